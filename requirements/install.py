@@ -1,0 +1,76 @@
+"""Makes the two virtual environments from the pinned files beside this script, when they are not there already.
+
+    python3 requirements/install.py             both
+    python3 requirements/install.py tools       .venv: sam, cfn-lint, cargo-lambda, boto3, pytest, ruff
+    python3 requirements/install.py emulator    .venv/emulator: the local AWS
+
+An environment remembers what it was made from; while that is unchanged this script does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOOLS = HERE.parent / ".venv"
+# Inside the other one, so that removing .venv removes everything: `tools` therefore has to come first.
+ENVIRONMENTS = {"tools": TOOLS, "emulator": TOOLS / "emulator"}
+OLDEST = (3, 10)
+
+
+def main(names: list[str]) -> int:
+    if unknown := [name for name in names if name not in ENVIRONMENTS]:
+        return fail(f"unknown environment {unknown[0]!r}; there are: {', '.join(ENVIRONMENTS)}")
+    if sys.version_info < OLDEST:
+        return fail(f"Python 3.10 or newer is needed; {sys.executable} is {platform.python_version()}")
+    for name, directory in ENVIRONMENTS.items():
+        if names and name not in names:
+            continue
+        requirements = HERE / f"{name}.txt"
+        stamp, wanted = directory / ".made-from", made_from(requirements, directory)
+        if stamp.is_file() and stamp.read_text() == wanted:
+            continue
+        print(f"making {directory.relative_to(HERE.parent)} from requirements/{requirements.name}", flush=True)
+        if error := make(directory, requirements):
+            return fail(error)
+        stamp.write_text(wanted)
+    return 0
+
+
+def made_from(requirements: Path, directory: Path) -> str:
+    """The directory is part of it because the scripts of an environment stop working when it is moved."""
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    return f"{digest} python {platform.python_version()} {directory}\n"
+
+
+def make(directory: Path, requirements: Path) -> str | None:
+    """What went wrong, or None."""
+    if importlib.util.find_spec("ensurepip") is None:
+        return (
+            f"{sys.executable} ({platform.python_version()}) has no module ensurepip, which `python3 -m venv` needs; "
+            "Debian and Ubuntu have it in the package python3-venv"
+        )
+    venv.create(directory, clear=True, with_pip=True)
+    pip = [str(directory / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    # Without --no-deps a package that the file forgot would come in unpinned; with it, `pip check` finds it missing.
+    if subprocess.run([*pip, "install", "--quiet", "--no-deps", "-r", str(requirements)]).returncode != 0:
+        return f"pip could not install {requirements}"
+    check = subprocess.run([*pip, "check"], capture_output=True, text=True)
+    if check.returncode != 0:
+        return f"{requirements} is not complete for Python {platform.python_version()}:\n{check.stdout}{check.stderr}"
+    return None
+
+
+def fail(message: str) -> int:
+    print(f"requirements/install.py: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
