@@ -1,0 +1,39 @@
+"""Starts the local AWS: settings come from the environment (see `local_aws.py`)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from emulator import upstream
+
+
+def main() -> None:
+    upstream.check()
+    if os.environ.get("EMULATOR_STOPS_WITH_STDIN"):
+        threading.Thread(target=_stop_with_stdin, daemon=True).start()
+    # Only now: these modules touch the names that have just been found to exist.
+    import ministack.app
+
+    from emulator import authorization, cloudformation, eks, iam_providers, iam_roles, query_api, recording
+
+    del iam_providers  # importing it has registered its actions
+    query_api.install()
+    iam_roles.install()
+    eks.install()
+    cloudformation.install()
+    authorization.install()
+    recording.install()
+    ministack.app.main()
+
+
+def _stop_with_stdin() -> None:
+    """Ends the emulator and its functions once whoever started it is gone, however that one ended."""
+    sys.stdin.buffer.read()
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

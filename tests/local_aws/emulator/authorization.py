@@ -1,0 +1,170 @@
+"""What AUTH=true needs to evaluate a least-privilege policy: resource ARNs, condition keys and tags of resources.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html and
+…/list_amazonelastickubernetesservice.html say which action knows what.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import unquote
+
+import ministack.core.iam_actions as iam_actions
+import ministack.services.eks as eks
+import ministack.services.iam as iam
+import ministack.services.tagging as tagging
+
+Tags = list[dict[str, str]]
+
+# For these the key is the boundary in the request, for the rest that of the role.
+_BOUNDARY_IN_REQUEST = {"CreateRole", "PutRolePermissionsBoundary"}
+_BOUNDARY_OF_ROLE = {
+    "AttachRolePolicy",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRolePolicy",
+    "DetachRolePolicy",
+    "PutRolePolicy",
+}
+_POLICY_ARN = {"AttachRolePolicy", "DetachRolePolicy"}
+_EKS_KEYS = {
+    "CreateAccessEntry": {
+        "eks:principalArn": ("principalArn",),
+        "eks:username": ("username",),
+        "eks:kubernetesGroups": ("kubernetesGroups",),
+        "eks:accessEntryType": ("type",),
+    },
+    "UpdateAccessEntry": {"eks:username": ("username",), "eks:kubernetesGroups": ("kubernetesGroups",)},
+    "AssociateAccessPolicy": {
+        "eks:policyArn": ("policyArn",),
+        "eks:accessScope": ("accessScope", "type"),
+        "eks:namespaces": ("accessScope", "namespaces"),
+    },
+}
+
+
+def install() -> None:
+    iam_actions.extract_resource_arn = _resource_arns(iam_actions.extract_resource_arn)
+    iam_actions.request_tag_context = _conditions(iam_actions.request_tag_context)
+    iam_actions.access_denied_response = _naming_the_resource(iam_actions.access_denied_response)
+    collectors = tagging._RESOURCE_TAG_COLLECTORS
+    collectors["iam"] = _iam_tags(collectors["iam"])
+    collectors["eks"] = _eks_tags
+
+
+def _resource_arns(stock: Callable[..., str]) -> Callable[..., str]:
+    def extract(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+    ) -> str:
+        found = None
+        if service == "iam":
+            found = _iam_arn(query, account)
+        elif service == "eks":
+            found = _eks_arn(path, region, account)
+        return found or stock(service, method, path, headers, body, query, region, account)
+
+    return extract
+
+
+def _iam_arn(query: Any, account: str) -> str | None:
+    if arn := iam_actions._query_param(query, "OpenIDConnectProviderArn"):
+        return arn
+    if iam_actions._query_param(query, "Action") == "CreateOpenIDConnectProvider":
+        url = iam_actions._query_param(query, "Url")
+        return f"arn:aws:iam::{account}:oidc-provider/{re.sub('^https?://', '', url).rstrip('/')}"
+    if name := iam_actions._query_param(query, "RoleName"):
+        role = iam._roles.get(name)
+        path = role["Path"] if role else iam_actions._query_param(query, "Path") or "/"
+        return f"arn:aws:iam::{account}:role{path}{name}"
+    return None
+
+
+def _eks_arn(path: str, region: str, account: str) -> str | None:
+    if path.startswith("/tags/"):
+        return unquote(path.removeprefix("/tags/"))
+    match = re.fullmatch(r"/clusters/([^/]+)/access-entries/(.+?)(?:/access-policies(?:/.+)?)?", path)
+    if match is None:
+        return None
+    cluster, principal = match[1], unquote(match[2])
+    if entry := eks._access_entries.get(eks._ae_key(cluster, principal)):
+        return entry["accessEntryArn"]
+    # An entry that does not exist has no UUID to show, but a policy for all of the cluster's entries still covers it.
+    parts = principal.split(":")
+    kind, _, name = parts[-1].partition("/")
+    return f"arn:aws:eks:{region}:{account}:access-entry/{cluster}/{kind}/{parts[4]}/{name.rsplit('/', 1)[-1]}/*"
+
+
+def _conditions(stock: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    def context(service: str, iam_action: str, body: bytes, params: Any) -> dict[str, Any]:
+        action = iam_action.partition(":")[2]
+        found = dict(stock(service, iam_action, body, params))
+        if service == "iam":
+            found.update(_iam_conditions(action, params))
+        elif service == "eks" and action in _EKS_KEYS:
+            found.update(_eks_conditions(action, body))
+        return found
+
+    return context
+
+
+def _iam_conditions(action: str, params: Any) -> dict[str, Any]:
+    role = iam._roles.get(iam_actions._query_param(params, "RoleName")) or {}
+    provider = iam._oidc_providers.get(iam_actions._query_param(params, "OpenIDConnectProviderArn")) or {}
+    found: dict[str, Any] = {
+        f"iam:ResourceTag/{tag['Key']}": tag["Value"] for tag in (role or provider).get("Tags") or []
+    }
+    boundary = ""
+    if action in _BOUNDARY_IN_REQUEST:
+        boundary = iam_actions._query_param(params, "PermissionsBoundary")
+    elif action in _BOUNDARY_OF_ROLE:
+        boundary = role.get("PermissionsBoundary") or ""
+    if boundary:
+        found["iam:PermissionsBoundary"] = boundary
+    if action in _POLICY_ARN:
+        found["iam:PolicyARN"] = iam_actions._query_param(params, "PolicyArn")
+    return found
+
+
+def _eks_conditions(action: str, body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    found = {}
+    for key, path in _EKS_KEYS[action].items():
+        value = request
+        for step in path:
+            value = value.get(step) if isinstance(value, dict) else None
+        if value:
+            found[key] = value
+    return found
+
+
+def _naming_the_resource(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """IAM and EKS say which resource a denied call was for."""
+
+    def response(service: str, action: str, principal: str, request_id: str, **details: Any) -> Any:
+        failed_otherwise = details.get("error_code") or details.get("message") or details.get("resource_policy_arn")
+        if service in ("iam", "eks") and not failed_otherwise:
+            details["message"] = iam_actions.identity_denial_message(
+                action, principal, details.get("resource_arn", "*"), bool(details.get("explicit_deny"))
+            )
+        return stock(service, action, principal, request_id, **details)
+
+    return response
+
+
+def _iam_tags(stock: Callable[[], Iterator[tuple[str, Tags]]]) -> Callable[[], Iterator[tuple[str, Tags]]]:
+    def collect() -> Iterator[tuple[str, Tags]]:
+        yield from stock()
+        for arn, provider in iam._oidc_providers.items():
+            yield arn, provider["Tags"]
+
+    return collect
+
+
+def _eks_tags() -> Iterator[tuple[str, Tags]]:
+    for arn, tags in eks._tags.items():
+        yield arn, [{"Key": key, "Value": value} for key, value in tags.items()]
