@@ -1,0 +1,239 @@
+"""A local AWS for a test or a demonstration: started on loopback, waited for, asked, and stopped without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+TOOLS = ROOT / ".venv"
+EMULATOR_PYTHON = TOOLS / "emulator" / "bin" / "python"
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+# The account's root user in ministack, whom no policy binds.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+START_SECONDS = 30
+STOP_SECONDS = 10
+
+T = TypeVar("T")
+
+
+class LocalAwsError(Exception):
+    """Something that the local AWS was asked or waited for did not happen; the message says what to look at."""
+
+
+def until(check: Callable[[], T | None], what: str, seconds: float, every: float = 0.05) -> T:
+    """The first result of `check` that is neither None nor False; raises once `seconds` have passed."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found is not None and found is not False:
+            return found
+        if time.monotonic() > deadline:
+            raise LocalAwsError(f"waited {seconds:g} s for {what}")
+        time.sleep(every)
+
+
+class LocalAws:
+    """`with LocalAws() as aws:` runs the emulator of requirements/emulator.txt with the overlay in `emulator/`.
+
+    With `keep` it outlives this process; somebody then has to call `stop` or end it by its process id.
+    """
+
+    def __init__(self, *, auth: bool = True, keep: bool = False) -> None:
+        self.auth = auth
+        self.keep = keep
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._directory: Path | None = None
+        self._clients: dict[str, Any] = {}
+
+    def __enter__(self) -> LocalAws:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # Running it
+
+    def start(self) -> None:
+        if not EMULATOR_PYTHON.exists():
+            raise LocalAwsError(f"{EMULATOR_PYTHON} is missing; run: python3 requirements/install.py")
+        self._directory = Path(tempfile.mkdtemp(prefix="github-trust-"))
+        self.port = _free_port()
+        with (self.directory / "emulator.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(EMULATOR_PYTHON), "-m", "emulator"],
+                cwd=HERE,
+                env=self._emulator_environment(),
+                stdin=subprocess.DEVNULL if self.keep else subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            until(self._is_ready, f"the local AWS to answer on port {self.port}", START_SECONDS)
+        except LocalAwsError as error:
+            message = f"{error}; its log ends:\n{self.emulator_log()[-2000:]}"
+            self.stop()
+            raise LocalAwsError(message) from None
+
+    def stop(self) -> None:
+        """Ends the emulator and the functions it runs, and removes its files."""
+        if self._process is not None:
+            # It leads a session of its own, so its group is it and what it started.
+            group = self._process.pid
+            _signal_group(group, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+            _signal_group(group, signal.SIGKILL)
+            self._process.wait()
+            if self._process.stdin:
+                self._process.stdin.close()
+            self._process = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+        self._clients.clear()
+
+    @property
+    def directory(self) -> Path:
+        if self._directory is None:
+            raise LocalAwsError("the local AWS is not running")
+        return self._directory
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise LocalAwsError("the local AWS is not running")
+        return self._process.pid
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def emulator_log(self) -> str:
+        return (self.directory / "emulator.log").read_text(errors="replace")
+
+    def _is_ready(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise LocalAwsError("the local AWS ended while starting")
+        try:
+            with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5) as response:
+                return bool(response.status == 200)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+
+    def _emulator_environment(self) -> dict[str, str]:
+        """Everything the emulator may know, since the functions that it runs inherit it."""
+        for name in ("tmp", "state", "s3", "home"):
+            (self.directory / name).mkdir()
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.directory / "home"),
+            "TMPDIR": str(self.directory / "tmp"),
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "STATE_DIR": str(self.directory / "state"),
+            "S3_DATA_DIR": str(self.directory / "s3"),
+            "AUTH": "true" if self.auth else "false",
+            "AWS_ENDPOINT_URL": self.url,
+            "GITHUB_TRUST_RESPONSE_ORIGIN": self.url,
+            "EMULATOR_RECORDING": str(self.directory / "recording.jsonl"),
+            "EMULATOR_STOPS_WITH_STDIN": "" if self.keep else "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    # Asking it
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self.session().client(service, endpoint_url=self.url, config=_CONFIG)
+        return self._clients[service]
+
+    def client_of(self, service: str, credentials: dict[str, str]) -> Any:
+        """A client with the `Credentials` that STS has given out."""
+        session = boto3.Session(
+            credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], region_name=REGION
+        )
+        return session.client(service, endpoint_url=self.url, config=_CONFIG)
+
+    def session(self) -> boto3.Session:
+        return boto3.Session(*CREDENTIALS.values(), region_name=REGION)
+
+    def settings(self) -> dict[str, str]:
+        """What points a command at this AWS."""
+        return {**CREDENTIALS, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
+
+    def environment(self) -> dict[str, str]:
+        """The environment for `sam`: this AWS and no other, whatever profiles the user has."""
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return {
+            **mine,
+            **self.settings(),
+            "PATH": f"{TOOLS / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+            "AWS_CONFIG_FILE": str(self.directory / "no-config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "no-credentials"),
+            "SAM_CLI_TELEMETRY": "0",
+            "__SAM_CLI_APP_DIR": str(self.directory / "sam"),
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+
+    def recording(self, start: int = 0) -> list[dict[str, Any]]:
+        """What `emulator/recording.py` has written, from entry `start` on."""
+        path = self.directory / "recording.jsonl"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text().splitlines()[start:]]
+
+    def function_log(self, name: str) -> str:
+        """The function's log in CloudWatch Logs, oldest first."""
+        configuration = self.client("lambda").get_function_configuration(FunctionName=name)
+        group = configuration.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}"
+        logs = self.client("logs")
+        try:
+            pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+            events = [event for page in pages for event in page["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            return ""
+        return "\n".join(event["message"] for event in sorted(events, key=lambda event: event["timestamp"]))
+
+
+_CONFIG = Config(retries={"total_max_attempts": 1}, read_timeout=60, parameter_validation=False)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # all of them have ended
+        os.killpg(group, number)

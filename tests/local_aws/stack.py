@@ -1,0 +1,105 @@
+"""One CloudFormation stack: an operation on it, what came of it, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from local_aws import LocalAws, LocalAwsError, until
+
+OPERATION_SECONDS = 60
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
+
+Template = str | dict[str, Any]
+
+
+class Stack:
+    def __init__(self, aws: LocalAws, name: str) -> None:
+        self.name = name
+        self._aws = aws
+        self._cloudformation = aws.client("cloudformation")
+        self._id = ""
+        self._seen = 0
+
+    # Operations: each returns the status that the stack ends in.
+
+    def create(self, template: Template, **parameters: str) -> str:
+        self._seen = 0
+        answer = self._cloudformation.create_stack(**self._request(template, parameters))
+        self._id = answer["StackId"]
+        return self._settled()
+
+    def update(self, template: Template, **parameters: str) -> str:
+        self._seen = len(self._all_events())
+        self._cloudformation.update_stack(**self._request(template, parameters))
+        return self._settled()
+
+    def delete(self) -> str:
+        self._seen = len(self._all_events())
+        self._cloudformation.delete_stack(StackName=self._id or self.name)
+        return self._settled()
+
+    # What came of the last one
+
+    def status(self) -> str:
+        return str(self._describe()["StackStatus"])
+
+    def outputs(self) -> dict[str, str]:
+        return {output["OutputKey"]: output["OutputValue"] for output in self._describe().get("Outputs", [])}
+
+    def physical_ids(self) -> dict[str, str]:
+        answer = self._cloudformation.describe_stack_resources(StackName=self._id or self.name)
+        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in answer["StackResources"]}
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events of the last operation, oldest first."""
+        return self._all_events()[self._seen :]
+
+    def statuses(self, logical_id: str) -> list[str]:
+        return [event["ResourceStatus"] for event in self.events() if event["LogicalResourceId"] == logical_id]
+
+    def reasons(self) -> dict[str, str]:
+        """Why resources of the last operation failed: the reason by logical id."""
+        return {
+            event["LogicalResourceId"]: event.get("ResourceStatusReason", "")
+            for event in self.events()
+            if event["ResourceStatus"].endswith("_FAILED")
+        }
+
+    def requests(self, logical_id: str | None = None) -> list[dict[str, Any]]:
+        """The requests that CloudFormation has made of custom resources of this stack, since it was first created."""
+        return [
+            entry
+            for entry in self._aws.recording()
+            if entry["kind"] == "request" and entry["stack"] == self.name and logical_id in (None, entry["logical_id"])
+        ]
+
+    def _request(self, template: Template, parameters: dict[str, str]) -> dict[str, Any]:
+        return {
+            "StackName": self.name,
+            "TemplateBody": template if isinstance(template, str) else json.dumps(template),
+            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            "Capabilities": CAPABILITIES,
+        }
+
+    def _describe(self) -> dict[str, Any]:
+        stacks: list[dict[str, Any]] = self._cloudformation.describe_stacks(StackName=self._id or self.name)["Stacks"]
+        return stacks[0]
+
+    def _all_events(self) -> list[dict[str, Any]]:
+        pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=self._id or self.name)
+        return [event for page in pages for event in page["StackEvents"]][::-1]
+
+    def _settled(self) -> str:
+        def settled() -> str | None:
+            status = self.status()
+            return None if status.endswith("_IN_PROGRESS") else status
+
+        try:
+            return until(settled, f"stack {self.name} to settle", OPERATION_SECONDS)
+        except LocalAwsError as error:
+            last = "\n".join(
+                f"  {event['LogicalResourceId']} {event['ResourceStatus']} {event.get('ResourceStatusReason', '')}"
+                for event in self.events()[-5:]
+            )
+            raise LocalAwsError(f"{error}; it is {self.status()}, and its last events are:\n{last}") from None
