@@ -1,1 +1,41 @@
-//! x
+//! CloudFormation custom resources that let GitHub Actions into AWS: IAM OIDC providers, roles with exact trust policies,
+//! and EKS access entries.
+//!
+//! Four words and one algorithm:
+//!
+//! - **Spec**: what the template's author wrote, parsed and checked. No network.
+//! - **Desired**: the spec, completed by what only the outside world knows.
+//! - **Observed**: what AWS has now, or nothing.
+//! - **Plan**: a list of actions, pure data, that leads from observed to desired.
+//!
+//! ```text
+//! event ─ classify ─ parse ─▶ Spec ─ id ─ resolve ─▶ Desired ─┐
+//!                              observe(id) ─▶ Option<Observed> ─┴▶ plan ─▶ [Action] ─▶ apply each
+//!                                                                             ▼
+//!            Outcome { physical id, attributes | reason } ─▶ answer ≤ 4096 bytes ─▶ PUT, once
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`handler`] | one invocation, one answer |
+//! | [`cloudformation`] | the custom resource protocol, and nothing else |
+//! | [`reconcile`] | the one algorithm, and what a kind is |
+//! | [`oidc_provider`], [`github_role`], [`access_entry`] | the kinds; they do not know each other |
+//! | [`github`] | how GitHub names things |
+//! | [`owner`] | what is ours, and how an object says so |
+//! | [`retry`], [`deliver`], [`error`], [`settings`] | what the name says |
+
+pub mod access_entry;
+pub mod cloudformation;
+pub mod deliver;
+pub mod error;
+pub mod github;
+pub mod github_role;
+pub mod handler;
+mod iam;
+pub mod oidc_provider;
+pub mod owner;
+pub mod reconcile;
+pub mod retry;
+pub mod settings;
+mod tags;

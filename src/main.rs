@@ -1,1 +1,77 @@
-fn main(){}
+//! Cold start: settings, clients, run.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::BehaviorVersion;
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use github_trust::handler::{Context, Function};
+use github_trust::settings::Settings;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    log();
+    let function = function().await;
+    let function = &function;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let context = Context {
+            deadline: SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline),
+            function_arn: event.context.invoked_function_arn.clone(),
+        };
+        function.handle(event.payload.get(), &context).await.map_err(Error::from)
+    }))
+    .await
+}
+
+/// JSON, one line an event, and only our own: the libraries' lines could show what must not be logged.
+fn log() {
+    let ours = tracing_subscriber::filter::Targets::new().with_target("github_trust", LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_target(false);
+    tracing_subscriber::registry().with(ours).with(lines).init();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
+}
+
+/// One TLS configuration and one connection pool serve the SDK's clients and the answers.
+async fn function() -> Function {
+    let settings = HttpConnectorSettings::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .read_timeout(Duration::from_secs(20))
+        .build();
+    let connector =
+        Connector::builder().connector_settings(settings).tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build();
+    let http = SharedHttpConnector::new(connector);
+    let shared = http.clone();
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client_fn(move |_, _| shared.clone()))
+        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+        .region(EnvironmentVariableRegionProvider::new())
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(20)).build())
+        .load()
+        .await;
+    Function {
+        settings: Settings::read(|name| std::env::var(name).ok()),
+        iam: aws_sdk_iam::Client::new(&config),
+        eks: aws_sdk_eks::Client::new(&config),
+        http,
+        clock: SharedTimeSource::new(SystemTimeSource::new()),
+    }
+}

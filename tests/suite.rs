@@ -1,1 +1,3 @@
-#[test] fn a(){}
+//! Whole behaviours, in one binary: it links the SDK once.
+
+mod invocation;

@@ -1,0 +1,200 @@
+//! Each action is one call of EKS; removing what is gone already succeeds.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AuthenticationMode, ClusterStatus};
+use futures_util::future::join;
+
+use super::plan::Action;
+use super::{AccessEntries, Created, EntryId, EntryType, Observed, Scope};
+use crate::error::{CallError, Error, Fault, Refusal};
+use crate::iam::gone;
+use crate::retry::Pauses;
+
+impl AccessEntries {
+    /// Waits while the cluster is being made; refuses one that takes no access entries.
+    pub(super) async fn wait_for_cluster(&self, cluster: &str) -> Result<(), Error> {
+        let unfit = |what: String, remedy: String| Err(Error::Refused(Refusal::Unfit { what, remedy }));
+        let mut pauses = Pauses::new();
+        loop {
+            let request = self.eks.describe_cluster().name(cluster);
+            let output = match self.budget.call("eks:DescribeCluster", cluster, || request.clone().send()).await {
+                Ok(output) => output,
+                Err(error) if error.fault == Fault::NotFound => {
+                    return unfit(
+                        format!("`ClusterName`: there is no EKS cluster {cluster:?} in this account and region"),
+                        "Check the name and the region of the stack".to_owned(),
+                    );
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let description = output.cluster;
+            let status = description.as_ref().and_then(|cluster| cluster.status.clone());
+            let mode =
+                description.and_then(|cluster| cluster.access_config).and_then(|access| access.authentication_mode);
+            match status {
+                Some(ClusterStatus::Creating | ClusterStatus::Pending) => {
+                    let pause = pauses.pause();
+                    if !self.budget.allows(pause) {
+                        return unfit(
+                            format!("the EKS cluster {cluster:?} was still being created when the time was up"),
+                            "Let this resource depend on the cluster, or raise `ServiceTimeout`".to_owned(),
+                        );
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                Some(status @ (ClusterStatus::Deleting | ClusterStatus::Failed)) => {
+                    return unfit(
+                        format!("the EKS cluster {cluster:?} is {}", status.as_str()),
+                        "It takes no access entries any more".to_owned(),
+                    );
+                }
+                _ if mode == Some(AuthenticationMode::ConfigMap) => {
+                    return unfit(
+                        format!(
+                            "the EKS cluster {cluster:?} has authentication mode CONFIG_MAP, which knows no access entries"
+                        ),
+                        format!(
+                            "Change it: aws eks update-cluster-config --name {cluster} --access-config authenticationMode=API_AND_CONFIG_MAP"
+                        ),
+                    );
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    pub(super) async fn look(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
+        // Both at once; where there is no entry, or one of a type without policies, the second call tells nothing.
+        let (entry, policies) = join(self.describe(id), self.associated(id)).await;
+        let Some(entry) = entry? else { return Ok(None) };
+        let standard = entry.r#type.as_deref() == Some(EntryType::STANDARD.0);
+        let policies = match policies {
+            Ok(policies) => policies,
+            Err(error) if error.fault == Fault::NotFound => return Ok(None),
+            Err(error) if error.fault == Fault::Invalid && !standard => BTreeMap::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Observed {
+            cluster: id.cluster.clone(),
+            principal: id.principal.clone(),
+            arn: entry.access_entry_arn.unwrap_or_default(),
+            entry_type: entry.r#type.unwrap_or_default(),
+            username: entry.username.unwrap_or_default(),
+            groups: entry.kubernetes_groups.unwrap_or_default().into_iter().collect(),
+            policies,
+            tags: entry.tags.unwrap_or_default().into_iter().collect(),
+        }))
+    }
+
+    async fn describe(&self, id: &EntryId) -> Result<Option<AccessEntry>, CallError> {
+        let request = self.eks.describe_access_entry().cluster_name(&id.cluster).principal_arn(&id.principal);
+        match self.budget.call("eks:DescribeAccessEntry", id, || request.clone().send()).await {
+            Ok(output) => Ok(output.access_entry),
+            // The entry or the whole cluster.
+            Err(error) if error.fault == Fault::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn associated(&self, id: &EntryId) -> Result<BTreeMap<String, Scope>, CallError> {
+        let mut policies = BTreeMap::new();
+        let mut token = None;
+        loop {
+            let request = self
+                .eks
+                .list_associated_access_policies()
+                .cluster_name(&id.cluster)
+                .principal_arn(&id.principal)
+                .set_next_token(token);
+            let page = self.budget.call("eks:ListAssociatedAccessPolicies", id, || request.clone().send()).await?;
+            for policy in page.associated_access_policies.unwrap_or_default() {
+                policies.extend(policy.policy_arn.map(|arn| (arn, observed_scope(policy.access_scope))));
+            }
+            // A page may be empty and still be followed by another.
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(policies);
+            }
+        }
+    }
+
+    pub(super) async fn carry_out(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
+        let Self { eks, budget } = self;
+        let EntryId { principal, cluster } = id;
+        match action {
+            Action::Create { shell } => {
+                let standard = shell.entry_type == EntryType::STANDARD;
+                let request = eks
+                    .create_access_entry()
+                    .cluster_name(cluster)
+                    .principal_arn(principal)
+                    .r#type(shell.entry_type.0)
+                    .set_username(shell.username.clone())
+                    .set_kubernetes_groups(standard.then(|| shell.groups.iter().cloned().collect()))
+                    .set_tags(Some(shell.tags.clone().into_iter().collect()));
+                let output = budget.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
+                return Ok(output.access_entry.map(|entry| Created {
+                    arn: entry.access_entry_arn.unwrap_or_default(),
+                    username: entry.username.unwrap_or_default(),
+                }));
+            }
+            Action::Update { username, groups } => {
+                let request = eks
+                    .update_access_entry()
+                    .cluster_name(cluster)
+                    .principal_arn(principal)
+                    .set_username(username.clone())
+                    .set_kubernetes_groups(groups.as_ref().map(|groups| groups.iter().cloned().collect()));
+                budget.call("eks:UpdateAccessEntry", id, || request.clone().send()).await.map(drop)
+            }
+            Action::Associate { policy, scope } => {
+                let request = eks
+                    .associate_access_policy()
+                    .cluster_name(cluster)
+                    .principal_arn(principal)
+                    .policy_arn(policy)
+                    .access_scope(access_scope(scope));
+                budget.call("eks:AssociateAccessPolicy", id, || request.clone().send()).await.map(drop)
+            }
+            Action::Disassociate(policy) => {
+                let request =
+                    eks.disassociate_access_policy().cluster_name(cluster).principal_arn(principal).policy_arn(policy);
+                gone(budget.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await)
+            }
+            Action::Tag { arn, tags } => {
+                let request = eks.tag_resource().resource_arn(arn).set_tags(Some(tags.clone().into_iter().collect()));
+                budget.call("eks:TagResource", id, || request.clone().send()).await.map(drop)
+            }
+            Action::Untag { arn, keys } => {
+                let keys = keys.iter().cloned().collect();
+                let request = eks.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
+                gone(budget.call("eks:UntagResource", id, || request.clone().send()).await)
+            }
+            Action::Delete => {
+                let request = eks.delete_access_entry().cluster_name(cluster).principal_arn(principal);
+                gone(budget.call("eks:DeleteAccessEntry", id, || request.clone().send()).await)
+            }
+        }?;
+        Ok(None)
+    }
+}
+
+fn access_scope(scope: &Scope) -> AccessScope {
+    match scope {
+        Scope::Cluster => AccessScope::builder().r#type(AccessScopeType::Cluster).build(),
+        Scope::Namespaces(namespaces) => AccessScope::builder()
+            .r#type(AccessScopeType::Namespace)
+            .set_namespaces(Some(namespaces.iter().cloned().collect()))
+            .build(),
+    }
+}
+
+fn observed_scope(scope: Option<AccessScope>) -> Scope {
+    match scope {
+        Some(AccessScope { r#type: Some(AccessScopeType::Namespace), namespaces, .. }) => {
+            Scope::Namespaces(namespaces.unwrap_or_default().into_iter().collect())
+        }
+        _ => Scope::Cluster,
+    }
+}

@@ -1,0 +1,303 @@
+//! `Custom::EksAccessEntry`: lets a role or user into a cluster's Kubernetes API, with the access policies that the
+//! author declares and no others.
+
+mod api;
+mod plan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::cloudformation::{Attributes, Fields};
+use crate::error::{CallError, Error, Refusal};
+use crate::owner::{Owner, Tags};
+use crate::reconcile::{Home, Kind, Plan};
+use crate::retry::Budget;
+use crate::tags;
+
+pub use plan::Action;
+
+/// Of the 50 tags of an entry, six are ours.
+const TAG_LIMIT: usize = 44;
+/// As in the native resource.
+const POLICY_LIMIT: usize = 20;
+
+/// Carries out the calls for access entries.
+#[derive(Debug)]
+pub struct AccessEntries {
+    /// EKS.
+    pub eks: aws_sdk_eks::Client,
+    /// Until when.
+    pub budget: Budget,
+}
+
+/// The pair that names an entry. Its text is the native resource's `Ref`: `<PrincipalArn>|<ClusterName>`. The entry's own
+/// ARN would not do, because it changes when an entry is made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryId {
+    pub(crate) principal: String,
+    pub(crate) cluster: String,
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}|{}", self.principal, self.cluster)
+    }
+}
+
+/// An entry's type, as EKS names it. It never changes for an entry that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryType(&'static str);
+
+impl EntryType {
+    const STANDARD: Self = Self("STANDARD");
+    const ALL: [&'static str; 7] =
+        ["STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"];
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|known| *known == text);
+        known.map(Self).ok_or_else(|| format!("one of {}", Self::ALL.join(", ")))
+    }
+}
+
+impl fmt::Display for EntryType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Where in the cluster a policy holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Everywhere.
+    Cluster,
+    /// In these namespaces; `*` is a wildcard.
+    Namespaces(BTreeSet<String>),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("the cluster"),
+            Self::Namespaces(namespaces) => write!(f, "namespaces {namespaces:?}"),
+        }
+    }
+}
+
+/// What the author wrote, which is also what there should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    pub(crate) cluster: String,
+    pub(crate) principal: String,
+    pub(crate) entry_type: EntryType,
+    pub(crate) username: Option<String>,
+    pub(crate) groups: Option<BTreeSet<String>>,
+    pub(crate) policies: Option<BTreeMap<String, Scope>>,
+    pub(crate) tags: Tags,
+}
+
+/// What EKS has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    pub(crate) cluster: String,
+    pub(crate) principal: String,
+    pub(crate) arn: String,
+    pub(crate) entry_type: String,
+    pub(crate) username: String,
+    pub(crate) groups: BTreeSet<String>,
+    pub(crate) policies: BTreeMap<String, Scope>,
+    pub(crate) tags: Tags,
+}
+
+/// What only EKS can tell of a new entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Created {
+    pub(crate) arn: String,
+    pub(crate) username: String,
+}
+
+impl Kind for AccessEntries {
+    const TYPE: &'static str = "Custom::EksAccessEntry";
+    type Id = EntryId;
+    type Spec = Spec;
+    type Desired = Spec;
+    type Observed = Observed;
+    type Action = Action;
+    type Receipt = Option<Created>;
+
+    fn parse(fields: &mut Fields<'_>, home: &Home) -> Option<Spec> {
+        let cluster = fields.required("ClusterName", CLUSTER_EXPECTED, cluster_name);
+        let principal = fields.required("PrincipalArn", PRINCIPAL_EXPECTED, |text| principal_arn(text, home));
+        let entry_type =
+            if fields.has("Type") { fields.checked("Type", EntryType::parse) } else { Some(EntryType::STANDARD) };
+        let username = fields.checked("Username", username);
+        let groups = fields.texts("KubernetesGroups", group).map(|groups| groups.into_iter().collect());
+        let policies = policies(fields, home);
+        if let Some(entry_type) = entry_type.filter(|entry_type| *entry_type != EntryType::STANDARD) {
+            let only_standard =
+                format!("to be left out with `Type: {entry_type}`, which EKS gives its own permissions");
+            for name in ["Username", "KubernetesGroups"] {
+                if fields.has(name) {
+                    fields.invalid(name, &*only_standard, "a value");
+                }
+            }
+            if policies.as_ref().is_some_and(|policies| !policies.is_empty()) {
+                fields.invalid("AccessPolicies", &*only_standard, "a value");
+            }
+        }
+        let tags = tags::parse(fields, TAG_LIMIT);
+        Some(Spec {
+            cluster: cluster?,
+            principal: principal?,
+            entry_type: entry_type?,
+            username,
+            groups,
+            policies,
+            tags,
+        })
+    }
+
+    fn id(_: &Owner, spec: &Spec, _: &Home) -> EntryId {
+        EntryId { principal: spec.principal.clone(), cluster: spec.cluster.clone() }
+    }
+
+    fn id_from(physical_id: &str) -> Option<EntryId> {
+        let (principal, cluster) = physical_id.split_once('|')?;
+        let valid = principal.starts_with("arn:") && cluster_name(cluster).is_ok();
+        valid.then(|| EntryId { principal: principal.to_owned(), cluster: cluster.to_owned() })
+    }
+
+    async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Spec, Error> {
+        self.wait_for_cluster(&spec.cluster).await?;
+        Ok(spec)
+    }
+
+    async fn observe(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
+        self.look(id).await
+    }
+
+    fn plan(owner: &Owner, desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        plan::plan(owner, desired, observed)
+    }
+
+    async fn apply(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
+        self.carry_out(id, action).await
+    }
+
+    fn step(observed: Option<Observed>, action: &Action, receipt: Option<Created>) -> Option<Observed> {
+        plan::step(observed, action, receipt)
+    }
+
+    fn attributes(observed: &Observed) -> Attributes {
+        [
+            ("AccessEntryArn", observed.arn.clone()),
+            ("PrincipalArn", observed.principal.clone()),
+            ("Username", observed.username.clone()),
+        ]
+        .into()
+    }
+}
+
+const CLUSTER_EXPECTED: &str = "the name of an EKS cluster, 1 to 100 letters, digits, hyphens and underscores";
+const PRINCIPAL_EXPECTED: &str = "the ARN of an IAM role or user";
+
+fn cluster_name(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let valid = (1..=100).contains(&text.len())
+        && text.bytes().all(allowed)
+        && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if valid { Ok(text.to_owned()) } else { Err(CLUSTER_EXPECTED.to_owned()) }
+}
+
+fn principal_arn(text: &str, home: &Home) -> Result<String, String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, service, "", account, resource] = parts.as_slice() else {
+        return Err(PRINCIPAL_EXPECTED.to_owned());
+    };
+    if *service == "sts" {
+        return Err(format!("{PRINCIPAL_EXPECTED}, not of a session (write the role's ARN, path included)"));
+    }
+    if resource.starts_with("role/aws-service-role/") {
+        return Err(format!("{PRINCIPAL_EXPECTED} that is not a service-linked role"));
+    }
+    let named = ["role/", "user/"].iter().any(|kind| resource.strip_prefix(kind).is_some_and(|name| !name.is_empty()));
+    let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    if *partition == home.partition && *service == "iam" && account && named && text.len() <= 2048 {
+        return Ok(text.to_owned());
+    }
+    Err(PRINCIPAL_EXPECTED.to_owned())
+}
+
+fn username(text: &str) -> Result<String, String> {
+    const RESERVED: [&str; 5] = ["system:", "eks:", "aws:", "amazon:", "iam:"];
+    if let Some(prefix) = RESERVED.into_iter().find(|prefix| text.starts_with(prefix)) {
+        return Err(format!("a name that does not begin with `{prefix}`, which EKS reserves"));
+    }
+    if let Some((before, _)) = text.split_once("{{SessionName}}").filter(|(before, _)| !before.contains(':')) {
+        return Err(format!("a colon before {{{{SessionName}}}}, such as \"{before}:{{{{SessionName}}}}\""));
+    }
+    Ok(text.to_owned())
+}
+
+fn group(text: &str) -> Result<String, String> {
+    if text.chars().count() <= 253 { Ok(text.to_owned()) } else { Err("at most 253 characters".to_owned()) }
+}
+
+fn policies(fields: &mut Fields<'_>, home: &Home) -> Option<BTreeMap<String, Scope>> {
+    let entries = fields.objects("AccessPolicies", |fields| {
+        let expected = "an access policy of EKS, such as AmazonEKSViewPolicy or its ARN";
+        let arn = fields.required("PolicyArn", expected, |text| policy_arn(text, home, expected));
+        if !fields.has("AccessScope") {
+            fields.missing("AccessScope", "`Type: cluster`, or `Type: namespace` with `Namespaces`");
+        }
+        let scope = fields.object("AccessScope", scope);
+        Some((arn?, scope?))
+    })?;
+    if entries.len() > POLICY_LIMIT {
+        fields.invalid("AccessPolicies", format!("at most {POLICY_LIMIT} policies"), entries.len());
+    }
+    let mut policies = BTreeMap::new();
+    for (arn, scope) in entries {
+        if policies.insert(arn.clone(), scope).is_some() {
+            fields.invalid(
+                "AccessPolicies",
+                "each policy once (EKS keeps one scope for each)",
+                format_args!("{arn} again"),
+            );
+        }
+    }
+    Some(policies)
+}
+
+fn scope(fields: &mut Fields<'_>) -> Option<Scope> {
+    let is_cluster = fields.required("Type", "cluster or namespace", |text| match text {
+        "cluster" => Ok(true),
+        "namespace" => Ok(false),
+        _ => Err("cluster or namespace".to_owned()),
+    });
+    let namespaces = fields.texts("Namespaces", |text| {
+        if text.len() <= 63 { Ok(text.to_owned()) } else { Err("at most 63 characters".to_owned()) }
+    });
+    match (is_cluster?, namespaces) {
+        (true, Some(namespaces)) if !namespaces.is_empty() => {
+            fields.invalid("Namespaces", "nothing with `Type: cluster`", namespaces.join(", "));
+            None
+        }
+        (true, _) => Some(Scope::Cluster),
+        (false, Some(namespaces)) if !namespaces.is_empty() => {
+            Some(Scope::Namespaces(namespaces.into_iter().collect()))
+        }
+        (false, _) => {
+            fields.missing("Namespaces", "at least one namespace with `Type: namespace`");
+            None
+        }
+    }
+}
+
+fn policy_arn(text: &str, home: &Home, expected: &str) -> Result<String, String> {
+    let prefix = format!("arn:{}:eks::aws:cluster-access-policy/", home.partition);
+    let name = text.strip_prefix(&prefix).unwrap_or(text);
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(format!("{prefix}{name}"));
+    }
+    Err(expected.to_owned())
+}

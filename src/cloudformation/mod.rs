@@ -1,0 +1,15 @@
+//! The custom resource protocol and nothing else: this module knows no kind, no AWS client and no clock.
+//!
+//! Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref.html>.
+
+pub mod properties;
+pub mod request;
+pub mod response;
+pub mod response_url;
+pub mod stack;
+
+pub use properties::{Fields, Problem};
+pub use request::{Invocation, Malformed, Request, RequestType};
+pub use response::{Answer, Attributes, Outcome};
+pub use response_url::ResponseUrl;
+pub use stack::StackId;

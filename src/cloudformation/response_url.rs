@@ -1,0 +1,191 @@
+//! Whoever reads a `ResponseURL` can answer in our place, so it is a secret, and whoever writes one could make us send
+//! an answer anywhere, so it is checked before it is contacted.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+use super::StackId;
+
+/// A pre-signed URL that was checked; its query is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResponseUrl(Url);
+
+/// Why a `ResponseURL` is not contacted. The text holds nothing of the query.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`ResponseURL` is not contacted: {reason} (host {host:?})")]
+pub struct Refused {
+    /// What is wrong with it.
+    pub reason: &'static str,
+    /// The host it names, for the log.
+    pub host: String,
+}
+
+impl ResponseUrl {
+    /// Accepts CloudFormation's response buckets in the region of the stack, and the one origin
+    /// (`http://127.0.0.1:4566`) that the deployment allows besides.
+    ///
+    /// # Errors
+    /// When the URL is anything else: another host, another scheme or port, user information, no signature.
+    pub fn check(text: &str, stack: &StackId, allowed_origin: Option<&str>) -> Result<Self, Refused> {
+        let refuse = |reason, host: &str| Err(Refused { reason, host: host.to_owned() });
+        let Ok(url) = Url::parse(text) else { return refuse("it is not a URL", "") };
+        let host = url.host_str().unwrap_or_default().to_owned();
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse("it carries user information", &host);
+        }
+        if url.query().is_none() {
+            return refuse("it carries no signature", &host);
+        }
+        if allowed_origin.is_some_and(|origin| url.origin().ascii_serialization() == origin.trim_end_matches('/')) {
+            return Ok(Self(url));
+        }
+        if url.scheme() != "https" {
+            return refuse("its scheme is not https", &host);
+        }
+        // `port()` is `None` for the scheme's own port, written or not.
+        if url.port().is_some() {
+            return refuse("its port is not 443", &host);
+        }
+        let Some(Host::Domain(domain)) = url.host() else { return refuse("its host is an address", &host) };
+        if !is_response_bucket(domain, url.path(), stack) {
+            return refuse("its host is not CloudFormation's response bucket in the region of the stack", &host);
+        }
+        Ok(Self(url))
+    }
+
+    /// The URL with its signature, for the one request that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Seconds since the epoch at which the signature ends, where the URL says so: `X-Amz-Date` + `X-Amz-Expires`
+    /// (signature version 4) or `Expires` (version 2).
+    #[must_use]
+    pub fn expires_at(&self) -> Option<u64> {
+        let value = |name: &str| {
+            self.0.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.into_owned())
+        };
+        if let Some(expires) = value("Expires") {
+            return expires.parse().ok();
+        }
+        signed_at(&value("X-Amz-Date")?)?.checked_add(value("X-Amz-Expires")?.parse().ok()?)
+    }
+
+    /// Seconds since the epoch at which CloudFormation signed the URL, where it says so: the moment from which
+    /// `ServiceTimeout` counts.
+    #[must_use]
+    pub fn signed_at(&self) -> Option<u64> {
+        self.0
+            .query_pairs()
+            .find(|(key, _)| key.eq_ignore_ascii_case("X-Amz-Date"))
+            .and_then(|(_, date)| signed_at(&date))
+    }
+}
+
+fn signed_at(date: &str) -> Option<u64> {
+    let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+    let date = time::PrimitiveDateTime::parse(date, format).ok()?;
+    u64::try_from(date.assume_utc().unix_timestamp()).ok()
+}
+
+impl fmt::Debug for ResponseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseUrl(…)")
+    }
+}
+
+/// `cloudformation-custom-resource-response-<region without dashes>`, addressed as a host of S3 in that region or, as in
+/// older stacks, by the global name of S3; both also as the first part of the path.
+fn is_response_bucket(host: &str, path: &str, stack: &StackId) -> bool {
+    let region = stack.region();
+    let bucket = format!("cloudformation-custom-resource-response-{}", region.replace('-', ""));
+    let suffix = if stack.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let services = [format!("s3.{region}.{suffix}"), format!("s3-{region}.{suffix}"), format!("s3.{suffix}")];
+    services.iter().any(|service| {
+        host == format!("{bucket}.{service}")
+            || (host == service && path.strip_prefix('/').and_then(|path| path.split('/').next()) == Some(&*bucket))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stack(region: &str) -> StackId {
+        let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
+        StackId::parse(&format!("arn:{partition}:cloudformation:{region}:123456789012:stack/s/1")).unwrap()
+    }
+
+    #[test]
+    fn the_response_buckets_of_the_stacks_region_are_accepted() {
+        for (region, url) in [
+            ("us-east-1", "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/k?X-Amz-Date=1"),
+            ("eu-west-1", "https://cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com/k?a=1"),
+            ("eu-west-1", "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/k?a=1"),
+            ("eu-west-1", "https://cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com:443/k?a"),
+            ("us-east-1", "https://s3.us-east-1.amazonaws.com/cloudformation-custom-resource-response-useast1/k?a=1"),
+            (
+                "cn-north-1",
+                "https://cloudformation-custom-resource-response-cnnorth1.s3.cn-north-1.amazonaws.com.cn/?a",
+            ),
+        ] {
+            assert!(ResponseUrl::check(url, &stack(region), None).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_and_the_refusal_holds_nothing_of_the_query() {
+        const BUCKET: &str = "cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com";
+        for (url, reason) in [
+            (format!("http://{BUCKET}/?X-Amz-Signature=s3cr3t"), "https"),
+            (format!("https://{BUCKET}:8443/?X-Amz-Signature=s3cr3t"), "443"),
+            (format!("https://me:s3cr3t@{BUCKET}/?X-Amz-Signature=s3cr3t"), "user information"),
+            (format!("https://{BUCKET}/"), "no signature"),
+            (format!("https://{BUCKET}.evil.example/?X-Amz-Signature=s3cr3t"), "response bucket"),
+            (format!("https://evil.example/{BUCKET}?X-Amz-Signature=s3cr3t"), "response bucket"),
+            ("https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/?s3cr3t".into(), "region"),
+            ("https://s3.eu-west-1.amazonaws.com/other-bucket/k?s3cr3t".into(), "response bucket"),
+            ("https://169.254.169.254/?s3cr3t".into(), "address"),
+            ("https://[::1]/?s3cr3t".into(), "address"),
+            ("s3cr3t".into(), "not a URL"),
+            ("file:///etc/passwd?s3cr3t".into(), "https"),
+        ] {
+            let refused = ResponseUrl::check(&url, &stack("eu-west-1"), None).unwrap_err().to_string();
+            assert!(refused.contains(reason), "{url}: {refused}");
+            assert!(!refused.contains("s3cr3t"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn one_more_origin_is_let_in_only_where_the_deployment_says_so() {
+        let url = "http://127.0.0.1:4566/bucket/key?X-Amz-Signature=1";
+        assert!(ResponseUrl::check(url, &stack("us-east-1"), None).is_err());
+        assert!(ResponseUrl::check(url, &stack("us-east-1"), Some("http://127.0.0.1:4566")).is_ok());
+        assert!(ResponseUrl::check(url, &stack("us-east-1"), Some("http://127.0.0.1:4567")).is_err());
+        assert!(ResponseUrl::check(url, &stack("us-east-1"), Some("https://127.0.0.1:4566")).is_err());
+    }
+
+    #[test]
+    fn a_response_url_never_shows_itself() {
+        let url = ResponseUrl::check(
+            "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/k?X-Amz-Signature=s3cr3t",
+            &stack("us-east-1"),
+            None,
+        );
+        assert!(!format!("{url:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn the_url_says_when_it_ends() {
+        let at = |query: &str| {
+            let url = format!("https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/k?{query}");
+            ResponseUrl::check(&url, &stack("us-east-1"), None).unwrap().expires_at()
+        };
+        assert_eq!(at("X-Amz-Date=20261121T000000Z&X-Amz-Expires=7200"), Some(1_795_226_400));
+        assert_eq!(at("AWSAccessKeyId=A&Expires=1795226400&Signature=x"), Some(1_795_226_400));
+        assert_eq!(at("X-Amz-Signature=x"), None);
+        assert_eq!(at("X-Amz-Date=yesterday&X-Amz-Expires=7200"), None);
+    }
+}

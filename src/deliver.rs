@@ -1,0 +1,69 @@
+//! The answer is sent until it arrives or the time is up: byte for byte the same each time, so that a connection lost
+//! after acceptance does no harm.
+
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use tokio::time::Instant;
+
+use crate::cloudformation::{Answer, ResponseUrl};
+use crate::retry::Pauses;
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(4);
+/// What is left to Lambda for telling that the invocation failed.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// The answer did not get through; Lambda's retry is the recovery.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer could not be delivered: {0}")]
+pub struct Undelivered(String);
+
+/// Sends the answer.
+///
+/// # Errors
+/// When no attempt was accepted in time, or the storage refused it for good.
+pub async fn deliver(
+    http: &SharedHttpConnector,
+    url: &ResponseUrl,
+    answer: &Answer,
+    deadline: Instant,
+) -> Result<(), Undelivered> {
+    let deadline = deadline.checked_sub(MARGIN).unwrap_or(deadline);
+    let mut pauses = Pauses::new();
+    loop {
+        let attempt = Instant::now() + ATTEMPT;
+        let problem = match tokio::time::timeout_at(attempt.min(deadline), put(http, url, answer)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(problem)) => problem,
+            Err(_elapsed) => "no answer in time".to_owned(),
+        };
+        let pause = pauses.pause();
+        tracing::warn!(problem, "the answer was not accepted");
+        if Instant::now() + pause >= deadline {
+            return Err(Undelivered(problem));
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn put(http: &SharedHttpConnector, url: &ResponseUrl, answer: &Answer) -> Result<(), String> {
+    let request = http::Request::put(url.expose())
+        // The signature covers an empty content type.
+        .header(http::header::CONTENT_TYPE, "")
+        .header(http::header::CONTENT_LENGTH, answer.as_bytes().len())
+        .body(SdkBody::from(answer.as_bytes()));
+    // Errors of this kind could show the URL, so none of their text is passed on.
+    let request = request.ok().and_then(|request| HttpRequest::try_from(request).ok());
+    let request = request.ok_or_else(|| "the URL cannot be requested".to_owned())?;
+    match http.call(request).await {
+        // A redirect is not followed: it would carry the answer elsewhere.
+        Ok(response) if response.status().is_success() => Ok(()),
+        Ok(response) => Err(format!("status {}", response.status().as_u16())),
+        Err(error) if error.is_timeout() => Err("the connection timed out".to_owned()),
+        Err(error) if error.is_io() => Err("the connection failed".to_owned()),
+        Err(_) => Err("the request failed".to_owned()),
+    }
+}

@@ -1,0 +1,152 @@
+//! A GitHub issuer has one of four forms; anything else is refused, because a provider for another issuer with a trust
+//! policy made for GitHub's subjects would be a role that nobody, or anybody, can assume.
+//!
+//! Source: <https://docs.github.com/en/actions/reference/security/oidc>.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+const GITHUB: &str = "token.actions.githubusercontent.com";
+/// Where an Enterprise Server has its issuer.
+const SERVER_PATH: &str = "/_services/token";
+/// IAM's limit for a provider's URL, in characters.
+const LIMIT: usize = 255;
+
+/// An issuer of GitHub's, normalised: no scheme, host in lower case, path as written and without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Issuer {
+    host: String,
+    path: String,
+}
+
+/// Which of GitHub's products issues the tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// github.com.
+    GitHub,
+    /// An enterprise's own issuer on github.com.
+    Enterprise,
+    /// GHE.com, GitHub with data residency.
+    DataResidency,
+    /// GitHub Enterprise Server.
+    Server,
+}
+
+impl Issuer {
+    /// Reads an issuer's URL.
+    ///
+    /// # Errors
+    /// With what is allowed, when the URL is not of one of the four forms.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let expected = |what: &str| Err(format!("{what}, such as https://{GITHUB}"));
+        let Ok(url) = Url::parse(text) else { return expected("the URL of a GitHub issuer") };
+        if url.scheme() != "https" {
+            return expected("an https URL");
+        }
+        let authority = text.split("//").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+        if authority.contains(':') || authority.contains('@') {
+            return expected("a URL without port and user information, which IAM does not take");
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return expected("a URL without query and fragment, which IAM does not take");
+        }
+        if text.len() > LIMIT {
+            return expected("a URL of at most 255 characters");
+        }
+        let Some(Host::Domain(host)) = url.host() else { return expected("a host name, not an address") };
+        let issuer = Self { host: host.to_owned(), path: url.path().trim_end_matches('/').to_owned() };
+        match issuer.form() {
+            Some(_) => Ok(issuer),
+            None => expected(
+                "one of GitHub's issuers (https://token.actions.githubusercontent.com, the same with /<enterprise>, \
+                 https://token.actions.<subdomain>.ghe.com, https://<host>/_services/token)",
+            ),
+        }
+    }
+
+    /// Reads what stands behind `oidc-provider/` in a provider's ARN.
+    ///
+    /// # Errors
+    /// With what is allowed.
+    pub fn parse_without_scheme(text: &str) -> Result<Self, String> {
+        Self::parse(&format!("https://{text}"))
+    }
+
+    fn form(&self) -> Option<Form> {
+        let segments: Vec<&str> = self.path.split('/').skip(1).collect();
+        let data_residency = |host: &str| {
+            let subdomain = host.strip_prefix("token.actions.").and_then(|rest| rest.strip_suffix(".ghe.com"));
+            subdomain.is_some_and(|subdomain| !subdomain.is_empty() && !subdomain.contains('.'))
+        };
+        match (self.host.as_str(), segments.as_slice()) {
+            (GITHUB, []) => Some(Form::GitHub),
+            (GITHUB, [enterprise]) if !enterprise.is_empty() => Some(Form::Enterprise),
+            (GITHUB, _) => None,
+            (host, []) if data_residency(host) => Some(Form::DataResidency),
+            (host, _) if self.path == SERVER_PATH && !host.ends_with(".ghe.com") => Some(Form::Server),
+            _ => None,
+        }
+    }
+
+    /// The URL, as IAM takes it and as tokens carry it in `iss`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{self}")
+    }
+}
+
+/// Without the scheme: the end of the provider's ARN, and what condition keys begin with.
+impl fmt::Display for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.host, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_four_forms_are_issuers() {
+        for (url, form, prefix) in [
+            ("https://token.actions.githubusercontent.com", Form::GitHub, "token.actions.githubusercontent.com"),
+            ("https://Token.Actions.GitHubUserContent.com/", Form::GitHub, "token.actions.githubusercontent.com"),
+            (
+                "https://token.actions.githubusercontent.com/Octo-Corp",
+                Form::Enterprise,
+                "token.actions.githubusercontent.com/Octo-Corp",
+            ),
+            ("https://token.actions.octocorp.ghe.com", Form::DataResidency, "token.actions.octocorp.ghe.com"),
+            ("https://github.example.com/_services/token", Form::Server, "github.example.com/_services/token"),
+        ] {
+            let issuer = Issuer::parse(url).unwrap();
+            assert_eq!((issuer.form(), issuer.to_string().as_str()), (Some(form), prefix), "{url}");
+            assert_eq!(Issuer::parse(&issuer.url()), Ok(issuer.clone()));
+            assert_eq!(Issuer::parse_without_scheme(prefix), Ok(issuer));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_what_is_allowed() {
+        for (url, expected) in [
+            ("token.actions.githubusercontent.com", "the URL"),
+            ("http://token.actions.githubusercontent.com", "https"),
+            ("https://token.actions.githubusercontent.com:443", "port"),
+            ("https://me@token.actions.githubusercontent.com", "user information"),
+            ("https://token.actions.githubusercontent.com?a=1", "query"),
+            ("https://token.actions.githubusercontent.com#a", "fragment"),
+            ("https://token.actions.githubusercontent.com/a/b", "one of GitHub's"),
+            ("https://token.actions.a.b.ghe.com", "one of GitHub's"),
+            ("https://token.actions..ghe.com", "one of GitHub's"),
+            ("https://gitlab.com", "one of GitHub's"),
+            ("https://github.com", "one of GitHub's"),
+            ("https://github.example.com/_services/token/x", "one of GitHub's"),
+            ("https://10.0.0.1/_services/token", "address"),
+            ("https://[::1]/_services/token", "port"),
+        ] {
+            let refused = Issuer::parse(url).unwrap_err();
+            assert!(refused.contains(expected), "{url}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Each action is one call of IAM; removing what is gone already succeeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_iam::types::Role;
+use futures_util::future::try_join3;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::Value;
+
+use super::plan::Action;
+use super::{Created, GitHubRoles, Observed, Settings};
+use crate::error::{CallError, Fault};
+use crate::iam;
+
+/// How many inline policies are read at once.
+const AT_ONCE: usize = 4;
+
+impl GitHubRoles {
+    /// The role with everything that hangs on it: the role itself first, because most looks find nothing.
+    pub(super) async fn look(&self, name: &str) -> Result<Option<Observed>, CallError> {
+        let request = self.iam.get_role().role_name(name);
+        let role = match self.budget.call("iam:GetRole", name, || request.clone().send()).await {
+            Ok(output) => output.role,
+            Err(error) if error.fault == Fault::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let Some(role) = role else { return Ok(None) };
+        let parts = try_join3(self.attached(name), self.inline(name), self.instance_profiles(name)).await;
+        match parts {
+            Ok((managed, inline, instance_profiles)) => Ok(Some(observed(role, managed, inline, instance_profiles))),
+            // It went away between two looks.
+            Err(error) if error.fault == Fault::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn attached(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
+        let mut arns = BTreeSet::new();
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_attached_role_policies().role_name(name).set_marker(marker);
+            let page = self.budget.call("iam:ListAttachedRolePolicies", name, || request.clone().send()).await?;
+            arns.extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn));
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(arns);
+            }
+        }
+    }
+
+    async fn inline(&self, name: &str) -> Result<BTreeMap<String, Value>, CallError> {
+        let mut policies = Vec::new();
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_role_policies().role_name(name).set_marker(marker);
+            let page = self.budget.call("iam:ListRolePolicies", name, || request.clone().send()).await?;
+            policies.extend(page.policy_names);
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                break;
+            }
+        }
+        let read = policies.into_iter().map(|policy| self.inline_policy(name, policy));
+        stream::iter(read).buffer_unordered(AT_ONCE).try_filter_map(|policy| async { Ok(policy) }).try_collect().await
+    }
+
+    async fn inline_policy(&self, name: &str, policy: String) -> Result<Option<(String, Value)>, CallError> {
+        let request = self.iam.get_role_policy().role_name(name).policy_name(&policy);
+        let resource = format_args!("{name}/{policy}").to_string();
+        match self.budget.call("iam:GetRolePolicy", &resource, || request.clone().send()).await {
+            Ok(output) => Ok(Some((policy, document(&output.policy_document)))),
+            Err(error) if error.fault == Fault::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn instance_profiles(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
+        let mut names = BTreeSet::new();
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_instance_profiles_for_role().role_name(name).set_marker(marker);
+            let page = self.budget.call("iam:ListInstanceProfilesForRole", name, || request.clone().send()).await?;
+            names.extend(page.instance_profiles.into_iter().map(|profile| profile.instance_profile_name));
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(names);
+            }
+        }
+    }
+
+    pub(super) async fn carry_out(&self, name: &str, action: &Action) -> Result<Option<Created>, CallError> {
+        let Self { iam, budget } = self;
+        match action {
+            Action::Create { shell } => {
+                let Settings { description, max_session, boundary } = &shell.settings;
+                let request = iam
+                    .create_role()
+                    .role_name(&shell.name)
+                    .path(&shell.path)
+                    .assume_role_policy_document(shell.trust.document().to_string())
+                    .set_description(description.clone())
+                    .set_max_session_duration(max_session.map(u32::cast_signed))
+                    .set_permissions_boundary(boundary.clone())
+                    .set_tags(Some(iam::tags(&shell.tags)));
+                let output = budget.call("iam:CreateRole", name, || request.clone().send()).await?;
+                return Ok(output.role.map(|role| Created { arn: role.arn, role_id: role.role_id }));
+            }
+            Action::SetTrust(trust) => {
+                let document = trust.document().to_string();
+                let request = iam.update_assume_role_policy().role_name(name).policy_document(document);
+                budget.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await.map(drop)
+            }
+            Action::SetDetails { description, max_session } => {
+                let request = iam
+                    .update_role()
+                    .role_name(name)
+                    .description(description)
+                    .max_session_duration(max_session.cast_signed());
+                budget.call("iam:UpdateRole", name, || request.clone().send()).await.map(drop)
+            }
+            Action::SetBoundary(arn) => {
+                let request = iam.put_role_permissions_boundary().role_name(name).permissions_boundary(arn);
+                budget.call("iam:PutRolePermissionsBoundary", name, || request.clone().send()).await.map(drop)
+            }
+            Action::DeleteBoundary => {
+                let request = iam.delete_role_permissions_boundary().role_name(name);
+                iam::gone(budget.call("iam:DeleteRolePermissionsBoundary", name, || request.clone().send()).await)
+            }
+            Action::Attach(arn) => {
+                let request = iam.attach_role_policy().role_name(name).policy_arn(arn);
+                budget.call("iam:AttachRolePolicy", name, || request.clone().send()).await.map(drop)
+            }
+            Action::Detach(arn) => {
+                let request = iam.detach_role_policy().role_name(name).policy_arn(arn);
+                iam::gone(budget.call("iam:DetachRolePolicy", name, || request.clone().send()).await)
+            }
+            Action::PutPolicy { name: policy, document } => {
+                let request =
+                    iam.put_role_policy().role_name(name).policy_name(policy).policy_document(document.to_string());
+                budget.call("iam:PutRolePolicy", name, || request.clone().send()).await.map(drop)
+            }
+            Action::DeletePolicy(policy) => {
+                let request = iam.delete_role_policy().role_name(name).policy_name(policy);
+                iam::gone(budget.call("iam:DeleteRolePolicy", name, || request.clone().send()).await)
+            }
+            Action::Tag(tags) => {
+                let request = iam.tag_role().role_name(name).set_tags(Some(iam::tags(tags)));
+                budget.call("iam:TagRole", name, || request.clone().send()).await.map(drop)
+            }
+            Action::Untag(keys) => {
+                let request = iam.untag_role().role_name(name).set_tag_keys(Some(keys.iter().cloned().collect()));
+                iam::gone(budget.call("iam:UntagRole", name, || request.clone().send()).await)
+            }
+            Action::LeaveInstanceProfile(profile) => {
+                let request = iam.remove_role_from_instance_profile().role_name(name).instance_profile_name(profile);
+                iam::gone(budget.call("iam:RemoveRoleFromInstanceProfile", name, || request.clone().send()).await)
+            }
+            Action::Delete => {
+                let request = iam.delete_role().role_name(name);
+                iam::gone(budget.call("iam:DeleteRole", name, || request.clone().send()).await)
+            }
+        }?;
+        Ok(None)
+    }
+}
+
+fn observed(
+    role: Role,
+    managed: BTreeSet<String>,
+    inline: BTreeMap<String, Value>,
+    instance_profiles: BTreeSet<String>,
+) -> Observed {
+    Observed {
+        name: role.role_name,
+        arn: role.arn,
+        role_id: role.role_id,
+        path: role.path,
+        trust: role.assume_role_policy_document.as_deref().map_or(Value::Null, document),
+        description: role.description.unwrap_or_default(),
+        max_session: role.max_session_duration.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or_default(),
+        boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
+        managed,
+        inline,
+        instance_profiles,
+        tags: iam::tags_of(role.tags),
+    }
+}
+
+/// IAM gives documents URL-encoded (RFC 3986). One that cannot be read equals none of ours and is written anew.
+fn document(encoded: &str) -> Value {
+    let text = urlencoding::decode(encoded).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}

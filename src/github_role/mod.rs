@@ -1,0 +1,310 @@
+//! `Custom::GitHubRole`: an IAM role that exactly the named repositories, branches, tags, environments or pull requests
+//! can assume. Its trust never widens and its permissions never grow beyond what the old or the new declaration grants,
+//! not even for the moment between two calls.
+
+mod api;
+mod plan;
+pub mod subject;
+pub mod trust_policy;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::cloudformation::{Attributes, Fields};
+use crate::error::{CallError, Error, Refusal};
+use crate::github::Issuer;
+use crate::github::name::{self, Repository};
+use crate::owner::{Owner, Tags};
+use crate::reconcile::{Home, Kind, Plan};
+use crate::retry::Budget;
+use crate::tags;
+use subject::{Context, Subject};
+use trust_policy::{TrustPolicy, canonical};
+
+pub use plan::Action;
+
+/// The audience that GitHub's official action asks for.
+const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+/// Of the 50 tags of a role, six are ours.
+const TAG_LIMIT: usize = 44;
+/// The largest quota that AWS grants for attached managed policies.
+const MANAGED_LIMIT: usize = 25;
+/// As many as one tag can record.
+const INLINE_LIMIT: usize = 32;
+
+/// Carries out the calls for roles.
+#[derive(Debug)]
+pub struct GitHubRoles {
+    /// IAM.
+    pub iam: aws_sdk_iam::Client,
+    /// Until when.
+    pub budget: Budget,
+}
+
+/// A role's name, which is also its physical id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleName(String);
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the author wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    name: Option<String>,
+    path: String,
+    trust: TrustPolicy,
+    settings: Settings,
+    managed: BTreeSet<String>,
+    inline: BTreeMap<String, Value>,
+    tags: Tags,
+}
+
+/// What the author may leave out, and what then is left alone unless we set it before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) description: Option<String>,
+    pub(crate) max_session: Option<u32>,
+    pub(crate) boundary: Option<String>,
+}
+
+/// What there should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    pub(crate) name: String,
+    pub(crate) path: String,
+    pub(crate) trust: TrustPolicy,
+    pub(crate) settings: Settings,
+    pub(crate) managed: BTreeSet<String>,
+    pub(crate) inline: BTreeMap<String, Value>,
+    pub(crate) tags: Tags,
+}
+
+/// What IAM has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) role_id: String,
+    pub(crate) path: String,
+    pub(crate) trust: Value,
+    pub(crate) description: String,
+    pub(crate) max_session: u32,
+    pub(crate) boundary: Option<String>,
+    pub(crate) managed: BTreeSet<String>,
+    pub(crate) inline: BTreeMap<String, Value>,
+    pub(crate) instance_profiles: BTreeSet<String>,
+    pub(crate) tags: Tags,
+}
+
+/// What only IAM can tell of a new role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Created {
+    pub(crate) arn: String,
+    pub(crate) role_id: String,
+}
+
+impl Kind for GitHubRoles {
+    const TYPE: &'static str = "Custom::GitHubRole";
+    type Id = RoleName;
+    type Spec = Spec;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Action = Action;
+    type Receipt = Option<Created>;
+
+    fn parse(fields: &mut Fields<'_>, home: &Home) -> Option<Spec> {
+        let provider_arn = fields.required("ProviderArn", PROVIDER_EXPECTED, |text| provider_arn(text, home));
+        let audience = if fields.has("Audience") {
+            fields.checked("Audience", |text| characters(text, 1..=255))
+        } else {
+            Some(DEFAULT_AUDIENCE.to_owned())
+        };
+        let subjects = subjects(fields);
+        let name = fields.checked("RoleName", |text| iam_name(text, 64));
+        let path = if fields.has("Path") { fields.checked("Path", path) } else { Some("/".to_owned()) };
+        let settings = Settings {
+            description: fields.checked("Description", description),
+            max_session: fields.integer("MaxSessionDuration", 3600..=43200, "seconds"),
+            boundary: fields.checked("PermissionsBoundary", policy_arn),
+        };
+        let managed: BTreeSet<String> =
+            fields.texts("ManagedPolicyArns", policy_arn).unwrap_or_default().into_iter().collect();
+        if managed.len() > MANAGED_LIMIT {
+            fields.invalid("ManagedPolicyArns", format!("at most {MANAGED_LIMIT} policies"), managed.len());
+        }
+        let inline = inline_policies(fields);
+        let tags = tags::parse(fields, TAG_LIMIT);
+        let trust = TrustPolicy { provider_arn: provider_arn?, audience: audience?, subjects: subjects? };
+        Some(Spec { name, path: path?, trust, settings, managed, inline, tags })
+    }
+
+    fn id(owner: &Owner, spec: &Spec, _: &Home) -> RoleName {
+        // Another path needs another role, so a generated name depends on it.
+        RoleName(spec.name.clone().unwrap_or_else(|| owner.generated_name(&spec.path, 64)))
+    }
+
+    fn id_from(physical_id: &str) -> Option<RoleName> {
+        iam_name(physical_id, 64).ok().map(RoleName)
+    }
+
+    /// IAM: "Role names are not distinguished by case."
+    fn collide(a: &RoleName, b: &RoleName) -> bool {
+        a.0.eq_ignore_ascii_case(&b.0)
+    }
+
+    async fn resolve(&self, _: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
+        let Spec { name: _, path, trust, settings, managed, inline, tags } = spec;
+        Ok(Desired { name: id.to_string(), path, trust, settings, managed, inline, tags })
+    }
+
+    async fn observe(&self, id: &RoleName) -> Result<Option<Observed>, CallError> {
+        self.look(&id.0).await
+    }
+
+    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        plan::plan(owner, desired, observed)
+    }
+
+    async fn apply(&self, id: &RoleName, action: &Action) -> Result<Option<Created>, CallError> {
+        self.carry_out(&id.0, action).await
+    }
+
+    fn step(observed: Option<Observed>, action: &Action, receipt: Option<Created>) -> Option<Observed> {
+        plan::step(observed, action, receipt)
+    }
+
+    fn attributes(observed: &Observed) -> Attributes {
+        let subjects = TrustPolicy::read(&observed.trust).map(|trust| trust.to_string()).unwrap_or_default();
+        [
+            ("Arn", observed.arn.clone()),
+            ("RoleName", observed.name.clone()),
+            ("RoleId", observed.role_id.clone()),
+            ("Subjects", subjects),
+        ]
+        .into()
+    }
+}
+
+const CONTEXTS: &str = "at least one of `Branches`, `Tags`, `Environments` and `PullRequests: true`";
+
+fn subjects(fields: &mut Fields<'_>) -> Option<BTreeSet<Subject>> {
+    if !fields.has("Trust") {
+        fields.missing("Trust", format!("a list of entries with `Repository` and {CONTEXTS}"));
+        return None;
+    }
+    let entries = fields.objects("Trust", |fields| {
+        let repository = fields.required("Repository", Repository::EXPECTED, Repository::parse);
+        let branches = fields.texts("Branches", name::branch);
+        let tags = fields.texts("Tags", name::tag);
+        let environments = fields.texts("Environments", name::environment);
+        let pull_requests = fields.boolean("PullRequests");
+        let written = ["Branches", "Tags", "Environments"].iter().any(|&name| fields.has(name));
+        let contexts: Vec<Context> = branches
+            .into_iter()
+            .flatten()
+            .map(Context::Branch)
+            .chain(tags.into_iter().flatten().map(Context::Tag))
+            .chain(environments.into_iter().flatten().map(Context::Environment))
+            .chain((pull_requests == Some(true)).then_some(Context::PullRequest))
+            .collect();
+        if contexts.is_empty() && !written {
+            fields.missing("Branches", CONTEXTS);
+        } else if contexts.is_empty() {
+            fields.invalid("Branches", CONTEXTS, "none");
+        }
+        let repository = repository?;
+        Some(contexts.iter().map(|context| Subject::classic(&repository, context)).collect::<Vec<_>>())
+    })?;
+    if entries.is_empty() {
+        fields.invalid("Trust", "at least one entry", "an empty list");
+    }
+    Some(entries.into_iter().flatten().collect())
+}
+
+fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {
+    let policies = fields.objects("Policies", |fields| {
+        let name = fields.required("PolicyName", "1 to 128 letters, digits and _+=,.@-", |text| iam_name(text, 128));
+        if !fields.has("PolicyDocument") {
+            fields.missing("PolicyDocument", "a policy document");
+        }
+        let document = fields.document("PolicyDocument");
+        Some((name?, canonical(&document?)))
+    });
+    let policies = policies.unwrap_or_default();
+    if policies.len() > INLINE_LIMIT {
+        fields.invalid("Policies", format!("at most {INLINE_LIMIT} policies"), policies.len());
+    }
+    let mut by_name: BTreeMap<String, Value> = BTreeMap::new();
+    for (name, document) in policies {
+        if by_name.keys().any(|other| other.eq_ignore_ascii_case(&name)) {
+            fields.invalid("Policies", "each `PolicyName` once", format_args!("{name:?} again"));
+        }
+        by_name.insert(name, document);
+    }
+    by_name
+}
+
+const PROVIDER_EXPECTED: &str =
+    "the ARN of a GitHub OIDC provider in this account, such as !Ref of a Custom::GitHubOidcProvider";
+
+fn provider_arn(text: &str, home: &Home) -> Result<String, String> {
+    let prefix = format!("arn:{}:iam::{}:oidc-provider/", home.partition, home.account);
+    let issuer = text.strip_prefix(&prefix).ok_or_else(|| format!("{PROVIDER_EXPECTED} ({prefix}…)"))?;
+    Issuer::parse_without_scheme(issuer).map(|issuer| format!("{prefix}{issuer}"))
+}
+
+fn characters(text: &str, allowed: std::ops::RangeInclusive<usize>) -> Result<String, String> {
+    if allowed.contains(&text.chars().count()) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{} to {} characters", allowed.start(), allowed.end()))
+}
+
+fn iam_name(text: &str, limit: usize) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    if (1..=limit).contains(&text.len()) && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("1 to {limit} letters, digits and _+=,.@-"))
+}
+
+fn path(text: &str) -> Result<String, String> {
+    let slashes = text.starts_with('/') && text.ends_with('/');
+    if slashes && text.len() <= 512 && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
+        return Ok(text.to_owned());
+    }
+    Err("a path that begins and ends with /, at most 512 characters, such as /github/".to_owned())
+}
+
+/// IAM's model: `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`.
+fn description(text: &str) -> Result<String, String> {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
+    if text.chars().count() <= 1000 && text.chars().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("at most 1000 characters of Latin-1".to_owned())
+}
+
+fn policy_arn(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let is_policy = match parts.as_slice() {
+        ["arn", partition, "iam", "", account, resource] => {
+            let account =
+                *account == "aws" || (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()));
+            partition.starts_with("aws")
+                && account
+                && resource.strip_prefix("policy/").is_some_and(|name| !name.is_empty())
+        }
+        _ => false,
+    };
+    if is_policy && (20..=2048).contains(&text.len()) {
+        return Ok(text.to_owned());
+    }
+    Err("the ARN of a managed policy, such as arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned())
+}

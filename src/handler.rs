@@ -1,0 +1,247 @@
+//! One invocation, one answer: whatever happens to a request, and be it a panic, CloudFormation hears of it before its
+//! patience and Lambda's time run out.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use futures_util::FutureExt;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::access_entry::AccessEntries;
+use crate::cloudformation::properties::nearest;
+use crate::cloudformation::{Answer, Attributes, Fields, Invocation, Outcome, Request, RequestType};
+use crate::deliver::{Undelivered, deliver};
+use crate::error::{Error, rendered};
+use crate::github_role::GitHubRoles;
+use crate::oidc_provider::OidcProviders;
+use crate::owner::Owner;
+use crate::reconcile::{Home, Kind, Progress, Task};
+use crate::retry::Budget;
+use crate::settings::Settings;
+
+/// Between the last moment of work and the end of the time, for the answer; at most half of the time.
+const RESERVE: Duration = Duration::from_secs(8);
+/// Between the last call that may start and the last moment of work, so that a failure can still be told in its own words;
+/// at most a quarter of the time.
+const WIND_DOWN: Duration = Duration::from_secs(2);
+/// CloudFormation's patience where the author sets none.
+const DEFAULT_SERVICE_TIMEOUT: u32 = 3600;
+
+/// What every invocation of a warm function shares: clients and settings, nothing of any request.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// What the deployment decides.
+    pub settings: Settings,
+    /// IAM.
+    pub iam: aws_sdk_iam::Client,
+    /// EKS.
+    pub eks: aws_sdk_eks::Client,
+    /// Sends the answers.
+    pub http: SharedHttpConnector,
+    /// The time of day.
+    pub clock: SharedTimeSource,
+}
+
+/// What Lambda says about one invocation.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// When Lambda ends the process.
+    pub deadline: SystemTime,
+    /// `arn:<partition>:lambda:<region>:<account>:function:<name>`.
+    pub function_arn: String,
+}
+
+/// Why an invocation fails, so that Lambda delivers its event again.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// The answer did not get through.
+    #[error(transparent)]
+    Undelivered(#[from] Undelivered),
+    /// Lambda did not say who we are.
+    #[error("the function's own ARN {0:?} cannot be read")]
+    NoHome(String),
+}
+
+/// What a request led to.
+struct Done {
+    physical_id: String,
+    attributes: Attributes,
+}
+
+/// The surroundings of one request.
+struct Work<'a> {
+    owner: &'a Owner,
+    home: &'a Home,
+    budget: Budget,
+    progress: &'a Progress,
+}
+
+const KINDS: [&str; 3] = [OidcProviders::TYPE, GitHubRoles::TYPE, AccessEntries::TYPE];
+
+async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
+    let Function { settings: _, iam, eks, http: _, clock: _ } = function;
+    let budget = work.budget;
+    match request.resource_type.as_str() {
+        OidcProviders::TYPE => carry_out(&OidcProviders { iam: iam.clone(), budget }, request, work).await,
+        GitHubRoles::TYPE => carry_out(&GitHubRoles { iam: iam.clone(), budget }, request, work).await,
+        AccessEntries::TYPE => carry_out(&AccessEntries { eks: eks.clone(), budget }, request, work).await,
+        // Nothing of an unknown type was ever made, so its Delete, after the failed Create, has nothing to do.
+        _ if request.request_type()? == RequestType::Delete => Ok(deleted(request)),
+        other => Err(Error::UnknownType {
+            found: other.to_owned(),
+            nearest: nearest(other, KINDS.into_iter()),
+            known: KINDS.to_vec(),
+        }),
+    }
+}
+
+async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
+    let Work { owner, home, budget, progress } = work;
+    let task = Task { kind, owner, home, budget: *budget, progress };
+    match request.request_type()? {
+        RequestType::Create | RequestType::Update => {
+            let spec = parse::<K>(request, home)?;
+            let (id, attributes) = task.present(spec, request.physical_id.as_deref()).await?;
+            Ok(Done { physical_id: id.to_string(), attributes })
+        }
+        RequestType::Delete => {
+            // An id that is none of ours came from a Create that never answered or that made nothing; what it may have
+            // made all the same is found by the id that the properties lead to, and known by its owner's tags.
+            let named = request.physical_id.as_deref().and_then(K::id_from);
+            let id = named.or_else(|| parse::<K>(request, home).ok().map(|spec| K::id(owner, &spec, home)));
+            if let Some(id) = id {
+                task.absent(&id).await?;
+            }
+            Ok(deleted(request))
+        }
+    }
+}
+
+fn deleted(request: &Request) -> Done {
+    Done { physical_id: failure_id(request), attributes: Attributes::new() }
+}
+
+fn parse<K: Kind>(request: &Request, home: &Home) -> Result<K::Spec, Error> {
+    let properties = request.properties()?;
+    let mut fields = Fields::of_request(&properties);
+    let spec = K::parse(&mut fields, home);
+    let problems = |problems| Error::Properties { resource_type: K::TYPE, problems };
+    fields.finish().map_err(problems)?;
+    // A parser that notes no problem has read everything; a law of the kinds holds this.
+    spec.ok_or_else(|| Error::Vanished(format!("the declaration of {}", request.logical_id)))
+}
+
+/// The id for an answer before anything was made: the one that is known, or one that can never name a real object.
+fn failure_id(request: &Request) -> String {
+    request.physical_id.clone().unwrap_or_else(|| format!("never-created/{}", request.request_id))
+}
+
+impl Function {
+    /// Handles one event, given as the JSON that Lambda delivered.
+    ///
+    /// # Errors
+    /// When the event must be delivered again: no answer got through.
+    pub async fn handle(&self, event: &str, context: &Context) -> Result<(), Failed> {
+        let deadline = self.instant(context.deadline);
+        match Invocation::classify(event, self.settings.response_origin.as_deref()) {
+            Ok(Invocation::CloudFormation(request)) => {
+                let span = tracing::info_span!(
+                    "request",
+                    request_id = request.request_id,
+                    stack_id = request.stack.as_str(),
+                    logical_id = request.logical_id,
+                    resource_type = request.resource_type,
+                );
+                self.answer(&request, context, deadline).instrument(span).await
+            }
+            Ok(Invocation::Schedule) => {
+                tracing::info!("a scheduled run: no kind has upkeep to do");
+                Ok(())
+            }
+            Ok(Invocation::Unknown) => {
+                tracing::warn!("the event is neither a request of CloudFormation nor a schedule; nothing was done");
+                Ok(())
+            }
+            // Delivering it again would not make it answerable.
+            Err(why) => {
+                tracing::error!(reason = %why, "a request cannot be answered; nothing was done");
+                Ok(())
+            }
+        }
+    }
+
+    async fn answer(&self, request: &Request, context: &Context, deadline: Instant) -> Result<(), Failed> {
+        let home = home(&context.function_arn).ok_or_else(|| Failed::NoHome(context.function_arn.clone()))?;
+        if self.expired(request) {
+            tracing::warn!("CloudFormation no longer waits for this request; nothing was done");
+            return Ok(());
+        }
+        let progress = Progress::new(failure_id(request));
+        let now = Instant::now();
+        let time = self.patience(request).min(deadline) - now;
+        let until = now + time - RESERVE.min(time / 2);
+        let budget = Budget::until(until - WIND_DOWN.min(time / 4));
+        let owner = Owner::new(&request.stack, &request.logical_id);
+        let work = Work { owner: &owner, home: &home, budget, progress: &progress };
+        // Boxed: the future of all kinds together is large, and its type too deep for the compiler.
+        let running = AssertUnwindSafe(Box::pin(self.checked(request, &work))).catch_unwind();
+        let outcome = match tokio::time::timeout_at(until, running).await {
+            Ok(Ok(Ok(done))) => Outcome::Success { physical_id: done.physical_id, attributes: done.attributes },
+            Ok(Ok(Err(error))) => Outcome::Failure { physical_id: progress.physical_id(), reason: rendered(&error) },
+            Ok(Err(_panic)) => Outcome::Failure {
+                physical_id: progress.physical_id(),
+                reason: "github-trust failed unexpectedly (a defect): its log says where; the state will be looked at anew with the next update or rollback".to_owned(),
+            },
+            Err(_elapsed) => Outcome::Failure {
+                physical_id: progress.physical_id(),
+                reason: "the time was up before everything was done: the function's log says which call did not end; the next update or rollback goes on from what is there".to_owned(),
+            },
+        };
+        match &outcome {
+            Outcome::Success { physical_id, attributes: _ } => tracing::info!(physical_id, "succeeded"),
+            Outcome::Failure { physical_id, reason } => tracing::error!(physical_id, reason, "failed"),
+        }
+        let answer = Answer::new(request, &outcome);
+        Ok(deliver(&self.http, &request.response_url, &answer, deadline).await?)
+    }
+
+    async fn checked(&self, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
+        request.request_type()?;
+        request.service_timeout()?;
+        dispatch(self, request, work).await
+    }
+
+    /// Whether the pre-signed URL has ended: then CloudFormation has given up, and may have started something else.
+    fn expired(&self, request: &Request) -> bool {
+        let now = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        request.response_url.expires_at().is_some_and(|end| end <= now.as_secs())
+    }
+
+    /// When CloudFormation gives up. It counts from the request, which may have waited in Lambda's queue.
+    fn patience(&self, request: &Request) -> Instant {
+        let seconds = request.service_timeout().ok().flatten().unwrap_or(DEFAULT_SERVICE_TIMEOUT);
+        let sent = request.response_url.signed_at().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+        let sent = sent.filter(|sent| *sent <= self.clock.now()).unwrap_or_else(|| self.clock.now());
+        self.instant(sent + Duration::from_secs(seconds.into()))
+    }
+
+    /// A time of day on the clock that pauses and time-outs run on.
+    fn instant(&self, time: SystemTime) -> Instant {
+        Instant::now() + time.duration_since(self.clock.now()).unwrap_or_default()
+    }
+}
+
+fn home(function_arn: &str) -> Option<Home> {
+    let parts: Vec<&str> = function_arn.split(':').collect();
+    match parts.as_slice() {
+        ["arn", partition, "lambda", region, account, "function", ..] => Some(Home {
+            partition: (*partition).to_owned(),
+            region: (*region).to_owned(),
+            account: (*account).to_owned(),
+        }),
+        _ => None,
+    }
+}

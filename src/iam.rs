@@ -1,0 +1,25 @@
+//! What the kinds that live in IAM share in talking to it.
+
+use aws_sdk_iam::types::Tag;
+
+use crate::error::{CallError, Fault};
+use crate::owner::Tags;
+
+/// Tags as IAM's client takes them.
+pub(crate) fn tags(tags: &Tags) -> Vec<Tag> {
+    // A key and a value are all that the builder asks for.
+    tags.iter().filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok()).collect()
+}
+
+/// Tags as IAM's client gives them.
+pub(crate) fn tags_of(tags: Option<Vec<Tag>>) -> Tags {
+    tags.unwrap_or_default().into_iter().map(|Tag { key, value, .. }| (key, value)).collect()
+}
+
+/// The outcome of removing something: that it is gone already is what was wanted.
+pub(crate) fn gone<T>(result: Result<T, CallError>) -> Result<(), CallError> {
+    match result {
+        Err(error) if error.fault == Fault::NotFound => Ok(()),
+        other => other.map(drop),
+    }
+}

@@ -1,0 +1,83 @@
+//! Each action is one call of IAM; removing what is gone already succeeds.
+
+use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIdConnectProviderOutput;
+
+use super::plan::Action;
+use super::{Observed, OidcProviders};
+use crate::error::{CallError, Fault};
+use crate::iam;
+
+impl OidcProviders {
+    pub(super) async fn get(&self, arn: &str) -> Result<Option<Observed>, CallError> {
+        let request = self.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn);
+        match self.budget.call("iam:GetOpenIDConnectProvider", arn, || request.clone().send()).await {
+            Ok(output) => Ok(Some(observed(arn, output))),
+            Err(error) if error.fault == Fault::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn carry_out(&self, arn: &str, action: &Action) -> Result<(), CallError> {
+        let Self { iam, budget } = self;
+        match action {
+            Action::Create { url, arn: _, client_ids, thumbprints, tags } => {
+                let request = iam
+                    .create_open_id_connect_provider()
+                    .url(url)
+                    .set_client_id_list(Some(client_ids.iter().cloned().collect()))
+                    .set_thumbprint_list((!thumbprints.is_empty()).then(|| thumbprints.clone()))
+                    .set_tags(Some(iam::tags(tags)));
+                budget.call("iam:CreateOpenIDConnectProvider", arn, || request.clone().send()).await.map(drop)
+            }
+            Action::AddClientId(client_id) => {
+                let request = iam
+                    .add_client_id_to_open_id_connect_provider()
+                    .open_id_connect_provider_arn(arn)
+                    .client_id(client_id);
+                budget.call("iam:AddClientIDToOpenIDConnectProvider", arn, || request.clone().send()).await.map(drop)
+            }
+            Action::RemoveClientId(client_id) => {
+                let request = iam
+                    .remove_client_id_from_open_id_connect_provider()
+                    .open_id_connect_provider_arn(arn)
+                    .client_id(client_id);
+                let action = "iam:RemoveClientIDFromOpenIDConnectProvider";
+                iam::gone(budget.call(action, arn, || request.clone().send()).await)
+            }
+            Action::SetThumbprints(thumbprints) => {
+                let request = iam
+                    .update_open_id_connect_provider_thumbprint()
+                    .open_id_connect_provider_arn(arn)
+                    .set_thumbprint_list(Some(thumbprints.clone()));
+                budget.call("iam:UpdateOpenIDConnectProviderThumbprint", arn, || request.clone().send()).await.map(drop)
+            }
+            Action::Tag(tags) => {
+                let request = iam
+                    .tag_open_id_connect_provider()
+                    .open_id_connect_provider_arn(arn)
+                    .set_tags(Some(iam::tags(tags)));
+                budget.call("iam:TagOpenIDConnectProvider", arn, || request.clone().send()).await.map(drop)
+            }
+            Action::Untag(keys) => {
+                let request = iam
+                    .untag_open_id_connect_provider()
+                    .open_id_connect_provider_arn(arn)
+                    .set_tag_keys(Some(keys.iter().cloned().collect()));
+                iam::gone(budget.call("iam:UntagOpenIDConnectProvider", arn, || request.clone().send()).await)
+            }
+            Action::Delete => {
+                let request = iam.delete_open_id_connect_provider().open_id_connect_provider_arn(arn);
+                iam::gone(budget.call("iam:DeleteOpenIDConnectProvider", arn, || request.clone().send()).await)
+            }
+        }
+    }
+}
+
+fn observed(arn: &str, output: GetOpenIdConnectProviderOutput) -> Observed {
+    Observed {
+        arn: arn.to_owned(),
+        client_ids: output.client_id_list.unwrap_or_default().into_iter().collect(),
+        thumbprints: output.thumbprint_list.unwrap_or_default(),
+        tags: iam::tags_of(output.tags),
+    }
+}

@@ -1,0 +1,246 @@
+//! Ownership is a tag that is set in the very call that makes an object. What does not carry our owner's tags is never
+//! changed or deleted.
+//!
+//! Whoever may tag an object may forge its ownership: see the threat model.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::cloudformation::StackId;
+
+/// Tags by key.
+pub type Tags = BTreeMap<String, String>;
+
+/// What all our own tag keys begin with; authors may not use it.
+pub const PREFIX: &str = "github-trust:";
+const STACK: &str = "github-trust:stack-id";
+const LOGICAL: &str = "github-trust:logical-id";
+
+/// The resource on whose behalf an object exists: a logical id in a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    stack_id: String,
+    stack_name: String,
+    region: String,
+    logical_id: String,
+}
+
+impl Owner {
+    /// The owner that a request speaks for.
+    #[must_use]
+    pub fn new(stack: &StackId, logical_id: &str) -> Self {
+        Self {
+            stack_id: stack.as_str().to_owned(),
+            stack_name: stack.name().to_owned(),
+            region: stack.region().to_owned(),
+            logical_id: logical_id.to_owned(),
+        }
+    }
+
+    /// The tags that say so. Two, because a stack's ARN and a logical id do not fit the 256 characters of one.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        [(STACK.to_owned(), self.stack_id.clone()), (LOGICAL.to_owned(), self.logical_id.clone())].into()
+    }
+
+    /// Whether an object with these tags is ours.
+    #[must_use]
+    pub fn owns(&self, tags: &Tags) -> bool {
+        tags.get(STACK) == Some(&self.stack_id) && tags.get(LOGICAL) == Some(&self.logical_id)
+    }
+
+    /// A name for this owner in `characters` of `a`–`z` and `2`–`7`, five bits each.
+    #[must_use]
+    pub fn digest(&self, characters: usize) -> String {
+        digest(&[&self.stack_id, &self.logical_id], characters)
+    }
+
+    /// The name that CloudFormation would generate, but the same on every attempt: stack, logical id, and a suffix that
+    /// `seed` changes, in at most `limit` characters.
+    #[must_use]
+    pub fn generated_name(&self, seed: &str, limit: usize) -> String {
+        const SUFFIX: usize = 13;
+        let room = limit - SUFFIX - 2;
+        let stack: String = self.stack_name.chars().take(room / 2).collect();
+        let logical: String = self.logical_id.chars().take(room - stack.len()).collect();
+        format!("{stack}-{logical}-{}", digest(&[&self.stack_id, &self.logical_id, seed], SUFFIX))
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.region, self.stack_name, self.logical_id)
+    }
+}
+
+/// Who owns an object with these tags, for a message.
+#[must_use]
+pub fn described(tags: &Tags) -> String {
+    match (tags.get(STACK), tags.get(LOGICAL)) {
+        (Some(stack), Some(logical)) => format!("it belongs to {logical} of {stack}"),
+        _ => "it carries no owner's tag".to_owned(),
+    }
+}
+
+/// The tags that are neither ours nor AWS's.
+pub fn authored(tags: &Tags) -> impl Iterator<Item = (&String, &String)> {
+    tags.iter().filter(|(key, _)| !key.starts_with(PREFIX) && !key.starts_with("aws:"))
+}
+
+/// `characters` of base 32 over the SHA-256 of the parts. The parts are length-prefixed, so that no two lists of parts
+/// read the same.
+#[must_use]
+pub fn digest(parts: &[&str], characters: usize) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let bytes = hash.finalize();
+    let bit = |index: usize| bytes[index / 8] >> (7 - index % 8) & 1;
+    let letter = |index: usize| (0..5).fold(0_u8, |value, offset| value << 1 | bit(index * 5 + offset));
+    (0..characters).map(|index| char::from(ALPHABET[usize::from(letter(index))])).collect()
+}
+
+/// What we applied to an object, in the room of one tag: a fixed number of characters for each item.
+///
+/// Others may attach policies to our role or tag it; what they did is not ours to undo, and the request does not say
+/// reliably what we did before (`OldResourceProperties` is wrong after a skipped rollback). So it stands on the object.
+///
+/// `WIDTH` characters of five bits each: wide enough that a stranger's item is not taken for ours by chance, narrow
+/// enough that all items fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied<const WIDTH: usize> {
+    items: BTreeSet<String>,
+}
+
+impl<const WIDTH: usize> Applied<WIDTH> {
+    /// Items that fit the 256 characters of a tag's value.
+    pub const LIMIT: usize = 256 / WIDTH;
+
+    /// Records these items.
+    #[must_use]
+    pub fn of<'a>(items: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { items: items.into_iter().map(|item| digest(&[item], WIDTH)).collect() }
+    }
+
+    /// Reads a tag's value; what is not a whole item is not read.
+    #[must_use]
+    pub fn read(value: Option<&String>) -> Self {
+        let value = value.map_or("", String::as_str);
+        let items = value.as_bytes().chunks_exact(WIDTH);
+        Self { items: items.filter_map(|item| String::from_utf8(item.to_vec()).ok()).collect() }
+    }
+
+    /// Whether the item was applied by us.
+    #[must_use]
+    pub fn contains(&self, item: &str) -> bool {
+        self.items.contains(&digest(&[item], WIDTH))
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self { items: self.items.union(&other.items).cloned().collect() }
+    }
+
+    /// How many items.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether nothing was applied.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+impl<const WIDTH: usize> fmt::Display for Applied<WIDTH> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.items.iter().try_for_each(|item| f.write_str(item))
+    }
+}
+
+/// How the tags of an object of ours change around all other changes: first what is going to be ours is written down,
+/// last what is ours no longer, so that an interruption leaves nothing that nobody answers for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagChanges {
+    /// To set before everything else.
+    pub first: Tags,
+    /// To set after everything else.
+    pub last: Tags,
+    /// To remove after everything else.
+    pub remove: BTreeSet<String>,
+}
+
+impl TagChanges {
+    /// `wanted` are the author's tags; `between` and `after` the records to keep during and after the change; `ours` tells
+    /// which of the author's tags we set earlier.
+    pub fn new(wanted: &Tags, between: &Tags, after: &Tags, ours: impl Fn(&str) -> bool, observed: &Tags) -> Self {
+        let mut first: Tags = wanted.iter().chain(between).map(|(key, value)| (key.clone(), value.clone())).collect();
+        first.retain(|key, value| observed.get(key) != Some(value));
+        let mut last = after.clone();
+        last.retain(|key, value| between.get(key) != Some(value));
+        let superfluous = authored(observed).map(|(key, _)| key).filter(|key| ours(key) && !wanted.contains_key(*key));
+        let empty = between.keys().filter(|key| !after.contains_key(*key));
+        Self { first, last, remove: superfluous.chain(empty).cloned().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(logical_id: &str) -> Owner {
+        let stack = StackId::parse("arn:aws:cloudformation:us-east-1:123456789012:stack/team-a/5b1c").unwrap();
+        Owner::new(&stack, logical_id)
+    }
+
+    #[test]
+    fn an_owner_owns_what_carries_both_of_its_tags() {
+        let owner = owner("Role");
+        assert!(owner.owns(&owner.tags()));
+        for key in owner.tags().keys() {
+            let mut tags = owner.tags();
+            tags.remove(key);
+            assert!(!owner.owns(&tags));
+            tags.insert(key.clone(), "other".into());
+            assert!(!owner.owns(&tags));
+        }
+    }
+
+    #[test]
+    fn generated_names_are_stable_fit_and_tell_owners_and_seeds_apart() {
+        let long = owner(&"L".repeat(255));
+        assert_eq!(long.generated_name("/", 64), long.generated_name("/", 64));
+        assert_eq!(long.generated_name("/", 64).len(), 64);
+        assert_ne!(long.generated_name("/", 64), long.generated_name("/ci/", 64));
+        assert_ne!(owner("A").generated_name("/", 64), owner("B").generated_name("/", 64));
+        insta::assert_snapshot!(owner("DeployRole").generated_name("/", 64), @"team-a-DeployRole-6mkwfprgcokzk");
+    }
+
+    #[test]
+    fn what_was_applied_survives_the_tag() {
+        let applied = Applied::<8>::of((0..32).map(|index| ["a", "b", "c", "d"][index % 4]).chain(["e"]));
+        let read = Applied::read(Some(&applied.to_string()));
+        assert_eq!(read, applied);
+        assert!(read.contains("a") && !read.contains("f"));
+        assert_eq!(Applied::read(None), Applied::<8>::default());
+        assert!(
+            Applied::<8>::of((0..Applied::<8>::LIMIT).map(|i| &"abcdefghijklmnopqrstuvwxyz234567"[i..=i]))
+                .to_string()
+                .len()
+                <= 256
+        );
+    }
+
+    #[test]
+    fn digests_depend_on_where_parts_end() {
+        assert_ne!(digest(&["ab", "c"], 10), digest(&["a", "bc"], 10));
+    }
+}

@@ -1,0 +1,271 @@
+//! The one algorithm: look at what is there, decide what to do as a list of actions, do it.
+//!
+//! Create and Update are the same path, Delete is the path with nothing desired. What was asked before is never asked:
+//! after a skipped rollback it would be wrong.
+//!
+//! # What a kind must guarantee
+//! - `plan` is pure: it sees what is desired and what is observed, and nothing else.
+//! - `apply` makes no choices: one action, one call.
+//! - `step` says what an action does to the world that `plan` sees. It is the same function that the laws are checked
+//!   with, so production never looks again at what it has just changed, and eventual consistency cannot mislead it.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use crate::cloudformation::{Attributes, Fields};
+use crate::error::{CallError, Error, Fault, Refusal};
+use crate::owner::Owner;
+use crate::retry::{Budget, PROPAGATION, Pauses};
+
+/// The account and region that the function works in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// `aws`, `aws-cn`, `aws-us-gov` …
+    pub partition: String,
+    /// The region, for EKS.
+    pub region: String,
+    /// The twelve digits of the account.
+    pub account: String,
+}
+
+/// Independent actions go together; one stage ends before the next begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan<A> {
+    stages: Vec<Vec<A>>,
+}
+
+impl<A> Plan<A> {
+    /// Nothing to do.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { stages: Vec::new() }
+    }
+
+    /// Then do all of these, in any order.
+    #[must_use]
+    pub fn then(mut self, actions: impl IntoIterator<Item = A>) -> Self {
+        let stage: Vec<A> = actions.into_iter().collect();
+        if !stage.is_empty() {
+            self.stages.push(stage);
+        }
+        self
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// The stages in order.
+    #[must_use]
+    pub fn stages(&self) -> &[Vec<A>] {
+        &self.stages
+    }
+}
+
+/// A kind of resource.
+pub trait Kind {
+    /// `Custom::…`
+    const TYPE: &'static str;
+    /// What names one object of this kind; its text is the physical id, which `Ref` gives.
+    type Id: Clone + PartialEq + fmt::Display;
+    /// What the author wrote, checked.
+    type Spec;
+    /// The spec, completed by what only the outside world knows.
+    type Desired;
+    /// What AWS has now.
+    type Observed: Clone;
+    /// One change.
+    type Action: fmt::Display;
+    /// What only the service can tell about a change: the ARN, the unique id.
+    type Receipt;
+
+    /// Reads the properties. Mistakes are noted in `fields`; where there are any, what is returned does not matter.
+    fn parse(fields: &mut Fields<'_>, home: &Home) -> Option<Self::Spec>;
+    /// The object's id: a pure function of spec and owner, so that a repeated Create finds its own work.
+    fn id(owner: &Owner, spec: &Self::Spec, home: &Home) -> Self::Id;
+    /// The id that a physical id stands for, if it can be one of ours.
+    fn id_from(physical_id: &str) -> Option<Self::Id>;
+    /// Whether the service takes two ids for the same object, though they differ.
+    fn collide(a: &Self::Id, b: &Self::Id) -> bool {
+        a == b
+    }
+    /// Completes the spec.
+    fn resolve(
+        &self,
+        owner: &Owner,
+        id: &Self::Id,
+        spec: Self::Spec,
+    ) -> impl Future<Output = Result<Self::Desired, Error>>;
+    /// Looks at what is there.
+    fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
+    /// Decides.
+    ///
+    /// # Errors
+    /// When what is there must not, or cannot, become what is desired.
+    fn plan(
+        owner: &Owner,
+        desired: Option<&Self::Desired>,
+        observed: Option<&Self::Observed>,
+    ) -> Result<Plan<Self::Action>, Refusal>;
+    /// Carries out one action by one call.
+    fn apply(&self, id: &Self::Id, action: &Self::Action) -> impl Future<Output = Result<Self::Receipt, CallError>>;
+    /// What an action does.
+    fn step(observed: Option<Self::Observed>, action: &Self::Action, receipt: Self::Receipt) -> Option<Self::Observed>;
+    /// What `Fn::GetAtt` gives.
+    fn attributes(observed: &Self::Observed) -> Attributes;
+}
+
+/// What may be there under which id, kept where a dropped or panicked reconciliation leaves it behind: the answer to a
+/// failed request must name it.
+#[derive(Debug)]
+pub struct Progress {
+    physical_id: RefCell<String>,
+}
+
+impl Progress {
+    /// Nothing of this request exists yet; a failure would be answered with this id.
+    #[must_use]
+    pub fn new(physical_id: String) -> Self {
+        Self { physical_id: RefCell::new(physical_id) }
+    }
+
+    /// The id for a failure's answer.
+    #[must_use]
+    pub fn physical_id(&self) -> String {
+        self.physical_id.borrow().clone()
+    }
+
+    fn set(&self, physical_id: impl fmt::Display) {
+        *self.physical_id.borrow_mut() = physical_id.to_string();
+    }
+}
+
+/// One reconciliation's surroundings.
+#[derive(Debug)]
+pub struct Task<'a, K: Kind> {
+    /// Carries out the calls.
+    pub kind: &'a K,
+    /// On whose behalf.
+    pub owner: &'a Owner,
+    /// Where.
+    pub home: &'a Home,
+    /// Until when.
+    pub budget: Budget,
+    /// What may exist by now.
+    pub progress: &'a Progress,
+}
+
+/// How many calls of one stage are under way at once: IAM answers bursts on one object with `ConcurrentModification`.
+const AT_ONCE: usize = 4;
+
+impl<K: Kind> Task<'_, K> {
+    /// Creates or updates. `physical_id` is the one of an Update.
+    ///
+    /// # Errors
+    /// When it cannot be done; [`Progress`] then holds the id to answer with.
+    pub async fn present(&self, spec: K::Spec, physical_id: Option<&str>) -> Result<(K::Id, Attributes), Error> {
+        let id = K::id(self.owner, &spec, self.home);
+        let old = physical_id.and_then(K::id_from);
+        if let Some(old) = old.as_ref().filter(|old| **old != id && K::collide(old, &id)) {
+            return Err(Error::Refused(Refusal::Immutable {
+                what: format!("the name of {old}"),
+                from: old.to_string(),
+                to: id.to_string(),
+                remedy: "AWS takes both for the same name; choose one that differs in more than case",
+            }));
+        }
+        let desired = self.kind.resolve(self.owner, &id, spec).await?;
+        match self.converge(&id, Some(&desired)).await {
+            Ok(Some(observed)) => Ok((id, K::attributes(&observed))),
+            Ok(None) => Err(Error::Vanished(id.to_string())),
+            Err(error) => {
+                // A replacement that failed half way: take the new object away again, so that the answer can name the
+                // old one. Where that fails too, the answer names the new one and CloudFormation deletes it.
+                let replacing = physical_id.is_some_and(|old| old != id.to_string());
+                if replacing && self.progress.physical_id() == id.to_string() {
+                    tracing::info!(%id, "the replacement failed; its object is taken away again");
+                    if self.converge(&id, None).await.is_ok() {
+                        self.progress.set(physical_id.unwrap_or_default());
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Deletes what is ours under this id. What is not there, or not ours, is a success.
+    ///
+    /// # Errors
+    /// When something of ours is left.
+    pub async fn absent(&self, id: &K::Id) -> Result<(), Error> {
+        self.converge(id, None).await.map(|_| ())
+    }
+
+    /// Observe, plan, apply; and again from the start where the world turned out to be another than we saw.
+    async fn converge(&self, id: &K::Id, desired: Option<&K::Desired>) -> Result<Option<K::Observed>, Error> {
+        let started = tokio::time::Instant::now();
+        let mut pauses = Pauses::new();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let observed = self.kind.observe(id).await?;
+            let plan = K::plan(self.owner, desired, observed.as_ref())?;
+            self.log(id, &plan);
+            if desired.is_some() && !plan.is_empty() {
+                self.progress.set(id);
+            }
+            let error = match self.apply(id, &plan, observed).await {
+                Ok(observed) => return Ok(observed),
+                Err(error) => error,
+            };
+            // Something appeared, vanished or was attached between looking and acting, or our look was stale.
+            let changed = matches!(error.fault, Fault::AlreadyExists | Fault::NotFound | Fault::InUse);
+            let pause = pauses.pause();
+            if !changed {
+                return Err(error.into());
+            }
+            if started.elapsed() + pause > PROPAGATION || !self.budget.allows(pause) {
+                return Err(Error::Unsettled { attempts, last: error });
+            }
+            tracing::info!(call = error.action, code = error.code, "the state changed; looking again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn apply(
+        &self,
+        id: &K::Id,
+        plan: &Plan<K::Action>,
+        mut observed: Option<K::Observed>,
+    ) -> Result<Option<K::Observed>, CallError> {
+        for stage in plan.stages() {
+            let results: Vec<_> = stream::iter(stage)
+                .map(|action| async move { (action, self.kind.apply(id, action).await) })
+                .buffered(AT_ONCE)
+                .collect()
+                .await;
+            let mut failure = None;
+            for (action, result) in results {
+                match result {
+                    Ok(receipt) => observed = K::step(observed, action, receipt),
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+        }
+        Ok(observed)
+    }
+
+    fn log(&self, id: &K::Id, plan: &Plan<K::Action>) {
+        let actions: Vec<String> = plan.stages().iter().flatten().map(ToString::to_string).collect();
+        tracing::info!(resource = %id, kind = K::TYPE, owner = %self.owner, plan = ?actions, "planned");
+    }
+}

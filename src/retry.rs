@@ -1,0 +1,136 @@
+//! What heals by waiting is waited for, within the time that the request has; everything else is told at once.
+//!
+//! The SDK retries throttling, 5xx and connection errors a few times on its own; this comes on top, for as long as there
+//! is time, and adds what the SDK does not know to be passing.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+use tokio::time::Instant;
+
+use crate::error::{CallError, Fault};
+
+/// How long a new principal may take to be seen everywhere: terraform-provider-aws#35535 reports up to two minutes.
+pub const PROPAGATION: Duration = Duration::from_secs(150);
+/// How long another change to the same object may be in progress.
+const BUSY: Duration = Duration::from_mins(1);
+/// How long a service may be out of reach or out of order.
+const UNREACHABLE: Duration = Duration::from_mins(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The time after which no call is started any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    until: Instant,
+}
+
+impl Budget {
+    /// Calls may start until then.
+    #[must_use]
+    pub fn until(until: Instant) -> Self {
+        Self { until }
+    }
+
+    /// Whether there is time for a pause and something after it.
+    #[must_use]
+    pub fn allows(&self, pause: Duration) -> bool {
+        Instant::now() + pause < self.until
+    }
+
+    /// Makes a call, and makes it again while its failure is one that passes. One log line for each attempt.
+    ///
+    /// # Errors
+    /// The last failure, when it does not pass or the time is up.
+    pub async fn call<T, E, F>(
+        &self,
+        action: &'static str,
+        resource: impl fmt::Display,
+        mut send: impl FnMut() -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        T: RequestId,
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        let first = Instant::now();
+        let mut pauses = Pauses::new();
+        loop {
+            let started = Instant::now();
+            // Boxed, because the SDK's futures are large.
+            let error = match Box::pin(send()).await {
+                Ok(value) => {
+                    let request_id = value.request_id().unwrap_or_default();
+                    tracing::info!(call = action, %resource, request_id, duration_ms = millis(started.elapsed()), "called");
+                    return Ok(value);
+                }
+                Err(error) => CallError::new(action, &resource, &error),
+            };
+            let pause = pauses.pause();
+            let again =
+                patience(error.fault).is_some_and(|patience| first.elapsed() + pause <= patience) && self.allows(pause);
+            tracing::info!(
+                call = action,
+                %resource,
+                request_id = error.request_id.as_deref().unwrap_or_default(),
+                duration_ms = millis(started.elapsed()),
+                code = error.code,
+                again_in_ms = again.then(|| millis(pause)),
+                "called"
+            );
+            if !again {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// How long a failure of this sort may last before it is taken for good; nothing where it never passes by itself.
+fn patience(fault: Fault) -> Option<Duration> {
+    match fault {
+        Fault::Throttled => Some(Duration::MAX),
+        Fault::Unknown => Some(UNREACHABLE),
+        Fault::Busy => Some(BUSY),
+        Fault::Propagating => Some(PROPAGATION),
+        Fault::NotFound | Fault::AlreadyExists | Fault::InUse | Fault::Denied | Fault::Quota | Fault::Invalid => None,
+    }
+}
+
+/// Growing pauses with full jitter, so that many stacks which failed together do not come back together.
+#[derive(Debug)]
+pub struct Pauses {
+    ceiling: Duration,
+}
+
+impl Pauses {
+    /// Starts with a short one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { ceiling: FIRST_PAUSE }
+    }
+
+    /// The next pause: between a quarter of the ceiling and the ceiling, which doubles each time up to ten seconds.
+    pub fn pause(&mut self) -> Duration {
+        let ceiling = self.ceiling;
+        self.ceiling = (ceiling * 2).min(LONGEST_PAUSE);
+        ceiling.mul_f64(0.25 + 0.75 * fastrand::f64())
+    }
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whole milliseconds, for a log line.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

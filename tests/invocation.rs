@@ -1,0 +1,1 @@
+//! Recorded events through the handler.
