@@ -105,7 +105,7 @@ def test_tags_in_a_request_can_be_demanded(aws: LocalAws, name: str, refused: Re
         aws,
         name,
         {
-            "Action": ["iam:CreateRole", "iam:CreateOpenIDConnectProvider"],
+            "Action": ["iam:CreateRole", "iam:CreateOpenIDConnectProvider", "iam:Tag*"],
             "Resource": "*",
             "Condition": {
                 "StringLike": {"aws:RequestTag/owner": "*"},
@@ -122,6 +122,23 @@ def test_tags_in_a_request_can_be_demanded(aws: LocalAws, name: str, refused: Re
             caller.iam.create_open_id_connect_provider(Url=f"https://{name}.example", Tags=tags)
     caller.iam.create_role(RoleName=f"{name}-a", AssumeRolePolicyDocument=document, Tags=[good])
     caller.iam.create_open_id_connect_provider(Url=f"https://{name}.example", Tags=[good])
+
+
+def test_making_something_with_tags_takes_the_permission_to_tag_it(aws: LocalAws, name: str, refused: Refused) -> None:
+    cluster = create_cluster(aws, f"{name}-cluster", authenticationMode="API")
+    creations = ["iam:CreateRole", "iam:CreateOpenIDConnectProvider", "eks:CreateAccessEntry"]
+    caller = Caller(aws, name, {"Action": creations, "Resource": "*"})
+    tag = {"Key": "a", "Value": "b"}
+    document = json.dumps(trust())
+    with refused("AccessDenied", "iam:TagRole on resource", f":role/{name}-a"):
+        caller.iam.create_role(RoleName=f"{name}-a", AssumeRolePolicyDocument=document, Tags=[tag])
+    with refused("AccessDenied", "iam:TagOpenIDConnectProvider"):
+        caller.iam.create_open_id_connect_provider(Url=f"https://{name}.example", Tags=[tag])
+    principal = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    with refused("AccessDeniedException", "eks:TagResource", f":access-entry/{cluster}/role/{ACCOUNT}/{name}/*"):
+        caller.eks.create_access_entry(clusterName=cluster, principalArn=principal, tags={"a": "b"})
+    caller.iam.create_role(RoleName=f"{name}-a", AssumeRolePolicyDocument=document)
+    caller.eks.create_access_entry(clusterName=cluster, principalArn=principal)
 
 
 @pytest.mark.parametrize("key", ["aws:ResourceTag/owner", "iam:ResourceTag/owner"])

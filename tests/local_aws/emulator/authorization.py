@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote
 
 import ministack.core.iam_actions as iam_actions
+import ministack.core.iam_evaluator as iam_evaluator
 import ministack.services.eks as eks
 import ministack.services.iam as iam
 import ministack.services.tagging as tagging
@@ -29,6 +31,13 @@ _BOUNDARY_OF_ROLE = {
     "PutRolePolicy",
 }
 _POLICY_ARN = {"AttachRolePolicy", "DetachRolePolicy"}
+_ALSO_TAG = {
+    "iam:CreateRole": "iam:TagRole",
+    "iam:CreateOpenIDConnectProvider": "iam:TagOpenIDConnectProvider",
+    "eks:CreateAccessEntry": "eks:TagResource",
+}
+# The action and resource of such a second check that failed, for the answer to name.
+_denied: ContextVar[tuple[str, str] | None] = ContextVar("denied", default=None)
 _EKS_KEYS = {
     "CreateAccessEntry": {
         "eks:principalArn": ("principalArn",),
@@ -48,6 +57,7 @@ _EKS_KEYS = {
 def install() -> None:
     iam_actions.extract_resource_arn = _resource_arns(iam_actions.extract_resource_arn)
     iam_actions.request_tag_context = _conditions(iam_actions.request_tag_context)
+    iam_evaluator.enforce = _demanding_to_tag(iam_evaluator.enforce)
     iam_actions.access_denied_response = _naming_the_resource(iam_actions.access_denied_response)
     collectors = tagging._RESOURCE_TAG_COLLECTORS
     collectors["iam"] = _iam_tags(collectors["iam"])
@@ -90,10 +100,15 @@ def _eks_arn(path: str, region: str, account: str) -> str | None:
     cluster, principal = match[1], unquote(match[2])
     if entry := eks._access_entries.get(eks._ae_key(cluster, principal)):
         return entry["accessEntryArn"]
-    # An entry that does not exist has no UUID to show, but a policy for all of the cluster's entries still covers it.
-    parts = principal.split(":")
-    kind, _, name = parts[-1].partition("/")
-    return f"arn:aws:eks:{region}:{account}:access-entry/{cluster}/{kind}/{parts[4]}/{name.rsplit('/', 1)[-1]}/*"
+    return _unknown_entry_arn(cluster, principal, region, account)
+
+
+def _unknown_entry_arn(cluster: str, principal: str, region: str, account: str) -> str:
+    """An entry that does not exist has no UUID to show, but a policy for all of the cluster's entries covers it."""
+    owner, _, principal_name = principal.rpartition("/")
+    parts = f"{owner}:::::".split(":")
+    kind = parts[5].partition("/")[0]
+    return f"arn:aws:eks:{region}:{account}:access-entry/{cluster}/{kind}/{parts[4]}/{principal_name}/*"
 
 
 def _conditions(stock: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -142,10 +157,40 @@ def _eks_conditions(action: str, body: bytes) -> dict[str, Any]:
     return found
 
 
+def _demanding_to_tag(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Making something with tags takes the permission to tag it, too."""
+
+    def enforce(
+        access_key: str,
+        action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        denied = stock(access_key, action, service, region, resource_arn=resource_arn, service_context=service_context)
+        context = service_context or {}
+        if denied or action not in _ALSO_TAG or "aws:TagKeys" not in context:
+            return denied
+        if service == "eks":
+            _, _, _, _, account, cluster = resource_arn.split(":")
+            name = cluster.removeprefix("cluster/")
+            resource_arn = _unknown_entry_arn(name, context["eks:principalArn"], region, account)
+        tagging = _ALSO_TAG[action]
+        denied = stock(access_key, tagging, service, region, resource_arn=resource_arn, service_context=context)
+        _denied.set((tagging, resource_arn) if denied else None)
+        return denied
+
+    return enforce
+
+
 def _naming_the_resource(stock: Callable[..., Any]) -> Callable[..., Any]:
     """IAM and EKS say which resource a denied call was for."""
 
     def response(service: str, action: str, principal: str, request_id: str, **details: Any) -> Any:
+        if denied := _denied.get():
+            _denied.set(None)
+            action, details["resource_arn"] = denied
         failed_otherwise = details.get("error_code") or details.get("message") or details.get("resource_policy_arn")
         if service in ("iam", "eks") and not failed_otherwise:
             details["message"] = iam_actions.identity_denial_message(

@@ -18,7 +18,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "identity_denial_message",
         "request_tag_context",
     ),
-    "ministack.core.iam_evaluator": ("resolve_caller_identity",),
+    "ministack.core.iam_evaluator": ("enforce", "resolve_caller_identity"),
     "ministack.core.responses": ("get_account_id", "get_region"),
     "ministack.core.router": ("detect_service", "extract_access_key_id"),
     "ministack.services.cloudformation": ("_stacks",),
