@@ -125,6 +125,10 @@ class LocalAws:
         return self._directory
 
     @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def pid(self) -> int:
         if self._process is None:
             raise LocalAwsError("the local AWS is not running")

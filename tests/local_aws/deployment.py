@@ -1,0 +1,113 @@
+"""Deploys the real function to the local AWS as a user does: with `sam build` and `sam deploy` of template.yaml."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from local_aws import ROOT, TOOLS, LocalAws, LocalAwsError, until
+
+FUNCTION = "github-trust"
+STACK = "github-trust"
+EXAMPLES = ROOT / "examples"
+BUILD = ROOT / ".aws-sam" / "local"
+
+ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+# Link-time optimisation would take minutes, and a local run gains nothing by it.
+QUICK = {"CARGO_PROFILE": "local", "ARCHITECTURE": ARCHITECTURE}
+PARAMETERS = (f"FunctionName={FUNCTION}", f"Architecture={ARCHITECTURE}")
+OUTPUT_SHOWN = 40
+
+_CLUSTER_TRUST = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, '
+    '"Action": "sts:AssumeRole"}]}'
+)
+
+
+def build(aws: LocalAws) -> None:
+    sam(aws, "build", "--build-in-source", "--build-dir", str(BUILD), "--parameter-overrides", *PARAMETERS)
+
+
+def deploy(aws: LocalAws) -> dict[str, str]:
+    """The outputs of the deployed stack."""
+    sam(
+        aws,
+        "deploy",
+        *("--template-file", str(BUILD / "template.yaml")),
+        *("--stack-name", STACK),
+        *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
+        *("--parameter-overrides", *PARAMETERS),
+        "--resolve-s3",
+        "--no-confirm-changeset",
+        "--no-progressbar",
+    )
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def create_cluster(aws: LocalAws, name: str, mode: str | None = "API_AND_CONFIG_MAP") -> None:
+    """An EKS cluster with this authentication mode, or with the API's default, which is CONFIG_MAP."""
+    trust = {"RoleName": f"{name}-cluster", "AssumeRolePolicyDocument": _CLUSTER_TRUST}
+    role = aws.client("iam").create_role(**trust)["Role"]
+    access = {"accessConfig": {"authenticationMode": mode}} if mode else {}
+    eks = aws.client("eks")
+    eks.create_cluster(name=name, roleArn=role["Arn"], resourcesVpcConfig={}, **access)
+    until(lambda: eks.describe_cluster(name=name)["cluster"]["status"] == "ACTIVE", f"cluster {name}", 10)
+
+
+def owned(aws: LocalAws) -> list[str]:
+    """The ARNs of all providers, roles and access entries that carry a tag of ours."""
+    iam, eks = aws.client("iam"), aws.client("eks")
+    tagged: list[tuple[str, list[str]]] = []
+    for provider in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
+        found = iam.list_open_id_connect_provider_tags(OpenIDConnectProviderArn=provider["Arn"])["Tags"]
+        tagged.append((provider["Arn"], _keys(found)))
+    for role in iam.list_roles()["Roles"]:
+        tagged.append((role["Arn"], _keys(iam.list_role_tags(RoleName=role["RoleName"])["Tags"])))
+    for cluster in eks.list_clusters()["clusters"]:
+        if eks.describe_cluster(name=cluster)["cluster"]["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
+            continue
+        for page in eks.get_paginator("list_access_entries").paginate(clusterName=cluster):
+            for principal in page["accessEntries"]:
+                entry = eks.describe_access_entry(clusterName=cluster, principalArn=principal)["accessEntry"]
+                tagged.append((entry["accessEntryArn"], list(entry["tags"])))
+    return sorted(arn for arn, keys in tagged if any(key.startswith("github-trust:") for key in keys))
+
+
+def function_calls(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of a recording's calls that the function made, with the credentials of its execution role."""
+    return [
+        entry
+        for entry in entries
+        if entry["kind"] == "call" and ":assumed-role/" in (entry["caller"] or "") and _is_function(entry["caller"])
+    ]
+
+
+def sam(aws: LocalAws, *arguments: str) -> None:
+    result = subprocess.run(
+        [str(TOOLS / "bin" / "sam"), *arguments],
+        cwd=ROOT,
+        env={**aws.environment(), **QUICK},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if result.returncode != 0:
+        shown = "\n".join(f"  {line}" for line in result.stdout.splitlines()[-OUTPUT_SHOWN:])
+        raise LocalAwsError(f"sam {arguments[0]} failed with status {result.returncode}:\n{shown}")
+
+
+def _keys(tags: list[dict[str, str]]) -> list[str]:
+    return [tag["Key"] for tag in tags]
+
+
+def _is_function(caller: str) -> bool:
+    # Lambda names the session of an execution role after the function.
+    return caller.rsplit("/", 1)[-1] == FUNCTION
+
+
+def example(name: str) -> str:
+    return Path(EXAMPLES / name).read_text()

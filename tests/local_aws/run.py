@@ -1,0 +1,195 @@
+"""The demonstration behind `make run`: the template on a local AWS, and two stacks that come, change and go.
+
+Each step is one line with its time. The first that fails ends it, with what CloudFormation and the function said.
+KEEP=1 leaves the local AWS running and prints the environment to explore it with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from calls import table
+from deployment import FUNCTION, STACK, build, create_cluster, deploy, example, owned
+from local_aws import LocalAws, LocalAwsError
+from stack import Stack
+
+CLUSTER = "demo"
+QUICKSTART = {
+    "Repository": "octo-org/octo-repo",
+    "Branch": "main",
+    "ClusterName": CLUSTER,
+    "Namespace": "default",
+    "AccessPolicy": "AmazonEKSEditPolicy",
+}
+CHANGED = {**QUICKSTART, "Branch": "release", "Namespace": "staging", "AccessPolicy": "AmazonEKSViewPolicy"}
+SHARED = {"Repository": "octo-org/another-repo", "Environment": "production"}
+
+
+class Story:
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+        self.began = time.monotonic()
+
+    @contextlib.contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        print(f"{text} {'.' * (70 - len(text))} ", end="", flush=True)
+        start = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            print(f"failed after {time.monotonic() - start:.1f} s", flush=True)
+            raise
+        print(f"{time.monotonic() - start:5.1f} s", flush=True)
+
+    def tell(self) -> None:
+        with self.step("build the function with sam build"):
+            build(self.aws)
+        with self.step("deploy template.yaml with sam deploy"):
+            outputs = deploy(self.aws)
+        show(outputs)
+        with self.step(f"make the EKS cluster {CLUSTER!r}"):
+            create_cluster(self.aws, CLUSTER)
+
+        quickstart = Stack(self.aws, "quickstart")
+        with self.step("create a stack of examples/quickstart.yaml"):
+            expect(quickstart, quickstart.create(example("quickstart.yaml"), **QUICKSTART), "CREATE_COMPLETE")
+        show(quickstart.outputs())
+        self.show_objects()
+
+        with self.step("update it: another branch, namespace and access policy"):
+            expect(quickstart, quickstart.update(example("quickstart.yaml"), **CHANGED), "UPDATE_COMPLETE")
+        self.show_objects()
+        with self.step("update it again, with nothing but another ServiceTimeout"):
+            expect(quickstart, quickstart.update(retimed(example("quickstart.yaml")), **CHANGED), "UPDATE_COMPLETE")
+
+        shared = Stack(self.aws, "shared-provider")
+        with self.step("create a stack of examples/shared-provider.yaml"):
+            expect(shared, shared.create(example("shared-provider.yaml"), **SHARED), "CREATE_COMPLETE")
+        show(shared.outputs())
+
+        with self.step("delete the first stack"):
+            expect(quickstart, quickstart.delete(), "DELETE_COMPLETE")
+        left = owned(self.aws)
+        print_lines(["still there, for the second stack:", *(f"  {arn}" for arn in left)])
+        if shared.outputs()["ProviderArn"] not in left:
+            raise LocalAwsError("the provider is gone, though the second stack still declares it")
+        with self.step("delete the second stack"):
+            expect(shared, shared.delete(), "DELETE_COMPLETE")
+        if left := owned(self.aws):
+            raise LocalAwsError(f"left behind: {', '.join(left)}")
+        print_lines(["left behind: nothing"])
+
+    def show_objects(self) -> None:
+        """The objects as AWS reports them."""
+        iam, eks = self.aws.client("iam"), self.aws.client("eks")
+        for arn in owned(self.aws):
+            if ":oidc-provider/" in arn:
+                provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+                print_lines([f"provider {provider['Url']}, for {', '.join(provider['ClientIDList'])}"])
+            elif ":role/" in arn:
+                role = iam.get_role(RoleName=arn.rsplit("/", 1)[-1])["Role"]
+                print_lines([f"role {role['RoleName']}, for", *(f"  {text}" for text in subjects(role))])
+            else:
+                print_lines(access_entry(eks, arn))
+
+
+def subjects(role: dict[str, Any]) -> list[str]:
+    found: list[str] = []
+    for statement in role["AssumeRolePolicyDocument"]["Statement"]:
+        for operator in statement["Condition"].values():
+            for key, values in operator.items():
+                if key.endswith(":sub"):
+                    found += [values] if isinstance(values, str) else values
+    return found
+
+
+def access_entry(eks: Any, arn: str) -> list[str]:
+    for principal in eks.list_access_entries(clusterName=CLUSTER)["accessEntries"]:
+        place = {"clusterName": CLUSTER, "principalArn": principal}
+        if eks.describe_access_entry(**place)["accessEntry"]["accessEntryArn"] != arn:
+            continue
+        lines = [f"access entry in {CLUSTER}, for {principal}"]
+        for policy in eks.list_associated_access_policies(**place)["associatedAccessPolicies"]:
+            scope = policy["accessScope"]
+            where = ", ".join(scope["namespaces"]) or "the whole cluster"
+            lines.append(f"  {policy['policyArn'].rsplit('/', 1)[-1]} in {where}")
+        return lines
+    return []
+
+
+def expect(stack: Stack, found: str, wanted: str) -> None:
+    if found != wanted:
+        reasons = "".join(f"\n  {logical_id}: {reason}" for logical_id, reason in stack.reasons().items())
+        raise LocalAwsError(f"stack {stack.name} is {found}, not {wanted}:{reasons}")
+
+
+def retimed(template: str) -> str:
+    """The template with a ServiceTimeout for each custom resource: an Update for all, and nothing to change for any."""
+    return re.sub(r"^( +)(ServiceToken: .*)$", r"\1\2\n\1ServiceTimeout: 600", template, flags=re.MULTILINE)
+
+
+def show(outputs: dict[str, str]) -> None:
+    print_lines([f"{name}: {value}" for name, value in outputs.items()])
+
+
+def print_lines(lines: list[str]) -> None:
+    for line in lines:
+        print(f"    {line}")
+
+
+def why(aws: LocalAws, error: Exception) -> None:
+    print(f"\n{error}", file=sys.stderr)
+    stack = Stack(aws, STACK)
+    with contextlib.suppress(Exception):  # without a stack there is nothing more to say
+        for logical_id, reason in stack.reasons().items():
+            print(f"  {STACK}: {logical_id}: {reason}", file=sys.stderr)
+    with contextlib.suppress(Exception):
+        log = aws.function_log(FUNCTION).splitlines()
+        print("\nthe function's log ends:", *(f"  {line}" for line in log[-60:]), sep="\n", file=sys.stderr)
+
+
+def explain_kept(aws: LocalAws) -> None:
+    print("\nThe local AWS keeps running. To look around in it:\n")
+    for name, value in aws.settings().items():
+        print(f"  export {name}={shlex.quote(value)}")
+    values = " ".join(f"{name}={value}" for name, value in QUICKSTART.items())
+    print("\n  .venv/bin/sam deploy --template-file examples/quickstart.yaml --stack-name quickstart \\")
+    print(f"      --capabilities CAPABILITY_NAMED_IAM --parameter-overrides {values}")
+    print(f"\nIts log and its recording are in {aws.directory}. To end it:\n")
+    print(f"  kill -- -{aws.pid}; rm -r {shlex.quote(str(aws.directory))}")
+
+
+def main() -> int:
+    keep = os.environ.get("KEEP", "") not in ("", "0")
+    aws = LocalAws(keep=keep)
+    story = Story(aws)
+    status = 0
+    try:
+        with story.step("start the local AWS, with IAM policies enforced"):
+            aws.start()
+        story.tell()
+        print("\nThe AWS calls that the function made, by what CloudFormation asked for; * marks those that change.\n")
+        print(table(aws.recording()))
+        print(f"\nall of it: {time.monotonic() - story.began:.1f} s")
+    except KeyboardInterrupt:
+        status = 130
+    except Exception as error:
+        status = 1
+        why(aws, error)
+    finally:
+        if keep and aws.running:
+            explain_kept(aws)
+        else:
+            aws.stop()
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
