@@ -84,6 +84,10 @@ def _iam_arn(query: Any, account: str) -> str | None:
     if iam_actions._query_param(query, "Action") == "CreateOpenIDConnectProvider":
         url = iam_actions._query_param(query, "Url")
         return f"arn:aws:iam::{account}:oidc-provider/{re.sub('^https?://', '', url).rstrip('/')}"
+    if name := iam_actions._query_param(query, "InstanceProfileName"):
+        # Also for adding or removing a role, which is no resource of these actions.
+        profile = iam._instance_profiles.get(name) or {}
+        return profile.get("Arn") or f"arn:aws:iam::{account}:instance-profile/{name}"
     if name := iam_actions._query_param(query, "RoleName"):
         role = iam._roles.get(name)
         path = role["Path"] if role else iam_actions._query_param(query, "Path") or "/"

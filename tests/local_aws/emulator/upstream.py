@@ -54,6 +54,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ministack.services.iam": (
         "_IAM_HANDLERS",
         "_error",
+        "_instance_profiles",
         "_lookup_policy",
         "_oidc_providers",
         "_role_xml",
