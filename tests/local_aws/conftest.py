@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+import deployment
 from local_aws import LocalAws
 from stack import Stack
 
@@ -20,6 +22,39 @@ def aws() -> Iterator[LocalAws]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def service_token(aws: LocalAws) -> str:
+    """template.yaml, deployed with the real function."""
+    deployment.build(aws)
+    return deployment.deploy(aws)["ServiceToken"]
+
+
+@pytest.fixture(scope="session")
+def cluster(aws: LocalAws) -> str:
+    deployment.create_cluster(aws, "tests", "API")
+    return "tests"
+
+
+@pytest.fixture
+def deny(aws: LocalAws, service_token: str) -> Iterator[Callable[..., None]]:
+    """`deny("iam:AttachRolePolicy")` takes that from the function's role, until the end of the test or `deny()`."""
+    configuration = aws.client("lambda").get_function_configuration(FunctionName=service_token)
+    place = {"RoleName": configuration["Role"].rsplit("/", 1)[-1], "PolicyName": "denied-by-a-test"}
+    iam = aws.client("iam")
+
+    def say(*actions: str) -> None:
+        if actions:
+            statement = {"Effect": "Deny", "Action": list(actions), "Resource": "*"}
+            policy = {"Version": "2012-10-17", "Statement": [statement]}
+            iam.put_role_policy(**place, PolicyDocument=json.dumps(policy))
+        else:
+            with contextlib.suppress(iam.exceptions.NoSuchEntityException):
+                iam.delete_role_policy(**place)
+
+    yield say
+    say()
+
+
 @pytest.fixture
 def iam(aws: LocalAws) -> Any:
     return aws.client("iam")
@@ -28,6 +63,14 @@ def iam(aws: LocalAws) -> Any:
 @pytest.fixture
 def eks(aws: LocalAws) -> Any:
     return aws.client("eks")
+
+
+@pytest.fixture
+def principal(iam: Any, name: str) -> str:
+    """The ARN of a role that nothing of ours owns."""
+    statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return str(iam.create_role(RoleName=f"{name}-role", Path="/team/", AssumeRolePolicyDocument=policy)["Role"]["Arn"])
 
 
 _numbers = itertools.count(1)
@@ -65,3 +108,15 @@ def refused() -> Refused:
             assert text in error["Message"]
 
     return expect
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failed test shows the end of the function's log beside its own output."""
+    report = yield
+    aws = getattr(item, "funcargs", {}).get("aws")
+    if report.failed and "service_token" in getattr(item, "fixturenames", []) and isinstance(aws, LocalAws):
+        with contextlib.suppress(ClientError):
+            log = aws.function_log(deployment.FUNCTION).splitlines()
+            report.sections.append(("the function's log", "\n".join(log[-30:])))
+    return report

@@ -7,10 +7,26 @@ from typing import Any
 
 from local_aws import LocalAws, LocalAwsError, until
 
-OPERATION_SECONDS = 60
+OPERATION_SECONDS = 20
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
 
 Template = str | dict[str, Any]
+
+
+Resource = tuple[str, dict[str, Any]]
+
+
+def template(token: str, resources: dict[str, Resource], outputs: dict[str, Any] | None = None) -> Template:
+    """A template of custom resources: type and properties by logical id."""
+    text: dict[str, Any] = {
+        "Resources": {
+            logical_id: {"Type": resource_type, "Properties": {"ServiceToken": token, **properties}}
+            for logical_id, (resource_type, properties) in resources.items()
+        }
+    }
+    if outputs:
+        text["Outputs"] = {name: {"Value": value} for name, value in outputs.items()}
+    return text
 
 
 class Stack:

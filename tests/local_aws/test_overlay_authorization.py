@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from conftest import Refused
+from deployment import create_cluster
 from local_aws import ACCOUNT, LocalAws
-from test_overlay_eks import EDIT, VIEW, create_cluster
+from test_overlay_eks import EDIT, VIEW
 from test_overlay_iam import THUMBPRINT, trust
 
 ROOT_MAY_ASSUME = {
@@ -125,7 +126,8 @@ def test_tags_in_a_request_can_be_demanded(aws: LocalAws, name: str, refused: Re
 
 
 def test_making_something_with_tags_takes_the_permission_to_tag_it(aws: LocalAws, name: str, refused: Refused) -> None:
-    cluster = create_cluster(aws, f"{name}-cluster", authenticationMode="API")
+    cluster = f"{name}-cluster"
+    create_cluster(aws, cluster)
     creations = ["iam:CreateRole", "iam:CreateOpenIDConnectProvider", "eks:CreateAccessEntry"]
     caller = Caller(aws, name, {"Action": creations, "Resource": "*"})
     tag = {"Key": "a", "Value": "b"}
@@ -166,8 +168,9 @@ def test_tags_of_roles_and_providers_can_be_demanded(aws: LocalAws, name: str, r
 
 
 def test_access_entries_are_told_apart_by_cluster_tag_and_policy(aws: LocalAws, name: str, refused: Refused) -> None:
-    mine = create_cluster(aws, f"{name}-mine", authenticationMode="API")
-    other = create_cluster(aws, f"{name}-other", authenticationMode="API")
+    mine, other = f"{name}-mine", f"{name}-other"
+    for cluster in (mine, other):
+        create_cluster(aws, cluster)
     clusters = f"arn:aws:eks:*:{ACCOUNT}:cluster/{name}-mine"
     entries = f"arn:aws:eks:*:{ACCOUNT}:access-entry/{name}-mine/*"
     caller = Caller(

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from conftest import Refused
-from local_aws import ACCOUNT, REGION, LocalAws, until
+from deployment import create_cluster
+from local_aws import ACCOUNT, REGION, LocalAws
 
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 EDIT = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
 OTHER_ACCOUNT = "arn:aws:iam::111122223333:role/elsewhere"
-_EC2 = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-    }
-)
-
-
-def create_cluster(aws: LocalAws, name: str, **access: Any) -> str:
-    role = f"{name}-cluster"
-    arn = aws.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=_EC2)["Role"]["Arn"]
-    eks = aws.client("eks")
-    eks.create_cluster(name=name, roleArn=arn, resourcesVpcConfig={}, **({"accessConfig": access} if access else {}))
-    until(lambda: eks.describe_cluster(name=name)["cluster"]["status"] == "ACTIVE", f"cluster {name}", 10)
-    return name
-
-
-@pytest.fixture(scope="module")
-def cluster(aws: LocalAws) -> str:
-    return create_cluster(aws, "overlay", authenticationMode="API")
-
-
-@pytest.fixture
-def principal(iam: Any, name: str) -> str:
-    return str(iam.create_role(RoleName=name, Path="/team/", AssumeRolePolicyDocument=_EC2)["Role"]["Arn"])
 
 
 def create(eks: Any, cluster: str, principal: str, **more: Any) -> dict[str, Any]:
@@ -54,9 +29,9 @@ def test_a_plain_entry_gets_a_type_and_a_username(eks: Any, cluster: str, princi
     create(eks, cluster, principal)
     entry = describe(eks, cluster, principal)
     assert entry["type"] == "STANDARD"
-    assert entry["username"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{{{{SessionName}}}}"
+    assert entry["username"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}-role/{{{{SessionName}}}}"
     assert entry["kubernetesGroups"] == []
-    prefix = f"arn:aws:eks:{REGION}:{ACCOUNT}:access-entry/{cluster}/role/{ACCOUNT}/{name}/"
+    prefix = f"arn:aws:eks:{REGION}:{ACCOUNT}:access-entry/{cluster}/role/{ACCOUNT}/{name}-role/"
     assert entry["accessEntryArn"].startswith(prefix)
 
 
@@ -199,7 +174,8 @@ def test_all_lists_are_paged(eks: Any, cluster: str, principal: str, refused: Re
 def test_a_cluster_in_config_map_mode_refuses_every_call(
     aws: LocalAws, eks: Any, principal: str, name: str, refused: Refused
 ) -> None:
-    cluster = create_cluster(aws, f"{name}-old")  # CONFIG_MAP is the API's default
+    cluster = f"{name}-old"
+    create_cluster(aws, cluster, mode=None)
     place = {"clusterName": cluster, "principalArn": principal}
     calls = [
         lambda: eks.create_access_entry(**place),
