@@ -1,0 +1,250 @@
+"""Custom::EksAccessEntry, from a stack to EKS and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from calls import by_request, changing
+from local_aws import ACCOUNT, LocalAws
+from stack import Stack, Template, template
+
+TYPE = "Custom::EksAccessEntry"
+POLICY = "arn:aws:eks::aws:cluster-access-policy/"
+VIEW, EDIT = f"{POLICY}AmazonEKSViewPolicy", f"{POLICY}AmazonEKSEditPolicy"
+EVERYWHERE = {"Type": "cluster"}
+OUTPUTS = {
+    "Ref": {"Ref": "Entry"},
+    **{name: {"Fn::GetAtt": ["Entry", name]} for name in ("AccessEntryArn", "PrincipalArn", "Username")},
+}
+Entries = Callable[..., Template]
+
+
+def within(*namespaces: str) -> dict[str, Any]:
+    return {"Type": "namespace", "Namespaces": list(namespaces)}
+
+
+@pytest.fixture
+def entry(service_token: str, cluster: str, principal: str) -> Entries:
+    """`entry(Username=…)`: a template with that access entry."""
+
+    def build(**properties: Any) -> Template:
+        whole = {"ClusterName": cluster, "PrincipalArn": principal, **properties}
+        return template(service_token, {"Entry": (TYPE, whole)}, OUTPUTS)
+
+    return build
+
+
+@pytest.fixture
+def found(eks: Any, cluster: str, principal: str) -> Callable[[], dict[str, Any] | None]:
+    """All that can be seen of the entry; None without one."""
+
+    def look() -> dict[str, Any] | None:
+        place = {"clusterName": cluster, "principalArn": principal}
+        try:
+            entry: dict[str, Any] = eks.describe_access_entry(**place)["accessEntry"]
+        except eks.exceptions.ResourceNotFoundException:
+            return None
+        del entry["modifiedAt"]
+        entry["authored"] = {key: text for key, text in entry["tags"].items() if not key.startswith("github-trust:")}
+        if entry["type"] == "STANDARD":
+            policies = eks.list_associated_access_policies(**place)["associatedAccessPolicies"]
+            entry["policies"] = {
+                policy["policyArn"]: (policy["accessScope"]["type"], sorted(policy["accessScope"]["namespaces"]))
+                for policy in policies
+            }
+        return entry
+
+    return look
+
+
+Found = Callable[[], dict[str, Any] | None]
+
+
+def test_a_plain_entry_is_left_to_eks_where_nothing_is_written(
+    stack: Stack, entry: Entries, found: Found, cluster: str, principal: str
+) -> None:
+    assert stack.create(entry()) == "CREATE_COMPLETE"
+    made = found()
+    assert made is not None
+    assert (made["type"], made["kubernetesGroups"], made["policies"]) == ("STANDARD", [], {})
+    assert stack.outputs() == {
+        "Ref": f"{principal}|{cluster}",
+        "AccessEntryArn": made["accessEntryArn"],
+        "PrincipalArn": principal,
+        "Username": made["username"],
+    }
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert found() is None
+
+
+def test_an_entry_is_created_as_written(stack: Stack, entry: Entries, found: Found) -> None:
+    wanted = entry(
+        Type="STANDARD",
+        Username="ci:{{SessionName}}",
+        KubernetesGroups=["builders", "viewers"],
+        AccessPolicies=[
+            {"PolicyArn": VIEW, "AccessScope": EVERYWHERE},
+            {"PolicyArn": EDIT, "AccessScope": within("dev-*", "test")},
+        ],
+        Tags=[{"Key": "team", "Value": "a"}],
+    )
+    assert stack.create(wanted) == "CREATE_COMPLETE"
+    made = found()
+    assert made is not None
+    assert (made["username"], sorted(made["kubernetesGroups"])) == ("ci:{{SessionName}}", ["builders", "viewers"])
+    assert made["policies"] == {VIEW: ("cluster", []), EDIT: ("namespace", ["dev-*", "test"])}
+    assert made["authored"] == {"team": "a"}
+
+
+@pytest.mark.parametrize("kind", ["EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"])
+def test_every_type_is_created_and_deleted(stack: Stack, entry: Entries, found: Found, kind: str) -> None:
+    assert stack.create(entry(Type=kind)) == "CREATE_COMPLETE"
+    made = found()
+    assert made is not None
+    assert made["type"] == kind
+    assert stack.update(entry(Type=kind, Tags=[{"Key": "a", "Value": "b"}])) == "UPDATE_COMPLETE"
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert found() is None
+
+
+def test_an_entry_is_updated_in_place(stack: Stack, entry: Entries, found: Found) -> None:
+    old = [{"PolicyArn": VIEW, "AccessScope": EVERYWHERE}]
+    stack.create(entry(KubernetesGroups=["old"], AccessPolicies=old, Tags=[{"Key": "a", "Value": "1"}]))
+    before = found()
+    changed = entry(
+        Username="ci:{{SessionName}}",
+        KubernetesGroups=["new"],
+        AccessPolicies=[
+            {"PolicyArn": VIEW, "AccessScope": within("web")},
+            {"PolicyArn": EDIT, "AccessScope": within("test")},
+        ],
+        Tags=[{"Key": "b", "Value": "2"}],
+    )
+    assert stack.update(changed) == "UPDATE_COMPLETE"
+    made = found()
+    assert made is not None
+    assert before is not None
+    assert made["accessEntryArn"] == before["accessEntryArn"]
+    assert (made["username"], made["kubernetesGroups"]) == ("ci:{{SessionName}}", ["new"])
+    assert made["policies"] == {VIEW: ("namespace", ["web"]), EDIT: ("namespace", ["test"])}
+    assert made["authored"] == {"b": "2"}
+
+
+def test_policies_and_groups_that_are_no_longer_written_are_taken_away(
+    stack: Stack, entry: Entries, found: Found
+) -> None:
+    policies = [{"PolicyArn": arn, "AccessScope": EVERYWHERE} for arn in (VIEW, EDIT)]
+    stack.create(entry(KubernetesGroups=["one"], AccessPolicies=policies))
+    assert stack.update(entry(KubernetesGroups=[], AccessPolicies=policies[:1])) == "UPDATE_COMPLETE"
+    made = found()
+    assert made is not None
+    assert (made["kubernetesGroups"], list(made["policies"])) == ([], [VIEW])
+
+
+def test_an_update_that_changes_nothing_makes_no_changing_call(aws: LocalAws, stack: Stack, entry: Entries) -> None:
+    policies = [{"PolicyArn": VIEW, "AccessScope": within("a", "b")}, {"PolicyArn": EDIT, "AccessScope": EVERYWHERE}]
+    stack.create(entry(KubernetesGroups=["one", "two"], AccessPolicies=policies))
+    start = len(aws.recording())
+    same = [policies[1], {"PolicyArn": VIEW, "AccessScope": within("b", "a")}]
+    in_other_words = entry(KubernetesGroups=["two", "one"], AccessPolicies=same, ServiceTimeout=600)
+    assert stack.update(in_other_words) == "UPDATE_COMPLETE"
+    ((_, calls),) = by_request(aws.recording(start))
+    assert calls
+    assert changing(calls) == []
+
+
+def test_another_principal_replaces_the_entry(
+    iam: Any, eks: Any, stack: Stack, entry: Entries, found: Found, cluster: str, principal: str, name: str
+) -> None:
+    same_trust = iam.get_role(RoleName=principal.rsplit("/", 1)[-1])["Role"]["AssumeRolePolicyDocument"]
+    other = iam.create_role(RoleName=f"{name}-2", AssumeRolePolicyDocument=json.dumps(same_trust))["Role"]["Arn"]
+    stack.create(entry())
+    assert stack.update(entry(PrincipalArn=other)) == "UPDATE_COMPLETE"
+    assert stack.outputs()["Ref"] == f"{other}|{cluster}"
+    assert found() is None
+    assert eks.describe_access_entry(clusterName=cluster, principalArn=other)
+
+
+def test_an_entry_for_another_account_is_allowed(eks: Any, stack: Stack, entry: Entries, cluster: str) -> None:
+    elsewhere = "arn:aws:iam::111122223333:role/ci/elsewhere"
+    assert stack.create(entry(PrincipalArn=elsewhere)) == "CREATE_COMPLETE"
+    assert eks.describe_access_entry(clusterName=cluster, principalArn=elsewhere)
+
+
+def test_an_entry_that_exists_is_not_taken_over(
+    eks: Any, stack: Stack, entry: Entries, found: Found, cluster: str, principal: str
+) -> None:
+    eks.create_access_entry(clusterName=cluster, principalArn=principal, username="theirs")
+    before = found()
+    assert stack.create(entry(Username="ours")) == "ROLLBACK_COMPLETE"
+    assert "not owned by this resource" in stack.reasons()["Entry"]
+    assert found() == before
+
+
+def test_a_create_that_fails_half_way_is_undone_by_the_rollback(
+    stack: Stack, entry: Entries, found: Found, deny: Callable[..., None]
+) -> None:
+    deny("eks:AssociateAccessPolicy")
+    assert stack.create(entry(AccessPolicies=[{"PolicyArn": VIEW, "AccessScope": EVERYWHERE}])) == "ROLLBACK_COMPLETE"
+    assert "eks:AssociateAccessPolicy" in stack.reasons()["Entry"]
+    assert found() is None
+
+
+def test_an_update_that_fails_half_way_is_rolled_back(
+    stack: Stack, entry: Entries, found: Found, deny: Callable[..., None]
+) -> None:
+    view = {"PolicyArn": VIEW, "AccessScope": EVERYWHERE}
+    stack.create(entry(Username="old", AccessPolicies=[view]))
+    before = found()
+    deny("eks:AssociateAccessPolicy")
+    changed = entry(Username="new", AccessPolicies=[view, {"PolicyArn": EDIT, "AccessScope": EVERYWHERE}])
+    assert stack.update(changed) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "eks:AssociateAccessPolicy" in stack.reasons()["Entry"]
+    assert found() == before
+
+
+def test_an_unknown_access_policy_fails_the_create_and_leaves_nothing(
+    stack: Stack, entry: Entries, found: Found
+) -> None:
+    policies = [{"PolicyArn": f"{POLICY}AmazonEKSNoSuchPolicy", "AccessScope": EVERYWHERE}]
+    assert stack.create(entry(AccessPolicies=policies)) == "ROLLBACK_COMPLETE"
+    assert "AmazonEKSNoSuchPolicy" in stack.reasons()["Entry"]
+    assert found() is None
+
+
+def test_an_entry_that_is_gone_already_is_deleted_all_the_same(
+    eks: Any, stack: Stack, entry: Entries, cluster: str, principal: str
+) -> None:
+    stack.create(entry())
+    eks.delete_access_entry(clusterName=cluster, principalArn=principal)
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_the_three_kinds_work_together(
+    iam: Any, eks: Any, stack: Stack, service_token: str, cluster: str, name: str
+) -> None:
+    url = f"https://{name}.example/_services/token"
+    trust = [{"Repository": "acme/app", "Branches": ["main"]}]
+    together = template(
+        service_token,
+        {
+            "Provider": ("Custom::GitHubOidcProvider", {"Url": url}),
+            "Role": ("Custom::GitHubRole", {"ProviderArn": {"Ref": "Provider"}, "Trust": trust}),
+            "Entry": (TYPE, {"ClusterName": cluster, "PrincipalArn": {"Fn::GetAtt": ["Role", "Arn"]}}),
+        },
+        {"Role": {"Ref": "Role"}, "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}},
+    )
+    assert stack.create(together) == "CREATE_COMPLETE"
+    outputs = stack.outputs()
+    (statement,) = iam.get_role(RoleName=outputs["Role"])["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {
+        "Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{url.removeprefix('https://')}"
+    }
+    assert eks.describe_access_entry(clusterName=cluster, principalArn=outputs["RoleArn"])
+    assert stack.delete() == "DELETE_COMPLETE"
+    deleted = [request["logical_id"] for request in stack.requests() if request["request"] == "Delete"]
+    assert deleted == ["Entry", "Role", "Provider"]

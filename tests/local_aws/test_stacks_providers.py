@@ -1,0 +1,190 @@
+"""Custom::GitHubOidcProvider, from a stack to IAM and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from calls import by_request, changing
+from local_aws import ACCOUNT, LocalAws
+from stack import Stack, Template, template
+
+TYPE = "Custom::GitHubOidcProvider"
+OUTPUTS = {
+    "Ref": {"Ref": "Provider"},
+    **{name: {"Fn::GetAtt": ["Provider", name]} for name in ("Arn", "Url", "Issuer", "ThumbprintList")},
+}
+ONE, TWO = "a" * 40, "b" * 40
+
+
+class Providers:
+    """Templates with one provider each, for an issuer that no other test uses."""
+
+    def __init__(self, token: str, host: str) -> None:
+        self.token = token
+        self.url = f"https://{host}/_services/token"
+        self.arn = arn(self.url)
+
+    def __call__(self, **properties: Any) -> Template:
+        return template(self.token, {"Provider": (TYPE, {"Url": self.url, **properties})}, OUTPUTS)
+
+
+def arn(url: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:oidc-provider/{url.removeprefix('https://')}"
+
+
+@pytest.fixture
+def provider(service_token: str, name: str) -> Providers:
+    return Providers(service_token, f"{name}.example")
+
+
+def found(iam: Any, arn: str) -> dict[str, Any] | None:
+    try:
+        answer: dict[str, Any] = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    except iam.exceptions.NoSuchEntityException:
+        return None
+    return answer
+
+
+def authored(thing: dict[str, Any] | None) -> dict[str, str]:
+    """The tags that the template's author wrote."""
+    tags = (thing or {})["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in tags if not tag["Key"].startswith("github-trust:")}
+
+
+def test_a_provider_without_properties_is_githubs(iam: Any, stack: Stack, service_token: str) -> None:
+    assert stack.create(template(service_token, {"Provider": (TYPE, {})}, OUTPUTS)) == "CREATE_COMPLETE"
+    outputs = stack.outputs()
+    expected = arn("https://token.actions.githubusercontent.com")
+    assert outputs.pop("ThumbprintList")
+    assert outputs == {
+        "Ref": expected,
+        "Arn": expected,
+        "Url": "https://token.actions.githubusercontent.com",
+        "Issuer": "token.actions.githubusercontent.com",
+    }
+    made = found(iam, expected)
+    assert made is not None
+    assert made["ClientIDList"] == ["sts.amazonaws.com"]
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert found(iam, expected) is None
+
+
+def test_a_provider_is_created_as_written(iam: Any, stack: Stack, provider: Providers) -> None:
+    wanted = provider(
+        ClientIdList=["one", "two"], ThumbprintList=[TWO, ONE.upper()], Tags=[{"Key": "team", "Value": "a b"}]
+    )
+    assert stack.create(wanted) == "CREATE_COMPLETE"
+    made = found(iam, provider.arn)
+    assert made is not None
+    assert sorted(made["ClientIDList"]) == ["one", "two"]
+    assert sorted(made["ThumbprintList"]) == [ONE, TWO]
+    assert authored(made) == {"team": "a b"}
+    assert stack.outputs()["Issuer"] == provider.url.removeprefix("https://")
+
+
+def test_a_provider_is_updated_in_place(iam: Any, stack: Stack, provider: Providers) -> None:
+    stack.create(provider(ClientIdList=["one", "two"], ThumbprintList=[ONE], Tags=[{"Key": "a", "Value": "1"}]))
+    changed = provider(ClientIdList=["two", "three"], ThumbprintList=[TWO], Tags=[{"Key": "b", "Value": "2"}])
+    assert stack.update(changed) == "UPDATE_COMPLETE"
+    made = found(iam, provider.arn)
+    assert made is not None
+    assert sorted(made["ClientIDList"]) == ["three", "two"]
+    assert made["ThumbprintList"] == [TWO]
+    assert authored(made) == {"b": "2"}
+    assert [request["request"] for request in stack.requests()] == ["Create", "Update"]
+
+
+def test_thumbprints_that_are_left_out_are_left_alone(iam: Any, stack: Stack, provider: Providers) -> None:
+    stack.create(provider())
+    iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=provider.arn, ThumbprintList=[ONE])
+    assert stack.update(provider(ClientIdList=["one"])) == "UPDATE_COMPLETE"
+    made = found(iam, provider.arn)
+    assert made is not None
+    assert made["ThumbprintList"] == [ONE]
+
+
+def test_an_update_that_changes_nothing_makes_no_changing_call(
+    aws: LocalAws, stack: Stack, provider: Providers
+) -> None:
+    stack.create(provider(ClientIdList=["one"], ThumbprintList=[ONE]))
+    start = len(aws.recording())
+    # Another ServiceTimeout, and single texts for lists of one: the same in other words.
+    same = provider(ClientIdList="one", ThumbprintList=ONE.upper(), ServiceTimeout=600)
+    assert stack.update(same) == "UPDATE_COMPLETE"
+    ((request, calls),) = by_request(aws.recording(start))
+    assert request["request"] == "Update"
+    assert calls
+    assert changing(calls) == []
+
+
+def test_another_url_replaces_the_provider(iam: Any, stack: Stack, service_token: str, name: str) -> None:
+    old, new = (Providers(service_token, f"{name}-{suffix}.example") for suffix in ("old", "new"))
+    stack.create(old())
+    assert stack.update(new()) == "UPDATE_COMPLETE"
+    assert stack.physical_ids() == {"Provider": new.arn}
+    assert found(iam, old.arn) is None
+    assert found(iam, new.arn) is not None
+
+
+def test_two_stacks_share_a_provider_and_the_last_one_out_deletes_it(
+    aws: LocalAws, iam: Any, stack: Stack, provider: Providers, name: str
+) -> None:
+    other = Stack(aws, f"{name}-other")
+    stack.create(provider(ClientIdList=["both", "first"]))
+    assert other.create(provider(ClientIdList=["both", "second"])) == "CREATE_COMPLETE"
+    assert sorted((found(iam, provider.arn) or {})["ClientIDList"]) == ["both", "first", "second"]
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert sorted((found(iam, provider.arn) or {})["ClientIDList"]) == ["both", "second"]
+    assert other.delete() == "DELETE_COMPLETE"
+    assert found(iam, provider.arn) is None
+
+
+def test_a_provider_that_was_there_before_is_shared_and_left_as_it_was_found(
+    iam: Any, stack: Stack, provider: Providers
+) -> None:
+    iam.create_open_id_connect_provider(
+        Url=provider.url, ClientIDList=["theirs"], ThumbprintList=[TWO], Tags=[{"Key": "of", "Value": "others"}]
+    )
+    before = found(iam, provider.arn)
+    assert stack.create(provider(ClientIdList=["ours"])) == "CREATE_COMPLETE"
+    assert sorted((found(iam, provider.arn) or {})["ClientIDList"]) == ["ours", "theirs"]
+    assert stack.delete() == "DELETE_COMPLETE"
+    after = found(iam, provider.arn)
+    for state in (before, after):
+        assert state is not None
+        del state["ResponseMetadata"]
+    assert after == before
+
+
+def test_a_create_that_is_denied_leaves_nothing(
+    iam: Any, stack: Stack, provider: Providers, deny: Callable[..., None]
+) -> None:
+    deny("iam:CreateOpenIDConnectProvider")
+    assert stack.create(provider()) == "ROLLBACK_COMPLETE"
+    reason = stack.reasons()["Provider"]
+    assert "iam:CreateOpenIDConnectProvider" in reason
+    assert provider.arn in reason
+    assert found(iam, provider.arn) is None
+
+
+def test_an_update_that_fails_half_way_is_rolled_back(
+    iam: Any, stack: Stack, provider: Providers, deny: Callable[..., None]
+) -> None:
+    stack.create(provider(ClientIdList=["one"], ThumbprintList=[ONE]))
+    deny("iam:UpdateOpenIDConnectProviderThumbprint")
+    assert stack.update(provider(ClientIdList=["one", "two"], ThumbprintList=[TWO])) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "iam:UpdateOpenIDConnectProviderThumbprint" in stack.reasons()["Provider"]
+    made = found(iam, provider.arn)
+    assert made is not None
+    assert (made["ClientIDList"], made["ThumbprintList"]) == (["one"], [ONE])
+    assert stack.physical_ids() == {"Provider": provider.arn}
+    assert "Delete" not in [request["request"] for request in stack.requests()]
+
+
+def test_a_provider_that_is_gone_already_is_deleted_all_the_same(iam: Any, stack: Stack, provider: Providers) -> None:
+    stack.create(provider())
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider.arn)
+    assert stack.delete() == "DELETE_COMPLETE"

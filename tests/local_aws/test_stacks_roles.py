@@ -1,0 +1,335 @@
+"""Custom::GitHubRole, from a stack to IAM and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from calls import by_request, changing
+from local_aws import ACCOUNT, LocalAws
+from stack import Stack, Template, template
+
+TYPE = "Custom::GitHubRole"
+ISSUER = "token.actions.githubusercontent.com"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+MAIN = [{"Repository": "acme/app", "Branches": ["main"]}]
+READ = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+AUDIT = "arn:aws:iam::aws:policy/SecurityAudit"
+POWER = "arn:aws:iam::aws:policy/PowerUserAccess"
+OUTPUTS = {
+    "Ref": {"Ref": "Role"},
+    **{name: {"Fn::GetAtt": ["Role", name]} for name in ("Arn", "RoleName", "RoleId", "Subjects")},
+}
+Roles = Callable[..., Template]
+
+
+@pytest.fixture
+def role(service_token: str) -> Roles:
+    """`role(Trust=…)`: a template with that role."""
+
+    def build(**properties: Any) -> Template:
+        whole = {"ProviderArn": PROVIDER, "Trust": MAIN, **properties}
+        return template(service_token, {"Role": (TYPE, whole)}, OUTPUTS)
+
+    return build
+
+
+def policy(action: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}}
+
+
+def plain(document: Any) -> Any:
+    """A policy document with lists of one as what they hold, which to IAM is the same."""
+    if isinstance(document, dict):
+        return {key: plain(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return plain(document[0]) if len(document) == 1 else [plain(value) for value in document]
+    return document
+
+
+def found(iam: Any, name: str) -> dict[str, Any] | None:
+    try:
+        role: dict[str, Any] = iam.get_role(RoleName=name)["Role"]
+    except iam.exceptions.NoSuchEntityException:
+        return None
+    return role
+
+
+def everything(iam: Any, name: str) -> dict[str, Any]:
+    """All that can be seen of a role."""
+    role = found(iam, name)
+    assert role is not None
+    names = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    return {
+        **role,
+        "Attached": sorted(
+            policy["PolicyArn"] for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        ),
+        "Inline": {policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"] for policy in names},
+    }
+
+
+def conditions(role: dict[str, Any]) -> dict[str, Any]:
+    statement = plain(role["AssumeRolePolicyDocument"])["Statement"]
+    assert statement["Principal"] == {"Federated": PROVIDER}
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    return {key: values for operator in statement["Condition"].values() for key, values in operator.items()}
+
+
+def listed(values: Any) -> list[str]:
+    return sorted([values] if isinstance(values, str) else values)
+
+
+def authored(role: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in role["Tags"] if not tag["Key"].startswith("github-trust:")}
+
+
+def test_a_plain_role_gets_a_name_and_trusts_one_branch(iam: Any, stack: Stack, role: Roles) -> None:
+    assert stack.create(role()) == "CREATE_COMPLETE"
+    outputs = stack.outputs()
+    made = everything(iam, outputs["Ref"])
+    assert outputs["Ref"].startswith(f"{stack.name}-Role-")
+    assert outputs == {
+        "Ref": made["RoleName"],
+        "Arn": made["Arn"],
+        "RoleName": made["RoleName"],
+        "RoleId": made["RoleId"],
+        "Subjects": "repo:acme/app:ref:refs/heads/main",
+    }
+    assert {key: listed(values) for key, values in conditions(made).items()} == {
+        f"{ISSUER}:aud": ["sts.amazonaws.com"],
+        f"{ISSUER}:sub": ["repo:acme/app:ref:refs/heads/main"],
+    }
+    assert (made["Attached"], made["Inline"], made["MaxSessionDuration"]) == ([], {}, 3600)
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert found(iam, outputs["Ref"]) is None
+
+
+def test_a_role_is_created_as_written(iam: Any, stack: Stack, role: Roles, name: str) -> None:
+    wanted = role(
+        RoleName=f"{name}-Deploy",
+        Path="/ci/",
+        Description="for deployments",
+        MaxSessionDuration=7200,
+        PermissionsBoundary=POWER,
+        ManagedPolicyArns=[READ, AUDIT],
+        Policies=[{"PolicyName": "get", "PolicyDocument": policy("s3:GetObject")}],
+        Tags=[{"Key": "team", "Value": "a"}],
+        Audience="https://github.com/acme",
+        Trust=[
+            {"Repository": "acme/app", "Branches": ["main", "release/1"], "Tags": ["v1"]},
+            {"Repository": "Acme/Other", "Environments": ["prod: eu"], "PullRequests": True},
+        ],
+    )
+    assert stack.create(wanted) == "CREATE_COMPLETE"
+    made = everything(iam, f"{name}-Deploy")
+    assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/ci/{name}-Deploy"
+    assert (made["Description"], made["MaxSessionDuration"]) == ("for deployments", 7200)
+    assert made["PermissionsBoundary"]["PermissionsBoundaryArn"] == POWER
+    assert made["Attached"] == [READ, AUDIT]
+    assert made["Inline"] == {"get": policy("s3:GetObject")}
+    assert authored(made) == {"team": "a"}
+    assert {key: listed(values) for key, values in conditions(made).items()} == {
+        f"{ISSUER}:aud": ["https://github.com/acme"],
+        f"{ISSUER}:sub": [
+            "repo:Acme/Other:environment:prod%3A eu",
+            "repo:Acme/Other:pull_request",
+            "repo:acme/app:ref:refs/heads/main",
+            "repo:acme/app:ref:refs/heads/release/1",
+            "repo:acme/app:ref:refs/tags/v1",
+        ],
+    }
+
+
+def test_a_role_is_updated_in_place(iam: Any, stack: Stack, role: Roles) -> None:
+    stack.create(
+        role(
+            Description="old",
+            ManagedPolicyArns=[READ],
+            Policies=[{"PolicyName": "one", "PolicyDocument": policy("s3:GetObject")}],
+            Tags=[{"Key": "a", "Value": "1"}],
+        )
+    )
+    name = stack.outputs()["Ref"]
+    before = everything(iam, name)
+    changed = role(
+        Trust=[{"Repository": "acme/app", "Branches": ["release"]}],
+        Description="new",
+        MaxSessionDuration=3601,
+        PermissionsBoundary=POWER,
+        ManagedPolicyArns=[AUDIT],
+        Policies=[{"PolicyName": "two", "PolicyDocument": policy("s3:PutObject")}],
+        Tags=[{"Key": "b", "Value": "2"}],
+    )
+    assert stack.update(changed) == "UPDATE_COMPLETE"
+    made = everything(iam, name)
+    assert made["RoleId"] == before["RoleId"]
+    assert listed(conditions(made)[f"{ISSUER}:sub"]) == ["repo:acme/app:ref:refs/heads/release"]
+    assert (made["Description"], made["MaxSessionDuration"]) == ("new", 3601)
+    assert made["PermissionsBoundary"]["PermissionsBoundaryArn"] == POWER
+    assert (made["Attached"], made["Inline"]) == ([AUDIT], {"two": policy("s3:PutObject")})
+    assert authored(made) == {"b": "2"}
+
+
+def test_what_is_no_longer_written_is_taken_back(iam: Any, stack: Stack, role: Roles) -> None:
+    stack.create(
+        role(
+            Description="old",
+            MaxSessionDuration=7200,
+            PermissionsBoundary=POWER,
+            ManagedPolicyArns=[READ],
+            Policies=[{"PolicyName": "one", "PolicyDocument": policy("s3:GetObject")}],
+            Tags=[{"Key": "a", "Value": "1"}],
+        )
+    )
+    assert stack.update(role()) == "UPDATE_COMPLETE"
+    made = everything(iam, stack.outputs()["Ref"])
+    assert not made.get("Description")
+    assert made["MaxSessionDuration"] == 3600
+    assert "PermissionsBoundary" not in made
+    assert (made["Attached"], made["Inline"], authored(made)) == ([], {}, {})
+
+
+def test_what_others_did_to_a_role_stays(iam: Any, stack: Stack, role: Roles) -> None:
+    stack.create(role(ManagedPolicyArns=[READ]))
+    name = stack.outputs()["Ref"]
+    iam.attach_role_policy(RoleName=name, PolicyArn=AUDIT)
+    iam.tag_role(RoleName=name, Tags=[{"Key": "theirs", "Value": "x"}])
+    assert stack.update(role(ManagedPolicyArns=[])) == "UPDATE_COMPLETE"
+    made = everything(iam, name)
+    assert made["Attached"] == [AUDIT]
+    assert authored(made) == {"theirs": "x"}
+
+
+def test_an_update_that_changes_nothing_makes_no_changing_call(aws: LocalAws, stack: Stack, role: Roles) -> None:
+    written = {
+        "Trust": [{"Repository": "acme/app", "Branches": ["a", "b"], "PullRequests": True}],
+        "MaxSessionDuration": 7200,
+        "ManagedPolicyArns": [READ, AUDIT],
+        "Policies": [{"PolicyName": "get", "PolicyDocument": policy("s3:GetObject")}],
+    }
+    in_other_words = {
+        "Trust": {"Repository": "acme/app", "Branches": ["b", "a"], "PullRequests": "true"},
+        "MaxSessionDuration": "7200",
+        "ManagedPolicyArns": [AUDIT, READ],
+        "Policies": {"PolicyName": "get", "PolicyDocument": json.dumps(policy("s3:GetObject"), indent=2)},
+        "ServiceTimeout": 600,
+    }
+    stack.create(role(**written))
+    start = len(aws.recording())
+    assert stack.update(role(**in_other_words)) == "UPDATE_COMPLETE"
+    ((_, calls),) = by_request(aws.recording(start))
+    assert calls
+    assert changing(calls) == []
+
+
+@pytest.mark.parametrize("change", ["RoleName", "Path"])
+def test_another_name_or_path_replaces_the_role(iam: Any, stack: Stack, role: Roles, name: str, change: str) -> None:
+    assert stack.create(role(RoleName=f"{name}-old")) == "CREATE_COMPLETE"
+    old = stack.outputs()["Ref"]
+    changed = role(RoleName=f"{name}-new") if change == "RoleName" else role(RoleName=f"{name}-n2", Path="/x/")
+    assert stack.update(changed) == "UPDATE_COMPLETE"
+    new = stack.outputs()["Ref"]
+    assert new != old
+    assert found(iam, old) is None
+    assert found(iam, new) is not None
+
+
+def test_a_replacement_that_is_rolled_back_leaves_the_old_role_alone(
+    iam: Any, stack: Stack, service_token: str, name: str
+) -> None:
+    def two(role_name: str, session: int) -> Template:
+        plain = {"ProviderArn": PROVIDER, "Trust": MAIN}
+        resources = {
+            "First": (TYPE, {**plain, "RoleName": role_name}),
+            "Second": (TYPE, {**plain, "Description": {"Ref": "First"}, "MaxSessionDuration": session}),
+        }
+        return template(service_token, resources)
+
+    stack.create(two(f"{name}-old", 3600))
+    before = everything(iam, f"{name}-old")
+    assert stack.update(two(f"{name}-new", 1)) == "UPDATE_ROLLBACK_COMPLETE"
+    assert everything(iam, f"{name}-old") == before
+    assert found(iam, f"{name}-new") is None
+
+
+def test_a_failed_create_of_a_role_whose_name_exists_leaves_the_existing_role_untouched_after_the_rollback(
+    iam: Any, stack: Stack, role: Roles, principal: str
+) -> None:
+    name = principal.rsplit("/", 1)[-1]
+    iam.attach_role_policy(RoleName=name, PolicyArn=READ)
+    before = everything(iam, name)
+    assert stack.create(role(RoleName=name)) == "ROLLBACK_COMPLETE"
+    reason = stack.reasons()["Role"]
+    assert name in reason
+    assert "not owned by this resource" in reason
+    assert [request["request"] for request in stack.requests()] == ["Create", "Delete"]
+    assert everything(iam, name) == before
+
+
+def test_a_role_of_another_stack_is_not_taken_over(
+    aws: LocalAws, iam: Any, stack: Stack, role: Roles, name: str
+) -> None:
+    assert stack.create(role(RoleName=name)) == "CREATE_COMPLETE"
+    before = everything(iam, name)
+    other = Stack(aws, f"{name}-other")
+    assert other.create(role(RoleName=name)) == "ROLLBACK_COMPLETE"
+    assert f":stack/{stack.name}/" in other.reasons()["Role"]
+    assert everything(iam, name) == before
+    other.delete()
+
+
+def test_a_role_whose_name_differs_from_anothers_in_case_only_is_refused_soon(
+    iam: Any, stack: Stack, role: Roles, principal: str
+) -> None:
+    name = principal.rsplit("/", 1)[-1]
+    before = everything(iam, name)
+    assert stack.create(role(RoleName=name.upper())) == "ROLLBACK_COMPLETE"
+    assert name.upper() in stack.reasons()["Role"]
+    assert everything(iam, name) == before
+
+
+def test_a_create_that_fails_half_way_is_undone_by_the_rollback(
+    iam: Any, stack: Stack, role: Roles, name: str, deny: Callable[..., None]
+) -> None:
+    deny("iam:AttachRolePolicy")
+    assert stack.create(role(RoleName=name, ManagedPolicyArns=[READ])) == "ROLLBACK_COMPLETE"
+    reason = stack.reasons()["Role"]
+    assert "iam:AttachRolePolicy" in reason
+    assert f":role/{name}" in reason
+    assert found(iam, name) is None
+
+
+def test_an_update_that_fails_half_way_is_rolled_back(
+    iam: Any, stack: Stack, role: Roles, name: str, deny: Callable[..., None]
+) -> None:
+    old = {"RoleName": name, "Description": "old", "ManagedPolicyArns": [READ]}
+    stack.create(role(**old))
+    before = everything(iam, name)
+    deny("iam:PutRolePolicy")
+    inline = [{"PolicyName": "get", "PolicyDocument": policy("s3:GetObject")}]
+    changed = role(**{**old, "Description": "new", "Policies": inline, "ManagedPolicyArns": [READ, AUDIT]})
+    assert stack.update(changed) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "iam:PutRolePolicy" in stack.reasons()["Role"]
+    assert everything(iam, name) == before
+    assert stack.physical_ids() == {"Role": name}
+
+
+def test_a_role_that_others_put_to_use_is_deleted_all_the_same(iam: Any, stack: Stack, role: Roles) -> None:
+    stack.create(role())
+    name = stack.outputs()["Ref"]
+    iam.attach_role_policy(RoleName=name, PolicyArn=AUDIT)
+    iam.put_role_policy(RoleName=name, PolicyName="theirs", PolicyDocument=json.dumps(policy("s3:GetObject")))
+    iam.create_instance_profile(InstanceProfileName=name)
+    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert found(iam, name) is None
+
+
+def test_a_role_that_is_gone_already_is_deleted_all_the_same(iam: Any, stack: Stack, role: Roles) -> None:
+    stack.create(role())
+    iam.delete_role(RoleName=stack.outputs()["Ref"])
+    assert stack.delete() == "DELETE_COMPLETE"
