@@ -33,6 +33,8 @@ pub mod github;
 pub mod github_role;
 pub mod handler;
 mod iam;
+#[cfg(test)]
+mod laws;
 pub mod oidc_provider;
 pub mod owner;
 pub mod reconcile;

@@ -172,10 +172,12 @@ impl<const WIDTH: usize> fmt::Display for Applied<WIDTH> {
 pub struct TagChanges {
     /// To set before everything else.
     pub first: Tags,
-    /// To set after everything else.
-    pub last: Tags,
     /// To remove after everything else.
     pub remove: BTreeSet<String>,
+    /// To set when all that is done, because until then the record has to name what is removed.
+    pub last: Tags,
+    /// To remove at the very end: records of nothing.
+    pub forget: BTreeSet<String>,
 }
 
 impl TagChanges {
@@ -187,8 +189,12 @@ impl TagChanges {
         let mut last = after.clone();
         last.retain(|key, value| between.get(key) != Some(value));
         let superfluous = authored(observed).map(|(key, _)| key).filter(|key| ours(key) && !wanted.contains_key(*key));
-        let empty = between.keys().filter(|key| !after.contains_key(*key));
-        Self { first, last, remove: superfluous.chain(empty).cloned().collect() }
+        let mut remove: BTreeSet<String> = superfluous.cloned().collect();
+        let mut forget: BTreeSet<String> = between.keys().filter(|key| !after.contains_key(*key)).cloned().collect();
+        if last.is_empty() {
+            remove.append(&mut forget);
+        }
+        Self { first, remove, last, forget }
     }
 }
 

@@ -2,6 +2,8 @@
 //! author declares and no others.
 
 mod api;
+#[cfg(test)]
+mod laws;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,6 +74,16 @@ pub enum Scope {
     Cluster,
     /// In these namespaces; `*` is a wildcard.
     Namespaces(BTreeSet<String>),
+}
+
+impl Scope {
+    /// Everywhere where either holds.
+    fn union(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Namespaces(a), Self::Namespaces(b)) => Self::Namespaces(a.union(b).cloned().collect()),
+            _ => Self::Cluster,
+        }
+    }
 }
 
 impl fmt::Display for Scope {

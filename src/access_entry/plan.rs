@@ -1,5 +1,6 @@
-//! Decisions about an access entry. The principal of an entry never changes, so the order of its policies' changes
-//! grants nothing that neither the old nor the new declaration grants.
+//! Decisions about an access entry. The principal of an entry never changes, so whatever the order, nothing is granted
+//! that neither the old nor the new declaration grants; and because two policies may allow the same, what comes is
+//! associated first, what changes its scope follows, and what goes is disassociated last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -180,19 +181,45 @@ fn change(desired: &Spec, observed: &Observed) -> Plan<Action> {
     let update = (username.is_some() || groups.is_some()).then_some(Action::Update { username, groups });
     let disassociate =
         observed.policies.keys().filter(|policy| !policies.contains_key(*policy)).cloned().map(Action::Disassociate);
-    let associate = policies
-        .iter()
-        .filter(|(policy, scope)| observed.policies.get(*policy) != Some(scope))
-        .map(|(policy, scope)| Action::Associate { policy: policy.clone(), scope: scope.clone() });
+    let associate =
+        |(policy, scope): (&String, &Scope)| Action::Associate { policy: policy.clone(), scope: scope.clone() };
+    let new = policies.iter().filter(|(policy, _)| !observed.policies.contains_key(*policy)).map(associate);
+    let (wider, moved) = rescoped(&observed.policies, &policies);
 
     let arn = || observed.arn.clone();
     Plan::nothing()
         .then((!tags.first.is_empty()).then(|| Action::Tag { arn: arn(), tags: tags.first }))
-        .then(disassociate)
+        .then(new)
+        .then(wider.iter().map(associate))
+        .then(moved.iter().map(associate))
         .then(update)
-        .then(associate)
-        .then((!tags.last.is_empty()).then(|| Action::Tag { arn: arn(), tags: tags.last }))
+        .then(disassociate)
         .then((!tags.remove.is_empty()).then(|| Action::Untag { arn: arn(), keys: tags.remove }))
+        .then((!tags.last.is_empty()).then(|| Action::Tag { arn: arn(), tags: tags.last }))
+        .then((!tags.forget.is_empty()).then(|| Action::Untag { arn: arn(), keys: tags.forget }))
+}
+
+/// The steps from old scopes to new ones. A single scope changes in one call; several could pass a namespace from one
+/// policy to the other, so each is first widened by its new scope and then narrowed to it.
+fn rescoped(
+    from: &BTreeMap<String, Scope>,
+    to: &BTreeMap<String, Scope>,
+) -> (BTreeMap<String, Scope>, BTreeMap<String, Scope>) {
+    let changes: BTreeMap<&String, (&Scope, &Scope)> = to
+        .iter()
+        .filter_map(|(policy, new)| from.get(policy).filter(|old| *old != new).map(|old| (policy, (old, new))))
+        .collect();
+    let mut steps = (BTreeMap::new(), BTreeMap::new());
+    for (policy, (old, new)) in &changes {
+        let between = if changes.len() > 1 { old.union(new) } else { (*new).clone() };
+        if between != **new {
+            steps.1.insert((*policy).clone(), (*new).clone());
+        }
+        if between != **old {
+            steps.0.insert((*policy).clone(), between);
+        }
+    }
+    steps
 }
 
 /// The username that EKS makes where none is given.

@@ -3,6 +3,8 @@
 //! not even for the moment between two calls.
 
 mod api;
+#[cfg(test)]
+mod laws;
 mod plan;
 pub mod subject;
 pub mod trust_policy;

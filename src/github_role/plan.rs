@@ -12,9 +12,12 @@
 //! | T₁ ⊆ T₀ | trust, then permissions |
 //! | neither | trust to T₀ ∩ T₁, permissions, trust to T₁ |
 //!
-//! Permissions change by: remove what goes, move the boundary, add what comes. One case has no order that keeps both
-//! promises: an inline policy that changes under its name together with the boundary. There the old document is deleted
-//! first, so that nothing is granted too much and the pairs that both grant are away for two calls.
+//! Within the permissions, what comes is added first, what changes is replaced next, and what goes is removed last,
+//! because two policies may allow the same. (Two inline policies that swap their contents are beyond this.) The
+//! permissions boundary moves before that where there was none, and after it where there will be none. From one boundary
+//! to another nobody can tell which is wider; then everything that goes is removed first and everything that comes is
+//! added last, so that nothing is granted too much, and what both declarations grant may be away for a few calls. The
+//! same order serves a role that has no room for the old and the new managed policies together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,6 +31,8 @@ use crate::owner::{Applied, Owner, TagChanges, Tags, described};
 use crate::reconcile::Plan;
 
 const DEFAULT_MAX_SESSION: u32 = 3600;
+/// How many managed policies AWS lets a role have unless it raises the quota.
+const ATTACHED_QUOTA: usize = 10;
 
 /// One change to a role.
 #[derive(Clone, Debug, PartialEq)]
@@ -238,8 +243,9 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
             permissions.append(plan.then(narrow)).then([to])
         }
     };
-    plan.then((!tags.last.is_empty()).then_some(Action::Tag(tags.last)))
-        .then((!tags.remove.is_empty()).then_some(Action::Untag(tags.remove)))
+    plan.then((!tags.remove.is_empty()).then_some(Action::Untag(tags.remove)))
+        .then((!tags.last.is_empty()).then_some(Action::Tag(tags.last)))
+        .then((!tags.forget.is_empty()).then_some(Action::Untag(tags.forget)))
 }
 
 /// Description and longest session go together: `UpdateRole` resets what it is not given.
@@ -261,53 +267,56 @@ fn details(before: &Record, settings: &Settings, observed: &Observed) -> Option<
 }
 
 /// The change of what the role may do, in the order of its steps.
-struct Permissions {
-    remove: Vec<Action>,
-    boundary: Option<Action>,
-    add: Vec<Action>,
-}
+struct Permissions(Vec<Vec<Action>>);
 
 impl Permissions {
     fn between(before: &Record, desired: &Desired, observed: &Observed) -> Self {
-        let boundary = match &desired.settings.boundary {
-            Some(arn) if observed.boundary.as_ref() != Some(arn) => Some(Action::SetBoundary(arn.clone())),
-            None if before.settings.contains(BOUNDARY) && observed.boundary.is_some() => Some(Action::DeleteBoundary),
-            _ => None,
+        let (from, to) = (observed.boundary.as_ref(), desired.settings.boundary.as_ref());
+        let ours = before.settings.contains(BOUNDARY);
+        let boundary = match to {
+            Some(arn) if from != Some(arn) => vec![Action::SetBoundary(arn.clone())],
+            None if ours && from.is_some() => vec![Action::DeleteBoundary],
+            _ => Vec::new(),
         };
-        let changed: BTreeMap<&String, &Value> = desired
-            .inline
-            .iter()
-            .filter(|(name, document)| observed.inline.get(*name).map(canonical).as_ref() != Some(*document))
-            .collect();
-        let detach = observed
-            .managed
-            .iter()
-            .filter(|arn| before.managed.contains(arn) && !desired.managed.contains(*arn))
-            .cloned()
-            .map(Action::Detach);
-        let delete = observed
-            .inline
-            .keys()
-            .filter(|name| {
-                let goes = before.inline.contains(name) && !desired.inline.contains_key(*name);
-                let changes_with_the_boundary = boundary.is_some() && changed.contains_key(name);
-                goes || changes_with_the_boundary
-            })
-            .cloned()
-            .map(Action::DeletePolicy);
+        let swapped = !boundary.is_empty() && from.is_some() && to.is_some();
+        let wanted = |arn: &&String| desired.managed.contains(*arn);
+        let crowded = observed.managed.union(&desired.managed).count() > ATTACHED_QUOTA
+            && observed.managed.iter().any(|arn| before.managed.contains(arn) && !wanted(&arn));
+
+        let differs = |(name, document): &(&String, &Value)| {
+            observed.inline.get(*name).map(canonical).as_ref() != Some(*document)
+        };
+        let put =
+            |(name, document): (&String, &Value)| Action::PutPolicy { name: name.clone(), document: document.clone() };
+        let (replaced, new): (Vec<_>, Vec<_>) =
+            desired.inline.iter().filter(differs).partition(|(name, _)| observed.inline.contains_key(*name));
+        let detach = observed.managed.iter().filter(|arn| before.managed.contains(arn) && !wanted(arn));
+        let delete = observed.inline.keys().filter(|name| {
+            let goes = before.inline.contains(name) && !desired.inline.contains_key(*name);
+            goes || (swapped && replaced.iter().any(|(replaced, _)| replaced == name))
+        });
         let attach = desired.managed.difference(&observed.managed).cloned().map(Action::Attach);
-        let put = changed
-            .iter()
-            .map(|(name, document)| Action::PutPolicy { name: (*name).clone(), document: (*document).clone() });
-        Self { remove: detach.chain(delete).collect(), boundary, add: attach.chain(put).collect() }
+
+        let add: Vec<Action> = attach.chain(new.into_iter().map(put)).collect();
+        let replace: Vec<Action> = replaced.iter().copied().map(put).collect();
+        let remove: Vec<Action> =
+            detach.cloned().map(Action::Detach).chain(delete.cloned().map(Action::DeletePolicy)).collect();
+        let steps = match (from, to) {
+            _ if swapped => vec![remove, boundary, add, replace],
+            (None, _) if crowded => vec![boundary, remove, add, replace],
+            (None, _) => vec![boundary, add, replace, remove],
+            _ if crowded => vec![remove, add, replace, boundary],
+            _ => vec![add, replace, remove, boundary],
+        };
+        Self(steps)
     }
 
     fn is_empty(&self) -> bool {
-        self.remove.is_empty() && self.boundary.is_none() && self.add.is_empty()
+        self.0.iter().all(Vec::is_empty)
     }
 
     fn append(self, plan: Plan<Action>) -> Plan<Action> {
-        plan.then(self.remove).then(self.boundary).then(self.add)
+        self.0.into_iter().fold(plan, Plan::then)
     }
 }
 

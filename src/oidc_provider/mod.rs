@@ -3,6 +3,8 @@
 //! we made.
 
 mod api;
+#[cfg(test)]
+mod laws;
 mod plan;
 
 use std::collections::BTreeSet;
