@@ -7,6 +7,7 @@ KEEP=1 leaves the local AWS running and prints the environment to explore it wit
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -151,8 +152,22 @@ def why(aws: LocalAws, error: Exception) -> None:
         for logical_id, reason in stack.reasons().items():
             print(f"  {STACK}: {logical_id}: {reason}", file=sys.stderr)
     with contextlib.suppress(Exception):
-        log = aws.function_log(FUNCTION).splitlines()
-        print("\nthe function's log ends:", *(f"  {line}" for line in log[-60:]), sep="\n", file=sys.stderr)
+        marks = ("START ", "END ", "REPORT ")
+        log = [line for line in aws.function_log(FUNCTION).splitlines() if not line.startswith(marks)]
+        print("\nthe function's log ends:", *map(readable, log[-40:]), sep="\n", file=sys.stderr)
+
+
+def readable(line: str) -> str:
+    """A line of the function's log, without what all lines of a request have in common."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return f"  {line}"
+    details = " ".join(
+        f"{name}={value}" for name, value in entry.items() if name not in ("timestamp", "level", "message", "span")
+    )
+    where = entry.get("span", {}).get("logical_id", "")
+    return f"  {entry.get('timestamp', '')[11:23]} {entry.get('level')} {where} {entry.get('message')} {details}"
 
 
 def explain_kept(aws: LocalAws) -> None:
