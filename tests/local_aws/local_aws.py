@@ -29,7 +29,7 @@ EMULATOR_PYTHON = TOOLS / "emulator" / "bin" / "python"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 # The account's root user in ministack, whom no policy binds.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+ROOT_KEY = "test"
 
 START_SECONDS = 30
 # It has nothing to save: its state goes with its directory.
@@ -178,22 +178,27 @@ class LocalAws:
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
-            self._clients[service] = self.session().client(service, endpoint_url=self.url, config=_CONFIG)
+            self._clients[service] = self.new_client(service)
         return self._clients[service]
 
     def client_of(self, service: str, credentials: dict[str, str]) -> Any:
         """A client with the `Credentials` that STS has given out."""
-        session = boto3.Session(
-            credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], region_name=REGION
+        return self.new_client(
+            service, credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
         )
-        return session.client(service, endpoint_url=self.url, config=_CONFIG)
 
-    def session(self) -> boto3.Session:
-        return boto3.Session(*CREDENTIALS.values(), region_name=REGION)
+    def new_client(self, service: str, key: str = ROOT_KEY, secret: str = ROOT_KEY, token: str | None = None) -> Any:
+        session: Any = boto3.Session(key, secret, token, region_name=REGION)
+        return session.client(service, endpoint_url=self.url, config=_CONFIG)
 
     def settings(self) -> dict[str, str]:
         """What points a command at this AWS."""
-        return {**CREDENTIALS, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
+        return {
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.url,
+        }
 
     def environment(self) -> dict[str, str]:
         """The environment for `sam`: this AWS and no other, whatever profiles the user has."""

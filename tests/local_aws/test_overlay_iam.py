@@ -170,7 +170,7 @@ def test_a_role_is_shown_whole(iam: Any, name: str) -> None:
 
 
 def test_the_trust_policy_is_url_encoded_on_the_wire(aws: LocalAws, name: str) -> None:
-    client = aws.session().client("iam", endpoint_url=aws.url)
+    client = aws.new_client("iam")
     create_role(client, name)
     bodies: list[str] = []
     client.meta.events.register(

@@ -242,10 +242,10 @@ def test_a_replacement_that_is_rolled_back_leaves_the_old_role_alone(
     iam: Any, stack: Stack, service_token: str, name: str
 ) -> None:
     def two(role_name: str, session: int) -> Template:
-        plain = {"ProviderArn": PROVIDER, "Trust": MAIN}
+        shared: dict[str, Any] = {"ProviderArn": PROVIDER, "Trust": MAIN}
         resources = {
-            "First": (TYPE, {**plain, "RoleName": role_name}),
-            "Second": (TYPE, {**plain, "Description": {"Ref": "First"}, "MaxSessionDuration": session}),
+            "First": (TYPE, {**shared, "RoleName": role_name}),
+            "Second": (TYPE, {**shared, "Description": {"Ref": "First"}, "MaxSessionDuration": session}),
         }
         return template(service_token, resources)
 

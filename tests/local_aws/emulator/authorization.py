@@ -38,7 +38,7 @@ _ALSO_TAG = {
 }
 # The action and resource of such a second check that failed, for the answer to name.
 _denied: ContextVar[tuple[str, str] | None] = ContextVar("denied", default=None)
-_EKS_KEYS = {
+_EKS_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "CreateAccessEntry": {
         "eks:principalArn": ("principalArn",),
         "eks:username": ("username",),

@@ -173,7 +173,7 @@ def _client() -> Any:
     session = botocore.session.get_session()
     # The account's root user in ministack: the signer here is CloudFormation, not the function.
     session.set_credentials("test", "test")
-    client = session.create_client(
+    client: Any = session.create_client(
         "s3",
         region_name="us-east-1",
         endpoint_url=custom_resource._gateway_url(),
