@@ -1,12 +1,45 @@
-# `make run` shows the product on a local AWS; `make test` runs every check. Both install what they need into .venv and
-# .venv-emulator, and nothing outside this folder.
+# `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
+# and the package registries; everything else they install, pinned, into .venv.
 
+.PHONY: help run test check rust-tests stack-tests environment build-Function clean
+.DEFAULT_GOAL := help
+
+# cargo-lambda comes from .venv, where there is one.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help:
+	@echo "make run     deploy the template and two stacks on a local AWS, change them, delete them (KEEP=1 leaves it up)"
+	@echo "make test    every check: format, lints, docs, unit tests and laws, recorded events, stacks on a local AWS"
+	@echo "make check   the part of it that needs no local AWS"
+	@echo "make clean   remove what the others made"
+
+run: environment
+	@.venv/bin/python tests/local_aws/run.py
+
+test: check stack-tests
+
+check: environment
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
+	.venv/bin/ruff check --config tests/local_aws/pyproject.toml tests/local_aws requirements
+	.venv/bin/ruff format --config tests/local_aws/pyproject.toml --check tests/local_aws requirements
+	cargo test --locked
+
+# Not parallel to `check`: two cargo builds would wait for each other.
+stack-tests: check
+	.venv/bin/python -m pytest tests/local_aws
+
+environment:
+	@python3 requirements/install.py
+
+# Called by `sam build`. Amazon Linux 2023 has glibc 2.34; a binary linked against a newer one would not start there.
 CARGO_PROFILE ?= release
 ARCHITECTURE ?= x86_64
 TARGET = $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)-unknown-linux-gnu
-
-# Called by `sam build`. The glibc of Amazon Linux 2023 is 2.34; a binary linked against a newer one would not start.
-.PHONY: build-Function
 build-Function:
-	cargo lambda build --bin bootstrap --profile $(CARGO_PROFILE) --target $(TARGET).2.34
+	cargo lambda build --locked --bin bootstrap --profile $(CARGO_PROFILE) --target $(TARGET).2.34
 	cp target/lambda/bootstrap/bootstrap "$(ARTIFACTS_DIR)/"
+
+clean:
+	rm -rf target .venv .aws-sam

@@ -292,10 +292,6 @@ fn a_roles_plans_obey_the_laws() {
             }
         }
     }
-    for (old, new) in [(&["a"], &["b"])] {
-        let state = after::<GitHubRoles>(&owner, Some(&desired(old, None, &[], &[])), None);
-        tally.check::<GitHubRoles>(&owner, Some(&desired(new, None, &[], &[("i", "d2")])), state.as_ref(), None);
-    }
     tally.check::<GitHubRoles>(&owner, None, None, None);
     tally.covered::<GitHubRoles>();
     tally.report::<GitHubRoles>();
