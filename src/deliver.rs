@@ -43,6 +43,13 @@ pub async fn deliver(
         let pause = pauses.pause();
         tracing::warn!(problem, "the answer was not accepted");
         if Instant::now() + pause >= deadline {
+            tracing::error!(
+                problem,
+                answer = %String::from_utf8_lossy(answer.as_bytes()),
+                "the answer could not be delivered. To answer by hand, write `answer` to a file and send it to the ResponseURL \
+                 of the event (it is not in this log; the dead letter queue and the event's sender have it): \
+                 curl -X PUT -H 'Content-Type:' --data-binary @answer.json \"$ResponseURL\""
+            );
             return Err(Undelivered(problem));
         }
         tokio::time::sleep(pause).await;

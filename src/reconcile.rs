@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -161,6 +162,18 @@ pub struct Task<'a, K: Kind> {
     pub progress: &'a Progress,
 }
 
+/// What a plan led to so far.
+struct State<K: Kind> {
+    observed: Option<K::Observed>,
+    /// Whether this request made it.
+    made: bool,
+}
+
+/// How long after the Delete of a resource whose Create never answered something of it may still appear: Lambda delivers
+/// an event again one minute, and then two minutes, after its process failed.
+const STRAGGLERS: Duration = Duration::from_secs(200);
+/// How often is looked meanwhile.
+const WATCH: Duration = Duration::from_secs(10);
 /// How many calls of one stage are under way at once: IAM answers bursts on one object with `ConcurrentModification`.
 const AT_ONCE: usize = 4;
 
@@ -207,21 +220,45 @@ impl<K: Kind> Task<'_, K> {
         self.converge(id, None).await.map(|_| ())
     }
 
+    /// Deletes what is ours under this id, and what a Create that never answered may still be about to make: it can be
+    /// under way in another process, or come again after its process was killed.
+    ///
+    /// # Errors
+    /// When something of ours is left.
+    pub async fn absent_for_good(&self, id: &K::Id) -> Result<(), Error> {
+        let end = tokio::time::Instant::now() + STRAGGLERS;
+        loop {
+            self.absent(id).await?;
+            if tokio::time::Instant::now() + WATCH > end || !self.budget.allows(WATCH) {
+                return Ok(());
+            }
+            tracing::info!(%id, "its Create never answered and may still be under way; looking again");
+            tokio::time::sleep(WATCH).await;
+        }
+    }
+
     /// Observe, plan, apply; and again from the start where the world turned out to be another than we saw.
     async fn converge(&self, id: &K::Id, desired: Option<&K::Desired>) -> Result<Option<K::Observed>, Error> {
         let started = tokio::time::Instant::now();
         let mut pauses = Pauses::new();
         let mut attempts = 0;
+        let mut made = None;
         loop {
             attempts += 1;
-            let observed = self.kind.observe(id).await?;
+            // What this request has made is not looked at again: if it seems to be gone, it is not yet visible, or a
+            // Delete has come in between; made a second time, it would be left behind.
+            let observed = match made.take() {
+                Some(made) => Some(made),
+                None => self.kind.observe(id).await?,
+            };
             let plan = K::plan(self.owner, desired, observed.as_ref())?;
             self.log(id, &plan);
             if desired.is_some() && !plan.is_empty() {
                 self.progress.set(id);
             }
-            let error = match self.apply(id, &plan, observed).await {
-                Ok(observed) => return Ok(observed),
+            let (state, result) = self.apply(id, &plan, observed).await;
+            let error = match result {
+                Ok(()) => return Ok(state.observed),
                 Err(error) => error,
             };
             // Something appeared, vanished or was attached between looking and acting, or our look was stale.
@@ -235,6 +272,7 @@ impl<K: Kind> Task<'_, K> {
             }
             tracing::info!(call = error.action, code = error.code, "the state changed; looking again");
             tokio::time::sleep(pause).await;
+            made = state.observed.filter(|_| state.made);
         }
     }
 
@@ -242,8 +280,9 @@ impl<K: Kind> Task<'_, K> {
         &self,
         id: &K::Id,
         plan: &Plan<K::Action>,
-        mut observed: Option<K::Observed>,
-    ) -> Result<Option<K::Observed>, CallError> {
+        observed: Option<K::Observed>,
+    ) -> (State<K>, Result<(), CallError>) {
+        let mut state = State { observed, made: false };
         for stage in plan.stages() {
             let results: Vec<_> = stream::iter(stage)
                 .map(|action| async move { (action, self.kind.apply(id, action).await) })
@@ -253,15 +292,19 @@ impl<K: Kind> Task<'_, K> {
             let mut failure = None;
             for (action, result) in results {
                 match result {
-                    Ok(receipt) => observed = K::step(observed, action, receipt),
+                    Ok(receipt) => {
+                        let absent = state.observed.is_none();
+                        state.observed = K::step(state.observed, action, receipt);
+                        state.made |= absent && state.observed.is_some();
+                    }
                     Err(error) => failure = failure.or(Some(error)),
                 }
             }
             if let Some(failure) = failure {
-                return Err(failure);
+                return (state, Err(failure));
             }
         }
-        Ok(observed)
+        (state, Ok(()))
     }
 
     fn log(&self, id: &K::Id, plan: &Plan<K::Action>) {

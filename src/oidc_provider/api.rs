@@ -6,6 +6,7 @@ use super::plan::Action;
 use super::{Observed, OidcProviders};
 use crate::error::{CallError, Fault};
 use crate::iam;
+use crate::retry::Pauses;
 
 impl OidcProviders {
     pub(super) async fn get(&self, arn: &str) -> Result<Option<Observed>, CallError> {
@@ -17,7 +18,7 @@ impl OidcProviders {
         }
     }
 
-    pub(super) async fn carry_out(&self, arn: &str, action: &Action) -> Result<(), CallError> {
+    pub(super) async fn carry_out(&self, arn: &str, action: &Action) -> Result<Option<Vec<String>>, CallError> {
         let Self { iam, budget } = self;
         match action {
             Action::Create { url, arn: _, client_ids, thumbprints, tags } => {
@@ -27,7 +28,9 @@ impl OidcProviders {
                     .set_client_id_list(Some(client_ids.iter().cloned().collect()))
                     .set_thumbprint_list((!thumbprints.is_empty()).then(|| thumbprints.clone()))
                     .set_tags(Some(iam::tags(tags)));
-                budget.call("iam:CreateOpenIDConnectProvider", arn, || request.clone().send()).await.map(drop)
+                budget.call("iam:CreateOpenIDConnectProvider", arn, || request.clone().send()).await?;
+                // IAM chooses thumbprints where none are given, and does not say which.
+                return if thumbprints.is_empty() { self.chosen_thumbprints(arn).await.map(Some) } else { Ok(None) };
             }
             Action::AddClientId(client_id) => {
                 let request = iam
@@ -69,6 +72,22 @@ impl OidcProviders {
                 let request = iam.delete_open_id_connect_provider().open_id_connect_provider_arn(arn);
                 iam::gone(budget.call("iam:DeleteOpenIDConnectProvider", arn, || request.clone().send()).await)
             }
+        }?;
+        Ok(None)
+    }
+
+    async fn chosen_thumbprints(&self, arn: &str) -> Result<Vec<String>, CallError> {
+        let mut pauses = Pauses::new();
+        loop {
+            if let Some(observed) = self.get(arn).await? {
+                return Ok(observed.thumbprints);
+            }
+            // Made, and not yet visible.
+            let pause = pauses.pause();
+            if !self.budget.allows(pause) {
+                return Ok(Vec::new());
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 }

@@ -36,7 +36,9 @@ impl Lawful for OidcProviders {
         }
     }
 
-    fn receipt(_: &Action) {}
+    fn receipt(_: &Action) -> Option<Vec<String>> {
+        None
+    }
 
     fn done(
         owner: &Owner,

@@ -82,7 +82,7 @@ impl Kind for OidcProviders {
     type Desired = Desired;
     type Observed = Observed;
     type Action = Action;
-    type Receipt = ();
+    type Receipt = Option<Vec<String>>;
 
     fn parse(fields: &mut Fields<'_>, _: &Home) -> Option<Spec> {
         let issuer = if fields.has("Url") {
@@ -136,12 +136,12 @@ impl Kind for OidcProviders {
         plan::plan(owner, desired, observed)
     }
 
-    async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<(), CallError> {
+    async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<Option<Vec<String>>, CallError> {
         self.carry_out(&id.0, action).await
     }
 
-    fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {
-        plan::step(observed, action)
+    fn step(observed: Option<Observed>, action: &Action, receipt: Option<Vec<String>>) -> Option<Observed> {
+        plan::step(observed, action, receipt)
     }
 
     fn attributes(observed: &Observed) -> Attributes {

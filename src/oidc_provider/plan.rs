@@ -235,13 +235,13 @@ fn same(a: &[String], b: &[String]) -> bool {
     set(a) == set(b)
 }
 
-/// What an action does.
-pub(super) fn step(observed: Option<Observed>, action: &Action) -> Option<Observed> {
+/// What an action does. The receipt of a creation are the thumbprints that IAM chose.
+pub(super) fn step(observed: Option<Observed>, action: &Action, receipt: Option<Vec<String>>) -> Option<Observed> {
     if let Action::Create { url: _, arn, client_ids, thumbprints, tags } = action {
         return Some(Observed {
             arn: arn.clone(),
             client_ids: client_ids.clone(),
-            thumbprints: thumbprints.clone(),
+            thumbprints: receipt.unwrap_or_else(|| thumbprints.clone()),
             tags: tags.clone(),
         });
     }
