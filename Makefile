@@ -22,8 +22,8 @@ check: environment
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
-	.venv/bin/ruff check tests/local_aws requirements
-	.venv/bin/ruff format --check tests/local_aws requirements
+	.venv/bin/ruff check tests/local_aws requirements events
+	.venv/bin/ruff format --check tests/local_aws requirements events
 	cargo test --locked
 
 # Not parallel to `check`: two cargo builds would wait for each other.

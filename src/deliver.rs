@@ -24,7 +24,7 @@ pub struct Undelivered(String);
 /// Sends the answer.
 ///
 /// # Errors
-/// When no attempt was accepted in time, or the storage refused it for good.
+/// When no attempt was accepted in time.
 pub async fn deliver(
     http: &SharedHttpConnector,
     url: &ResponseUrl,

@@ -79,18 +79,6 @@ pub enum Refusal {
         /// What the author can do.
         remedy: &'static str,
     },
-    /// The wish passes a limit of the service.
-    #[error("{what}: {found} would pass the limit of {limit}. {remedy}")]
-    Limit {
-        /// What is limited.
-        what: String,
-        /// What it would be.
-        found: usize,
-        /// What it may be.
-        limit: usize,
-        /// What the author can do.
-        remedy: &'static str,
-    },
     /// The surroundings do not allow it.
     #[error("{what}. {remedy}")]
     Unfit {
@@ -116,6 +104,8 @@ pub enum Fault {
     Propagating,
     /// Too many calls.
     Throttled,
+    /// The call was not made: no call is started any more.
+    TimeUp,
     /// The function's role may not do this.
     Denied,
     /// A quota of the account.
@@ -150,6 +140,7 @@ impl fmt::Display for CallError {
         match fault {
             Fault::Denied => write!(f, "was denied: allow it in the policy of the function's role ({code})")?,
             Fault::Throttled => write!(f, "was throttled until the time was up ({code})")?,
+            Fault::TimeUp => write!(f, "was not started, because the time was up")?,
             Fault::Quota => write!(f, "passes a quota of the account ({code})")?,
             Fault::Propagating => write!(f, "did not see a new object in time ({code})")?,
             Fault::Unknown => write!(f, "got no usable answer ({code})")?,
@@ -168,6 +159,12 @@ impl fmt::Display for CallError {
 }
 
 impl CallError {
+    /// The call was not made, because there is no time for it any more.
+    pub fn time_up(action: &'static str, resource: impl fmt::Display) -> Self {
+        let (code, message) = (String::new(), String::new());
+        Self { action, resource: resource.to_string(), fault: Fault::TimeUp, code, message, request_id: None }
+    }
+
     /// Reads what the SDK says about a failed call.
     pub fn new<E>(action: &'static str, resource: impl fmt::Display, error: &SdkError<E, HttpResponse>) -> Self
     where
@@ -219,6 +216,8 @@ fn fault_of(action: &str, code: &str, message: &str, status: u16) -> Fault {
             Fault::Propagating
         }
         "ResourceNotFound" if message.contains("policyArn") => Fault::Invalid,
+        // A cluster in mode CONFIG_MAP has no access entries.
+        "InvalidRequest" if message.contains("authentication mode") => Fault::NotFound,
         // Only the cluster can be missing where an entry is made.
         "ResourceNotFound" if action == "eks:CreateAccessEntry" => Fault::Invalid,
         "NoSuchEntity" | "NotFound" | "ResourceNotFound" => Fault::NotFound,
@@ -227,14 +226,20 @@ fn fault_of(action: &str, code: &str, message: &str, status: u16) -> Fault {
         "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => Fault::Busy,
         "MalformedPolicyDocument" if message.contains("Invalid principal in policy") => Fault::Propagating,
         "InvalidParameter" if message.contains("invalid principal") => Fault::Propagating,
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests" | "RequestThrottled" => {
-            Fault::Throttled
-        }
+        "Throttling" | "RequestLimitExceeded" | "TooManyRequests" | "RequestThrottled" => Fault::Throttled,
         "AccessDenied" | "UnauthorizedOperation" | "Forbidden" => Fault::Denied,
         "LimitExceeded" | "ResourceLimitExceeded" | "ServiceQuotaExceeded" => Fault::Quota,
         _ if status == 429 => Fault::Throttled,
         _ if status >= 500 => Fault::Unknown,
         _ => Fault::Invalid,
+    }
+}
+
+/// The outcome of removing something: that it is gone already is what was wanted.
+pub(crate) fn gone<T>(result: Result<T, CallError>) -> Result<(), CallError> {
+    match result {
+        Err(error) if error.fault == Fault::NotFound => Ok(()),
+        other => other.map(drop),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::access_entry::AccessEntries;
 use crate::cloudformation::properties::nearest;
 use crate::cloudformation::{Answer, Attributes, Fields, Invocation, Outcome, Request, RequestType};
 use crate::deliver::{Undelivered, deliver};
-use crate::error::{Error, rendered};
+use crate::error::{Error, Refusal, rendered};
 use crate::github_role::GitHubRoles;
 use crate::oidc_provider::OidcProviders;
 use crate::owner::Owner;
@@ -27,6 +27,9 @@ const RESERVE: Duration = Duration::from_secs(8);
 /// Between the last call that may start and the last moment of work, so that a failure can still be told in its own words;
 /// at most a quarter of the time.
 const WIND_DOWN: Duration = Duration::from_secs(2);
+/// How long after the Delete of a resource whose Create never answered something of it may still appear: Lambda delivers
+/// an event again one minute, and then two minutes, after its process failed.
+const STRAGGLERS: Duration = Duration::from_secs(200);
 /// CloudFormation's patience where the author sets none.
 const DEFAULT_SERVICE_TIMEOUT: u32 = 3600;
 
@@ -60,9 +63,6 @@ pub enum Failed {
     /// The answer did not get through.
     #[error(transparent)]
     Undelivered(#[from] Undelivered),
-    /// Lambda did not say who we are.
-    #[error("the function's own ARN {0:?} cannot be read")]
-    NoHome(String),
 }
 
 /// What a request led to.
@@ -112,14 +112,10 @@ async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Res
             // What a Create without an answer may have made is found by the id that its properties lead to, and known by
             // its owner's tags.
             let derived = || parse::<K>(request, home).ok().map(|spec| K::id(owner, &spec, home));
-            if physical_id.starts_with(NEVER_CREATED) {
-                if let Some(id) = derived() {
-                    task.absent(&id).await?;
-                }
-            } else if let Some(id) = K::id_from(physical_id).filter(|_| !is_invented(request, physical_id)) {
+            if let Some(id) = K::id_from(physical_id).filter(|_| !is_invented(request, physical_id)) {
                 task.absent(&id).await?;
-            } else if let Some(id) = derived() {
-                task.absent_for_good(&id).await?;
+            } else if let Some(id) = derived().filter(|_| !physical_id.starts_with(NEVER_CREATED)) {
+                task.absent_for(&id, STRAGGLERS).await?;
             }
             Ok(deleted(request))
         }
@@ -152,9 +148,11 @@ const NEVER_CREATED: &str = "never-created/";
 /// name, the logical id, and letters and digits in upper case (aws-cloudformation/cloudformation-coverage-roadmap#1814).
 /// It could be a role's name, but not one that we would generate.
 fn is_invented(request: &Request, physical_id: &str) -> bool {
-    let stack: String = request.stack.name().chars().take(20).collect();
+    let beginning = |text: &str| text.chars().take(20).collect::<String>();
+    let (stack, logical_id) = (beginning(request.stack.name()), beginning(&request.logical_id));
     let suffix = physical_id.rsplit('-').next().unwrap_or_default();
     physical_id.starts_with(&stack)
+        && physical_id.contains(&format!("-{logical_id}"))
         && suffix.len() >= 10
         && suffix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
@@ -194,14 +192,15 @@ impl Function {
     }
 
     async fn answer(&self, request: &Request, context: &Context, deadline: Instant) -> Result<(), Failed> {
-        let home = home(&context.function_arn).ok_or_else(|| Failed::NoHome(context.function_arn.clone()))?;
-        if self.expired(request) {
+        let home = home(context, request);
+        let patience = self.patience(request);
+        if self.expired(request) || patience <= self.clock.now() {
             tracing::warn!("CloudFormation no longer waits for this request; nothing was done");
             return Ok(());
         }
         let progress = Progress::new(failure_id(request));
         let now = Instant::now();
-        let time = self.patience(request).min(deadline) - now;
+        let time = self.instant(patience).min(deadline) - now;
         let until = now + time - RESERVE.min(time / 2);
         let budget = Budget::until(until - WIND_DOWN.min(time / 4));
         let owner = Owner::new(&request.stack, &request.logical_id);
@@ -229,8 +228,20 @@ impl Function {
     }
 
     async fn checked(&self, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
-        request.request_type()?;
-        request.service_timeout()?;
+        // The Delete of a Create that was refused for its time-out carries the same one.
+        if request.request_type()? != RequestType::Delete {
+            request.service_timeout()?;
+        }
+        if request.stack.account() != work.home.account {
+            return Err(Error::Refused(Refusal::Unfit {
+                what: format!(
+                    "the stack is in account {}, but this function serves the stacks of its own account {} only",
+                    request.stack.account(),
+                    work.home.account
+                ),
+                remedy: "Deploy github-trust in the account of the stack and use its service token".to_owned(),
+            }));
+        }
         dispatch(self, request, work).await
     }
 
@@ -241,11 +252,11 @@ impl Function {
     }
 
     /// When CloudFormation gives up. It counts from the request, which may have waited in Lambda's queue.
-    fn patience(&self, request: &Request) -> Instant {
+    fn patience(&self, request: &Request) -> SystemTime {
         let seconds = request.service_timeout().ok().flatten().unwrap_or(DEFAULT_SERVICE_TIMEOUT);
         let sent = request.response_url.signed_at().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
         let sent = sent.filter(|sent| *sent <= self.clock.now()).unwrap_or_else(|| self.clock.now());
-        self.instant(sent + Duration::from_secs(seconds.into()))
+        sent + Duration::from_secs(seconds.into())
     }
 
     /// A time of day on the clock that pauses and time-outs run on.
@@ -254,14 +265,12 @@ impl Function {
     }
 }
 
-fn home(function_arn: &str) -> Option<Home> {
-    let parts: Vec<&str> = function_arn.split(':').collect();
-    match parts.as_slice() {
-        ["arn", partition, "lambda", region, account, "function", ..] => Some(Home {
-            partition: (*partition).to_owned(),
-            region: (*region).to_owned(),
-            account: (*account).to_owned(),
-        }),
-        _ => None,
-    }
+/// Where the function is. A local runtime gives it no ARN; then it is where the stack is.
+fn home(context: &Context, request: &Request) -> Home {
+    let parts: Vec<&str> = context.function_arn.split(':').collect();
+    let (partition, region, account) = match parts.as_slice() {
+        ["arn", partition, "lambda", region, account, "function", ..] => (*partition, *region, *account),
+        _ => (request.stack.partition(), request.stack.region(), request.stack.account()),
+    };
+    Home { partition: partition.to_owned(), region: region.to_owned(), account: account.to_owned() }
 }

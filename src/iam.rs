@@ -1,9 +1,14 @@
 //! What the kinds that live in IAM share in talking to it.
 
+use std::time::Duration;
+
 use aws_sdk_iam::types::Tag;
 
-use crate::error::{CallError, Fault};
 use crate::owner::Tags;
+
+/// IAM's reads lag behind its writes, mostly for seconds.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>
+pub(crate) const VISIBLE_WITHIN: Duration = Duration::from_secs(75);
 
 /// Tags as IAM's client takes them.
 pub(crate) fn tags(tags: &Tags) -> Vec<Tag> {
@@ -14,12 +19,4 @@ pub(crate) fn tags(tags: &Tags) -> Vec<Tag> {
 /// Tags as IAM's client gives them.
 pub(crate) fn tags_of(tags: Option<Vec<Tag>>) -> Tags {
     tags.unwrap_or_default().into_iter().map(|Tag { key, value, .. }| (key, value)).collect()
-}
-
-/// The outcome of removing something: that it is gone already is what was wanted.
-pub(crate) fn gone<T>(result: Result<T, CallError>) -> Result<(), CallError> {
-    match result {
-        Err(error) if error.fault == Fault::NotFound => Ok(()),
-        other => other.map(drop),
-    }
 }

@@ -18,14 +18,20 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// Lambda's longest time-out.
+const LONGEST: Duration = Duration::from_mins(15);
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     log();
     let function = function().await;
     let function = &function;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let (now, deadline) =
+            (SystemTime::now(), SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline));
         let context = Context {
-            deadline: SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline),
+            // `cargo lambda watch` gives a deadline of 1970.
+            deadline: if deadline < now { now + LONGEST } else { deadline },
             function_arn: event.context.invoked_function_arn.clone(),
         };
         function.handle(event.payload.get(), &context).await.map_err(Error::from)

@@ -64,7 +64,8 @@ impl Owner {
         const SUFFIX: usize = 13;
         let room = limit - SUFFIX - 2;
         let stack: String = self.stack_name.chars().take(room / 2).collect();
-        let logical: String = self.logical_id.chars().take(room - stack.len()).collect();
+        let logical: String =
+            self.logical_id.chars().filter(char::is_ascii_alphanumeric).take(room - stack.len()).collect();
         format!("{stack}-{logical}-{}", digest(&[&self.stack_id, &self.logical_id, seed], SUFFIX))
     }
 }

@@ -73,6 +73,8 @@ impl<A> Plan<A> {
 pub trait Kind {
     /// `Custom::…`
     const TYPE: &'static str;
+    /// How long a new object may be invisible to reads.
+    const VISIBLE_WITHIN: Duration;
     /// What names one object of this kind; its text is the physical id, which `Ref` gives.
     type Id: Clone + PartialEq + fmt::Display;
     /// What the author wrote, checked.
@@ -105,6 +107,10 @@ pub trait Kind {
     ) -> impl Future<Output = Result<Self::Desired, Error>>;
     /// Looks at what is there.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
+    /// Looks for what keeps an object from being made although none is seen under its id.
+    fn obstacle(&self, _id: &Self::Id) -> impl Future<Output = Result<Option<Refusal>, CallError>> {
+        async { Ok(None) }
+    }
     /// Decides.
     ///
     /// # Errors
@@ -169,9 +175,6 @@ struct State<K: Kind> {
     made: bool,
 }
 
-/// How long after the Delete of a resource whose Create never answered something of it may still appear: Lambda delivers
-/// an event again one minute, and then two minutes, after its process failed.
-const STRAGGLERS: Duration = Duration::from_secs(200);
 /// How often is looked meanwhile.
 const WATCH: Duration = Duration::from_secs(10);
 /// How many calls of one stage are under way at once: IAM answers bursts on one object with `ConcurrentModification`.
@@ -212,23 +215,34 @@ impl<K: Kind> Task<'_, K> {
         }
     }
 
-    /// Deletes what is ours under this id. What is not there, or not ours, is a success.
+    /// Deletes what is ours under this id. What is not there, or not ours, is a success; but what is not there may be
+    /// not yet visible, so that it is looked for as long as the service may take to show it.
     ///
     /// # Errors
     /// When something of ours is left.
     pub async fn absent(&self, id: &K::Id) -> Result<(), Error> {
+        let first = tokio::time::Instant::now();
+        let mut pauses = Pauses::new();
+        while self.kind.observe(id).await?.is_none() {
+            let pause = pauses.pause();
+            if first.elapsed() + pause > K::VISIBLE_WITHIN || !self.budget.allows(pause) {
+                return Ok(());
+            }
+            tracing::info!(%id, "nothing is there to delete; looking again, because it may not be visible yet");
+            tokio::time::sleep(pause).await;
+        }
         self.converge(id, None).await.map(|_| ())
     }
 
-    /// Deletes what is ours under this id, and what a Create that never answered may still be about to make: it can be
-    /// under way in another process, or come again after its process was killed.
+    /// Deletes what is ours under this id, and what a Create that never answered may still make within this time: it can
+    /// be under way in another process, or come again after its process was killed.
     ///
     /// # Errors
     /// When something of ours is left.
-    pub async fn absent_for_good(&self, id: &K::Id) -> Result<(), Error> {
-        let end = tokio::time::Instant::now() + STRAGGLERS;
+    pub async fn absent_for(&self, id: &K::Id, time: Duration) -> Result<(), Error> {
+        let end = tokio::time::Instant::now() + time;
         loop {
-            self.absent(id).await?;
+            self.converge(id, None).await?;
             if tokio::time::Instant::now() + WATCH > end || !self.budget.allows(WATCH) {
                 return Ok(());
             }
@@ -263,6 +277,12 @@ impl<K: Kind> Task<'_, K> {
             };
             // Something appeared, vanished or was attached between looking and acting, or our look was stale.
             let changed = matches!(error.fault, Fault::AlreadyExists | Fault::NotFound | Fault::InUse);
+            if error.fault == Fault::AlreadyExists
+                && attempts > 1
+                && let Some(refusal) = self.kind.obstacle(id).await?
+            {
+                return Err(refusal.into());
+            }
             let pause = pauses.pause();
             if !changed {
                 return Err(error.into());

@@ -63,6 +63,9 @@ impl Budget {
         let mut pauses = Pauses::new();
         loop {
             let started = Instant::now();
+            if !self.allows(Duration::ZERO) {
+                return Err(CallError::time_up(action, &resource));
+            }
             // Boxed, because the SDK's futures are large.
             let error = match Box::pin(send()).await {
                 Ok(value) => {
@@ -99,7 +102,13 @@ fn patience(fault: Fault) -> Option<Duration> {
         Fault::Unknown => Some(UNREACHABLE),
         Fault::Busy => Some(BUSY),
         Fault::Propagating => Some(PROPAGATION),
-        Fault::NotFound | Fault::AlreadyExists | Fault::InUse | Fault::Denied | Fault::Quota | Fault::Invalid => None,
+        Fault::NotFound
+        | Fault::AlreadyExists
+        | Fault::InUse
+        | Fault::Denied
+        | Fault::Quota
+        | Fault::TimeUp
+        | Fault::Invalid => None,
     }
 }
 

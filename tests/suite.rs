@@ -1,3 +1,6 @@
 //! Whole behaviours, in one binary: it links the SDK once.
 
+#![allow(clippy::unwrap_used)]
+
+mod fuzz;
 mod invocation;

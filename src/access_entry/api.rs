@@ -1,14 +1,14 @@
 //! Each action is one call of EKS; removing what is gone already succeeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AuthenticationMode, ClusterStatus};
 use futures_util::future::join;
 
 use super::plan::Action;
 use super::{AccessEntries, Created, EntryId, EntryType, Observed, Scope};
-use crate::error::{CallError, Error, Fault, Refusal};
-use crate::iam::gone;
+use crate::cloudformation::properties::nearest;
+use crate::error::{CallError, Error, Fault, Refusal, gone};
 use crate::retry::Pauses;
 
 impl AccessEntries {
@@ -62,6 +62,36 @@ impl AccessEntries {
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// Refuses policies that EKS does not have. The list grows, so it is asked for and never written down.
+    pub(super) async fn check_policies(&self, wanted: impl Iterator<Item = &String>) -> Result<(), Error> {
+        let mut wanted = wanted.peekable();
+        if wanted.peek().is_none() {
+            return Ok(());
+        }
+        let mut known = BTreeSet::new();
+        let mut token = None;
+        loop {
+            let request = self.eks.list_access_policies().set_next_token(token);
+            let page = self.budget.call("eks:ListAccessPolicies", "*", || request.clone().send()).await?;
+            known.extend(page.access_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.arn));
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                break;
+            }
+        }
+        let Some(unknown) = wanted.find(|policy| !known.contains(*policy)) else { return Ok(()) };
+        let name = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let names: Vec<String> = known.iter().map(|arn| name(arn)).collect();
+        let nearest = nearest(&name(unknown), names.iter().map(String::as_str));
+        Err(Error::Refused(Refusal::Unfit {
+            what: format!("`AccessPolicies`: EKS has no access policy {unknown}"),
+            remedy: match nearest {
+                Some(nearest) => format!("Did you mean {nearest}?"),
+                None => format!("It has {}", names.join(", ")),
+            },
+        }))
     }
 
     pub(super) async fn look(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {

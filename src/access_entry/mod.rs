@@ -8,6 +8,9 @@ mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::join;
 
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
@@ -129,6 +132,8 @@ pub struct Created {
 
 impl Kind for AccessEntries {
     const TYPE: &'static str = "Custom::EksAccessEntry";
+    // EKS shows what it has made.
+    const VISIBLE_WITHIN: Duration = Duration::ZERO;
     type Id = EntryId;
     type Spec = Spec;
     type Desired = Spec;
@@ -173,13 +178,17 @@ impl Kind for AccessEntries {
     }
 
     fn id_from(physical_id: &str) -> Option<EntryId> {
-        let (principal, cluster) = physical_id.split_once('|')?;
+        // A role's path may have a bar in it, a cluster's name not.
+        let (principal, cluster) = physical_id.rsplit_once('|')?;
         let valid = principal.starts_with("arn:") && cluster_name(cluster).is_ok();
         valid.then(|| EntryId { principal: principal.to_owned(), cluster: cluster.to_owned() })
     }
 
     async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Spec, Error> {
-        self.wait_for_cluster(&spec.cluster).await?;
+        let policies = spec.policies.iter().flat_map(|policies| policies.keys());
+        let (cluster, policies) = join(self.wait_for_cluster(&spec.cluster), self.check_policies(policies)).await;
+        cluster?;
+        policies?;
         Ok(spec)
     }
 
@@ -231,7 +240,7 @@ fn principal_arn(text: &str, home: &Home) -> Result<String, String> {
     if resource.starts_with("role/aws-service-role/") {
         return Err(format!("{PRINCIPAL_EXPECTED} that is not a service-linked role"));
     }
-    let named = ["role/", "user/"].iter().any(|kind| resource.strip_prefix(kind).is_some_and(|name| !name.is_empty()));
+    let named = ["role/", "user/"].iter().any(|kind| resource.strip_prefix(kind).is_some_and(is_path_and_name));
     let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
     if *partition == home.partition && *service == "iam" && account && named && text.len() <= 2048 {
         return Ok(text.to_owned());
@@ -239,11 +248,25 @@ fn principal_arn(text: &str, home: &Home) -> Result<String, String> {
     Err(PRINCIPAL_EXPECTED.to_owned())
 }
 
-fn username(text: &str) -> Result<String, String> {
-    const RESERVED: [&str; 5] = ["system:", "eks:", "aws:", "amazon:", "iam:"];
-    if let Some(prefix) = RESERVED.into_iter().find(|prefix| text.starts_with(prefix)) {
-        return Err(format!("a name that does not begin with `{prefix}`, which EKS reserves"));
+/// The end of a role's or user's ARN: a path of printable characters, and a name.
+fn is_path_and_name(text: &str) -> bool {
+    let name = text.rsplit('/').next().unwrap_or_default();
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    !name.is_empty() && name.bytes().all(allowed) && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte))
+}
+
+/// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>
+const RESERVED: [&str; 5] = ["system:", "eks:", "aws:", "amazon:", "iam:"];
+
+fn not_reserved(text: &str) -> Result<(), String> {
+    match RESERVED.into_iter().find(|prefix| text.starts_with(prefix)) {
+        Some(prefix) => Err(format!("a name that does not begin with `{prefix}`, which EKS reserves")),
+        None => Ok(()),
     }
+}
+
+fn username(text: &str) -> Result<String, String> {
+    not_reserved(text)?;
     if let Some((before, _)) = text.split_once("{{SessionName}}").filter(|(before, _)| !before.contains(':')) {
         return Err(format!("a colon before {{{{SessionName}}}}, such as \"{before}:{{{{SessionName}}}}\""));
     }
@@ -251,6 +274,7 @@ fn username(text: &str) -> Result<String, String> {
 }
 
 fn group(text: &str) -> Result<String, String> {
+    not_reserved(text)?;
     if text.chars().count() <= 253 { Ok(text.to_owned()) } else { Err("at most 253 characters".to_owned()) }
 }
 

@@ -122,6 +122,12 @@ impl<'a> Fields<'a> {
         self.problems.push(Problem::Missing { path, expected });
     }
 
+    /// Whether a mistake was noted in this object.
+    #[must_use]
+    pub fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
     /// Whether the author wrote this member.
     pub fn has(&mut self, name: &'static str) -> bool {
         self.value(name).is_some()

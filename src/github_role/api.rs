@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::plan::Action;
 use super::{Created, GitHubRoles, Observed, Settings};
-use crate::error::{CallError, Fault};
+use crate::error::{CallError, Fault, gone};
 use crate::iam;
 
 /// How many inline policies are read at once.
@@ -31,6 +31,23 @@ impl GitHubRoles {
             // It went away between two looks.
             Err(error) if error.fault == Fault::NotFound => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The role whose name is the same but for its case.
+    pub(super) async fn other_case(&self, name: &str) -> Result<Option<String>, CallError> {
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_roles().set_marker(marker);
+            let page = self.budget.call("iam:ListRoles", name, || request.clone().send()).await?;
+            let same = |other: &String| other != name && other.eq_ignore_ascii_case(name);
+            if let Some(other) = page.roles.into_iter().map(|role| role.role_name).find(same) {
+                return Ok(Some(other));
+            }
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(None);
+            }
         }
     }
 
@@ -124,7 +141,7 @@ impl GitHubRoles {
             }
             Action::DeleteBoundary => {
                 let request = iam.delete_role_permissions_boundary().role_name(name);
-                iam::gone(budget.call("iam:DeleteRolePermissionsBoundary", name, || request.clone().send()).await)
+                gone(budget.call("iam:DeleteRolePermissionsBoundary", name, || request.clone().send()).await)
             }
             Action::Attach(arn) => {
                 let request = iam.attach_role_policy().role_name(name).policy_arn(arn);
@@ -132,7 +149,7 @@ impl GitHubRoles {
             }
             Action::Detach(arn) => {
                 let request = iam.detach_role_policy().role_name(name).policy_arn(arn);
-                iam::gone(budget.call("iam:DetachRolePolicy", name, || request.clone().send()).await)
+                gone(budget.call("iam:DetachRolePolicy", name, || request.clone().send()).await)
             }
             Action::PutPolicy { name: policy, document } => {
                 let request =
@@ -141,7 +158,7 @@ impl GitHubRoles {
             }
             Action::DeletePolicy(policy) => {
                 let request = iam.delete_role_policy().role_name(name).policy_name(policy);
-                iam::gone(budget.call("iam:DeleteRolePolicy", name, || request.clone().send()).await)
+                gone(budget.call("iam:DeleteRolePolicy", name, || request.clone().send()).await)
             }
             Action::Tag(tags) => {
                 let request = iam.tag_role().role_name(name).set_tags(Some(iam::tags(tags)));
@@ -149,15 +166,15 @@ impl GitHubRoles {
             }
             Action::Untag(keys) => {
                 let request = iam.untag_role().role_name(name).set_tag_keys(Some(keys.iter().cloned().collect()));
-                iam::gone(budget.call("iam:UntagRole", name, || request.clone().send()).await)
+                gone(budget.call("iam:UntagRole", name, || request.clone().send()).await)
             }
             Action::LeaveInstanceProfile(profile) => {
                 let request = iam.remove_role_from_instance_profile().role_name(name).instance_profile_name(profile);
-                iam::gone(budget.call("iam:RemoveRoleFromInstanceProfile", name, || request.clone().send()).await)
+                gone(budget.call("iam:RemoveRoleFromInstanceProfile", name, || request.clone().send()).await)
             }
             Action::Delete => {
                 let request = iam.delete_role().role_name(name);
-                iam::gone(budget.call("iam:DeleteRole", name, || request.clone().send()).await)
+                gone(budget.call("iam:DeleteRole", name, || request.clone().send()).await)
             }
         }?;
         Ok(None)

@@ -11,6 +11,7 @@ pub mod trust_policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
 use crate::github::name::{self, Repository};
+use crate::iam;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
@@ -113,6 +115,7 @@ pub struct Created {
 
 impl Kind for GitHubRoles {
     const TYPE: &'static str = "Custom::GitHubRole";
+    const VISIBLE_WITHIN: Duration = iam::VISIBLE_WITHIN;
     type Id = RoleName;
     type Spec = Spec;
     type Desired = Desired;
@@ -169,6 +172,15 @@ impl Kind for GitHubRoles {
         self.look(&id.0).await
     }
 
+    async fn obstacle(&self, id: &RoleName) -> Result<Option<Refusal>, CallError> {
+        let other = self.other_case(&id.0).await?;
+        Ok(other.map(|other| Refusal::Foreign {
+            what: format!("the role {other}, whose name differs from {id} in case only,"),
+            owner: "IAM does not distinguish the case of role names".to_owned(),
+            remedy: "Choose another `RoleName`",
+        }))
+    }
+
     fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
         plan::plan(owner, desired, observed)
     }
@@ -215,10 +227,12 @@ fn subjects(fields: &mut Fields<'_>) -> Option<BTreeSet<Subject>> {
             .chain(environments.into_iter().flatten().map(Context::Environment))
             .chain((pull_requests == Some(true)).then_some(Context::PullRequest))
             .collect();
-        if contexts.is_empty() && !written {
-            fields.missing("Branches", CONTEXTS);
-        } else if contexts.is_empty() {
-            fields.invalid("Branches", CONTEXTS, "none");
+        if contexts.is_empty() && !fields.has_problems() {
+            if written {
+                fields.invalid("Branches", CONTEXTS, "none");
+            } else {
+                fields.missing("Branches", CONTEXTS);
+            }
         }
         let repository = repository?;
         Some(contexts.iter().map(|context| Subject::classic(&repository, context)).collect::<Vec<_>>())

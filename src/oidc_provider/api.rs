@@ -4,7 +4,7 @@ use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIdConnectProvid
 
 use super::plan::Action;
 use super::{Observed, OidcProviders};
-use crate::error::{CallError, Fault};
+use crate::error::{CallError, Fault, gone};
 use crate::iam;
 use crate::retry::Pauses;
 
@@ -45,7 +45,7 @@ impl OidcProviders {
                     .open_id_connect_provider_arn(arn)
                     .client_id(client_id);
                 let action = "iam:RemoveClientIDFromOpenIDConnectProvider";
-                iam::gone(budget.call(action, arn, || request.clone().send()).await)
+                gone(budget.call(action, arn, || request.clone().send()).await)
             }
             Action::SetThumbprints(thumbprints) => {
                 let request = iam
@@ -66,11 +66,11 @@ impl OidcProviders {
                     .untag_open_id_connect_provider()
                     .open_id_connect_provider_arn(arn)
                     .set_tag_keys(Some(keys.iter().cloned().collect()));
-                iam::gone(budget.call("iam:UntagOpenIDConnectProvider", arn, || request.clone().send()).await)
+                gone(budget.call("iam:UntagOpenIDConnectProvider", arn, || request.clone().send()).await)
             }
             Action::Delete => {
                 let request = iam.delete_open_id_connect_provider().open_id_connect_provider_arn(arn);
-                iam::gone(budget.call("iam:DeleteOpenIDConnectProvider", arn, || request.clone().send()).await)
+                gone(budget.call("iam:DeleteOpenIDConnectProvider", arn, || request.clone().send()).await)
             }
         }?;
         Ok(None)

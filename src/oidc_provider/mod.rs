@@ -9,10 +9,12 @@ mod plan;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
+use crate::iam;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
@@ -77,6 +79,7 @@ pub struct Observed {
 
 impl Kind for OidcProviders {
     const TYPE: &'static str = "Custom::GitHubOidcProvider";
+    const VISIBLE_WITHIN: Duration = iam::VISIBLE_WITHIN;
     type Id = ProviderArn;
     type Spec = Spec;
     type Desired = Desired;
