@@ -257,6 +257,7 @@ impl<K: Kind> Task<'_, K> {
         let mut pauses = Pauses::new();
         let mut attempts = 0;
         let mut made = None;
+        let before = self.progress.physical_id();
         loop {
             attempts += 1;
             // What this request has made is not looked at again: if it seems to be gone, it is not yet visible, or a
@@ -267,6 +268,7 @@ impl<K: Kind> Task<'_, K> {
             };
             let plan = K::plan(self.owner, desired, observed.as_ref())?;
             self.log(id, &plan);
+            let unseen = observed.is_none();
             if desired.is_some() && !plan.is_empty() {
                 self.progress.set(id);
             }
@@ -275,12 +277,17 @@ impl<K: Kind> Task<'_, K> {
                 Ok(()) => return Ok(state.observed),
                 Err(error) => error,
             };
+            let refused = !matches!(error.fault, Fault::Unknown | Fault::AlreadyExists);
+            if unseen && !state.made && refused {
+                self.progress.set(&before);
+            }
             // Something appeared, vanished or was attached between looking and acting, or our look was stale.
             let changed = matches!(error.fault, Fault::AlreadyExists | Fault::NotFound | Fault::InUse);
             if error.fault == Fault::AlreadyExists
                 && attempts > 1
                 && let Some(refusal) = self.kind.obstacle(id).await?
             {
+                self.progress.set(&before);
                 return Err(refusal.into());
             }
             let pause = pauses.pause();
