@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use futures_util::FutureExt;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -103,15 +104,29 @@ async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Res
     let task = Task { kind, owner, home, budget: *budget, progress };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => {
-            let spec = parse::<K>(request, home)?;
+            let spec = parse::<K>(&request.properties()?, request, home)?;
             let (id, attributes) = task.present(spec, request.physical_id.as_deref()).await?;
+            // A replacement whose every attempt was killed is rolled back under the old id, and CloudFormation never
+            // hears of what it made. Only the other side's properties lead there; only our tags make it ours.
+            let other_side =
+                request.old_properties().and_then(|properties| parse::<K>(&properties, request, home).ok());
+            let left = other_side.map(|spec| K::id(owner, &spec, home));
+            if let Some(left) = left.filter(|left| {
+                let known = request.physical_id.as_deref().and_then(K::id_from);
+                !K::collide(left, &id) && !known.is_some_and(|known| K::collide(left, &known))
+            }) {
+                task.absent_for(&left, Duration::ZERO).await?;
+            }
             Ok(Done { physical_id: id.to_string(), attributes })
         }
         RequestType::Delete => {
             let physical_id = request.physical_id.as_deref().unwrap_or_default();
             // What a Create without an answer may have made is found by the id that its properties lead to, and known by
             // its owner's tags.
-            let derived = || parse::<K>(request, home).ok().map(|spec| K::id(owner, &spec, home));
+            let derived = || {
+                let spec = parse::<K>(&request.properties().ok()?, request, home).ok()?;
+                Some(K::id(owner, &spec, home))
+            };
             if let Some(id) = K::id_from(physical_id).filter(|_| !is_invented(request, physical_id)) {
                 task.absent(&id).await?;
             } else if let Some(id) = derived().filter(|_| !physical_id.starts_with(NEVER_CREATED)) {
@@ -126,9 +141,8 @@ fn deleted(request: &Request) -> Done {
     Done { physical_id: failure_id(request), attributes: Attributes::new() }
 }
 
-fn parse<K: Kind>(request: &Request, home: &Home) -> Result<K::Spec, Error> {
-    let properties = request.properties()?;
-    let mut fields = Fields::of_request(&properties);
+fn parse<K: Kind>(properties: &Map<String, Value>, request: &Request, home: &Home) -> Result<K::Spec, Error> {
+    let mut fields = Fields::of_request(properties);
     let spec = K::parse(&mut fields, home);
     let problems = |problems| Error::Properties { resource_type: K::TYPE, problems };
     fields.finish().map_err(problems)?;

@@ -79,6 +79,7 @@ pub struct Request {
     pub resource_type: String,
     request_type: Option<Box<RawValue>>,
     properties: Option<Box<RawValue>>,
+    old_properties: Option<Box<RawValue>>,
 }
 
 impl Invocation {
@@ -140,6 +141,7 @@ impl Request {
             resource_type: text(members, "ResourceType").unwrap_or_default(),
             request_type: raw("RequestType"),
             properties: raw("ResourceProperties"),
+            old_properties: raw("OldResourceProperties"),
             stack,
         })
     }
@@ -171,6 +173,13 @@ impl Request {
             // The text of the error holds positions only, nothing of the document.
             Err(error) => Err(Malformed::Properties(error.to_string())),
         }
+    }
+
+    /// The properties of an Update's other side. They say where something may have been left, never what there is: after
+    /// a skipped rollback they are wrong.
+    #[must_use]
+    pub fn old_properties(&self) -> Option<Map<String, Value>> {
+        serde_json::from_str(self.old_properties.as_ref()?.get()).ok()
     }
 
     /// The seconds after which CloudFormation gives up, where the author set them.

@@ -30,7 +30,7 @@ impl OidcProviders {
                     .set_tags(Some(iam::tags(tags)));
                 budget.call("iam:CreateOpenIDConnectProvider", arn, || request.clone().send()).await?;
                 // IAM chooses thumbprints where none are given, and does not say which.
-                return if thumbprints.is_empty() { self.chosen_thumbprints(arn).await.map(Some) } else { Ok(None) };
+                return Ok(if thumbprints.is_empty() { Some(self.chosen_thumbprints(arn).await) } else { None });
             }
             Action::AddClientId(client_id) => {
                 let request = iam
@@ -76,16 +76,22 @@ impl OidcProviders {
         Ok(None)
     }
 
-    async fn chosen_thumbprints(&self, arn: &str) -> Result<Vec<String>, CallError> {
+    /// The provider is made whatever comes of this look.
+    async fn chosen_thumbprints(&self, arn: &str) -> Vec<String> {
         let mut pauses = Pauses::new();
         loop {
-            if let Some(observed) = self.get(arn).await? {
-                return Ok(observed.thumbprints);
+            match self.get(arn).await {
+                Ok(Some(observed)) => return observed.thumbprints,
+                Err(error) => {
+                    tracing::warn!(%error, "the thumbprints that IAM chose are not known");
+                    return Vec::new();
+                }
+                Ok(None) => {}
             }
             // Made, and not yet visible.
             let pause = pauses.pause();
             if !self.budget.allows(pause) {
-                return Ok(Vec::new());
+                return Vec::new();
             }
             tokio::time::sleep(pause).await;
         }
