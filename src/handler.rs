@@ -77,6 +77,7 @@ struct Work<'a> {
     owner: &'a Owner,
     home: &'a Home,
     budget: Budget,
+    lag: Duration,
     progress: &'a Progress,
 }
 
@@ -100,8 +101,8 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
 }
 
 async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
-    let Work { owner, home, budget, progress } = work;
-    let task = Task { kind, owner, home, budget: *budget, progress };
+    let Work { owner, home, budget, lag, progress } = work;
+    let task = Task { kind, owner, home, budget: *budget, lag: *lag, progress };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => {
             let spec = parse::<K>(&request.properties()?, request, home)?;
@@ -218,7 +219,7 @@ impl Function {
         let until = now + time - RESERVE.min(time / 2);
         let budget = Budget::until(until - WIND_DOWN.min(time / 4));
         let owner = Owner::new(&request.stack, &request.logical_id);
-        let work = Work { owner: &owner, home: &home, budget, progress: &progress };
+        let work = Work { owner: &owner, home: &home, budget, lag: self.settings.iam_lag, progress: &progress };
         // Boxed: the future of all kinds together is large, and its type too deep for the compiler.
         let running = AssertUnwindSafe(Box::pin(self.checked(request, &work))).catch_unwind();
         let outcome = match tokio::time::timeout_at(until, running).await {

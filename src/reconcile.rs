@@ -73,8 +73,8 @@ impl<A> Plan<A> {
 pub trait Kind {
     /// `Custom::…`
     const TYPE: &'static str;
-    /// How long a new object may be invisible to reads.
-    const VISIBLE_WITHIN: Duration;
+    /// Whether reads of the service lag behind its writes.
+    const READS_LAG: bool;
     /// What names one object of this kind; its text is the physical id, which `Ref` gives.
     type Id: Clone + PartialEq + fmt::Display;
     /// What the author wrote, checked.
@@ -107,6 +107,14 @@ pub trait Kind {
     ) -> impl Future<Output = Result<Self::Desired, Error>>;
     /// Looks at what is there.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
+    /// Where objects are shared: the action that tells others of a coming deletion, if the next plan would delete.
+    fn announce(_owner: &Owner, _observed: &Self::Observed, _nonce: &str) -> Option<Self::Action> {
+        None
+    }
+    /// The nonce of a deletion that was announced, and the action that takes the announcement back.
+    fn announced(_observed: &Self::Observed) -> Option<(String, Self::Action)> {
+        None
+    }
     /// Looks for what keeps an object from being made although none is seen under its id.
     fn obstacle(&self, _id: &Self::Id) -> impl Future<Output = Result<Option<Refusal>, CallError>> {
         async { Ok(None) }
@@ -164,6 +172,8 @@ pub struct Task<'a, K: Kind> {
     pub home: &'a Home,
     /// Until when.
     pub budget: Budget,
+    /// How far IAM's reads may lag behind its writes.
+    pub lag: Duration,
     /// What may exist by now.
     pub progress: &'a Progress,
 }
@@ -222,10 +232,11 @@ impl<K: Kind> Task<'_, K> {
     /// When something of ours is left.
     pub async fn absent(&self, id: &K::Id) -> Result<(), Error> {
         let first = tokio::time::Instant::now();
+        let visible_within = if K::READS_LAG { self.lag } else { Duration::ZERO };
         let mut pauses = Pauses::new();
         while self.kind.observe(id).await?.is_none() {
             let pause = pauses.pause();
-            if first.elapsed() + pause > K::VISIBLE_WITHIN || !self.budget.allows(pause) {
+            if first.elapsed() + pause > visible_within || !self.budget.allows(pause) {
                 return Ok(());
             }
             tracing::info!(%id, "nothing is there to delete; looking again, because it may not be visible yet");
@@ -264,7 +275,10 @@ impl<K: Kind> Task<'_, K> {
             // Delete has come in between; made a second time, it would be left behind.
             let observed = match made.take() {
                 Some(made) => Some(made),
-                None => self.kind.observe(id).await?,
+                None => match desired {
+                    Some(_) => self.undisturbed(id).await?,
+                    None => self.unclaimed(id).await?,
+                },
             };
             let plan = K::plan(self.owner, desired, observed.as_ref())?;
             self.log(id, &plan);
@@ -300,6 +314,64 @@ impl<K: Kind> Task<'_, K> {
             tracing::info!(call = error.action, code = error.code, "the state changed; looking again");
             tokio::time::sleep(pause).await;
             made = state.observed.filter(|_| state.made);
+        }
+    }
+
+    /// How long an announced deletion waits: whoever claims the object without having seen the announcement does so
+    /// within one lag after it, and the claim is seen within another.
+    fn notice(&self) -> Duration {
+        self.lag * 2 + self.lag / 6
+    }
+
+    /// What is there, once others have had time to claim what is about to be deleted.
+    async fn unclaimed(&self, id: &K::Id) -> Result<Option<K::Observed>, Error> {
+        let Some(observed) = self.kind.observe(id).await? else { return Ok(None) };
+        let nonce = format!("{:016x}", fastrand::u64(..));
+        let Some(announcement) = K::announce(self.owner, &observed, &nonce) else { return Ok(Some(observed)) };
+        match self.kind.apply(id, &announcement).await {
+            Ok(_) => {}
+            Err(error) if error.fault == Fault::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        if !self.budget.allows(self.notice()) {
+            return Err(Error::Refused(Refusal::Unfit {
+                what: format!(
+                    "{id} is shared, and other stacks have {} s to claim it before it is deleted, which is more than is left",
+                    self.notice().as_secs()
+                ),
+                remedy: "Raise `ServiceTimeout`, or leave it out".to_owned(),
+            }));
+        }
+        tracing::info!(%id, action = %announcement, "waiting for others who may be claiming it");
+        tokio::time::sleep(self.notice()).await;
+        Ok(self.kind.observe(id).await?)
+    }
+
+    /// What is there, once nobody is about to delete it.
+    async fn undisturbed(&self, id: &K::Id) -> Result<Option<K::Observed>, Error> {
+        let mut since: Option<(String, tokio::time::Instant)> = None;
+        loop {
+            let observed = self.kind.observe(id).await?;
+            let Some((nonce, retract)) = observed.as_ref().and_then(K::announced) else { return Ok(observed) };
+            let now = tokio::time::Instant::now();
+            let first = match since.take() {
+                Some((seen, first)) if seen == nonce => first,
+                _ => now,
+            };
+            // Whoever announced it has died on the way.
+            if now - first > self.notice() + self.lag {
+                self.kind.apply(id, &retract).await?;
+                return Ok(observed);
+            }
+            if !self.budget.allows(WATCH) {
+                return Err(Error::Refused(Refusal::Unfit {
+                    what: format!("another stack was still deleting {id} when the time was up"),
+                    remedy: "Try again when that has ended".to_owned(),
+                }));
+            }
+            tracing::info!(%id, "another stack is about to delete it; waiting for that to end");
+            since = Some((nonce, first));
+            tokio::time::sleep(WATCH).await;
         }
     }
 

@@ -8,7 +8,6 @@ mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::Duration;
 
 use futures_util::future::join;
 
@@ -133,7 +132,7 @@ pub struct Created {
 impl Kind for AccessEntries {
     const TYPE: &'static str = "Custom::EksAccessEntry";
     // EKS shows what it has made.
-    const VISIBLE_WITHIN: Duration = Duration::ZERO;
+    const READS_LAG: bool = false;
     type Id = EntryId;
     type Spec = Spec;
     type Desired = Spec;

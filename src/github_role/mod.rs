@@ -11,7 +11,6 @@ pub mod trust_policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -19,7 +18,6 @@ use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
 use crate::github::name::{self, Repository};
-use crate::iam;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
@@ -115,7 +113,7 @@ pub struct Created {
 
 impl Kind for GitHubRoles {
     const TYPE: &'static str = "Custom::GitHubRole";
-    const VISIBLE_WITHIN: Duration = iam::VISIBLE_WITHIN;
+    const READS_LAG: bool = true;
     type Id = RoleName;
     type Spec = Spec;
     type Desired = Desired;

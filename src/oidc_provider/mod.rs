@@ -9,12 +9,10 @@ mod plan;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
-use crate::iam;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
@@ -79,7 +77,7 @@ pub struct Observed {
 
 impl Kind for OidcProviders {
     const TYPE: &'static str = "Custom::GitHubOidcProvider";
-    const VISIBLE_WITHIN: Duration = iam::VISIBLE_WITHIN;
+    const READS_LAG: bool = true;
     type Id = ProviderArn;
     type Spec = Spec;
     type Desired = Desired;
@@ -137,6 +135,14 @@ impl Kind for OidcProviders {
 
     fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
         plan::plan(owner, desired, observed)
+    }
+
+    fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Action> {
+        plan::announce(owner, observed, nonce)
+    }
+
+    fn announced(observed: &Observed) -> Option<(String, Action)> {
+        plan::announced(observed)
     }
 
     async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<Option<Vec<String>>, CallError> {

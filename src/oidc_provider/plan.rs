@@ -17,6 +17,9 @@ const FOUND: &str = "github-trust:found";
 const CLAIM: &str = "github-trust:owner:";
 const DIGEST: usize = 16;
 
+/// Announces that the last owner is about to delete the provider; its value tells one announcement from the next.
+const LEAVING: &str = "github-trust:leaving";
+
 type Items = Applied<5>;
 
 /// One change to a provider.
@@ -201,6 +204,19 @@ fn join(owner: &Owner, desired: &Desired, observed: &Observed) -> Result<Plan<Ac
         .then(settled))
 }
 
+/// Tells others that we, the last owner, are about to delete the provider. IAM has no delete that depends on what is
+/// there, and its reads lag behind its writes; so whoever is about to join has to hear of it, and we of them.
+pub(super) fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Action> {
+    let deletes = release(owner, observed).stages().iter().flatten().any(|action| *action == Action::Delete);
+    deletes.then(|| Action::Tag([(LEAVING.to_owned(), nonce.to_owned())].into()))
+}
+
+/// The announcement of a deletion, and how to take it back.
+pub(super) fn announced(observed: &Observed) -> Option<(String, Action)> {
+    let nonce = observed.tags.get(LEAVING)?;
+    Some((nonce.clone(), Action::Untag([LEAVING.to_owned()].into())))
+}
+
 /// Whether a client id stays although we no longer need it.
 fn needed(claims: &Claims, observed: &Observed, client_id: &str) -> bool {
     claims.others_need(client_id)
@@ -223,6 +239,9 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
         .cloned()
         .collect();
     let mut last: BTreeSet<String> = [key(owner)].into();
+    if observed.tags.contains_key(LEAVING) {
+        last.insert(LEAVING.to_owned());
+    }
     if claims.others.is_empty() {
         last.insert(FOUND.to_owned());
     }

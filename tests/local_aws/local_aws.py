@@ -169,6 +169,8 @@ class LocalAws:
             "AUTH": "true" if self.auth else "false",
             "AWS_ENDPOINT_URL": self.url,
             "GITHUB_TRUST_RESPONSE_ORIGIN": self.url,
+            # The local AWS shows at once what it has been told.
+            "GITHUB_TRUST_IAM_LAG_SECONDS": "0",
             "EMULATOR_RECORDING": str(self.directory / "recording.jsonl"),
             "EMULATOR_STOPS_WITH_STDIN": "" if self.keep else "1",
             "PYTHONDONTWRITEBYTECODE": "1",
