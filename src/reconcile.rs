@@ -207,7 +207,7 @@ impl<K: Kind> Task<'_, K> {
             }));
         }
         let desired = self.kind.resolve(self.owner, &id, spec).await?;
-        match self.converge(&id, Some(&desired)).await {
+        match self.converge(&id, Some(&desired), None).await {
             Ok(Some(observed)) => Ok((id, K::attributes(&observed))),
             Ok(None) => Err(Error::Vanished(id.to_string())),
             Err(error) => {
@@ -216,7 +216,7 @@ impl<K: Kind> Task<'_, K> {
                 let replacing = physical_id.is_some_and(|old| old != id.to_string());
                 if replacing && self.progress.physical_id() == id.to_string() {
                     tracing::info!(%id, "the replacement failed; its object is taken away again");
-                    if self.converge(&id, None).await.is_ok() {
+                    if self.converge(&id, None, None).await.is_ok() {
                         self.progress.set(physical_id.unwrap_or_default());
                     }
                 }
@@ -234,7 +234,11 @@ impl<K: Kind> Task<'_, K> {
         let first = tokio::time::Instant::now();
         let visible_within = if K::READS_LAG { self.lag } else { Duration::ZERO };
         let mut pauses = Pauses::new();
-        while self.kind.observe(id).await?.is_none() {
+        loop {
+            let observed = self.kind.observe(id).await?;
+            if observed.is_some() {
+                return self.converge(id, None, observed).await.map(|_| ());
+            }
             let pause = pauses.pause();
             if first.elapsed() + pause > visible_within || !self.budget.allows(pause) {
                 return Ok(());
@@ -242,7 +246,6 @@ impl<K: Kind> Task<'_, K> {
             tracing::info!(%id, "nothing is there to delete; looking again, because it may not be visible yet");
             tokio::time::sleep(pause).await;
         }
-        self.converge(id, None).await.map(|_| ())
     }
 
     /// Deletes what is ours under this id, and what a Create that never answered may still make within this time: it can
@@ -253,7 +256,7 @@ impl<K: Kind> Task<'_, K> {
     pub async fn absent_for(&self, id: &K::Id, time: Duration) -> Result<(), Error> {
         let end = tokio::time::Instant::now() + time;
         loop {
-            self.converge(id, None).await?;
+            self.converge(id, None, None).await?;
             if tokio::time::Instant::now() + WATCH > end || !self.budget.allows(WATCH) {
                 return Ok(());
             }
@@ -262,8 +265,14 @@ impl<K: Kind> Task<'_, K> {
         }
     }
 
-    /// Observe, plan, apply; and again from the start where the world turned out to be another than we saw.
-    async fn converge(&self, id: &K::Id, desired: Option<&K::Desired>) -> Result<Option<K::Observed>, Error> {
+    /// Observe, plan, apply; and again from the start where the world turned out to be another than we saw. `seen` is
+    /// what was observed already.
+    async fn converge(
+        &self,
+        id: &K::Id,
+        desired: Option<&K::Desired>,
+        mut seen: Option<K::Observed>,
+    ) -> Result<Option<K::Observed>, Error> {
         let started = tokio::time::Instant::now();
         let mut pauses = Pauses::new();
         let mut attempts = 0;
@@ -275,10 +284,17 @@ impl<K: Kind> Task<'_, K> {
             // Delete has come in between; made a second time, it would be left behind.
             let observed = match made.take() {
                 Some(made) => Some(made),
-                None => match desired {
-                    Some(_) => self.undisturbed(id).await?,
-                    None => self.unclaimed(id).await?,
-                },
+                None => {
+                    let observed = match seen.take() {
+                        Some(seen) => Some(seen),
+                        None => self.kind.observe(id).await?,
+                    };
+                    match (desired, observed) {
+                        (_, None) => None,
+                        (Some(_), Some(observed)) => self.undisturbed(id, observed).await?,
+                        (None, Some(observed)) => self.unclaimed(id, observed).await?,
+                    }
+                }
             };
             let plan = K::plan(self.owner, desired, observed.as_ref())?;
             self.log(id, &plan);
@@ -324,8 +340,7 @@ impl<K: Kind> Task<'_, K> {
     }
 
     /// What is there, once others have had time to claim what is about to be deleted.
-    async fn unclaimed(&self, id: &K::Id) -> Result<Option<K::Observed>, Error> {
-        let Some(observed) = self.kind.observe(id).await? else { return Ok(None) };
+    async fn unclaimed(&self, id: &K::Id, observed: K::Observed) -> Result<Option<K::Observed>, Error> {
         let nonce = format!("{:016x}", fastrand::u64(..));
         let Some(announcement) = K::announce(self.owner, &observed, &nonce) else { return Ok(Some(observed)) };
         match self.kind.apply(id, &announcement).await {
@@ -348,10 +363,10 @@ impl<K: Kind> Task<'_, K> {
     }
 
     /// What is there, once nobody is about to delete it.
-    async fn undisturbed(&self, id: &K::Id) -> Result<Option<K::Observed>, Error> {
+    async fn undisturbed(&self, id: &K::Id, observed: K::Observed) -> Result<Option<K::Observed>, Error> {
+        let mut observed = Some(observed);
         let mut since: Option<(String, tokio::time::Instant)> = None;
         loop {
-            let observed = self.kind.observe(id).await?;
             let Some((nonce, retract)) = observed.as_ref().and_then(K::announced) else { return Ok(observed) };
             let now = tokio::time::Instant::now();
             let first = match since.take() {
@@ -372,6 +387,7 @@ impl<K: Kind> Task<'_, K> {
             tracing::info!(%id, "another stack is about to delete it; waiting for that to end");
             since = Some((nonce, first));
             tokio::time::sleep(WATCH).await;
+            observed = self.kind.observe(id).await?;
         }
     }
 

@@ -101,7 +101,8 @@ impl AccessEntries {
         let standard = entry.r#type.as_deref() == Some(EntryType::STANDARD.0);
         let policies = match policies {
             Ok(policies) => policies,
-            Err(error) if error.fault == Fault::NotFound => return Ok(None),
+            // EKS says so also while it does not see the role yet; whether the entry is there, the other call has said.
+            Err(error) if error.fault == Fault::NotFound => BTreeMap::new(),
             Err(error) if error.fault == Fault::Invalid && !standard => BTreeMap::new(),
             Err(error) => return Err(error),
         };
