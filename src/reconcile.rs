@@ -282,19 +282,10 @@ impl<K: Kind> Task<'_, K> {
             attempts += 1;
             // What this request has made is not looked at again: if it seems to be gone, it is not yet visible, or a
             // Delete has come in between; made a second time, it would be left behind.
-            let observed = match made.take() {
-                Some(made) => Some(made),
-                None => {
-                    let observed = match seen.take() {
-                        Some(seen) => Some(seen),
-                        None => self.kind.observe(id).await?,
-                    };
-                    match (desired, observed) {
-                        (_, None) => None,
-                        (Some(_), Some(observed)) => self.undisturbed(id, observed).await?,
-                        (None, Some(observed)) => self.unclaimed(id, observed).await?,
-                    }
-                }
+            let observed = match (made.take(), seen.take()) {
+                (Some(made), _) => Some(made),
+                (None, Some(seen)) => self.uncontended(id, desired, Some(seen)).await?,
+                (None, None) => self.uncontended(id, desired, self.kind.observe(id).await?).await?,
             };
             let plan = K::plan(self.owner, desired, observed.as_ref())?;
             self.log(id, &plan);
@@ -330,6 +321,20 @@ impl<K: Kind> Task<'_, K> {
             tracing::info!(call = error.action, code = error.code, "the state changed; looking again");
             tokio::time::sleep(pause).await;
             made = state.observed.filter(|_| state.made);
+        }
+    }
+
+    /// What is there, once nobody who shares it can come in between.
+    async fn uncontended(
+        &self,
+        id: &K::Id,
+        desired: Option<&K::Desired>,
+        observed: Option<K::Observed>,
+    ) -> Result<Option<K::Observed>, Error> {
+        match (desired, observed) {
+            (_, None) => Ok(None),
+            (Some(_), Some(observed)) => self.undisturbed(id, observed).await,
+            (None, Some(observed)) => self.unclaimed(id, observed).await,
         }
     }
 
