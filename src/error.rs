@@ -209,8 +209,9 @@ fn innermost<'a>(error: Option<&'a (dyn StdError + 'a)>) -> String {
 /// The table of error codes: IAM's Query protocol drops the `Exception` suffix, EKS keeps it.
 fn fault_of(action: &str, code: &str, message: &str, status: u16) -> Fault {
     match code.trim_end_matches("Exception") {
-        // "Policy arn:… does not exist or is not attachable." is about the policy, which nobody is about to make.
-        "NoSuchEntity" if action == "iam:AttachRolePolicy" && message.starts_with("Policy ") => Fault::Invalid,
+        // "Policy arn:… does not exist or is not attachable.": a managed policy, or the boundary, which nobody is about to
+        // make.
+        "NoSuchEntity" if message.starts_with("Policy ") || action == "iam:CreateRole" => Fault::Invalid,
         // terraform-provider-aws#35535: a role made seconds ago.
         "ResourceNotFound" if action == "eks:AssociateAccessPolicy" && message.contains("principalArn") => {
             Fault::Propagating
