@@ -216,7 +216,7 @@ fn fault_of(action: &str, code: &str, message: &str, status: u16) -> Fault {
         "ResourceNotFound" if action == "eks:AssociateAccessPolicy" && message.contains("principalArn") => {
             Fault::Propagating
         }
-        "ResourceNotFound" if message.contains("policyArn") => Fault::Invalid,
+        "ResourceNotFound" if action == "eks:AssociateAccessPolicy" && message.contains("policyArn") => Fault::Invalid,
         // A cluster in mode CONFIG_MAP has no access entries.
         "InvalidRequest" if message.contains("authentication mode") => Fault::NotFound,
         // Only the cluster can be missing where an entry is made.

@@ -88,7 +88,10 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
     let budget = work.budget;
     match request.resource_type.as_str() {
         OidcProviders::TYPE => carry_out(&OidcProviders { iam: iam.clone(), budget }, request, work).await,
-        GitHubRoles::TYPE => carry_out(&GitHubRoles { iam: iam.clone(), budget }, request, work).await,
+        GitHubRoles::TYPE => {
+            let home = work.home.clone();
+            carry_out(&GitHubRoles { iam: iam.clone(), home, budget }, request, work).await
+        }
         AccessEntries::TYPE => carry_out(&AccessEntries { eks: eks.clone(), budget }, request, work).await,
         // Nothing of an unknown type was ever made, so its Delete, after the failed Create, has nothing to do.
         _ if request.request_type()? == RequestType::Delete => Ok(deleted(request)),
@@ -102,7 +105,8 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
 
 async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
     let Work { owner, home, budget, lag, progress } = work;
-    let task = Task { kind, owner, home, budget: *budget, lag: *lag, progress };
+    let before = failure_id(request);
+    let task = Task { kind, owner, home, budget: *budget, lag: *lag, progress, before: &before };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => {
             let spec = parse::<K>(&request.properties()?, request, home)?;

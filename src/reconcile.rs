@@ -107,6 +107,11 @@ pub trait Kind {
     ) -> impl Future<Output = Result<Self::Desired, Error>>;
     /// Looks at what is there.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
+    /// Where objects are shared: whether others may have come to need what this action takes away, so that it is decided
+    /// again right before.
+    fn contended(_action: &Self::Action) -> bool {
+        false
+    }
     /// Where objects are shared: the action that tells others of a coming deletion, if the next plan would delete.
     fn announce(_owner: &Owner, _observed: &Self::Observed, _nonce: &str) -> Option<Self::Action> {
         None
@@ -176,6 +181,15 @@ pub struct Task<'a, K: Kind> {
     pub lag: Duration,
     /// What may exist by now.
     pub progress: &'a Progress,
+    /// The id for the answer to a failure that made nothing.
+    pub before: &'a str,
+}
+
+/// How far a plan was applied.
+enum Applied {
+    All,
+    /// Up to an action that needs a fresh look.
+    UpToContended,
 }
 
 /// What a plan led to so far.
@@ -205,6 +219,10 @@ impl<K: Kind> Task<'_, K> {
                 to: id.to_string(),
                 remedy: "AWS takes both for the same name; choose one that differs in more than case",
             }));
+        }
+        // From here on an earlier attempt at the same request may have made something, whatever stops this one.
+        if physical_id.is_none() {
+            self.progress.set(&id);
         }
         let desired = self.kind.resolve(self.owner, &id, spec).await?;
         match self.converge(&id, Some(&desired), None).await {
@@ -277,7 +295,7 @@ impl<K: Kind> Task<'_, K> {
         let mut pauses = Pauses::new();
         let mut attempts = 0;
         let mut made = None;
-        let before = self.progress.physical_id();
+        let before = self.before.to_owned();
         loop {
             attempts += 1;
             // What this request has made is not looked at again: if it seems to be gone, it is not yet visible, or a
@@ -287,7 +305,14 @@ impl<K: Kind> Task<'_, K> {
                 (None, Some(seen)) => self.uncontended(id, desired, Some(seen)).await?,
                 (None, None) => self.uncontended(id, desired, self.kind.observe(id).await?).await?,
             };
-            let plan = K::plan(self.owner, desired, observed.as_ref())?;
+            let plan = match K::plan(self.owner, desired, observed.as_ref()) {
+                Ok(plan) => plan,
+                Err(refusal) => {
+                    // What is there is not ours, or is what it was.
+                    self.progress.set(&before);
+                    return Err(refusal.into());
+                }
+            };
             self.log(id, &plan);
             let unseen = observed.is_none();
             if desired.is_some() && !plan.is_empty() {
@@ -295,7 +320,8 @@ impl<K: Kind> Task<'_, K> {
             }
             let (state, result) = self.apply(id, &plan, observed).await;
             let error = match result {
-                Ok(()) => return Ok(state.observed),
+                Ok(Applied::All) => return Ok(state.observed),
+                Ok(Applied::UpToContended) => continue,
                 Err(error) => error,
             };
             let refused = !matches!(error.fault, Fault::Unknown | Fault::AlreadyExists);
@@ -401,9 +427,12 @@ impl<K: Kind> Task<'_, K> {
         id: &K::Id,
         plan: &Plan<K::Action>,
         observed: Option<K::Observed>,
-    ) -> (State<K>, Result<(), CallError>) {
+    ) -> (State<K>, Result<Applied, CallError>) {
         let mut state = State { observed, made: false };
-        for stage in plan.stages() {
+        for (index, stage) in plan.stages().iter().enumerate() {
+            if index > 0 && stage.iter().any(K::contended) {
+                return (state, Ok(Applied::UpToContended));
+            }
             let results: Vec<_> = stream::iter(stage)
                 .map(|action| async move { (action, self.kind.apply(id, action).await) })
                 .buffered(AT_ONCE)
@@ -424,7 +453,7 @@ impl<K: Kind> Task<'_, K> {
                 return (state, Err(failure));
             }
         }
-        (state, Ok(()))
+        (state, Ok(Applied::All))
     }
 
     fn log(&self, id: &K::Id, plan: &Plan<K::Action>) {

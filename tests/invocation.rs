@@ -1,1 +1,121 @@
-//! Recorded events through the handler.
+//! The recorded events of `events/`, each as Lambda would deliver it, through the handler, the real SDK and a simulated
+//! AWS: what is answered, and what is changed.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
+use crate::simulation::cloud::Cloud;
+use crate::simulation::eks::Status;
+use crate::simulation::function::github_trust;
+use crate::simulation::sdk::in_virtual_time;
+
+fn event(name: &str) -> String {
+    let path = format!("{}/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    // The one region that is not the stack's is kept another one.
+    let text = text.replace("eu-west-1", "us-east-2").replace("euwest1", "useast2");
+    // The simulated account and region, the name of the response bucket, and the name that is generated in that region.
+    text.replace("123456789012", ACCOUNT)
+        .replace("us-east-1", REGION)
+        .replace("useast1", &REGION.replace('-', ""))
+        .replace("quickstart-Role-lbtijc6toaud6", "quickstart-Role-ywlhaydn2eucm")
+}
+
+fn names() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".json")?.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The same event with a URL that the simulated bucket takes, if it came with one that CloudFormation could have signed.
+fn signed(cloud: &Cloud, event: &str) -> String {
+    const BUCKET: &str = "https://cloudformation-custom-resource-response-euwest1.s3.";
+    let Some(start) = event.find(BUCKET) else { return event.to_owned() };
+    let end = start + event[start..].find(['"', '\\']).unwrap();
+    let now = cloud.now();
+    let url = cloud.state().account.s3.presign(REGION, PARTITION, "recorded", now, Duration::from_hours(2));
+    format!("{}{url}{}", &event[..start], &event[end..])
+}
+
+/// Delivers events one after the other; tells of the last one what was answered and changed.
+fn delivered(events: &[&str]) -> String {
+    in_virtual_time(async {
+        let cloud = Cloud::new(1);
+        cloud.meddle_now(|account, now| {
+            account.eks.add_cluster("demo", "API", Status::Active, now);
+            account.iam.policies.insert(format!("arn:{PARTITION}:iam::{ACCOUNT}:policy/ci-boundary"));
+        });
+        let function = github_trust(&cloud);
+        let mut told = String::new();
+        for name in events {
+            told.clear();
+            let (calls, uploads) = (cloud.call_count(), cloud.state().account.s3.uploads.len());
+            let event = event(name);
+            let event = if name.contains("response-url") { event } else { signed(&cloud, &event) };
+            let deadline = cloud.now() + Duration::from_mins(15);
+            let ended = function(&cloud, event, deadline).await;
+            let state = cloud.state();
+            match &state.account.s3.uploads[uploads..] {
+                [] => writeln!(told, "  no answer"),
+                [upload] => {
+                    let answer: Value = serde_json::from_slice(&upload.body).unwrap();
+                    let mut line = format!("{} {}", answer["Status"], answer["PhysicalResourceId"]).replace('"', "");
+                    if let Some(reason) = answer.get("Reason") {
+                        write!(line, "\n  {}", reason.as_str().unwrap()).unwrap();
+                    }
+                    for (attribute, value) in answer.get("Data").and_then(Value::as_object).into_iter().flatten() {
+                        write!(line, "\n  {attribute} = {}", value.as_str().unwrap()).unwrap();
+                    }
+                    writeln!(told, "  {line}")
+                }
+                several => panic!("{} answers", several.len()),
+            }
+            .unwrap();
+            for call in state.calls[calls..].iter().filter(|call| call.changed && call.service != "s3") {
+                writeln!(told, "  * {}:{}", call.service, call.action).unwrap();
+            }
+            if let Err(error) = ended {
+                writeln!(told, "  the invocation fails: {error}").unwrap();
+            }
+        }
+        told
+    })
+}
+
+#[test]
+fn every_recorded_event_leads_to_what_its_table_says() {
+    let mut table = String::new();
+    for name in names() {
+        let before: &[&str] = match name.as_str() {
+            "oidc-provider-update" | "oidc-provider-delete" => &["oidc-provider-create"],
+            "role-create" | "sns-role-create" => &["oidc-provider-create"],
+            "role-update" | "role-delete" | "access-entry-create" => &["oidc-provider-create", "role-create"],
+            "access-entry-update" | "access-entry-delete" => {
+                &["oidc-provider-create", "role-create", "access-entry-create"]
+            }
+            _ => &[],
+        };
+        let events: Vec<&str> = before.iter().copied().chain([name.as_str()]).collect();
+        writeln!(table, "{name}\n{}", delivered(&events)).unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn the_same_event_again_is_answered_alike_and_changes_nothing() {
+    let events = ["oidc-provider-create", "role-create", "access-entry-create"];
+    for count in 1..=events.len() {
+        let once = delivered(&events[..count]);
+        let twice = delivered(&[&events[..count], &events[count - 1..count]].concat());
+        let answer = |told: &str| told.lines().filter(|line| !line.starts_with("  *")).collect::<Vec<_>>().join("\n");
+        assert_eq!(answer(&once), answer(&twice));
+        assert!(once.contains("  * ") && !twice.contains("  * "), "{twice}");
+    }
+}

@@ -186,7 +186,19 @@ impl AccessEntries {
                     .principal_arn(principal)
                     .policy_arn(policy)
                     .access_scope(access_scope(scope));
-                budget.call("eks:AssociateAccessPolicy", id, || request.clone().send()).await.map(drop)
+                let call = || budget.call("eks:AssociateAccessPolicy", id, || request.clone().send());
+                let associated = call().await?.associated_access_policy.and_then(|policy| policy.access_scope);
+                // The API reference says that associating again changes the scope. If it did not, it takes two calls.
+                if associated.is_some() && observed_scope(associated) != *scope {
+                    let request = eks
+                        .disassociate_access_policy()
+                        .cluster_name(cluster)
+                        .principal_arn(principal)
+                        .policy_arn(policy);
+                    gone(budget.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await)?;
+                    call().await?;
+                }
+                Ok(())
             }
             Action::Disassociate(policy) => {
                 let request =

@@ -11,6 +11,7 @@ use super::plan::Action;
 use super::{Created, GitHubRoles, Observed, Settings};
 use crate::error::{CallError, Fault, gone};
 use crate::iam;
+use crate::reconcile::Home;
 
 /// How many inline policies are read at once.
 const AT_ONCE: usize = 4;
@@ -27,7 +28,9 @@ impl GitHubRoles {
         let Some(role) = role else { return Ok(None) };
         let parts = try_join3(self.attached(name), self.inline(name), self.instance_profiles(name)).await;
         match parts {
-            Ok((managed, inline, instance_profiles)) => Ok(Some(observed(role, managed, inline, instance_profiles))),
+            Ok((managed, inline, instance_profiles)) => {
+                Ok(Some(observed(role, managed, inline, instance_profiles, &self.home)))
+            }
             // It went away between two looks.
             Err(error) if error.fault == Fault::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -106,7 +109,7 @@ impl GitHubRoles {
     }
 
     pub(super) async fn carry_out(&self, name: &str, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { iam, budget } = self;
+        let Self { iam, home: _, budget } = self;
         match action {
             Action::Create { shell } => {
                 let Settings { description, max_session, boundary } = &shell.settings;
@@ -120,7 +123,9 @@ impl GitHubRoles {
                     .set_permissions_boundary(boundary.clone())
                     .set_tags(Some(iam::tags(&shell.tags)));
                 let output = budget.call("iam:CreateRole", name, || request.clone().send()).await?;
-                return Ok(output.role.map(|role| Created { arn: role.arn, role_id: role.role_id }));
+                return Ok(output
+                    .role
+                    .map(|role| Created { arn: arn(&self.home, &role.path, &role.role_name), role_id: role.role_id }));
             }
             Action::SetTrust(trust) => {
                 let document = trust.document().to_string();
@@ -186,10 +191,11 @@ fn observed(
     managed: BTreeSet<String>,
     inline: BTreeMap<String, Value>,
     instance_profiles: BTreeSet<String>,
+    home: &Home,
 ) -> Observed {
     Observed {
+        arn: arn(home, &role.path, &role.role_name),
         name: role.role_name,
-        arn: role.arn,
         role_id: role.role_id,
         path: role.path,
         trust: role.assume_role_policy_document.as_deref().map_or(Value::Null, document),
@@ -201,6 +207,12 @@ fn observed(
         instance_profiles,
         tags: iam::tags_of(role.tags),
     }
+}
+
+/// A role's ARN. The one that IAM gives for a new role may not be one for a while (terraform-provider-aws waits for it to
+/// begin with `arn:`), and it says nothing that path and name do not.
+fn arn(home: &Home, path: &str, name: &str) -> String {
+    format!("arn:{}:iam::{}:role{path}{name}", home.partition, home.account)
 }
 
 /// IAM gives documents URL-encoded (RFC 3986). One that cannot be read equals none of ours and is written anew.

@@ -41,6 +41,8 @@ const INLINE_LIMIT: usize = 32;
 pub struct GitHubRoles {
     /// IAM.
     pub iam: aws_sdk_iam::Client,
+    /// Where.
+    pub home: Home,
     /// Until when.
     pub budget: Budget,
 }

@@ -24,6 +24,8 @@ pub use plan::Action;
 const DEFAULT_CLIENT_ID: &str = "sts.amazonaws.com";
 /// Author's tags beside ours: one for each owner, up to 40, and two for what we found and who made it.
 const TAG_LIMIT: usize = 8;
+/// In seconds: twice the lag of IAM's reads, and room for the calls.
+const SERVICE_TIMEOUT: u32 = 180;
 /// What one owner's tag has room for.
 const CLIENT_ID_LIMIT: usize = 20;
 
@@ -103,6 +105,12 @@ impl Kind for OidcProviders {
         if let Some(found) = thumbprints.as_ref().map(Vec::len).filter(|found| !(1..=5).contains(found)) {
             fields.invalid("ThumbprintList", "1 to 5 thumbprints (leave it out to let IAM choose)", found);
         }
+        // Deleting a shared provider waits until the claims of others must have become visible.
+        fields.integer(
+            "ServiceTimeout",
+            SERVICE_TIMEOUT..=3600,
+            "seconds, because its deletion takes more than two minutes",
+        );
         let tags = tags::parse(fields, TAG_LIMIT);
         Some(Spec {
             issuer: issuer?,
@@ -135,6 +143,10 @@ impl Kind for OidcProviders {
 
     fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
         plan::plan(owner, desired, observed)
+    }
+
+    fn contended(action: &Action) -> bool {
+        matches!(action, Action::RemoveClientId(_))
     }
 
     fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Action> {

@@ -185,7 +185,6 @@ def test_an_update_that_fails_half_way_is_rolled_back(
 
 
 def test_a_provider_that_is_gone_already_is_deleted_all_the_same(iam: Any, stack: Stack, provider: Providers) -> None:
-    # Nothing tells "gone" from "not visible yet", so the function looks until its time is up.
-    stack.create(provider(ServiceTimeout=12))
+    stack.create(provider())
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider.arn)
     assert stack.delete() == "DELETE_COMPLETE"

@@ -1,0 +1,391 @@
+//! The one door to the outside: every request passes here, is numbered, meets its fault, reaches its service, and is
+//! written down.
+//!
+//! A [`Cloud`] is the connector that the SDK's clients are given, and their clock. It can be renewed in place, so that
+//! clients made once serve one history after the other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
+use super::account::{Account, Snapshot};
+use super::author::Author;
+use super::calls::{Call, Outcome};
+use super::clock::Clock;
+use super::faults::{At, Fault, Faults, Occasion, When};
+use super::perform::{Parsed, outcome, perform, refuse};
+use super::wire::{Answer, Request};
+
+/// Is shown every committed change, at once.
+pub(crate) trait Witness: Send {
+    fn changed(&mut self, before: &Snapshot, after: &Snapshot, call: &Call);
+    /// Somebody else changed something.
+    fn meddled(&mut self, _before: &Snapshot, _after: &Snapshot) {}
+}
+
+type Deed = Box<dyn FnOnce(&mut Account, SystemTime) + Send>;
+type Elsewhere = Box<dyn FnMut(&Request) -> Option<Answer> + Send>;
+
+/// An invocation as far as the outside knows it.
+#[derive(Debug)]
+struct Caller {
+    author: Author,
+    request: Option<String>,
+    calls: u64,
+    dead: bool,
+    waker: Option<Waker>,
+}
+
+pub(crate) struct State {
+    pub(crate) seed: u64,
+    pub(crate) clock: Clock,
+    pub(crate) account: Account,
+    pub(crate) faults: Faults,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) witnesses: Vec<Box<dyn Witness>>,
+    /// Hosts that are none of the three services.
+    pub(crate) elsewhere: Option<Elsewhere>,
+    /// Raw requests and answers, where a test asks for them.
+    pub(crate) transcript: Option<Vec<serde_json::Value>>,
+    /// One way.
+    pub(crate) latency: Duration,
+    /// The current step of the history, and how many calls it has seen.
+    step: (u64, u64),
+    meddlers: Vec<(Occasion, Option<Deed>)>,
+    callers: BTreeMap<u64, Caller>,
+    last: Snapshot,
+}
+
+#[derive(Clone)]
+pub(crate) struct Cloud(Arc<Mutex<State>>);
+
+impl fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cloud")
+    }
+}
+
+impl State {
+    fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            clock: Clock::start(),
+            account: Account::new(seed ^ 0x1a),
+            faults: Faults::new(seed ^ 0xfa),
+            calls: Vec::new(),
+            witnesses: Vec::new(),
+            elsewhere: None,
+            transcript: None,
+            latency: Duration::from_millis(20),
+            step: (0, 0),
+            meddlers: Vec::new(),
+            callers: BTreeMap::new(),
+            last: Snapshot::default(),
+        }
+    }
+
+    /// Something that somebody else does just before a call.
+    pub(crate) fn meddle(&mut self, at: At, deed: impl FnOnce(&mut Account, SystemTime) + Send + 'static) {
+        self.meddlers.push((Occasion::new(at), Some(Box::new(deed))));
+    }
+
+    /// Does something as somebody else, now.
+    pub(crate) fn meddle_now<T>(&mut self, deed: impl FnOnce(&mut Account, SystemTime) -> T) -> T {
+        let before = self.account.snapshot();
+        let done = deed(&mut self.account, self.clock.now());
+        let after = self.account.snapshot();
+        for witness in &mut self.witnesses {
+            witness.meddled(&before, &after);
+        }
+        self.last = after;
+        done
+    }
+}
+
+impl Cloud {
+    /// A new account. Call it inside a runtime whose time is paused.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State::new(seed))))
+    }
+
+    /// Forgets everything and begins another history, for the same clients.
+    pub(crate) fn renew(&self, seed: u64) {
+        *self.state() = State::new(seed);
+        // The SDK's back-off draws its jitter from this thread's generator.
+        fastrand::seed(seed);
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn connector(&self) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+
+    pub(crate) fn client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+
+    pub(crate) fn time(&self) -> SharedTimeSource {
+        SharedTimeSource::new(self.clone())
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.state().clock.now()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state().account.snapshot()
+    }
+
+    pub(crate) fn meddle_now<T>(&self, deed: impl FnOnce(&mut Account, SystemTime) -> T) -> T {
+        self.state().meddle_now(deed)
+    }
+
+    /// The history so far, one call a line.
+    pub(crate) fn story(&self) -> String {
+        let lines: Vec<String> = self.state().calls.iter().map(ToString::to_string).collect();
+        lines.join("\n") + "\n"
+    }
+
+    /// Announces an invocation, on whose behalf calls will be made.
+    pub(crate) fn admit(&self, invocation: u64, author: Author, request: &str) {
+        let caller = Caller { author, request: Some(request.to_owned()), calls: 0, dead: false, waker: None };
+        self.state().callers.insert(invocation, caller);
+    }
+
+    /// Begins a step of the history.
+    pub(crate) fn begin_step(&self, step: u64) {
+        self.state().step = (step, 0);
+    }
+
+    /// Whether a fault has killed an invocation; wakes the asker when one does.
+    pub(crate) fn is_dead(&self, invocation: u64, waker: &Waker) -> bool {
+        match self.state().callers.get_mut(&invocation) {
+            Some(caller) => {
+                caller.waker = Some(waker.clone());
+                caller.dead
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn call_count(&self) -> usize {
+        self.state().calls.len()
+    }
+
+    /// How many calls an invocation has made.
+    pub(crate) fn calls_of(&self, invocation: u64) -> u64 {
+        self.state().callers.get(&invocation).map_or(0, |caller| caller.calls)
+    }
+
+    async fn carry(self, invocation: Option<u64>, request: Request) -> Result<Answer, ConnectorError> {
+        let (number, parsed, fault, latency) = self.set_out(invocation, &request);
+        let mut outward = latency;
+        if let Some((When::Before, fault)) = &fault {
+            match fault {
+                Fault::Slow(duration) => tokio::time::sleep(*duration).await,
+                Fault::Late(duration) => outward += *duration,
+                fault => {
+                    tokio::time::sleep(latency).await;
+                    return self.strike(number, invocation, fault, &request).await;
+                }
+            }
+        }
+        // A request that is on its way arrives, whether or not anybody still waits for the answer.
+        let cloud = self.clone();
+        let arrival = tokio::spawn(async move {
+            tokio::time::sleep(outward).await;
+            cloud.arrive(number, &parsed, &request)
+        });
+        let (answer, request) = match arrival.await {
+            Ok(answered) => answered,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        if let Some((When::After, fault)) = &fault {
+            match fault {
+                Fault::Slow(duration) | Fault::Late(duration) => tokio::time::sleep(*duration).await,
+                fault => return self.strike(number, invocation, fault, &request).await,
+            }
+        }
+        tokio::time::sleep(latency).await;
+        self.come_back(number, &answer);
+        Ok(answer)
+    }
+
+    /// Numbers the call and draws its fault.
+    fn set_out(&self, invocation: Option<u64>, request: &Request) -> (u64, Parsed, Option<(When, Fault)>, Duration) {
+        let mut state = self.state();
+        let number = state.calls.len() as u64 + 1;
+        let of_invocation = invocation.and_then(|invocation| state.callers.get_mut(&invocation)).map_or(0, |caller| {
+            caller.calls += 1;
+            caller.calls
+        });
+        state.step.1 += 1;
+        let caller = invocation.and_then(|invocation| state.callers.get(&invocation));
+        let author = caller.map_or(Author::Someone, |caller| caller.author.clone());
+        let on_behalf = caller.and_then(|caller| caller.request.clone());
+        let parsed = Parsed::read(request);
+        let mut call = Call {
+            number,
+            invocation,
+            of_invocation,
+            author,
+            request: on_behalf,
+            of_step: state.step,
+            at: state.clock.elapsed(),
+            service: parsed.service,
+            action: parsed.action.clone(),
+            resource: parsed.resource(),
+            input: parsed.input.clone().unwrap_or_default(),
+            changing: parsed.changes(),
+            changed: false,
+            fault: None,
+            outcome: Outcome::Pending,
+        };
+        let fault = state.faults.next(&call);
+        call.fault.clone_from(&fault);
+        let mut due = Vec::new();
+        for (occasion, deed) in &mut state.meddlers {
+            if occasion.comes_with(&call)
+                && let Some(deed) = deed.take()
+            {
+                due.push(deed);
+            }
+        }
+        state.calls.push(call);
+        for deed in due {
+            state.meddle_now(deed);
+        }
+        (number, parsed, fault, state.latency)
+    }
+
+    /// The service does what it is asked to.
+    fn arrive(&self, number: u64, parsed: &Parsed, request: &Request) -> (Answer, Request) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let now = state.clock.now();
+        let author = state.calls[usize::try_from(number - 1).expect("a number of ours")].author.clone();
+        let request_id = format!("00000000-0000-4000-8000-{number:012x}");
+        let watched = !state.witnesses.is_empty() && parsed.changes();
+        if watched {
+            state.last = state.account.snapshot();
+        }
+        let revision = state.account.revision();
+        let invocation = state.calls[usize::try_from(number - 1).expect("a number of ours")].invocation;
+        let answer = perform(&mut state.account, parsed, request, (&author, invocation), now, &request_id)
+            .or_else(|| state.elsewhere.as_mut().and_then(|elsewhere| elsewhere(request)));
+        let call = &mut state.calls[usize::try_from(number - 1).expect("a number of ours")];
+        call.changed = state.account.revision() != revision;
+        let answer = answer.unwrap_or_else(|| {
+            // Nobody is there. What is contacted without being expected shows in the record.
+            Answer { status: 0, headers: Vec::new(), body: String::new() }
+        });
+        call.outcome = outcome(&answer);
+        if call.changed && watched {
+            let before = std::mem::take(&mut state.last);
+            let after = state.account.snapshot();
+            for witness in &mut state.witnesses {
+                witness.changed(&before, &after, call);
+            }
+            state.last = after;
+        }
+        if let Some(transcript) = &mut state.transcript {
+            transcript.push(serde_json::json!({
+                "service": parsed.service, "action": parsed.action, "method": request.method, "url": request.url,
+                "request": request.text(), "status": answer.status, "answer": answer.body,
+                "headers": answer.headers.iter().cloned().map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>(),
+            }));
+        }
+        (answer, request.clone())
+    }
+
+    fn come_back(&self, number: u64, answer: &Answer) {
+        let mut state = self.state();
+        state.calls[usize::try_from(number - 1).expect("a number of ours")].outcome = outcome(answer);
+    }
+
+    /// What the caller sees of a fault.
+    async fn strike(
+        &self,
+        number: u64,
+        invocation: Option<u64>,
+        fault: &Fault,
+        request: &Request,
+    ) -> Result<Answer, ConnectorError> {
+        let index = usize::try_from(number - 1).expect("a number of ours");
+        match fault {
+            Fault::Kill => {
+                let waker = {
+                    let mut state = self.state();
+                    let caller = invocation.and_then(|invocation| state.callers.get_mut(&invocation));
+                    caller.and_then(|caller| {
+                        caller.dead = true;
+                        caller.waker.take()
+                    })
+                };
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                pending().await
+            }
+            Fault::Hang => pending().await,
+            Fault::Reset => {
+                self.state().calls[index].outcome = Outcome::Broken;
+                let reset = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "connection reset by peer");
+                Err(ConnectorError::io(reset.into()))
+            }
+            fault => {
+                let refusal = {
+                    let state = self.state();
+                    fault.refusal(&state.calls[index]).expect("the other faults are refusals")
+                };
+                let answer = refuse(request, refusal, number);
+                self.come_back(number, &answer);
+                Ok(answer)
+            }
+        }
+    }
+}
+
+impl TimeSource for Cloud {
+    fn now(&self) -> SystemTime {
+        Cloud::now(self)
+    }
+}
+
+impl HttpClient for Cloud {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        self.connector()
+    }
+}
+
+impl HttpConnector for Cloud {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let invocation = super::lambda::current_invocation();
+        let head = Request::head(&request);
+        let body = request.into_body();
+        let cloud = self.clone();
+        HttpConnectorFuture::new(async move {
+            let request = head.with_body(body).await?;
+            let answer = cloud.carry(invocation, request).await?;
+            if answer.status == 0 {
+                let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
+                return Err(ConnectorError::io(refused.into()));
+            }
+            Ok(answer.into_response())
+        })
+    }
+}

@@ -1,0 +1,39 @@
+//! The function under test, bound to a simulated cloud: the same SDK clients as in production, but for their connector,
+//! their clock and their retry budget.
+
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use github_trust::handler::{Context, Function};
+use github_trust::settings::Settings;
+
+use super::cloud::Cloud;
+use super::cloudformation::SERVICE_TOKEN;
+use super::lambda;
+use super::sdk;
+
+/// As in `main.rs`.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+const ATTEMPTS: u32 = 3;
+
+/// Clients are made once and serve every history of this cloud, as a warm process's serve every event.
+pub(crate) fn github_trust(cloud: &Cloud) -> lambda::Function {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    let function = Rc::new(Function {
+        settings: Settings::default(),
+        iam: sdk::iam_with(cloud, &retries, &timeouts),
+        eks: sdk::eks_with(cloud, &retries, &timeouts),
+        http: cloud.connector(),
+        clock: cloud.time(),
+    });
+    Rc::new(move |_: &Cloud, event: String, deadline: SystemTime| {
+        let function = Rc::clone(&function);
+        Box::pin(async move {
+            let context = Context { deadline, function_arn: SERVICE_TOKEN.to_owned() };
+            function.handle(&event, &context).await.map_err(|error| error.to_string())
+        })
+    })
+}

@@ -1,0 +1,66 @@
+//! What a role grants: to a subject a permission, within a boundary.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::account::Object;
+use super::meaning::{declared_permissions, declared_subjects, granted_permissions, trusted_subjects};
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Grant {
+    pub(crate) subject: String,
+    pub(crate) permission: String,
+    /// Empty where there is none.
+    boundary: String,
+}
+
+impl Grant {
+    fn is_for(&self, other: &Self) -> bool {
+        self.subject == other.subject && self.permission == other.permission
+    }
+
+    /// Whether all that the other grants is granted by this: within the same boundary or without one.
+    fn covers(&self, other: &Self) -> bool {
+        self.is_for(other) && (self.boundary.is_empty() || self.boundary == other.boundary)
+    }
+}
+
+pub(crate) fn of_role(role: &Object) -> BTreeSet<Grant> {
+    let facet = |name: &str| role.facets.get(name).map(String::as_str).unwrap_or_default();
+    all(&trusted_subjects(facet("trust")), &granted_permissions(role), facet("boundary"))
+}
+
+/// What a declaration grants. Without a boundary in it, the one that is found may stay or go.
+pub(crate) fn declared(properties: &Value, boundary_found: &str) -> BTreeSet<Grant> {
+    let boundaries = match properties["PermissionsBoundary"].as_str() {
+        Some(boundary) => vec![boundary],
+        None => vec![boundary_found, ""],
+    };
+    let grants = |boundary| all(&declared_subjects(properties), &declared_permissions(properties), boundary);
+    boundaries.into_iter().flat_map(grants).collect()
+}
+
+fn all(subjects: &BTreeSet<String>, permissions: &BTreeSet<String>, boundary: &str) -> BTreeSet<Grant> {
+    let grant = |subject: &String, permission: &String| Grant {
+        subject: subject.clone(),
+        permission: permission.clone(),
+        boundary: boundary.to_owned(),
+    };
+    subjects.iter().flat_map(|subject| permissions.iter().map(move |permission| grant(subject, permission))).collect()
+}
+
+/// What is granted now and neither by the old state nor by the new one.
+pub(crate) fn too_much(old: &BTreeSet<Grant>, new: &BTreeSet<Grant>, now: &BTreeSet<Grant>) -> Vec<Grant> {
+    let covered = |grant: &&Grant| old.union(new).any(|known| known.covers(grant));
+    now.iter().filter(|grant| !covered(grant)).cloned().collect()
+}
+
+/// What both grant, within both their boundaries, and now nothing does.
+pub(crate) fn too_little(old: &BTreeSet<Grant>, new: &BTreeSet<Grant>, now: &BTreeSet<Grant>) -> Vec<Grant> {
+    let kept = old.iter().filter(|old| {
+        let mut both = new.iter().filter(|new| new.is_for(old));
+        both.any(|new| !now.iter().any(|now| now.covers(old) || now.covers(new)))
+    });
+    kept.cloned().collect()
+}

@@ -1,0 +1,296 @@
+//! AWS Identity and Access Management as its API reference and API model describe it: the Query protocol, XML answers,
+//! one primary that changes apply to, and replicas that answer reads late.
+//!
+//! Nothing in here knows our client. Where the reference leaves a choice, [`Settings`] has a switch, and a test that
+//! cares flips it both ways.
+
+mod providers;
+mod replicated;
+mod role_policies;
+mod roles;
+mod tags;
+mod trust;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+pub(crate) use providers::{FETCHED_THUMBPRINT, Provider};
+pub(crate) use replicated::Replicated;
+pub(crate) use roles::Role;
+pub(crate) use trust::one_or_many;
+
+use super::author::Author;
+use super::model;
+use super::wire::{Answer, Refusal, Request, escape_xml, form};
+
+pub(crate) type Reply = Result<Value, Refusal>;
+
+/// What differs between accounts, regions and days.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// A new object is shown to readers after at most this long; how long exactly is drawn for each …
+    pub(crate) lag: Duration,
+    /// … any other change after at most this long …
+    pub(crate) change_lag: Duration,
+    /// … unless everything takes all of it.
+    pub(crate) lag_is_exact: bool,
+    /// Whether changing calls, too, miss an object that readers cannot see yet.
+    pub(crate) writes_lag: bool,
+    /// For this long after a role's creation `GetRole` gives its unique id where its ARN should stand.
+    pub(crate) odd_arn: Duration,
+    /// A trust policy that names a provider younger than this is refused with "Invalid principal in policy".
+    pub(crate) principal_lag: Duration,
+    /// Whether the same holds for a provider that does not exist at all.
+    pub(crate) principals_are_checked: bool,
+    /// The reference calls `DeleteOpenIDConnectProvider` idempotent and lists `NoSuchEntity` among its errors.
+    pub(crate) deleting_a_missing_provider_fails: bool,
+    /// The largest page; IAM "might return fewer results, even when there are more".
+    pub(crate) page: usize,
+    /// Whether a list begins with an empty page that has a marker.
+    pub(crate) empty_pages: bool,
+    pub(crate) quotas: Quotas,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Quotas {
+    pub(crate) providers: usize,
+    pub(crate) roles: usize,
+    pub(crate) attached_policies: usize,
+    pub(crate) trust_policy: usize,
+    pub(crate) inline_policies: usize,
+    pub(crate) client_ids: usize,
+    pub(crate) tags: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lag: Duration::ZERO,
+            change_lag: Duration::ZERO,
+            lag_is_exact: true,
+            writes_lag: false,
+            odd_arn: Duration::ZERO,
+            principal_lag: Duration::ZERO,
+            principals_are_checked: true,
+            deleting_a_missing_provider_fails: false,
+            page: 100,
+            empty_pages: false,
+            quotas: Quotas {
+                providers: 100,
+                roles: 1000,
+                attached_policies: 10,
+                trust_policy: 2048,
+                inline_policies: 10_240,
+                client_ids: 100,
+                tags: 50,
+            },
+        }
+    }
+}
+
+/// One account's IAM.
+#[derive(Clone, Debug)]
+pub(crate) struct Iam {
+    pub(crate) settings: Settings,
+    pub(crate) partition: String,
+    pub(crate) account: String,
+    /// By ARN.
+    pub(crate) providers: Replicated<Provider>,
+    /// By name in lower case: names are unique whatever their case.
+    pub(crate) roles: Replicated<Role>,
+    /// Customer managed policies that exist, by ARN; those of AWS all exist but `NoSuch…`.
+    pub(crate) policies: BTreeSet<String>,
+    /// The role in each instance profile.
+    pub(crate) instance_profiles: BTreeMap<String, Option<String>>,
+    /// Changes to what is not replicated.
+    profile_changes: u64,
+    random: fastrand::Rng,
+    serial: u64,
+}
+
+impl Iam {
+    pub(crate) fn new(partition: &str, account: &str, seed: u64) -> Self {
+        Self {
+            settings: Settings::default(),
+            partition: partition.to_owned(),
+            account: account.to_owned(),
+            providers: Replicated::default(),
+            roles: Replicated::default(),
+            policies: BTreeSet::new(),
+            instance_profiles: BTreeMap::new(),
+            profile_changes: 0,
+            random: fastrand::Rng::with_seed(seed),
+            serial: 0,
+        }
+    }
+
+    /// Grows with every change that changed something.
+    pub(crate) fn revision(&self) -> u64 {
+        self.providers.revision() + self.roles.revision() + self.profile_changes
+    }
+
+    /// The operation and its input, of a request in the Query protocol.
+    pub(crate) fn parse(request: &Request) -> Result<(String, Value), Refusal> {
+        let form = form(&request.text());
+        let action = form.iter().find(|(key, _)| key == "Action").map(|(_, value)| value.clone()).unwrap_or_default();
+        let Some(operation) = model::iam().operations.get(&action) else {
+            let message = format!("Could not find operation {action} for version 2010-05-08");
+            return Err(Refusal::new("InvalidAction", 400, message));
+        };
+        let input = match &operation.input {
+            Some(shape) => {
+                let input = model::iam().read_form(shape, &form);
+                let complaints = model::iam().complaints(shape, &input);
+                if !complaints.is_empty() {
+                    return Err(validation(&complaints));
+                }
+                input
+            }
+            None => json!({}),
+        };
+        Ok((action, input))
+    }
+
+    /// Does one operation. A refusal has changed nothing.
+    pub(crate) fn handle(&mut self, action: &str, input: &Value, author: &Author, now: SystemTime) -> Reply {
+        match action {
+            "GetAccountSummary" => Ok(self.summary()),
+            _ if action.contains("OpenIDConnectProvider") => self.provider_operation(action, input, author, now),
+            "AttachRolePolicy"
+            | "DetachRolePolicy"
+            | "ListAttachedRolePolicies"
+            | "ListRolePolicies"
+            | "GetRolePolicy"
+            | "PutRolePolicy"
+            | "DeleteRolePolicy"
+            | "ListInstanceProfilesForRole"
+            | "RemoveRoleFromInstanceProfile" => self.role_policy_operation(action, input, now),
+            _ => self.role_operation(action, input, author, now),
+        }
+    }
+
+    fn summary(&self) -> Value {
+        let quotas = &self.settings.quotas;
+        json!({"SummaryMap": {
+            "AssumeRolePolicySizeQuota": quotas.trust_policy,
+            "AttachedPoliciesPerRoleQuota": quotas.attached_policies,
+            "RolePolicySizeQuota": quotas.inline_policies,
+            "Roles": self.roles.all().count(),
+            "RolesQuota": quotas.roles,
+            "Providers": self.providers.all().count(),
+        }})
+    }
+
+    /// When readers see a change that is made now.
+    fn visible(&mut self, created: bool, now: SystemTime) -> SystemTime {
+        let lag = if created { self.settings.lag } else { self.settings.change_lag };
+        if lag.is_zero() || self.settings.lag_is_exact {
+            return now + lag;
+        }
+        let milliseconds = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+        now + Duration::from_millis(self.random.u64(0..=milliseconds))
+    }
+
+    fn serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// One page of a list, and whether and where it goes on.
+    fn page(&self, input: &Value, name: &str, items: Vec<Value>) -> Reply {
+        let asked = input["MaxItems"].as_u64().unwrap_or(100);
+        let size = usize::try_from(asked).unwrap_or(100).min(self.settings.page).max(1);
+        let from = match input["Marker"].as_str() {
+            None if self.settings.empty_pages => {
+                return Ok(json!({name: [], "IsTruncated": true, "Marker": "AAAAAAAA-0"}));
+            }
+            None => 0,
+            Some(marker) => marker
+                .strip_prefix("AAAAAAAA-")
+                .and_then(|index| index.parse().ok())
+                .ok_or_else(|| Refusal::new("ValidationError", 400, "Invalid Marker."))?,
+        };
+        let count = items.len();
+        let page: Vec<Value> = items.into_iter().skip(from).take(size).collect();
+        let next = from + page.len();
+        Ok(if next < count {
+            json!({name: page, "IsTruncated": true, "Marker": format!("AAAAAAAA-{next}")})
+        } else {
+            json!({name: page, "IsTruncated": false})
+        })
+    }
+}
+
+/// An operation's answer as XML.
+pub(crate) fn answer(action: &str, reply: &Reply, request_id: &str) -> Answer {
+    const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+    let mut body = String::new();
+    let status = match reply {
+        Ok(output) => {
+            let _ = write!(body, "<{action}Response xmlns=\"{NAMESPACE}\">");
+            if let Some(shape) = model::iam().operations.get(action).and_then(|known| known.output.as_deref()) {
+                let _ = write!(body, "<{action}Result>");
+                model::iam().write_xml(shape, output, &mut body);
+                let _ = write!(body, "</{action}Result>");
+            }
+            let _ = write!(
+                body,
+                "<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
+            );
+            200
+        }
+        Err(refusal) => {
+            let kind = if refusal.status < 500 { "Sender" } else { "Receiver" };
+            let _ = write!(
+                body,
+                "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
+                refusal.code,
+                escape_xml(&refusal.message)
+            );
+            refusal.status
+        }
+    };
+    Answer {
+        status,
+        headers: vec![("content-type", "text/xml".to_owned()), ("x-amzn-requestid", request_id.to_owned())],
+        body,
+    }
+}
+
+fn validation(complaints: &[String]) -> Refusal {
+    let count = complaints.len();
+    let noun = if count == 1 { "error" } else { "errors" };
+    let message = format!("{count} validation {noun} detected: {}", complaints.join("; "));
+    Refusal::new("ValidationError", 400, message)
+}
+
+fn invalid_input(message: impl Into<String>) -> Refusal {
+    Refusal::new("InvalidInput", 400, message)
+}
+
+fn no_such_entity(message: impl Into<String>) -> Refusal {
+    Refusal::new("NoSuchEntity", 404, message)
+}
+
+fn already_exists(message: impl Into<String>) -> Refusal {
+    Refusal::new("EntityAlreadyExists", 409, message)
+}
+
+fn limit_exceeded(message: impl Into<String>) -> Refusal {
+    Refusal::new("LimitExceeded", 409, message)
+}
+
+fn malformed(message: impl Into<String>) -> Refusal {
+    Refusal::new("MalformedPolicyDocument", 400, message)
+}
+
+fn text<'a>(input: &'a Value, name: &str) -> &'a str {
+    input[name].as_str().unwrap_or_default()
+}
+
+fn texts(input: &Value, name: &str) -> Vec<String> {
+    input[name].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}

@@ -1,0 +1,125 @@
+//! Every place at which a process can die: before and after every outbound call of a Create, an Update, a replacement and
+//! a Delete of each kind, in one, two and all three attempts. Which calls there are is read from a run without a death.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::cloudformation::{Declared, RequestType, Template};
+use super::faults::{At, Fault, When};
+use super::history::{Outcome, Stage};
+use super::meaning::{ENTRY, PROVIDER, ROLE};
+use super::plan::{BOUNDARIES, Plan, Setting, Step, Trouble};
+
+const STEP: u64 = 2;
+
+fn declared(logical: &str, kind: &str, properties: Value) -> Declared {
+    Declared { logical: logical.to_owned(), kind: kind.to_owned(), properties }
+}
+
+/// A provider, a role and an entry, each with something of everything, in two versions; or in a third that replaces.
+fn template(version: u64, role_name: &str) -> Template {
+    let (branch, policy, namespace) =
+        if version == 1 { ("main", "ReadOnlyAccess", "a") } else { ("next", "PowerUserAccess", "b") };
+    let inline = |action: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]});
+    vec![
+        declared(
+            "Provider",
+            PROVIDER,
+            json!({"ClientIdList": ["sts.amazonaws.com", format!("id-{version}")], "Tags": [{"Key": "version", "Value": version.to_string()}],
+                   "ThumbprintList": [version.to_string().repeat(40)]}),
+        ),
+        declared(
+            "Role",
+            ROLE,
+            json!({"RoleName": role_name, "ProviderArn": {"Ref": "Provider"}, "PermissionsBoundary": BOUNDARIES[0],
+                   "Trust": [{"Repository": "acme/app", "Branches": [branch, "both"]}], "Description": format!("version {version}"),
+                   "MaxSessionDuration": 3600 * version, "ManagedPolicyArns": [format!("arn:aws:iam::aws:policy/{policy}")],
+                   "Policies": [{"PolicyName": "own", "PolicyDocument": inline(&format!("s3:Get{version}"))}],
+                   "Tags": [{"Key": "version", "Value": version.to_string()}]}),
+        ),
+        declared(
+            "Entry",
+            ENTRY,
+            json!({"ClusterName": "prod", "PrincipalArn": {"Fn::GetAtt": ["Role", "Arn"]}, "KubernetesGroups": [format!("group-{version}")],
+                   "AccessPolicies": [{"PolicyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy",
+                                       "AccessScope": {"Type": "namespace", "Namespaces": [namespace]}}],
+                   "Tags": [{"Key": "version", "Value": version.to_string()}]}),
+        ),
+    ]
+}
+
+fn plan(steps: Vec<Step>, faults: Vec<(At, When, Fault)>) -> Plan {
+    let numbered = (1..).zip(steps).collect();
+    Plan {
+        seed: 7,
+        setting: Setting::default(),
+        steps: numbered,
+        trouble: Trouble::Exactly(faults),
+        must_succeed: false,
+    }
+}
+
+/// What is done before, and what is done with deaths in it.
+fn scenarios() -> Vec<(&'static str, Vec<Step>)> {
+    let wait = || Step::Wait(std::time::Duration::ZERO);
+    let first = || Step::Create("one", template(1, "deploy"));
+    vec![
+        ("create", vec![wait(), first()]),
+        ("update", vec![first(), Step::Update("one", template(2, "deploy"))]),
+        ("replace", vec![first(), Step::Update("one", template(2, "deploy-2"))]),
+        ("delete", vec![first(), Step::Delete("one")]),
+    ]
+}
+
+/// The death of one, two or three attempts: the first at a certain call, the later ones at the same call or, where they
+/// have fewer to make, at their first.
+fn deaths(first_invocation: u64, call: u64, later: u64, when: When, attempts: u64) -> Vec<(At, When, Fault)> {
+    (0..attempts)
+        .map(|attempt| {
+            let call = if attempt == 0 { call } else { later };
+            (At::OfInvocation { invocation: first_invocation + attempt, call }, when, Fault::Kill)
+        })
+        .collect()
+}
+
+#[test]
+fn wherever_a_process_dies_everything_converges() {
+    let stage = Stage::new();
+    let mut covered: BTreeMap<String, usize> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (name, steps) in scenarios() {
+        let calm = stage.play(&plan(steps.clone(), Vec::new()));
+        assert!(calm.violations.is_empty(), "{name}: {calm}");
+        for invocation in calm.invocations.iter().filter(|invocation| invocation.step == STEP) {
+            for call in 1..=invocation.calls {
+                for when in [When::Before, When::After] {
+                    for attempts in 1..=3 {
+                        let play = |later| {
+                            let faults = deaths(invocation.number, call, later, when, attempts);
+                            stage.play(&plan(steps.clone(), faults))
+                        };
+                        let died = |outcome: &Outcome| outcome.struck.len() as u64 == attempts;
+                        let mut outcome = play(call);
+                        if !died(&outcome) {
+                            outcome = play(1);
+                        }
+                        assert!(died(&outcome), "{attempts} deaths were planned");
+                        let point = format!(
+                            "{name}: {attempts} deaths {when:?} call {call} of {:?} {}",
+                            invocation.request, invocation.logical
+                        );
+                        wrong.extend(outcome.violations.iter().map(|violation| format!("{point}: {violation}")));
+                        *covered
+                            .entry(format!("{name} {:?} {}", invocation.request, invocation.logical))
+                            .or_default() += 1;
+                    }
+                }
+            }
+        }
+    }
+    let count: usize = covered.values().sum();
+    println!("{count} kill points: {covered:?}");
+    assert!(wrong.is_empty(), "{} violations at {count} points:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(covered.keys().any(|key| key.contains(&format!("{:?}", RequestType::Delete))));
+}

@@ -1,0 +1,56 @@
+//! A simulated AWS at the SDK's HTTP seam: the real SDK serialises, parses and retries against services that are
+//! deterministic state machines, in virtual time, from one seed.
+//!
+//! ```text
+//! worlds ─ plan ─▶ history ─▶ cloudformation/stack ─▶ lambda ─▶ function (the code under test)
+//!            ▲        │               │ answer                      │ connector, clock
+//!          shrink ◀───┤               ▼                             ▼
+//!                     └── invariants, owed, meaning ◀── cloud ─ faults ─ perform ─▶ iam, eks, s3 (model)
+//! ```
+//!
+//! - The services know the vendor's model (`model.json`, cut by `model.py`) and documentation, not our client;
+//!   `check_transcript.py` has botocore read what they answered.
+//! - The invariants know what was sent, run, called and left, and what a declaration means; they never ask the code
+//!   under test, and nothing in here imports it but `function.rs`.
+
+// A simulator offers more than any one test uses.
+#![allow(dead_code)]
+// Switches of a service are what they are: independent.
+#![allow(clippy::struct_excessive_bools)]
+
+pub(crate) mod account;
+pub(crate) mod answer;
+pub(crate) mod author;
+pub(crate) mod calls;
+pub(crate) mod clock;
+pub(crate) mod cloud;
+pub(crate) mod cloudformation;
+pub(crate) mod eks;
+pub(crate) mod faults;
+pub(crate) mod function;
+pub(crate) mod grants;
+pub(crate) mod history;
+pub(crate) mod iam;
+pub(crate) mod invariants;
+pub(crate) mod lambda;
+pub(crate) mod logs;
+pub(crate) mod meaning;
+pub(crate) mod meddling;
+pub(crate) mod model;
+pub(crate) mod owed;
+pub(crate) mod perform;
+pub(crate) mod plan;
+pub(crate) mod s3;
+pub(crate) mod sdk;
+pub(crate) mod shrink;
+pub(crate) mod stack;
+pub(crate) mod wire;
+pub(crate) mod worlds;
+
+mod first_light;
+mod kill_points;
+mod lifecycles;
+mod offenders;
+mod rehearsal;
+mod services;
+mod services_eks;

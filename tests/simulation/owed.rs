@@ -1,0 +1,105 @@
+//! What is owed to CloudFormation (I1): one answer per request, in time, by the rules, and nothing done after it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::answer;
+use super::calls::{Call, Outcome};
+use super::cloud::Cloud;
+use super::cloudformation::Sent;
+use super::invariants::Ledger;
+use super::lambda::{Attempt, Ended};
+use super::s3::Upload;
+
+impl Ledger {
+    /// I1, and that nothing is changed after the answer: by everything that was sent, run, called and uploaded.
+    pub(crate) fn one_answer_each(&mut self, cloud: &Cloud, sent: &[Sent], attempts: &[Attempt]) {
+        let mut found = Vec::new();
+        let state = cloud.state();
+        for sent in sent {
+            let uploads: Vec<&Upload> =
+                state.account.s3.uploads.iter().filter(|upload| upload.url == sent.url).collect();
+            for upload in &uploads {
+                found.extend(
+                    answer::mistakes(&upload.body, sent)
+                        .into_iter()
+                        .map(|mistake| format!("{} {}: {mistake}", sent.logical, sent.id)),
+                );
+            }
+            let unlike: BTreeSet<String> = uploads
+                .iter()
+                .filter(|upload| !may_differ(&state.calls, upload))
+                .map(|upload| comparable(&upload.body))
+                .collect();
+            if unlike.len() > 1 {
+                found.push(format!("{:?} {} {} was answered with {unlike:?}", sent.kind, sent.logical, sent.id));
+            }
+            let tried: Vec<&Attempt> = attempts.iter().filter(|attempt| attempt.request == sent.id).collect();
+            for attempt in &tried {
+                found.extend(late_or_silent(&state.calls, attempt, sent));
+            }
+        }
+        drop(state);
+        for what in found {
+            self.violated("I1", what);
+        }
+    }
+}
+
+/// An answer but for the words of a failure: they name AWS's request id, which no two attempts share.
+fn comparable(body: &[u8]) -> String {
+    let Ok(mut answer) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return String::from_utf8_lossy(body).into_owned();
+    };
+    if answer["Status"] == "FAILED" {
+        answer["Reason"] = serde_json::Value::Null;
+        return answer.to_string();
+    }
+    String::from_utf8_lossy(body).into_owned()
+}
+
+/// A failure that this attempt alone ran into is told by this attempt alone: nobody can know what another one will say.
+fn may_differ(calls: &[Call], upload: &Upload) -> bool {
+    let failed = String::from_utf8_lossy(&upload.body).contains("\"FAILED\"");
+    let of = calls.iter().filter(|call| call.invocation.is_some() && call.invocation == upload.invocation);
+    failed && of.into_iter().any(|call| call.fault.is_some())
+}
+
+/// What one attempt owes: it ends before its deadline, it answers in time, and it changes nothing afterwards.
+fn late_or_silent(calls: &[Call], attempt: &Attempt, sent: &Sent) -> Vec<String> {
+    let mut found = Vec::new();
+    let who = format!("attempt {} at {:?} {}", attempt.invocation, sent.kind, sent.logical);
+    let own: Vec<&Call> = calls.iter().filter(|call| call.invocation == Some(attempt.invocation)).collect();
+    let answers: Vec<&&Call> = own.iter().filter(|call| call.service == "s3").collect();
+    match &attempt.ended {
+        Some(Ended::TimedOut) => found.push(format!("{who} was still running at its deadline")),
+        Some(Ended::Panicked) => found.push(format!("{who} panicked")),
+        Some(Ended::Returned(Ok(()))) => {
+            let answered = answers.iter().any(|call| call.outcome == Outcome::Done);
+            // Whoever begins when CloudFormation's patience is as good as over owes nothing any more.
+            if !answered && attempt.began + Duration::from_secs(2) < sent.patience {
+                found.push(format!("{who} ended without an answer"));
+            }
+        }
+        Some(Ended::Returned(Err(why))) => {
+            if answers.iter().all(|call| call.fault.is_none()) {
+                found.push(format!("{who} gave up although nothing kept it from answering: {why}"));
+            }
+        }
+        Some(Ended::Killed) | None => {}
+    }
+    if let Some(first) = answers.first() {
+        let after = own.iter().find(|call| call.number > first.number && call.changing);
+        if let Some(after) = after {
+            found.push(format!("{who} still called {} after it had answered (call {})", after.action, after.number));
+        }
+        let beginning = std::time::UNIX_EPOCH + super::clock::BEGINNING;
+        let bound = attempt.deadline.min(sent.patience);
+        let spare = Duration::from_secs(5);
+        let enough = bound.duration_since(attempt.began).is_ok_and(|time| time > 2 * spare);
+        if enough && beginning + first.at + spare > bound {
+            found.push(format!("{who} answered less than 5 s before its time was up (call {})", first.number));
+        }
+    }
+    found
+}
