@@ -131,11 +131,13 @@ pub struct CallError {
     pub message: String,
     /// The service's request id.
     pub request_id: Option<String>,
+    /// Whether an earlier attempt at the same call ended unknown, so that it may have been carried out all the same.
+    pub uncertain: bool,
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { action, resource, fault, code, message, request_id } = self;
+        let Self { action, resource, fault, code, message, request_id, uncertain: _ } = self;
         write!(f, "{action} on {resource} ")?;
         match fault {
             Fault::Denied => write!(f, "was denied: allow it in the policy of the function's role ({code})")?,
@@ -162,7 +164,15 @@ impl CallError {
     /// The call was not made, because there is no time for it any more.
     pub fn time_up(action: &'static str, resource: impl fmt::Display) -> Self {
         let (code, message) = (String::new(), String::new());
-        Self { action, resource: resource.to_string(), fault: Fault::TimeUp, code, message, request_id: None }
+        Self {
+            action,
+            resource: resource.to_string(),
+            fault: Fault::TimeUp,
+            code,
+            message,
+            request_id: None,
+            uncertain: false,
+        }
     }
 
     /// Reads what the SDK says about a failed call.
@@ -192,7 +202,8 @@ impl CallError {
             _ => Fault::Unknown,
         };
         let request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id"));
-        Self { action, resource: resource.to_string(), fault, code, message, request_id }
+        let uncertain = fault == Fault::Unknown;
+        Self { action, resource: resource.to_string(), fault, code, message, request_id, uncertain }
     }
 }
 
@@ -211,7 +222,13 @@ fn fault_of(action: &str, code: &str, message: &str, status: u16) -> Fault {
     match code.trim_end_matches("Exception") {
         // "Policy arn:… does not exist or is not attachable.": a managed policy, or the boundary, which nobody is about to
         // make.
-        "NoSuchEntity" if message.starts_with("Policy ") || action == "iam:CreateRole" => Fault::Invalid,
+        "NoSuchEntity" if action == "iam:CreateRole" => Fault::Invalid,
+        "NoSuchEntity"
+            if matches!(action, "iam:AttachRolePolicy" | "iam:PutRolePermissionsBoundary")
+                && message.starts_with("Policy ") =>
+        {
+            Fault::Invalid
+        }
         // terraform-provider-aws#35535: a role made seconds ago.
         "ResourceNotFound" if action == "eks:AssociateAccessPolicy" && message.contains("principalArn") => {
             Fault::Propagating

@@ -107,6 +107,15 @@ pub trait Kind {
     ) -> impl Future<Output = Result<Self::Desired, Error>>;
     /// Looks at what is there.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
+    /// Where objects are shared: whether a plan changes what others may be changing at the same moment, so that it is
+    /// looked at again afterwards.
+    fn shared(_plan: &Plan<Self::Action>) -> bool {
+        false
+    }
+    /// Where objects are shared: what makes good for an action that took away what others turn out to need.
+    fn regret(_owner: &Owner, _action: &Self::Action, _observed: &Self::Observed) -> Option<Self::Action> {
+        None
+    }
     /// Where objects are shared: whether others may have come to need what this action takes away, so that it is decided
     /// again right before.
     fn contended(_action: &Self::Action) -> bool {
@@ -199,6 +208,8 @@ struct State<K: Kind> {
     made: bool,
 }
 
+/// How often a shared object is looked at until nothing is left to do.
+const SETTLED: u32 = 4;
 /// How often is looked meanwhile.
 const WATCH: Duration = Duration::from_secs(10);
 /// How many calls of one stage are under way at once: IAM answers bursts on one object with `ConcurrentModification`.
@@ -320,11 +331,13 @@ impl<K: Kind> Task<'_, K> {
             }
             let (state, result) = self.apply(id, &plan, observed).await;
             let error = match result {
+                // Somebody may have taken away, at the same moment, what we have just claimed.
+                Ok(Applied::All) if K::shared(&plan) && attempts < SETTLED => continue,
                 Ok(Applied::All) => return Ok(state.observed),
                 Ok(Applied::UpToContended) => continue,
                 Err(error) => error,
             };
-            let refused = !matches!(error.fault, Fault::Unknown | Fault::AlreadyExists);
+            let refused = !error.uncertain && error.fault != Fault::AlreadyExists;
             if unseen && !state.made && refused {
                 self.progress.set(&before);
             }
@@ -452,8 +465,22 @@ impl<K: Kind> Task<'_, K> {
             if let Some(failure) = failure {
                 return (state, Err(failure));
             }
+            if stage.iter().any(K::contended)
+                && let Err(error) = self.make_good(id, stage).await
+            {
+                return (state, Err(error));
+            }
         }
         (state, Ok(Applied::All))
+    }
+
+    /// Looks at what contended actions took away, and gives back what others have claimed meanwhile.
+    async fn make_good(&self, id: &K::Id, stage: &[K::Action]) -> Result<(), CallError> {
+        let Some(observed) = self.kind.observe(id).await? else { return Ok(()) };
+        for action in stage.iter().filter_map(|action| K::regret(self.owner, action, &observed)) {
+            self.kind.apply(id, &action).await?;
+        }
+        Ok(())
     }
 
     fn log(&self, id: &K::Id, plan: &Plan<K::Action>) {

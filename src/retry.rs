@@ -1,7 +1,7 @@
 //! What heals by waiting is waited for, within the time that the request has; everything else is told at once.
 //!
-//! The SDK retries throttling, 5xx and connection errors a few times on its own; this comes on top, for as long as there
-//! is time, and adds what the SDK does not know to be passing.
+//! The SDK's own retries are turned off: they hide whether an attempt may have been carried out, give up early, and keep
+//! a budget that one request would use up for the next.
 
 use std::error::Error;
 use std::fmt;
@@ -61,10 +61,11 @@ impl Budget {
     {
         let first = Instant::now();
         let mut pauses = Pauses::new();
+        let mut uncertain = false;
         loop {
             let started = Instant::now();
             if !self.allows(Duration::ZERO) {
-                return Err(CallError::time_up(action, &resource));
+                return Err(CallError { uncertain, ..CallError::time_up(action, &resource) });
             }
             // Boxed, because the SDK's futures are large.
             let error = match Box::pin(send()).await {
@@ -75,6 +76,7 @@ impl Budget {
                 }
                 Err(error) => CallError::new(action, &resource, &error),
             };
+            uncertain |= error.uncertain;
             let pause = pauses.pause();
             let again =
                 patience(error.fault).is_some_and(|patience| first.elapsed() + pause <= patience) && self.allows(pause);
@@ -88,7 +90,7 @@ impl Budget {
                 "called"
             );
             if !again {
-                return Err(error);
+                return Err(CallError { uncertain, ..error });
             }
             tokio::time::sleep(pause).await;
         }

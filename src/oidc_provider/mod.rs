@@ -145,6 +145,15 @@ impl Kind for OidcProviders {
         plan::plan(owner, desired, observed)
     }
 
+    fn shared(plan: &Plan<Action>) -> bool {
+        let joins = |action: &Action| !matches!(action, Action::Create { .. } | Action::Delete);
+        plan.stages().iter().flatten().any(joins)
+    }
+
+    fn regret(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
+        plan::regret(owner, action, observed)
+    }
+
     fn contended(action: &Action) -> bool {
         matches!(action, Action::RemoveClientId(_))
     }

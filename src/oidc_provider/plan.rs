@@ -211,6 +211,13 @@ pub(super) fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Optio
     deletes.then(|| Action::Tag([(LEAVING.to_owned(), nonce.to_owned())].into()))
 }
 
+/// Gives a client id back that somebody claimed while we removed it.
+pub(super) fn regret(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
+    let Action::RemoveClientId(client_id) = action else { return None };
+    let needed = Claims::read(owner, &observed.tags).others_need(client_id);
+    (needed && !observed.client_ids.contains(client_id)).then(|| Action::AddClientId(client_id.clone()))
+}
+
 /// The announcement of a deletion, and how to take it back.
 pub(super) fn announced(observed: &Observed) -> Option<(String, Action)> {
     let nonce = observed.tags.get(LEAVING)?;

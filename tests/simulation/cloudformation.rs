@@ -134,6 +134,7 @@ impl CloudFormation {
             ),
             resources: Vec::new(),
             before: None,
+            owed: Vec::new(),
             status: None,
         }
     }

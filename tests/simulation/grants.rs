@@ -1,11 +1,13 @@
 //! What a role grants: to a subject a permission, within a boundary.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::account::Object;
-use super::meaning::{declared_permissions, declared_subjects, granted_permissions, trusted_subjects};
+use super::meaning::{
+    declared_inline, declared_permissions, declared_subjects, granted_permissions, normal, trusted_subjects,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Grant {
@@ -24,6 +26,13 @@ impl Grant {
     fn covers(&self, other: &Self) -> bool {
         self.is_for(other) && (self.boundary.is_empty() || self.boundary == other.boundary)
     }
+}
+
+fn inline(role: &Object) -> BTreeMap<String, String> {
+    let facets = role.facets.iter().filter_map(|(facet, value)| Some((facet.strip_prefix("inline ")?, value)));
+    facets
+        .map(|(name, value)| (name.to_owned(), normal(&serde_json::from_str(value).unwrap_or_default()).to_string()))
+        .collect()
 }
 
 pub(crate) fn of_role(role: &Object) -> BTreeSet<Grant> {
@@ -54,6 +63,24 @@ fn all(subjects: &BTreeSet<String>, permissions: &BTreeSet<String>, boundary: &s
 pub(crate) fn too_much(old: &BTreeSet<Grant>, new: &BTreeSet<Grant>, now: &BTreeSet<Grant>) -> Vec<Grant> {
     let covered = |grant: &&Grant| old.union(new).any(|known| known.covers(grant));
     now.iter().filter(|grant| !covered(grant)).cloned().collect()
+}
+
+/// Inline documents that go to another name which has another document now, or, while one boundary is swapped for
+/// another, to any other name. No order of calls keeps those from being away for a moment (`github_role::plan` says so),
+/// so their loss is not held against it.
+pub(crate) fn passed_on(old: &Object, properties: &Value) -> BTreeSet<String> {
+    let found = inline(old);
+    let declared = declared_inline(properties);
+    let boundary = old.facets.get("boundary").map(String::as_str).unwrap_or_default();
+    let wanted = properties["PermissionsBoundary"].as_str().unwrap_or_default();
+    let swapped = !boundary.is_empty() && !wanted.is_empty() && boundary != wanted;
+    let moves = |document: &&String| {
+        declared
+            .iter()
+            .filter(|(_, declared)| declared == document)
+            .any(|(name, _)| found.get(name).map_or(swapped, |other| other != *document))
+    };
+    found.values().filter(moves).cloned().collect()
 }
 
 /// What both grant, within both their boundaries, and now nothing does.

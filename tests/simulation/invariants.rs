@@ -252,13 +252,16 @@ impl Ledger {
             // What others attached is theirs to answer for.
             let theirs = self.permissions_of_others(id, role);
             let own = now.iter().filter(|grant| !theirs.contains(&grant.permission)).cloned().collect();
+            let excused = old.map(|old| grants::passed_on(old, &known.sent.properties)).unwrap_or_default();
+            let mut lost = grants::too_little(&old_grants, &new_grants, &now);
+            lost.retain(|grant| !excused.contains(&grant.permission));
             let wrong = [
                 (
                     "grants",
                     grants::too_much(&old_grants, &new_grants, &own),
                     "neither the old nor the new state grants",
                 ),
-                ("lost", grants::too_little(&old_grants, &new_grants, &now), "both the old and the new state grant"),
+                ("lost", lost, "both the old and the new state grant"),
             ];
             for (what, grants, why) in wrong {
                 if !grants.is_empty() {

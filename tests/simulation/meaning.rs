@@ -93,10 +93,14 @@ fn plain_subjects(statement: &Value) -> Option<Vec<String>> {
 /// What declared or attached policies grant: a managed policy by its ARN, an inline one by its document.
 pub(crate) fn declared_permissions(properties: &Value) -> BTreeSet<String> {
     let managed = texts(&properties["ManagedPolicyArns"]);
-    let inline = one_or_many(&properties["Policies"])
-        .into_iter()
-        .map(|policy| normal(&super::cloudformation::strings(&policy["PolicyDocument"])).to_string());
-    managed.into_iter().chain(inline).collect()
+    managed.into_iter().chain(declared_inline(properties).into_values()).collect()
+}
+
+/// Inline documents by name.
+pub(crate) fn declared_inline(properties: &Value) -> BTreeMap<String, String> {
+    let document = |policy: &Value| normal(&super::cloudformation::strings(&policy["PolicyDocument"])).to_string();
+    let name = |policy: &Value| policy["PolicyName"].as_str().unwrap_or_default().to_owned();
+    one_or_many(&properties["Policies"]).into_iter().map(|policy| (name(policy), document(policy))).collect()
 }
 
 pub(crate) fn granted_permissions(role: &Object) -> BTreeSet<String> {

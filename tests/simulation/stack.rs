@@ -12,6 +12,8 @@ pub(crate) struct Stack {
     pub(crate) resources: Vec<(String, Resource)>,
     /// What an update that has not been rolled back completely began with.
     pub(super) before: Option<Vec<(String, Resource)>>,
+    /// What a rollback that failed had yet to clean up.
+    pub(super) owed: Vec<(String, Resource)>,
     pub(crate) status: Option<Status>,
 }
 
@@ -115,10 +117,11 @@ impl Stack {
                 failed = true;
             }
         }
+        self.owed.append(&mut clean_up);
         if failed {
             return self.ended(Status::UpdateRollbackFailed);
         }
-        for (logical, gone) in clean_up {
+        for (logical, gone) in std::mem::take(&mut self.owed) {
             if self.resource(&logical).is_some_and(|kept| kept.physical != gone.physical)
                 || !before.iter().any(|(name, _)| *name == logical)
             {
@@ -145,6 +148,12 @@ impl Stack {
                 if !gone {
                     self.resources.push((logical, old));
                 }
+            }
+        }
+        for (logical, owed) in std::mem::take(&mut self.owed) {
+            let current = self.resource(&logical).is_some_and(|now| now.physical == owed.physical);
+            if !current && !self.delete(&logical, &owed).await.success {
+                self.owed.push((logical, owed));
             }
         }
         for (logical, resource) in self.resources.clone().into_iter().rev() {
