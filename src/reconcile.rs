@@ -125,8 +125,8 @@ pub trait Kind {
     fn announce(_owner: &Owner, _observed: &Self::Observed, _nonce: &str) -> Option<Self::Action> {
         None
     }
-    /// The nonce of a deletion that was announced, and the action that takes the announcement back.
-    fn announced(_observed: &Self::Observed) -> Option<(String, Self::Action)> {
+    /// The deletion that was announced.
+    fn announced(_owner: &Owner, _observed: &Self::Observed) -> Option<Announced<Self::Action>> {
         None
     }
     /// Looks for what keeps an object from being made although none is seen under its id.
@@ -148,6 +148,17 @@ pub trait Kind {
     fn step(observed: Option<Self::Observed>, action: &Self::Action, receipt: Self::Receipt) -> Option<Self::Observed>;
     /// What `Fn::GetAtt` gives.
     fn attributes(observed: &Self::Observed) -> Attributes;
+}
+
+/// The coming deletion of a shared object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced<A> {
+    /// Tells one announcement from the next.
+    pub nonce: String,
+    /// Whether this resource itself is being deleted.
+    pub by_us: bool,
+    /// Takes the announcement back.
+    pub retract: A,
 }
 
 /// What may be there under which id, kept where a dropped or panicked reconciliation leaves it behind: the answer to a
@@ -232,9 +243,7 @@ impl<K: Kind> Task<'_, K> {
             }));
         }
         // From here on an earlier attempt at the same request may have made something, whatever stops this one.
-        if physical_id.is_none() {
-            self.progress.set(&id);
-        }
+        self.progress.set(&id);
         let desired = self.kind.resolve(self.owner, &id, spec).await?;
         match self.converge(&id, Some(&desired), None).await {
             Ok(Some(observed)) => Ok((id, K::attributes(&observed))),
@@ -411,7 +420,8 @@ impl<K: Kind> Task<'_, K> {
         let mut observed = Some(observed);
         let mut since: Option<(String, tokio::time::Instant)> = None;
         loop {
-            let Some((nonce, retract)) = observed.as_ref().and_then(K::announced) else { return Ok(observed) };
+            let announced = observed.as_ref().and_then(|observed| K::announced(self.owner, observed));
+            let Some(Announced { nonce, by_us, retract }) = announced else { return Ok(observed) };
             let now = tokio::time::Instant::now();
             let first = match since.take() {
                 Some((seen, first)) if seen == nonce => first,
@@ -432,6 +442,13 @@ impl<K: Kind> Task<'_, K> {
             since = Some((nonce, first));
             tokio::time::sleep(WATCH).await;
             observed = self.kind.observe(id).await?;
+            // Our own Delete has overtaken us: this is an event that came once more, and nobody waits for it.
+            if by_us && observed.is_none() {
+                return Err(Error::Refused(Refusal::Unfit {
+                    what: format!("this resource was deleted, and {id} with it"),
+                    remedy: "Nothing is to be done".to_owned(),
+                }));
+            }
         }
     }
 

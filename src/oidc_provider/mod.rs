@@ -14,7 +14,7 @@ use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
 use crate::owner::{Owner, Tags};
-use crate::reconcile::{Home, Kind, Plan};
+use crate::reconcile::{Announced, Home, Kind, Plan};
 use crate::retry::Budget;
 use crate::tags;
 
@@ -162,8 +162,8 @@ impl Kind for OidcProviders {
         plan::announce(owner, observed, nonce)
     }
 
-    fn announced(observed: &Observed) -> Option<(String, Action)> {
-        plan::announced(observed)
+    fn announced(owner: &Owner, observed: &Observed) -> Option<Announced<Action>> {
+        plan::announced(owner, observed)
     }
 
     async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<Option<Vec<String>>, CallError> {

@@ -7,7 +7,7 @@ use std::fmt;
 use super::{Desired, Observed};
 use crate::error::Refusal;
 use crate::owner::{Applied, Owner, PREFIX, Tags, authored};
-use crate::reconcile::Plan;
+use crate::reconcile::{Announced, Plan};
 
 /// Says that we made the provider; its value is the owner that did.
 const MADE_BY: &str = "github-trust:made-by";
@@ -208,7 +208,7 @@ fn join(owner: &Owner, desired: &Desired, observed: &Observed) -> Result<Plan<Ac
 /// there, and its reads lag behind its writes; so whoever is about to join has to hear of it, and we of them.
 pub(super) fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Action> {
     let deletes = release(owner, observed).stages().iter().flatten().any(|action| *action == Action::Delete);
-    deletes.then(|| Action::Tag([(LEAVING.to_owned(), nonce.to_owned())].into()))
+    deletes.then(|| Action::Tag([(LEAVING.to_owned(), format!("{} {nonce}", owner.digest(DIGEST)))].into()))
 }
 
 /// Gives a client id back that somebody claimed while we removed it.
@@ -219,9 +219,10 @@ pub(super) fn regret(owner: &Owner, action: &Action, observed: &Observed) -> Opt
 }
 
 /// The announcement of a deletion, and how to take it back.
-pub(super) fn announced(observed: &Observed) -> Option<(String, Action)> {
-    let nonce = observed.tags.get(LEAVING)?;
-    Some((nonce.clone(), Action::Untag([LEAVING.to_owned()].into())))
+pub(super) fn announced(owner: &Owner, observed: &Observed) -> Option<Announced<Action>> {
+    let nonce = observed.tags.get(LEAVING)?.clone();
+    let by_us = nonce.starts_with(&owner.digest(DIGEST));
+    Some(Announced { nonce, by_us, retract: Action::Untag([LEAVING.to_owned()].into()) })
 }
 
 /// Whether a client id stays although we no longer need it.
