@@ -1,7 +1,7 @@
 # `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
 # and the package registries; everything else they install, pinned, into .venv.
 
-.PHONY: help run test check rust-tests stack-tests environment build-Function clean
+.PHONY: help run test check simulate fuzz rust-tests stack-tests environment build-Function clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -11,6 +11,7 @@ help:
 	@echo "make run     deploy the template and two stacks on a local AWS, change them, delete them (KEEP=1 leaves it up)"
 	@echo "make test    every check: format, lints, docs, unit tests and laws, recorded events, stacks on a local AWS"
 	@echo "make check   the part of it that needs no local AWS"
+	@echo "make simulate N=100000, make fuzz   the same for longer"
 	@echo "make clean   remove what the others made"
 
 run: environment
@@ -29,6 +30,18 @@ check: environment
 # Not parallel to `check`: two cargo builds would wait for each other.
 stack-tests: check
 	.venv/bin/python -m pytest tests/local_aws
+
+# Whole lifecycles with faults, out of seeds: `make simulate N=100000 SEED=1`. A failure prints its seed and the shortest
+# history that was found to fail.
+N ?= 10000
+SEED ?= 1
+simulate:
+	N=$(N) SEED=$(SEED) cargo test --locked --test suite random_lifecycles -- --nocapture
+
+# Events changed at random: `make fuzz EXECUTIONS=1000000 SEED=1`.
+EXECUTIONS ?= 1000000
+fuzz:
+	FUZZ_EXECUTIONS=$(EXECUTIONS) FUZZ_SEED=$(SEED) cargo test --locked --test suite fuzz:: -- --nocapture
 
 environment:
 	@python3 requirements/install.py

@@ -254,7 +254,7 @@ impl<K: Kind> Task<'_, K> {
                 let replacing = physical_id.is_some_and(|old| old != id.to_string());
                 if replacing && self.progress.physical_id() == id.to_string() {
                     tracing::info!(%id, "the replacement failed; its object is taken away again");
-                    if self.converge(&id, None, None).await.is_ok() {
+                    if self.absent(&id).await.is_ok() {
                         self.progress.set(physical_id.unwrap_or_default());
                     }
                 }
