@@ -315,6 +315,7 @@ impl<K: Kind> Task<'_, K> {
         let mut pauses = Pauses::new();
         let mut attempts = 0;
         let mut made = None;
+        let mut doubtful = false;
         let before = self.before.to_owned();
         loop {
             attempts += 1;
@@ -346,8 +347,9 @@ impl<K: Kind> Task<'_, K> {
                 Ok(Applied::UpToContended) => continue,
                 Err(error) => error,
             };
-            let refused = !error.uncertain && error.fault != Fault::AlreadyExists;
-            if unseen && !state.made && refused {
+            // Once a creation ended unknown, or the object was said to exist, no refusal tells that it does not.
+            doubtful |= error.uncertain || error.fault == Fault::AlreadyExists;
+            if unseen && !state.made && !doubtful {
                 self.progress.set(&before);
             }
             // Something appeared, vanished or was attached between looking and acting, or our look was stale.

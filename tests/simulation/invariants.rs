@@ -248,6 +248,13 @@ impl Ledger {
             let old_grants = old.map(grants::of_role).unwrap_or_default();
             let new_grants = match known.sent.kind {
                 RequestType::Delete => BTreeSet::new(),
+                // What an Update finds under another id than the known one was left by a replacement, and is to go.
+                RequestType::Update
+                    if known.before.objects.contains_key(id)
+                        && known.sent.physical.as_deref() != Some(id.name.as_str()) =>
+                {
+                    BTreeSet::new()
+                }
                 _ => grants::declared(&known.sent.properties, boundary(old)),
             };
             let now = grants::of_role(role);
