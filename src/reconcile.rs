@@ -244,7 +244,16 @@ impl<K: Kind> Task<'_, K> {
         }
         // From here on an earlier attempt at the same request may have made something, whatever stops this one.
         self.progress.set(&id);
-        let desired = self.kind.resolve(self.owner, &id, spec).await?;
+        let desired = match self.kind.resolve(self.owner, &id, spec).await {
+            Ok(desired) => desired,
+            Err(error) => {
+                // What cannot be wanted was not made by an earlier attempt either.
+                if matches!(error, Error::Refused(_)) {
+                    self.progress.set(self.before);
+                }
+                return Err(error);
+            }
+        };
         match self.converge(&id, Some(&desired), None).await {
             Ok(Some(observed)) => Ok((id, K::attributes(&observed))),
             Ok(None) => Err(Error::Vanished(id.to_string())),
