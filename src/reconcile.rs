@@ -9,6 +9,8 @@
 //! - `step` says what an action does to the world that `plan` sees. It is the same function that the laws are checked
 //!   with, so production never looks again at what it has just changed, and eventual consistency cannot mislead it.
 
+mod sharing;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
@@ -383,86 +385,6 @@ impl<K: Kind> Task<'_, K> {
         }
     }
 
-    /// What is there, once nobody who shares it can come in between.
-    async fn uncontended(
-        &self,
-        id: &K::Id,
-        desired: Option<&K::Desired>,
-        observed: Option<K::Observed>,
-    ) -> Result<Option<K::Observed>, Error> {
-        match (desired, observed) {
-            (_, None) => Ok(None),
-            (Some(_), Some(observed)) => self.undisturbed(id, observed).await,
-            (None, Some(observed)) => self.unclaimed(id, observed).await,
-        }
-    }
-
-    /// How long an announced deletion waits: whoever claims the object without having seen the announcement does so
-    /// within one lag after it, and the claim is seen within another.
-    fn notice(&self) -> Duration {
-        self.lag * 2 + self.lag / 6
-    }
-
-    /// What is there, once others have had time to claim what is about to be deleted.
-    async fn unclaimed(&self, id: &K::Id, observed: K::Observed) -> Result<Option<K::Observed>, Error> {
-        let nonce = format!("{:016x}", fastrand::u64(..));
-        let Some(announcement) = K::announce(self.owner, &observed, &nonce) else { return Ok(Some(observed)) };
-        match self.kind.apply(id, &announcement).await {
-            Ok(_) => {}
-            Err(error) if error.fault == Fault::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        }
-        if !self.budget.allows(self.notice()) {
-            return Err(Error::Refused(Refusal::Unfit {
-                what: format!(
-                    "{id} is shared, and other stacks have {} s to claim it before it is deleted, which is more than is left",
-                    self.notice().as_secs()
-                ),
-                remedy: "Raise `ServiceTimeout`, or leave it out".to_owned(),
-            }));
-        }
-        tracing::info!(%id, action = %announcement, "waiting for others who may be claiming it");
-        tokio::time::sleep(self.notice()).await;
-        Ok(self.kind.observe(id).await?)
-    }
-
-    /// What is there, once nobody is about to delete it.
-    async fn undisturbed(&self, id: &K::Id, observed: K::Observed) -> Result<Option<K::Observed>, Error> {
-        let mut observed = Some(observed);
-        let mut since: Option<(String, tokio::time::Instant)> = None;
-        loop {
-            let announced = observed.as_ref().and_then(|observed| K::announced(self.owner, observed));
-            let Some(Announced { nonce, by_us, retract }) = announced else { return Ok(observed) };
-            let now = tokio::time::Instant::now();
-            let first = match since.take() {
-                Some((seen, first)) if seen == nonce => first,
-                _ => now,
-            };
-            // Whoever announced it has died on the way.
-            if now - first > self.notice() + self.lag {
-                self.kind.apply(id, &retract).await?;
-                return Ok(observed);
-            }
-            if !self.budget.allows(WATCH) {
-                return Err(Error::Refused(Refusal::Unfit {
-                    what: format!("another stack was still deleting {id} when the time was up"),
-                    remedy: "Try again when that has ended".to_owned(),
-                }));
-            }
-            tracing::info!(%id, "another stack is about to delete it; waiting for that to end");
-            since = Some((nonce, first));
-            tokio::time::sleep(WATCH).await;
-            observed = self.kind.observe(id).await?;
-            // Our own Delete has overtaken us: this is an event that came once more, and nobody waits for it.
-            if by_us && observed.is_none() {
-                return Err(Error::Refused(Refusal::Unfit {
-                    what: format!("this resource was deleted, and {id} with it"),
-                    remedy: "Nothing is to be done".to_owned(),
-                }));
-            }
-        }
-    }
-
     async fn apply(
         &self,
         id: &K::Id,
@@ -500,15 +422,6 @@ impl<K: Kind> Task<'_, K> {
             }
         }
         (state, Ok(Applied::All))
-    }
-
-    /// Looks at what contended actions took away, and gives back what others have claimed meanwhile.
-    async fn make_good(&self, id: &K::Id, stage: &[K::Action]) -> Result<(), CallError> {
-        let Some(observed) = self.kind.observe(id).await? else { return Ok(()) };
-        for action in stage.iter().filter_map(|action| K::regret(self.owner, action, &observed)) {
-            self.kind.apply(id, &action).await?;
-        }
-        Ok(())
     }
 
     fn log(&self, id: &K::Id, plan: &Plan<K::Action>) {

@@ -4,4 +4,5 @@
 
 mod fuzz;
 mod invocation;
+mod layers;
 mod simulation;
