@@ -111,6 +111,7 @@ pub trait Kind {
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
     /// Where objects are shared: whether a plan changes what others may be changing at the same moment, so that it is
     /// looked at again afterwards.
+    #[must_use]
     fn shared(_plan: &Plan<Self::Action>) -> bool {
         false
     }

@@ -94,8 +94,9 @@ fn every_recorded_event_leads_to_what_its_table_says() {
     let mut table = String::new();
     for name in names() {
         let before: &[&str] = match name.as_str() {
-            "oidc-provider-update" | "oidc-provider-delete" => &["oidc-provider-create"],
-            "role-create" | "sns-role-create" => &["oidc-provider-create"],
+            "oidc-provider-update" | "oidc-provider-delete" | "role-create" | "sns-role-create" => {
+                &["oidc-provider-create"]
+            }
             "role-update" | "role-delete" | "access-entry-create" => &["oidc-provider-create", "role-create"],
             "access-entry-update" | "access-entry-delete" => {
                 &["oidc-provider-create", "role-create", "access-entry-create"]
