@@ -38,6 +38,12 @@ impl Budget {
         Self { until }
     }
 
+    /// When it ends.
+    #[must_use]
+    pub fn end(&self) -> Instant {
+        self.until
+    }
+
     /// Whether there is time for a pause and something after it.
     #[must_use]
     pub fn allows(&self, pause: Duration) -> bool {

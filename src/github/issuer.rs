@@ -89,6 +89,12 @@ impl Issuer {
         }
     }
 
+    /// The host, in lower case.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The URL, as IAM takes it and as tokens carry it in `iss`.
     #[must_use]
     pub fn url(&self) -> String {
