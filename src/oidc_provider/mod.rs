@@ -6,6 +6,7 @@ mod api;
 #[cfg(test)]
 mod laws;
 mod plan;
+pub mod thumbprint;
 
 use std::collections::BTreeSet;
 use std::fmt;

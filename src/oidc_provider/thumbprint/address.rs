@@ -1,0 +1,66 @@
+//! Where no issuer is: a host name must not lead this function to what only it can reach.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The range of an address that is not to be connected to. Where private addresses are allowed, those of the link, of
+/// instance metadata and of no single host still are not: no issuer is there.
+pub(super) fn refused(address: IpAddr, private_allowed: bool) -> Option<&'static str> {
+    let address = match address {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(address) => match embedded(address) {
+            Some(address) => address,
+            None => return refused_v6(address, private_allowed),
+        },
+    };
+    let [a, b, ..] = address.octets();
+    let always = match (a, b) {
+        (0, _) => Some("unspecified (0.0.0.0/8)"),
+        (169, 254) => Some("link-local (169.254.0.0/16)"),
+        (224..=239, _) => Some("multicast (224.0.0.0/4)"),
+        (240.., _) => Some("reserved (240.0.0.0/4)"),
+        _ => None,
+    };
+    let private = match (a, b) {
+        (127, _) => Some("loopback (127.0.0.0/8)"),
+        (10, _) => Some("private (10.0.0.0/8)"),
+        (172, 16..=31) => Some("private (172.16.0.0/12)"),
+        (192, 168) => Some("private (192.168.0.0/16)"),
+        (100, 64..=127) => Some("shared (100.64.0.0/10)"),
+        (198, 18 | 19) => Some("for benchmarks (198.18.0.0/15)"),
+        _ => None,
+    };
+    always.or(private.filter(|_| !private_allowed))
+}
+
+/// The IPv4 address that an IPv6 address leads to: mapped, compatible, NAT64 (RFC 6052) and 6to4 (RFC 3056).
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            v4(high, low)
+        }
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => v4(high, low),
+        _ => None,
+    }
+}
+
+fn refused_v6(address: Ipv6Addr, private_allowed: bool) -> Option<&'static str> {
+    let [first, second, ..] = address.segments();
+    let always = match (first, second) {
+        _ if address.is_unspecified() => Some("unspecified (::)"),
+        // Instance metadata and pod identity: fd00:ec2::254, fd00:ec2::23.
+        (0xfd00, 0x0ec2) => Some("AWS's own (fd00:ec2::/32)"),
+        (0xfe80..=0xfebf, _) => Some("link-local (fe80::/10)"),
+        (0xfec0..=0xfeff, _) => Some("site-local (fec0::/10)"),
+        (0xff00.., _) => Some("multicast (ff00::/8)"),
+        // Teredo hides an IPv4 address.
+        (0x2001, 0) => Some("Teredo (2001::/32)"),
+        _ => None,
+    };
+    let private = match first {
+        _ if address.is_loopback() => Some("loopback (::1)"),
+        0xfc00..=0xfdff => Some("private (fc00::/7)"),
+        _ => None,
+    };
+    always.or(private.filter(|_| !private_allowed))
+}

@@ -1,0 +1,341 @@
+//! Thumbprints are those of certificates that were verified a moment ago: name, dates and signatures, against public CAs
+//! or against the author's own. Whatever cannot be verified is refused with the certificate that is at fault, and then
+//! nothing is known: whoever asked keeps what there is.
+//!
+//! IAM asks the issuer for its configuration and the host of `jwks_uri` for the keys, so both hosts are looked at; each at
+//! several addresses and several times, because a host's edges may send different chains.
+//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc_verify-thumbprint.html>.
+
+mod address;
+mod blame;
+mod certificate;
+mod chain;
+mod dial;
+mod discovery;
+mod error;
+mod roots;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::github::Issuer;
+use crate::retry::Budget;
+use certificate::Facts;
+use chain::Verifier;
+use dial::{Dialler, Failure};
+
+pub use blame::{Blame, CertificateProblem};
+pub use dial::{Network, System};
+pub use discovery::DiscoveryProblem;
+pub use error::LookError;
+pub use roots::{CaCertificate, Roots};
+
+/// How many thumbprints IAM keeps.
+pub const LIMIT: usize = 5;
+/// How long before its end a certificate is worth a warning.
+const ENDING: Duration = Duration::from_hours(30 * 24);
+/// How many addresses are looked at at once.
+const AT_ONCE: usize = 4;
+/// No text from outside is longer than this in a message.
+const TEXT_LIMIT: usize = 200;
+
+/// How far a look goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether a host may be in a private network or on this machine.
+    pub private_addresses: bool,
+    /// How many addresses of a host are looked at.
+    pub addresses: usize,
+    /// How often each is.
+    pub attempts: usize,
+    /// How long a host may take to be found, and to be connected to.
+    pub connect: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long the configuration may take, from the request to its last byte.
+    pub fetch: Duration,
+    /// How long all of it may take.
+    pub total: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            private_addresses: false,
+            addresses: 4,
+            attempts: 3,
+            connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(5),
+            fetch: Duration::from_secs(10),
+            total: Duration::from_mins(1),
+        }
+    }
+}
+
+/// What a look needs from outside.
+#[derive(Debug)]
+pub struct Surroundings<'a, N> {
+    /// The way out.
+    pub network: &'a N,
+    /// The public CAs.
+    pub public: &'a Roots,
+    /// How far to go.
+    pub policy: &'a Policy,
+    /// The time that certificates have to be valid at.
+    pub now: SystemTime,
+    /// Until when, if that is earlier than the policy says.
+    pub budget: Budget,
+}
+
+/// A certificate, by its thumbprint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Thumbprint {
+    /// As IAM takes it: 40 hexadecimal digits, in lower case.
+    pub hex: String,
+    /// Whose certificate it is.
+    pub subject: String,
+    /// When it ends.
+    pub not_after: OffsetDateTime,
+    /// The hosts that sent it.
+    pub hosts: BTreeSet<String>,
+}
+
+impl fmt::Display for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hex, subject, not_after, hosts } = self;
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        write!(f, "{hex} ({subject:?}, until {}, sent by {})", written(*not_after), hosts.join(" and "))
+    }
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// One to five.
+    pub thumbprints: BTreeSet<Thumbprint>,
+    /// Whether every chain also ends in a public CA. IAM then looks at thumbprints only where it cannot verify by itself.
+    pub publicly_trusted: bool,
+    /// Intermediates that end within 30 days, and what of the thumbprints does.
+    pub expiring: Vec<Thumbprint>,
+    /// What was sent but is on no verified path, and so gives no thumbprint.
+    pub left_out: Vec<Thumbprint>,
+    /// Addresses that gave no chain while another address of the same host did, and why.
+    pub unreached: Vec<(SocketAddr, String)>,
+}
+
+/// A host, and the port that TLS is spoken at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Endpoint {
+    host: String,
+    port: u16,
+}
+
+/// Looks at the certificates of an issuer.
+///
+/// With `ca`, only chains that end in it are accepted; without, only those that end in a public CA.
+///
+/// # Errors
+/// When anything could not be verified. What is known then is that nothing is.
+pub async fn look<N: Network>(
+    issuer: &Issuer,
+    ca: Option<&CaCertificate>,
+    surroundings: &Surroundings<'_, N>,
+) -> Result<Look, LookError> {
+    let end = (Instant::now() + surroundings.policy.total).min(surroundings.budget.end());
+    let time_up = |_elapsed| Err(LookError::TimeUp(issuer.to_string()));
+    tokio::time::timeout_at(end, look_at(issuer, ca, surroundings)).await.unwrap_or_else(time_up)
+}
+
+async fn look_at<N: Network>(
+    issuer: &Issuer,
+    ca: Option<&CaCertificate>,
+    surroundings: &Surroundings<'_, N>,
+) -> Result<Look, LookError> {
+    let Surroundings { network, public, policy, now, budget: _ } = surroundings;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let at = UnixTime::since_unix_epoch(since_1970);
+    let verifier = |roots: &Roots| Verifier::new(roots.clone(), Arc::clone(&provider), at);
+    let of_public = verifier(public);
+    let verifier = ca.map_or_else(|| of_public.clone(), |ca| verifier(&Roots::from(ca)));
+    let inner = verifier.of_rustls().ok_or(LookError::NoRoots)?;
+    let dialler = Dialler { network: *network, policy, verifier: &verifier, inner, provider: Arc::clone(&provider) };
+    let mut seen = Seen { verifier: &verifier, public: &of_public, now: since_1970, found: Found::default() };
+
+    let issuers = Endpoint { host: issuer.host().to_owned(), port: 443 };
+    let addresses = dial::resolve(*network, &issuers, policy).await?;
+    let keys = discover(issuer, &issuers, &addresses, &dialler, &mut seen).await?;
+    survey(&issuers, addresses, &dialler, &mut seen).await?;
+    if keys != issuers {
+        let addresses = dial::resolve(*network, &keys, policy).await?;
+        survey(&keys, addresses, &dialler, &mut seen).await?;
+    }
+    seen.found.look()
+}
+
+/// Asks the first address that answers.
+async fn discover<N: Network>(
+    issuer: &Issuer,
+    at: &Endpoint,
+    addresses: &[SocketAddr],
+    dialler: &Dialler<'_, N>,
+    seen: &mut Seen<'_>,
+) -> Result<Endpoint, LookError> {
+    let text = format!("{}/.well-known/openid-configuration", issuer.url());
+    let discovery = |problem| LookError::Discovery { url: text.clone(), problem };
+    let url = Url::parse(&text).map_err(|error| discovery(DiscoveryProblem::Http(error.to_string())))?;
+    let mut tried = Vec::new();
+    for address in addresses {
+        match dialler.dial(&at.host, *address).await {
+            Ok(accepted) => {
+                seen.add(&at.host, &accepted.served);
+                return discovery::ask(accepted.stream, &url, &issuer.url(), dialler.policy).await.map_err(discovery);
+            }
+            Err(Failure::Unreachable(why)) => tried.push((*address, why)),
+            Err(Failure::Untrusted(blame)) => {
+                return Err(LookError::Untrusted { host: at.host.clone(), address: *address, blame });
+            }
+        }
+    }
+    Err(LookError::Unreachable { host: at.host.clone(), tried })
+}
+
+/// Shakes hands with each address several times. One that cannot be reached may be down, or of a family that this network
+/// has no way to; one that shows what cannot be verified refuses the whole.
+async fn survey<N: Network>(
+    endpoint: &Endpoint,
+    addresses: Vec<SocketAddr>,
+    dialler: &Dialler<'_, N>,
+    seen: &mut Seen<'_>,
+) -> Result<(), LookError> {
+    let host = &endpoint.host;
+    let looks: Vec<_> = stream::iter(addresses)
+        .map(|address| async move {
+            let mut chains = Vec::new();
+            for _ in 0..dialler.policy.attempts.max(1) {
+                match dialler.dial(host, address).await {
+                    Ok(accepted) => chains.push(accepted.served),
+                    Err(failure) => return (address, chains, Some(failure)),
+                }
+            }
+            (address, chains, None)
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let mut reached = false;
+    let mut tried = Vec::new();
+    for (address, chains, failure) in looks {
+        reached |= !chains.is_empty();
+        for served in chains {
+            seen.add(host, &served);
+        }
+        match failure {
+            None => {}
+            Some(Failure::Unreachable(why)) => tried.push((address, why)),
+            Some(Failure::Untrusted(blame)) => {
+                return Err(LookError::Untrusted { host: host.clone(), address, blame });
+            }
+        }
+    }
+    if !reached {
+        return Err(LookError::Unreachable { host: host.clone(), tried });
+    }
+    seen.found.unreached.extend(tried);
+    Ok(())
+}
+
+/// Puts together what the chains show.
+struct Seen<'a> {
+    verifier: &'a Verifier,
+    public: &'a Verifier,
+    now: Duration,
+    found: Found,
+}
+
+/// By thumbprint.
+type Thumbprints = BTreeMap<String, Thumbprint>;
+
+#[derive(Default)]
+struct Found {
+    tops: Thumbprints,
+    expiring: Thumbprints,
+    left_out: Thumbprints,
+    private: bool,
+    unreached: Vec<(SocketAddr, String)>,
+}
+
+impl Seen<'_> {
+    fn add(&mut self, host: &str, served: &[CertificateDer<'static>]) {
+        let chain::Verified { tops, intermediates, strangers } = self.verifier.examine(served);
+        let ending = OffsetDateTime::UNIX_EPOCH + self.now + ENDING;
+        let ends =
+            |certificate: &&CertificateDer<'_>| Facts::read(certificate).is_some_and(|facts| facts.not_after <= ending);
+        for certificate in tops.iter().chain(&intermediates).filter(ends) {
+            add(&mut self.found.expiring, host, certificate);
+        }
+        for certificate in &tops {
+            add(&mut self.found.tops, host, certificate);
+        }
+        for certificate in &strangers {
+            add(&mut self.found.left_out, host, certificate);
+        }
+        let name = ServerName::try_from(host);
+        self.found.private |= !name.is_ok_and(|name| self.public.accepts(served, &name));
+    }
+}
+
+fn add(found: &mut Thumbprints, host: &str, certificate: &CertificateDer<'_>) {
+    let hex = certificate::thumbprint(certificate);
+    let facts = Facts::read(certificate);
+    let entry = found.entry(hex.clone()).or_insert_with(|| Thumbprint {
+        hex,
+        subject: facts.as_ref().map(|facts| facts.subject.clone()).unwrap_or_default(),
+        not_after: facts.map_or(OffsetDateTime::UNIX_EPOCH, |facts| facts.not_after),
+        hosts: BTreeSet::new(),
+    });
+    entry.hosts.insert(host.to_owned());
+}
+
+impl Found {
+    fn look(self) -> Result<Look, LookError> {
+        let Self { tops, expiring, left_out, private, unreached } = self;
+        let thumbprints: BTreeSet<Thumbprint> = tops.into_values().collect();
+        if thumbprints.len() > LIMIT {
+            return Err(LookError::TooMany { found: thumbprints });
+        }
+        Ok(Look {
+            thumbprints,
+            publicly_trusted: !private,
+            expiring: expiring.into_values().collect(),
+            left_out: left_out.into_values().collect(),
+            unreached,
+        })
+    }
+}
+
+/// A date as people and machines read it.
+fn written(date: OffsetDateTime) -> String {
+    date.format(&Rfc3339).unwrap_or_else(|_unprintable| date.to_string())
+}
+
+/// Text from outside, so that it can neither break a line nor fill a message.
+fn plain(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut plain: String = text.chars().take(TEXT_LIMIT).map(printable).collect();
+    if text.chars().nth(TEXT_LIMIT).is_some() {
+        plain.push('…');
+    }
+    plain
+}

@@ -1,0 +1,90 @@
+//! What a chain has to end in: a public CA, or, where the author gave one, that one and no other.
+
+use std::sync::{Arc, LazyLock};
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use webpki::anchor_from_trusted_cert;
+
+use super::certificate::Facts;
+
+/// More than one private CA is in use only while one replaces the other.
+const CA_LIMIT: usize = 5;
+/// A CloudFormation request has room for 4096 bytes of properties at the least; certificates are 1 to 2 KiB each.
+const PEM_LIMIT: usize = 16 * 1024;
+
+/// The certificates of an author's own CA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaCertificate {
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl CaCertificate {
+    /// Reads one to five certificates in PEM.
+    ///
+    /// # Errors
+    /// With what is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let expected = |what: &str| Err(format!("{what}, each between BEGIN CERTIFICATE and END CERTIFICATE"));
+        if text.len() > PEM_LIMIT {
+            return expected("certificates in PEM of at most 16 KiB together");
+        }
+        if text.contains("PRIVATE KEY-----") {
+            return expected("certificates in PEM and no private key (this one is in the template now: replace it)");
+        }
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+        let Ok(mut certificates) = certificates else { return expected("certificates in PEM") };
+        certificates.sort_by(|a, b| a.as_ref().cmp(b.as_ref()));
+        certificates.dedup();
+        if !(1..=CA_LIMIT).contains(&certificates.len()) {
+            return expected("1 to 5 certificates in PEM");
+        }
+        let readable =
+            |certificate| Facts::read(certificate).is_some() && anchor_from_trusted_cert(certificate).is_ok();
+        if !certificates.iter().all(readable) {
+            return expected("X.509 certificates in PEM");
+        }
+        Ok(Self { certificates })
+    }
+}
+
+/// What a chain has to end in.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    pub(super) store: Arc<RootCertStore>,
+    /// The certificates that an author gave, which are trusted also as a server's own.
+    pub(super) given: Vec<CertificateDer<'static>>,
+}
+
+impl Roots {
+    /// The public CAs that the operating system knows, read once. Amazon Linux keeps them up to date without a
+    /// deployment of ours; a list compiled in would grow old.
+    #[must_use]
+    pub fn public() -> Self {
+        static STORE: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+            let found = rustls_native_certs::load_native_certs();
+            for error in &found.errors {
+                tracing::warn!(%error, "public CA certificates could not be read");
+            }
+            let mut store = RootCertStore::empty();
+            store.add_parsable_certificates(found.certs);
+            Arc::new(store)
+        });
+        Self { store: Arc::clone(&STORE), given: Vec::new() }
+    }
+
+    /// These public CAs.
+    #[must_use]
+    pub fn of(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(certificates);
+        Self { store: Arc::new(store), given: Vec::new() }
+    }
+}
+
+impl From<&CaCertificate> for Roots {
+    fn from(ca: &CaCertificate) -> Self {
+        Self { given: ca.certificates.clone(), ..Self::of(ca.certificates.iter().cloned()) }
+    }
+}
