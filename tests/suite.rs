@@ -6,3 +6,4 @@ mod fuzz;
 mod invocation;
 mod layers;
 mod simulation;
+mod thumbprints;

@@ -1,0 +1,41 @@
+//! Thumbprints of real TLS servers on the loopback interface, compared with what `openssl` shows of the same servers.
+
+mod addresses;
+mod ca_certificate;
+mod discovery;
+mod network;
+mod openssl;
+mod parties;
+mod rows;
+mod table;
+
+use std::time::{Duration, SystemTime};
+
+use github_trust::github::Issuer;
+use github_trust::oidc_provider::thumbprint::{
+    CaCertificate, Look, LookError, Network, Policy, Roots, Surroundings, look,
+};
+use github_trust::retry::Budget;
+
+/// The issuer of most tests; an Enterprise Server's.
+const HOST: &str = "github.example.com";
+const ISSUER: &str = "https://github.example.com/_services/token";
+
+/// 2026-06-01T00:00:00Z: all certificates are made around this moment.
+const NOW: u64 = 1_780_272_000;
+
+async fn looked<N: Network>(
+    network: &N,
+    public: &Roots,
+    ca: Option<&CaCertificate>,
+    policy: &Policy,
+) -> Result<Look, LookError> {
+    let surroundings = Surroundings {
+        network,
+        public,
+        policy,
+        now: SystemTime::UNIX_EPOCH + Duration::from_secs(NOW),
+        budget: Budget::until(tokio::time::Instant::now() + Duration::from_mins(5)),
+    };
+    look(&Issuer::parse(ISSUER).unwrap(), ca, &surroundings).await
+}
