@@ -249,10 +249,7 @@ impl Ledger {
             let new_grants = match known.sent.kind {
                 RequestType::Delete => BTreeSet::new(),
                 // What an Update finds under another id than the known one was left by a replacement, and is to go.
-                RequestType::Update
-                    if known.before.objects.contains_key(id)
-                        && known.sent.physical.as_deref() != Some(id.name.as_str()) =>
-                {
+                RequestType::Update if known.before.objects.contains_key(id) && is_left_over(&known.sent, id) => {
                     BTreeSet::new()
                 }
                 _ => grants::declared(&known.sent.properties, boundary(old)),
@@ -370,6 +367,15 @@ impl Ledger {
 
 fn boundary(role: Option<&Object>) -> &str {
     role.and_then(|role| role.facets.get("boundary")).map(String::as_str).unwrap_or_default()
+}
+
+/// Whether a role has neither the name that an Update comes with nor one that its properties can lead to.
+fn is_left_over(sent: &Sent, id: &Id) -> bool {
+    let wanted = match sent.properties["RoleName"].as_str() {
+        Some(name) => id.name == name,
+        None => id.name.contains(&format!("-{}-", sent.logical)),
+    };
+    !wanted && sent.physical.as_deref() != Some(id.name.as_str())
 }
 
 /// Whether access entries are made again when their role was.
