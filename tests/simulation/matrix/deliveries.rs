@@ -7,7 +7,7 @@ use super::super::faults::{At, Fault, When};
 use super::super::invariants::lock;
 use super::super::lambda::{Delivery, Ended};
 use super::super::meaning::ROLE;
-use super::scene::{DEED, DEEDS, Deed, GIVEN_ROLE, KINDS, Scene, alone, logical, quiet_day, scene};
+use super::scene::{DEED, DEEDS, Deed, GIVEN_ROLE, KINDS, Scene, alone, everywhere, logical, quiet_day, scene};
 
 fn delivered(scene: &Scene, kind: &str, delivery: Delivery) {
     scene.cloudformation.disturb(logical(kind), Disturbance { delivery, cancelled_after: None });
@@ -190,7 +190,7 @@ fn row_06_a_delete_with_an_id_of_nothing_or_of_somebody_elses_succeeds_and_chang
 #[test]
 fn row_10_an_event_that_starts_when_nobody_waits_any_more_makes_no_call_at_all() {
     // CloudFormation waits an hour, and the URL is good for two.
-    for (kind, deed) in KINDS.into_iter().flat_map(|kind| DEEDS.map(|deed| (kind, deed))) {
+    for (kind, deed) in everywhere() {
         for minutes in [60, 61, 119, 120, 121, 359] {
             scene(async |scene| {
                 let mut stack = scene.stack("s");

@@ -1,27 +1,44 @@
 //! What is logged: enough to see what was done and to answer by hand, and no secret.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::super::account::{PARTITION, REGION};
 use super::super::author::Author;
+use super::super::cloud::Cloud;
 use super::super::cloudformation::{SERVICE_TOKEN, Status};
 use super::super::faults::{At, Fault, Rates, When};
+use super::super::function::github_trust;
 use super::super::history::Stage;
-use super::super::lambda::Ended;
+use super::super::lambda::{Ended, Function};
+use super::super::logs::Log;
 use super::super::meaning::ROLE;
 use super::super::plan::{Plan, Trouble};
 use super::super::wire::Refusal;
-use super::scene::{DEED, DEEDS, Deed, KINDS, Scene, alone, but, scene};
+use super::scene::{DEED, Deed, Scene, alone, but, everywhere, scene};
 
 /// Parts of a pre-signed URL, and what tokens and keys look like.
 fn secrets(line: &str) -> Option<String> {
     let query = ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "AWS4-HMAC-SHA256", "Signature="];
-    let path = ["%7CProvider%7C", "%7CRole%7C", "%7CEntry%7C", "cloudformation-custom-resource-response-"];
+    let path = ["%7CProvider%7C", "%7CRole%7C", "%7CEntry%7C"];
     let tokens = ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "AKIA", "ASIA", "eyJhbGciOi", "Bearer "];
     let marks = query.iter().chain(&path).chain(&tokens);
     marks.copied().find(|mark| line.contains(mark)).map(str::to_owned)
+}
+
+/// The function, whose lines a history does not keep to itself.
+fn overheard(cloud: &Cloud, log: &Log) -> Function {
+    let (inner, log) = (github_trust(cloud), log.clone());
+    let ours = Targets::new().with_target("github_trust", LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || log.clone());
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(ours).with(lines));
+    Rc::new(move |cloud, event, deadline| Box::pin(inner(cloud, event, deadline).with_subscriber(dispatch.clone())))
 }
 
 /// Calls of a quiet day in the log, as `service:Action`.
@@ -31,17 +48,20 @@ fn called(line: &Value) -> Option<&str> {
 
 #[test]
 fn no_line_of_any_history_contains_a_secret() {
-    let stage = Stage::new();
+    let log = Log::default();
+    let stage = Stage::with(|cloud| overheard(cloud, &log));
     let mut lines = 0;
     for seed in 9_000..9_100 {
         let mut plan = Plan::of(seed);
         if seed % 2 == 0 {
             plan.trouble = Trouble::AtRandom(Rates { access_denied: 20, ..Rates::bad_day(20) });
         }
-        // What a history logs and answers is scanned at its end, too (I7); here line by line and for more.
+        // What a history answers is scanned at its end, too (I7).
         let outcome = stage.play(&plan);
         assert!(outcome.violations.iter().all(|violation| violation.invariant != "I7"), "{outcome}");
-        for line in stage.logged().lines() {
+        let text = log.text();
+        log.clear();
+        for line in text.lines() {
             lines += 1;
             assert_eq!(secrets(line), None, "seed {seed}: {line}");
         }
@@ -69,7 +89,10 @@ fn no_line_about_a_request_that_is_wrong_contains_a_secret() {
     };
     let cases = [
         ("ResponseURL", json!("elsewhere")),
-        ("ResponseURL", json!("https://evil.example/%7CRole%7C?X-Amz-Signature=1&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE")),
+        (
+            "ResponseURL",
+            json!("https://evil.example/%7CRole%7C?X-Amz-Signature=1&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE"),
+        ),
         ("ResponseURL", json!({"X-Amz-Signature": "ghp_0123456789"})),
         ("StackId", json!("ghp_0123456789")),
         ("LogicalResourceId", json!("")),
@@ -92,7 +115,7 @@ fn no_line_about_a_request_that_is_wrong_contains_a_secret() {
 
 #[test]
 fn there_is_one_line_for_each_call_with_its_resource_request_id_and_duration() {
-    for (kind, deed) in KINDS.into_iter().flat_map(|kind| DEEDS.map(|deed| (kind, deed))) {
+    for (kind, deed) in everywhere() {
         scene(async |scene| {
             let mut stack = scene.stack("s");
             deed.prepare(scene, &mut stack, kind).await;
@@ -117,7 +140,7 @@ fn there_is_one_line_for_each_call_with_its_resource_request_id_and_duration() {
             assert_eq!(logged, made, "{}", scene.log.text());
             for line in calls {
                 assert!(line["resource"].as_str().is_some_and(|resource| !resource.is_empty()), "{line}");
-                assert!(line["duration_ms"].as_u64().is_some_and(|duration| duration >= 40), "{line}");
+                assert!(line["duration_ms"].as_u64().is_some_and(|duration| duration >= 20), "{line}");
                 assert_eq!(line["span"]["request_id"], json!(scene.last().id), "{line}");
                 assert_eq!(line["span"]["logical_id"], json!(scene.last().logical), "{line}");
             }
@@ -156,7 +179,10 @@ fn an_answer_that_cannot_be_delivered_is_logged_with_how_to_give_it_by_hand() {
         let by_hand = |line: &&Value| line["message"].as_str().is_some_and(|text| text.contains("To answer by hand"));
         let line = lines.iter().find(by_hand).expect("such a line");
         let message = line["message"].as_str().unwrap();
-        assert!(message.contains("curl -X PUT -H 'Content-Type:' --data-binary @answer.json \"$ResponseURL\""), "{message}");
+        assert!(
+            message.contains("curl -X PUT -H 'Content-Type:' --data-binary @answer.json \"$ResponseURL\""),
+            "{message}"
+        );
         assert_eq!(line["problem"], "status 403");
         // The answer as logged is the answer as it would have been sent.
         let answer: Value = serde_json::from_str(line["answer"].as_str().unwrap()).unwrap();
@@ -171,4 +197,3 @@ fn an_answer_that_cannot_be_delivered_is_logged_with_how_to_give_it_by_hand() {
         }
     });
 }
-

@@ -25,7 +25,7 @@ use super::super::stack::Stack;
 
 pub(super) const KINDS: [&str; 3] = [PROVIDER, ROLE, ENTRY];
 /// As in `template.yaml`.
-pub(super) const LAMBDA_TIMEOUT: Duration = Duration::from_secs(900);
+pub(super) const LAMBDA_TIMEOUT: Duration = Duration::from_mins(15);
 /// Made by others before the first of us came: what roles trust and entries let in, where a row is about one kind only.
 pub(super) const GIVEN_ISSUER: &str = "https://token.actions.githubusercontent.com/octo";
 pub(super) const GIVEN_PROVIDER: &str =
@@ -53,7 +53,7 @@ pub(super) fn scene_with<T>(function: impl FnOnce(&Cloud) -> Function, story: im
     in_virtual_time(async {
         let cloud = Cloud::new(1);
         fastrand::seed(1);
-        cloud.meddle_now(|account, now| furnish(account, now));
+        cloud.meddle_now(furnish);
         let function = function(&cloud);
         let lambda = Lambda::new(&cloud, &function, LAMBDA_TIMEOUT);
         let ledger = Watch::over(&cloud);
@@ -154,7 +154,8 @@ pub(super) fn access(name: &str, namespaces: &[&str]) -> Value {
 /// A declaration with other properties laid over it; null takes one away.
 pub(super) fn but(mut declared: Declared, changes: Value) -> Declared {
     let members = declared.properties.as_object_mut().expect("properties");
-    for (name, value) in changes.as_object().expect("an object").clone() {
+    let Value::Object(changes) = changes else { panic!("changes are members: {changes}") };
+    for (name, value) in changes {
         if value.is_null() {
             members.remove(&name)
         } else {
@@ -206,6 +207,11 @@ impl Deed {
     pub(super) fn leaves(self) -> usize {
         usize::from(self != Self::Delete)
     }
+}
+
+/// Every deed of every kind.
+pub(super) fn everywhere() -> impl Iterator<Item = (&'static str, Deed)> {
+    KINDS.into_iter().flat_map(|kind| DEEDS.map(|deed| (kind, deed)))
 }
 
 /// The calls of a deed on a quiet day, the answer's included, and the physical id that it was answered with.
