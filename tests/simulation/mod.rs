@@ -50,6 +50,7 @@ pub(crate) mod worlds;
 mod first_light;
 mod kill_points;
 mod lifecycles;
+mod matrix;
 mod offenders;
 mod rehearsal;
 mod services;

@@ -1,0 +1,365 @@
+//! Rows 15 to 17, 35 and 36: the answer comes in time, arrives, fits, and is given by a process that remembers nothing.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::cloud::Cloud;
+use super::super::cloudformation::{RequestType, Status};
+use super::super::faults::{At, Fault, When};
+use super::super::function::github_trust;
+use super::super::lambda::{Ended, Function};
+use super::super::meaning::{ENTRY, PROVIDER, ROLE};
+use super::super::stack::Stack;
+use super::super::wire::Refusal;
+use super::interposed::through;
+use super::scene::{DEED, Deed, KINDS, LAMBDA_TIMEOUT, Scene, alone, but, everywhere, quiet_day, scene, scene_with};
+
+/// The same stack, whose later requests have CloudFormation's own patience.
+fn patient(scene: &Scene, mut stack: Stack) -> Stack {
+    let mut patient = scene.stack(&stack.name);
+    std::mem::swap(&mut patient.resources, &mut stack.resources);
+    patient.status = stack.status;
+    patient
+}
+
+/// Every call to IAM and EKS meets this from now on; the answer's does not.
+fn everything(scene: &Scene, fault: &Fault) {
+    let actions = [
+        "Get*",
+        "List*",
+        "Describe*",
+        "Create*",
+        "Update*",
+        "Delete*",
+        "Tag*",
+        "Untag*",
+        "A*",
+        "D*",
+        "Remove*",
+        "PutR*",
+    ];
+    for action in actions {
+        scene.fault(At::every(action), When::Before, fault.clone());
+    }
+}
+
+#[test]
+fn row_15_when_every_call_hangs_a_failure_is_answered_in_time_and_nothing_is_changed_afterwards() {
+    let hang = (Fault::Hang, "got no usable answer (TimeoutError)");
+    let slow = (Fault::Slow(Duration::from_secs(15)), "time was up");
+    for (kind, deed) in everywhere() {
+        for (fault, words) in [&hang, &slow] {
+            // A provider's deletion takes more than two minutes, so it is not asked for in less than three.
+            let shortest = if kind == PROVIDER { 180 } else { 20 };
+            for patience in [None, Some(300), Some(60.max(shortest)), Some(shortest)] {
+                scene(async |scene| {
+                    let mut stack = match patience {
+                        None => scene.stack("s"),
+                        Some(seconds) => scene.hasty_stack("s", seconds),
+                    };
+                    deed.prepare(scene, &mut stack, kind).await;
+                    everything(scene, fault);
+                    let status = deed.perform(&mut stack, kind).await;
+                    let request = scene.sent().into_iter().nth(usize::from(deed != Deed::Create)).unwrap();
+                    let calls = scene.calls_for(&request);
+                    if status == deed.done() {
+                        // Slow, but there was enough time.
+                        assert!(matches!(fault, Fault::Slow(_)));
+                        return;
+                    }
+                    let (reason, _) = scene.failure(&request);
+                    assert!(reason.contains(words) || reason.contains("time was up"), "{reason}");
+                    let began =
+                        scene.lambda.attempts().iter().find(|attempt| attempt.request == request.id).unwrap().began;
+                    let bound = request.patience.min(began + LAMBDA_TIMEOUT);
+                    let answered = calls.iter().find(|call| call.service == "s3").unwrap();
+                    let beginning = scene.cloud.now() - scene.cloud.state().clock.elapsed();
+                    let answered_at = beginning + answered.at;
+                    assert!(answered_at + Duration::from_secs(5) <= bound, "{}", scene.story());
+                    let late = calls.iter().filter(|call| call.number > answered.number && call.service != "s3");
+                    assert_eq!(late.count(), 0, "nothing is called after the answer\n{}", scene.story());
+                    if matches!(fault, Fault::Hang) {
+                        assert!(calls.iter().all(|call| !call.changed), "{}", scene.story());
+                    }
+                    // When the day has become quiet, what is there can be taken away.
+                    scene.cloud.state().faults.cease();
+                    tokio::time::sleep(Duration::from_mins(5)).await;
+                    let mut stack = patient(scene, stack);
+                    if deed != Deed::Create || status != Status::RollbackComplete {
+                        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", scene.story());
+                    }
+                    scene.nothing_left_but(&[]).await;
+                    assert!(scene.ours().is_empty(), "{}", scene.story());
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn row_16_an_answer_that_is_not_accepted_is_sent_again_until_it_is_byte_for_byte_the_same() {
+    let refused = |code, status| Fault::Refuse(Refusal::new(code, status, "no"));
+    let faults = [
+        (When::Before, refused("AccessDenied", 403)),
+        (When::Before, refused("TemporaryRedirect", 307)),
+        (When::Before, Fault::ServerError),
+        (When::Before, Fault::Throttle),
+        (When::Before, Fault::Reset),
+        (When::Before, Fault::Hang),
+        (When::Before, Fault::Slow(Duration::from_secs(6))),
+        (When::After, Fault::ServerError),
+        (When::After, Fault::Reset),
+        (When::After, Fault::Hang),
+        (When::After, Fault::Slow(Duration::from_secs(6))),
+    ];
+    for (when, fault) in faults {
+        for times in [1, 3] {
+            scene(async |scene| {
+                let at = At::Action { action: "PutObject", from: 1, to: times };
+                scene.fault(at, when, fault.clone());
+                let mut stack = scene.hasty_stack("s", 120);
+                let status = Deed::Create.perform(&mut stack, ROLE).await;
+                assert_eq!(status, Status::CreateComplete, "{when:?} {fault:?}\n{}", scene.story());
+                scene.lambda.settle().await;
+                let puts = scene.calls().iter().filter(|call| call.service == "s3").count() as u64;
+                assert_eq!(puts, times + 1, "{}", scene.story());
+                let answers = scene.answers(&scene.last());
+                assert!(answers.iter().all(|answer| *answer == answers[0]), "the same bytes each time");
+                assert_eq!(answers.len() as u64, if when == When::After { times + 1 } else { 1 }, "{}", scene.story());
+                assert_eq!(scene.lambda.attempts().len(), 1);
+                scene.nothing_left_but(&[&stack]).await;
+            });
+        }
+    }
+}
+
+#[test]
+fn row_16_the_pauses_before_an_answer_is_sent_again_have_jitter() {
+    let pauses = |seed| {
+        scene(async |scene| {
+            fastrand::seed(seed);
+            scene.fault(At::Action { action: "PutObject", from: 1, to: 5 }, When::Before, Fault::ServerError);
+            assert_eq!(Deed::Create.perform(&mut scene.stack("s"), ROLE).await, Status::CreateComplete);
+            scene.lambda.settle().await;
+            let puts: Vec<Duration> =
+                scene.calls().iter().filter(|call| call.service == "s3").map(|call| call.at).collect();
+            puts.windows(2).map(|two| two[1].saturating_sub(two[0])).collect::<Vec<_>>()
+        })
+    };
+    let (one, other) = (pauses(1), pauses(2));
+    assert_ne!(one, other);
+    assert!(one.last() > one.first(), "they grow: {one:?}");
+}
+
+#[test]
+fn row_16_an_answer_that_never_gets_through_fails_the_invocation_so_that_the_event_comes_again() {
+    scene(async |scene| {
+        let denied = Refusal::new("AccessDenied", 403, "no");
+        // As long as the first two attempts last.
+        let outage = Duration::from_mins(20);
+        scene.fault(At::every("PutObject"), When::Before, Fault::Refuse(denied));
+        let mut stack = scene.stack("s");
+        let cloud = scene.cloud.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(outage).await;
+            cloud.state().faults.cease();
+        });
+        assert_eq!(Deed::Create.perform(&mut stack, ROLE).await, Status::CreateComplete, "{}", scene.story());
+        scene.nothing_left_but(&[&stack]).await;
+        let ended: Vec<_> = scene.lambda.attempts().into_iter().filter_map(|attempt| attempt.ended).collect();
+        assert_eq!(
+            ended,
+            [Ended::Returned(Err("the answer could not be delivered: status 403".to_owned())), Ended::Returned(Ok(()))],
+            "{}",
+            scene.story()
+        );
+        assert_eq!(scene.ours().len(), 1);
+    });
+}
+
+#[test]
+fn row_17_a_huge_reason_keeps_its_head_and_the_request_id_and_fits() {
+    for filling in ["é", "🦀", "\"\\", "a", "&<\u{7f}\u{85}", "日本語 "] {
+        for (stack, logical) in [("s", "Role"), (&*"s".repeat(128), &*"L".repeat(255))] {
+            scene(async |scene| {
+                let huge = Refusal::new("AccessDenied", 403, filling.repeat(9000 / filling.len()));
+                scene.fault(At::every("CreateRole"), When::Before, Fault::Refuse(huge));
+                let mut declared = alone(ROLE, 1);
+                logical.clone_into(&mut declared.logical);
+                let mut stack = scene.stack(stack);
+                assert_eq!(stack.create(&vec![declared]).await, Status::RollbackComplete, "{}", scene.story());
+                let create = scene.last_of(RequestType::Create);
+                let body = scene.answers(&create).remove(0);
+                assert!((4000..=4096).contains(&body.len()), "{} bytes", body.len());
+                let answer: Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(answer["StackId"], create.stack);
+                assert_eq!(answer["RequestId"], create.id);
+                assert_eq!(answer["LogicalResourceId"], create.logical);
+                assert_eq!(answer["PhysicalResourceId"], format!("never-created/{}", create.id));
+                let (reason, _) = scene.failure(&create);
+                let head = "iam:CreateRole on deploy was denied: allow it in the policy of the function's role (AccessDenied): ";
+                assert!(reason.starts_with(head), "{reason}");
+                assert!(reason.ends_with("(request id 00000000-0000-4000-8000-000000000002)"), "{reason}");
+                assert!(reason.contains(" … "), "it says that it was cut");
+            });
+        }
+    }
+}
+
+#[test]
+fn row_17_attributes_that_do_not_fit_are_a_failure_that_says_so_and_names_the_object() {
+    scene(async |scene| {
+        scene.cloud.state().account.iam.settings.quotas.trust_policy = 8192;
+        let branches: Vec<String> = (0..90).map(|number| format!("a-branch-with-a-long-name-{number:04}")).collect();
+        let trust = json!([{"Repository": "acme/app", "Branches": branches}]);
+        let mut stack = scene.stack("s");
+        let status = stack.create(&vec![but(alone(ROLE, 1), json!({"Trust": trust}))]).await;
+        assert_eq!(status, Status::RollbackComplete, "{}", scene.story());
+        let (reason, physical) = scene.failure(&scene.last_of(RequestType::Create));
+        assert_eq!(physical, "deploy");
+        assert!(reason.contains("passes CloudFormation's limit of 4096 bytes: shorten or split it"), "{reason}");
+        assert!(scene.ours().is_empty(), "the Delete that follows finds it");
+    });
+}
+
+/// The function, whose n-th call out of here panics.
+fn panics_at(cloud: &Cloud, nth: u64, counted: Arc<AtomicU64>) -> Function {
+    through(cloud, move |_| {
+        let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
+        assert!(number != nth, "a planned panic");
+        None
+    })
+}
+
+#[test]
+fn row_35_a_panic_at_any_call_is_answered_with_a_failure_and_the_old_id() {
+    for (kind, deed) in everywhere() {
+        let (calls, physical) = quiet_day(kind, deed);
+        let answered = calls.iter().filter(|call| call.service != "s3").count() as u64;
+        let before = if deed == Deed::Create { 0 } else { quiet_day(kind, Deed::Create).0.len() as u64 };
+        for nth in 1..=answered {
+            let counted = Arc::new(AtomicU64::new(0));
+            scene_with(
+                |cloud| panics_at(cloud, before + nth, counted),
+                async |scene| {
+                    let mut stack = scene.stack("s");
+                    deed.prepare(scene, &mut stack, kind).await;
+                    let status = deed.perform(&mut stack, kind).await;
+                    assert_ne!(status, deed.done(), "{}", scene.story());
+                    let request = scene.sent().into_iter().nth(usize::from(deed != Deed::Create)).unwrap();
+                    let (reason, id) = scene.failure(&request);
+                    assert!(reason.starts_with("github-trust failed unexpectedly (a defect)"), "{reason}");
+                    if deed != Deed::Create {
+                        assert_eq!(id, physical);
+                    }
+                    let attempts = scene.lambda.attempts();
+                    let ended = attempts.iter().find(|attempt| attempt.request == request.id).unwrap().ended.clone();
+                    assert_eq!(ended, Some(Ended::Returned(Ok(()))), "it was answered, so it is not tried again");
+                    if stack.status == Some(Status::UpdateRollbackComplete) || deed == Deed::Delete {
+                        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", scene.story());
+                    }
+                    scene.nothing_left_but(&[]).await;
+                    assert!(scene.ours().is_empty(), "{kind} {deed:?} {nth}\n{}", scene.story());
+                },
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "a panic while the answer is sent leaves the handler; only Lambda's next attempt answers"]
+fn row_35_a_panic_while_the_answer_is_sent_is_answered_by_sending_it_again() {
+    let (calls, _) = quiet_day(ROLE, Deed::Create);
+    scene_with(
+        |cloud| panics_at(cloud, calls.len() as u64, Arc::default()),
+        async |scene| {
+            let mut stack = scene.stack("s");
+            assert_eq!(Deed::Create.perform(&mut stack, ROLE).await, Status::CreateComplete, "{}", scene.story());
+            scene.lambda.settle().await;
+            assert_eq!(scene.lambda.attempts().len(), 1, "{}", scene.story());
+        },
+    );
+}
+
+#[test]
+fn row_36_a_warm_process_answers_as_a_fresh_one_does() {
+    let fresh =
+        |_: &Cloud| -> Function { Rc::new(|cloud, event, deadline| github_trust(cloud)(cloud, event, deadline)) };
+    let warm = scene_with(github_trust, eventful);
+    let fresh = scene_with(fresh, eventful);
+    assert_eq!(warm.0.len(), fresh.0.len());
+    for (warm, fresh) in warm.0.iter().zip(&fresh.0) {
+        assert_eq!(warm, fresh);
+    }
+    assert_eq!(warm.1, fresh.1, "and does the same");
+}
+
+/// A history in which every request leaves as much behind as it can: refusals, throttling, hangs, a death, two stacks.
+/// What was answered, and what was changed.
+async fn eventful(scene: &Scene) -> (Vec<String>, Vec<String>) {
+    let (mut one, mut two) = (scene.stack("one"), scene.stack("two"));
+    for call in [1, 4] {
+        scene.fault(At::Call(call), When::Before, Fault::Throttle);
+    }
+    scene.fault(At::nth("CreateRole", 1), When::After, Fault::Hang);
+    scene.fault(At::nth("AttachRolePolicy", 2), When::Before, Fault::Kill);
+    scene.fault(At::nth("PutRolePolicy", 4), When::Before, Fault::AccessDenied);
+    let bad = but(alone(ROLE, 1), json!({"MaxSessionDuration": 900}));
+    one.create(&vec![alone(PROVIDER, 1), bad]).await;
+    one = scene.stack("one");
+    one.create(&vec![alone(PROVIDER, 1), alone(ROLE, 1), alone(ENTRY, 1)]).await;
+    two.create(&vec![but(alone(PROVIDER, 1), json!({"Tags": null})), alone(ROLE, 1)]).await;
+    one.update(&vec![alone(PROVIDER, 2), alone(ROLE, 2), alone(ENTRY, 2)]).await;
+    one.update(&vec![alone(PROVIDER, 1), alone(ROLE, 2), alone(ENTRY, 1)]).await;
+    two.delete_stack().await;
+    one.delete_stack().await;
+    scene.nothing_left_but(&[]).await;
+    let answers =
+        scene.cloud.state().account.s3.uploads.iter().map(|one| String::from_utf8(one.body.clone()).unwrap()).collect();
+    // The one thing drawn at random that stands in a call is the announcement of a deletion.
+    let changes =
+        scene.calls().into_iter().filter(|call| call.changing).map(|call| format!("{} {}", call.action, call.resource));
+    (answers, changes.collect())
+}
+
+#[test]
+fn row_36_a_request_that_was_cut_off_leaves_nothing_to_the_next_one_in_the_same_process() {
+    for kind in KINDS {
+        let (calls, physical) = quiet_day(kind, Deed::Create);
+        let quiet = scene(async |scene| {
+            Deed::Create.perform(&mut scene.stack("two"), kind).await;
+            scene.answers(&scene.last()).remove(0)
+        });
+        for call in 1..=calls.len() as u64 {
+            scene(async |scene| {
+                // The first request hangs until its process would be frozen and woken for the next one.
+                scene.cloud.begin_step(DEED);
+                scene.fault(At::OfStep { step: DEED, call }, When::Before, Fault::Hang);
+                let mut one = scene.hasty_stack("one", if kind == PROVIDER { 180 } else { 20 });
+                Deed::Create.perform(&mut one, kind).await;
+                if one.status != Some(Status::RollbackComplete) {
+                    one = patient(scene, one);
+                    assert_eq!(one.delete_stack().await, Status::DeleteComplete, "{}", scene.story());
+                }
+                scene.lambda.settle().await;
+                let mut two = scene.stack("two");
+                assert_eq!(Deed::Create.perform(&mut two, kind).await, Status::CreateComplete, "{}", scene.story());
+                assert_eq!(scene.physical(&scene.last()), physical);
+                let answer: Value = serde_json::from_slice(&scene.answers(&scene.last())[0]).unwrap();
+                let mut expected: Value = serde_json::from_slice(&quiet).unwrap();
+                // What names this very object.
+                expected["RequestId"] = answer["RequestId"].clone();
+                for attribute in ["RoleId", "AccessEntryArn"] {
+                    if !expected["Data"][attribute].is_null() {
+                        expected["Data"][attribute] = answer["Data"][attribute].clone();
+                    }
+                }
+                assert_eq!(answer, expected);
+            });
+        }
+    }
+}
