@@ -11,6 +11,7 @@ been found if one of them fails. Exits with 1 if a bug survives or a patch no lo
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,9 @@ def plant_tree() -> None:
         sys.exit(added.stderr)
     changes = git("diff", "--binary", "HEAD")
     if changes.stdout:
-        applied = subprocess.run(["git", "apply"], cwd=TREE, input=changes.stdout, text=True, capture_output=True, check=False)
+        applied = subprocess.run(
+            ["git", "apply"], cwd=TREE, input=changes.stdout, text=True, capture_output=True, check=False
+        )
         if applied.returncode:
             sys.exit(applied.stderr)
     # What the patches are laid over, so that each can be taken back.
@@ -56,17 +59,22 @@ def failing_tests() -> tuple[str, list[str]]:
     """How a run of all tests ended, and the tests that failed in it."""
     environment = {**os.environ, **FEW, "CARGO_TARGET_DIR": str(TARGET)}
     command = [CARGO[0], *UNOPTIMISED, *CARGO[1:]]
+    # A group of its own, so that a test that never ends goes with cargo.
+    run = subprocess.Popen(
+        command, cwd=TREE, env=environment, text=True, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
     try:
-        run = subprocess.run(
-            command, cwd=TREE, env=environment, text=True, errors="replace", capture_output=True, timeout=LIMIT, check=False
-        )
+        stdout, stderr = run.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
         return f"did not end within {LIMIT} s", []
-    failed = sorted(set(re.findall(r"^test (\S+)(?: - should panic)? \.\.\. FAILED$", run.stdout, re.MULTILINE)))
+    failed = sorted(set(re.findall(r"^test (\S+)(?: - should panic)? \.\.\. FAILED$", stdout, re.MULTILINE)))
     if run.returncode == 0:
         return "passed", []
     if not failed:
-        return "could not be run:\n" + "\n".join(run.stderr.splitlines()[-30:]), []
+        return "could not be run:\n" + "\n".join(stderr.splitlines()[-30:]), []
     return "failed", failed
 
 
