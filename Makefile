@@ -1,7 +1,7 @@
 # `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
 # and the package registries; everything else they install, pinned, into .venv.
 
-.PHONY: help run test check simulate fuzz rust-tests stack-tests environment build-Function clean
+.PHONY: help run test check simulate fuzz planted rust-tests stack-tests environment build-Function clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -42,6 +42,10 @@ simulate:
 EXECUTIONS ?= 1000000
 fuzz:
 	FUZZ_EXECUTIONS=$(EXECUTIONS) FUZZ_SEED=$(SEED) cargo test --locked --test suite fuzz:: -- --nocapture
+
+# Bugs planted one by one, each of which some test has to find.
+planted:
+	python3 tests/planted/run.py
 
 environment:
 	@python3 requirements/install.py
