@@ -48,7 +48,7 @@ impl<K: Kind> Task<'_, K> {
         }
         tracing::info!(%id, action = %announcement, "waiting for others who may be claiming it");
         tokio::time::sleep(self.notice()).await;
-        Ok(self.kind.observe(id).await?)
+        Ok(self.kind.examine(id).await?)
     }
 
     /// What is there, once nobody is about to delete it.
