@@ -20,7 +20,7 @@ pub struct Settings {
     /// Whether issuers may be in private networks: `GITHUB_TRUST_PRIVATE_ISSUERS`, `true` or not.
     pub private_issuers: bool,
     /// Where issuers are that no name server knows, for a local AWS: `GITHUB_TRUST_HOSTS`, as `name=address:port`,
-    /// separated by spaces.
+    /// separated by spaces; the name `*` stands for all others.
     pub hosts: BTreeMap<String, SocketAddr>,
 }
 

@@ -39,7 +39,8 @@ pub trait Network {
 /// The network that the function is in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct System {
-    /// Where hosts are that no name server knows, for a local AWS. The rules for addresses hold for these too.
+    /// Where hosts are that no name server knows, for a local AWS; `*` stands for all others. The rules for addresses hold
+    /// for these too.
     pub hosts: BTreeMap<String, SocketAddr>,
 }
 
@@ -47,7 +48,7 @@ impl Network for System {
     type Stream = TcpStream;
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        if let Some(address) = self.hosts.get(host) {
+        if let Some(address) = self.hosts.get(host).or_else(|| self.hosts.get("*")) {
             return Ok(vec![*address]);
         }
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
