@@ -112,7 +112,7 @@ pub struct Declared {
 
 /// Where a provider's thumbprints come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(private_interfaces, reason = "the plan makes what it needs of it")]
+
 pub enum Thumbprints {
     /// From the author.
     Pinned(BTreeSet<String>),

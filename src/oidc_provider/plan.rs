@@ -88,10 +88,7 @@ fn create(owner: &Owner, declared: &Declared) -> Result<Action, Refusal> {
 pub(super) fn unverified(url: &str, why: &str) -> Refusal {
     Refusal::Unfit {
         what: format!("the certificates of {url} could not be verified, so nothing was changed: {why}"),
-        remedy:
-            "Mend that; for a GitHub Enterprise Server behind a private CA give `CaCertificate`; where the function \
-                 cannot reach the issuer, or should not, give `ThumbprintList`"
-                .to_owned(),
+        remedy: "Mend that, or give `ThumbprintList`, which pins thumbprints without a look".to_owned(),
     }
 }
 

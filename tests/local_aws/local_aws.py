@@ -151,7 +151,7 @@ class LocalAws:
         made = self.issuers / f"{ca}-{generation}.der"
         if not made.exists():
             raise LocalAwsError(f"nobody has looked at a host of the {ca} CA since its intermediate changed")
-        return hashlib.sha1(made.read_bytes()).hexdigest()
+        return hashlib.sha1(made.read_bytes(), usedforsecurity=False).hexdigest()
 
     def change_intermediates(self) -> None:
         generation = self.issuers / "generation"

@@ -153,9 +153,9 @@ def test_an_enterprise_server_behind_a_private_ca_is_verified_with_the_ca_given(
 @pytest.mark.parametrize(
     ("host", "ca", "expected"),
     [
-        ("private", None, "issuer is no public CA and no `CaCertificate` was given"),
-        ("impostor", None, "impostor"),
-        ("impostor", "private", "impostor"),
+        ("private", None, "CN=private root"),
+        ("impostor", None, "CN=unknown root"),
+        ("impostor", "private", "CN=unknown root"),
     ],
 )
 def test_an_issuer_that_does_not_verify_is_refused_and_nothing_is_made(
@@ -168,7 +168,7 @@ def test_an_issuer_that_does_not_verify_is_refused_and_nothing_is_made(
     assert f"the certificates of {server.url} could not be verified, so nothing was changed" in reason
     assert "ThumbprintList" in reason
     assert found(iam, server.arn) is None
-    print("REASON", reason)
+    assert f'is signed by "{expected}", which the server did not send and which is no trusted CA' in reason
 
 
 def test_three_stacks_share_one_provider_and_leave_in_any_order(

@@ -1,8 +1,8 @@
 """Every issuer in the world, on one port of the loopback interface.
 
-A host shows a certificate of the public CA, or, if its name begins with `private.`, one of a private CA; `impostor.` begins
-the names of hosts whose CA nobody knows. Each CA signs with an intermediate, which is another one when the number in the
-file `generation` is.
+A host shows a certificate of the public CA, or, if its name begins with `private.`, one of a private CA; `impostor.`
+begins the names of hosts whose CA nobody knows. Each CA signs with an intermediate, which is another one when the
+number in the file `generation` is.
 """
 
 from __future__ import annotations

@@ -216,9 +216,8 @@ fn row_34_a_provider_that_cannot_be_verified_keeps_its_list_does_not_stop_the_ot
                 "the scheduled run failed for \
                  arn:aws:iam::111122223333:oidc-provider/github.example.com/_services/token: the certificates of \
                  https://github.example.com/_services/token could not be verified, so nothing was changed: looking at \
-                 the certificates of github.example.com/_services/token took too long. Mend that; for a GitHub \
-                 Enterprise Server behind a private CA give `CaCertificate`; where the function cannot reach the issuer, \
-                 or should not, give `ThumbprintList`"
+                 the certificates of github.example.com/_services/token took too long. Mend that, or give \
+                 `ThumbprintList`, which pins thumbprints without a look"
             );
         }
         assert_eq!(listed(scene), "ab", "the other one");
