@@ -15,7 +15,7 @@ use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
 use crate::owner::{Owner, Tags};
-use crate::reconcile::{Announced, Home, Kind, Plan};
+use crate::reconcile::{Announced, Home, Kind, Leave, Plan};
 use crate::retry::Budget;
 use crate::tags;
 
@@ -25,8 +25,8 @@ pub use plan::Action;
 const DEFAULT_CLIENT_ID: &str = "sts.amazonaws.com";
 /// Author's tags beside ours: one for each owner, up to 40, and two for what we found and who made it.
 const TAG_LIMIT: usize = 8;
-/// In seconds: twice the lag of IAM's reads, and room for the calls.
-const SERVICE_TIMEOUT: u32 = 180;
+/// In seconds: a little more than three times the lag of IAM's reads, and room for the calls.
+const SERVICE_TIMEOUT: u32 = 240;
 /// What one owner's tag has room for.
 const CLIENT_ID_LIMIT: usize = 20;
 
@@ -80,6 +80,7 @@ pub struct Observed {
 
 impl Kind for OidcProviders {
     const TYPE: &'static str = "Custom::GitHubOidcProvider";
+    const NOUN: &'static str = "OIDC provider";
     const READS_LAG: bool = true;
     type Id = ProviderArn;
     type Spec = Spec;
@@ -110,7 +111,7 @@ impl Kind for OidcProviders {
         fields.integer(
             "ServiceTimeout",
             SERVICE_TIMEOUT..=3600,
-            "seconds, because its deletion takes more than two minutes",
+            "seconds, because its deletion takes up to four minutes",
         );
         let tags = tags::parse(fields, TAG_LIMIT);
         Some(Spec {
@@ -159,7 +160,7 @@ impl Kind for OidcProviders {
         matches!(action, Action::RemoveClientId(_))
     }
 
-    fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Action> {
+    fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Leave<Action>> {
         plan::announce(owner, observed, nonce)
     }
 

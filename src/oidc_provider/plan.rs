@@ -7,7 +7,7 @@ use std::fmt;
 use super::{Desired, Observed};
 use crate::error::Refusal;
 use crate::owner::{Applied, Owner, PREFIX, Tags, authored};
-use crate::reconcile::{Announced, Plan};
+use crate::reconcile::{Announced, Leave, Plan};
 
 /// Says that we made the provider; its value is the owner that did.
 const MADE_BY: &str = "github-trust:made-by";
@@ -17,6 +17,8 @@ const FOUND: &str = "github-trust:found";
 const CLAIM: &str = "github-trust:owner:";
 const DIGEST: usize = 16;
 
+/// Begins the value of the claim of an owner that is leaving.
+const GOING: &str = "going ";
 /// Announces that the last owner is about to delete the provider; its value tells one announcement from the next.
 const LEAVING: &str = "github-trust:leaving";
 
@@ -82,7 +84,11 @@ impl Claim {
     /// The tag's value; what is left of its 256 characters says in plain words whose claim it is.
     fn write(&self, owner: &Owner) -> String {
         let Self { client_ids, tags } = self;
-        format!("c={client_ids} t={tags} {owner}").chars().take(256).collect()
+        Self::fit(&format!("c={client_ids} t={tags} {owner}"))
+    }
+
+    fn fit(value: &str) -> String {
+        value.chars().take(256).collect()
     }
 }
 
@@ -98,13 +104,20 @@ struct Claims {
 
 impl Claims {
     fn read(owner: &Owner, tags: &Tags) -> Self {
-        let mut others: BTreeMap<String, Claim> = tags
+        let ours = key(owner);
+        let others = tags
             .iter()
-            .filter(|(key, _)| key.starts_with(CLAIM))
-            .map(|(key, value)| (key.clone(), Claim::read(value)))
+            .filter(|(claim, _)| claim.starts_with(CLAIM) && **claim != ours)
+            .map(|(claim, value)| (claim.clone(), Claim::read(value)))
             .collect();
-        let ours = others.remove(&key(owner));
-        Self { ours, others }
+        Self { ours: tags.get(&ours).map(|value| Claim::read(value)), others }
+    }
+
+    /// For whoever takes away: who is leaving needs nothing any more.
+    fn of_those_who_stay(owner: &Owner, tags: &Tags) -> Self {
+        let mut claims = Self::read(owner, tags);
+        claims.others.retain(|claim, _| !tags[claim].starts_with(GOING));
+        claims
     }
 
     fn others_need(&self, client_id: &str) -> bool {
@@ -204,17 +217,27 @@ fn join(owner: &Owner, desired: &Desired, observed: &Observed) -> Result<Plan<Ac
         .then(settled))
 }
 
-/// Tells others that we, the last owner, are about to delete the provider. IAM has no delete that depends on what is
-/// there, and its reads lag behind its writes; so whoever is about to join has to hear of it, and we of them.
-pub(super) fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Action> {
+/// Tells others that we are about to leave. IAM has no change that depends on what is there, and its reads lag behind its
+/// writes; so who joins has to hear of a deletion, and of all who leave at the same moment one has to know that it is the
+/// last.
+pub(super) fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Leave<Action>> {
     let deletes = release(owner, observed).stages().iter().flatten().any(|action| *action == Action::Delete);
-    deletes.then(|| Action::Tag([(LEAVING.to_owned(), format!("{} {nonce}", owner.digest(DIGEST)))].into()))
+    if deletes {
+        let leaving = format!("{} {nonce}", owner.digest(DIGEST));
+        return Some(Leave::Deleting(Action::Tag([(LEAVING.to_owned(), leaving)].into())));
+    }
+    let claim = observed
+        .tags
+        .get(&key(owner))
+        .filter(|_| !Claims::of_those_who_stay(owner, &observed.tags).others.is_empty())?;
+    let going = if claim.starts_with(GOING) { claim.clone() } else { Claim::fit(&format!("{GOING}{claim}")) };
+    Some(Leave::Staying(Action::Tag([(key(owner), going)].into())))
 }
 
 /// Gives a client id back that somebody claimed while we removed it.
 pub(super) fn regret(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
     let Action::RemoveClientId(client_id) = action else { return None };
-    let needed = Claims::read(owner, &observed.tags).others_need(client_id);
+    let needed = Claims::of_those_who_stay(owner, &observed.tags).others_need(client_id);
     (needed && !observed.client_ids.contains(client_id)).then(|| Action::AddClientId(client_id.clone()))
 }
 
@@ -232,7 +255,7 @@ fn needed(claims: &Claims, observed: &Observed, client_id: &str) -> bool {
 }
 
 fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
-    let claims = Claims::read(owner, &observed.tags);
+    let claims = Claims::of_those_who_stay(owner, &observed.tags);
     let Some(ours) = &claims.ours else { return Plan::nothing() };
     let made_by_us = observed.tags.contains_key(MADE_BY);
     if claims.others.is_empty() && made_by_us {
@@ -247,7 +270,7 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
         .cloned()
         .collect();
     let mut last: BTreeSet<String> = [key(owner)].into();
-    if observed.tags.contains_key(LEAVING) {
+    if announced(owner, observed).is_some_and(|announced| announced.by_us) {
         last.insert(LEAVING.to_owned());
     }
     if claims.others.is_empty() {
