@@ -1,11 +1,13 @@
 //! The answer is sent until it arrives or the time is up: byte for byte the same each time, so that a connection lost
 //! after acceptance does no harm.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::cloudformation::{Answer, ResponseUrl};
@@ -35,9 +37,12 @@ pub async fn deliver(
     let mut pauses = Pauses::new();
     loop {
         let attempt = Instant::now() + ATTEMPT;
-        let problem = match tokio::time::timeout_at(attempt.min(deadline), put(http, url, answer)).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(problem)) => problem,
+        // A panic in here would be the one that nobody answers.
+        let sending = AssertUnwindSafe(put(http, url, answer)).catch_unwind();
+        let problem = match tokio::time::timeout_at(attempt.min(deadline), sending).await {
+            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Err(problem))) => problem,
+            Ok(Err(_panic)) => "sending it panicked".to_owned(),
             Err(_elapsed) => "no answer in time".to_owned(),
         };
         let pause = pauses.pause();

@@ -242,14 +242,14 @@ impl Function {
         let running = AssertUnwindSafe(Box::pin(self.checked(request, &work))).catch_unwind();
         let outcome = match tokio::time::timeout_at(until, running).await {
             Ok(Ok(Ok(done))) => Outcome::Success { physical_id: done.physical_id, attributes: done.attributes },
-            Ok(Ok(Err(error))) => Outcome::Failure { physical_id: progress.physical_id(), reason: rendered(&error) },
+            Ok(Ok(Err(error))) => Outcome::Failure { physical_id: progress.physical_id(), reason: progress.told_after(&rendered(&error)) },
             Ok(Err(_panic)) => Outcome::Failure {
                 physical_id: progress.physical_id(),
-                reason: "github-trust failed unexpectedly (a defect): its log says where; the state will be looked at anew with the next update or rollback".to_owned(),
+                reason: progress.told_after("github-trust failed unexpectedly (a defect): its log says where; the state will be looked at anew with the next update or rollback"),
             },
             Err(_elapsed) => Outcome::Failure {
                 physical_id: progress.physical_id(),
-                reason: "the time was up before everything was done: the function's log says which call did not end; the next update or rollback goes on from what is there".to_owned(),
+                reason: progress.told_after("the time was up before everything was done: the function's log says which call did not end; the next update or rollback goes on from what is there"),
             },
         };
         match &outcome {

@@ -14,6 +14,7 @@ mod sharing;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -75,6 +76,8 @@ impl<A> Plan<A> {
 pub trait Kind {
     /// `Custom::…`
     const TYPE: &'static str;
+    /// What one object is called in a sentence.
+    const NOUN: &'static str;
     /// Whether reads of the service lag behind its writes.
     const READS_LAG: bool;
     /// What names one object of this kind; its text is the physical id, which `Ref` gives.
@@ -128,8 +131,8 @@ pub trait Kind {
     fn contended(_action: &Self::Action) -> bool {
         false
     }
-    /// Where objects are shared: the action that tells others of a coming deletion, if the next plan would delete.
-    fn announce(_owner: &Owner, _observed: &Self::Observed, _nonce: &str) -> Option<Self::Action> {
+    /// Where objects are shared: how others are told, before a deletion is planned, that this resource is about to leave.
+    fn announce(_owner: &Owner, _observed: &Self::Observed, _nonce: &str) -> Option<Leave<Self::Action>> {
         None
     }
     /// The deletion that was announced.
@@ -157,6 +160,15 @@ pub trait Kind {
     fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes;
 }
 
+/// How others are told that a resource is about to leave what it shares with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leave<A> {
+    /// It takes the object with it, because nobody else needs it.
+    Deleting(A),
+    /// Others need the object; but they may be about to leave, too, and somebody has to be the last.
+    Staying(A),
+}
+
 /// The coming deletion of a shared object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announced<A> {
@@ -168,18 +180,19 @@ pub struct Announced<A> {
     pub retract: A,
 }
 
-/// What may be there under which id, kept where a dropped or panicked reconciliation leaves it behind: the answer to a
-/// failed request must name it.
+/// What may be there under which id, and how far it is, kept where a dropped or panicked reconciliation leaves it behind:
+/// the answer to a failed request must name it.
 #[derive(Debug)]
 pub struct Progress {
     physical_id: RefCell<String>,
+    left: RefCell<Option<String>>,
 }
 
 impl Progress {
     /// Nothing of this request exists yet; a failure would be answered with this id.
     #[must_use]
     pub fn new(physical_id: String) -> Self {
-        Self { physical_id: RefCell::new(physical_id) }
+        Self { physical_id: RefCell::new(physical_id), left: RefCell::new(None) }
     }
 
     /// The id for a failure's answer.
@@ -188,8 +201,21 @@ impl Progress {
         self.physical_id.borrow().clone()
     }
 
+    /// The reason of a failure, and what the failure leaves behind.
+    #[must_use]
+    pub fn told_after(&self, reason: &str) -> String {
+        match self.left.borrow().as_deref() {
+            Some(left) => format!("{reason}; {left}"),
+            None => reason.to_owned(),
+        }
+    }
+
     fn set(&self, physical_id: impl fmt::Display) {
         *self.physical_id.borrow_mut() = physical_id.to_string();
+    }
+
+    fn leaves(&self, left: Option<String>) {
+        *self.left.borrow_mut() = left;
     }
 }
 
@@ -301,8 +327,10 @@ impl<K: Kind> Task<'_, K> {
             if observed.is_some() {
                 return self.converge(id, None, observed).await.map(|_| ());
             }
-            let pause = pauses.pause();
-            if first.elapsed() + pause > visible_within || !self.budget.allows(pause) {
+            // The last look comes when all of the lag has passed.
+            let lag_left = visible_within.saturating_sub(first.elapsed());
+            let pause = pauses.pause().min(lag_left);
+            if lag_left.is_zero() || !self.budget.allows(pause) {
                 return Ok(());
             }
             tracing::info!(%id, "nothing is there to delete; looking again, because it may not be visible yet");
@@ -355,6 +383,7 @@ impl<K: Kind> Task<'_, K> {
                 Err(refusal) => {
                     // What is there is not ours, or is what it was.
                     self.progress.set(&before);
+                    self.progress.leaves(None);
                     return Err(refusal.into());
                 }
             };
@@ -383,6 +412,7 @@ impl<K: Kind> Task<'_, K> {
                 && let Some(refusal) = self.kind.obstacle(id).await?
             {
                 self.progress.set(&before);
+                self.progress.leaves(None);
                 return Err(refusal.into());
             }
             let pause = pauses.pause();
@@ -405,24 +435,34 @@ impl<K: Kind> Task<'_, K> {
         observed: Option<K::Observed>,
     ) -> (State<K>, Result<Applied, CallError>) {
         let mut state = State { observed, made: false };
+        let mut open: Vec<&K::Action> = plan.stages().iter().flatten().collect();
+        let all = open.len();
+        self.progress.leaves(state.observed.is_some().then(|| left_behind::<K>(id, &open, all)));
         for (index, stage) in plan.stages().iter().enumerate() {
             if index > 0 && stage.iter().any(K::contended) {
                 return (state, Ok(Applied::UpToContended));
             }
-            let results: Vec<_> = stream::iter(stage)
-                .map(|action| async move { (action, self.kind.apply(id, action).await) })
-                .buffered(AT_ONCE)
-                .collect()
-                .await;
-            let mut failure = None;
-            for (action, result) in results {
+            let mut results = pin!(
+                stream::iter(stage)
+                    .map(|action| async move { (action, self.kind.apply(id, action).await) })
+                    .buffered(AT_ONCE)
+            );
+            let mut failure: Option<CallError> = None;
+            while let Some((action, result)) = results.next().await {
                 match result {
                     Ok(receipt) => {
                         let absent = state.observed.is_none();
                         state.observed = K::step(state.observed, action, receipt);
                         state.made |= absent && state.observed.is_some();
+                        open.retain(|other| !std::ptr::eq(*other, action));
+                        self.progress.leaves(state.observed.is_some().then(|| left_behind::<K>(id, &open, all)));
                     }
-                    Err(error) => failure = failure.or(Some(error)),
+                    Err(error) => {
+                        if error.uncertain && state.observed.is_none() {
+                            self.progress.leaves(Some(format!("{} {id} may be left behind", K::NOUN)));
+                        }
+                        failure = failure.or(Some(error));
+                    }
                 }
             }
             if let Some(failure) = failure {
@@ -434,6 +474,7 @@ impl<K: Kind> Task<'_, K> {
                 return (state, Err(error));
             }
         }
+        self.progress.leaves(None);
         (state, Ok(Applied::All))
     }
 
@@ -441,4 +482,25 @@ impl<K: Kind> Task<'_, K> {
         let actions: Vec<String> = plan.stages().iter().flatten().map(ToString::to_string).collect();
         tracing::info!(resource = %id, kind = K::TYPE, owner = %self.owner, plan = ?actions, "planned");
     }
+}
+
+/// What a failure leaves behind: the object, how much of what was to be done to it is done, and what is not, as far as it
+/// is known.
+fn left_behind<K: Kind>(id: &K::Id, open: &[&K::Action], all: usize) -> String {
+    const NAMED: usize = 3;
+    const LENGTH: usize = 80;
+    let named = open.iter().take(NAMED).map(|action| {
+        let text = action.to_string();
+        let cut: String = text.chars().take(LENGTH).collect();
+        if cut == text { text } else { cut + "…" }
+    });
+    let more = open.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("{more} more"));
+    let named: Vec<String> = named.chain(more).collect();
+    format!(
+        "left behind: {} {id}, on which {} of {all} changes are done; not done, or not known to be: {}",
+        K::NOUN,
+        all - open.len(),
+        named.join("; ")
+    )
 }

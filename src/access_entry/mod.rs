@@ -131,6 +131,7 @@ pub struct Created {
 
 impl Kind for AccessEntries {
     const TYPE: &'static str = "Custom::EksAccessEntry";
+    const NOUN: &'static str = "access entry";
     // EKS shows what it has made.
     const READS_LAG: bool = false;
     type Id = EntryId;

@@ -115,6 +115,7 @@ pub struct Created {
 
 impl Kind for GitHubRoles {
     const TYPE: &'static str = "Custom::GitHubRole";
+    const NOUN: &'static str = "role";
     const READS_LAG: bool = true;
     type Id = RoleName;
     type Spec = Spec;

@@ -18,8 +18,11 @@ const ARN: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubu
 /// Client id and tag of whoever made the provider before us, and of what was added by hand later.
 const FOREIGN: &str = "foreign";
 
+/// The claims of those who stay.
 fn claims(tags: &Tags) -> BTreeSet<&String> {
-    tags.keys().filter(|key| key.starts_with("github-trust:owner:")).collect()
+    let stays =
+        |(key, value): &(&String, &String)| key.starts_with("github-trust:owner:") && !value.starts_with("going ");
+    tags.iter().filter(stays).map(|(key, _)| key).collect()
 }
 
 fn claim(owner: &Owner) -> String {
@@ -111,7 +114,8 @@ impl Lawful for OidcProviders {
                 check(!ours || ca.is_none() || stored_ca(&after.tags).is_some(), "a CA for the schedule")?;
                 check(tags.iter().all(|(key, value)| after.tags.get(key) == Some(value)), "tags")?;
                 // Whoever is alone with a provider of ours has exactly what it asks for.
-                let alone = claims(&after.tags).len() == 1 && after.tags.contains_key("github-trust:made-by");
+                let owners = after.tags.keys().filter(|key| key.starts_with("github-trust:owner:")).count();
+                let alone = owners == 1 && after.tags.contains_key("github-trust:made-by");
                 let ours = |name: &&String| *name != FOREIGN;
                 check(!alone || after.client_ids.iter().filter(ours).eq(client_ids), "client ids that nobody needs")
             }
@@ -125,8 +129,8 @@ impl Lawful for OidcProviders {
         if deleting && ours && alone {
             return BTreeSet::new();
         }
-        let others =
-            observed.tags.iter().filter(|(key, _)| key.starts_with("github-trust:owner:") && **key != claim(owner));
+        let staying = claims(&observed.tags);
+        let others = observed.tags.iter().filter(|(key, _)| staying.contains(key) && **key != claim(owner));
         let tags =
             observed.tags.get_key_value(FOREIGN).into_iter().chain(others).map(|(key, value)| format!("{key}={value}"));
         let client_ids = observed.client_ids.get(FOREIGN).cloned();
@@ -216,6 +220,11 @@ fn companies(others: &[Owner]) -> Vec<Option<Observed>> {
         }
     }
     states.extend(more);
+    // One whose other owner has told that it leaves.
+    let mut left = joined(None, &others[0], &first[0]).expect("a provider");
+    let going = left.tags[&claim(&others[0])].clone();
+    left.tags.insert(claim(&others[0]), format!("going {going}"));
+    states.push(Some(left));
     // One that we made, whose claims are gone: nobody's, and nobody's to delete.
     let mut orphan = joined(None, &others[0], &first[0]).expect("a provider");
     orphan.tags.retain(|key, _| !key.starts_with("github-trust:owner:"));

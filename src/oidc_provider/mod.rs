@@ -23,7 +23,7 @@ use crate::error::{CallError, Error, Refusal};
 use crate::github::{Form, Issuer};
 use crate::metrics;
 use crate::owner::{Owner, Tags};
-use crate::reconcile::{Announced, Home, Kind, Plan};
+use crate::reconcile::{Announced, Home, Kind, Leave, Plan};
 use crate::retry::Budget;
 use crate::tags;
 use rotation::{Moment, Pace, Seen};
@@ -36,8 +36,8 @@ pub use upkeep::keep;
 const DEFAULT_CLIENT_ID: &str = "sts.amazonaws.com";
 /// Author's tags beside ours: one for each owner, up to 40, and two for what we found and who made it.
 const TAG_LIMIT: usize = 8;
-/// In seconds: twice the lag of IAM's reads, and room for the calls.
-const SERVICE_TIMEOUT: u32 = 180;
+/// In seconds: a little more than three times the lag of IAM's reads, and room for the calls.
+const SERVICE_TIMEOUT: u32 = 240;
 /// What one owner's tag has room for.
 const CLIENT_ID_LIMIT: usize = 20;
 
@@ -158,6 +158,7 @@ pub struct Observed {
 
 impl Kind for OidcProviders {
     const TYPE: &'static str = "Custom::GitHubOidcProvider";
+    const NOUN: &'static str = "OIDC provider";
     const READS_LAG: bool = true;
     type Id = ProviderArn;
     type Spec = Spec;
@@ -209,7 +210,7 @@ impl Kind for OidcProviders {
         fields.integer(
             "ServiceTimeout",
             SERVICE_TIMEOUT..=3600,
-            "seconds, because its deletion takes more than two minutes",
+            "seconds, because its deletion takes up to four minutes",
         );
         let tags = tags::parse(fields, TAG_LIMIT);
         Some(Spec {
@@ -285,7 +286,7 @@ impl Kind for OidcProviders {
         matches!(action, Action::RemoveClientId(_))
     }
 
-    fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Action> {
+    fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Leave<Action>> {
         plan::announce(owner, observed, nonce)
     }
 

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::claims::{Claim, Claims, DIGEST, FOUND, Items, LEAVING, MADE_BY, RETAINED};
+use super::claims::{Claim, Claims, DIGEST, FOUND, GOING, Items, LEAVING, MADE_BY, RETAINED};
 use super::claims::{ca_tags, is_ca, is_state, key, pins_key, written};
 use super::rotation::{LIMIT, Marks, is_mark, rotate};
 use super::{Declared, Desired, Observed, Thumbprints};
 use crate::error::Refusal;
 use crate::owner::{Owner, PREFIX, Tags, authored};
-use crate::reconcile::{Announced, Plan};
+use crate::reconcile::{Announced, Leave, Plan};
 
 /// IAM's limit.
 const TAG_LIMIT: usize = 50;
@@ -303,17 +303,27 @@ fn fits(url: &str, observed: &Observed, claimed: &Tags) -> Result<(), Refusal> {
     })
 }
 
-/// Tells others that we, the last owner, are about to delete the provider. IAM has no delete that depends on what is
-/// there, and its reads lag behind its writes; so whoever is about to join has to hear of it, and we of them.
-pub(super) fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Action> {
+/// Tells others that we are about to leave. IAM has no change that depends on what is there, and its reads lag behind its
+/// writes; so who joins has to hear of a deletion, and of all who leave at the same moment one has to know that it is the
+/// last.
+pub(super) fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Option<Leave<Action>> {
     let deletes = release(owner, observed).stages().iter().flatten().any(|action| *action == Action::Delete);
-    deletes.then(|| Action::Tag([(LEAVING.to_owned(), format!("{} {nonce}", owner.digest(DIGEST)))].into()))
+    if deletes {
+        let leaving = format!("{} {nonce}", owner.digest(DIGEST));
+        return Some(Leave::Deleting(Action::Tag([(LEAVING.to_owned(), leaving)].into())));
+    }
+    let claim = observed
+        .tags
+        .get(&key(owner))
+        .filter(|_| !Claims::of_those_who_stay(owner, &observed.tags).others.is_empty())?;
+    let going = if claim.starts_with(GOING) { claim.clone() } else { Claim::fit(&format!("{GOING}{claim}")) };
+    Some(Leave::Staying(Action::Tag([(key(owner), going)].into())))
 }
 
 /// Gives a client id back that somebody claimed while we removed it.
 pub(super) fn regret(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
     let Action::RemoveClientId(client_id) = action else { return None };
-    let needed = Claims::read(owner, &observed.tags).others_need(client_id);
+    let needed = Claims::of_those_who_stay(owner, &observed.tags).others_need(client_id);
     (needed && !observed.client_ids.contains(client_id)).then(|| Action::AddClientId(client_id.clone()))
 }
 
@@ -331,12 +341,15 @@ fn needed(claims: &Claims, observed: &Observed, client_id: &str) -> bool {
 }
 
 fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
-    let claims = Claims::read(owner, &observed.tags);
+    let claims = Claims::of_those_who_stay(owner, &observed.tags);
     let Some(ours) = &claims.ours else { return Plan::nothing() };
     let made_by_us = observed.tags.contains_key(MADE_BY);
     let retained = ours.retain || observed.tags.contains_key(RETAINED);
     let alone = claims.others.is_empty();
-    let mut last: BTreeSet<String> = [key(owner), pins_key(owner), LEAVING.to_owned()].into();
+    let mut last: BTreeSet<String> = [key(owner), pins_key(owner)].into();
+    if announced(owner, observed).is_some_and(|announced| announced.by_us) {
+        last.insert(LEAVING.to_owned());
+    }
     let remember = made_by_us && ours.retain;
     let remember = remember.then(|| Action::Tag([(RETAINED.to_owned(), owner.to_string())].into()));
     if alone && made_by_us {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Announced, Kind, Task, WATCH};
+use super::{Announced, Kind, Leave, Task, WATCH};
 use crate::error::{CallError, Error, Fault, Refusal};
 
 impl<K: Kind> Task<'_, K> {
@@ -28,27 +28,43 @@ impl<K: Kind> Task<'_, K> {
         self.lag * 2 + self.lag / 6
     }
 
-    /// What is there, once others have had time to claim what is about to be deleted.
+    /// What is there, once others have had time to claim what is about to be deleted, and once of all who leave at the
+    /// same moment one knows that it is the last.
     async fn unclaimed(&self, id: &K::Id, observed: K::Observed) -> Result<Option<K::Observed>, Error> {
         let nonce = format!("{:016x}", fastrand::u64(..));
-        let Some(announcement) = K::announce(self.owner, &observed, &nonce) else { return Ok(Some(observed)) };
-        match self.kind.apply(id, &announcement).await {
-            Ok(_) => {}
-            Err(error) if error.fault == Fault::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let mut observed = observed;
+        // Whoever has told that it leaves may find that all others have told the same.
+        for told in [false, true] {
+            let (announcement, notice, deleting) = match K::announce(self.owner, &observed, &nonce) {
+                Some(Leave::Deleting(announcement)) => (announcement, self.notice(), true),
+                Some(Leave::Staying(announcement)) if !told => (announcement, self.lag, false),
+                Some(Leave::Staying(_)) | None => break,
+            };
+            if !self.budget.allows(notice) {
+                return Err(Error::Refused(Refusal::Unfit {
+                    what: format!(
+                        "{id} is shared, and others have {} s to be heard before it is left, which is more than there is",
+                        notice.as_secs()
+                    ),
+                    remedy: "Raise `ServiceTimeout`, or leave it out".to_owned(),
+                }));
+            }
+            match self.kind.apply(id, &announcement).await {
+                Ok(_) => {}
+                Err(error) if error.fault == Fault::NotFound => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+            tracing::info!(%id, action = %announcement, "waiting for others who share it");
+            tokio::time::sleep(notice).await;
+            if deleting {
+                return Ok(self.kind.examine(id).await?);
+            }
+            match self.kind.observe(id).await? {
+                Some(seen) => observed = seen,
+                None => return Ok(None),
+            }
         }
-        if !self.budget.allows(self.notice()) {
-            return Err(Error::Refused(Refusal::Unfit {
-                what: format!(
-                    "{id} is shared, and other stacks have {} s to claim it before it is deleted, which is more than is left",
-                    self.notice().as_secs()
-                ),
-                remedy: "Raise `ServiceTimeout`, or leave it out".to_owned(),
-            }));
-        }
-        tracing::info!(%id, action = %announcement, "waiting for others who may be claiming it");
-        tokio::time::sleep(self.notice()).await;
-        Ok(self.kind.examine(id).await?)
+        Ok(Some(observed))
     }
 
     /// What is there, once nobody is about to delete it.

@@ -48,6 +48,7 @@ pub(crate) struct Outcome {
     pub(crate) calls: usize,
     pub(crate) requests: usize,
     pub(crate) attempts: usize,
+    pub(crate) elapsed: Duration,
     pub(crate) invocations: Vec<Invoked>,
     /// Raw requests and answers, where the stage keeps them.
     pub(crate) transcript: Vec<serde_json::Value>,
@@ -165,6 +166,7 @@ impl<'a> History<'a> {
         let invocations = self.invocations();
         let transcript = self.cloud.state().transcript.take().unwrap_or_default();
         let (calls, story) = (self.cloud.call_count(), self.story());
+        let elapsed = self.cloud.state().clock.elapsed();
         let mut ledger = lock(&self.ledger);
         ledger.one_answer_each(self.cloud, &sent, &attempts);
         ledger.nothing_leaked(&self.log.text(), self.cloud);
@@ -176,6 +178,7 @@ impl<'a> History<'a> {
             calls,
             requests: sent.len(),
             attempts: attempts.len(),
+            elapsed,
             invocations,
             transcript,
             story,

@@ -1,10 +1,15 @@
 //! Whole lifecycles out of seeds, with faults: no invariant is ever violated.
 //!
-//! `N` and `SEED` in the environment say how many and from where; a failure prints its seed and the shortest history.
+//! `N`, `SEED` and `THREADS` in the environment say how many, from where and on how many cores. At the end stands what was
+//! played; a failure prints what was violated how often, its first seed, and the shortest history found for that.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use super::history::Stage;
+use super::history::{Outcome, Stage};
+use super::invariants::Violation;
 use super::plan::Plan;
 use super::shrink::shortest;
 
@@ -20,29 +25,142 @@ fn planned(seed: u64) -> Plan {
     plan
 }
 
+/// What came of many histories.
+#[derive(Default)]
+struct Tally {
+    lifecycles: usize,
+    requests: usize,
+    attempts: usize,
+    calls: usize,
+    simulated: Duration,
+    faults: BTreeMap<&'static str, usize>,
+    ends: BTreeMap<String, usize>,
+    /// By invariant and words: how often, and the first seed.
+    violations: BTreeMap<String, (usize, u64)>,
+}
+
+/// So many seeds that violate something are enough for a report.
+const ENOUGH: usize = 50;
+
+impl Tally {
+    fn count(&mut self, seed: u64, outcome: &Outcome) {
+        self.lifecycles += 1;
+        self.requests += outcome.requests;
+        self.attempts += outcome.attempts;
+        self.calls += outcome.calls;
+        self.simulated += outcome.elapsed;
+        for (fault, struck) in &outcome.tally {
+            *self.faults.entry(fault).or_default() += struck;
+        }
+        for (_, status) in &outcome.statuses {
+            *self.ends.entry(format!("{status:?}")).or_default() += 1;
+        }
+        for violation in &outcome.violations {
+            let known = self.violations.entry(kind_of(violation)).or_insert((0, seed));
+            *known = (known.0 + 1, known.1.min(seed));
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        let Self { lifecycles, requests, attempts, calls, simulated, faults, ends, violations } = other;
+        self.lifecycles += lifecycles;
+        self.requests += requests;
+        self.attempts += attempts;
+        self.calls += calls;
+        self.simulated += simulated;
+        for (fault, struck) in faults {
+            *self.faults.entry(fault).or_default() += struck;
+        }
+        for (end, count) in ends {
+            *self.ends.entry(end).or_default() += count;
+        }
+        for (kind, (count, seed)) in violations {
+            let known = self.violations.entry(kind).or_insert((0, seed));
+            *known = (known.0 + count, known.1.min(seed));
+        }
+    }
+
+    fn first_failure(&self) -> Option<u64> {
+        self.violations.values().map(|(_, seed)| *seed).min()
+    }
+
+    fn report(&self, first: u64, took: Duration, threads: usize) -> String {
+        let Self { lifecycles, requests, attempts, calls, simulated, faults, ends, violations } = self;
+        let listed = |counts: &mut dyn Iterator<Item = (&str, &usize)>| {
+            counts.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+        };
+        let struck: usize = faults.values().sum();
+        let mut report = format!(
+            "lifecycles   {lifecycles}, seeds from {first}\n\
+             requests     {requests}, in {attempts} invocations with {calls} calls\n\
+             stack events {}\n\
+             faults       {struck}: {}\n\
+             time         {} s in {threads} threads, for {} days of simulated time\n\
+             violations   {}\n",
+            listed(&mut ends.iter().map(|(name, count)| (name.as_str(), count))),
+            listed(&mut faults.iter().map(|(name, count)| (*name, count))),
+            took.as_secs(),
+            simulated.as_secs() / 86400,
+            violations.values().map(|(count, _)| count).sum::<usize>(),
+        );
+        for (kind, (count, seed)) in violations {
+            let _ = writeln!(report, "{count:>8} × {kind} (first with seed {seed})");
+        }
+        report
+    }
+}
+
+/// A violation without what differs from one to the next.
+fn kind_of(violation: &Violation) -> String {
+    let words: Vec<&str> =
+        violation.what.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).take(12).collect();
+    format!("{} {}", violation.invariant, words.join(" "))
+}
+
+/// Plays the histories of these seeds, on all cores.
+fn play_all(first: u64, count: u64, threads: usize) -> Tally {
+    let (next, failed) = (AtomicU64::new(first), AtomicUsize::new(0));
+    let play_some = || {
+        let stage = Stage::new();
+        let mut tally = Tally::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count || failed.load(Ordering::Relaxed) >= ENOUGH {
+                return tally;
+            }
+            let outcome = stage.play(&planned(seed));
+            failed.fetch_add(usize::from(!outcome.violations.is_empty()), Ordering::Relaxed);
+            tally.count(seed, &outcome);
+        }
+    };
+    let mut whole = Tally::default();
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(play_some)).collect();
+        for one in running {
+            whole.add(one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+    });
+    whole
+}
+
 #[test]
 fn random_lifecycles_violate_nothing() {
     let (count, first) = (number("N", 2000), number("SEED", 1));
-    let stage = Stage::new();
-    let mut faults: BTreeMap<&str, usize> = BTreeMap::new();
-    let (mut calls, mut requests, mut attempts) = (0, 0, 0);
-    for seed in first..first + count {
-        let plan = planned(seed);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = usize::try_from(number("THREADS", 0)).ok().filter(|threads| *threads > 0).unwrap_or(cores);
+    let began = std::time::Instant::now();
+    let tally = play_all(first, count, threads);
+    let report = tally.report(first, began.elapsed(), threads);
+    println!("{report}");
+    if let Some(seed) = tally.first_failure() {
+        let (stage, plan) = (Stage::new(), planned(seed));
         let outcome = stage.play(&plan);
-        for (fault, struck) in &outcome.tally {
-            *faults.entry(fault).or_default() += struck;
-        }
-        calls += outcome.calls;
-        requests += outcome.requests;
-        attempts += outcome.attempts;
-        if !outcome.violations.is_empty() {
-            let (plan, short) = shortest(&stage, &plan, &outcome, 3000);
-            panic!("seed {seed} violates {}\n\nthe shortest history found:\n{plan:#?}\n{short}", outcome.violations[0]);
-        }
+        let (plan, short) = shortest(&stage, &plan, &outcome, 3000);
+        panic!(
+            "{report}\nseed {seed} violates {}\n\nthe shortest history found:\n{plan:#?}\n{short}",
+            outcome.violations.first().map(ToString::to_string).unwrap_or_default()
+        );
     }
-    println!(
-        "{count} lifecycles from seed {first}: {requests} requests, {attempts} invocations, {calls} calls, faults {faults:?}, no violation"
-    );
 }
 
 #[test]
@@ -77,24 +195,4 @@ fn transcribe() {
         }
     }
     std::fs::write(file, lines).expect("the transcript can be written");
-}
-
-/// Not a test: counts what is violated over many seeds, each kind with its first seed.
-#[test]
-#[ignore = "a survey for whoever is at work on it"]
-fn survey() {
-    let (count, first) = (number("N", 2000), number("SEED", 1));
-    let stage = Stage::new();
-    let mut kinds: BTreeMap<String, (usize, u64)> = BTreeMap::new();
-    for seed in first..first + count {
-        for violation in stage.play(&planned(seed)).violations {
-            let words: Vec<&str> =
-                violation.what.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect();
-            let kind = format!("{} {}", violation.invariant, words.join(" "));
-            kinds.entry(kind).or_insert((0, seed)).0 += 1;
-        }
-    }
-    for (kind, (count, seed)) in kinds {
-        println!("{count:>6} {kind} (seed {seed})");
-    }
 }

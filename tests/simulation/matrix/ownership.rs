@@ -195,16 +195,37 @@ fn row_09_a_stack_that_leaves_a_shared_provider_takes_only_its_own_and_the_last_
 }
 
 #[test]
-#[ignore = "each sees the other's claim, both leave, and nobody deletes the provider"]
 fn row_09_two_stacks_that_leave_a_shared_provider_at_once_leave_nothing() {
+    for (seconds, lag) in [0, 1, 30, 59, 61, 130, 200].into_iter().flat_map(|seconds| [(seconds, 0), (seconds, 60)]) {
+        scene(async |scene| {
+            let (mut one, mut two) = (scene.stack("one"), scene.stack("two"));
+            one.create(&vec![provider("one")]).await;
+            two.create(&vec![provider("two")]).await;
+            tokio::time::sleep(std::time::Duration::from_mins(2)).await;
+            scene.cloud.state().account.iam.settings.change_lag = std::time::Duration::from_secs(lag);
+            let later = async {
+                tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+                two.delete_stack().await
+            };
+            let (a, b) = tokio::join!(one.delete_stack(), later);
+            assert_eq!((a, b), (Status::DeleteComplete, Status::DeleteComplete), "{}", scene.story());
+            scene.nothing_left_but(&[]).await;
+            assert!(scene.ours().is_empty(), "{seconds} s, lag {lag} s: {}", scene.story());
+        });
+    }
+}
+
+#[test]
+fn row_09_two_stacks_that_leave_a_provider_of_others_at_once_give_it_back_as_it_was() {
     scene(async |scene| {
+        foreign(scene, PROVIDER);
+        let before = scene.theirs();
         let (mut one, mut two) = (scene.stack("one"), scene.stack("two"));
-        one.create(&vec![provider("one")]).await;
-        two.create(&vec![provider("two")]).await;
+        one.create(&vec![provider("ours")]).await;
+        two.create(&vec![provider("ours")]).await;
         let (a, b) = tokio::join!(one.delete_stack(), two.delete_stack());
         assert_eq!((a, b), (Status::DeleteComplete, Status::DeleteComplete), "{}", scene.story());
-        scene.nothing_left_but(&[]).await;
-        assert!(scene.ours().is_empty(), "{}", scene.story());
+        assert_eq!(scene.theirs(), before, "{}", scene.story());
     });
 }
 
