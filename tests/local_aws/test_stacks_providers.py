@@ -119,6 +119,12 @@ def test_thumbprints_that_are_left_out_are_those_of_verified_certificates(
     # What somebody puts there by hand leaves after the overlap, as everything does that is no longer seen.
     iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=provider.arn, ThumbprintList=[ONE])
     rotated_to(aws, iam, provider.arn, ONE, aws.thumbprint("public"))
+    # The metric is a line of the log that is nothing else, or CloudWatch would not take it.
+    lines = [json.loads(line) for line in aws.function_log(deployment.FUNCTION).splitlines() if line.startswith("{")]
+    (metric,) = (line for line in lines if line.get("RotatedThumbprints") and line["Provider"] == provider.arn)
+    assert metric["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "RotatedThumbprints", "Unit": "Count"}]
+    assert (metric["Old"], metric["New"]) == ([ONE], sorted([ONE, aws.thumbprint("public")]))
+    assert metric["Subjects"] == ["CN=public intermediate 1"]
 
 
 def thumbprints(iam: Any, arn: str) -> list[str]:
