@@ -2,6 +2,7 @@
 //! patience and Lambda's time run out.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_async::time::SharedTimeSource;
@@ -18,10 +19,12 @@ use crate::deliver::{Undelivered, deliver};
 use crate::error::{Error, Refusal, rendered};
 use crate::github_role::GitHubRoles;
 use crate::oidc_provider::OidcProviders;
+use crate::oidc_provider::thumbprint::Issuers;
 use crate::owner::Owner;
 use crate::reconcile::{Home, Kind, Progress, Task};
 use crate::retry::Budget;
 use crate::settings::Settings;
+use crate::upkeep::{self, Unfinished};
 
 /// Between the last moment of work and the end of the time, for the answer; at most half of the time.
 const RESERVE: Duration = Duration::from_secs(8);
@@ -43,6 +46,8 @@ pub struct Function {
     pub iam: aws_sdk_iam::Client,
     /// EKS.
     pub eks: aws_sdk_eks::Client,
+    /// Shows the certificates of issuers.
+    pub issuers: Arc<dyn Issuers>,
     /// Sends the answers.
     pub http: SharedHttpConnector,
     /// The time of day.
@@ -64,6 +69,12 @@ pub enum Failed {
     /// The answer did not get through.
     #[error(transparent)]
     Undelivered(#[from] Undelivered),
+    /// The scheduled run did not do everything.
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
+    /// Lambda did not say where the function is.
+    #[error("the function's ARN {0:?} cannot be read")]
+    Nowhere(String),
 }
 
 /// What a request led to.
@@ -84,10 +95,13 @@ struct Work<'a> {
 const KINDS: [&str; 3] = [OidcProviders::TYPE, GitHubRoles::TYPE, AccessEntries::TYPE];
 
 async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
-    let Function { settings: _, iam, eks, http: _, clock: _ } = function;
+    let Function { settings, iam, eks, issuers, http: _, clock } = function;
     let budget = work.budget;
     match request.resource_type.as_str() {
-        OidcProviders::TYPE => carry_out(&OidcProviders { iam: iam.clone(), budget }, request, work).await,
+        OidcProviders::TYPE => {
+            let (issuers, now, pace) = (Arc::clone(issuers), clock.now(), settings.pace);
+            carry_out(&OidcProviders { iam: iam.clone(), budget, issuers, now, pace }, request, work).await
+        }
         GitHubRoles::TYPE => {
             let home = work.home.clone();
             carry_out(&GitHubRoles { iam: iam.clone(), home, budget }, request, work).await
@@ -195,8 +209,8 @@ impl Function {
                 self.answer(&request, context, deadline).instrument(span).await
             }
             Ok(Invocation::Schedule) => {
-                tracing::info!("a scheduled run: no kind has upkeep to do");
-                Ok(())
+                let home = home(&context.function_arn).ok_or_else(|| Failed::Nowhere(context.function_arn.clone()))?;
+                Ok(upkeep::run(self, &home, Budget::until(deadline - RESERVE)).await?)
             }
             Ok(Invocation::Unknown) => {
                 tracing::warn!("the event is neither a request of CloudFormation nor a schedule; nothing was done");
@@ -211,7 +225,7 @@ impl Function {
     }
 
     async fn answer(&self, request: &Request, context: &Context, deadline: Instant) -> Result<(), Failed> {
-        let home = home(context, request);
+        let home = home(&context.function_arn).unwrap_or_else(|| of_stack(request));
         let patience = self.patience(request);
         if self.expired(request) || patience <= self.clock.now() {
             tracing::warn!("CloudFormation no longer waits for this request; nothing was done");
@@ -284,12 +298,19 @@ impl Function {
     }
 }
 
-/// Where the function is. A local runtime gives it no ARN; then it is where the stack is.
-fn home(context: &Context, request: &Request) -> Home {
-    let parts: Vec<&str> = context.function_arn.split(':').collect();
-    let (partition, region, account) = match parts.as_slice() {
-        ["arn", partition, "lambda", region, account, "function", ..] => (*partition, *region, *account),
-        _ => (request.stack.partition(), request.stack.region(), request.stack.account()),
-    };
-    Home { partition: partition.to_owned(), region: region.to_owned(), account: account.to_owned() }
+/// Where the function is.
+fn home(function_arn: &str) -> Option<Home> {
+    let parts: Vec<&str> = function_arn.split(':').collect();
+    let ["arn", partition, "lambda", region, account, "function", ..] = parts.as_slice() else { return None };
+    Some(Home { partition: (*partition).to_owned(), region: (*region).to_owned(), account: (*account).to_owned() })
+}
+
+/// A local runtime gives the function no ARN; then it is where the stack is.
+fn of_stack(request: &Request) -> Home {
+    let stack = &request.stack;
+    Home {
+        partition: stack.partition().to_owned(),
+        region: stack.region().to_owned(),
+        account: stack.account().to_owned(),
+    }
 }

@@ -23,7 +23,8 @@
 //! | [`oidc_provider`], [`github_role`], [`access_entry`] | the kinds; they do not know each other |
 //! | [`github`] | how GitHub names things |
 //! | [`owner`] | what is ours, and how an object says so |
-//! | [`retry`], [`deliver`], [`error`], [`settings`] | what the name says |
+//! | [`upkeep`] | the schedule |
+//! | [`metrics`], [`retry`], [`deliver`], [`error`], [`settings`] | what the name says |
 
 pub mod access_entry;
 pub mod cloudformation;
@@ -35,9 +36,11 @@ pub mod handler;
 mod iam;
 #[cfg(test)]
 mod laws;
+pub mod metrics;
 pub mod oidc_provider;
 pub mod owner;
 pub mod reconcile;
 pub mod retry;
 pub mod settings;
 mod tags;
+pub mod upkeep;

@@ -1,5 +1,7 @@
 //! Cold start: settings, clients, run.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
@@ -11,11 +13,16 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
 use github_trust::handler::{Context, Function};
+use github_trust::metrics;
+use github_trust::oidc_provider::thumbprint::{Internet, Policy, System};
 use github_trust::settings::Settings;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lambda's longest time-out.
@@ -48,11 +55,33 @@ fn log() {
         .with_current_span(true)
         .with_span_list(false)
         .with_target(false);
-    tracing_subscriber::registry().with(ours).with(lines).init();
+    let lines = lines.with_filter(filter_fn(|metadata| metadata.target() != metrics::TARGET));
+    tracing_subscriber::registry().with(ours).with(lines).with(Metrics).init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panicked");
     }));
+}
+
+/// CloudWatch takes a metric only from a line that is nothing else.
+struct Metrics;
+
+impl<S: Subscriber> Layer<S> for Metrics {
+    fn on_event(&self, event: &Event<'_>, _: LayerContext<'_, S>) {
+        if event.metadata().target() == metrics::TARGET {
+            event.record(&mut Metrics);
+        }
+    }
+}
+
+impl Visit for Metrics {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "emf" {
+            println!("{value}");
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
 /// One TLS configuration and one connection pool serve the SDK's clients and the answers.
@@ -74,8 +103,12 @@ async fn function() -> Function {
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(20)).build())
         .load()
         .await;
+    let settings = Settings::read(|name| std::env::var(name).ok());
+    let policy = Policy { private_addresses: settings.private_issuers, ..Policy::default() };
+    let network = System { hosts: settings.hosts.clone() };
     Function {
-        settings: Settings::read(|name| std::env::var(name).ok()),
+        settings,
+        issuers: Arc::new(Internet { network, policy }),
         iam: aws_sdk_iam::Client::new(&config),
         eks: aws_sdk_eks::Client::new(&config),
         http,

@@ -39,6 +39,18 @@ impl Owner {
         }
     }
 
+    /// The scheduled run in a region, which owns nothing.
+    #[must_use]
+    pub fn schedule(region: &str) -> Self {
+        let schedule = || "schedule".to_owned();
+        Self {
+            stack_id: schedule(),
+            stack_name: schedule(),
+            region: region.to_owned(),
+            logical_id: "upkeep".to_owned(),
+        }
+    }
+
     /// The tags that say so. Two, because a stack's ARN and a logical id do not fit the 256 characters of one.
     #[must_use]
     pub fn tags(&self) -> Tags {

@@ -113,6 +113,10 @@ pub trait Kind {
     ) -> impl Future<Output = Result<Self::Desired, Error>>;
     /// Looks at what is there.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
+    /// Looks at what is there as closely as a deletion asks for.
+    fn examine(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>> {
+        self.observe(id)
+    }
     /// Where objects are shared: whether a plan changes what others may be changing at the same moment, so that it is
     /// looked at again afterwards.
     #[must_use]
@@ -154,7 +158,7 @@ pub trait Kind {
     /// What an action does.
     fn step(observed: Option<Self::Observed>, action: &Self::Action, receipt: Self::Receipt) -> Option<Self::Observed>;
     /// What `Fn::GetAtt` gives.
-    fn attributes(observed: &Self::Observed) -> Attributes;
+    fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes;
 }
 
 /// How others are told that a resource is about to leave what it shares with them.
@@ -293,7 +297,7 @@ impl<K: Kind> Task<'_, K> {
             }
         };
         match self.converge(&id, Some(&desired), None).await {
-            Ok(Some(observed)) => Ok((id, K::attributes(&observed))),
+            Ok(Some(observed)) => Ok((id, K::attributes(&desired, &observed))),
             Ok(None) => Err(Error::Vanished(id.to_string())),
             Err(error) => {
                 // A replacement that failed half way: take the new object away again, so that the answer can name the
@@ -308,6 +312,14 @@ impl<K: Kind> Task<'_, K> {
                 Err(error)
             }
         }
+    }
+
+    /// Brings what is there to what is desired, without anybody waiting for an answer. Gives what there is then.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    pub async fn maintain(&self, id: &K::Id, desired: &K::Desired) -> Result<Option<K::Observed>, Error> {
+        self.converge(id, Some(desired), None).await
     }
 
     /// Deletes what is ours under this id. What is not there, or not ours, is a success; but what is not there may be

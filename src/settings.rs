@@ -1,6 +1,10 @@
 //! What the deployment decides, read once from the environment that the template sets.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use crate::oidc_provider::rotation::Pace;
 
 /// The function's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,15 +14,35 @@ pub struct Settings {
     /// How far IAM's reads may lag behind its writes: `GITHUB_TRUST_IAM_LAG_SECONDS`, 60 where it is not set. A local AWS
     /// has no lag.
     pub iam_lag: Duration,
+    /// How fast thumbprints follow: `GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS`, 30 where it is not set, and
+    /// `GITHUB_TRUST_LOOKS_APART_SECONDS`, an hour.
+    pub pace: Pace,
+    /// Whether issuers may be in private networks: `GITHUB_TRUST_PRIVATE_ISSUERS`, `true` or not.
+    pub private_issuers: bool,
+    /// Where issuers are that no name server knows, for a local AWS: `GITHUB_TRUST_HOSTS`, as `name=address:port`,
+    /// separated by spaces; the name `*` stands for all others.
+    pub hosts: BTreeMap<String, SocketAddr>,
 }
 
 /// IAM is "eventually consistent", mostly within seconds.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>
 const IAM_LAG: Duration = Duration::from_mins(1);
 
+const OVERLAP_DAYS: u64 = 30;
+/// In seconds.
+const DAY: u64 = 24 * 60 * 60;
+/// In seconds. Lambda delivers a failed event again after one and two minutes, which is no second look.
+const APART: u64 = 60 * 60;
+
 impl Default for Settings {
     fn default() -> Self {
-        Self { response_origin: None, iam_lag: IAM_LAG }
+        Self {
+            response_origin: None,
+            iam_lag: IAM_LAG,
+            pace: Pace { overlap: OVERLAP_DAYS * DAY, apart: APART },
+            private_issuers: false,
+            hosts: BTreeMap::new(),
+        }
     }
 }
 
@@ -26,10 +50,21 @@ impl Settings {
     /// Reads them by name, from the environment or from a test.
     #[must_use]
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let lag = variable("GITHUB_TRUST_IAM_LAG_SECONDS").and_then(|value| value.parse().ok());
+        let number = |name| variable(name).and_then(|value| value.parse::<u64>().ok());
+        let hosts = variable("GITHUB_TRUST_HOSTS").unwrap_or_default();
+        let host = |entry: &str| {
+            let (name, address) = entry.split_once('=')?;
+            Some((name.to_owned(), address.parse().ok()?))
+        };
         Self {
             response_origin: variable("GITHUB_TRUST_RESPONSE_ORIGIN").filter(|value| !value.is_empty()),
-            iam_lag: lag.map_or(IAM_LAG, Duration::from_secs),
+            iam_lag: number("GITHUB_TRUST_IAM_LAG_SECONDS").map_or(IAM_LAG, Duration::from_secs),
+            pace: Pace {
+                overlap: number("GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS").unwrap_or(OVERLAP_DAYS) * DAY,
+                apart: number("GITHUB_TRUST_LOOKS_APART_SECONDS").unwrap_or(APART),
+            },
+            private_issuers: variable("GITHUB_TRUST_PRIVATE_ISSUERS").is_some_and(|value| value == "true"),
+            hosts: hosts.split(' ').filter_map(host).collect(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod addresses;
 mod ca_certificate;
 mod discovery;
+mod known_failures;
 mod network;
 mod openssl;
 mod parties;

@@ -208,7 +208,7 @@ impl Kind for AccessEntries {
         plan::step(observed, action, receipt)
     }
 
-    fn attributes(observed: &Observed) -> Attributes {
+    fn attributes(_: &Self::Desired, observed: &Observed) -> Attributes {
         [
             ("AccessEntryArn", observed.arn.clone()),
             ("PrincipalArn", observed.principal.clone()),

@@ -73,7 +73,9 @@ impl Issuer {
         Self::parse(&format!("https://{text}"))
     }
 
-    fn form(&self) -> Option<Form> {
+    /// Which of the four forms it has.
+    #[must_use]
+    pub fn form(&self) -> Option<Form> {
         let segments: Vec<&str> = self.path.split('/').skip(1).collect();
         let data_residency = |host: &str| {
             let subdomain = host.strip_prefix("token.actions.").and_then(|rest| rest.strip_suffix(".ghe.com"));

@@ -3,4 +3,4 @@
 pub mod issuer;
 pub mod name;
 
-pub use issuer::Issuer;
+pub use issuer::{Form, Issuer};

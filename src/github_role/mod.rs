@@ -194,7 +194,7 @@ impl Kind for GitHubRoles {
         plan::step(observed, action, receipt)
     }
 
-    fn attributes(observed: &Observed) -> Attributes {
+    fn attributes(_: &Desired, observed: &Observed) -> Attributes {
         let subjects = TrustPolicy::read(&observed.trust).map(|trust| trust.to_string()).unwrap_or_default();
         [
             ("Arn", observed.arn.clone()),

@@ -1,12 +1,13 @@
 //! Each action is one call of IAM; removing what is gone already succeeds.
 
 use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIdConnectProviderOutput;
+use serde_json::Value;
 
 use super::plan::Action;
-use super::{Observed, OidcProviders};
+use super::{Observed, OidcProviders, ProviderArn};
 use crate::error::{CallError, Fault, gone};
 use crate::iam;
-use crate::retry::Pauses;
+use crate::metrics;
 
 impl OidcProviders {
     pub(super) async fn get(&self, arn: &str) -> Result<Option<Observed>, CallError> {
@@ -18,19 +19,17 @@ impl OidcProviders {
         }
     }
 
-    pub(super) async fn carry_out(&self, arn: &str, action: &Action) -> Result<Option<Vec<String>>, CallError> {
-        let Self { iam, budget } = self;
+    pub(super) async fn carry_out(&self, arn: &str, action: &Action) -> Result<(), CallError> {
+        let Self { iam, budget, issuers: _, now: _, pace: _ } = self;
         match action {
             Action::Create { url, arn: _, client_ids, thumbprints, tags } => {
                 let request = iam
                     .create_open_id_connect_provider()
                     .url(url)
                     .set_client_id_list(Some(client_ids.iter().cloned().collect()))
-                    .set_thumbprint_list((!thumbprints.is_empty()).then(|| thumbprints.clone()))
+                    .set_thumbprint_list(Some(thumbprints.clone()))
                     .set_tags(Some(iam::tags(tags)));
-                budget.call("iam:CreateOpenIDConnectProvider", arn, || request.clone().send()).await?;
-                // IAM chooses thumbprints where none are given, and does not say which.
-                return Ok(if thumbprints.is_empty() { Some(self.chosen_thumbprints(arn).await) } else { None });
+                budget.call("iam:CreateOpenIDConnectProvider", arn, || request.clone().send()).await.map(drop)
             }
             Action::AddClientId(client_id) => {
                 let request = iam
@@ -47,12 +46,16 @@ impl OidcProviders {
                 let action = "iam:RemoveClientIDFromOpenIDConnectProvider";
                 gone(budget.call(action, arn, || request.clone().send()).await)
             }
-            Action::SetThumbprints(thumbprints) => {
+            Action::SetThumbprints { old, new, subjects } => {
                 let request = iam
                     .update_open_id_connect_provider_thumbprint()
                     .open_id_connect_provider_arn(arn)
-                    .set_thumbprint_list(Some(thumbprints.clone()));
-                budget.call("iam:UpdateOpenIDConnectProviderThumbprint", arn, || request.clone().send()).await.map(drop)
+                    .set_thumbprint_list(Some(new.clone()));
+                let action = "iam:UpdateOpenIDConnectProviderThumbprint";
+                budget.call(action, arn, || request.clone().send()).await?;
+                tracing::info!(provider = arn, ?old, ?new, ?subjects, "rotated the thumbprints");
+                metrics::count("RotatedThumbprints", 1, ProviderArn(arn.to_owned()).issuer(), self.now);
+                Ok(())
             }
             Action::Tag(tags) => {
                 let request = iam
@@ -72,30 +75,48 @@ impl OidcProviders {
                 let request = iam.delete_open_id_connect_provider().open_id_connect_provider_arn(arn);
                 gone(budget.call("iam:DeleteOpenIDConnectProvider", arn, || request.clone().send()).await)
             }
-        }?;
-        Ok(None)
-    }
-
-    /// The provider is made whatever comes of this look.
-    async fn chosen_thumbprints(&self, arn: &str) -> Vec<String> {
-        let mut pauses = Pauses::new();
-        loop {
-            match self.get(arn).await {
-                Ok(Some(observed)) => return observed.thumbprints,
-                Err(error) => {
-                    tracing::warn!(%error, "the thumbprints that IAM chose are not known");
-                    return Vec::new();
-                }
-                Ok(None) => {}
-            }
-            // Made, and not yet visible.
-            let pause = pauses.pause();
-            if !self.budget.allows(pause) {
-                return Vec::new();
-            }
-            tokio::time::sleep(pause).await;
         }
     }
+
+    /// The names of the roles that name the provider as a principal.
+    pub(super) async fn roles_that_trust(&self, arn: &str) -> Result<Vec<String>, CallError> {
+        let mut found = Vec::new();
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_roles().max_items(1000).set_marker(marker.take());
+            let page = self.budget.call("iam:ListRoles", "*", || request.clone().send()).await?;
+            let trusting = page
+                .roles
+                .iter()
+                .filter(|role| role.assume_role_policy_document().is_some_and(|policy| trusts(policy, arn)));
+            found.extend(trusting.map(|role| role.role_name().to_owned()));
+            match page.marker {
+                Some(next) if page.is_truncated => marker = Some(next),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// The ARNs of all providers of the account.
+    pub(super) async fn all(&self) -> Result<Vec<String>, CallError> {
+        let request = self.iam.list_open_id_connect_providers();
+        let page = self.budget.call("iam:ListOpenIDConnectProviders", "*", || request.clone().send()).await?;
+        Ok(page.open_id_connect_provider_list.unwrap_or_default().into_iter().filter_map(|entry| entry.arn).collect())
+    }
+}
+
+/// Whether a trust policy, URL-encoded as IAM gives it, names a provider as a principal. One that cannot be read is taken to.
+fn trusts(policy: &str, arn: &str) -> bool {
+    let decoded = urlencoding::decode(policy).map_or_else(|_| policy.to_owned(), Into::into);
+    let Ok(policy) = serde_json::from_str::<Value>(&decoded) else { return decoded.contains(arn) };
+    let statements = match &policy["Statement"] {
+        Value::Array(statements) => statements.iter().collect(),
+        one => vec![one],
+    };
+    statements.iter().any(|statement| match &statement["Principal"]["Federated"] {
+        Value::Array(principals) => principals.iter().any(|principal| principal == arn),
+        principal => principal == arn,
+    })
 }
 
 fn observed(arn: &str, output: GetOpenIdConnectProviderOutput) -> Observed {
@@ -104,5 +125,28 @@ fn observed(arn: &str, output: GetOpenIdConnectProviderOutput) -> Observed {
         client_ids: output.client_id_list.unwrap_or_default().into_iter().collect(),
         thumbprints: output.thumbprint_list.unwrap_or_default(),
         tags: iam::tags_of(output.tags),
+        trusted_by: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_trusts_a_provider_that_any_of_its_statements_names() {
+        let arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
+        let encoded = |policy: &str| urlencoding::encode(&policy.replace("ARN", arn)).into_owned();
+        for (policy, expected) in [
+            (r#"{"Statement": {"Principal": {"Federated": "ARN"}}}"#, true),
+            (r#"{"Statement": [{"Principal": {"Service": "x"}}, {"Principal": {"Federated": ["x", "ARN"]}}]}"#, true),
+            (r#"{"Statement": [{"Principal": {"Federated": "ARN/slug"}}]}"#, false),
+            (r#"{"Statement": [{"Principal": {"AWS": "ARN"}}]}"#, false),
+            (r#"{"Statement": [{"Principal": "*"}]}"#, false),
+            ("{}", false),
+            ("broken ARN", true),
+        ] {
+            assert_eq!(trusts(&encoded(policy), arn), expected, "{policy}");
+        }
     }
 }

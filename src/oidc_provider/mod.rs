@@ -1,25 +1,36 @@
 //! `Custom::GitHubOidcProvider`: there is one provider for each issuer in an account, so stacks share it. Each owner's
 //! claim is a tag of its own; who leaves takes away only what nobody else needs, and the last one out deletes only what
-//! we made.
+//! we made. Its thumbprints are verified, and follow the issuer's certificates.
 
 mod api;
+mod claims;
 #[cfg(test)]
 mod laws;
 mod plan;
+pub mod rotation;
 pub mod thumbprint;
+mod upkeep;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_smithy_types::base64;
 
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
-use crate::github::Issuer;
+use crate::github::{Form, Issuer};
+use crate::metrics;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Announced, Home, Kind, Leave, Plan};
 use crate::retry::Budget;
 use crate::tags;
+use rotation::{Moment, Pace, Seen};
+use thumbprint::{CaCertificate, Issuers, Look, LookError};
 
 pub use plan::Action;
+pub use upkeep::keep;
 
 /// The audience that GitHub's official action asks for.
 const DEFAULT_CLIENT_ID: &str = "sts.amazonaws.com";
@@ -37,11 +48,25 @@ pub struct OidcProviders {
     pub iam: aws_sdk_iam::Client,
     /// Until when.
     pub budget: Budget,
+    /// Shows certificates.
+    pub issuers: Arc<dyn Issuers>,
+    /// The time of day.
+    pub now: SystemTime,
+    /// How fast thumbprints follow.
+    pub pace: Pace,
 }
 
 /// A provider's ARN, which is also its physical id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderArn(String);
+
+impl ProviderArn {
+    /// The issuer, without its scheme.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer)
+    }
+}
 
 impl fmt::Display for ProviderArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,19 +79,69 @@ impl fmt::Display for ProviderArn {
 pub struct Spec {
     issuer: Issuer,
     client_ids: BTreeSet<String>,
-    thumbprints: Option<Vec<String>>,
+    pins: Option<BTreeSet<String>>,
+    ca: Option<CaCertificate>,
     tags: Tags,
+    share: bool,
+    retain: bool,
 }
 
 /// What there should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Desired {
+pub enum Desired {
+    /// What a stack declares.
+    Declared(Box<Declared>),
+    /// What there is, with the thumbprints that a scheduled look found.
+    Maintained(Thumbprints),
+}
+
+/// What a stack declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
     pub(crate) arn: String,
     pub(crate) url: String,
     pub(crate) client_ids: BTreeSet<String>,
-    /// Nothing where the author leaves them to IAM.
-    pub(crate) thumbprints: Option<Vec<String>>,
+    pub(crate) thumbprints: Thumbprints,
+    pub(crate) use_of_thumbprints: ThumbprintUse,
+    /// The author's CA, as it is kept on the provider.
+    pub(crate) ca: Option<String>,
     pub(crate) tags: Tags,
+    pub(crate) share: bool,
+    pub(crate) retain: bool,
+}
+
+/// Where a provider's thumbprints come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thumbprints {
+    /// From the author.
+    Pinned(BTreeSet<String>),
+    /// From the issuer's verified certificates.
+    Seen(Seen),
+    /// The certificates could not be verified, and why.
+    Unknown(String),
+}
+
+/// Whether IAM looks at a provider's thumbprints: it verifies an issuer with its own list of public CAs first.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc_verify-thumbprint.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThumbprintUse {
+    /// The issuer has certificates of a public CA: only where IAM cannot verify these by itself.
+    Fallback,
+    /// The issuer has certificates of a private CA: each time.
+    InUse,
+    /// The certificates were not looked at.
+    Unknown,
+}
+
+impl ThumbprintUse {
+    /// What is known without a look: GitHub's own hosts have certificates of a public CA.
+    fn presumed(issuer: &Issuer, private_ca: bool) -> Self {
+        match issuer.form() {
+            _ if private_ca => Self::InUse,
+            Some(Form::Server) | None => Self::Unknown,
+            Some(Form::GitHub | Form::Enterprise | Form::DataResidency) => Self::Fallback,
+        }
+    }
 }
 
 /// What IAM has.
@@ -76,6 +151,8 @@ pub struct Observed {
     pub(crate) client_ids: BTreeSet<String>,
     pub(crate) thumbprints: Vec<String>,
     pub(crate) tags: Tags,
+    /// Roles that trust the provider; looked for only before it is deleted.
+    pub(crate) trusted_by: Vec<String>,
 }
 
 impl Kind for OidcProviders {
@@ -87,7 +164,7 @@ impl Kind for OidcProviders {
     type Desired = Desired;
     type Observed = Observed;
     type Action = Action;
-    type Receipt = Option<Vec<String>>;
+    type Receipt = ();
 
     fn parse(fields: &mut Fields<'_>, _: &Home) -> Option<Spec> {
         let issuer = if fields.has("Url") {
@@ -103,10 +180,31 @@ impl Kind for OidcProviders {
         if let Some(found) = client_ids.as_ref().map(Vec::len).filter(|found| !(1..=CLIENT_ID_LIMIT).contains(found)) {
             fields.invalid("ClientIdList", format!("1 to {CLIENT_ID_LIMIT} client ids"), found);
         }
-        let thumbprints = fields.texts("ThumbprintList", thumbprint);
-        if let Some(found) = thumbprints.as_ref().map(Vec::len).filter(|found| !(1..=5).contains(found)) {
-            fields.invalid("ThumbprintList", "1 to 5 thumbprints (leave it out to let IAM choose)", found);
+        let pins = fields.texts("ThumbprintList", thumbprint);
+        if let Some(found) = pins.as_ref().map(Vec::len).filter(|found| !(1..=5).contains(found)) {
+            fields.invalid(
+                "ThumbprintList",
+                "1 to 5 thumbprints (leave it out to have them verified and rotated)",
+                found,
+            );
         }
+        let ca = if fields.has("CaCertificate") { fields.checked("CaCertificate", ca_certificate) } else { None };
+        if ca.is_some() && pins.is_some() {
+            fields.invalid(
+                "CaCertificate",
+                "no `ThumbprintList` beside it, because pinned thumbprints are not verified",
+                "both",
+            );
+        }
+        if let Some(issuer) = issuer.as_ref().filter(|issuer| ca.is_some() && issuer.form() != Some(Form::Server)) {
+            fields.invalid(
+                "CaCertificate",
+                "an Enterprise Server's issuer as `Url`, because all others have certificates of public CAs",
+                format_args!("{:?}", issuer.url()),
+            );
+        }
+        let on_existing = one_of(fields, "OnExisting", ["Share", "Fail"]);
+        let deletion_mode = one_of(fields, "DeletionMode", ["WhenUnused", "Retain"]);
         // Deleting a shared provider waits until the claims of others must have become visible.
         fields.integer(
             "ServiceTimeout",
@@ -117,8 +215,11 @@ impl Kind for OidcProviders {
         Some(Spec {
             issuer: issuer?,
             client_ids: client_ids?.into_iter().collect(),
-            thumbprints: thumbprints.map(normalised),
+            pins: pins.map(|pins| pins.into_iter().collect()),
+            ca,
             tags,
+            share: on_existing == "Share",
+            retain: deletion_mode == "Retain",
         })
     }
 
@@ -134,13 +235,37 @@ impl Kind for OidcProviders {
             .then(|| ProviderArn(physical_id.to_owned()))
     }
 
+    /// A look that fails is no failure yet: whether it is one depends on what is there.
     async fn resolve(&self, _: &Owner, id: &ProviderArn, spec: Spec) -> Result<Desired, Error> {
-        let Spec { issuer, client_ids, thumbprints, tags } = spec;
-        Ok(Desired { arn: id.to_string(), url: issuer.url(), client_ids, thumbprints, tags })
+        let Spec { issuer, client_ids, pins, ca, tags, share, retain } = spec;
+        let (thumbprints, use_of_thumbprints) = match pins {
+            Some(pins) => (Thumbprints::Pinned(pins), ThumbprintUse::presumed(&issuer, false)),
+            None => self.look(&issuer, ca.as_ref(), id).await,
+        };
+        Ok(Desired::Declared(Box::new(Declared {
+            arn: id.to_string(),
+            url: issuer.url(),
+            client_ids,
+            thumbprints,
+            use_of_thumbprints,
+            ca: ca.map(|ca| base64::encode(ca.to_bytes())),
+            tags,
+            share,
+            retain,
+        })))
     }
 
     async fn observe(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
         self.get(&id.0).await
+    }
+
+    async fn examine(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
+        let Some(mut observed) = self.get(&id.0).await? else { return Ok(None) };
+        observed.trusted_by = self.roles_that_trust(&id.0).await?;
+        if !observed.trusted_by.is_empty() {
+            tracing::warn!(%id, roles = ?observed.trusted_by, "roles still trust the provider, so it will not be deleted");
+        }
+        Ok(Some(observed))
     }
 
     fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
@@ -168,24 +293,101 @@ impl Kind for OidcProviders {
         plan::announced(owner, observed)
     }
 
-    async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<Option<Vec<String>>, CallError> {
+    async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<(), CallError> {
         self.carry_out(&id.0, action).await
     }
 
-    fn step(observed: Option<Observed>, action: &Action, receipt: Option<Vec<String>>) -> Option<Observed> {
-        plan::step(observed, action, receipt)
+    fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {
+        plan::step(observed, action)
     }
 
-    fn attributes(observed: &Observed) -> Attributes {
+    fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
         let issuer = observed.arn.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer);
+        let use_of_thumbprints = match desired {
+            Desired::Declared(declared) => declared.use_of_thumbprints,
+            Desired::Maintained(_) => ThumbprintUse::Unknown,
+        };
         [
             ("Arn", observed.arn.clone()),
             ("Url", format!("https://{issuer}")),
             ("Issuer", issuer.to_owned()),
             ("ThumbprintList", observed.thumbprints.join(",")),
+            ("ThumbprintUse", format!("{use_of_thumbprints:?}")),
         ]
         .into()
     }
+}
+
+impl OidcProviders {
+    /// Looks at the certificates; an Enterprise Server's also with the CA that another owner gave.
+    async fn look(
+        &self,
+        issuer: &Issuer,
+        ca: Option<&CaCertificate>,
+        id: &ProviderArn,
+    ) -> (Thumbprints, ThumbprintUse) {
+        let mut found = self.issuers.look(issuer, ca, self.now, self.budget).await;
+        let mut private_ca = ca.is_some();
+        if found.is_err()
+            && ca.is_none()
+            && issuer.form() == Some(Form::Server)
+            && let Ok(Some(observed)) = self.get(&id.0).await
+            && let Some(ca) = kept_ca(&observed)
+        {
+            found = self.issuers.look(issuer, Some(&ca), self.now, self.budget).await;
+            private_ca = true;
+        }
+        self.report(issuer, &found);
+        match found {
+            Ok(look) => {
+                let used = if look.publicly_trusted { ThumbprintUse::Fallback } else { ThumbprintUse::InUse };
+                (Thumbprints::Seen(self.seen(look)), used)
+            }
+            Err(error) => (Thumbprints::Unknown(error.to_string()), ThumbprintUse::presumed(issuer, private_ca)),
+        }
+    }
+
+    fn seen(&self, look: Look) -> Seen {
+        let seen = look.thumbprints.into_iter().map(|thumbprint| (thumbprint.hex, thumbprint.subject));
+        Seen { values: seen.collect(), at: Moment::of(self.now.into()), pace: self.pace }
+    }
+
+    /// Says what a look found that somebody should know of.
+    fn report(&self, issuer: &Issuer, found: &Result<Look, LookError>) {
+        match found {
+            Ok(Look { thumbprints, publicly_trusted, expiring, left_out, unreached }) => {
+                let thumbprints: Vec<String> = thumbprints.iter().map(ToString::to_string).collect();
+                tracing::info!(%issuer, ?thumbprints, publicly_trusted, "verified the issuer's certificates");
+                for certificate in expiring {
+                    tracing::warn!(%issuer, %certificate, "a certificate of the issuer ends within 30 days");
+                }
+                for certificate in left_out {
+                    tracing::warn!(%issuer, %certificate, "a certificate that the issuer sends is on no verified path");
+                }
+                for (address, why) in unreached {
+                    tracing::warn!(%issuer, %address, why, "an address of the issuer was not reached");
+                }
+                metrics::count("ExpiringCertificates", expiring.len(), &issuer.to_string(), self.now);
+            }
+            Err(error) => {
+                tracing::error!(%issuer, reason = %error, "the issuer's certificates could not be verified");
+                metrics::count("UnverifiedIssuers", 1, &issuer.to_string(), self.now);
+            }
+        }
+    }
+}
+
+/// The CA that an owner gave, as it is kept in the provider's tags.
+fn kept_ca(observed: &Observed) -> Option<CaCertificate> {
+    CaCertificate::from_bytes(&base64::decode(claims::stored_ca(&observed.tags)?).ok()?)
+}
+
+/// The first of them where the author wrote none.
+fn one_of(fields: &mut Fields<'_>, name: &'static str, allowed: [&'static str; 2]) -> &'static str {
+    let [first, second] = allowed;
+    let read =
+        |text: &str| allowed.into_iter().find(|allowed| *allowed == text).ok_or_else(|| format!("{first} or {second}"));
+    if fields.has(name) { fields.checked(name, read).unwrap_or(first) } else { first }
 }
 
 fn client_id(text: &str) -> Result<String, String> {
@@ -203,9 +405,16 @@ fn thumbprint(text: &str) -> Result<String, String> {
     }
 }
 
-/// IAM keeps a list, but means a set.
-fn normalised(mut thumbprints: Vec<String>) -> Vec<String> {
-    thumbprints.sort_unstable();
-    thumbprints.dedup();
-    thumbprints
+fn ca_certificate(text: &str) -> Result<CaCertificate, String> {
+    let ca = CaCertificate::parse(text)?;
+    match ca.to_bytes().len() {
+        0..=CA_LIMIT => Ok(ca),
+        found => Err(format!(
+            "certificates of at most {CA_LIMIT} bytes together, which is what the provider's tags have room for (the \
+             scheduled rotation reads them there; these have {found})"
+        )),
+    }
 }
+
+/// In bytes, before base64 makes four characters of three.
+const CA_LIMIT: usize = claims::PIECES * claims::PIECE / 4 * 3;

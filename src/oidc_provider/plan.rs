@@ -1,28 +1,21 @@
 //! Decisions about a provider. Claims are written before what they claim is added, and taken back after it is removed,
 //! so that whoever comes after an interruption knows what is whose.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Desired, Observed};
+use super::claims::{Claim, Claims, DIGEST, FOUND, Items, LEAVING, MADE_BY, RETAINED};
+use super::claims::{ca_tags, going, is_ca, is_state, key, pins_key, written};
+use super::rotation::{LIMIT, Marks, is_mark, rotate};
+use super::{Declared, Desired, Observed, Thumbprints};
 use crate::error::Refusal;
-use crate::owner::{Applied, Owner, PREFIX, Tags, authored};
+use crate::owner::{Owner, PREFIX, Tags, authored};
 use crate::reconcile::{Announced, Leave, Plan};
 
-/// Says that we made the provider; its value is the owner that did.
-const MADE_BY: &str = "github-trust:made-by";
-/// On a provider that others made: the client ids that were there before the first of us came.
-const FOUND: &str = "github-trust:found";
-/// Begins the key of an owner's claim; a digest of the owner ends it.
-const CLAIM: &str = "github-trust:owner:";
-const DIGEST: usize = 16;
-
-/// Begins the value of the claim of an owner that is leaving.
-const GOING: &str = "going ";
-/// Announces that the last owner is about to delete the provider; its value tells one announcement from the next.
-const LEAVING: &str = "github-trust:leaving";
-
-type Items = Applied<5>;
+/// IAM's limit.
+const TAG_LIMIT: usize = 50;
+/// Two for marks, one for an announcement.
+const TAGS_KEPT_FREE: usize = 3;
 
 /// One change to a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +24,7 @@ pub enum Action {
     Create { url: String, arn: String, client_ids: BTreeSet<String>, thumbprints: Vec<String>, tags: Tags },
     AddClientId(String),
     RemoveClientId(String),
-    SetThumbprints(Vec<String>),
+    SetThumbprints { old: Vec<String>, new: Vec<String>, subjects: Vec<String> },
     Tag(Tags),
     Untag(BTreeSet<String>),
     Delete,
@@ -48,84 +41,14 @@ impl fmt::Display for Action {
             }
             Self::AddClientId(client_id) => write!(f, "add client id {client_id}"),
             Self::RemoveClientId(client_id) => write!(f, "remove client id {client_id}"),
-            Self::SetThumbprints(thumbprints) => write!(f, "set thumbprints {thumbprints:?}"),
+            Self::SetThumbprints { old, new, subjects } => {
+                write!(f, "change thumbprints from {old:?} to {new:?}")?;
+                if subjects.is_empty() { Ok(()) } else { write!(f, ", of {subjects:?}") }
+            }
             Self::Tag(tags) => write!(f, "tag {tags:?}"),
             Self::Untag(keys) => write!(f, "untag {keys:?}"),
             Self::Delete => f.write_str("delete the provider"),
         }
-    }
-}
-
-/// What one owner needs: the client ids and the author's tags that it brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Claim {
-    client_ids: Items,
-    tags: Items,
-}
-
-impl Claim {
-    fn of(desired: &Desired) -> Self {
-        Self {
-            client_ids: Items::of(desired.client_ids.iter().map(String::as_str)),
-            tags: Items::of(desired.tags.keys().map(String::as_str)),
-        }
-    }
-
-    fn union(&self, other: &Self) -> Self {
-        let Self { client_ids, tags } = self;
-        Self { client_ids: client_ids.union(&other.client_ids), tags: tags.union(&other.tags) }
-    }
-
-    fn read(value: &str) -> Self {
-        let part = |name| value.split(' ').find_map(|part| part.strip_prefix(name)).map(str::to_owned);
-        Self { client_ids: Items::read(part("c=").as_ref()), tags: Items::read(part("t=").as_ref()) }
-    }
-
-    /// The tag's value; what is left of its 256 characters says in plain words whose claim it is.
-    fn write(&self, owner: &Owner) -> String {
-        let Self { client_ids, tags } = self;
-        Self::fit(&format!("c={client_ids} t={tags} {owner}"))
-    }
-
-    fn fit(value: &str) -> String {
-        value.chars().take(256).collect()
-    }
-}
-
-fn key(owner: &Owner) -> String {
-    format!("{CLAIM}{}", owner.digest(DIGEST))
-}
-
-/// The claims on a provider: ours, and those of all others.
-struct Claims {
-    ours: Option<Claim>,
-    others: BTreeMap<String, Claim>,
-}
-
-impl Claims {
-    fn read(owner: &Owner, tags: &Tags) -> Self {
-        let ours = key(owner);
-        let others = tags
-            .iter()
-            .filter(|(claim, _)| claim.starts_with(CLAIM) && **claim != ours)
-            .map(|(claim, value)| (claim.clone(), Claim::read(value)))
-            .collect();
-        Self { ours: tags.get(&ours).map(|value| Claim::read(value)), others }
-    }
-
-    /// For whoever takes away: who is leaving needs nothing any more.
-    fn of_those_who_stay(owner: &Owner, tags: &Tags) -> Self {
-        let mut claims = Self::read(owner, tags);
-        claims.others.retain(|claim, _| !tags[claim].starts_with(GOING));
-        claims
-    }
-
-    fn others_need(&self, client_id: &str) -> bool {
-        self.others.values().any(|claim| claim.client_ids.contains(client_id))
-    }
-
-    fn others_tagged(&self, key: &str) -> bool {
-        self.others.values().any(|claim| claim.tags.contains(key))
     }
 }
 
@@ -136,57 +59,149 @@ pub(super) fn plan(
     observed: Option<&Observed>,
 ) -> Result<Plan<Action>, Refusal> {
     match (desired, observed) {
-        (None, None) => Ok(Plan::nothing()),
-        (Some(desired), None) => Ok(Plan::nothing().then([create(owner, desired)])),
+        (None | Some(Desired::Maintained(_)), None) => Ok(Plan::nothing()),
+        (Some(Desired::Declared(declared)), None) => Ok(Plan::nothing().then([create(owner, declared)?])),
         (None, Some(observed)) => Ok(release(owner, observed)),
-        (Some(desired), Some(observed)) => join(owner, desired, observed),
+        (Some(Desired::Declared(declared)), Some(observed)) => join(owner, declared, observed),
+        (Some(Desired::Maintained(thumbprints)), Some(observed)) => Ok(maintain(owner, thumbprints, observed)),
     }
 }
 
-fn create(owner: &Owner, desired: &Desired) -> Action {
-    let Desired { arn, url, client_ids, thumbprints, tags } = desired.clone();
-    let claim = Claim::of(desired).write(owner);
-    let ours = [(MADE_BY.to_owned(), owner.to_string()), (key(owner), claim)];
+fn create(owner: &Owner, declared: &Declared) -> Result<Action, Refusal> {
+    let Declared { arn, url, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share: _, retain: _ } =
+        declared.clone();
+    let mut ours: Tags = [(MADE_BY.to_owned(), owner.to_string())].into();
+    ours.insert(key(owner), Claim::of(declared).write(owner));
+    let thumbprints = match thumbprints {
+        Thumbprints::Pinned(pins) => {
+            ours.insert(pins_key(owner), written(&pins));
+            pins
+        }
+        Thumbprints::Seen(seen) => seen.values.into_keys().collect(),
+        Thumbprints::Unknown(why) => return Err(unverified(&url, &why)),
+    };
+    ours.extend(ca.iter().flat_map(|ca| ca_tags(ca)));
     let tags = tags.into_iter().chain(ours).collect();
-    Action::Create { url, arn, client_ids, thumbprints: thumbprints.unwrap_or_default(), tags }
+    Ok(Action::Create { url, arn, client_ids, thumbprints: thumbprints.into_iter().collect(), tags })
 }
 
-fn join(owner: &Owner, desired: &Desired, observed: &Observed) -> Result<Plan<Action>, Refusal> {
-    let Desired { arn: _, url, client_ids, thumbprints, tags } = desired;
+pub(super) fn unverified(url: &str, why: &str) -> Refusal {
+    Refusal::Unfit {
+        what: format!("the certificates of {url} could not be verified, so nothing was changed: {why}"),
+        remedy: "Mend that, or give `ThumbprintList`, which pins thumbprints without a look".to_owned(),
+    }
+}
+
+/// The thumbprints that a provider of ours should have, and what is to be remembered about them.
+struct Listing {
+    list: BTreeSet<String>,
+    marks: Tags,
+    /// Whose certificates were seen.
+    subjects: Vec<String>,
+}
+
+impl Listing {
+    fn pinned(list: BTreeSet<String>) -> Self {
+        Self { list, marks: Tags::new(), subjects: Vec::new() }
+    }
+
+    /// As long as anybody pins, the list is what is pinned; otherwise it follows what the issuer shows.
+    fn new(observed: &Observed, pins: BTreeSet<String>, thumbprints: &Thumbprints, at_once: bool) -> Self {
+        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
+        if !pins.is_empty() {
+            return Self::pinned(pins);
+        }
+        let marks = Marks::read(&observed.tags);
+        let Thumbprints::Seen(seen) = thumbprints else {
+            return Self { list: listed, marks: marks.write(), subjects: Vec::new() };
+        };
+        let (list, marks) = rotate(&listed, &marks, seen, at_once);
+        Self { list, marks: marks.write(), subjects: seen.values.values().cloned().collect() }
+    }
+
+    fn change(&self, observed: &Observed) -> Option<Action> {
+        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
+        (self.list != listed).then(|| Action::SetThumbprints {
+            old: observed.thumbprints.clone(),
+            new: self.list.iter().cloned().collect(),
+            subjects: self.subjects.clone(),
+        })
+    }
+
+    /// Marks that are set and marks that are gone; both after the list, so that an interruption forgets nothing.
+    fn settle(&self, observed: &Observed) -> (Tags, BTreeSet<String>) {
+        let set = self.marks.iter().filter(|(key, value)| observed.tags.get(*key) != Some(value));
+        let gone = observed.tags.keys().filter(|key| is_mark(key) && !self.marks.contains_key(*key));
+        (set.map(|(key, value)| (key.clone(), value.clone())).collect(), gone.cloned().collect())
+    }
+}
+
+/// The scheduled look: claims stay as they are, and so does what others made.
+fn maintain(owner: &Owner, thumbprints: &Thumbprints, observed: &Observed) -> Plan<Action> {
+    if !observed.tags.contains_key(MADE_BY) {
+        return Plan::nothing();
+    }
+    let claims = Claims::read(owner, &observed.tags);
+    let listing = Listing::new(observed, pinned(observed, claims), thumbprints, false);
+    let (set, gone) = listing.settle(observed);
+    Plan::nothing().then(listing.change(observed)).then(tagged(set)).then(untagged(gone))
+}
+
+/// More than IAM takes were never pinned together; should the tags say so, the list is left alone.
+fn pinned(observed: &Observed, claims: Claims) -> BTreeSet<String> {
+    let pins: BTreeSet<String> = claims.our_pins.into_iter().chain(claims.others_pins).collect();
+    if pins.len() > LIMIT { observed.thumbprints.iter().cloned().collect() } else { pins }
+}
+
+fn tagged(tags: Tags) -> Option<Action> {
+    (!tags.is_empty()).then_some(Action::Tag(tags))
+}
+
+fn untagged(keys: BTreeSet<String>) -> Option<Action> {
+    (!keys.is_empty()).then_some(Action::Untag(keys))
+}
+
+fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<Action>, Refusal> {
+    let Declared { arn: _, url, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share, retain: _ } = declared;
     let claims = Claims::read(owner, &observed.tags);
     let made_by_us = observed.tags.contains_key(MADE_BY);
-    let (before, after) = (claims.ours.clone().unwrap_or_default(), Claim::of(desired));
+    if !share && claims.ours.is_none() {
+        return Err(exists_already(url, observed));
+    }
+    let before = claims.ours.clone().unwrap_or_default();
+    let after = before.then(Claim::of(declared));
     let between = before.union(&after);
 
-    let set_thumbprints = match thumbprints {
-        Some(thumbprints) if !same(thumbprints, &observed.thumbprints) => {
-            if !made_by_us {
-                return Err(Refusal::Unfit {
-                    what: format!(
-                        "the provider of {url} was made by somebody else and has other thumbprints ({}) than `ThumbprintList`",
-                        observed.thumbprints.join(", ")
-                    ),
-                    remedy: "Leave `ThumbprintList` out to share the provider as it is".to_owned(),
-                });
-            }
-            Some(Action::SetThumbprints(thumbprints.clone()))
-        }
-        _ => None,
-    };
-
     let mut claimed = tags.clone();
-    if !made_by_us {
-        if let Some((key, value)) = tags.iter().find(|(key, value)| {
-            let theirs = observed.tags.get(*key);
-            theirs.is_some_and(|theirs| theirs != *value) && !before.tags.contains(key) && !claims.others_tagged(key)
-        }) {
-            return Err(Refusal::Unfit {
-                what: format!(
-                    "the provider of {url} was made by somebody else and has the tag {key:?} with another value than {value:?}"
-                ),
-                remedy: "Leave that tag out".to_owned(),
-            });
+    let mut set_thumbprints = None;
+    let (mut last, mut gone) = (Tags::new(), BTreeSet::new());
+    if made_by_us {
+        let new_ca = ca.as_ref().filter(|ca| after.ca != before.ca && claims.ca.as_ref() != Some(ca));
+        if let (Thumbprints::Unknown(why), Some(_)) = (thumbprints, new_ca)
+            && after.ca != before.ca_before
+        {
+            return Err(unverified(url, why));
         }
+        let our_pins = if let Thumbprints::Pinned(pins) = thumbprints { pins.clone() } else { BTreeSet::new() };
+        let pins: BTreeSet<String> = our_pins.union(&claims.others_pins).cloned().collect();
+        if pins.len() > LIMIT {
+            return Err(too_many_pins(url, &pins));
+        }
+        // The author has just asked for another source of thumbprints.
+        let at_once = new_ca.is_some() || (!claims.our_pins.is_empty() && our_pins.is_empty());
+        let listing = Listing::new(observed, pins, thumbprints, at_once);
+        set_thumbprints = listing.change(observed);
+        (last, gone) = listing.settle(observed);
+        if our_pins.is_empty() {
+            gone.extend((!claims.our_pins.is_empty()).then(|| pins_key(owner)));
+        } else {
+            claimed.insert(pins_key(owner), written(&our_pins));
+        }
+        let ca = new_ca.or(claims.lasting_ca(&after)).map(|ca| ca_tags(ca)).unwrap_or_default();
+        gone.extend(observed.tags.keys().filter(|key| is_ca(key) && !ca.contains_key(*key)).cloned());
+        claimed.extend(ca);
+    } else {
+        respect(declared, observed, &before, &claims)?;
         // Only the first of us can tell what was there before.
         if !observed.tags.keys().any(|key| key.starts_with(PREFIX)) {
             let found = Items::of(observed.client_ids.iter().map(String::as_str));
@@ -195,6 +210,7 @@ fn join(owner: &Owner, desired: &Desired, observed: &Observed) -> Result<Plan<Ac
     }
     claimed.insert(key(owner), between.write(owner));
     claimed.retain(|key, value| observed.tags.get(key) != Some(value));
+    fits(url, observed, &claimed)?;
 
     let superfluous = |client_id: &&String| {
         before.client_ids.contains(client_id)
@@ -203,18 +219,88 @@ fn join(owner: &Owner, desired: &Desired, observed: &Observed) -> Result<Plan<Ac
     };
     let add = client_ids.difference(&observed.client_ids).cloned().map(Action::AddClientId);
     let remove = observed.client_ids.iter().filter(superfluous).cloned().map(Action::RemoveClientId);
-    let untag: BTreeSet<String> = authored(&observed.tags)
+    let untag = authored(&observed.tags)
         .map(|(key, _)| key)
         .filter(|key| before.tags.contains(key) && !tags.contains_key(*key) && !claims.others_tagged(key))
         .cloned()
         .collect();
-    let settled = (between != after).then(|| Action::Tag([(key(owner), after.write(owner))].into()));
+    if between != after {
+        last.insert(key(owner), after.write(owner));
+    }
 
     Ok(Plan::nothing()
-        .then((!claimed.is_empty()).then_some(Action::Tag(claimed)))
+        .then(tagged(claimed))
         .then(add.chain(set_thumbprints))
-        .then(remove.chain((!untag.is_empty()).then_some(Action::Untag(untag))))
-        .then(settled))
+        .then(remove.chain(untagged(untag)))
+        .then(tagged(last))
+        .then(untagged(gone)))
+}
+
+fn exists_already(url: &str, observed: &Observed) -> Refusal {
+    let maker = observed.tags.get(MADE_BY).map_or("somebody else", String::as_str);
+    Refusal::Unfit {
+        what: format!(
+            "a provider for {url} exists already, made by {maker}, and `OnExisting` is Fail; it was left untouched"
+        ),
+        remedy: "Use `OnExisting: Share` to share it".to_owned(),
+    }
+}
+
+fn too_many_pins(url: &str, pins: &BTreeSet<String>) -> Refusal {
+    Refusal::Unfit {
+        what: format!(
+            "the stacks that share the provider for {url} pin {} thumbprints together, and IAM keeps {LIMIT}: {}",
+            pins.len(),
+            pins.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        ),
+        remedy: "Agree on one `ThumbprintList`, or leave it out".to_owned(),
+    }
+}
+
+/// What others made keeps its thumbprints and its tags.
+fn respect(declared: &Declared, observed: &Observed, before: &Claim, claims: &Claims) -> Result<(), Refusal> {
+    let Declared { url, thumbprints, tags, .. } = declared;
+    if let Thumbprints::Pinned(pins) = thumbprints
+        && !same(pins, &observed.thumbprints)
+    {
+        return Err(Refusal::Unfit {
+            what: format!(
+                "the provider of {url} was made by somebody else and has other thumbprints ({}) than `ThumbprintList`",
+                observed.thumbprints.join(", ")
+            ),
+            remedy: "Leave `ThumbprintList` out to share the provider as it is".to_owned(),
+        });
+    }
+    let conflict = tags.iter().find(|(key, value)| {
+        let theirs = observed.tags.get(*key);
+        theirs.is_some_and(|theirs| theirs != *value) && !before.tags.contains(key) && !claims.others_tagged(key)
+    });
+    match conflict {
+        None => Ok(()),
+        Some((key, value)) => Err(Refusal::Unfit {
+            what: format!(
+                "the provider of {url} was made by somebody else and has the tag {key:?} with another value than {value:?}"
+            ),
+            remedy: "Leave that tag out".to_owned(),
+        }),
+    }
+}
+
+fn fits(url: &str, observed: &Observed, claimed: &Tags) -> Result<(), Refusal> {
+    let kept = observed.tags.keys().filter(|key| !is_mark(key) && *key != LEAVING);
+    let keys: BTreeSet<&String> = kept.chain(claimed.keys()).collect();
+    let added = claimed.keys().any(|key| !observed.tags.contains_key(key));
+    if !added || keys.len() <= TAG_LIMIT - TAGS_KEPT_FREE {
+        return Ok(());
+    }
+    Err(Refusal::Unfit {
+        what: format!(
+            "the provider for {url} would have {} tags; IAM allows {TAG_LIMIT}, of which {TAGS_KEPT_FREE} are kept free. \
+             Each stack that shares it needs one",
+            keys.len()
+        ),
+        remedy: "Declare the provider in fewer stacks and refer to its ARN, or use fewer `Tags`".to_owned(),
+    })
 }
 
 /// Tells others that we are about to leave. IAM has no change that depends on what is there, and its reads lag behind its
@@ -230,8 +316,7 @@ pub(super) fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Optio
         .tags
         .get(&key(owner))
         .filter(|_| !Claims::of_those_who_stay(owner, &observed.tags).others.is_empty())?;
-    let going = if claim.starts_with(GOING) { claim.clone() } else { Claim::fit(&format!("{GOING}{claim}")) };
-    Some(Leave::Staying(Action::Tag([(key(owner), going)].into())))
+    Some(Leave::Staying(Action::Tag([(key(owner), going(claim))].into())))
 }
 
 /// Gives a client id back that somebody claimed while we removed it.
@@ -258,8 +343,20 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
     let claims = Claims::of_those_who_stay(owner, &observed.tags);
     let Some(ours) = &claims.ours else { return Plan::nothing() };
     let made_by_us = observed.tags.contains_key(MADE_BY);
-    if claims.others.is_empty() && made_by_us {
-        return Plan::nothing().then([Action::Delete]);
+    let retained =
+        ours.retain || observed.tags.contains_key(RETAINED) || Claims::read(owner, &observed.tags).others_retain();
+    let alone = claims.others.is_empty();
+    let mut last: BTreeSet<String> = [key(owner), pins_key(owner)].into();
+    last.extend(announced(owner, observed).filter(|announced| announced.by_us).map(|_| LEAVING.to_owned()));
+    let remember = made_by_us && ours.retain;
+    let remember = remember.then(|| Action::Tag([(RETAINED.to_owned(), owner.to_string())].into()));
+    if alone && made_by_us {
+        if !retained && observed.trusted_by.is_empty() {
+            return Plan::nothing().then([Action::Delete]);
+        }
+        // It stays as it is, for the roles that trust it; only nobody answers for it any more.
+        last.retain(|key| observed.tags.contains_key(key));
+        return Plan::nothing().then(remember).then(untagged(last));
     }
     let superfluous =
         |client_id: &&String| ours.client_ids.contains(client_id) && !needed(&claims, observed, client_id);
@@ -269,30 +366,32 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
         .filter(|key| ours.tags.contains(key) && !claims.others_tagged(key))
         .cloned()
         .collect();
-    let mut last: BTreeSet<String> = [key(owner)].into();
-    if announced(owner, observed).is_some_and(|announced| announced.by_us) {
-        last.insert(LEAVING.to_owned());
-    }
-    if claims.others.is_empty() {
+    // Where others pin, what only we pinned goes; where nobody does, rotation takes care of it.
+    let repin = (made_by_us && !claims.our_pins.is_empty() && !claims.others_pins.is_empty())
+        .then(|| Listing::pinned(claims.others_pins.clone()).change(observed))
+        .flatten();
+    if alone {
         last.insert(FOUND.to_owned());
+        last.extend(observed.tags.keys().filter(|key| is_state(key)).cloned());
     }
-    Plan::nothing().then(remove.chain((!untag.is_empty()).then_some(Action::Untag(untag)))).then([Action::Untag(last)])
+    last.retain(|key| observed.tags.contains_key(key));
+    Plan::nothing().then(remember).then(remove.chain(repin).chain(untagged(untag))).then(untagged(last))
 }
 
 /// IAM keeps thumbprints in the order given, which means nothing.
-fn same(a: &[String], b: &[String]) -> bool {
-    let set = |list: &[String]| list.iter().map(|item| item.to_ascii_lowercase()).collect::<BTreeSet<_>>();
-    set(a) == set(b)
+fn same(a: &BTreeSet<String>, b: &[String]) -> bool {
+    b.iter().map(|item| item.to_ascii_lowercase()).collect::<BTreeSet<_>>() == *a
 }
 
-/// What an action does. The receipt of a creation are the thumbprints that IAM chose.
-pub(super) fn step(observed: Option<Observed>, action: &Action, receipt: Option<Vec<String>>) -> Option<Observed> {
+/// What an action does.
+pub(super) fn step(observed: Option<Observed>, action: &Action) -> Option<Observed> {
     if let Action::Create { url: _, arn, client_ids, thumbprints, tags } = action {
         return Some(Observed {
             arn: arn.clone(),
             client_ids: client_ids.clone(),
-            thumbprints: receipt.unwrap_or_else(|| thumbprints.clone()),
+            thumbprints: thumbprints.clone(),
             tags: tags.clone(),
+            trusted_by: Vec::new(),
         });
     }
     let mut observed = observed?;
@@ -304,7 +403,7 @@ pub(super) fn step(observed: Option<Observed>, action: &Action, receipt: Option<
         Action::RemoveClientId(client_id) => {
             observed.client_ids.remove(client_id);
         }
-        Action::SetThumbprints(thumbprints) => observed.thumbprints.clone_from(thumbprints),
+        Action::SetThumbprints { old: _, new, subjects: _ } => observed.thumbprints.clone_from(new),
         Action::Tag(tags) => observed.tags.extend(tags.clone()),
         Action::Untag(keys) => observed.tags.retain(|key, _| !keys.contains(key)),
         Action::Delete => return None,

@@ -56,9 +56,12 @@ impl<K: Kind> Task<'_, K> {
             }
             tracing::info!(%id, action = %announcement, "waiting for others who share it");
             tokio::time::sleep(notice).await;
+            if deleting {
+                return Ok(self.kind.examine(id).await?);
+            }
             match self.kind.observe(id).await? {
-                Some(seen) if !deleting => observed = seen,
-                last => return Ok(last),
+                Some(seen) => observed = seen,
+                None => return Ok(None),
             }
         }
         Ok(Some(observed))

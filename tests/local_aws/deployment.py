@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 from pathlib import Path
@@ -17,7 +18,8 @@ BUILD = ROOT / ".aws-sam" / "local"
 ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 # Link-time optimisation would take minutes, and a local run gains nothing by it.
 QUICK = {"CARGO_PROFILE": "local", "ARCHITECTURE": ARCHITECTURE}
-PARAMETERS = (f"FunctionName={FUNCTION}", f"Architecture={ARCHITECTURE}")
+# The issuers are on the loopback interface.
+PARAMETERS = (f"FunctionName={FUNCTION}", f"Architecture={ARCHITECTURE}", "PrivateIssuers=true")
 OUTPUT_SHOWN = 40
 
 _CLUSTER_TRUST = (
@@ -30,7 +32,7 @@ def build(aws: LocalAws) -> None:
     sam(aws, "build", "--build-in-source", "--build-dir", str(BUILD), "--parameter-overrides", *PARAMETERS)
 
 
-def deploy(aws: LocalAws) -> dict[str, str]:
+def deploy(aws: LocalAws, *parameters: str) -> dict[str, str]:
     """The outputs of the deployed stack."""
     sam(
         aws,
@@ -38,7 +40,7 @@ def deploy(aws: LocalAws) -> dict[str, str]:
         *("--template-file", str(BUILD / "template.yaml")),
         *("--stack-name", STACK),
         *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
-        *("--parameter-overrides", *PARAMETERS),
+        *("--parameter-overrides", *PARAMETERS, *parameters),
         "--resolve-s3",
         "--no-confirm-changeset",
         "--no-progressbar",
@@ -55,6 +57,15 @@ def create_cluster(aws: LocalAws, name: str, mode: str | None = "API_AND_CONFIG_
     eks = aws.client("eks")
     eks.create_cluster(name=name, roleArn=role["Arn"], resourcesVpcConfig={}, **access)
     until(lambda: eks.describe_cluster(name=name)["cluster"]["status"] == "ACTIVE", f"cluster {name}", 10)
+
+
+def scheduled_run(aws: LocalAws) -> str | None:
+    """Sends the function the event that its schedule sends. What it failed with, if it did."""
+    functions = aws.client("lambda")
+    event = json.dumps({"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
+    answer = functions.invoke(FunctionName=FUNCTION, InvocationType="RequestResponse", Payload=event)
+    payload = answer["Payload"].read().decode()
+    return json.loads(payload).get("errorMessage", payload) if answer.get("FunctionError") else None
 
 
 def owned(aws: LocalAws) -> list[str]:

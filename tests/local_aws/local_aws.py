@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -64,6 +65,7 @@ class LocalAws:
         self.auth = auth
         self.keep = keep
         self.port = 0
+        self.issuers_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
         self._clients: dict[str, Any] = {}
@@ -83,7 +85,7 @@ class LocalAws:
         if not EMULATOR_PYTHON.exists():
             raise LocalAwsError(f"{EMULATOR_PYTHON} is missing; run: python3 requirements/install.py")
         self._directory = Path(tempfile.mkdtemp(prefix="github-trust-"))
-        self.port = _free_port()
+        self.port, self.issuers_port = _free_port(), _free_port()
         with (self.directory / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [str(EMULATOR_PYTHON), "-m", "emulator"],
@@ -136,6 +138,26 @@ class LocalAws:
         return self._process.pid
 
     @property
+    def issuers(self) -> Path:
+        """The files of `emulator/issuers.py`."""
+        return self.directory / "issuers"
+
+    def ca_certificate(self, ca: str) -> str:
+        return (self.issuers / f"{ca}.pem").read_text()
+
+    def thumbprint(self, ca: str) -> str:
+        """Of the intermediate that this CA signs with now."""
+        generation = (self.issuers / "generation").read_text()
+        made = self.issuers / f"{ca}-{generation}.der"
+        if not made.exists():
+            raise LocalAwsError(f"nobody has looked at a host of the {ca} CA since its intermediate changed")
+        return hashlib.sha1(made.read_bytes(), usedforsecurity=False).hexdigest()
+
+    def change_intermediates(self) -> None:
+        generation = self.issuers / "generation"
+        generation.write_text(str(int(generation.read_text()) + 1))
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -153,7 +175,7 @@ class LocalAws:
 
     def _emulator_environment(self) -> dict[str, str]:
         """Everything the emulator may know, since the functions that it runs inherit it."""
-        for name in ("tmp", "state", "s3", "home"):
+        for name in ("tmp", "state", "s3", "home", "issuers"):
             (self.directory / name).mkdir()
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -171,6 +193,12 @@ class LocalAws:
             "GITHUB_TRUST_RESPONSE_ORIGIN": self.url,
             # The local AWS shows at once what it has been told.
             "GITHUB_TRUST_IAM_LAG_SECONDS": "0",
+            # Whatever issuer the function asks for is here, and the public CA is one of ours.
+            "GITHUB_TRUST_HOSTS": f"*=127.0.0.1:{self.issuers_port}",
+            "GITHUB_TRUST_LOOKS_APART_SECONDS": "0",
+            "SSL_CERT_FILE": str(self.issuers / "public.pem"),
+            "EMULATOR_ISSUERS": str(self.issuers),
+            "EMULATOR_ISSUERS_PORT": str(self.issuers_port),
             "EMULATOR_RECORDING": str(self.directory / "recording.jsonl"),
             "EMULATOR_STOPS_WITH_STDIN": "" if self.keep else "1",
             "PYTHONDONTWRITEBYTECODE": "1",

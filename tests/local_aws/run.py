@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from calls import table
-from deployment import FUNCTION, STACK, build, create_cluster, deploy, example, owned
-from local_aws import LocalAws, LocalAwsError
+from deployment import FUNCTION, STACK, build, create_cluster, deploy, example, owned, scheduled_run
+from local_aws import LocalAws, LocalAwsError, until
 from stack import Stack
 
 CLUSTER = "demo"
@@ -75,6 +75,8 @@ class Story:
             expect(shared, shared.create(example("shared-provider.yaml"), **SHARED), "CREATE_COMPLETE")
         show(shared.outputs())
 
+        self.tell_of_rotation()
+
         with self.step("delete the first stack"):
             expect(quickstart, quickstart.delete(), "DELETE_COMPLETE")
         left = owned(self.aws)
@@ -86,6 +88,36 @@ class Story:
         if left := owned(self.aws):
             raise LocalAwsError(f"left behind: {', '.join(left)}")
         print_lines(["left behind: nothing"])
+
+    def tell_of_rotation(self) -> None:
+        """The issuer gets a certificate of another intermediate, and the schedule's event comes."""
+        old = self.thumbprints()
+        self.aws.change_intermediates()
+        with self.step("the issuer's intermediate changes; a scheduled run, and another"):
+            # Looks are told apart by the second.
+            until(lambda: self.after_a_run() != old, "the provider's thumbprints to change", 10, every=0.5)
+        both = self.thumbprints()
+        print_lines(["thumbprints, old and new:", *(f"  {value}" for value in both)])
+        new = self.aws.thumbprint("public")
+        if both != sorted([*old, new]):
+            raise LocalAwsError(f"the thumbprints should be {', '.join([*old, new])}")
+        with self.step("deploy again, with no overlap, and run until the old one is gone"):
+            deploy(self.aws, "ThumbprintOverlapInDays=0")
+            until(lambda: self.after_a_run() != both, "the old thumbprint to go", 10, every=0.5)
+        left = self.thumbprints()
+        print_lines(["thumbprints:", *(f"  {value}" for value in left)])
+        if left != [new]:
+            raise LocalAwsError(f"the only thumbprint should be {new}")
+
+    def after_a_run(self) -> list[str]:
+        if failure := scheduled_run(self.aws):
+            raise LocalAwsError(failure)
+        return self.thumbprints()
+
+    def thumbprints(self) -> list[str]:
+        (provider,) = (arn for arn in owned(self.aws) if ":oidc-provider/" in arn)
+        found = self.aws.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=provider)
+        return sorted(found["ThumbprintList"])
 
     def show_objects(self) -> None:
         """The objects as AWS reports them."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import deployment
 from calls import by_request, changing
-from local_aws import ACCOUNT, LocalAws
+from local_aws import ACCOUNT, LocalAws, until
 from stack import Stack, Template, template
 
 TYPE = "Custom::GitHubOidcProvider"
 OUTPUTS = {
     "Ref": {"Ref": "Provider"},
-    **{name: {"Fn::GetAtt": ["Provider", name]} for name in ("Arn", "Url", "Issuer", "ThumbprintList")},
+    **{
+        name: {"Fn::GetAtt": ["Provider", name]} for name in ("Arn", "Url", "Issuer", "ThumbprintList", "ThumbprintUse")
+    },
 }
 ONE, TWO = "a" * 40, "b" * 40
 
@@ -64,6 +68,7 @@ def test_a_provider_without_properties_is_githubs(iam: Any, stack: Stack, servic
         "Arn": expected,
         "Url": "https://token.actions.githubusercontent.com",
         "Issuer": "token.actions.githubusercontent.com",
+        "ThumbprintUse": "Fallback",
     }
     made = found(iam, expected)
     assert made is not None
@@ -97,13 +102,110 @@ def test_a_provider_is_updated_in_place(iam: Any, stack: Stack, provider: Provid
     assert [request["request"] for request in stack.requests()] == ["Create", "Update"]
 
 
-def test_thumbprints_that_are_left_out_are_left_alone(iam: Any, stack: Stack, provider: Providers) -> None:
-    stack.create(provider())
-    iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=provider.arn, ThumbprintList=[ONE])
-    assert stack.update(provider(ClientIdList=["one"])) == "UPDATE_COMPLETE"
+def test_thumbprints_that_are_left_out_are_those_of_verified_certificates(
+    aws: LocalAws, iam: Any, stack: Stack, provider: Providers
+) -> None:
+    assert stack.create(provider()) == "CREATE_COMPLETE"
     made = found(iam, provider.arn)
     assert made is not None
-    assert made["ThumbprintList"] == [ONE]
+    assert made["ThumbprintList"] == [aws.thumbprint("public")]
+    assert stack.outputs()["ThumbprintUse"] == "Fallback"
+    # What somebody puts there by hand leaves after the overlap, as everything does that is no longer seen.
+    iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=provider.arn, ThumbprintList=[ONE])
+    rotated_to(aws, iam, provider.arn, ONE, aws.thumbprint("public"))
+
+
+def thumbprints(iam: Any, arn: str) -> list[str]:
+    return sorted((found(iam, arn) or {})["ThumbprintList"])
+
+
+def rotated_to(aws: LocalAws, iam: Any, arn: str, *expected: str) -> None:
+    """Looks are told apart by the second."""
+
+    def after_a_run() -> bool:
+        assert deployment.scheduled_run(aws) is None
+        return thumbprints(iam, arn) == sorted(expected)
+
+    until(after_a_run, "the thumbprints to follow", 10, every=0.5)
+
+
+def test_an_enterprise_server_behind_a_private_ca_is_verified_with_the_ca_given(
+    aws: LocalAws, iam: Any, stack: Stack, service_token: str, name: str
+) -> None:
+    server = Providers(service_token, f"private.{name}.example")
+    ca = aws.ca_certificate("private")
+    assert stack.create(server(CaCertificate=ca)) == "CREATE_COMPLETE", stack.reasons()
+    assert thumbprints(iam, server.arn) == [aws.thumbprint("private")]
+    assert stack.outputs()["ThumbprintUse"] == "InUse"
+    # The schedule finds the CA on the provider; so does a stack that shares it and does not give it.
+    old = aws.thumbprint("private")
+    other = Stack(aws, f"{name}-other")
+    assert other.create(server()) == "CREATE_COMPLETE", other.reasons()
+    assert other.outputs()["ThumbprintUse"] == "InUse"
+    aws.change_intermediates()
+    assert deployment.scheduled_run(aws) is None
+    rotated_to(aws, iam, server.arn, old, aws.thumbprint("private"))
+    for each in (stack, other):
+        assert each.delete() == "DELETE_COMPLETE"
+    assert found(iam, server.arn) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "ca", "expected"),
+    [
+        ("private", None, "CN=private root"),
+        ("impostor", None, "CN=unknown root"),
+        ("impostor", "private", "CN=unknown root"),
+    ],
+)
+def test_an_issuer_that_does_not_verify_is_refused_and_nothing_is_made(
+    aws: LocalAws, iam: Any, stack: Stack, service_token: str, name: str, host: str, ca: str | None, expected: str
+) -> None:
+    server = Providers(service_token, f"{host}.{name}.example")
+    wanted = server(CaCertificate=aws.ca_certificate(ca)) if ca else server()
+    assert stack.create(wanted) == "ROLLBACK_COMPLETE"
+    reason = stack.reasons()["Provider"]
+    assert f"the certificates of {server.url} could not be verified, so nothing was changed" in reason
+    assert "ThumbprintList" in reason
+    assert found(iam, server.arn) is None
+    assert f'is signed by "{expected}", which the server did not send and which is no trusted CA' in reason
+
+
+def test_three_stacks_share_one_provider_and_leave_in_any_order(
+    aws: LocalAws, iam: Any, provider: Providers, name: str
+) -> None:
+    stacks = {letter: Stack(aws, f"{name}-{letter}") for letter in "abc"}
+    for leaving in ("abc", "cab", "bca"):
+        for letter, each in stacks.items():
+            assert each.create(provider(ClientIdList=["all", letter])) == "CREATE_COMPLETE", each.reasons()
+        present = set("abc")
+        for letter in leaving:
+            assert sorted((found(iam, provider.arn) or {})["ClientIDList"]) == sorted(present | {"all"})
+            assert stacks[letter].delete() == "DELETE_COMPLETE"
+            present.remove(letter)
+        assert found(iam, provider.arn) is None
+
+
+def test_a_provider_that_a_role_still_trusts_or_that_is_to_be_retained_stays(
+    aws: LocalAws, iam: Any, stack: Stack, provider: Providers, name: str
+) -> None:
+    stack.create(provider())
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider.arn},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {f"{provider.url.removeprefix('https://')}:sub": "repo:o/r:pull_request"}},
+    }
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_role(RoleName=f"{name}-theirs", AssumeRolePolicyDocument=trust)
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert found(iam, provider.arn) is not None
+    iam.delete_role(RoleName=f"{name}-theirs")
+    again = Stack(aws, f"{name}-again")
+    again.create(provider(DeletionMode="Retain"))
+    assert again.delete() == "DELETE_COMPLETE"
+    assert found(iam, provider.arn) is not None
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider.arn)
 
 
 def test_an_update_that_changes_nothing_makes_no_changing_call(

@@ -24,6 +24,7 @@ use super::author::Author;
 use super::calls::{Call, Outcome};
 use super::clock::Clock;
 use super::faults::{At, Fault, Faults, Occasion, When};
+use super::issuers::Shown;
 use super::perform::{Parsed, outcome, perform, refuse};
 use super::wire::{Answer, Request};
 
@@ -54,6 +55,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) calls: Vec<Call>,
     pub(crate) witnesses: Vec<Box<dyn Witness>>,
+    /// What the issuers' servers show.
+    pub(crate) issuers: Shown,
     /// Hosts that are none of the three services.
     pub(crate) elsewhere: Option<Elsewhere>,
     /// Raw requests and answers, where a test asks for them.
@@ -85,6 +88,7 @@ impl State {
             faults: Faults::new(seed ^ 0xfa),
             calls: Vec::new(),
             witnesses: Vec::new(),
+            issuers: Shown::default(),
             elsewhere: None,
             transcript: None,
             latency: Duration::from_millis(20),

@@ -2,6 +2,7 @@
 //! their clock and their retry budget.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::retry::RetryConfig;
@@ -11,6 +12,7 @@ use github_trust::settings::Settings;
 
 use super::cloud::Cloud;
 use super::cloudformation::SERVICE_TOKEN;
+use super::issuers::SimulatedIssuers;
 use super::lambda;
 use super::sdk;
 
@@ -25,6 +27,7 @@ pub(crate) fn github_trust(cloud: &Cloud) -> lambda::Function {
         settings: Settings::default(),
         iam: sdk::iam_with(cloud, &retries, &timeouts),
         eks: sdk::eks_with(cloud, &retries, &timeouts),
+        issuers: Arc::new(SimulatedIssuers(cloud.clone())),
         http: cloud.connector(),
         clock: cloud.time(),
     });

@@ -32,6 +32,7 @@ pub(crate) mod grants;
 pub(crate) mod history;
 pub(crate) mod iam;
 pub(crate) mod invariants;
+pub(crate) mod issuers;
 pub(crate) mod lambda;
 pub(crate) mod logs;
 pub(crate) mod meaning;

@@ -84,7 +84,7 @@ async fn connects(addresses: &[&str], private_addresses: bool) -> Result<(), Loo
 }
 
 #[tokio::test]
-async fn private_and_loopback_addresses_are_refused_unless_allowed() {
+async fn row_31_private_and_loopback_addresses_are_refused_unless_allowed() {
     for address in PRIVATE {
         let error = connects(&[address], false).await.unwrap_err();
         let LookError::Address { address: found, .. } = &error else { panic!("{address}: {error}") };
@@ -95,7 +95,7 @@ async fn private_and_loopback_addresses_are_refused_unless_allowed() {
 }
 
 #[tokio::test]
-async fn no_issuer_is_on_the_link_or_at_instance_metadata_whatever_is_allowed() {
+async fn row_31_no_issuer_is_on_the_link_or_at_instance_metadata_whatever_is_allowed() {
     for address in NEVER {
         for allowed in [false, true] {
             let error = connects(&[address], allowed).await.unwrap_err();
@@ -106,14 +106,14 @@ async fn no_issuer_is_on_the_link_or_at_instance_metadata_whatever_is_allowed() 
 }
 
 #[tokio::test]
-async fn all_others_are_connected_to() {
+async fn row_31_all_others_are_connected_to() {
     for address in PUBLIC {
         connects(&[address], false).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn one_bad_address_among_good_ones_refuses_the_host() {
+async fn row_31_one_bad_address_among_good_ones_refuses_the_host() {
     let error = connects(&["140.82.112.3", "140.82.112.4", "10.0.0.1"], false).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -123,7 +123,7 @@ async fn one_bad_address_among_good_ones_refuses_the_host() {
 }
 
 #[tokio::test]
-async fn the_host_of_the_keys_is_held_to_the_same_rules() {
+async fn row_31_the_host_of_the_keys_is_held_to_the_same_rules() {
     let ca = root("Root");
     let mut network = Loopback::default();
     let mut server = Server::new(&[&ca.server()]);
@@ -137,7 +137,7 @@ async fn the_host_of_the_keys_is_held_to_the_same_rules() {
 }
 
 #[tokio::test]
-async fn some_addresses_of_each_family_are_looked_at() {
+async fn row_31_some_addresses_of_each_family_are_looked_at() {
     let v4 = (1..=9).map(|last| format!("203.0.113.{last}:443"));
     let v6 = (1..=9).map(|last| format!("[2001:db8::{last}]:443"));
     let ca = root("Root");
@@ -155,7 +155,7 @@ async fn some_addresses_of_each_family_are_looked_at() {
 }
 
 #[tokio::test]
-async fn a_host_without_an_address_is_told() {
+async fn row_31_a_host_without_an_address_is_told() {
     let network = Loopback::default();
     let error = looked(&network, &Roots::of([root("Root").der]), None, &Policy::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "github.example.com could not be resolved: no such host");

@@ -36,7 +36,7 @@ fn configuration(issuer: &str, jwks_uri: &str) -> Script {
 }
 
 #[tokio::test]
-async fn what_is_no_configuration_of_this_issuer_is_refused() {
+async fn row_33_what_is_no_configuration_of_this_issuer_is_refused() {
     let keys = format!("{ISSUER}/.well-known/jwks");
     let keys = keys.as_str();
     let rows: Vec<(&str, Script)> = vec![
@@ -88,7 +88,7 @@ async fn what_is_no_configuration_of_this_issuer_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_without_end_is_not_read_to_its_end() {
+async fn row_33_a_body_without_end_is_not_read_to_its_end() {
     let sent = Arc::new(AtomicUsize::new(0));
     for head in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"] {
         let error = asked(Script::Endless(head.into(), Arc::clone(&sent))).await.unwrap_err();
@@ -99,7 +99,7 @@ async fn a_body_without_end_is_not_read_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_byte_a_second_is_not_waited_for() {
+async fn row_33_one_byte_a_second_is_not_waited_for() {
     for head in ["HTTP/1.1 200 OK\r\nX:", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"]
     {
         let begun = tokio::time::Instant::now();
@@ -110,7 +110,7 @@ async fn one_byte_a_second_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_says_nothing_is_not_waited_for() {
+async fn row_33_a_server_that_says_nothing_is_not_waited_for() {
     let network = InMemory { server: None };
     let error = looked(&network, &Roots::of([root("Root").der]), None, &Policy::default()).await.unwrap_err();
     let expected = "github.example.com could not be reached: 203.0.113.1:443: the TLS handshake took more than 5 s";
@@ -133,7 +133,7 @@ impl Network for Silent {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_whole_has_an_end() {
+async fn row_33_the_whole_has_an_end() {
     let roots = Roots::of([root("Root").der]);
     let policy = Policy { total: std::time::Duration::from_secs(12), ..Policy::default() };
     let error = looked(&Silent, &roots, None, &policy).await.unwrap_err();
@@ -143,7 +143,7 @@ async fn the_whole_has_an_end() {
 }
 
 #[tokio::test]
-async fn what_does_not_speak_tls_is_told() {
+async fn row_33_what_does_not_speak_tls_is_told() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -159,7 +159,7 @@ async fn what_does_not_speak_tls_is_told() {
 }
 
 #[tokio::test]
-async fn more_than_is_needed_does_no_harm() {
+async fn row_33_more_than_is_needed_does_no_harm() {
     let keys = format!("{ISSUER}/.well-known/jwks#here");
     let body = json!({ "issuer": ISSUER, "jwks_uri": keys, "claims_supported": ["sub"], "x": { "issuer": "other" } });
     asked(Script::json(&body.to_string())).await.unwrap();

@@ -11,7 +11,7 @@ use super::rows::{Expected, Row, row, rows, usual};
 use super::{looked, openssl};
 
 #[tokio::test]
-async fn thumbprints_are_what_openssl_shows_or_the_chain_is_refused_for_its_reason() {
+async fn row_32_thumbprints_are_what_openssl_shows_or_the_chain_is_refused_for_its_reason() {
     let openssl = openssl::is_there();
     let mut table = String::new();
     let (mut taken, mut refused, mut compared) = (0, 0, 0);
@@ -47,7 +47,7 @@ async fn thumbprints_are_what_openssl_shows_or_the_chain_is_refused_for_its_reas
 /// Where a row's servers are: the host they belong to, their place on the loopback interface, their chains.
 type Places = Vec<(&'static str, SocketAddr, Vec<Vec<Party>>)>;
 
-async fn network(row: &Row) -> (Loopback, Places) {
+pub(super) async fn network(row: &Row) -> (Loopback, Places) {
     let mut network = Loopback::default();
     let mut places = Vec::new();
     let mut number = 0;
@@ -184,7 +184,7 @@ async fn compare(row: &Row, servers: &Places) -> usize {
 }
 
 #[tokio::test]
-async fn what_ends_within_thirty_days_is_told() {
+async fn row_32_what_ends_within_thirty_days_is_told() {
     use time::macros::datetime;
     let root = root("Root");
     let named = |label, not_after| root.ca_with(label, key(Kind::P256), |params| params.not_after = not_after);
@@ -204,7 +204,7 @@ async fn what_ends_within_thirty_days_is_told() {
 }
 
 #[tokio::test]
-async fn without_any_known_ca_nothing_is_accepted() {
+async fn row_32_without_any_known_ca_nothing_is_accepted() {
     let (_, intermediate, server) = usual();
     let (network, _) = network(&row("no roots", &[&server, &intermediate])).await;
     let refused = looked(&network, &Roots::of([]), None, &Policy::default()).await.unwrap_err();

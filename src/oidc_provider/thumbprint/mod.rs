@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use time::OffsetDateTime;
@@ -132,6 +133,43 @@ pub struct Look {
     pub left_out: Vec<Thumbprint>,
     /// Addresses that gave no chain while another address of the same host did, and why.
     pub unreached: Vec<(SocketAddr, String)>,
+}
+
+/// Shows what certificates issuers have.
+pub trait Issuers: fmt::Debug {
+    /// Looks at the certificates of an issuer; see [`look`].
+    fn look<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        ca: Option<&'a CaCertificate>,
+        now: SystemTime,
+        budget: Budget,
+    ) -> LocalBoxFuture<'a, Result<Look, LookError>>;
+}
+
+/// The issuers in the network that the function is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Internet {
+    /// Where hosts are.
+    pub network: System,
+    /// How far to go.
+    pub policy: Policy,
+}
+
+impl Issuers for Internet {
+    fn look<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        ca: Option<&'a CaCertificate>,
+        now: SystemTime,
+        budget: Budget,
+    ) -> LocalBoxFuture<'a, Result<Look, LookError>> {
+        let Self { network, policy } = self;
+        Box::pin(async move {
+            let public = Roots::public();
+            look(issuer, ca, &Surroundings { network, public: &public, policy, now, budget }).await
+        })
+    }
 }
 
 /// A host, and the port that TLS is spoken at.

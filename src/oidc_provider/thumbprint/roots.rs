@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use der::{Reader, SliceReader};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -46,6 +47,25 @@ impl CaCertificate {
             return expected("X.509 certificates in PEM");
         }
         Ok(Self { certificates })
+    }
+
+    /// The certificates one after the other, in DER, which says itself where each ends.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.certificates.iter().flat_map(|certificate| certificate.iter().copied()).collect()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut reader = SliceReader::new(bytes).ok()?;
+        let mut certificates = Vec::new();
+        while !reader.is_finished() {
+            let certificate = CertificateDer::from(reader.tlv_bytes().ok()?.to_vec());
+            anchor_from_trusted_cert(&certificate).ok()?;
+            certificates.push(certificate);
+        }
+        (1..=CA_LIMIT).contains(&certificates.len()).then_some(Self { certificates })
     }
 }
 

@@ -17,7 +17,7 @@ def main() -> None:
     # Only now: these modules touch the names that have just been found to exist.
     import ministack.app
 
-    from emulator import authorization, cloudformation, eks, iam_providers, iam_roles, query_api, recording
+    from emulator import authorization, cloudformation, eks, iam_providers, iam_roles, issuers, query_api, recording
 
     del iam_providers  # importing it has registered its actions
     query_api.install()
@@ -26,6 +26,7 @@ def main() -> None:
     cloudformation.install()
     authorization.install()
     recording.install()
+    issuers.install()
     ministack.app.main()
 
 

@@ -16,6 +16,7 @@ use github_trust::settings::Settings;
 
 use super::super::cloud::Cloud;
 use super::super::cloudformation::SERVICE_TOKEN;
+use super::super::issuers::SimulatedIssuers;
 use super::super::lambda;
 use super::super::sdk;
 
@@ -64,6 +65,7 @@ pub(super) fn through(
         settings: Settings::default(),
         iam: aws_sdk_iam::Client::from_conf(iam),
         eks: aws_sdk_eks::Client::from_conf(eks),
+        issuers: Arc::new(SimulatedIssuers(cloud.clone())),
         http: SharedHttpConnector::new(interposed),
         clock: cloud.time(),
     });

@@ -248,7 +248,6 @@ fn row_09_a_stack_that_joins_while_the_last_one_leaves_has_its_provider() {
 }
 
 #[test]
-#[ignore = "the last owner deletes the provider without asking whether a role trusts it"]
 fn row_09_the_last_owner_leaves_a_provider_that_a_role_still_trusts() {
     scene(async |scene| {
         let mut stack = scene.stack("s");

@@ -18,8 +18,11 @@ struct Test {
 
 /// The tests by the number of their row, as the sources have them.
 fn tests() -> BTreeMap<usize, Vec<Test>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulation/matrix");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folders = ["tests/simulation/matrix", "tests/thumbprints"];
+    let folders = folders.map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = files.map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs")).collect();
     files.sort();
     let mut tests: BTreeMap<usize, Vec<Test>> = BTreeMap::new();
     for file in files {
@@ -29,7 +32,9 @@ fn tests() -> BTreeMap<usize, Vec<Test>> {
             let quoted = |line: &str| line.split('"').nth(1).map(str::to_owned);
             if let Some(reason) = line.strip_prefix("#[ignore = ").and_then(quoted) {
                 ignored = Some(reason);
-            } else if let Some(name) = line.strip_prefix("fn row_").and_then(|rest| rest.split('(').next()) {
+            } else if let Some(name) =
+                line.trim_start_matches("async ").strip_prefix("fn row_").and_then(|rest| rest.split('(').next())
+            {
                 let row = name[..2].parse().expect("two digits");
                 tests.entry(row).or_default().push(Test { name: format!("row_{name}"), ignored: ignored.take() });
             }

@@ -1,0 +1,60 @@
+//! Metrics are lines of the log in CloudWatch's embedded metric format, so that a function without more permissions than
+//! its log has them.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+/// The target of the events whose field `emf` is such a line; the subscriber writes it as it is.
+pub const TARGET: &str = "github_trust::metrics";
+const NAMESPACE: &str = "github-trust";
+
+/// Counts something about an issuer; nothing is written for none.
+pub fn count(metric: &'static str, value: usize, issuer: &str, now: SystemTime) {
+    if value > 0 {
+        let emf = line(metric, value, issuer, now);
+        tracing::info!(target: TARGET, emf);
+    }
+}
+
+/// With the issuer as a dimension for whoever looks, and without any for an alarm on all of them.
+fn line(metric: &str, value: usize, issuer: &str, now: SystemTime) -> String {
+    let millis = u64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or_default();
+    json!({
+        "_aws": {
+            "Timestamp": millis,
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [[], ["Issuer"]],
+                "Metrics": [{ "Name": metric, "Unit": "Count" }],
+            }],
+        },
+        "Issuer": issuer,
+        metric: value,
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_what_the_specification_asks_for() {
+        let now = UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
+        let line: Value = serde_json::from_str(&line("RotatedThumbprints", 2, "issuer.test", now)).unwrap();
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(line["_aws"]["Timestamp"], 1_800_000_000_123_u64);
+        assert_eq!(directive["Namespace"], NAMESPACE);
+        // Each dimension and each metric that the directive names is a member at the top.
+        for name in ["Issuer", directive["Metrics"][0]["Name"].as_str().unwrap()] {
+            assert!(line.get(name).is_some(), "{name}");
+        }
+        assert_eq!(line["RotatedThumbprints"], 2);
+    }
+}

@@ -1,0 +1,57 @@
+//! The schedule: everything of ours that changes without a deployment goes through the same algorithm. What fails does not
+//! keep the rest from being done; then the invocation fails, so that an alarm sees it.
+
+use std::sync::Arc;
+
+use crate::error::{Error, rendered};
+use crate::handler::Function;
+use crate::metrics;
+use crate::oidc_provider::{self, OidcProviders};
+use crate::owner::Owner;
+use crate::reconcile::{Home, Progress, Task};
+use crate::retry::Budget;
+
+/// What could not be done.
+#[derive(Debug, thiserror::Error)]
+#[error("the scheduled run failed for {}", .0.join("; "))]
+pub struct Unfinished(Vec<String>);
+
+/// One scheduled run.
+pub(crate) async fn run(function: &Function, home: &Home, budget: Budget) -> Result<(), Unfinished> {
+    let failures = providers(function, home, budget).await;
+    if failures.is_empty() { Ok(()) } else { Err(Unfinished(failures)) }
+}
+
+async fn providers(function: &Function, home: &Home, budget: Budget) -> Vec<String> {
+    let now = function.clock.now();
+    let kind = OidcProviders {
+        iam: function.iam.clone(),
+        budget,
+        issuers: Arc::clone(&function.issuers),
+        now,
+        pace: function.settings.pace,
+    };
+    let owner = Owner::schedule(&home.region);
+    let providers = match kind.list().await {
+        Ok(providers) => providers,
+        Err(error) => {
+            let reason = rendered(&Error::from(error));
+            tracing::error!(reason, "the providers could not be listed");
+            return vec![format!("the list of providers: {reason}")];
+        }
+    };
+    let mut failures = Vec::new();
+    for id in providers {
+        let progress = Progress::new(id.to_string());
+        let lag = function.settings.iam_lag;
+        let task = Task { kind: &kind, owner: &owner, home, budget, lag, progress: &progress, before: "" };
+        // Boxed, as in the handler: its type would be too deep for the compiler.
+        if let Err(error) = Box::pin(oidc_provider::keep(&task, &id)).await {
+            let reason = rendered(&error);
+            tracing::error!(%id, reason, "the provider keeps the thumbprints that it has");
+            metrics::count("FailedRotations", 1, id.issuer(), now);
+            failures.push(format!("{id}: {reason}"));
+        }
+    }
+    failures
+}
