@@ -364,6 +364,22 @@ impl<K: Kind> Task<'_, K> {
         }
     }
 
+    /// Deletes what is ours under an id that was answered as never created: the event may have come twice at once, and only
+    /// one of the two have failed. Whoever was not allowed to make it may not be allowed to look either; that is no failure.
+    ///
+    /// # Errors
+    /// When something of ours is left.
+    pub async fn absent_after_all(&self, id: &K::Id) -> Result<(), Error> {
+        match self.kind.observe(id).await {
+            Ok(None) => Ok(()),
+            Ok(Some(observed)) => self.converge(id, None, Some(observed)).await.map(|_| ()),
+            Err(error) => {
+                tracing::warn!(%id, %error, "it was never created, as far as is known, and cannot be looked at");
+                Ok(())
+            }
+        }
+    }
+
     /// Leads from what is observed to what is desired, and waits until that is seen. `seen` is what was observed already.
     async fn converge(
         &self,
