@@ -148,8 +148,12 @@ async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Res
             };
             if let Some(id) = K::id_from(physical_id).filter(|_| !is_invented(request, physical_id)) {
                 task.absent(&id).await?;
-            } else if let Some(id) = derived().filter(|_| !physical_id.starts_with(NEVER_CREATED)) {
-                task.absent_for(&id, STRAGGLERS).await?;
+            } else if let Some(id) = derived() {
+                if physical_id.starts_with(NEVER_CREATED) {
+                    task.absent_after_all(&id).await?;
+                } else {
+                    task.absent_for(&id, STRAGGLERS).await?;
+                }
             }
             Ok(deleted(request))
         }

@@ -9,6 +9,7 @@
 //! - `step` says what an action does to the world that `plan` sees. It is the same function that the laws are checked
 //!   with, so production never looks again at what it has just changed, and eventual consistency cannot mislead it.
 
+mod seen;
 mod sharing;
 
 use std::cell::RefCell;
@@ -87,7 +88,7 @@ pub trait Kind {
     /// The spec, completed by what only the outside world knows.
     type Desired;
     /// What AWS has now.
-    type Observed: Clone;
+    type Observed: Clone + PartialEq;
     /// One change.
     type Action: fmt::Display;
     /// What only the service can tell about a change: the ARN, the unique id.
@@ -250,6 +251,14 @@ struct State<K: Kind> {
     observed: Option<K::Observed>,
     /// Whether this request made it.
     made: bool,
+    /// Whether this plan has changed it.
+    changed: bool,
+}
+
+/// What our changes led to, if there were any.
+struct Written<K: Kind> {
+    any: bool,
+    state: Option<K::Observed>,
 }
 
 /// How often a shared object is looked at until nothing is left to do.
@@ -355,13 +364,49 @@ impl<K: Kind> Task<'_, K> {
         }
     }
 
-    /// Observe, plan, apply; and again from the start where the world turned out to be another than we saw. `seen` is
-    /// what was observed already.
+    /// Deletes what is ours under an id that was answered as never created: the event may have come twice at once, and only
+    /// one of the two have failed. Whoever was not allowed to make it may not be allowed to look either; that is no failure.
+    ///
+    /// # Errors
+    /// When something of ours is left.
+    pub async fn absent_after_all(&self, id: &K::Id) -> Result<(), Error> {
+        match self.kind.observe(id).await {
+            Ok(None) => Ok(()),
+            Ok(Some(observed)) => self.converge(id, None, Some(observed)).await.map(|_| ()),
+            Err(error) => {
+                tracing::warn!(%id, %error, "it was never created, as far as is known, and cannot be looked at");
+                Ok(())
+            }
+        }
+    }
+
+    /// Leads from what is observed to what is desired, and waits until that is seen. `seen` is what was observed already.
     async fn converge(
         &self,
         id: &K::Id,
         desired: Option<&K::Desired>,
+        seen: Option<K::Observed>,
+    ) -> Result<Option<K::Observed>, Error> {
+        let mut written = Written { any: false, state: None };
+        let result = self.reach(id, desired, seen, &mut written).await;
+        if written.any {
+            let done = |seen: Option<&K::Observed>| match &result {
+                Ok(_) => K::plan(self.owner, desired, seen).is_ok_and(|plan| plan.is_empty()),
+                Err(_) => seen == written.state.as_ref(),
+            };
+            self.seen(id, done).await;
+        }
+        result
+    }
+
+    /// Observe, plan, apply; and again from the start where the world turned out to be another than we saw. `written` is
+    /// what it is after our last change.
+    async fn reach(
+        &self,
+        id: &K::Id,
+        desired: Option<&K::Desired>,
         mut seen: Option<K::Observed>,
+        written: &mut Written<K>,
     ) -> Result<Option<K::Observed>, Error> {
         let started = tokio::time::Instant::now();
         let mut pauses = Pauses::new();
@@ -393,11 +438,22 @@ impl<K: Kind> Task<'_, K> {
                 self.progress.set(id);
             }
             let (state, result) = self.apply(id, &plan, observed).await;
+            if state.changed {
+                *written = Written { any: true, state: state.observed.clone() };
+            }
             let error = match result {
                 // Somebody may have taken away, at the same moment, what we have just claimed.
-                Ok(Applied::All) if K::shared(&plan) && attempts < SETTLED => continue,
+                Ok(Applied::All) if K::shared(&plan) && attempts < SETTLED => {
+                    let planned = |seen: Option<&K::Observed>| K::plan(self.owner, desired, seen);
+                    seen = self.seen(id, |seen| planned(seen).is_ok_and(|plan| plan.is_empty())).await;
+                    continue;
+                }
                 Ok(Applied::All) => return Ok(state.observed),
-                Ok(Applied::UpToContended) => continue,
+                Ok(Applied::UpToContended) => {
+                    let next = |seen: Option<&K::Observed>| K::plan(self.owner, desired, seen);
+                    seen = self.seen(id, |seen| next(seen).is_ok_and(|plan| up_to_contended::<K>(&plan) == 0)).await;
+                    continue;
+                }
                 Err(error) => error,
             };
             // Once a creation ended unknown, or the object was said to exist, no refusal tells that it does not.
@@ -434,7 +490,7 @@ impl<K: Kind> Task<'_, K> {
         plan: &Plan<K::Action>,
         observed: Option<K::Observed>,
     ) -> (State<K>, Result<Applied, CallError>) {
-        let mut state = State { observed, made: false };
+        let mut state = State { observed, made: false, changed: false };
         let mut open: Vec<&K::Action> = plan.stages().iter().flatten().collect();
         let all = open.len();
         self.progress.leaves(state.observed.is_some().then(|| left_behind::<K>(id, &open, all)));
@@ -454,6 +510,7 @@ impl<K: Kind> Task<'_, K> {
                         let absent = state.observed.is_none();
                         state.observed = K::step(state.observed, action, receipt);
                         state.made |= absent && state.observed.is_some();
+                        state.changed = true;
                         open.retain(|other| !std::ptr::eq(*other, action));
                         self.progress.leaves(state.observed.is_some().then(|| left_behind::<K>(id, &open, all)));
                     }
@@ -482,6 +539,11 @@ impl<K: Kind> Task<'_, K> {
         let actions: Vec<String> = plan.stages().iter().flatten().map(ToString::to_string).collect();
         tracing::info!(resource = %id, kind = K::TYPE, owner = %self.owner, plan = ?actions, "planned");
     }
+}
+
+/// How many stages of a plan come before one whose actions others may have come to object to.
+fn up_to_contended<K: Kind>(plan: &Plan<K::Action>) -> usize {
+    plan.stages().iter().position(|stage| stage.iter().any(K::contended)).unwrap_or_default()
 }
 
 /// What a failure leaves behind: the object, how much of what was to be done to it is done, and what is not, as far as it

@@ -3,6 +3,7 @@
 //! The SDK's own retries are turned off: they hide whether an attempt may have been carried out, give up early, and keep
 //! a budget that one request would use up for the next.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -65,7 +66,8 @@ impl Budget {
         T: RequestId,
         E: Error + ProvideErrorMetadata + 'static,
     {
-        let first = Instant::now();
+        // Each sort of failure has its own patience: one that comes after another has only begun.
+        let mut since = HashMap::new();
         let mut pauses = Pauses::new();
         let mut uncertain = false;
         loop {
@@ -84,8 +86,8 @@ impl Budget {
             };
             uncertain |= error.uncertain;
             let pause = pauses.pause();
-            let again =
-                patience(error.fault).is_some_and(|patience| first.elapsed() + pause <= patience) && self.allows(pause);
+            let lasting = since.entry(error.fault).or_insert(started).elapsed();
+            let again = patience(error.fault).is_some_and(|patience| lasting + pause <= patience) && self.allows(pause);
             tracing::info!(
                 call = action,
                 %resource,

@@ -14,10 +14,10 @@ pub(super) const FOUND: &str = "github-trust:found";
 pub(super) const LEAVING: &str = "github-trust:leaving";
 /// An owner has left and wants the provider to stay; its value is that owner.
 pub(super) const RETAINED: &str = "github-trust:retained-for";
-/// Begins the value of the claim of an owner that is leaving.
-pub(super) const GOING: &str = "going ";
 /// Begins the key of an owner's claim; a digest of the owner ends it.
 const CLAIM: &str = "github-trust:owner:";
+/// Begins the value of the claim of an owner that is about to leave.
+const GOING: &str = "going ";
 /// Begins the key of an owner's pinned thumbprints; a digest of the owner ends it.
 const PINS: &str = "github-trust:pins:";
 /// The CA that an owner gave, for the scheduled looks: the number of its pieces and the first of them. Those that follow
@@ -82,12 +82,17 @@ impl Claim {
         let Self { client_ids, tags, ca, ca_before, retain } = self;
         let part = |name, ca: &Option<String>| ca.as_ref().map(|ca| format!(" {name}={ca}")).unwrap_or_default();
         let retain = if *retain { " retain" } else { "" };
-        Self::fit(&format!("c={client_ids} t={tags}{}{}{retain} {owner}", part("a", ca), part("b", ca_before)))
+        format!("c={client_ids} t={tags}{}{}{retain} {owner}", part("a", ca), part("b", ca_before))
+            .chars()
+            .take(256)
+            .collect()
     }
+}
 
-    pub(super) fn fit(value: &str) -> String {
-        value.chars().take(256).collect()
-    }
+/// The claim of an owner that is about to leave.
+pub(super) fn going(claim: &str) -> String {
+    let claim = claim.strip_prefix(GOING).unwrap_or(claim);
+    format!("{GOING}{claim}").chars().take(256).collect()
 }
 
 pub(super) fn key(owner: &Owner) -> String {
@@ -146,33 +151,33 @@ pub(super) struct Claims {
 
 impl Claims {
     pub(super) fn read(owner: &Owner, tags: &Tags) -> Self {
-        Self::of(owner, tags, |_| true)
-    }
-
-    /// For whoever takes away: who is leaving needs nothing any more.
-    pub(super) fn of_those_who_stay(owner: &Owner, tags: &Tags) -> Self {
-        let going = |digest: &str| tags.get(&format!("{CLAIM}{digest}")).is_some_and(|claim| claim.starts_with(GOING));
-        Self::of(owner, tags, |digest| !going(digest))
-    }
-
-    fn of(owner: &Owner, tags: &Tags, counts: impl Fn(&str) -> bool) -> Self {
-        let us = owner.digest(DIGEST);
-        let pins = |value: &str| value.split(' ').filter(|pin| !pin.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-        let mut claims = Self {
-            ours: tags.get(&key(owner)).map(|value| Claim::read(value)),
-            others: BTreeMap::new(),
-            our_pins: tags.get(&pins_key(owner)).into_iter().flat_map(|value| pins(value)).collect(),
-            others_pins: BTreeSet::new(),
-            ca: stored_ca(tags),
+        let mut others: BTreeMap<String, Claim> = tags
+            .iter()
+            .filter(|(key, _)| key.starts_with(CLAIM))
+            .map(|(key, value)| (key.clone(), Claim::read(value)))
+            .collect();
+        let ours = others.remove(&key(owner));
+        let pins = |ours: bool| {
+            let tags = tags.iter().filter(|(key, _)| key.starts_with(PINS) && (**key == pins_key(owner)) == ours);
+            let values = tags.flat_map(|(_, value)| value.split(' '));
+            values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
         };
-        for (key, value) in tags {
-            if let Some(digest) = key.strip_prefix(CLAIM).filter(|digest| *digest != us && counts(digest)) {
-                claims.others.insert(digest.to_owned(), Claim::read(value));
-            } else if key.strip_prefix(PINS).is_some_and(|digest| digest != us && counts(digest)) {
-                claims.others_pins.extend(pins(value));
-            }
-        }
-        claims
+        Self { ours, others, our_pins: pins(true), others_pins: pins(false), ca: stored_ca(tags) }
+    }
+
+    /// For whoever takes away: who else is about to leave needs nothing any more.
+    pub(super) fn of_those_who_stay(owner: &Owner, tags: &Tags) -> Self {
+        let ours = key(owner);
+        let going = |claim: &str| claim != ours && tags.get(claim).is_some_and(|value| value.starts_with(GOING));
+        let of = |pins: &str| pins.strip_prefix(PINS).map(|digest| format!("{CLAIM}{digest}"));
+        let stays = |key: &str| !going(key) && !of(key).is_some_and(|claim| going(&claim));
+        let staying = tags.iter().filter(|(key, _)| stays(key)).map(|(key, value)| (key.clone(), value.clone()));
+        Self::read(owner, &staying.collect())
+    }
+
+    /// Whether anybody else wants the provider to stay, be it on leaving.
+    pub(super) fn others_retain(&self) -> bool {
+        self.others.values().any(|claim| claim.retain)
     }
 
     pub(super) fn others_need(&self, client_id: &str) -> bool {

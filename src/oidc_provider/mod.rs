@@ -112,7 +112,6 @@ pub struct Declared {
 
 /// Where a provider's thumbprints come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-
 pub enum Thumbprints {
     /// From the author.
     Pinned(BTreeSet<String>),

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::claims::{Claim, Claims, DIGEST, FOUND, GOING, Items, LEAVING, MADE_BY, RETAINED};
-use super::claims::{ca_tags, is_ca, is_state, key, pins_key, written};
+use super::claims::{Claim, Claims, DIGEST, FOUND, Items, LEAVING, MADE_BY, RETAINED};
+use super::claims::{ca_tags, going, is_ca, is_state, key, pins_key, written};
 use super::rotation::{LIMIT, Marks, is_mark, rotate};
 use super::{Declared, Desired, Observed, Thumbprints};
 use crate::error::Refusal;
@@ -316,8 +316,7 @@ pub(super) fn announce(owner: &Owner, observed: &Observed, nonce: &str) -> Optio
         .tags
         .get(&key(owner))
         .filter(|_| !Claims::of_those_who_stay(owner, &observed.tags).others.is_empty())?;
-    let going = if claim.starts_with(GOING) { claim.clone() } else { Claim::fit(&format!("{GOING}{claim}")) };
-    Some(Leave::Staying(Action::Tag([(key(owner), going)].into())))
+    Some(Leave::Staying(Action::Tag([(key(owner), going(claim))].into())))
 }
 
 /// Gives a client id back that somebody claimed while we removed it.
@@ -344,12 +343,11 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
     let claims = Claims::of_those_who_stay(owner, &observed.tags);
     let Some(ours) = &claims.ours else { return Plan::nothing() };
     let made_by_us = observed.tags.contains_key(MADE_BY);
-    let retained = ours.retain || observed.tags.contains_key(RETAINED);
+    let retained =
+        ours.retain || observed.tags.contains_key(RETAINED) || Claims::read(owner, &observed.tags).others_retain();
     let alone = claims.others.is_empty();
     let mut last: BTreeSet<String> = [key(owner), pins_key(owner)].into();
-    if announced(owner, observed).is_some_and(|announced| announced.by_us) {
-        last.insert(LEAVING.to_owned());
-    }
+    last.extend(announced(owner, observed).filter(|announced| announced.by_us).map(|_| LEAVING.to_owned()));
     let remember = made_by_us && ours.retain;
     let remember = remember.then(|| Action::Tag([(RETAINED.to_owned(), owner.to_string())].into()));
     if alone && made_by_us {

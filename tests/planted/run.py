@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Plants one bug after the other and asks the tests to find it.
 
-Each patch beside this file is one bug. It is applied in a work tree of its own, the tests are run there, and the bug has
-been found if one of them fails. Exits with 1 if a bug survives or a patch no longer applies.
+Each patch beside this file is one bug. It is planted in a work tree of its own, the tests are run there until the first
+one fails, and that one has found it. Exits with 1 if a bug survives or a patch no longer fits the sources.
 
-    run.py            all of them
+    run.py            all of them; what found which goes into docs/reliability.md
     run.py 04 nothing those whose names contain one of these
+
+A patch is read as text: of each hunk the lines that are there are looked for, at first with all its context, then with
+less and less of it, and wherever they stand. So an edit nearby does not break it.
 """
 
 import os
@@ -14,18 +17,26 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 TREE = PROJECT / "target" / "planted"
+PAGE = PROJECT / "docs" / "reliability.md"
+BEGIN, END = "<!-- The planted bugs, as tests/planted/run.py found them. -->\n", "<!-- The end of the planted bugs. -->\n"
 # The dependencies are those of the project's own build; only this crate is built anew, and without optimisation.
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
-CARGO = ["cargo", "test", "--locked", "--no-fail-fast", "--lib", "--test", "suite"]
-UNOPTIMISED = ["--config", "profile.dev.package.github-trust.opt-level=0"]
+CARGO = [
+    "cargo", "test", "--locked", "--config", "profile.dev.package.github-trust.opt-level=0", "--lib", "--test", "suite",
+]  # fmt: skip
 # Fewer lifecycles than in a run of their own: a bug that only they can find is one that wants a test by itself.
 FEW = {"N": "50", "FUZZ_EXECUTIONS": "2000", "INSTA_UPDATE": "no", "INSTA_FORCE_PASS": "0", "RUST_BACKTRACE": "0"}
 LIMIT = 1200
+
+
+class Misfit(Exception):
+    """A patch does not fit the sources any more."""
 
 
 def git(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
@@ -45,7 +56,7 @@ def plant_tree() -> None:
         )
         if applied.returncode:
             sys.exit(applied.stderr)
-    # What the patches are laid over, so that each can be taken back.
+    # What the bugs are laid over, so that each can be taken back.
     git("add", "--all", cwd=TREE)
 
 
@@ -55,32 +66,115 @@ def uproot_tree() -> None:
     git("worktree", "prune")
 
 
-def failing_tests() -> tuple[str, list[str]]:
-    """How a run of all tests ended, and the tests that failed in it."""
+def hunks(patch: Path) -> list[tuple[str, list[str]]]:
+    """The file and the lines of each hunk."""
+    found: list[tuple[str, list[str]]] = []
+    name = ""
+    for line in patch.read_text().splitlines():
+        if line.startswith("+++ b/"):
+            name = line.removeprefix("+++ b/")
+        elif line.startswith("@@"):
+            found.append((name, []))
+        elif found and line[:1] in {" ", "-", "+"} and not line.startswith("---"):
+            found[-1][1].append(line)
+    return found
+
+
+def planted(text: str, lines: list[str]) -> str:
+    """The text with a hunk applied to the only place where it fits."""
+    while True:
+        old = "".join(line[1:] + "\n" for line in lines if line[0] != "+")
+        new = "".join(line[1:] + "\n" for line in lines if line[0] != "-")
+        if old and text.count(old) == 1:
+            return text.replace(old, new)
+        if lines[-1][0] == " ":
+            lines = lines[:-1]
+        elif lines[0][0] == " ":
+            lines = lines[1:]
+        else:
+            raise Misfit(f"these lines are there {text.count(old) if old else 0} times:\n{old}")
+
+
+def plant(patch: Path) -> None:
+    for name, lines in hunks(patch):
+        path = TREE / name
+        if not path.exists():
+            raise Misfit(f"{name} is not there")
+        try:
+            path.write_text(planted(path.read_text(), lines))
+        except Misfit as misfit:
+            raise Misfit(f"{name}: {misfit}") from None
+
+
+def first_failure() -> tuple[str, str]:
+    """How a run of the tests ended, and the test that failed first."""
     environment = {**os.environ, **FEW, "CARGO_TARGET_DIR": str(TARGET)}
-    command = [CARGO[0], *UNOPTIMISED, *CARGO[1:]]
     # A group of its own, so that a test that never ends goes with cargo.
     run = subprocess.Popen(
-        command, cwd=TREE, env=environment, text=True, errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        CARGO, cwd=TREE, env=environment, text=True, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
+    ended_late = threading.Event()
+
+    def end() -> None:
+        ended_late.set()
+        stop()
+
+    def stop() -> None:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+
+    clock = threading.Timer(LIMIT, end)
+    clock.start()
+    said = []
     try:
-        stdout, stderr = run.communicate(timeout=LIMIT)
-    except subprocess.TimeoutExpired:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
-        return f"did not end within {LIMIT} s", []
-    failed = sorted(set(re.findall(r"^test (\S+)(?: - should panic)? \.\.\. FAILED$", stdout, re.MULTILINE)))
-    if run.returncode == 0:
-        return "passed", []
-    if not failed:
-        return "could not be run:\n" + "\n".join(stderr.splitlines()[-30:]), []
-    return "failed", failed
+        for line in run.stdout or []:
+            said.append(line)
+            failed = re.match(r"test (\S+)(?: - should panic)? \.\.\. FAILED", line)
+            if failed:
+                stop()
+                return "failed", failed[1]
+    finally:
+        clock.cancel()
+        run.wait()
+    if ended_late.is_set():
+        return f"did not end within {LIMIT} s", ""
+    if run.returncode:
+        return "could not be run:\n" + "".join(said[-30:]), ""
+    return "passed", ""
 
 
 def chosen(names: list[str]) -> list[Path]:
     patches = sorted(HERE.glob("*.patch"))
     return [patch for patch in patches if not names or any(name in patch.stem for name in names)]
+
+
+def found(patch: Path) -> str:
+    """The test that finds a bug, or nothing."""
+    what = patch.read_text().splitlines()[0]
+    print(f"{patch.stem}: {what}", flush=True)
+    try:
+        plant(patch)
+    except Misfit as misfit:
+        print(f"    the patch no longer fits the sources, so write it anew. {misfit}", flush=True)
+        git("checkout", "--", ".", cwd=TREE)
+        return ""
+    try:
+        how, test = first_failure()
+    finally:
+        git("checkout", "--", ".", cwd=TREE)
+    print(f"    found by {test}" if test else f"    NOT FOUND: the tests {how}", flush=True)
+    return test
+
+
+def write_down(results: list[tuple[Path, str]]) -> None:
+    rows = [
+        f"| {patch.stem.split('-')[0]} | {patch.read_text().splitlines()[0]} | {f'`{test}`' if test else '**not found**'} |\n"
+        for patch, test in results
+    ]
+    before, rest = PAGE.read_text().split(BEGIN)
+    after = rest.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}| # | bug | found first by |\n|---|---|---|\n{''.join(rows)}{END}{after}")
 
 
 def main(names: list[str]) -> int:
@@ -89,34 +183,17 @@ def main(names: list[str]) -> int:
         sys.exit("no patch has such a name")
     plant_tree()
     try:
-        how, failed = failing_tests()
+        how, test = first_failure()
         if how != "passed":
-            sys.exit(f"without any bug the tests {how} {' '.join(failed)}")
-        survivors = [patch.stem for patch in patches if not found(patch)]
+            sys.exit(f"without any bug the tests {how} {test}")
+        results = [(patch, found(patch)) for patch in patches]
     finally:
         uproot_tree()
+    survivors = [patch.stem for patch, test in results if not test]
     print(f"{len(patches) - len(survivors)} of {len(patches)} bugs were found")
-    for survivor in survivors:
-        print(f"NOT FOUND: {survivor}")
+    if not names:
+        write_down(results)
     return 1 if survivors else 0
-
-
-def found(patch: Path) -> bool:
-    what = patch.read_text().splitlines()[0]
-    applied = git("apply", str(patch), cwd=TREE)
-    if applied.returncode:
-        print(f"{patch.stem}: does not apply\n{applied.stderr}", flush=True)
-        return False
-    try:
-        how, failed = failing_tests()
-    finally:
-        git("checkout", "--", ".", cwd=TREE)
-    print(f"{patch.stem}: {what}", flush=True)
-    if failed:
-        print(f"    found by {len(failed)}: {', '.join(failed)}", flush=True)
-    else:
-        print(f"    the tests {how}", flush=True)
-    return bool(failed)
 
 
 if __name__ == "__main__":

@@ -200,7 +200,14 @@ impl<'a> History<'a> {
                 Step::Disturb(logical, disturbance) => {
                     return self.cloudformation.disturb(logical, disturbance.clone());
                 }
-                Step::Someone(meddling) => return self.cloud.meddle_now(|account, now| meddling.apply(account, now)),
+                Step::Someone(meddling) => {
+                    let change_lag = self.cloud.meddle_now(|account, now| {
+                        meddling.apply(account, now);
+                        account.iam.settings.change_lag
+                    });
+                    // Nobody can repair what nobody is shown yet.
+                    return tokio::time::sleep(change_lag).await;
+                }
                 Step::Wait(duration) => return tokio::time::sleep(*duration).await,
                 Step::Together(steps) => {
                     let all = steps.iter().map(|step| self.step(number, step));

@@ -2,6 +2,7 @@
 //! a Delete of each kind, in one, two and all three attempts. Which calls there are is read from a run without a death.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -83,6 +84,31 @@ fn deaths(first_invocation: u64, call: u64, later: u64, when: When, attempts: u6
         .collect()
 }
 
+/// Each call is died at before and after it, by one, two and three attempts.
+const POINTS_OF_A_CALL: usize = 6;
+
+fn table(covered: &BTreeMap<String, usize>) -> String {
+    let mut table =
+        String::from("| what is done, and the request in it | recorded calls | kill points |\n|---|---|---|\n");
+    for (what, points) in covered {
+        let _ = writeln!(table, "| {what} | {} | {points} |", points / POINTS_OF_A_CALL);
+    }
+    let all: usize = covered.values().sum();
+    let _ = writeln!(table, "| all | {} | {all} |", all / POINTS_OF_A_CALL);
+    table
+}
+
+/// Puts the table into the documentation.
+fn write_down(table: &str) {
+    const MARKS: [&str; 2] =
+        ["<!-- The kill points, as their test counts them. -->\n", "<!-- The end of the kill points. -->\n"];
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    let text = std::fs::read_to_string(&path).expect("the documentation");
+    let (before, rest) = text.split_once(MARKS[0]).expect("the place of the table");
+    let (_, after) = rest.split_once(MARKS[1]).expect("the end of the table");
+    std::fs::write(&path, format!("{before}{}{table}{}{after}", MARKS[0], MARKS[1])).expect("a file of ours");
+}
+
 #[test]
 fn wherever_a_process_dies_everything_converges() {
     let stage = Stage::new();
@@ -119,7 +145,11 @@ fn wherever_a_process_dies_everything_converges() {
         }
     }
     let count: usize = covered.values().sum();
-    println!("{count} kill points: {covered:?}");
+    let table = table(&covered);
+    println!("{table}");
+    if std::env::var_os("WRITE_TABLE").is_some() {
+        write_down(&table);
+    }
     assert!(wrong.is_empty(), "{} violations at {count} points:\n{}", wrong.len(), wrong.join("\n"));
     assert!(covered.keys().any(|key| key.contains(&format!("{:?}", RequestType::Delete))));
 }

@@ -41,6 +41,8 @@ struct Tally {
 
 /// So many seeds that violate something are enough for a report.
 const ENOUGH: usize = 50;
+/// After so many there is a word about how it goes.
+const NEWS: u64 = 5000;
 
 impl Tally {
     fn count(&mut self, seed: u64, outcome: &Outcome) {
@@ -129,8 +131,14 @@ fn play_all(first: u64, count: u64, threads: usize) -> Tally {
                 return tally;
             }
             let outcome = stage.play(&planned(seed));
-            failed.fetch_add(usize::from(!outcome.violations.is_empty()), Ordering::Relaxed);
             tally.count(seed, &outcome);
+            if let Some(violation) = outcome.violations.first() {
+                failed.fetch_add(1, Ordering::Relaxed);
+                println!("seed {seed}: {}", violation.to_string().chars().take(200).collect::<String>());
+            }
+            if (seed - first + 1).is_multiple_of(NEWS) {
+                println!("{} of {count}, {} with violations", seed - first + 1, failed.load(Ordering::Relaxed));
+            }
         }
     };
     let mut whole = Tally::default();

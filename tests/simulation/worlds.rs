@@ -47,7 +47,7 @@ impl Plan {
     /// The history of a seed.
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice(fastrand::Rng::with_seed(seed));
-        let setting = setting(&mut dice);
+        let mut setting = setting(&mut dice);
         let (trouble, mild) = trouble(&mut dice);
         let mut steps = Vec::new();
         let others = dice.chance(25);
@@ -82,6 +82,10 @@ impl Plan {
         if dice.chance(30) {
             steps.push(Step::ContinueRollback("one", dice.some(&["Role", "Entry"], 40)));
             steps.push(Step::Update("one", declared(&mut dice, "one")));
+        }
+        // Where stacks share a provider, what readers see late can mislead them about each other: docs/reliability.md says how.
+        if !steps.iter().any(|step| format!("{step:?}").contains("\"two\"")) && dice.chance(40) {
+            setting.iam_change_lag = dice.seconds(60);
         }
         let numbered = steps.into_iter().enumerate().map(|(index, step)| (index as u64 + 1, step)).collect();
         let must_succeed = mild && !meddled && !cancelled && setting.service_timeout.is_none();

@@ -193,6 +193,28 @@ fn row_21_reads_that_show_for_a_minute_what_was_before_are_survived_by_a_create(
 }
 
 #[test]
+fn row_21_a_rollback_that_follows_at_once_is_not_misled_by_reads_of_before() {
+    for kind in [PROVIDER, ROLE] {
+        let (calls, _) = quiet_day(kind, Deed::Update);
+        for (index, call) in calls.iter().enumerate().filter(|(_, call)| call.changing) {
+            let nth = calls[..=index].iter().filter(|other| other.action == call.action).count() as u64;
+            let action = &*call.action.clone().leak();
+            scene(async |scene| {
+                let mut stack = scene.stack("s");
+                Deed::Update.prepare(scene, &mut stack, kind).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                let before = scene.cloud.snapshot();
+                scene.cloud.state().account.iam.settings.change_lag = Duration::from_mins(1);
+                scene.fault(At::nth(action, nth), When::Before, Fault::AccessDenied);
+                let status = Deed::Update.perform(&mut stack, kind).await;
+                assert_eq!(status, Status::UpdateRollbackComplete, "{}", scene.story());
+                assert_eq!(scene.cloud.snapshot(), before, "{}", scene.story());
+            });
+        }
+    }
+}
+
+#[test]
 fn row_22_a_concurrent_modification_is_tried_again() {
     for (kind, deed) in everywhere() {
         let (calls, _) = quiet_day(kind, deed);
