@@ -55,6 +55,9 @@ impl Issuer {
             return expected("a URL of at most 255 characters");
         }
         let Some(Host::Domain(host)) = url.host() else { return expected("a host name, not an address") };
+        if host.split('.').any(|label| !(1..=63).contains(&label.len())) {
+            return expected("a host name of labels with 1 to 63 characters");
+        }
         let issuer = Self { host: host.to_owned(), path: url.path().trim_end_matches('/').to_owned() };
         match issuer.form() {
             Some(_) => Ok(issuer),
@@ -146,10 +149,12 @@ mod tests {
             ("https://token.actions.githubusercontent.com#a", "fragment"),
             ("https://token.actions.githubusercontent.com/a/b", "one of GitHub's"),
             ("https://token.actions.a.b.ghe.com", "one of GitHub's"),
-            ("https://token.actions..ghe.com", "one of GitHub's"),
+            ("https://token.actions..ghe.com", "labels"),
             ("https://gitlab.com", "one of GitHub's"),
             ("https://github.com", "one of GitHub's"),
             ("https://github.example.com/_services/token/x", "one of GitHub's"),
+            ("https://.example.com/_services/token", "labels"),
+            ("https://github.example.com./_services/token", "labels"),
             ("https://10.0.0.1/_services/token", "address"),
             ("https://[::1]/_services/token", "port"),
         ] {

@@ -34,6 +34,9 @@ const TAG_LIMIT: usize = 44;
 /// The largest quota that AWS grants for attached managed policies.
 const MANAGED_LIMIT: usize = 25;
 /// As many as one tag can record.
+/// IAM's quota for all inline policies of a role together, which it does not raise.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const INLINE_SIZE: usize = 10_240;
 const INLINE_LIMIT: usize = 32;
 
 /// Carries out the calls for roles.
@@ -263,6 +266,12 @@ fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {
             fields.invalid("Policies", "each `PolicyName` once", format_args!("{name:?} again"));
         }
         by_name.insert(name, document);
+    }
+    // IAM counts no white space.
+    let size =
+        by_name.values().map(|document| document.to_string().split_whitespace().map(str::len).sum::<usize>()).sum();
+    if !(0..=INLINE_SIZE).contains(&size) {
+        fields.invalid("Policies", format!("at most {INLINE_SIZE} characters together"), size);
     }
     by_name
 }

@@ -5,6 +5,7 @@ mod answers;
 mod changes;
 mod deliveries;
 mod interposed;
+mod limits;
 mod log_lines;
 mod ownership;
 mod refusals;
