@@ -194,6 +194,8 @@ pub(crate) struct Faults {
     denials: BTreeSet<(u64, String)>,
     /// … nor to another attempt at the same request, which may outlast its step.
     denials_of_requests: BTreeSet<(String, String)>,
+    /// Steps and the actions that were let through in them.
+    allowed: BTreeSet<(u64, String)>,
 }
 
 impl Faults {
@@ -206,6 +208,7 @@ impl Faults {
             spent: 0,
             denials: BTreeSet::new(),
             denials_of_requests: BTreeSet::new(),
+            allowed: BTreeSet::new(),
         }
     }
 
@@ -231,7 +234,17 @@ impl Faults {
                 found = Some((*when, fault.clone()));
             }
         }
-        let found = found.or_else(|| self.denied(call)).or_else(|| self.draw(call))?;
+        let right = (call.of_step.0, call.action.clone());
+        let drawn = found.or_else(|| self.denied(call)).or_else(|| {
+            self.draw(call).filter(|drawn| {
+                // What was allowed a moment ago is allowed now.
+                drawn.1 != Fault::AccessDenied || !self.allowed.contains(&right)
+            })
+        });
+        if drawn.as_ref().is_none_or(|drawn| drawn.1 != Fault::AccessDenied) {
+            self.allowed.insert(right);
+        }
+        let found = drawn?;
         if found.1 == Fault::AccessDenied && call.service != "s3" {
             self.denials.insert((call.of_step.0, call.action.clone()));
             self.denials_of_requests.extend(call.request.clone().map(|request| (request, call.action.clone())));
