@@ -4,7 +4,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 /// The target of the events whose field `emf` is such a line; the subscriber writes it as it is.
 pub const TARGET: &str = "github_trust::metrics";
@@ -12,16 +12,21 @@ const NAMESPACE: &str = "github-trust";
 
 /// Counts something about an issuer; nothing is written for none.
 pub fn count(metric: &'static str, value: usize, issuer: &str, now: SystemTime) {
+    count_with(metric, value, issuer, now, Map::new());
+}
+
+/// The same, with details that CloudWatch Logs can be searched for.
+pub fn count_with(metric: &'static str, value: usize, issuer: &str, now: SystemTime, details: Map<String, Value>) {
     if value > 0 {
-        let emf = line(metric, value, issuer, now);
+        let emf = line(metric, value, issuer, now, details);
         tracing::info!(target: TARGET, emf);
     }
 }
 
 /// With the issuer as a dimension for whoever looks, and without any for an alarm on all of them.
-fn line(metric: &str, value: usize, issuer: &str, now: SystemTime) -> String {
+fn line(metric: &str, value: usize, issuer: &str, now: SystemTime, details: Map<String, Value>) -> String {
     let millis = u64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or_default();
-    json!({
+    let mut line = json!({
         "_aws": {
             "Timestamp": millis,
             "CloudWatchMetrics": [{
@@ -32,22 +37,24 @@ fn line(metric: &str, value: usize, issuer: &str, now: SystemTime) -> String {
         },
         "Issuer": issuer,
         metric: value,
-    })
-    .to_string()
+    });
+    if let Value::Object(members) = &mut line {
+        members.extend(details);
+    }
+    line.to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use serde_json::Value;
-
     use super::*;
 
     #[test]
     fn a_line_is_what_the_specification_asks_for() {
+        let details: Map<String, Value> = [("Provider".to_owned(), json!("arn"))].into_iter().collect();
         let now = UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
-        let line: Value = serde_json::from_str(&line("RotatedThumbprints", 2, "issuer.test", now)).unwrap();
+        let line: Value = serde_json::from_str(&line("RotatedThumbprints", 2, "issuer.test", now, details)).unwrap();
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(line["_aws"]["Timestamp"], 1_800_000_000_123_u64);
         assert_eq!(directive["Namespace"], NAMESPACE);
@@ -55,6 +62,6 @@ mod tests {
         for name in ["Issuer", directive["Metrics"][0]["Name"].as_str().unwrap()] {
             assert!(line.get(name).is_some(), "{name}");
         }
-        assert_eq!(line["RotatedThumbprints"], 2);
+        assert_eq!((&line["RotatedThumbprints"], &line["Provider"]), (&json!(2), &json!("arn")));
     }
 }

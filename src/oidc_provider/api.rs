@@ -1,7 +1,7 @@
 //! Each action is one call of IAM; removing what is gone already succeeds.
 
 use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIdConnectProviderOutput;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::plan::Action;
 use super::{Observed, OidcProviders, ProviderArn};
@@ -54,7 +54,10 @@ impl OidcProviders {
                 let action = "iam:UpdateOpenIDConnectProviderThumbprint";
                 budget.call(action, arn, || request.clone().send()).await?;
                 tracing::info!(provider = arn, ?old, ?new, ?subjects, "rotated the thumbprints");
-                metrics::count("RotatedThumbprints", 1, ProviderArn(arn.to_owned()).issuer(), self.now);
+                let details =
+                    [("Provider", json!(arn)), ("Old", json!(old)), ("New", json!(new)), ("Subjects", json!(subjects))];
+                let details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                metrics::count_with("RotatedThumbprints", 1, ProviderArn(arn.to_owned()).issuer(), self.now, details);
                 Ok(())
             }
             Action::Tag(tags) => {

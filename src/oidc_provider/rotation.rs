@@ -24,10 +24,12 @@ const FORMAT: &[BorrowedFormatItem<'static>] = format_description!("[year]-[mont
 
 /// A moment, to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(i64);
+pub struct Moment(i64);
 
 impl Moment {
-    pub(crate) fn of(moment: OffsetDateTime) -> Self {
+    /// The second that a moment is in.
+    #[must_use]
+    pub fn of(moment: OffsetDateTime) -> Self {
         Self(moment.unix_timestamp())
     }
 
@@ -61,9 +63,11 @@ pub struct Pace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Thumbprints, and whose certificates these are.
-    pub(crate) values: BTreeMap<String, String>,
-    pub(crate) at: Moment,
-    pub(crate) pace: Pace,
+    pub values: BTreeMap<String, String>,
+    /// When.
+    pub at: Moment,
+    /// How fast a provider follows.
+    pub pace: Pace,
 }
 
 type Since = BTreeMap<String, Moment>;

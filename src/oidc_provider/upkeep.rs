@@ -8,12 +8,14 @@ use crate::github::Issuer;
 use crate::reconcile::{Kind, Task};
 
 impl OidcProviders {
-    /// The providers that there are, whoever made them.
+    /// The providers of GitHub's issuers, whoever made them. An account has others, such as those of EKS clusters, which
+    /// this function may not even look at.
     ///
     /// # Errors
     /// When IAM does not tell.
     pub async fn list(&self) -> Result<Vec<ProviderArn>, CallError> {
-        Ok(self.all().await?.into_iter().map(ProviderArn).collect())
+        let providers = self.all().await?.into_iter().map(ProviderArn);
+        Ok(providers.filter(|id| Issuer::parse_without_scheme(id.issuer()).is_ok()).collect())
     }
 }
 

@@ -73,6 +73,12 @@ def test_a_provider_without_properties_is_githubs(iam: Any, stack: Stack, servic
     made = found(iam, expected)
     assert made is not None
     assert made["ClientIDList"] == ["sts.amazonaws.com"]
+    # Roles of other tests trust it, which would keep it.
+    nobody = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}
+    for role in iam.list_roles()["Roles"]:
+        if expected in json.dumps(role["AssumeRolePolicyDocument"]):
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [nobody]})
+            iam.update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=policy)
     assert stack.delete() == "DELETE_COMPLETE"
     assert found(iam, expected) is None
 
@@ -113,6 +119,12 @@ def test_thumbprints_that_are_left_out_are_those_of_verified_certificates(
     # What somebody puts there by hand leaves after the overlap, as everything does that is no longer seen.
     iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=provider.arn, ThumbprintList=[ONE])
     rotated_to(aws, iam, provider.arn, ONE, aws.thumbprint("public"))
+    # The metric is a line of the log that is nothing else, or CloudWatch would not take it.
+    lines = [json.loads(line) for line in aws.function_log(deployment.FUNCTION).splitlines() if line.startswith("{")]
+    (metric,) = (line for line in lines if line.get("RotatedThumbprints") and line["Provider"] == provider.arn)
+    assert metric["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "RotatedThumbprints", "Unit": "Count"}]
+    assert (metric["Old"], metric["New"]) == ([ONE], sorted([ONE, aws.thumbprint("public")]))
+    assert metric["Subjects"] == ["CN=public intermediate 1"]
 
 
 def thumbprints(iam: Any, arn: str) -> list[str]:

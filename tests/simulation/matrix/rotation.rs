@@ -186,8 +186,10 @@ fn row_34_what_is_pinned_or_made_by_others_is_not_rotated() {
         let mut stack = scene.stack("s");
         let pinned = provider(json!({"ThumbprintList": [value('d')]}));
         assert_eq!(stack.create(&vec![pinned]).await, Status::CreateComplete, "{}", scene.story());
-        let theirs = scene.theirs();
         shows(scene, "b");
+        let cluster = json!({"Url": "https://oidc.eks.eu-west-1.amazonaws.com/id/ABC", "ClientIDList": ["x"]});
+        scene.someone("CreateOpenIDConnectProvider", &cluster);
+        let theirs = scene.theirs();
         let looks = scene.cloud.state().issuers.looks;
         for _ in 0..3 {
             quiet_run(scene).await;
@@ -195,6 +197,8 @@ fn row_34_what_is_pinned_or_made_by_others_is_not_rotated() {
         assert_eq!(listed(scene), "d");
         assert_eq!(scene.cloud.state().issuers.looks, looks, "nobody was asked");
         assert_eq!(scene.theirs(), theirs);
+        let touched = scene.calls().iter().any(|call| call.resource.contains("oidc.eks"));
+        assert!(!touched, "what is not GitHub's is not even looked at: {}", scene.story());
         assert!(theirs.objects.keys().any(|id| id.name == GIVEN_PROVIDER), "there is one of others");
     });
 }
@@ -412,4 +416,31 @@ fn row_09_stacks_that_pin_share_all_their_thumbprints_and_leave_with_their_own()
         assert_ne!(FETCHED_THUMBPRINT, value('a'));
         scene.nothing_left_but(&[&one]).await;
     });
+}
+
+#[test]
+fn row_09_two_stacks_that_pin_at_the_same_moment_lose_neither_record_nor_thumbprint() {
+    for offset in [0, 20, 40, 60, 100, 200] {
+        scene(async |scene| {
+            lock(&scene.ledger).vouch_for(&values("cd"));
+            let (mut one, mut two) = (scene.stack("one"), scene.stack("two"));
+            let pinning = |letter: char| {
+                vec![provider(json!({"ThumbprintList": [value(letter)], "ClientIdList": ["x", letter.to_string()]}))]
+            };
+            let (first, second) = (pinning('c'), pinning('d'));
+            let later = async {
+                tokio::time::sleep(Duration::from_millis(offset)).await;
+                two.create(&second).await
+            };
+            let (created, joined) = tokio::join!(one.create(&first), later);
+            assert_eq!((created, joined), (Status::CreateComplete, Status::CreateComplete), "{}", scene.story());
+            tokio::time::sleep(HOUR).await;
+            quiet_run(scene).await;
+            assert_eq!(listed(scene), "cd", "{}", scene.story());
+            for mut stack in [one, two] {
+                assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", scene.story());
+            }
+            assert!(scene.ours().is_empty(), "{}", scene.story());
+        });
+    }
 }
