@@ -1,7 +1,7 @@
 # `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
 # and the package registries; everything else they install, pinned, into .venv.
 
-.PHONY: help run test check simulate fuzz planted rust-tests stack-tests environment build-Function clean
+.PHONY: help run test check transcript simulate fuzz planted rust-tests stack-tests environment build-Function clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -26,6 +26,12 @@ check: environment
 	.venv/bin/ruff check tests/local_aws requirements events
 	.venv/bin/ruff format --check tests/local_aws requirements events
 	cargo test --locked
+	$(MAKE) --no-print-directory transcript
+
+# What went over the simulated wire, read by botocore.
+transcript: environment
+	TRANSCRIPT=target/wire.jsonl N=60 cargo test --locked --test suite lifecycles::transcribe -- --ignored
+	.venv/emulator/bin/python tests/simulation/check_transcript.py target/wire.jsonl
 
 # Not parallel to `check`: two cargo builds would wait for each other.
 stack-tests: check

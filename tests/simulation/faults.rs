@@ -190,8 +190,12 @@ pub(crate) struct Faults {
     /// What struck, and at which call, so that it can be planned again.
     pub(crate) struck: Vec<(At, When, Fault)>,
     spent: u32,
-    /// Steps and the actions that are denied in them: what is not allowed now is not allowed a second later.
+    /// Steps and the actions that are denied in them: what is not allowed now is not allowed a second later …
     denials: BTreeSet<(u64, String)>,
+    /// … nor to another attempt at the same request, which may outlast its step.
+    denials_of_requests: BTreeSet<(String, String)>,
+    /// Steps and the actions that were let through in them.
+    allowed: BTreeSet<(u64, String)>,
 }
 
 impl Faults {
@@ -203,6 +207,8 @@ impl Faults {
             struck: Vec::new(),
             spent: 0,
             denials: BTreeSet::new(),
+            denials_of_requests: BTreeSet::new(),
+            allowed: BTreeSet::new(),
         }
     }
 
@@ -228,9 +234,20 @@ impl Faults {
                 found = Some((*when, fault.clone()));
             }
         }
-        let found = found.or_else(|| self.denied(call)).or_else(|| self.draw(call))?;
+        let right = (call.of_step.0, call.action.clone());
+        let drawn = found.or_else(|| self.denied(call)).or_else(|| {
+            self.draw(call).filter(|drawn| {
+                // What was allowed a moment ago is allowed now.
+                drawn.1 != Fault::AccessDenied || !self.allowed.contains(&right)
+            })
+        });
+        if drawn.as_ref().is_none_or(|drawn| drawn.1 != Fault::AccessDenied) {
+            self.allowed.insert(right);
+        }
+        let found = drawn?;
         if found.1 == Fault::AccessDenied && call.service != "s3" {
             self.denials.insert((call.of_step.0, call.action.clone()));
+            self.denials_of_requests.extend(call.request.clone().map(|request| (request, call.action.clone())));
         }
         let (step, nth) = call.of_step;
         self.struck.push((At::OfStep { step, call: nth }, found.0, found.1.clone()));
@@ -238,8 +255,10 @@ impl Faults {
     }
 
     fn denied(&self, call: &Call) -> Option<(When, Fault)> {
-        let denied = self.rates.is_some() && self.denials.contains(&(call.of_step.0, call.action.clone()));
-        denied.then_some((When::Before, Fault::AccessDenied))
+        let of_request = |request: &String| self.denials_of_requests.contains(&(request.clone(), call.action.clone()));
+        let denied = self.denials.contains(&(call.of_step.0, call.action.clone()))
+            || call.request.as_ref().is_some_and(of_request);
+        (denied && self.rates.is_some()).then_some((When::Before, Fault::AccessDenied))
     }
 
     fn draw(&mut self, call: &Call) -> Option<(When, Fault)> {

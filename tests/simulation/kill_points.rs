@@ -153,3 +153,21 @@ fn wherever_a_process_dies_everything_converges() {
     assert!(wrong.is_empty(), "{} violations at {count} points:\n{}", wrong.len(), wrong.join("\n"));
     assert!(covered.keys().any(|key| key.contains(&format!("{:?}", RequestType::Delete))));
 }
+
+/// Not a test by itself: writes what goes over the wire when nothing dies, for `tests/local_aws/test_simulation.py`.
+#[test]
+#[ignore = "called with QUIET_TRANSCRIPT=<file> by whoever holds the simulation against the local AWS"]
+fn transcribe_quiet_days() {
+    let file = std::env::var("QUIET_TRANSCRIPT").expect("QUIET_TRANSCRIPT names a file");
+    let mut stage = Stage::new();
+    stage.transcribes = true;
+    let mut lines = String::new();
+    for (name, steps) in scenarios() {
+        for mut exchange in stage.play(&plan(steps, Vec::new())).transcript {
+            exchange["scenario"] = json!(name);
+            lines.push_str(&exchange.to_string());
+            lines.push('\n');
+        }
+    }
+    std::fs::write(file, lines).expect("the transcript can be written");
+}

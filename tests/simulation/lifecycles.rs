@@ -163,7 +163,8 @@ fn random_lifecycles_violate_nothing() {
     if let Some(seed) = tally.first_failure() {
         let (stage, plan) = (Stage::new(), planned(seed));
         let outcome = stage.play(&plan);
-        let (plan, short) = shortest(&stage, &plan, &outcome, 3000);
+        let (plan, short) =
+            shortest(&stage, &plan, &outcome, usize::try_from(number("TRIES", 3000)).unwrap_or_default());
         panic!(
             "{report}\nseed {seed} violates {}\n\nthe shortest history found:\n{plan:#?}\n{short}",
             outcome.violations.first().map(ToString::to_string).unwrap_or_default()
