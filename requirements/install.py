@@ -21,14 +21,14 @@ HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent / ".venv"
 # Inside the other one, so that removing .venv removes everything: `tools` therefore has to come first.
 ENVIRONMENTS = {"tools": TOOLS, "emulator": TOOLS / "emulator"}
-OLDEST = (3, 10)
+OLDEST = (3, 11)
 
 
 def main(names: list[str]) -> int:
     if unknown := [name for name in names if name not in ENVIRONMENTS]:
         return fail(f"unknown environment {unknown[0]!r}; there are: {', '.join(ENVIRONMENTS)}")
     if sys.version_info < OLDEST:
-        return fail(f"Python 3.10 or newer is needed; {sys.executable} is {platform.python_version()}")
+        return fail(f"Python 3.11 or newer is needed; {sys.executable} is {platform.python_version()}")
     for name, directory in ENVIRONMENTS.items():
         if names and name not in names:
             continue

@@ -38,6 +38,14 @@ pub enum Error {
     /// What was found cannot become what is wanted.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// What only somebody outside AWS knows could not be found out.
+    #[error("{what}. {remedy}")]
+    Unknowable {
+        /// What is not known, and why.
+        what: String,
+        /// What the author can do.
+        remedy: String,
+    },
     /// A call to AWS failed for good.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -80,7 +88,7 @@ pub enum Refusal {
         remedy: &'static str,
     },
     /// The surroundings do not allow it.
-    #[error("{what}. {remedy}")]
+    #[error("{what}{}{remedy}", if remedy.is_empty() { "" } else { ". " })]
     Unfit {
         /// What is wrong.
         what: String,

@@ -1,6 +1,7 @@
 //! One invocation, one answer: whatever happens to a request, and be it a panic, CloudFormation hears of it before its
 //! patience and Lambda's time run out.
 
+use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use futures_util::FutureExt;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -17,6 +18,8 @@ use crate::cloudformation::properties::nearest;
 use crate::cloudformation::{Answer, Attributes, Fields, Invocation, Outcome, Request, RequestType};
 use crate::deliver::{Undelivered, deliver};
 use crate::error::{Error, Refusal, rendered};
+use crate::explain::{self, Question};
+use crate::github::rest::Client;
 use crate::github_role::GitHubRoles;
 use crate::oidc_provider::OidcProviders;
 use crate::oidc_provider::thumbprint::Issuers;
@@ -46,9 +49,11 @@ pub struct Function {
     pub iam: aws_sdk_iam::Client,
     /// EKS.
     pub eks: aws_sdk_eks::Client,
+    /// Holds the credential for GitHub.
+    pub secrets: aws_sdk_secretsmanager::Client,
     /// Shows the certificates of issuers.
     pub issuers: Arc<dyn Issuers>,
-    /// Sends the answers.
+    /// Sends the answers, and asks GitHub.
     pub http: SharedHttpConnector,
     /// The time of day.
     pub clock: SharedTimeSource,
@@ -95,17 +100,14 @@ struct Work<'a> {
 const KINDS: [&str; 3] = [OidcProviders::TYPE, GitHubRoles::TYPE, AccessEntries::TYPE];
 
 async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
-    let Function { settings, iam, eks, issuers, http: _, clock } = function;
+    let Function { settings, iam, eks, secrets: _, issuers, http: _, clock } = function;
     let budget = work.budget;
     match request.resource_type.as_str() {
         OidcProviders::TYPE => {
             let (issuers, now, pace) = (Arc::clone(issuers), clock.now(), settings.pace);
             carry_out(&OidcProviders { iam: iam.clone(), budget, issuers, now, pace }, request, work).await
         }
-        GitHubRoles::TYPE => {
-            let home = work.home.clone();
-            carry_out(&GitHubRoles { iam: iam.clone(), home, budget }, request, work).await
-        }
+        GitHubRoles::TYPE => carry_out(&function.roles(work.home.clone(), budget), request, work).await,
         AccessEntries::TYPE => carry_out(&AccessEntries { eks: eks.clone(), budget }, request, work).await,
         // Nothing of an unknown type was ever made, so its Delete, after the failed Create, has nothing to do.
         _ if request.request_type()? == RequestType::Delete => Ok(deleted(request)),
@@ -195,12 +197,49 @@ fn is_invented(request: &Request, physical_id: &str) -> bool {
 }
 
 impl Function {
-    /// Handles one event, given as the JSON that Lambda delivered.
+    /// What carries out the calls for roles.
+    pub(crate) fn roles(&self, home: Home, budget: Budget) -> GitHubRoles {
+        let Settings { github_secret, github_api_root, allow_broad_trust, .. } = &self.settings;
+        let github = Client {
+            http: self.http.clone(),
+            secrets: self.secrets.clone(),
+            secret: github_secret.clone(),
+            api_root: github_api_root.clone(),
+            clock: self.clock.clone(),
+            budget,
+            credentials: RefCell::default(),
+            tokens: RefCell::default(),
+        };
+        GitHubRoles { iam: self.iam.clone(), home, budget, github, allow_broad_trust: *allow_broad_trust }
+    }
+
+    /// Handles one event, given as the JSON that Lambda delivered, and gives what a direct invocation is answered.
     ///
     /// # Errors
     /// When the event must be delivered again: no answer got through.
-    pub async fn handle(&self, event: &str, context: &Context) -> Result<(), Failed> {
+    pub async fn handle(&self, event: &str, context: &Context) -> Result<Value, Failed> {
         let deadline = self.instant(context.deadline);
+        if let Some(question) = explain::read(event) {
+            return Ok(self.explain(question, context, deadline).await);
+        }
+        self.serve(event, context, deadline).await.map(|()| Value::Null)
+    }
+
+    /// Whoever invokes the function directly gets the answer back.
+    async fn explain(&self, question: Result<Question, String>, context: &Context, deadline: Instant) -> Value {
+        match question {
+            Ok(question) => {
+                // A local runtime gives no ARN, and IAM's answers name the account.
+                let nowhere = || Home { partition: "aws".to_owned(), region: String::new(), account: String::new() };
+                let home = home(&context.function_arn).unwrap_or_else(nowhere);
+                let budget = Budget::until(deadline - WIND_DOWN);
+                explain::answer(&self.iam, &home, &budget, &question).await
+            }
+            Err(problem) => json!({"Error": problem}),
+        }
+    }
+
+    async fn serve(&self, event: &str, context: &Context, deadline: Instant) -> Result<(), Failed> {
         match Invocation::classify(event, self.settings.response_origin.as_deref()) {
             Ok(Invocation::CloudFormation(request)) => {
                 let span = tracing::info_span!(

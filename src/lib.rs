@@ -21,7 +21,8 @@
 //! | [`cloudformation`] | the custom resource protocol, and nothing else |
 //! | [`reconcile`] | the one algorithm, and what a kind is |
 //! | [`oidc_provider`], [`github_role`], [`access_entry`] | the kinds; they do not know each other |
-//! | [`github`] | how GitHub names things |
+//! | [`github`] | how GitHub names things, and what it says when asked |
+//! | [`explain`] | whether a token could assume a role, and why not |
 //! | [`owner`] | what is ours, and how an object says so |
 //! | [`upkeep`] | the schedule |
 //! | [`metrics`], [`retry`], [`deliver`], [`error`], [`settings`] | what the name says |
@@ -30,6 +31,7 @@ pub mod access_entry;
 pub mod cloudformation;
 pub mod deliver;
 pub mod error;
+pub mod explain;
 pub mod github;
 pub mod github_role;
 pub mod handler;

@@ -111,6 +111,7 @@ async fn function() -> Function {
         issuers: Arc::new(Internet { network, policy }),
         iam: aws_sdk_iam::Client::new(&config),
         eks: aws_sdk_eks::Client::new(&config),
+        secrets: aws_sdk_secretsmanager::Client::new(&config),
         http,
         clock: SharedTimeSource::new(SystemTimeSource::new()),
     }

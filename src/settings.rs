@@ -14,6 +14,12 @@ pub struct Settings {
     /// How far IAM's reads may lag behind its writes: `GITHUB_TRUST_IAM_LAG_SECONDS`, 60 where it is not set. A local AWS
     /// has no lag.
     pub iam_lag: Duration,
+    /// The secret with the credential for GitHub: `GITHUB_TRUST_GITHUB_SECRET`.
+    pub github_secret: Option<String>,
+    /// One place for every GitHub's REST API, for a GitHub on this machine: `GITHUB_TRUST_GITHUB_API`.
+    pub github_api_root: Option<String>,
+    /// Whether roles may trust whole organisations and every branch: `GITHUB_TRUST_ALLOW_BROAD_TRUST`.
+    pub allow_broad_trust: bool,
     /// How fast thumbprints follow: `GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS`, 30 where it is not set, and
     /// `GITHUB_TRUST_LOOKS_APART_SECONDS`, an hour.
     pub pace: Pace,
@@ -36,13 +42,7 @@ const APART: u64 = 60 * 60;
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            response_origin: None,
-            iam_lag: IAM_LAG,
-            pace: Pace { overlap: OVERLAP_DAYS * DAY, apart: APART },
-            private_issuers: false,
-            hosts: BTreeMap::new(),
-        }
+        Self::read(|_| None)
     }
 }
 
@@ -50,6 +50,7 @@ impl Settings {
     /// Reads them by name, from the environment or from a test.
     #[must_use]
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let number = |name| variable(name).and_then(|value| value.parse::<u64>().ok());
         let hosts = variable("GITHUB_TRUST_HOSTS").unwrap_or_default();
         let host = |entry: &str| {
@@ -57,8 +58,11 @@ impl Settings {
             Some((name.to_owned(), address.parse().ok()?))
         };
         Self {
-            response_origin: variable("GITHUB_TRUST_RESPONSE_ORIGIN").filter(|value| !value.is_empty()),
+            response_origin: variable("GITHUB_TRUST_RESPONSE_ORIGIN"),
             iam_lag: number("GITHUB_TRUST_IAM_LAG_SECONDS").map_or(IAM_LAG, Duration::from_secs),
+            github_secret: variable("GITHUB_TRUST_GITHUB_SECRET"),
+            github_api_root: variable("GITHUB_TRUST_GITHUB_API"),
+            allow_broad_trust: variable("GITHUB_TRUST_ALLOW_BROAD_TRUST").as_deref() == Some("true"),
             pace: Pace {
                 overlap: number("GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS").unwrap_or(OVERLAP_DAYS) * DAY,
                 apart: number("GITHUB_TRUST_LOOKS_APART_SECONDS").unwrap_or(APART),

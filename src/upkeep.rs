@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, rendered};
+use crate::github_role;
 use crate::handler::Function;
 use crate::metrics;
 use crate::oidc_provider::{self, OidcProviders};
@@ -18,8 +19,26 @@ pub struct Unfinished(Vec<String>);
 
 /// One scheduled run.
 pub(crate) async fn run(function: &Function, home: &Home, budget: Budget) -> Result<(), Unfinished> {
-    let failures = providers(function, home, budget).await;
+    let mut failures = providers(function, home, budget).await;
+    failures.extend(roles(function, home, budget).await);
     if failures.is_empty() { Ok(()) } else { Err(Unfinished(failures)) }
+}
+
+/// Roles are looked at, not changed: a trust policy changes when its stack is updated.
+async fn roles(function: &Function, home: &Home, budget: Budget) -> Option<String> {
+    match github_role::drift(&function.roles(home.clone(), budget)).await {
+        Ok(drift) => {
+            for drifted in &drift.found {
+                metrics::count("DriftedRoles", 1, &drifted.issuer, function.clock.now());
+            }
+            None
+        }
+        Err(error) => {
+            let reason = rendered(&Error::from(error));
+            tracing::error!(reason, "the roles could not be compared with GitHub");
+            Some(format!("the roles: {reason}"))
+        }
+    }
 }
 
 async fn providers(function: &Function, home: &Home, budget: Budget) -> Vec<String> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod fuzz;
+mod github;
 mod invocation;
 mod layers;
 mod simulation;

@@ -94,6 +94,53 @@ impl Issuer {
         }
     }
 
+    /// Whether STS reads this claim of the issuer's tokens into a condition key, beside `aud` and `sub`. A key that STS
+    /// does not know is absent, so that a condition on it is never met and nobody could assume the role.
+    ///
+    /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html>, "Available
+    /// keys for AWS OIDC federation"; Enterprise Servers are not among them.
+    #[must_use]
+    pub fn has_key(&self, claim: &str) -> bool {
+        const KEYS: [&str; 9] = [
+            "actor",
+            "actor_id",
+            "enterprise_id",
+            "environment",
+            "job_workflow_ref",
+            "ref",
+            "repository",
+            "repository_id",
+            "workflow",
+        ];
+        self.form() != Some(Form::Server) && KEYS.contains(&claim)
+    }
+
+    /// Whether its subjects can carry ids: "Immutable subject claims are not available on GitHub Enterprise Server."
+    #[must_use]
+    pub fn has_immutable_subjects(&self) -> bool {
+        self.form() != Some(Form::Server)
+    }
+
+    /// The host that people see, which `gh --hostname` and the credential's secret know it by.
+    #[must_use]
+    pub fn web_host(&self) -> String {
+        match self.form() {
+            Some(Form::GitHub | Form::Enterprise) => "github.com".to_owned(),
+            Some(Form::DataResidency) => self.host.trim_start_matches("token.actions.").to_owned(),
+            Some(Form::Server) | None => self.host.clone(),
+        }
+    }
+
+    /// Where its REST API is. <https://docs.github.com/en/enterprise-server/rest/enterprise-admin>
+    #[must_use]
+    pub fn api_root(&self) -> String {
+        match self.form() {
+            Some(Form::GitHub | Form::Enterprise) => "https://api.github.com".to_owned(),
+            Some(Form::DataResidency) => format!("https://api.{}", self.web_host()),
+            Some(Form::Server) | None => format!("https://{}/api/v3", self.host),
+        }
+    }
+
     /// The host, in lower case.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -135,6 +182,21 @@ mod tests {
             assert_eq!((issuer.form(), issuer.to_string().as_str()), (Some(form), prefix), "{url}");
             assert_eq!(Issuer::parse(&issuer.url()), Ok(issuer.clone()));
             assert_eq!(Issuer::parse_without_scheme(prefix), Ok(issuer));
+        }
+    }
+
+    #[test]
+    fn each_form_has_its_host_its_api_and_its_condition_keys() {
+        for (issuer, host, api, keys) in [
+            ("token.actions.githubusercontent.com", "github.com", "https://api.github.com", true),
+            ("token.actions.githubusercontent.com/octo", "github.com", "https://api.github.com", true),
+            ("token.actions.octo.ghe.com", "octo.ghe.com", "https://api.octo.ghe.com", true),
+            ("ghes.example.com/_services/token", "ghes.example.com", "https://ghes.example.com/api/v3", false),
+        ] {
+            let issuer = Issuer::parse_without_scheme(issuer).unwrap();
+            assert_eq!((issuer.web_host().as_str(), issuer.api_root().as_str()), (host, api));
+            assert_eq!((issuer.has_key("repository_id"), issuer.has_immutable_subjects()), (keys, keys));
+            assert!(!issuer.has_key("event_name") && !issuer.has_key("repository_owner"));
         }
     }
 

@@ -41,6 +41,43 @@ impl Repository {
     pub fn owner(&self) -> &str {
         &self.owner
     }
+
+    /// Without its owner.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What an entry of a trust is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// One repository.
+    Repository(Repository),
+    /// Every repository of an owner, now and in the future.
+    Organisation(String),
+}
+
+impl Scope {
+    /// Reads `owner/name` or `owner/*`.
+    ///
+    /// # Errors
+    /// As [`Repository::parse`].
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.strip_suffix("/*") {
+            Some(owner) if is_owner(owner) => Ok(Self::Organisation(owner.to_owned())),
+            _ => Repository::parse(text).map(Self::Repository),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository(repository) => repository.fmt(f),
+            Self::Organisation(owner) => write!(f, "{owner}/*"),
+        }
+    }
 }
 
 impl fmt::Display for Repository {
@@ -83,7 +120,7 @@ pub fn tag(text: &str) -> Result<String, String> {
     literal_start(text, "tag", "v*")
 }
 
-/// The name of an environment; `*` and `?` need a literal beginning, such as `prod-*`.
+/// The name of an environment; `*` and `?` may stand behind a separator, such as `review-*`.
 ///
 /// # Errors
 /// With what is allowed.
@@ -91,7 +128,44 @@ pub fn environment(text: &str) -> Result<String, String> {
     if text.chars().count() > 255 || text.trim() != text || text.chars().any(char::is_control) {
         return Err("the name of an environment, at most 255 characters".to_owned());
     }
-    literal_start(text, "environment", "prod-*")
+    // `Production*` would also let in `Production-sandbox`, which whoever can push a workflow can make.
+    match text.find(['*', '?']) {
+        Some(at) if !text[..at].ends_with(['-', '_', '.', '/']) => {
+            Err("the name of an environment, with wildcards only behind `-`, `_`, `.` or `/`, such as \"review-*\""
+                .to_owned())
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// `owner/name/.github/workflows/file@ref`, as the claim `job_workflow_ref` has it.
+///
+/// # Errors
+/// With what is allowed.
+pub fn workflow(text: &str) -> Result<String, String> {
+    let expected = |hint: &str| {
+        Err(format!(
+            "\"owner/name/.github/workflows/<file>@<ref>\" as in the claim `job_workflow_ref`, the ref being refs/heads/…, \
+             refs/tags/… or a commit's whole SHA{hint}"
+        ))
+    };
+    let Some((path, at)) = text.split_once('@') else { return expected("") };
+    let Some((repository, file)) = path.split_once("/.github/workflows/") else { return expected("") };
+    if path.contains(['*', '?']) {
+        return expected(", with wildcards in the ref only");
+    }
+    let plain = |c: char| !c.is_control() && !c.is_whitespace() && c != ':' && c != '/' && c != '@';
+    if Repository::parse(repository).is_err() || file.is_empty() || !file.chars().all(plain) {
+        return expected("");
+    }
+    let sha = matches!(at.len(), 40 | 64) && at.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let named = match (at.strip_prefix("refs/heads/"), at.strip_prefix("refs/tags/")) {
+        (Some(branch), _) => self::branch(branch).map(drop),
+        (_, Some(tag)) => self::tag(tag).map(drop),
+        _ if sha => Ok(()),
+        _ => return expected(" (a short ref is written out in the token: @refs/heads/main)"),
+    };
+    named.map(|()| text.to_owned()).or_else(|why| expected(&format!(" ({why})")))
 }
 
 fn literal_start(text: &str, what: &str, example: &str) -> Result<String, String> {
@@ -162,8 +236,40 @@ mod tests {
         for (text, good) in [("v1", true), ("v*", true), ("*", false), ("?1", false), ("refs/tags/v1", false)] {
             assert_eq!(tag(text).is_ok(), good, "{text}");
         }
-        for (text, good) in [("production", true), ("eu: live", true), ("prod-*", true), ("*", false), (" a", false)] {
+        for (text, good) in [
+            ("production", true),
+            ("eu: live", true),
+            ("prod-*", true),
+            ("Production*", false),
+            ("*", false),
+            (" a", false),
+        ] {
             assert_eq!(environment(text).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_owner_with_a_star_is_a_whole_organisation_and_nothing_else_with_a_star_is() {
+        assert_eq!(Scope::parse("octo-org/*"), Ok(Scope::Organisation("octo-org".to_owned())));
+        assert_eq!(Scope::parse("octo-org/x").map(|scope| scope.to_string()), Ok("octo-org/x".to_owned()));
+        for bad in ["*", "*/*", "octo*/*", "octo-org/x*", "/*", "octo-org*/octo-repo*"] {
+            assert!(Scope::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn workflows_are_written_as_the_claim_has_them() {
+        let sha = "0123456789abcdef0123456789abcdef01234567";
+        for (at, good) in
+            [("refs/heads/main", true), ("refs/heads/release/*", true), ("refs/tags/v*", true), (sha, true)]
+                .into_iter()
+                .chain([("main", false), ("v1", false), ("*", false), ("refs/heads/*", false), ("refs/tags/*", false)])
+                .chain([("refs/pull/1/merge", false), ("", false), (&sha[1..], false)])
+        {
+            assert_eq!(workflow(&format!("o/r/.github/workflows/deploy.yml@{at}")).is_ok(), good, "{at}");
+        }
+        for bad in ["Deploy to production", "o/r/.github/workflows/*@refs/heads/main", "o/r@refs/heads/main"] {
+            assert!(workflow(bad).is_err(), "{bad}");
         }
     }
 }

@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::plan::Action;
+use super::trust_policy::TrustPolicy;
 use super::{Created, GitHubRoles, Observed, Settings};
 use crate::error::{CallError, Fault, gone};
 use crate::iam;
@@ -109,7 +110,7 @@ impl GitHubRoles {
     }
 
     pub(super) async fn carry_out(&self, name: &str, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { iam, home: _, budget } = self;
+        let Self { iam, home: _, budget, github: _, allow_broad_trust: _ } = self;
         match action {
             Action::Create { shell } => {
                 let Settings { description, max_session, boundary } = &shell.settings;
@@ -122,7 +123,8 @@ impl GitHubRoles {
                     .set_max_session_duration(max_session.map(u32::cast_signed))
                     .set_permissions_boundary(boundary.clone())
                     .set_tags(Some(iam::tags(&shell.tags)));
-                let output = budget.call("iam:CreateRole", name, || request.clone().send()).await?;
+                let output = budget.call("iam:CreateRole", name, || request.clone().send()).await;
+                let output = output.map_err(|error| without_provider(error, &shell.trust))?;
                 return Ok(output
                     .role
                     .map(|role| Created { arn: arn(&self.home, &role.path, &role.role_name), role_id: role.role_id }));
@@ -130,7 +132,8 @@ impl GitHubRoles {
             Action::SetTrust(trust) => {
                 let document = trust.document().to_string();
                 let request = iam.update_assume_role_policy().role_name(name).policy_document(document);
-                budget.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await.map(drop)
+                let output = budget.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await;
+                output.map(drop).map_err(|error| without_provider(error, trust))
             }
             Action::SetDetails { description, max_session } => {
                 let request = iam
@@ -186,6 +189,19 @@ impl GitHubRoles {
     }
 }
 
+/// IAM names the principal that it does not see; the author has to know what to do about it.
+fn without_provider(error: CallError, trust: &TrustPolicy) -> CallError {
+    if error.fault != Fault::Propagating {
+        return error;
+    }
+    let message = format!(
+        "{} (there is no provider {} in this account: declare a Custom::GitHubOidcProvider for its issuer, and let \
+         `ProviderArn` refer to it)",
+        error.message, trust.provider_arn
+    );
+    CallError { message, ..error }
+}
+
 fn observed(
     role: Role,
     managed: BTreeSet<String>,
@@ -216,7 +232,7 @@ fn arn(home: &Home, path: &str, name: &str) -> String {
 }
 
 /// IAM gives documents URL-encoded (RFC 3986). One that cannot be read equals none of ours and is written anew.
-fn document(encoded: &str) -> Value {
+pub(super) fn document(encoded: &str) -> Value {
     let text = urlencoding::decode(encoded).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or(Value::Null)
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::pattern::Pattern;
 use super::plan::Action;
-use super::subject::Subject;
-use super::trust_policy::TrustPolicy;
+use super::trust_policy::{Admission, Claim, TrustPolicy};
 use super::{Created, Desired, GitHubRoles, Observed, Settings};
 use crate::laws::{Lawful, Tally, after, owner};
 use crate::owner::{Owner, Tags};
@@ -80,11 +80,15 @@ impl Lawful for GitHubRoles {
         let (desired, after) = match (desired, after) {
             (None, None) => return Ok(()),
             (None, Some(_)) if !ours => return Ok(()),
+            (None, Some(after)) if before.is_some_and(is_adopted) => {
+                let left = after.tags.keys().any(|key| key.starts_with("github-trust:"));
+                return if left { Err("final: it still carries our tags".into()) } else { Ok(()) };
+            }
             (None, Some(_)) => return Err("final: the role is still there".into()),
             (Some(_), None) => return Err("the role is not there".into()),
             (Some(desired), Some(after)) => (desired, after),
         };
-        let Desired { name, path, trust, settings, managed, inline, tags } = desired;
+        let Desired { name, path, trust, settings, managed, inline, tags, adopt: _ } = desired;
         let Settings { description, max_session, boundary } = settings;
         let ours = |name: &&String| *name != FOREIGN;
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
@@ -103,8 +107,14 @@ impl Lawful for GitHubRoles {
 
     fn foreign(owner: &Owner, observed: Option<&Observed>, deleting: bool) -> BTreeSet<String> {
         let Some(observed) = observed else { return BTreeSet::new() };
+        // A role that was released is nobody's.
         if !owner.owns(&observed.tags) {
             return [format!("{observed:?}")].into();
+        }
+        if deleting && is_adopted(observed) {
+            let mut released = observed.clone();
+            released.tags.retain(|key, _| !key.starts_with("github-trust:"));
+            return [format!("{released:?}")].into();
         }
         // What others attached stays while the role lives and goes with it.
         if deleting {
@@ -118,12 +128,17 @@ impl Lawful for GitHubRoles {
 
     fn granted(observed: Option<&Observed>) -> BTreeSet<(String, String)> {
         let Some(observed) = observed else { return BTreeSet::new() };
-        let subjects = ["repo:o/r:a", "repo:o/r:b", "repo:o/r:c/1", "repo:o/r:c/2", "repo:o/r:d"];
+        // Each subject comes with one id or another.
+        let subjects = ["a", "b", "c/1", "c/2", "d"].iter().flat_map(|end| ["7", "8"].map(|id| (*end, id)));
         let trust = TrustPolicy::read(&observed.trust);
+        let lets_in = |own: &Admission, end: &str, id: &str| {
+            own.subject.covers(&Pattern::written(&format!("repo:o/r:{end}")))
+                && own.claims.values().all(|ids| ids.contains(&Pattern::written(id)))
+        };
         // The one document that is not ours in these worlds admits `b`.
-        let admits = |subject: &str| match &trust {
-            Some(trust) => trust.subjects.iter().any(|own| own.covers(&Subject::written(subject))),
-            None => subject == "repo:o/r:b",
+        let admits = |end: &str, id: &str| match &trust {
+            Some(trust) => trust.admissions().iter().any(|own| lets_in(own, end, id)),
+            None => end == "b",
         };
         let inline = observed.inline.values().filter_map(|document| document["Statement"].as_str());
         let permissions: BTreeSet<&str> =
@@ -132,10 +147,10 @@ impl Lawful for GitHubRoles {
             observed.boundary.as_ref().is_none_or(|boundary| allows(boundary).contains(permission))
         };
         subjects
-            .iter()
-            .filter(|subject| admits(subject))
-            .flat_map(|subject| {
-                permissions.iter().filter(within).map(|permission| ((*subject).to_owned(), (*permission).to_owned()))
+            .filter(|(end, id)| admits(end, id))
+            .flat_map(|(end, id)| {
+                let permissions = permissions.iter().filter(within);
+                permissions.map(move |permission| (format!("{end}#{id}"), (*permission).to_owned()))
             })
             .collect()
     }
@@ -148,19 +163,28 @@ impl Lawful for GitHubRoles {
     }
 }
 
+/// `a` is a subject, `a#7|8` one with either of these ids.
+fn admission(text: &str) -> Admission {
+    let (end, ids) = text.split_once('#').unwrap_or((text, ""));
+    let ids: BTreeSet<Pattern> = ids.split('|').filter(|id| !id.is_empty()).map(Pattern::written).collect();
+    let claims = (!ids.is_empty()).then_some((Claim::RepositoryId, ids));
+    Admission { subject: Pattern::written(&format!("repo:o/r:{end}")), claims: claims.into_iter().collect() }
+}
+
+fn is_adopted(observed: &Observed) -> bool {
+    observed.tags.contains_key("github-trust:adopted")
+}
+
 fn desired(trust: &[&str], boundary: Option<&str>, managed: &[&str], inline: &[(&str, &str)]) -> Desired {
     Desired {
         name: "role".into(),
         path: "/".into(),
-        trust: TrustPolicy {
-            provider_arn: PROVIDER.into(),
-            audience: "sts.amazonaws.com".into(),
-            subjects: trust.iter().map(|end| Subject::written(&format!("repo:o/r:{end}"))).collect(),
-        },
+        trust: TrustPolicy::of(PROVIDER, "sts.amazonaws.com", trust.iter().map(|text| admission(text))),
         settings: Settings { boundary: boundary.map(str::to_owned), ..Settings::default() },
         managed: managed.iter().map(|&name| name.to_owned()).collect(),
         inline: inline.iter().map(|&(name, content)| (name.to_owned(), document(content))).collect(),
         tags: Tags::new(),
+        adopt: false,
     }
 }
 
@@ -189,6 +213,16 @@ fn relations() -> Vec<Desired> {
         &[None, Some("b1"), Some("b2")],
         &[&[], &["m1"]],
         &[&[], &[("i", "d1")], &[("i", "d2")]],
+    )
+}
+
+/// Every way in which the claims of two trusts can relate.
+fn claims() -> Vec<Desired> {
+    grants(
+        &[&["a"], &["a#7"], &["a#7|8", "b"], &["a#8", "c/*#7"], &["c/1#7|8", "a#7"], &["c/*"]],
+        &[None, Some("b1")],
+        &[&[], &["m1"]],
+        &[&[], &[("i", "d1")]],
     )
 }
 
@@ -272,6 +306,13 @@ fn a_roles_grants_change_by_the_laws() {
 }
 
 #[test]
+fn a_roles_claims_change_by_the_laws() {
+    let mut tally = Tally::default();
+    check_every_step_between(&claims(), &mut tally);
+    tally.report::<GitHubRoles>();
+}
+
+#[test]
 fn a_roles_policies_change_by_the_laws() {
     let mut tally = Tally::default();
     check_every_step_between(&policies(), &mut tally);
@@ -295,6 +336,52 @@ fn a_roles_plans_obey_the_laws() {
     tally.check::<GitHubRoles>(&owner, None, None, None);
     tally.covered::<GitHubRoles>();
     tally.report::<GitHubRoles>();
+}
+
+/// A role of somebody else's: with a trust, policies and tags that we did not write.
+fn foreign_role() -> Observed {
+    let made = after::<GitHubRoles>(&owner("Other"), Some(&desired(&["b"], None, &[], &[])), None);
+    let mut role = touched(made.expect("a role"));
+    role.trust = json!({"Statement": []});
+    role.tags.retain(|key, _| !key.starts_with("github-trust:"));
+    role
+}
+
+#[test]
+fn an_adopted_role_keeps_its_id_changes_by_the_laws_and_is_released() {
+    let owner = owner("Role");
+    let found = foreign_role();
+    let mut tally = Tally::default();
+    let wanted: Vec<Desired> = relations().into_iter().map(|desired| Desired { adopt: true, ..desired }).collect();
+    for desired in &wanted {
+        let plan = super::plan::plan(&owner, Some(desired), Some(&found)).expect("a plan");
+        let [Action::Tag(claim)] = plan.stages()[0].as_slice() else { panic!("{:?}", plan.stages()) };
+        assert!(owner.owns(claim) && claim.len() == 3);
+        let claimed = super::plan::step(Some(found.clone()), &plan.stages()[0][0], None).expect("a role");
+        tally.check::<GitHubRoles>(&owner, Some(desired), Some(&claimed), None);
+        let adopted = after::<GitHubRoles>(&owner, Some(desired), Some(found.clone())).expect("a role");
+        assert_eq!(adopted.role_id, found.role_id);
+        assert!(adopted.managed.contains(FOREIGN) && adopted.inline.contains_key(FOREIGN));
+        tally.check::<GitHubRoles>(&owner, None, Some(&adopted), None);
+        for other in wanted.iter().take(12) {
+            tally.check::<GitHubRoles>(&owner, Some(other), Some(&adopted), None);
+        }
+    }
+    tally.report::<GitHubRoles>();
+}
+
+#[test]
+fn only_a_role_that_nobody_owns_is_adopted_and_only_when_asked_to() {
+    let owner = owner("Role");
+    let adopting = Desired { adopt: true, ..desired(&["a"], None, &[], &[]) };
+    let plan = |desired: &Desired, found: &Observed| super::plan::plan(&owner, Some(desired), Some(found));
+    assert!(plan(&Desired { adopt: false, ..adopting.clone() }, &foreign_role()).is_err());
+    let of_another_stack = after::<GitHubRoles>(&crate::laws::owner("Other"), Some(&adopting), None).expect("a role");
+    assert!(plan(&adopting, &of_another_stack).is_err());
+    let service_linked = Observed { path: "/aws-service-role/eks.amazonaws.com/".into(), ..foreign_role() };
+    assert!(plan(&Desired { path: service_linked.path.clone(), ..adopting.clone() }, &service_linked).is_err());
+    assert!(plan(&adopting, &Observed { path: "/ci/".into(), ..foreign_role() }).is_err());
+    assert!(plan(&adopting, &foreign_role()).is_ok());
 }
 
 #[test]

@@ -3,11 +3,23 @@
 //! not even for the moment between two calls.
 
 mod api;
+mod compile;
+mod declaration;
+mod drift;
+pub mod evaluate;
+#[cfg(test)]
+mod exact;
 #[cfg(test)]
 mod laws;
+pub mod pattern;
 mod plan;
-pub mod subject;
+mod recall;
+mod resolve;
 pub mod trust_policy;
+#[cfg(test)]
+mod tutorials;
+#[cfg(test)]
+mod vectors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,20 +29,21 @@ use serde_json::Value;
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
-use crate::github::name::{self, Repository};
+use crate::github::rest::Client;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
 use crate::tags;
-use subject::{Context, Subject};
+use declaration::Declaration;
 use trust_policy::{TrustPolicy, canonical};
 
+pub use drift::{Drift, Drifted, drift};
 pub use plan::Action;
 
 /// The audience that GitHub's official action asks for.
 const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
-/// Of the 50 tags of a role, six are ours.
-const TAG_LIMIT: usize = 44;
+/// Of the 50 tags of a role, seven are ours.
+const TAG_LIMIT: usize = 43;
 /// The largest quota that AWS grants for attached managed policies.
 const MANAGED_LIMIT: usize = 25;
 /// As many as one tag can record.
@@ -48,6 +61,10 @@ pub struct GitHubRoles {
     pub home: Home,
     /// Until when.
     pub budget: Budget,
+    /// GitHub.
+    pub github: Client,
+    /// Whether the deployment lets roles trust whole organisations and every branch.
+    pub allow_broad_trust: bool,
 }
 
 /// A role's name, which is also its physical id.
@@ -65,11 +82,12 @@ impl fmt::Display for RoleName {
 pub struct Spec {
     name: Option<String>,
     path: String,
-    trust: TrustPolicy,
+    trust: Declaration,
     settings: Settings,
     managed: BTreeSet<String>,
     inline: BTreeMap<String, Value>,
     tags: Tags,
+    adopt: bool,
 }
 
 /// What the author may leave out, and what then is left alone unless we set it before.
@@ -90,6 +108,8 @@ pub struct Desired {
     pub(crate) managed: BTreeSet<String>,
     pub(crate) inline: BTreeMap<String, Value>,
     pub(crate) tags: Tags,
+    /// Whether a role of that name which nobody owns is taken over.
+    pub(crate) adopt: bool,
 }
 
 /// What IAM has.
@@ -134,7 +154,8 @@ impl Kind for GitHubRoles {
         } else {
             Some(DEFAULT_AUDIENCE.to_owned())
         };
-        let subjects = subjects(fields);
+        let issuer = provider_arn.as_deref().and_then(issuer_of);
+        let entries = declaration::entries(fields, issuer.as_ref());
         let name = fields.checked("RoleName", |text| iam_name(text, 64));
         let path = if fields.has("Path") { fields.checked("Path", path) } else { Some("/".to_owned()) };
         let settings = Settings {
@@ -149,8 +170,17 @@ impl Kind for GitHubRoles {
         }
         let inline = inline_policies(fields);
         let tags = tags::parse(fields, TAG_LIMIT);
-        let trust = TrustPolicy { provider_arn: provider_arn?, audience: audience?, subjects: subjects? };
-        Some(Spec { name, path: path?, trust, settings, managed, inline, tags })
+        let adopt = fields.checked("OnExisting", |text| match text {
+            "Fail" => Ok(false),
+            "Adopt" => Ok(true),
+            _ => Err("Fail or Adopt".to_owned()),
+        });
+        if adopt == Some(true) && name.is_none() && !fields.has("RoleName") {
+            fields.invalid("OnExisting", "Adopt together with the `RoleName` of the role to adopt", "no `RoleName`");
+        }
+        let trust =
+            Declaration { provider_arn: provider_arn?, issuer: issuer?, audience: audience?, entries: entries? };
+        Some(Spec { name, path: path?, trust, settings, managed, inline, tags, adopt: adopt.unwrap_or_default() })
     }
 
     fn id(owner: &Owner, spec: &Spec, _: &Home) -> RoleName {
@@ -167,9 +197,10 @@ impl Kind for GitHubRoles {
         a.0.eq_ignore_ascii_case(&b.0)
     }
 
-    async fn resolve(&self, _: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
-        let Spec { name: _, path, trust, settings, managed, inline, tags } = spec;
-        Ok(Desired { name: id.to_string(), path, trust, settings, managed, inline, tags })
+    async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
+        let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
+        let trust = self.trust(owner, &id.0, &trust).await?;
+        Ok(Desired { name: id.to_string(), path, trust, settings, managed, inline, tags, adopt })
     }
 
     async fn observe(&self, id: &RoleName) -> Result<Option<Observed>, CallError> {
@@ -198,7 +229,9 @@ impl Kind for GitHubRoles {
     }
 
     fn attributes(_: &Desired, observed: &Observed) -> Attributes {
-        let subjects = TrustPolicy::read(&observed.trust).map(|trust| trust.to_string()).unwrap_or_default();
+        let subjects = TrustPolicy::read(&observed.trust)
+            .map(|trust| trust.subjects().into_iter().collect::<Vec<_>>().join(", "))
+            .unwrap_or_default();
         [
             ("Arn", observed.arn.clone()),
             ("RoleName", observed.name.clone()),
@@ -207,44 +240,6 @@ impl Kind for GitHubRoles {
         ]
         .into()
     }
-}
-
-const CONTEXTS: &str = "at least one of `Branches`, `Tags`, `Environments` and `PullRequests: true`";
-
-fn subjects(fields: &mut Fields<'_>) -> Option<BTreeSet<Subject>> {
-    if !fields.has("Trust") {
-        fields.missing("Trust", format!("a list of entries with `Repository` and {CONTEXTS}"));
-        return None;
-    }
-    let entries = fields.objects("Trust", |fields| {
-        let repository = fields.required("Repository", Repository::EXPECTED, Repository::parse);
-        let branches = fields.texts("Branches", name::branch);
-        let tags = fields.texts("Tags", name::tag);
-        let environments = fields.texts("Environments", name::environment);
-        let pull_requests = fields.boolean("PullRequests");
-        let written = ["Branches", "Tags", "Environments"].iter().any(|&name| fields.has(name));
-        let contexts: Vec<Context> = branches
-            .into_iter()
-            .flatten()
-            .map(Context::Branch)
-            .chain(tags.into_iter().flatten().map(Context::Tag))
-            .chain(environments.into_iter().flatten().map(Context::Environment))
-            .chain((pull_requests == Some(true)).then_some(Context::PullRequest))
-            .collect();
-        if contexts.is_empty() && !fields.has_problems() {
-            if written {
-                fields.invalid("Branches", CONTEXTS, "none");
-            } else {
-                fields.missing("Branches", CONTEXTS);
-            }
-        }
-        let repository = repository?;
-        Some(contexts.iter().map(|context| Subject::classic(&repository, context)).collect::<Vec<_>>())
-    })?;
-    if entries.is_empty() {
-        fields.invalid("Trust", "at least one entry", "an empty list");
-    }
-    Some(entries.into_iter().flatten().collect())
 }
 
 fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {
@@ -283,6 +278,10 @@ fn provider_arn(text: &str, home: &Home) -> Result<String, String> {
     let prefix = format!("arn:{}:iam::{}:oidc-provider/", home.partition, home.account);
     let issuer = text.strip_prefix(&prefix).ok_or_else(|| format!("{PROVIDER_EXPECTED} ({prefix}…)"))?;
     Issuer::parse_without_scheme(issuer).map(|issuer| format!("{prefix}{issuer}"))
+}
+
+fn issuer_of(provider_arn: &str) -> Option<Issuer> {
+    Issuer::parse_without_scheme(provider_arn.split_once("oidc-provider/")?.1).ok()
 }
 
 fn characters(text: &str, allowed: std::ops::RangeInclusive<usize>) -> Result<String, String> {

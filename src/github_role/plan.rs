@@ -27,7 +27,7 @@ use serde_json::Value;
 use super::trust_policy::{TrustPolicy, canonical};
 use super::{Created, Desired, Observed, Settings};
 use crate::error::Refusal;
-use crate::owner::{Applied, Owner, TagChanges, Tags, described};
+use crate::owner::{Applied, Owner, PREFIX, TagChanges, Tags, described};
 use crate::reconcile::Plan;
 
 const DEFAULT_MAX_SESSION: u32 = 3600;
@@ -102,6 +102,7 @@ const MANAGED: &str = "github-trust:managed-policies";
 const INLINE: &str = "github-trust:inline-policies";
 const TAGS: &str = "github-trust:tags";
 const SETTINGS: &str = "github-trust:settings";
+const ADOPTED: &str = "github-trust:adopted";
 const DESCRIPTION: &str = "Description";
 const MAX_SESSION: &str = "MaxSessionDuration";
 const BOUNDARY: &str = "PermissionsBoundary";
@@ -168,6 +169,11 @@ pub(super) fn plan(
     match (desired, observed) {
         (None, None) => Ok(Plan::nothing()),
         (None, Some(observed)) if !owner.owns(&observed.tags) => Ok(Plan::nothing()),
+        // It goes back to whoever has it, as it is.
+        (None, Some(observed)) if observed.tags.contains_key(ADOPTED) => {
+            let ours = observed.tags.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect();
+            Ok(Plan::nothing().then([Action::Untag(ours)]))
+        }
         (None, Some(observed)) => Ok(delete(observed)),
         (Some(desired), None) => {
             // Create makes the empty shell and the ordinary difference fills it, so that create cannot forget a part.
@@ -177,11 +183,13 @@ pub(super) fn plan(
             Ok(fill.stages().iter().fold(Plan::nothing().then([create]), |plan, stage| plan.then(stage.clone())))
         }
         (Some(desired), Some(observed)) => {
-            if !owner.owns(&observed.tags) {
+            let ours = owner.owns(&observed.tags);
+            if !(ours || desired.adopt && is_adoptable(observed)) {
                 return Err(Refusal::Foreign {
                     what: format!("the role {}", observed.name),
                     owner: described(&observed.tags),
-                    remedy: "Choose another `RoleName`, or leave it out to get a generated one",
+                    remedy: "Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns \
+                             can be taken over with `OnExisting: Adopt`",
                 });
             }
             if observed.path != desired.path || observed.name != desired.name {
@@ -192,9 +200,25 @@ pub(super) fn plan(
                     remedy: "IAM cannot rename a role: change `RoleName` too, or leave it out",
                 });
             }
-            Ok(change(desired, observed))
+            if ours { Ok(change(desired, observed)) } else { Ok(adopt(owner, desired, observed)) }
         }
     }
+}
+
+/// Whether no stack owns it, and AWS does not either.
+fn is_adoptable(observed: &Observed) -> bool {
+    !observed.tags.keys().any(|key| key.starts_with(PREFIX)) && !observed.path.starts_with("/aws-service-role/")
+}
+
+/// From the first call on the role is ours, and known to have been somebody else's; the ordinary difference does the
+/// rest.
+fn adopt(owner: &Owner, desired: &Desired, observed: &Observed) -> Plan<Action> {
+    let mut claim = owner.tags();
+    claim.insert(ADOPTED.to_owned(), "true".to_owned());
+    let mut ours = observed.clone();
+    ours.tags.extend(claim.clone());
+    let plan = Plan::nothing().then([Action::Tag(claim)]);
+    change(desired, &ours).stages().iter().fold(plan, |plan, stage| plan.then(stage.clone()))
 }
 
 fn create(owner: &Owner, desired: &Desired) -> Action {
@@ -220,7 +244,7 @@ fn delete(observed: &Observed) -> Plan<Action> {
 
 /// From one state of a role of ours to another.
 fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
-    let Desired { name: _, path: _, trust, settings, managed: _, inline: _, tags } = desired;
+    let Desired { name: _, path: _, trust, settings, managed: _, inline: _, tags, adopt: _ } = desired;
     let (before, after) = (Record::read(&observed.tags), Record::of(desired));
     let between = before.union(&after);
     let old_trust = TrustPolicy::read(&observed.trust);

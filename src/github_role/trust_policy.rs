@@ -1,14 +1,129 @@
-//! A trust policy that says exactly which subjects may assume the role, in the form that IAM keeps it.
+//! A trust policy that says exactly which tokens may assume the role, in the form that IAM keeps it.
 //!
-//! `StringEquals` and `StringLike` on one key in one statement are `ANDed`, so exact subjects and patterns stand in
-//! statements of their own.
+//! It is a set of admissions: a subject, and the claims that have to come with it. Those that differ in nothing but the
+//! subject share a statement. `StringEquals` and `StringLike` on one key in one statement are `ANDed`, so what is exact
+//! and what has wildcards stand in statements of their own; and no key stands under both operators.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::subject::Subject;
+use super::pattern::Pattern;
+
+/// A claim beside `aud` and `sub` that conditions are written on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names are GitHub's")]
+pub enum Claim {
+    ActorId,
+    EnterpriseId,
+    Environment,
+    JobWorkflowRef,
+    Ref,
+    RepositoryId,
+}
+
+impl Claim {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::ActorId, Self::EnterpriseId, Self::Environment, Self::JobWorkflowRef, Self::Ref, Self::RepositoryId];
+
+    /// As tokens and condition keys name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ActorId => "actor_id",
+            Self::EnterpriseId => "enterprise_id",
+            Self::Environment => "environment",
+            Self::JobWorkflowRef => "job_workflow_ref",
+            Self::Ref => "ref",
+            Self::RepositoryId => "repository_id",
+        }
+    }
+}
+
+/// The claims that have to come with a subject; each has to have one of its values.
+pub type Claims = BTreeMap<Claim, BTreeSet<Pattern>>;
+
+/// One way in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Admission {
+    /// The claim `sub`.
+    pub subject: Pattern,
+    /// What else the token has to say.
+    pub claims: Claims,
+}
+
+impl Admission {
+    /// Whoever has this subject.
+    #[must_use]
+    pub fn of(subject: Pattern) -> Self {
+        Self { subject, claims: Claims::new() }
+    }
+
+    /// Whether every token that `other` admits is admitted by this one.
+    fn covers(&self, other: &Self) -> bool {
+        let Self { subject, claims } = self;
+        let within = |values: &BTreeSet<Pattern>, others: &BTreeSet<Pattern>| {
+            others.iter().all(|other| values.iter().any(|value| value.covers(other)))
+        };
+        subject.covers(&other.subject)
+            && claims.iter().all(|(claim, values)| other.claims.get(claim).is_some_and(|others| within(values, others)))
+    }
+
+    /// Those whom both admit. Two patterns that overlap without one covering the other are taken to have nothing in
+    /// common, which admits too few for the moment and never too many.
+    fn meet(&self, other: &Self) -> Option<Self> {
+        let narrower = |a: &Pattern, b: &Pattern| {
+            if a.covers(b) { Some(b.clone()) } else { b.covers(a).then(|| a.clone()) }
+        };
+        let subject = narrower(&self.subject, &other.subject)?;
+        let mut claims = self.claims.clone();
+        for (claim, theirs) in &other.claims {
+            let values: BTreeSet<Pattern> = match self.claims.get(claim) {
+                Some(ours) => ours.iter().flat_map(|a| theirs.iter().filter_map(move |b| narrower(a, b))).collect(),
+                None => theirs.clone(),
+            };
+            if values.is_empty() {
+                return None;
+            }
+            claims.insert(*claim, values);
+        }
+        Some(Self { subject, claims })
+    }
+
+    /// The same as several, none of which has an exact value and one with wildcards for the same claim.
+    fn split(self) -> Vec<Self> {
+        let mixed = self.claims.iter().find_map(|(claim, values)| {
+            let (wild, exact): (BTreeSet<Pattern>, BTreeSet<Pattern>) =
+                values.iter().cloned().partition(Pattern::is_wild);
+            (!wild.is_empty() && !exact.is_empty()).then_some((*claim, wild, exact))
+        });
+        let Some((claim, wild, exact)) = mixed else { return vec![self] };
+        // What a pattern covers need not be said again.
+        let exact: BTreeSet<Pattern> =
+            exact.into_iter().filter(|value| !wild.iter().any(|wild| wild.covers(value))).collect();
+        let with = |values| {
+            let mut part = self.clone();
+            part.claims.insert(claim, values);
+            part.split()
+        };
+        let rest = if exact.is_empty() { Vec::new() } else { with(exact) };
+        with(wild).into_iter().chain(rest).collect()
+    }
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, claims } = self;
+        write!(f, "{subject}")?;
+        for (index, (claim, values)) in claims.iter().enumerate() {
+            let values: Vec<&str> = values.iter().map(Pattern::as_str).collect();
+            write!(f, " {} {} {}", if index == 0 { "with" } else { "and" }, claim.name(), values.join(" or "))?;
+        }
+        Ok(())
+    }
+}
 
 /// Who may assume a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,22 +132,36 @@ pub struct TrustPolicy {
     pub provider_arn: String,
     /// The audience that tokens must carry.
     pub audience: String,
-    /// The subjects that are let in.
-    pub subjects: BTreeSet<Subject>,
+    admissions: BTreeSet<Admission>,
 }
 
 /// A subject that no token of GitHub's carries: all of them are `key:value` pairs.
 const NOBODY: &str = "nobody";
 
 impl TrustPolicy {
+    /// The smallest policy that admits these and no others.
+    #[must_use]
+    pub fn of(provider_arn: &str, audience: &str, admissions: impl IntoIterator<Item = Admission>) -> Self {
+        let all: BTreeSet<Admission> = admissions.into_iter().flat_map(Admission::split).collect();
+        let needed = |one: &&Admission| !all.iter().any(|other| other != *one && other.covers(one));
+        let admissions = all.iter().filter(needed).cloned().collect();
+        Self { provider_arn: provider_arn.to_owned(), audience: audience.to_owned(), admissions }
+    }
+
+    /// The ways in.
+    #[must_use]
+    pub fn admissions(&self) -> &BTreeSet<Admission> {
+        &self.admissions
+    }
+
     /// The same, but admitting nobody. IAM wants a `sub` condition in any case.
     #[must_use]
     pub fn nobody(&self) -> Self {
-        self.with([Subject::written(NOBODY)].into())
+        self.with([Admission::of(Pattern::written(NOBODY))])
     }
 
-    fn with(&self, subjects: BTreeSet<Subject>) -> Self {
-        Self { provider_arn: self.provider_arn.clone(), audience: self.audience.clone(), subjects }
+    fn with(&self, admissions: impl IntoIterator<Item = Admission>) -> Self {
+        Self::of(&self.provider_arn, &self.audience, admissions)
     }
 
     fn same_issuer(&self, other: &Self) -> bool {
@@ -42,11 +171,8 @@ impl TrustPolicy {
     /// Whether everyone whom `other` admits is admitted by this one.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self.same_issuer(other) && other.subjects.iter().all(|subject| self.admits(subject))
-    }
-
-    fn admits(&self, subject: &Subject) -> bool {
-        self.subjects.iter().any(|own| own.covers(subject))
+        let admits = |theirs: &Admission| self.admissions.iter().any(|ours| ours.covers(theirs));
+        self.same_issuer(other) && other.admissions.iter().all(admits)
     }
 
     /// Those whom both admit.
@@ -55,9 +181,8 @@ impl TrustPolicy {
         if !self.same_issuer(other) {
             return self.nobody();
         }
-        let ours = self.subjects.iter().filter(|subject| other.admits(subject));
-        let theirs = other.subjects.iter().filter(|subject| self.admits(subject));
-        let both: BTreeSet<Subject> = ours.chain(theirs).cloned().collect();
+        let pairs = self.admissions.iter().flat_map(|ours| other.admissions.iter().map(move |theirs| (ours, theirs)));
+        let both: Vec<Admission> = pairs.filter_map(|(ours, theirs)| ours.meet(theirs)).collect();
         if both.is_empty() { self.nobody() } else { self.with(both) }
     }
 
@@ -69,67 +194,102 @@ impl TrustPolicy {
     /// The policy as a document.
     #[must_use]
     pub fn document(&self) -> Value {
-        let (patterns, exact): (Vec<_>, Vec<_>) = self.subjects.iter().partition(|subject| subject.is_pattern());
-        let prefix = self.key_prefix();
-        let (aud, sub) = (format!("{prefix}:aud"), format!("{prefix}:sub"));
-        let values = |subjects: &[&Subject]| match subjects {
-            [subject] => Value::String(subject.condition_value()),
-            several => several.iter().map(|subject| subject.condition_value()).collect(),
-        };
-        let statement = |condition: Value| {
-            json!({
-                "Effect": "Allow",
-                "Principal": {"Federated": self.provider_arn},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": condition,
-            })
-        };
-        let mut statements = Vec::new();
-        if !exact.is_empty() {
-            statements.push(statement(json!({"StringEquals": {&aud: self.audience, &sub: values(&exact)}})));
+        let mut groups: BTreeMap<(&Claims, bool), BTreeSet<&Pattern>> = BTreeMap::new();
+        for Admission { subject, claims } in &self.admissions {
+            groups.entry((claims, subject.is_wild())).or_default().insert(subject);
         }
-        if !patterns.is_empty() {
-            statements.push(statement(
-                json!({"StringEquals": {&aud: self.audience}, "StringLike": {&sub: values(&patterns)}}),
-            ));
+        let statements = groups.into_iter().map(|((claims, _), subjects)| self.statement(claims, &subjects));
+        json!({"Version": "2012-10-17", "Statement": statements.collect::<Value>()})
+    }
+
+    fn statement(&self, claims: &Claims, subjects: &BTreeSet<&Pattern>) -> Value {
+        let (mut equals, mut like) = (Map::new(), Map::new());
+        equals.insert(format!("{}:aud", self.key_prefix()), json!(self.audience));
+        let mut add = |name: &str, values: &mut dyn Iterator<Item = &Pattern>| {
+            let values: Vec<&Pattern> = values.collect();
+            let written = match values.as_slice() {
+                [value] => Value::String(value.condition_value()),
+                several => several.iter().map(|value| value.condition_value()).collect(),
+            };
+            let operator = if values.iter().any(|value| value.is_wild()) { &mut like } else { &mut equals };
+            operator.insert(format!("{}:{name}", self.key_prefix()), written);
+        };
+        add("sub", &mut subjects.iter().copied());
+        for (claim, values) in claims {
+            add(claim.name(), &mut values.iter());
         }
-        json!({"Version": "2012-10-17", "Statement": statements})
+        let mut condition = json!({"StringEquals": equals});
+        if !like.is_empty() {
+            condition["StringLike"] = Value::Object(like);
+        }
+        json!({
+            "Effect": "Allow",
+            "Principal": {"Federated": self.provider_arn},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": condition,
+        })
+    }
+
+    /// How much of the account's quota it takes: IAM does not count white space.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.document().to_string().chars().filter(|c| !c.is_whitespace()).count()
     }
 
     /// Reads a document, if it is one of ours to the letter; what others wrote stays a document.
     #[must_use]
     pub fn read(document: &Value) -> Option<Self> {
-        let statements = document.get("Statement")?.as_array()?;
-        let condition = |statement: &Value, operator: &str, end: &str| -> Vec<String> {
-            let keys =
-                statement.get("Condition").and_then(|condition| condition.get(operator)).and_then(Value::as_object);
-            let value = keys.and_then(|keys| keys.iter().find(|(key, _)| key.ends_with(end))).map(|(_, value)| value);
-            match value {
-                Some(Value::String(value)) => vec![value.clone()],
-                Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-                _ => Vec::new(),
-            }
+        let statements = match document.get("Statement")? {
+            Value::Array(statements) => statements.as_slice(),
+            single => std::slice::from_ref(single),
         };
-        let first = statements.first()?;
-        let provider_arn = first.get("Principal")?.get("Federated")?.as_str()?.to_owned();
-        let audience = condition(first, "StringEquals", ":aud").pop()?;
-        let subjects = statements
-            .iter()
-            .flat_map(|statement| {
-                let exact = condition(statement, "StringEquals", ":sub").into_iter().map(|value| (value, false));
-                exact.chain(condition(statement, "StringLike", ":sub").into_iter().map(|value| (value, true)))
-            })
-            .map(|(value, pattern)| Subject::from_condition(&value, pattern))
-            .collect();
-        let policy = Self { provider_arn, audience, subjects };
+        let provider_arn = statements.first()?.get("Principal")?.get("Federated")?.as_str()?;
+        let prefix = provider_arn.split_once("oidc-provider/")?.1;
+        let mut audience = None;
+        let mut admissions = Vec::new();
+        for statement in statements {
+            let mut subjects = BTreeSet::new();
+            let mut claims = Claims::new();
+            for (operator, keys) in statement.get("Condition")?.as_object()? {
+                for (key, value) in keys.as_object()? {
+                    let values = values(value, operator == "StringLike")?;
+                    let name = key.strip_prefix(prefix)?.strip_prefix(':')?;
+                    if name == "aud" {
+                        audience = value.as_str();
+                    } else if name == "sub" {
+                        subjects.extend(values);
+                    } else {
+                        claims.insert(Claim::ALL.into_iter().find(|claim| claim.name() == name)?, values);
+                    }
+                }
+            }
+            admissions.extend(subjects.into_iter().map(|subject| Admission { subject, claims: claims.clone() }));
+        }
+        let policy = Self::of(provider_arn, audience?, admissions);
         (canonical(&policy.document()) == canonical(document)).then_some(policy)
+    }
+
+    /// The subjects, for people.
+    #[must_use]
+    pub fn subjects(&self) -> BTreeSet<&str> {
+        self.admissions.iter().map(|admission| admission.subject.as_str()).collect()
+    }
+}
+
+fn values(value: &Value, wild: bool) -> Option<BTreeSet<Pattern>> {
+    match value {
+        Value::String(value) => Some([Pattern::from_condition(value, wild)].into()),
+        Value::Array(values) => {
+            values.iter().map(|value| Some(Pattern::from_condition(value.as_str()?, wild))).collect()
+        }
+        _ => None,
     }
 }
 
 impl fmt::Display for TrustPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, subject) in self.subjects.iter().enumerate() {
-            write!(f, "{}{subject}", if index == 0 { "" } else { ", " })?;
+        for (index, admission) in self.admissions.iter().enumerate() {
+            write!(f, "{}{admission}", if index == 0 { "" } else { ", " })?;
         }
         Ok(())
     }
@@ -162,62 +322,60 @@ mod tests {
 
     const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
 
-    fn policy(subjects: &[&str]) -> TrustPolicy {
-        TrustPolicy {
-            provider_arn: PROVIDER.to_owned(),
-            audience: "sts.amazonaws.com".to_owned(),
-            subjects: subjects.iter().map(|subject| Subject::written(subject)).collect(),
-        }
+    fn admission(text: &str) -> Admission {
+        let mut words = text.split(' ');
+        let subject = Pattern::written(words.next().unwrap());
+        let claims = words.map(|word| {
+            let (name, values) = word.split_once('=').unwrap();
+            let claim = Claim::ALL.into_iter().find(|claim| claim.name() == name).unwrap();
+            (claim, values.split('|').map(Pattern::written).collect())
+        });
+        Admission { subject, claims: claims.collect() }
+    }
+
+    fn policy(admissions: &[&str]) -> TrustPolicy {
+        TrustPolicy::of(PROVIDER, "sts.amazonaws.com", admissions.iter().map(|text| admission(text)))
     }
 
     #[test]
-    fn exact_subjects_and_patterns_stand_in_statements_of_their_own() {
-        let document =
-            policy(&["repo:o/r:ref:refs/heads/main", "repo:o/r:environment:prod", "repo:o/r:ref:refs/tags/v*"]);
-        insta::assert_snapshot!(serde_json::to_string_pretty(&document.document()).unwrap(), @r#"
-        {
-          "Statement": [
-            {
-              "Action": "sts:AssumeRoleWithWebIdentity",
-              "Condition": {
-                "StringEquals": {
-                  "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-                  "token.actions.githubusercontent.com:sub": [
-                    "repo:o/r:environment:prod",
-                    "repo:o/r:ref:refs/heads/main"
-                  ]
-                }
-              },
-              "Effect": "Allow",
-              "Principal": {
-                "Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
-              }
-            },
-            {
-              "Action": "sts:AssumeRoleWithWebIdentity",
-              "Condition": {
-                "StringEquals": {
-                  "token.actions.githubusercontent.com:aud": "sts.amazonaws.com"
-                },
-                "StringLike": {
-                  "token.actions.githubusercontent.com:sub": "repo:o/r:ref:refs/tags/v*"
-                }
-              },
-              "Effect": "Allow",
-              "Principal": {
-                "Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
-              }
-            }
-          ],
-          "Version": "2012-10-17"
-        }
+    fn what_differs_in_the_subject_only_shares_a_statement_and_patterns_stand_apart() {
+        let policy = policy(&["repo:o/r:a", "repo:o/r:b", "repo:o/r:c/*", "repo:o/s:a repository_id=7"]);
+        let text =
+            policy.document().to_string().replace(PROVIDER, "P").replace("token.actions.githubusercontent.com", "G");
+        let statements: Vec<&str> =
+            text.split("\"Condition\":").skip(1).map(|rest| rest.split(",\"Effect").next().unwrap()).collect();
+        insta::assert_snapshot!(statements.join("\n"), @r#"
+        {"StringEquals":{"G:aud":"sts.amazonaws.com","G:sub":["repo:o/r:a","repo:o/r:b"]}}
+        {"StringEquals":{"G:aud":"sts.amazonaws.com"},"StringLike":{"G:sub":"repo:o/r:c/*"}}
+        {"StringEquals":{"G:aud":"sts.amazonaws.com","G:repository_id":"7","G:sub":"repo:o/s:a"}}
         "#);
     }
 
     #[test]
+    fn one_claim_is_never_under_both_operators() {
+        let policy = policy(&["repo:o/r:a job_workflow_ref=w@refs/heads/main|w@refs/heads/r/*|w@refs/heads/r/1"]);
+        assert_eq!(policy.admissions().len(), 2);
+        let document = policy.document().to_string();
+        assert!(!document.contains("r/1"), "{document}");
+        assert_eq!(TrustPolicy::read(&policy.document()), Some(policy));
+    }
+
+    #[test]
+    fn what_another_admission_covers_is_left_out() {
+        assert_eq!(policy(&["a/*", "a/b", "a/c ref=x"]), policy(&["a/*"]));
+        assert_eq!(policy(&["a ref=x|y", "a ref=x"]), policy(&["a ref=x|y"]));
+    }
+
+    #[test]
     fn what_we_write_is_read_again_and_what_others_write_is_not() {
-        for subjects in [&["repo:o/r:a"][..], &["repo:o/r:a", "repo:o/r:b"], &["repo:o/r:a*", "repo:o/r:b"], &["r:*"]] {
-            let policy = policy(subjects);
+        for admissions in [
+            &["repo:o/r:a"][..],
+            &["repo:o/r:a", "repo:o/r:b"],
+            &["repo:o/r:a*", "repo:o/r:b"],
+            &["r:*"],
+            &["repo:o/r:a repository_id=7 environment=x*", "repo:o/r:b ref=refs/heads/main|refs/heads/x"],
+        ] {
+            let policy = policy(admissions);
             assert_eq!(TrustPolicy::read(&policy.document()), Some(policy));
         }
         let mut foreign = policy(&["repo:o/r:a"]).document();
@@ -227,10 +385,16 @@ mod tests {
     }
 
     #[test]
-    fn covering_and_intersection_respect_patterns_and_issuers() {
+    fn covering_and_intersection_respect_patterns_claims_and_issuers() {
         assert!(policy(&["a/*", "b"]).covers(&policy(&["a/x", "b"])));
         assert!(!policy(&["a/x", "b"]).covers(&policy(&["a/*", "b"])));
+        assert!(policy(&["a"]).covers(&policy(&["a ref=x"])) && !policy(&["a ref=x"]).covers(&policy(&["a"])));
         assert_eq!(policy(&["a/*", "b"]).intersection(&policy(&["a/x", "c"])), policy(&["a/x"]));
+        assert_eq!(
+            policy(&["a ref=x|y"]).intersection(&policy(&["a ref=y|z actor_id=1"])),
+            policy(&["a ref=y actor_id=1"])
+        );
+        assert_eq!(policy(&["a ref=x"]).intersection(&policy(&["a ref=y"])), policy(&["nobody"]));
         assert_eq!(policy(&["a"]).intersection(&policy(&["c"])), policy(&["nobody"]));
         let other = TrustPolicy { audience: "other".into(), ..policy(&["a"]) };
         assert!(!policy(&["a"]).covers(&other));

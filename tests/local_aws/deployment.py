@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from github.repositories import TOKEN
 from local_aws import ROOT, TOOLS, LocalAws, LocalAwsError, until
 
 FUNCTION = "github-trust"
@@ -20,6 +21,7 @@ ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_6
 QUICK = {"CARGO_PROFILE": "local", "ARCHITECTURE": ARCHITECTURE}
 # The issuers are on the loopback interface.
 PARAMETERS = (f"FunctionName={FUNCTION}", f"Architecture={ARCHITECTURE}", "PrivateIssuers=true")
+SECRET_NAME = "github-trust/github"  # noqa: S105 - where it is, not what it is
 OUTPUT_SHOWN = 40
 
 _CLUSTER_TRUST = (
@@ -33,14 +35,14 @@ def build(aws: LocalAws) -> None:
 
 
 def deploy(aws: LocalAws, *parameters: str) -> dict[str, str]:
-    """The outputs of the deployed stack."""
+    """The outputs of the deployed stack. The function's credential for the local GitHub is in a secret."""
     sam(
         aws,
         "deploy",
         *("--template-file", str(BUILD / "template.yaml")),
         *("--stack-name", STACK),
         *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
-        *("--parameter-overrides", *PARAMETERS, *parameters),
+        *("--parameter-overrides", *PARAMETERS, f"GitHubSecretArn={_secret(aws)}", *parameters),
         "--resolve-s3",
         "--no-confirm-changeset",
         "--no-progressbar",
@@ -109,6 +111,15 @@ def sam(aws: LocalAws, *arguments: str) -> None:
     if result.returncode != 0:
         shown = "\n".join(f"  {line}" for line in result.stdout.splitlines()[-OUTPUT_SHOWN:])
         raise LocalAwsError(f"sam {arguments[0]} failed with status {result.returncode}:\n{shown}")
+
+
+def _secret(aws: LocalAws) -> str:
+    """The ARN of the secret with the credential, which is made the first time."""
+    secrets = aws.client("secretsmanager")
+    try:
+        return str(secrets.describe_secret(SecretId=SECRET_NAME)["ARN"])
+    except secrets.exceptions.ResourceNotFoundException:
+        return str(secrets.create_secret(Name=SECRET_NAME, SecretString=json.dumps({"token": TOKEN}))["ARN"])
 
 
 def _keys(tags: list[dict[str, str]]) -> list[str]:

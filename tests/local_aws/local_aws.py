@@ -64,8 +64,7 @@ class LocalAws:
     def __init__(self, *, auth: bool = True, keep: bool = False) -> None:
         self.auth = auth
         self.keep = keep
-        self.port = 0
-        self.issuers_port = 0
+        self.port = self.issuers_port = self.github_port = self.tokens_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
         self._clients: dict[str, Any] = {}
@@ -85,7 +84,7 @@ class LocalAws:
         if not EMULATOR_PYTHON.exists():
             raise LocalAwsError(f"{EMULATOR_PYTHON} is missing; run: python3 requirements/install.py")
         self._directory = Path(tempfile.mkdtemp(prefix="github-trust-"))
-        self.port, self.issuers_port = _free_port(), _free_port()
+        self.port, self.issuers_port, self.github_port, self.tokens_port = (_free_port() for _ in range(4))
         with (self.directory / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [str(EMULATOR_PYTHON), "-m", "emulator"],
@@ -193,6 +192,12 @@ class LocalAws:
             "GITHUB_TRUST_RESPONSE_ORIGIN": self.url,
             # The local AWS shows at once what it has been told.
             "GITHUB_TRUST_IAM_LAG_SECONDS": "0",
+            # Every repository that the function asks about is one of the local GitHub's.
+            "GITHUB_TRUST_GITHUB_API": f"http://127.0.0.1:{self.github_port}",
+            "EMULATOR_GITHUB_API_PORT": str(self.github_port),
+            "EMULATOR_GITHUB_ISSUER_PORT": str(self.tokens_port),
+            "EMULATOR_GITHUB_ISSUER": f"https://127.0.0.1:{self.tokens_port}",
+            "EMULATOR_GITHUB_CA": str(self.directory / "github-ca.pem"),
             # Whatever issuer the function asks for is here, and the public CA is one of ours.
             "GITHUB_TRUST_HOSTS": f"*=127.0.0.1:{self.issuers_port}",
             "GITHUB_TRUST_LOOKS_APART_SECONDS": "0",
@@ -205,6 +210,13 @@ class LocalAws:
         }
 
     # Asking it
+
+    def token(self, **job: Any) -> str:
+        """The token that the local GitHub issues to a job, see `github/tokens.py`."""
+        content = json.dumps({"audience": "sts.amazonaws.com", **job}).encode()
+        url = f"http://127.0.0.1:{self.github_port}/_local/token"
+        with urllib.request.urlopen(urllib.request.Request(url, content), timeout=5) as response:
+            return str(json.load(response)["value"])
 
     def client(self, service: str) -> Any:
         if service not in self._clients:

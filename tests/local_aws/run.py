@@ -16,7 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from calls import table
+import tokens
+from calls import table as calls_table
 from deployment import FUNCTION, STACK, build, create_cluster, deploy, example, owned, scheduled_run
 from local_aws import LocalAws, LocalAwsError, until
 from stack import Stack
@@ -75,6 +76,7 @@ class Story:
             expect(shared, shared.create(example("shared-provider.yaml"), **SHARED), "CREATE_COMPLETE")
         show(shared.outputs())
 
+        self.tell_of_tokens(shared.outputs()["ProviderArn"])
         self.tell_of_rotation()
 
         with self.step("delete the first stack"):
@@ -88,6 +90,23 @@ class Story:
         if left := owned(self.aws):
             raise LocalAwsError(f"left behind: {', '.join(left)}")
         print_lines(["left behind: nothing"])
+
+    def tell_of_tokens(self, provider: str) -> None:
+        """A role for repositories of three kinds, and who can assume it."""
+        exact = Stack(self.aws, "exact-trust")
+        with self.step("create a stack of examples/exact-trust.yaml"):
+            expect(exact, exact.create(example("exact-trust.yaml"), ProviderArn=provider), "CREATE_COMPLETE")
+        role = exact.outputs()["RoleArn"]
+        print_lines([f"subject {subject}" for subject in exact.outputs()["Subjects"].split(", ")])
+        with self.step("let workflows of the local GitHub assume the role through STS"):
+            table = tokens.found(self.aws, role)
+            forged = tokens.assume(self.aws, role, tokens.forged(self.aws))
+            table.append(("immutable, with another token's signature", False, forged))
+        print_lines([f"{what:42} {'let in' if refused is None else refused}" for what, _, refused in table])
+        if wrong := [what for what, wanted, refused in table if (refused is None) is not wanted]:
+            raise LocalAwsError(f"not as they should: {', '.join(wrong)}")
+        with self.step("delete that stack"):
+            expect(exact, exact.delete(), "DELETE_COMPLETE")
 
     def tell_of_rotation(self) -> None:
         """The issuer gets a certificate of another intermediate, and the schedule's event comes."""
@@ -223,7 +242,7 @@ def main() -> int:
             aws.start()
         story.tell()
         print("\nThe AWS calls that the function made, by what CloudFormation asked for; * marks those that change.\n")
-        print(table(aws.recording()))
+        print(calls_table(aws.recording()))
         print(f"\nall of it: {time.monotonic() - story.began:.1f} s")
     except KeyboardInterrupt:
         status = 130

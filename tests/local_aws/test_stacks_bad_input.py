@@ -70,7 +70,12 @@ MISTAKES: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
     ("an empty trust", ROLE, {"Trust": []}, ("`Trust`",)),
     ("trust in nothing of a repository", ROLE, {"Trust": [{"Repository": "acme/app"}]}, ("Branches",)),
     ("a repository without owner", ROLE, trust(Repository="app"), ("Repository", "app", "owner")),
-    ("a repository with a wildcard", ROLE, trust(Repository="acme/*"), ("Repository", "acme/*")),
+    ("a repository with a wildcard", ROLE, trust(Repository="acme/a*"), ("Repository", "acme/a*")),
+    ("a whole organisation", ROLE, trust(Repository="acme/*"), ("`Trust[0]`", "acme/*", "`AllowBroadTrust=true`")),
+    ("every branch", ROLE, trust(AnyRef=True), ("`AnyRef`", "`AllowBroadTrust=true`")),
+    ("a subject of anybody", ROLE, trust(Subjects=["environment:prod"]), ("`Trust[0].Subjects[0]`", "pins")),
+    ("a short ref of a workflow", ROLE, trust(Workflows=["a/b/.github/workflows/c.yml@main"]), ("Workflows", "@main")),
+    ("an adoption of nobody", ROLE, {"OnExisting": "Adopt"}, ("`OnExisting`", "`RoleName`")),
     # issuers
     ("an issuer with a port", PROVIDER, {"Url": "https://ghe.example:8443/_services/token"}, ("`Url`", "8443")),
     ("an issuer with a query", PROVIDER, {"Url": f"https://{ISSUER}?a=b"}, ("`Url`", "?a=b")),

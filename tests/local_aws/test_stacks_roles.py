@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from calls import by_request, changing
+from github.repositories import subject
 from local_aws import ACCOUNT, LocalAws
 from stack import Stack, Template, template
 
@@ -97,11 +98,11 @@ def test_a_plain_role_gets_a_name_and_trusts_one_branch(iam: Any, stack: Stack, 
         "Arn": made["Arn"],
         "RoleName": made["RoleName"],
         "RoleId": made["RoleId"],
-        "Subjects": "repo:acme/app:ref:refs/heads/main",
+        "Subjects": subject("acme/app", "ref:refs/heads/main"),
     }
     assert {key: listed(values) for key, values in conditions(made).items()} == {
         f"{ISSUER}:aud": ["sts.amazonaws.com"],
-        f"{ISSUER}:sub": ["repo:acme/app:ref:refs/heads/main"],
+        f"{ISSUER}:sub": [subject("acme/app", "ref:refs/heads/main")],
     }
     assert (made["Attached"], made["Inline"], made["MaxSessionDuration"]) == ([], {}, 3600)
     assert stack.delete() == "DELETE_COMPLETE"
@@ -121,7 +122,7 @@ def test_a_role_is_created_as_written(iam: Any, stack: Stack, role: Roles, name:
         Audience="https://github.com/acme",
         Trust=[
             {"Repository": "acme/app", "Branches": ["main", "release/1"], "Tags": ["v1"]},
-            {"Repository": "Acme/Other", "Environments": ["prod: eu"], "PullRequests": True},
+            {"Repository": "Acme/Other", "Environments": ["prod eu"], "PullRequests": True},
         ],
     )
     assert stack.create(wanted) == "CREATE_COMPLETE"
@@ -135,11 +136,11 @@ def test_a_role_is_created_as_written(iam: Any, stack: Stack, role: Roles, name:
     assert {key: listed(values) for key, values in conditions(made).items()} == {
         f"{ISSUER}:aud": ["https://github.com/acme"],
         f"{ISSUER}:sub": [
-            "repo:Acme/Other:environment:prod%3A eu",
-            "repo:Acme/Other:pull_request",
-            "repo:acme/app:ref:refs/heads/main",
-            "repo:acme/app:ref:refs/heads/release/1",
-            "repo:acme/app:ref:refs/tags/v1",
+            subject("Acme/Other", "environment:prod eu"),
+            subject("Acme/Other", "pull_request"),
+            subject("acme/app", "ref:refs/heads/main"),
+            subject("acme/app", "ref:refs/heads/release/1"),
+            subject("acme/app", "ref:refs/tags/v1"),
         ],
     }
 
@@ -167,7 +168,7 @@ def test_a_role_is_updated_in_place(iam: Any, stack: Stack, role: Roles) -> None
     assert stack.update(changed) == "UPDATE_COMPLETE"
     made = everything(iam, name)
     assert made["RoleId"] == before["RoleId"]
-    assert listed(conditions(made)[f"{ISSUER}:sub"]) == ["repo:acme/app:ref:refs/heads/release"]
+    assert listed(conditions(made)[f"{ISSUER}:sub"]) == [subject("acme/app", "ref:refs/heads/release")]
     assert (made["Description"], made["MaxSessionDuration"]) == ("new", 3601)
     assert made["PermissionsBoundary"]["PermissionsBoundaryArn"] == POWER
     assert (made["Attached"], made["Inline"]) == ([AUDIT], {"two": policy("s3:PutObject")})

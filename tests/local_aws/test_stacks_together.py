@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from deployment import FUNCTION, example, owned
+from github.repositories import subject
 from local_aws import LocalAws
 from run import CHANGED, QUICKSTART, SHARED, retimed
 from stack import Stack
@@ -27,10 +28,10 @@ def test_the_examples_come_change_and_go_together(
     before = owned(aws)
     quickstart = example("quickstart.yaml")
     assert stack.create(quickstart, **{**QUICKSTART, "ClusterName": cluster}) == "CREATE_COMPLETE"
-    assert stack.outputs()["Subjects"] == "repo:octo-org/octo-repo:ref:refs/heads/main"
+    assert stack.outputs()["Subjects"] == subject("octo-org/octo-repo", "ref:refs/heads/main")
     assert len(owned(aws)) == len(before) + 3
     assert stack.update(quickstart, **{**CHANGED, "ClusterName": cluster}) == "UPDATE_COMPLETE"
-    assert stack.outputs()["Subjects"] == "repo:octo-org/octo-repo:ref:refs/heads/release"
+    assert stack.outputs()["Subjects"] == subject("octo-org/octo-repo", "ref:refs/heads/release")
     assert stack.update(retimed(quickstart), **{**CHANGED, "ClusterName": cluster}) == "UPDATE_COMPLETE"
     assert other.create(example("shared-provider.yaml"), **SHARED) == "CREATE_COMPLETE"
     shared = other.outputs()

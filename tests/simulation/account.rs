@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::author::Author;
 use super::eks::{Eks, Scope, Status};
+use super::github::GitHub;
 use super::iam::Iam;
 use super::s3::S3;
 
@@ -18,11 +19,18 @@ pub(crate) struct Account {
     pub(crate) iam: Iam,
     pub(crate) eks: Eks,
     pub(crate) s3: S3,
+    /// Not of AWS, but what the function asks beside it.
+    pub(crate) github: GitHub,
 }
 
 impl Account {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { iam: Iam::new(PARTITION, ACCOUNT, seed), eks: Eks::new(PARTITION, REGION, ACCOUNT), s3: S3::default() }
+        Self {
+            iam: Iam::new(PARTITION, ACCOUNT, seed),
+            eks: Eks::new(PARTITION, REGION, ACCOUNT),
+            s3: S3::default(),
+            github: GitHub::default(),
+        }
     }
 
     pub(crate) fn revision(&self) -> u64 {

@@ -21,21 +21,31 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Clients are made once and serve every history of this cloud, as a warm process's serve every event.
 pub(crate) fn github_trust(cloud: &Cloud) -> lambda::Function {
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
-    let retries = RetryConfig::disabled();
-    let function = Rc::new(Function {
-        settings: Settings::default(),
-        iam: sdk::iam_with(cloud, &retries, &timeouts),
-        eks: sdk::eks_with(cloud, &retries, &timeouts),
-        issuers: Arc::new(SimulatedIssuers(cloud.clone())),
-        http: cloud.connector(),
-        clock: cloud.time(),
-    });
+    github_trust_with(cloud, Settings::default())
+}
+
+/// The same with other settings of the deployment.
+pub(crate) fn github_trust_with(cloud: &Cloud, settings: Settings) -> lambda::Function {
+    let function = Rc::new(function(cloud, settings));
     Rc::new(move |_: &Cloud, event: String, deadline: SystemTime| {
         let function = Rc::clone(&function);
         Box::pin(async move {
             let context = Context { deadline, function_arn: SERVICE_TOKEN.to_owned() };
-            function.handle(&event, &context).await.map_err(|error| error.to_string())
+            function.handle(&event, &context).await.map(drop).map_err(|error| error.to_string())
         })
     })
+}
+
+pub(crate) fn function(cloud: &Cloud, settings: Settings) -> Function {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let retries = RetryConfig::disabled();
+    Function {
+        settings,
+        iam: sdk::iam_with(cloud, &retries, &timeouts),
+        eks: sdk::eks_with(cloud, &retries, &timeouts),
+        secrets: sdk::secrets_with(cloud, &retries, &timeouts),
+        issuers: Arc::new(SimulatedIssuers(cloud.clone())),
+        http: cloud.connector(),
+        clock: cloud.time(),
+    }
 }

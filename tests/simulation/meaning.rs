@@ -37,7 +37,8 @@ pub(crate) fn declared_subjects(properties: &Value) -> BTreeSet<String> {
     let audience = properties["Audience"].as_str().unwrap_or("sts.amazonaws.com");
     let mut subjects = BTreeSet::new();
     for entry in one_or_many(&properties["Trust"]) {
-        let repository = entry["Repository"].as_str().unwrap_or_default();
+        // Nothing but new repositories here: "repo:OWNER@OWNER-ID/NAME@NAME-ID".
+        let repository = super::github::immutable(entry["Repository"].as_str().unwrap_or_default());
         let mut admit =
             |context: String| subjects.insert(admitted(provider, audience, &format!("repo:{repository}:{context}")));
         // "A `:` inside a value becomes `%3A`."

@@ -72,7 +72,7 @@ impl Meddling {
                         );
                     }
                     Self::OpenTrust => {
-                        let trust = role.trust.replace("repo:acme/", "repo:mallory/");
+                        let trust = role.trust.replace("repo:acme@", "repo:mallory@");
                         iam("UpdateAssumeRolePolicy", json!({"RoleName": name, "PolicyDocument": trust}));
                     }
                     Self::TagRole => {

@@ -53,7 +53,7 @@ impl Job {
         let issuer = "token.actions.githubusercontent.com";
         let trust = json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
         "Principal": {"Federated": ARN}, "Condition": {"StringEquals": {
-            format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): format!("repo:{repository}:pull_request"),
+            format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): format!("repo:{}:pull_request", super::github::immutable(repository)),
         }}}});
         self.iam.create_role().role_name("deploy").assume_role_policy_document(trust.to_string())
     }

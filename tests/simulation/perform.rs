@@ -28,6 +28,8 @@ impl Parsed {
             }),
             "eks" => understood(eks::Eks::parse(request), || format!("{} {}", request.method, request.path)),
             "s3" => ("PutObject".to_owned(), Ok(serde_json::json!({"key": request.path}))),
+            "github" => (format!("{} {}", request.method, request.path), Ok(serde_json::Value::Null)),
+            "secretsmanager" => ("GetSecretValue".to_owned(), Ok(serde_json::Value::Null)),
             _ => (format!("{} {}", request.method, request.authority), Ok(serde_json::Value::Null)),
         };
         Self { service, action, input }
@@ -35,7 +37,7 @@ impl Parsed {
 
     pub(super) fn changes(&self) -> bool {
         self.service != "s3"
-            && self.service != "elsewhere"
+            && !["elsewhere", "github", "secretsmanager"].contains(&self.service)
             && !["Get", "List", "Describe"].iter().any(|reading| self.action.starts_with(reading))
     }
 
@@ -64,6 +66,10 @@ fn service(request: &Request) -> &'static str {
         "iam"
     } else if host.starts_with("eks.") && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")) {
         "eks"
+    } else if super::github::is_api(host, &request.path) {
+        "github"
+    } else if host.starts_with("secretsmanager.") && host.ends_with(".amazonaws.com") {
+        "secretsmanager"
     } else if host.starts_with("cloudformation-custom-resource-response-") && !host.contains(':') {
         "s3"
     } else {
@@ -82,6 +88,12 @@ pub(super) fn perform(
     account.eks.settle(now);
     if parsed.service == "s3" {
         return Some(s3::answer(&account.s3.handle(request, invocation, now), request_id));
+    }
+    if parsed.service == "github" {
+        return account.github.handle(request, request_id);
+    }
+    if parsed.service == "secretsmanager" {
+        return Some(account.github.secret());
     }
     let known = match parsed.service {
         "iam" => model::iam(),
@@ -108,6 +120,7 @@ pub(super) fn refuse(request: &Request, refusal: Refusal, number: u64) -> Answer
     match service(request) {
         "iam" => iam::answer("", &Err(refusal), &request_id),
         "s3" => s3::answer(&Err(refusal), &request_id),
+        "github" => super::github::refused(&refusal, &request_id),
         _ => eks::answer(&Err(refusal), &request_id),
     }
 }

@@ -46,6 +46,14 @@ pub(crate) fn eks_with(cloud: &Cloud, retries: &RetryConfig, timeouts: &TimeoutC
     aws_sdk_eks::Client::from_conf(config!(aws_sdk_eks, cloud, retries, timeouts))
 }
 
+pub(crate) fn secrets_with(
+    cloud: &Cloud,
+    retries: &RetryConfig,
+    timeouts: &TimeoutConfig,
+) -> aws_sdk_secretsmanager::Client {
+    aws_sdk_secretsmanager::Client::from_conf(config!(aws_sdk_secretsmanager, cloud, retries, timeouts))
+}
+
 fn ten_seconds() -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(10)).build()
 }

@@ -6,8 +6,10 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from emulator import upstream
+from github import server
 
 
 def main() -> None:
@@ -17,7 +19,17 @@ def main() -> None:
     # Only now: these modules touch the names that have just been found to exist.
     import ministack.app
 
-    from emulator import authorization, cloudformation, eks, iam_providers, iam_roles, issuers, query_api, recording
+    from emulator import (
+        authorization,
+        cloudformation,
+        eks,
+        iam_providers,
+        iam_roles,
+        issuers,
+        query_api,
+        recording,
+        sts,
+    )
 
     del iam_providers  # importing it has registered its actions
     query_api.install()
@@ -26,6 +38,9 @@ def main() -> None:
     cloudformation.install()
     authorization.install()
     recording.install()
+    sts.install()
+    ports = (int(os.environ[f"EMULATOR_GITHUB_{name}_PORT"]) for name in ("API", "ISSUER"))
+    server.start(*ports, Path(os.environ["EMULATOR_GITHUB_CA"]).parent)
     issuers.install()
     ministack.app.main()
 

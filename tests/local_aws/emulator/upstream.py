@@ -69,6 +69,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "_get_func_record_for_ref",
     ),
     "ministack.services.s3": ("_get_object_data",),
+    "ministack.services.sts": ("_error", "_p", "_web_identity_principal", "_web_identity_trust_denied"),
     "ministack.services.tagging": ("_RESOURCE_TAG_COLLECTORS",),
 }
 

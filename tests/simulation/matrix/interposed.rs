@@ -65,6 +65,7 @@ pub(super) fn through(
         settings: Settings::default(),
         iam: aws_sdk_iam::Client::from_conf(iam),
         eks: aws_sdk_eks::Client::from_conf(eks),
+        secrets: sdk::secrets_with(cloud, &retries, &timeouts),
         issuers: Arc::new(SimulatedIssuers(cloud.clone())),
         http: SharedHttpConnector::new(interposed),
         clock: cloud.time(),
@@ -73,7 +74,7 @@ pub(super) fn through(
         let function = Rc::clone(&function);
         Box::pin(async move {
             let context = Context { deadline, function_arn: SERVICE_TOKEN.to_owned() };
-            function.handle(&event, &context).await.map_err(|error| error.to_string())
+            function.handle(&event, &context).await.map(drop).map_err(|error| error.to_string())
         })
     })
 }

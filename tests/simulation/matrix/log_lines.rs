@@ -146,7 +146,8 @@ fn there_is_one_line_for_each_call_with_its_resource_request_id_and_duration() {
             }
             let planned = lines.iter().position(|line| line["message"] == "planned").expect("the plan is logged");
             let changing = |line: &Value| {
-                called(line).is_some_and(|call| ["Get", "List", "Describe"].iter().all(|read| !call.contains(read)))
+                called(line)
+                    .is_some_and(|call| ["Get", "List", "Describe", "GET"].iter().all(|read| !call.contains(read)))
             };
             let changed = lines.iter().position(|line| changing(line) && line["code"].is_null());
             // A shared provider's deletion is announced before it is decided.

@@ -86,7 +86,8 @@ fn row_07_a_create_that_failed_while_it_joined_a_provider_of_others_leaves_it_as
 #[test]
 fn row_08_a_foreign_role_or_entry_of_that_name_is_refused_in_clear_words_and_never_touched() {
     let role = "the role deploy exists already and is not owned by this resource (it carries no owner's tag); it was left \
-                untouched. Choose another `RoleName`, or leave it out to get a generated one";
+                untouched. Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns can be \
+                taken over with `OnExisting: Adopt`";
     let entry = format!(
         "the access entry of {GIVEN_ROLE} in cluster prod exists already and is not owned by this resource (it carries no \
          owner's tag); it was left untouched. A cluster has one entry for each principal: remove the other declaration, or \

@@ -83,7 +83,8 @@ fn row_25_a_denied_call_is_told_with_its_action_and_its_resource_and_is_not_trie
         let first_change = calls.iter().find(|call| call.changing).map(|call| call.number);
         // Where there is no entry, what is associated with it does not matter; nor does a look at what has been done.
         let matters = |call: &&Call| {
-            call.service != "s3"
+            // What GitHub denies is told in other words: tests/github/asking.rs.
+            !["s3", "github"].contains(&call.service)
                 && (call.changing || Some(call.number) < first_change)
                 && (deed != Deed::Create || call.action != "ListAssociatedAccessPolicies")
         };

@@ -50,11 +50,11 @@ fn row_29_each_mistake_is_told_exactly_and_before_any_call() {
         (ROLE, json!({"MaxSessionDuration": "an hour"}), "`MaxSessionDuration`: expected 3600 to 43200 seconds, found \"an hour\"".to_owned()),
         (ROLE, json!({"MaxSesionDuration": 3600}), "unknown property `MaxSesionDuration`; did you mean `MaxSessionDuration`?".to_owned()),
         (ROLE, json!({"ProviderArn": "absent"}), "`ProviderArn` is required: the ARN of a GitHub OIDC provider in this account, such as !Ref of a Custom::GitHubOidcProvider".to_owned()),
-        (ROLE, json!({"Trust": "absent"}), "`Trust` is required: a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments` and `PullRequests: true`".to_owned()),
+        (ROLE, json!({"Trust": "absent"}), "`Trust` is required: a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true` and `AnyRef: true`, or `Subjects`".to_owned()),
         (ROLE, json!({"Description": null}), "`Description`: expected".to_owned()),
         (ROLE, json!({"PermissionsBoundary": ""}), "`PermissionsBoundary`: expected a value (leave the property out with `!Ref AWS::NoValue`), found \"\"".to_owned()),
         (ROLE, json!({"Trust": [{"Repository": "acme/app", "PullRequests": "yes"}]}), "`Trust[0].PullRequests`: expected".to_owned()),
-        (ROLE, json!({"Trust": [{"Repository": "acme/*", "Branches": ["main"]}]}), "`Trust[0].Repository`: expected \"owner/name\" of one GitHub repository without wildcards (list each repository), found \"acme/*\"".to_owned()),
+        (ROLE, json!({"Trust": [{"Repository": "acme/app*", "Branches": ["main"]}]}), "`Trust[0].Repository`: expected \"owner/name\" of one GitHub repository without wildcards (list each repository), found \"acme/app*\"".to_owned()),
         (PROVIDER, json!({"Url": "http://token.actions.githubusercontent.com"}), format!("`Url`: expected an https URL, {issuer}, found \"http://token.actions.githubusercontent.com\"")),
         (PROVIDER, json!({"ThumbprintList": []}), "`ThumbprintList`: expected 1 to 5 thumbprints (leave it out to have them verified and rotated), found 0".to_owned()),
         (PROVIDER, json!({"ThumbprintList": ["zz"]}), "`ThumbprintList[0]`: expected 40 hexadecimal digits, the SHA-1 of a certificate without colons, found \"zz\"".to_owned()),
@@ -259,7 +259,7 @@ fn row_30_a_redirect_is_not_followed() {
             let ended = scene.lambda.attempt(&author, "r-1", &event.to_string()).await;
             let failed = "the answer could not be delivered: status 307".to_owned();
             assert_eq!(ended, Ended::Returned(Err(failed)), "{}", scene.story());
-            assert!(scene.calls().iter().all(|call| call.service == "iam"), "{}", scene.story());
+            assert!(scene.calls().iter().all(|call| ["iam", "github"].contains(&call.service)), "{}", scene.story());
             assert!(!scene.log.text().contains("s3cr3t"));
             stack.resources.clear();
         },

@@ -1,0 +1,173 @@
+//! `{"Explain": {"RoleName": …, "Claims": {…}}}`: whether a token with these claims could assume a role and, if not, which
+//! condition fails and what to change. It is answered by evaluating the policy that IAM has, whoever wrote it.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::error::{CallError, Fault};
+use crate::github_role::evaluate::{Failed, Report, Token, Verdict, evaluate};
+use crate::github_role::trust_policy::TrustPolicy;
+use crate::reconcile::Home;
+use crate::retry::Budget;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Question {
+    /// A role of the function's account.
+    pub role_name: String,
+    /// As in the token's payload. Without them, only what the role admits is told.
+    #[serde(default)]
+    pub claims: Map<String, Value>,
+}
+
+/// Reads an event, if it is a question.
+///
+/// # Errors
+/// With what is wrong with it.
+#[must_use]
+pub fn read(event: &str) -> Option<Result<Question, String>> {
+    #[derive(Deserialize)]
+    struct Event {
+        #[serde(rename = "Explain")]
+        explain: Value,
+    }
+    let Event { explain } = serde_json::from_str(event).ok()?;
+    let wanted = r#"expected {"Explain": {"RoleName": "…", "Claims": {"sub": "…", "aud": "…"}}}"#;
+    Some(serde_json::from_value(explain).map_err(|error| format!("{wanted}: {error}")))
+}
+
+/// Answers.
+pub async fn answer(iam: &aws_sdk_iam::Client, home: &Home, budget: &Budget, question: &Question) -> Value {
+    let Question { role_name, claims } = question;
+    let policy = match policy(iam, budget, role_name).await {
+        Ok(Some(policy)) => policy,
+        Ok(None) => return json!({"Error": format!("there is no role {role_name} in account {}", home.account)}),
+        Err(error) => return json!({"Error": error.to_string()}),
+    };
+    let token = Token::of(claims);
+    let ours = TrustPolicy::read(&policy);
+    let subjects: Vec<String> = ours.iter().flat_map(TrustPolicy::admissions).map(ToString::to_string).collect();
+    let mut answer = json!({"RoleName": role_name, "Admits": subjects, "Policy": policy});
+    if !claims.is_empty() {
+        let provider = format!("arn:{}:iam::{}:oidc-provider/{}", home.partition, home.account, token.issuer);
+        let (verdict, reports) = evaluate(&policy, &provider, &token);
+        answer["Verdict"] = json!(match verdict {
+            Verdict::Admitted => "admitted",
+            Verdict::Refused => "refused",
+            Verdict::Depends => "depends on more than the token",
+        });
+        answer["Statements"] = reports.iter().map(|report| described(report, &token)).collect();
+    }
+    answer
+}
+
+async fn policy(iam: &aws_sdk_iam::Client, budget: &Budget, role: &str) -> Result<Option<Value>, CallError> {
+    let request = iam.get_role().role_name(role);
+    match budget.call("iam:GetRole", role, || request.clone().send()).await {
+        Ok(output) => {
+            let encoded = output.role.and_then(|role| role.assume_role_policy_document).unwrap_or_default();
+            let text = urlencoding::decode(&encoded).unwrap_or_default();
+            Ok(Some(serde_json::from_str(&text).unwrap_or(Value::Null)))
+        }
+        Err(error) if error.fault == Fault::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn described(report: &Report, token: &Token) -> Value {
+    let Report { statement, deny, applies, other_principal, failed } = report;
+    let mut described = json!({
+        "Statement": statement,
+        "Effect": if *deny { "Deny" } else { "Allow" },
+        "Applies": applies,
+        "Failed": failed.iter().map(|failed| condition(failed, token)).collect::<Vec<_>>(),
+    });
+    if let Some(principal) = other_principal {
+        described["Failed"] = json!([{
+            "Principal": principal,
+            "Found": format!("a token of https://{}", token.issuer),
+            "Change": "the role trusts another provider: set its `ProviderArn` to the one of this issuer",
+        }]);
+    }
+    described
+}
+
+fn condition(failed: &Failed, token: &Token) -> Value {
+    let Failed { operator, key, expected, found, depends } = failed;
+    json!({
+        "Condition": format!("{operator} {key}"),
+        "Expected": expected,
+        "Found": found,
+        "Change": if *depends { "this does not depend on the token".to_owned() } else { change(failed, token) },
+    })
+}
+
+/// What to change so that the token is let in, if it is to be.
+fn change(failed: &Failed, token: &Token) -> String {
+    let claim = failed.key.rsplit(':').next().unwrap_or_default();
+    let found = failed.found.as_ref().and_then(|values| values.first()).map(String::as_str);
+    match (claim, found) {
+        ("aud", Some(audience)) => format!(
+            "in the workflow, ask for the audience {} (`audience` of configure-aws-credentials), or set the role's \
+             `Audience` to {audience}, which the provider has to have in its `ClientIdList`",
+            failed.expected.join(" or ")
+        ),
+        ("sub", Some(subject)) => for_subject(subject, &failed.expected),
+        ("repository_id", Some(id)) => format!(
+            "the token is of another repository of that name (id {id}): was it deleted and made again? Then update the \
+             role's stack"
+        ),
+        ("environment", Some(name)) => format!("list the environment {name:?} under `Environments`"),
+        ("job_workflow_ref", Some(workflow)) => format!("list {workflow:?} under `Workflows`"),
+        ("actor_id", Some(id)) => format!("list the user {id} under `Actors`"),
+        (_, None) if token.claims.contains_key(claim) => {
+            format!("STS reads no claim `{claim}` of this issuer's tokens, so that this is never met: leave it out")
+        }
+        (_, None) if claim == "environment" => {
+            "the job has to name an environment (`environment:` in the workflow)".to_owned()
+        }
+        (_, None) => format!("the claims have no `{claim}`"),
+        _ => "declare this value in the role's `Trust`".to_owned(),
+    }
+}
+
+fn for_subject(subject: &str, expected: &[String]) -> String {
+    let plain = |text: &str| {
+        let mut text = text.to_owned();
+        while let Some(at) = text.find('@').filter(|_| text.starts_with("repo:")) {
+            let end = text[at + 1..].find(|c: char| !c.is_ascii_digit()).map_or(text.len(), |length| at + 1 + length);
+            text.replace_range(at..end, "");
+        }
+        text
+    };
+    if let Some(other) = expected.iter().find(|other| plain(other) == plain(subject)) {
+        let (has, wants) = if subject.contains('@') { ("with", "without") } else { ("without", "with") };
+        return format!(
+            "the repository sends subjects {has} ids, and the policy wants them {wants} ({other}): update the role's stack, \
+             with `SubjectFormat: Auto` or the form that fits"
+        );
+    }
+    if let Some(other) = expected.iter().find(|other| other.eq_ignore_ascii_case(subject)) {
+        return format!("only the case differs from {other}: write the names as GitHub does");
+    }
+    let repository = |text: &str| plain(text).split(':').nth(1).map(str::to_owned);
+    if !expected.iter().any(|other| repository(other) == repository(subject)) {
+        return format!("no entry of `Trust` is about the repository of {subject}: add one");
+    }
+    let context = subject.splitn(3, ':').nth(2).unwrap_or_default();
+    let advice = if let Some(name) = context.strip_prefix("environment:") {
+        format!(
+            "the job names an environment, which then stands in place of the branch: add {name:?} to `Environments`"
+        )
+    } else if let Some(name) = context.strip_prefix("ref:refs/heads/") {
+        format!("add the branch {name:?} to `Branches`")
+    } else if let Some(name) = context.strip_prefix("ref:refs/tags/") {
+        format!("add the tag {name:?} to `Tags`")
+    } else if context == "pull_request" {
+        "set `PullRequests: true`, which lets in what nobody has reviewed yet".to_owned()
+    } else {
+        format!("the subject follows another template: add {subject:?} to `Subjects`, or update the role's stack")
+    };
+    format!("{advice} in the entry of this repository")
+}

@@ -1,0 +1,229 @@
+//! What GitHub says about the subjects of a repository, and what follows where it does not say.
+//!
+//! Known is known exactly. Where only the ids are known, a repository may send either form, and both are written out.
+//! No wildcard ever stands in for an id: a pattern that catches both forms of one repository also catches repositories
+//! of strangers.
+//!
+//! Source: <https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims>.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::Issuer;
+use super::issuer;
+use super::name::Repository;
+use super::subject;
+
+/// "All repositories created, renamed or transferred after July 15, 2026": those created on that very day may have
+/// either form.
+const IMMUTABLE_SINCE: &str = "2026-07-16";
+
+/// How a repository's subjects begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// `repo:OWNER/NAME`.
+    Classic,
+    /// `repo:OWNER@ID/NAME@ID`.
+    Immutable,
+}
+
+/// What a subject is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Template {
+    /// `repo` and `context`.
+    #[default]
+    Default,
+    /// These claims, in this order.
+    Custom(Vec<String>),
+}
+
+/// What has to be known to write the subjects of a repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The owner's id.
+    pub owner_id: Option<u64>,
+    /// The repository's id.
+    pub repository_id: Option<u64>,
+    /// The forms that its subjects may have; more than one where it is not known.
+    pub forms: BTreeSet<Form>,
+    /// What its subjects are made of.
+    pub template: Template,
+    /// `public`, `private` or `internal`, for templates that ask for it.
+    pub visibility: Option<String>,
+    /// The ids of users by their names, for entries that name some.
+    pub users: BTreeMap<String, u64>,
+}
+
+/// `GET /repos/{owner}/{repo}`, as far as it is read.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Described {
+    /// The repository's id.
+    pub id: u64,
+    /// `owner/name` as GitHub writes it.
+    pub full_name: String,
+    /// Who owns it.
+    pub owner: Account,
+    /// When it was made.
+    pub created_at: Option<String>,
+    /// `public`, `private` or `internal`.
+    pub visibility: Option<String>,
+}
+
+/// `GET /users/{username}`, as far as it is read.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Account {
+    /// Never changes.
+    pub id: u64,
+    /// Can be changed, and then taken by somebody else.
+    pub login: String,
+}
+
+/// `GET /repos/{owner}/{repo}/actions/oidc/customization/sub`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Customization {
+    /// `true`: the keys are ignored.
+    #[serde(default)]
+    pub use_default: bool,
+    /// The template.
+    pub include_claim_keys: Option<Vec<String>>,
+    /// `false` only means that nobody opted in by hand: it is seen together with an immutable prefix.
+    pub use_immutable_subject: Option<bool>,
+    /// How the subjects really begin.
+    pub sub_claim_prefix: Option<String>,
+}
+
+impl Facts {
+    /// What follows from GitHub's answers. `customization` is nothing where the credential, or having none, did not
+    /// allow to ask.
+    #[must_use]
+    pub fn of(issuer: &Issuer, described: &Described, customization: Option<&Customization>) -> Self {
+        let forms: BTreeSet<Form> = if issuer.has_immutable_subjects() {
+            match told(customization).or_else(|| inferred(issuer, described)) {
+                Some(form) => [form].into(),
+                None => [Form::Classic, Form::Immutable].into(),
+            }
+        } else {
+            [Form::Classic].into()
+        };
+        let keys = customization.filter(|template| !template.use_default).and_then(|template| {
+            template
+                .include_claim_keys
+                .clone()
+                .filter(|keys| !keys.is_empty() && keys.as_slice() != ["repo", "context"])
+        });
+        Self {
+            owner_id: Some(described.owner.id),
+            repository_id: Some(described.id),
+            forms,
+            template: keys.map_or(Template::Default, Template::Custom),
+            visibility: described.visibility.clone(),
+            users: BTreeMap::new(),
+        }
+    }
+}
+
+/// The form that GitHub tells outright.
+fn told(customization: Option<&Customization>) -> Option<Form> {
+    let customization = customization?;
+    let prefix = customization.sub_claim_prefix.as_deref().map(|prefix| prefix.trim_start_matches("repo:"));
+    match prefix.and_then(|prefix| subject::prefix(prefix.trim_end_matches(':'))) {
+        Some(prefix) if prefix.ids.is_some() => Some(Form::Immutable),
+        Some(_) => Some(Form::Classic),
+        None => (customization.use_immutable_subject == Some(true)).then_some(Form::Immutable),
+    }
+}
+
+/// A new repository has the immutable form. An old one may have been renamed, transferred or opted in since. The date is
+/// github.com's; of GHE.com none is known.
+fn inferred(issuer: &Issuer, described: &Described) -> Option<Form> {
+    if !matches!(issuer.form(), Some(issuer::Form::GitHub | issuer::Form::Enterprise)) {
+        return None;
+    }
+    let created = described.created_at.as_deref()?;
+    (created.get(..10)? >= IMMUTABLE_SINCE).then_some(Form::Immutable)
+}
+
+/// How the subjects of a repository begin, in one form.
+#[must_use]
+pub fn prefix(
+    repository: &Repository,
+    form: Form,
+    owner_id: Option<u64>,
+    repository_id: Option<u64>,
+) -> Option<String> {
+    match form {
+        Form::Classic => Some(format!("repo:{repository}")),
+        Form::Immutable => {
+            Some(format!("repo:{}@{}/{}@{}", repository.owner(), owner_id?, repository.name(), repository_id?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(created: &str, customization: Option<&str>) -> Facts {
+        let described = format!(
+            r#"{{"id": 2, "full_name": "o/r", "owner": {{"id": 1, "login": "o"}}, "created_at": "{created}T00:00:00Z"}}"#
+        );
+        let customization = customization.map(|text| serde_json::from_str(text).unwrap());
+        let issuer = Issuer::parse_without_scheme("token.actions.githubusercontent.com").unwrap();
+        Facts::of(&issuer, &serde_json::from_str(&described).unwrap(), customization.as_ref())
+    }
+
+    #[test]
+    fn the_prefix_is_trusted_and_the_switch_only_where_it_is_on() {
+        const OLD: &str = "2020-01-01";
+        let both = BTreeSet::from([Form::Classic, Form::Immutable]);
+        for (created, customization, forms) in [
+            (OLD, None, both.clone()),
+            ("2026-07-15", None, both.clone()),
+            ("2026-07-16", None, [Form::Immutable].into()),
+            (OLD, Some(r#"{"use_default": true, "sub_claim_prefix": "repo:o/r"}"#), [Form::Classic].into()),
+            (
+                OLD,
+                Some(r#"{"use_default": true, "use_immutable_subject": false, "sub_claim_prefix": "repo:o@1/r@2"}"#),
+                [Form::Immutable].into(),
+            ),
+            (OLD, Some(r#"{"use_default": true, "use_immutable_subject": false}"#), both),
+            (OLD, Some(r#"{"use_default": true, "use_immutable_subject": true}"#), [Form::Immutable].into()),
+            ("2026-09-01", Some(r#"{"use_default": true}"#), [Form::Immutable].into()),
+        ] {
+            assert_eq!(facts(created, customization).forms, forms, "{created} {customization:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_counts_only_where_the_default_is_switched_off() {
+        for (customization, template) in [
+            (r#"{"use_default": true, "include_claim_keys": ["repo"]}"#, Template::Default),
+            (r#"{"use_default": false, "include_claim_keys": ["repo", "context"]}"#, Template::Default),
+            (r#"{"use_default": false}"#, Template::Default),
+            (
+                r#"{"use_default": false, "include_claim_keys": ["repo", "job_workflow_ref"]}"#,
+                Template::Custom(vec!["repo".into(), "job_workflow_ref".into()]),
+            ),
+        ] {
+            assert_eq!(facts("2020-01-01", Some(customization)).template, template, "{customization}");
+        }
+    }
+
+    #[test]
+    fn the_date_is_github_com_s() {
+        let described =
+            r#"{"id": 2, "full_name": "o/r", "owner": {"id": 1, "login": "o"}, "created_at": "2026-09-01T00:00:00Z"}"#;
+        let issuer = Issuer::parse_without_scheme("token.actions.octo.ghe.com").unwrap();
+        assert_eq!(Facts::of(&issuer, &serde_json::from_str(described).unwrap(), None).forms.len(), 2);
+    }
+
+    #[test]
+    fn a_server_has_no_ids_in_its_subjects() {
+        let described =
+            r#"{"id": 2, "full_name": "o/r", "owner": {"id": 1, "login": "o"}, "created_at": "2026-09-01T00:00:00Z"}"#;
+        let issuer = Issuer::parse_without_scheme("ghes.example.com/_services/token").unwrap();
+        let facts = Facts::of(&issuer, &serde_json::from_str(described).unwrap(), None);
+        assert_eq!(facts.forms, [Form::Classic].into());
+    }
+}

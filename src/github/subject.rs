@@ -1,0 +1,230 @@
+//! Whole subjects as an author writes them for a template that the function cannot know: what they pin, and what they
+//! leave open. One that leaves the repository open admits strangers.
+//!
+//! A subject is a row of `key:value`; no value contains a colon, because GitHub writes `%3A` there. The default form
+//! begins with `repo:OWNER/NAME` and goes on with `ref:…`, `environment:…` or the bare word `pull_request`.
+
+use super::name::{self, Repository};
+
+/// How far a whole subject reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Certain jobs of a repository, or a certain workflow.
+    Narrow,
+    /// More than most people mean: why.
+    Broad(&'static str),
+}
+
+/// Checks a whole subject.
+///
+/// # Errors
+/// With what is allowed, when it could be the subject of a stranger's token, or of no token at all.
+pub fn check(text: &str) -> Result<Reach, String> {
+    let expected = |hint: &str| Err(format!("a whole subject such as \"repo:owner/name:ref:refs/heads/main\"{hint}"));
+    if text.chars().all(|c| c == '*' || c == '?') {
+        return expected(", not a wildcard alone, which admits every workflow on GitHub");
+    }
+    if text.contains("://") || text.contains("github.com/") {
+        return expected(" without a host");
+    }
+    if text.chars().any(char::is_control) || text.trim() != text || text.len() > 1024 {
+        return expected("");
+    }
+    let mut seen = Seen::default();
+    let mut words = text.split(':').peekable();
+    while let Some(key) = words.next() {
+        if key == "pull_request" {
+            seen.context = true;
+            continue;
+        }
+        // Behind a repository, a wildcard in the place of everything else.
+        if key.chars().all(|c| c == '*') && words.peek().is_none() && seen.repository && !seen.context {
+            return Ok(Reach::Broad(EVERY_JOB));
+        }
+        let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let Some(value) = words.next().filter(|value| is_key && !value.is_empty()) else {
+            return expected(", that is `key:value` pairs joined by `:`, with wildcards in values only");
+        };
+        if key == "repo" && (seen.repo || value == "repo") {
+            return expected(" with the prefix `repo:` once");
+        }
+        seen.pair(key, value)?;
+    }
+    if seen.repository || seen.workflow {
+        return Ok(if seen.context || seen.workflow { Reach::Narrow } else { Reach::Broad(EVERY_JOB) });
+    }
+    if seen.owner {
+        return Ok(Reach::Broad("it pins the owner only, so that every repository of the owner is let in"));
+    }
+    expected(
+        " that pins the repository (`repo`, `repository`, `repository_id`), the owner or the workflow \
+         (`job_workflow_ref`): this one can be the subject of anybody's token",
+    )
+}
+
+const EVERY_JOB: &str = "every branch, tag, environment and pull request of the repository is let in";
+
+/// What a subject has pinned so far.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is pinned or not, whatever the others are")]
+struct Seen {
+    repo: bool,
+    repository: bool,
+    owner: bool,
+    workflow: bool,
+    context: bool,
+}
+
+impl Seen {
+    fn pair(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let digits = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
+        match key {
+            "repo" => {
+                repo_value(value)?;
+                (self.repo, self.repository) = (true, true);
+            }
+            "repository" => self.repository = Repository::parse(value).map(|_| true)?,
+            "repository_id" if digits(value) => self.repository = true,
+            "repository_owner_id" if digits(value) => self.owner = true,
+            "repository_owner" if !value.contains(['*', '?']) => self.owner = true,
+            "job_workflow_ref" | "workflow_ref" => self.workflow = name::workflow(value).map(|_| true)?,
+            "ref" => self.context = reference(value)?,
+            "environment" => {
+                if value.contains('%') {
+                    return Err("this environment under `Environments`: more than one name is written like that in a \
+                         subject, and there its claim is pinned, too"
+                        .to_owned());
+                }
+                self.context = name::environment(value).map(|_| true)?;
+            }
+            _ if value.contains(['*', '?']) => {
+                return Err(format!("no wildcard in the value of `{key}`, which could then be anything"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// `OWNER/NAME` or `OWNER@ID/NAME@ID`.
+fn repo_value(value: &str) -> Result<(), String> {
+    if value.contains(['*', '?']) {
+        return Err(
+            "one exact subject for each repository and form: a pattern that catches several also catches those of \
+             other owners (for a whole organisation write `Repository: owner/*`)"
+                .to_owned(),
+        );
+    }
+    if prefix(value).is_none() {
+        return Err("`repo:owner/name` or `repo:owner@id/name@id`".to_owned());
+    }
+    Ok(())
+}
+
+/// What stands behind `repo:` in a subject.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Prefix {
+    /// Owner and name.
+    pub repository: Repository,
+    /// The owner's and the repository's id, in the immutable form.
+    pub ids: Option<(u64, u64)>,
+}
+
+/// Reads `OWNER/NAME` or `OWNER@ID/NAME@ID`.
+#[must_use]
+pub fn prefix(value: &str) -> Option<Prefix> {
+    let (owner, name) = value.split_once('/')?;
+    let (repository, ids) = match (owner.split_once('@'), name.split_once('@')) {
+        (None, None) => (value.to_owned(), None),
+        (Some((owner, owner_id)), Some((name, id))) => {
+            (format!("{owner}/{name}"), Some((number(owner_id)?, number(id)?)))
+        }
+        _ => return None,
+    };
+    Some(Prefix { repository: Repository::parse(&repository).ok()?, ids })
+}
+
+/// An id as GitHub writes it.
+#[must_use]
+pub fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == text)
+}
+
+/// Whether the value of `ref` pins something.
+fn reference(value: &str) -> Result<bool, String> {
+    match (value.strip_prefix("refs/heads/"), value.strip_prefix("refs/tags/")) {
+        (Some("*"), _) | (_, Some("*")) => Ok(false),
+        (Some(branch), _) => name::branch(branch).map(|_| true),
+        (_, Some(tag)) => name::tag(tag).map(|_| true),
+        _ if value.starts_with("refs/") && !value.contains(['*', '?']) => Ok(true),
+        _ if value == "refs/*" => Ok(false),
+        _ => Err("`ref:refs/heads/<branch>` or `ref:refs/tags/<tag>`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pins_a_repository_and_a_context_or_a_workflow_is_narrow() {
+        for text in [
+            "repo:octo-org/octo-repo:ref:refs/heads/main",
+            "repo:octo-org@1/octo-repo@2:ref:refs/heads/release/*",
+            "repo:octo-org/octo-repo:pull_request",
+            "repo:octo-org/octo-repo:environment:prod:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
+            "job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
+            "repository_id:42:environment:prod",
+        ] {
+            assert_eq!(check(text), Ok(Reach::Narrow), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_context_or_the_repository_of_an_owner_open_is_broad() {
+        for text in [
+            "repo:o/r",
+            "repo:o@1/r@2",
+            "repo:o/r:*",
+            "repo:o/r:ref:refs/heads/*",
+            "repo:o/r:ref:refs/*",
+            "repository_owner:octo-org",
+            "environment:prod:repository_owner:octo-org",
+            "repository_id:42",
+        ] {
+            assert!(matches!(check(text), Ok(Reach::Broad(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_a_strangers_subject_or_nobodys_is_refused() {
+        for text in [
+            "*",
+            "**?",
+            "repo:*",
+            "repo:octo-org/*",
+            "repo:octo-org/*:ref:refs/heads/main",
+            "repo:octo-org*/octo-repo*:ref:refs/heads/main",
+            "repo:octo-org@*/octo-repo@*:ref:refs/heads/main",
+            "repo:repo:o/r:ref:refs/heads/main",
+            "repo:o/r:repo:o/r",
+            "github.com/o/r:ref:refs/heads/main",
+            "repo:github.com/o/r:ref:refs/heads/main",
+            "repo:octo:ref:refs/heads/main",
+            "environment:prod",
+            "ref:refs/heads/main",
+            "actor:octocat",
+            "workflow:Deploy to production",
+            "repo:o/r:environment:Production*",
+            "repo:o/r:environment:a%3Ab",
+            "repo:o/r:environment:*",
+            "repo:o/r:ref:refs/heads/main*",
+            "repo:o/r:ref:main",
+            "environment:production%3Aeastus:repository_owner:octo-org",
+            "re*:o/r",
+            "",
+        ] {
+            assert!(check(text).is_err(), "{text}: {:?}", check(text));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A value that a condition of a trust policy compares with a claim: to the letter, unless the author wrote wildcards.
+//!
+//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>.
+
+use std::fmt;
+
+/// A value with which a claim is compared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pattern {
+    text: String,
+    wild: bool,
+}
+
+impl Pattern {
+    /// A value whose `*` and `?` are wildcards.
+    #[must_use]
+    pub fn written(text: &str) -> Self {
+        Self { text: text.to_owned(), wild: text.contains(['*', '?']) }
+    }
+
+    /// The value as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it has wildcards.
+    #[must_use]
+    pub fn is_wild(&self) -> bool {
+        self.wild
+    }
+
+    /// As a condition's value: IAM would read `${` as the beginning of a policy variable.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
+    #[must_use]
+    pub fn condition_value(&self) -> String {
+        self.text.replace("${", "${$}{")
+    }
+
+    /// Reads a condition's value.
+    #[must_use]
+    pub fn from_condition(value: &str, wild: bool) -> Self {
+        Self { text: value.replace("${$}", "$"), wild }
+    }
+
+    /// Whether every value that `other` lets pass is let pass by this one. A pattern is compared with a pattern as text,
+    /// which can miss some, but never claims too much.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self == other || (self.wild && matches(self.text.as_bytes(), other.text.as_bytes()))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// IAM's `StringLike`: `*` stands for any characters, `?` for one.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at_pattern, mut at_text) = (0, 0);
+    // Where to go on if what follows the last `*` does not fit here.
+    let mut star: Option<(usize, usize)> = None;
+    while at_text < text.len() {
+        match pattern.get(at_pattern) {
+            Some(b'*') => {
+                star = Some((at_pattern + 1, at_text));
+                at_pattern += 1;
+            }
+            Some(&byte) if byte == text[at_text] || (byte == b'?' && text[at_text] != b'*') => {
+                at_pattern += 1;
+                at_text += 1;
+            }
+            _ => match &mut star {
+                Some((resume, reached)) => {
+                    *reached += 1;
+                    (at_pattern, at_text) = (*resume, *reached);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at_pattern..].iter().all(|&byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_variable_is_not_read_into_a_branch_name() {
+        let subject = Pattern::written("repo:o/r:ref:refs/heads/${aws:username}");
+        assert_eq!(subject.condition_value(), "repo:o/r:ref:refs/heads/${$}{aws:username}");
+        assert_eq!(Pattern::from_condition(&subject.condition_value(), false), subject);
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_matches_and_an_exact_value_only_itself() {
+        for (wide, narrow, covered) in [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("a/*", "a/b", true),
+            ("a/*", "a/b/c", true),
+            ("a/*", "a", false),
+            ("a/*c", "a/bcbc", true),
+            ("a/*c", "a/bcb", false),
+            ("a/?", "a/b", true),
+            ("a/?", "a/*", false),
+            ("a/*", "a/b/*", true),
+            ("a/b/*", "a/*", false),
+            ("a/b", "a/*", false),
+        ] {
+            assert_eq!(Pattern::written(wide).covers(&Pattern::written(narrow)), covered, "{wide} {narrow}");
+        }
+    }
+}

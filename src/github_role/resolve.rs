@@ -1,0 +1,306 @@
+//! From `Trust` as declared to the policy that means the same for the tokens that GitHub really issues.
+
+use std::collections::BTreeMap;
+
+use crate::error::{CallError, Error, Refusal};
+use crate::github::Issuer;
+use crate::github::facts::{Facts, Form};
+use crate::github::name::{Repository, Scope};
+use crate::github::rest::Problem;
+use crate::owner::Owner;
+
+use super::GitHubRoles;
+use super::compile::compile;
+use super::declaration::{Actor, Declaration, Entry, Format};
+use super::recall::recall;
+use super::trust_policy::{Admission, TrustPolicy};
+
+/// What every account has at least, so that the quota is asked for only beyond it.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const SMALLEST_QUOTA: usize = 2048;
+
+impl GitHubRoles {
+    /// The trust policy that a declaration leads to.
+    pub(super) async fn trust(
+        &self,
+        owner: &Owner,
+        role: &str,
+        declaration: &Declaration,
+    ) -> Result<TrustPolicy, Error> {
+        let Declaration { provider_arn, issuer, audience, entries } = declaration;
+        self.broad(entries)?;
+        // The policy that IAM has, looked at only when GitHub cannot be asked.
+        let mut last = None;
+        let mut known = BTreeMap::new();
+        let mut admissions: Vec<Admission> = Vec::new();
+        let mut ends = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let at = format!(
+                "`Trust[{index}]`{}",
+                entry.scope.as_ref().map(|scope| format!(" ({scope})")).unwrap_or_default()
+            );
+            let facts = match self.facts(issuer, entry, &mut known, &at).await? {
+                Ok(facts) => facts,
+                Err(problem) => {
+                    if last.is_none() {
+                        // What somebody else wrote is no memory of ours.
+                        let ours = self.look(role).await?.filter(|role| owner.owns(&role.tags));
+                        last = Some(ours.and_then(|role| TrustPolicy::read(&role.trust)));
+                    }
+                    without(issuer, entry, last.as_ref().and_then(Option::as_ref), &problem, &at)?
+                }
+            };
+            let compiled = compile(issuer, entry, &facts)
+                .map_err(|lack| Refusal::Unfit { what: format!("{at}: {lack}"), remedy: String::new() })?;
+            admissions.extend(compiled);
+            ends.push((at, admissions.len()));
+        }
+        let policy = |count: usize| TrustPolicy::of(provider_arn, audience, admissions[..count].iter().cloned());
+        let whole = policy(admissions.len());
+        if whole.size() > SMALLEST_QUOTA {
+            let quota = self.trust_quota().await?;
+            if let Some((at, count)) = ends.iter().find(|(_, count)| policy(*count).size() > quota) {
+                return Err(too_long(at, policy(*count).size(), whole.size(), quota).into());
+            }
+        }
+        tracing::info!(trust = %whole, size = whole.size(), "these may assume the role, and nobody else");
+        Ok(whole)
+    }
+
+    fn broad(&self, entries: &[Entry]) -> Result<(), Refusal> {
+        let broad = entries.iter().enumerate().find_map(|(index, entry)| Some((index, entry.broad.first()?)));
+        match broad {
+            Some((index, why)) if !self.allow_broad_trust => Err(Refusal::Unfit {
+                what: format!("`Trust[{index}]`: {why}"),
+                remedy: "This deployment of github-trust does not allow it: name what is meant, or deploy it with \
+                         `AllowBroadTrust=true`"
+                    .to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is known about the repository of an entry: declared, or asked for. The inner error says why it is not known.
+    async fn facts(
+        &self,
+        issuer: &Issuer,
+        entry: &Entry,
+        known: &mut BTreeMap<Scope, Result<Facts, Problem>>,
+        at: &str,
+    ) -> Result<Result<Facts, Problem>, Error> {
+        let mut facts = match declared(issuer, entry) {
+            Some(facts) => facts,
+            // An Enterprise Server shows nothing to the public, and its form is known.
+            None if !issuer.has_immutable_subjects() && self.github.has_credential(issuer).await == Ok(false) => {
+                given(entry, [Form::Classic])
+            }
+            None => {
+                let Some(scope) = &entry.scope else { return Ok(Ok(given(entry, []))) };
+                if !known.contains_key(scope) {
+                    let found = self.ask(issuer, scope, at).await?;
+                    known.insert(scope.clone(), found);
+                }
+                match &known[scope] {
+                    Ok(found) => chosen(entry, found.clone(), at)?,
+                    Err(problem) => return Ok(Err(problem.clone())),
+                }
+            }
+        };
+        for actor in &entry.actors {
+            if let Actor::Name(name) = actor {
+                match self.github.account(issuer, name).await {
+                    Ok(account) => {
+                        facts.users.insert(name.clone(), account.id);
+                    }
+                    Err(Problem::Invisible(why)) => return Err(unfit(at, &format!("`Actors`: {name}: {why}")).into()),
+                    Err(problem) => return Ok(Err(problem)),
+                }
+            }
+        }
+        Ok(Ok(facts))
+    }
+
+    async fn ask(&self, issuer: &Issuer, scope: &Scope, at: &str) -> Result<Result<Facts, Problem>, Error> {
+        let repository = match scope {
+            Scope::Repository(repository) => repository,
+            Scope::Organisation(owner) => {
+                return Ok(match self.github.account(issuer, owner).await {
+                    Ok(account) => {
+                        same_case(owner, &account.login, at)?;
+                        let forms = if issuer.has_immutable_subjects() {
+                            [Form::Classic, Form::Immutable].into()
+                        } else {
+                            [Form::Classic].into()
+                        };
+                        Ok(Facts { owner_id: Some(account.id), forms, ..Facts::default() })
+                    }
+                    Err(problem) => Err(problem),
+                });
+            }
+        };
+        match self.github.repository(issuer, repository).await {
+            Ok((described, customization)) => {
+                same_case(&repository.to_string(), &described.full_name, at)?;
+                let facts = Facts::of(issuer, &described, customization.as_ref());
+                tracing::info!(%repository, ?facts, "asked GitHub");
+                Ok(Ok(facts))
+            }
+            Err(Problem::Renamed(to)) => Err(Refusal::Unfit {
+                what: format!("{at}: {repository} was renamed or transferred, and is {to} now"),
+                remedy: format!("Its tokens carry the new name: write `Repository: {to}`"),
+            }
+            .into()),
+            Err(problem) => Ok(Err(problem)),
+        }
+    }
+}
+
+/// Facts for which nobody has to be asked.
+fn declared(issuer: &Issuer, entry: &Entry) -> Option<Facts> {
+    let ids = match entry.scope {
+        Some(Scope::Repository(_)) => entry.owner_id.is_some() && entry.repository_id.is_some(),
+        Some(Scope::Organisation(_)) => entry.owner_id.is_some(),
+        None => return Some(given(entry, [])),
+    };
+    match entry.format {
+        Format::Classic => Some(given(entry, [Form::Classic])),
+        Format::Immutable if ids => Some(given(entry, [Form::Immutable])),
+        Format::Both if ids => Some(given(entry, [Form::Classic, Form::Immutable])),
+        Format::Auto if ids && matches!(entry.scope, Some(Scope::Organisation(_))) => {
+            let forms: &[Form] =
+                if issuer.has_immutable_subjects() { &[Form::Classic, Form::Immutable] } else { &[Form::Classic] };
+            Some(given(entry, forms.iter().copied()))
+        }
+        Format::Auto | Format::Immutable | Format::Both => None,
+    }
+}
+
+fn given(entry: &Entry, forms: impl IntoIterator<Item = Form>) -> Facts {
+    Facts {
+        owner_id: entry.owner_id,
+        repository_id: entry.repository_id,
+        forms: forms.into_iter().collect(),
+        ..Facts::default()
+    }
+}
+
+/// What GitHub says, and what the author insists on.
+fn chosen(entry: &Entry, mut facts: Facts, at: &str) -> Result<Facts, Refusal> {
+    for (property, declared, found) in
+        [("OwnerId", entry.owner_id, facts.owner_id), ("RepositoryId", entry.repository_id, facts.repository_id)]
+    {
+        if let (Some(declared), Some(found)) = (declared, found)
+            && declared != found
+        {
+            return Err(unfit(at, &format!("`{property}`: GitHub says {found}, the template {declared}")));
+        }
+    }
+    match entry.format {
+        Format::Auto => {}
+        Format::Immutable => facts.forms = [Form::Immutable].into(),
+        Format::Classic => facts.forms = [Form::Classic].into(),
+        Format::Both => facts.forms = [Form::Classic, Form::Immutable].into(),
+    }
+    Ok(facts)
+}
+
+/// GitHub does not say: what IAM has from the last time, else both forms where the author gave the ids.
+fn without(
+    issuer: &Issuer,
+    entry: &Entry,
+    last: Option<&TrustPolicy>,
+    problem: &Problem,
+    at: &str,
+) -> Result<Facts, Error> {
+    if let Some(facts) = last.and_then(|policy| recall(policy, entry))
+        && let Ok(facts) = chosen(entry, facts, at)
+        && compile(issuer, entry, &facts).is_ok()
+    {
+        tracing::warn!(at, %problem, ?facts, "GitHub did not say; going by the trust policy that IAM has");
+        return Ok(facts);
+    }
+    // Whole subjects say everything themselves.
+    if entry.contexts.is_empty() && entry.actors.is_empty() {
+        return Ok(given(entry, []));
+    }
+    let names = entry.actors.iter().any(|actor| matches!(actor, Actor::Name(_)));
+    if let (Some(_), Some(_), Format::Auto, false) = (entry.owner_id, entry.repository_id, entry.format, names) {
+        tracing::warn!(at, %problem, "GitHub did not say which form the subjects have; both are written");
+        let forms: &[Form] =
+            if issuer.has_immutable_subjects() { &[Form::Classic, Form::Immutable] } else { &[Form::Classic] };
+        return Ok(given(entry, forms.iter().copied()));
+    }
+    Err(Error::Unknowable { what: format!("{at}: {problem}"), remedy: by_hand(issuer, entry) })
+}
+
+/// How the author finds out what the function could not.
+fn by_hand(issuer: &Issuer, entry: &Entry) -> String {
+    let host = match issuer.web_host() {
+        host if host == "github.com" => String::new(),
+        host => format!(" --hostname {host}"),
+    };
+    let mut steps = Vec::new();
+    match &entry.scope {
+        Some(Scope::Repository(repository)) => steps.push(for_repository(repository, &host, issuer)),
+        Some(Scope::Organisation(owner)) => {
+            steps.push(format!("run `gh api{host} users/{owner} --jq .id` and write it as `OwnerId`"));
+        }
+        None => {}
+    }
+    if entry.actors.iter().any(|actor| matches!(actor, Actor::Name(_))) {
+        steps.push(format!("write users' ids under `Actors` (`gh api{host} users/NAME --jq .id`)"));
+    }
+    format!(
+        "To go on without GitHub, {}. Or give the function a credential that can read it (`GitHubSecretArn` of its template)",
+        steps.join("; and ")
+    )
+}
+
+fn for_repository(repository: &Repository, host: &str, issuer: &Issuer) -> String {
+    if !issuer.has_immutable_subjects() {
+        return "write `SubjectFormat: Classic`".to_owned();
+    }
+    format!(
+        "run `gh api{host} repos/{repository} --jq '{{OwnerId: .owner.id, RepositoryId: .id}}'` and write both; then \
+         `gh api{host} repos/{repository}/actions/oidc/customization/sub --jq .sub_claim_prefix`: with ids in it, write \
+         `SubjectFormat: Immutable`, otherwise `SubjectFormat: Classic`"
+    )
+}
+
+fn same_case(written: &str, found: &str, at: &str) -> Result<(), Refusal> {
+    if written == found {
+        return Ok(());
+    }
+    Err(Refusal::Unfit {
+        what: format!("{at}: GitHub writes it {found}"),
+        remedy: "Subjects and conditions are case-sensitive: write it like that".to_owned(),
+    })
+}
+
+fn unfit(at: &str, what: &str) -> Refusal {
+    Refusal::Unfit { what: format!("{at}: {what}"), remedy: "Correct it, or leave it out".to_owned() }
+}
+
+fn too_long(at: &str, reached: usize, whole: usize, quota: usize) -> Refusal {
+    Refusal::Unfit {
+        what: format!(
+            "{at} takes the trust policy to {reached} characters, past the account's quota of {quota} \
+             (AssumeRolePolicySizeQuota); all entries together need {whole}"
+        ),
+        remedy:
+            "Give some of the entries a role of their own, or have the quota raised, up to 8192 (Service Quotas, IAM, \
+                 \"Role trust policy length\")"
+                .to_owned(),
+    }
+}
+
+impl GitHubRoles {
+    /// The account's quota for the length of a trust policy, in characters without white space.
+    async fn trust_quota(&self) -> Result<usize, CallError> {
+        let request = self.iam.get_account_summary();
+        let output = self.budget.call("iam:GetAccountSummary", "the account", || request.clone().send()).await?;
+        let key = aws_sdk_iam::types::SummaryKeyType::AssumeRolePolicySizeQuota;
+        let quota = output.summary_map.and_then(|map| map.get(&key).copied());
+        Ok(quota.and_then(|quota| usize::try_from(quota).ok()).unwrap_or(SMALLEST_QUOTA))
+    }
+}

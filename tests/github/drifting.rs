@@ -1,0 +1,56 @@
+//! The scheduled run says which roles trust subjects that GitHub no longer issues, and changes none of them.
+
+use serde_json::{Value, json};
+
+use super::at;
+use crate::simulation::wire::Answer;
+
+async fn scheduled(place: &super::Place) -> String {
+    place.log.clear();
+    place.invoke(&json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})).await;
+    place.log.text()
+}
+
+#[test]
+fn a_role_whose_subjects_github_no_longer_issues_is_reported_and_left_alone() {
+    at(async |place| {
+        place.token();
+        place.github(|github| github.classic.push("acme/app".into()));
+        let trust =
+            json!([{"Repository": "acme/app", "Branches": ["main"]}, {"Repository": "acme/infra", "Tags": ["v1"]}]);
+        assert!(place.create(trust).await.succeeded);
+        let log = scheduled(place).await;
+        assert!(log.contains("\"roles\":1,\"drifted\":0,\"unknown\":0"), "{log}");
+        let before = place.policy();
+        place.github(|github| github.classic.clear());
+        let log = scheduled(place).await;
+        let line = log.lines().find(|line| line.contains("no longer fits what GitHub says")).expect(&log);
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((line["role"].as_str(), line["repository"].as_str()), (Some("deploy"), Some("acme/app")));
+        assert!(line["what"].as_str().unwrap().contains("its subjects begin repo:acme@"), "{line}");
+        assert!(log.contains("\"drifted\":1"), "{log}");
+        assert_eq!(place.policy(), before);
+    });
+}
+
+#[test]
+fn a_renamed_repository_is_reported_and_one_that_github_does_not_show_is_counted() {
+    at(async |place| {
+        assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
+        let moved = Answer {
+            status: 301,
+            headers: vec![("location", "https://api.github.com/repos/acme/new".to_owned())],
+            body: "{}".into(),
+        };
+        place.github(|github| {
+            github.answers.insert("GET /repos/acme/app".into(), moved);
+        });
+        assert!(scheduled(place).await.contains("it is acme/new now"));
+        place.github(|github| {
+            github.answers.clear();
+            github.private.push("acme/app".into());
+        });
+        let log = scheduled(place).await;
+        assert!(log.contains("\"drifted\":0,\"unknown\":1"), "{log}");
+    });
+}

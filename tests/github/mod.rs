@@ -1,0 +1,151 @@
+//! What becomes of a declared trust by what GitHub says, or does not say: through the function, the real SDK, and a
+//! simulated IAM, Secrets Manager and GitHub.
+
+mod asking;
+mod drifting;
+mod explaining;
+mod refusing;
+
+use std::time::Duration;
+
+use github_trust::handler::Context;
+use github_trust::settings::Settings;
+use serde_json::{Value, json};
+
+use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
+use crate::simulation::cloud::Cloud;
+use crate::simulation::cloudformation::SERVICE_TOKEN;
+use crate::simulation::function::function;
+use crate::simulation::github::{GitHub, SECRET};
+use crate::simulation::logs::Log;
+use crate::simulation::sdk::in_virtual_time;
+
+const ISSUER: &str = "token.actions.githubusercontent.com";
+
+/// An account, a GitHub, and the function between them.
+struct Place {
+    cloud: Cloud,
+    settings: Settings,
+    log: Log,
+    issuer: &'static str,
+    requests: u64,
+}
+
+/// What a request led to.
+#[derive(Debug)]
+struct Outcome {
+    succeeded: bool,
+    reason: String,
+    physical_id: String,
+    attributes: Value,
+}
+
+fn at<T>(test: impl AsyncFnOnce(&mut Place) -> T) -> T {
+    at_issuer(ISSUER, test)
+}
+
+fn at_issuer<T>(issuer: &'static str, test: impl AsyncFnOnce(&mut Place) -> T) -> T {
+    in_virtual_time(async {
+        let cloud = Cloud::new(1);
+        let mut place = Place { cloud, settings: Settings::default(), log: Log::default(), issuer, requests: 0 };
+        place.cloud.meddle_now(|account, _| account.iam.settings.principals_are_checked = false);
+        let log = place.log.clone();
+        let _listening = log.listen();
+        test(&mut place).await
+    })
+}
+
+impl Place {
+    fn github(&self, change: impl FnOnce(&mut GitHub)) {
+        change(&mut self.cloud.state().account.github);
+    }
+
+    /// Gives the function a secret.
+    fn secret(&mut self, secret: &Value) {
+        self.settings.github_secret = Some(SECRET.to_owned());
+        let text = secret.to_string();
+        self.github(|github| github.secret = Some(text));
+    }
+
+    fn token(&mut self) {
+        self.secret(&json!({"token": "ghp_0123456789"}));
+    }
+
+    async fn create(&mut self, trust: Value) -> Outcome {
+        self.request("Create", json!({"Trust": trust})).await
+    }
+
+    async fn update(&mut self, trust: Value) -> Outcome {
+        self.request("Update", json!({"Trust": trust})).await
+    }
+
+    async fn request(&mut self, kind: &str, mut properties: Value) -> Outcome {
+        self.requests += 1;
+        let now = self.cloud.now();
+        let key = format!("request-{}", self.requests);
+        let url = {
+            let mut state = self.cloud.state();
+            state.account.s3.presign(REGION, PARTITION, &key, now, Duration::from_hours(2))
+        };
+        properties["ServiceToken"] = json!(SERVICE_TOKEN);
+        if properties["RoleName"].is_null() {
+            properties["RoleName"] = json!("deploy");
+        }
+        if properties["ProviderArn"].is_null() {
+            properties["ProviderArn"] = json!(format!("arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/{}", self.issuer));
+        }
+        let mut event = json!({
+            "RequestType": kind, "ResponseURL": url, "RequestId": key, "LogicalResourceId": "Role",
+            "StackId": format!("arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT}:stack/s/1"),
+            "ResourceType": "Custom::GitHubRole", "ResourceProperties": properties,
+        });
+        if kind != "Create" {
+            event["PhysicalResourceId"] = json!("deploy");
+        }
+        self.invoke(&event).await;
+        let state = self.cloud.state();
+        let upload = state.account.s3.uploads.last().expect("an answer");
+        let answer: Value = serde_json::from_slice(&upload.body).unwrap();
+        Outcome {
+            succeeded: answer["Status"] == "SUCCESS",
+            reason: answer["Reason"].as_str().unwrap_or_default().to_owned(),
+            physical_id: answer["PhysicalResourceId"].as_str().unwrap_or_default().to_owned(),
+            attributes: answer["Data"].clone(),
+        }
+    }
+
+    async fn invoke(&self, event: &Value) -> Value {
+        let deadline = self.cloud.now() + Duration::from_mins(15);
+        let context = Context { deadline, function_arn: SERVICE_TOKEN.to_owned() };
+        function(&self.cloud, self.settings.clone()).handle(&event.to_string(), &context).await.unwrap()
+    }
+
+    /// The subjects that the role admits, or nothing without a role.
+    fn subjects(&self) -> Vec<String> {
+        let policy = self.policy();
+        let mut subjects = Vec::new();
+        for statement in policy["Statement"].as_array().into_iter().flatten() {
+            for operator in statement["Condition"].as_object().unwrap().values() {
+                for (key, value) in operator.as_object().unwrap() {
+                    if key.ends_with(":sub") {
+                        let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+                        subjects.extend(values.iter().map(|value| value.as_str().unwrap().to_owned()));
+                    }
+                }
+            }
+        }
+        subjects.sort();
+        subjects
+    }
+
+    fn policy(&self) -> Value {
+        let state = self.cloud.state();
+        let role = state.account.iam.roles.all().next().map(|(_, role)| role.trust.clone());
+        serde_json::from_str(&role.unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// The ids that the simulated GitHub gives.
+fn immutable(repository: &str, context: &str) -> String {
+    format!("repo:{}:{context}", crate::simulation::github::immutable(repository))
+}

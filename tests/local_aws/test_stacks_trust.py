@@ -1,0 +1,81 @@
+"""Exact trust, end to end: what the local GitHub says becomes a policy, and its tokens assume the role or do not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import tokens
+from deployment import FUNCTION, example
+from github.answers import answer, check
+from local_aws import ACCOUNT, LocalAws
+from stack import Stack, template
+
+ISSUER = "token.actions.githubusercontent.com"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+
+
+@pytest.fixture
+def provider(iam: Any) -> Iterator[str]:
+    made = iam.create_open_id_connect_provider(
+        Url=f"https://{ISSUER}", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["1" * 40]
+    )
+    yield made["OpenIDConnectProviderArn"]
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=made["OpenIDConnectProviderArn"])
+
+
+def test_tokens_assume_the_role_where_they_should_and_are_refused_where_they_should_not(
+    aws: LocalAws, service_token: str, provider: str, stack: Stack
+) -> None:
+    assert stack.create(example("exact-trust.yaml"), ProviderArn=provider) == "CREATE_COMPLETE", stack.reasons()
+    role = stack.outputs()["RoleArn"]
+    for what, wanted, refused in tokens.found(aws, role):
+        assert (refused is None) is wanted, f"{what}: {refused}"
+    assert tokens.assume(aws, role, tokens.forged(aws)) == "InvalidIdentityToken"
+
+
+def test_a_direct_invocation_explains_a_refusal(aws: LocalAws, service_token: str, provider: str, stack: Stack) -> None:
+    assert stack.create(example("exact-trust.yaml"), ProviderArn=provider) == "CREATE_COMPLETE", stack.reasons()
+    name = stack.outputs()["RoleArn"].rsplit("/", 1)[-1]
+    claims = {"sub": "repo:octo-org/immutable:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
+    event = {"Explain": {"RoleName": name, "Claims": claims}}
+    answered = aws.client("lambda").invoke(FunctionName=FUNCTION, Payload=json.dumps(event))
+    explained = json.loads(answered["Payload"].read())
+    assert explained["Verdict"] == "refused"
+    assert "the repository sends subjects without ids" in json.dumps(explained["Statements"])
+
+
+def test_a_role_is_adopted_with_its_id_and_released(iam: Any, service_token: str, stack: Stack, name: str) -> None:
+    statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    before = iam.create_role(RoleName=f"{name}-theirs", AssumeRolePolicyDocument=trust)["Role"]
+    properties = {
+        "ProviderArn": PROVIDER,
+        "RoleName": before["RoleName"],
+        "Trust": [{"Repository": "acme/app", "Branches": ["main"]}],
+    }
+    kind = "Custom::GitHubRole"
+    refused = template(service_token, {"Role": (kind, properties)})
+    assert stack.create(refused) == "ROLLBACK_COMPLETE"
+    assert "`OnExisting: Adopt`" in stack.reasons()["Role"]
+    stack.delete()
+    adopting = template(service_token, {"Role": (kind, {**properties, "OnExisting": "Adopt"})})
+    assert stack.create(adopting) == "CREATE_COMPLETE", stack.reasons()
+    adopted = iam.get_role(RoleName=before["RoleName"])["Role"]
+    assert adopted["RoleId"] == before["RoleId"]
+    assert "Federated" in json.dumps(adopted["AssumeRolePolicyDocument"])
+    assert stack.delete() == "DELETE_COMPLETE"
+    released = iam.get_role(RoleName=before["RoleName"])["Role"]
+    assert released["RoleId"] == before["RoleId"]
+    assert not released.get("Tags")
+    iam.delete_role(RoleName=before["RoleName"])
+
+
+def test_the_local_github_answers_nothing_that_github_s_description_does_not_know() -> None:
+    status, body = answer("GET /repos/{owner}/{repo}", {})
+    assert status == 200
+    with pytest.raises(ValueError, match="does not answer this"):
+        check("GET /repos/{owner}/{repo}", {**body, "id": "seven"})

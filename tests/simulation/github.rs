@@ -1,0 +1,134 @@
+//! GitHub's REST API and the secret that opens it, as far as they are asked.
+//!
+//! By default every repository exists, is public and was made after GitHub had changed the form of subjects, so that
+//! its subjects carry ids. The ids follow from the names.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::wire::{Answer, Refusal, Request};
+
+pub(crate) const API: &str = "api.github.com";
+/// github.com's, one of GHE.com, or an Enterprise Server's.
+pub(crate) fn is_api(host: &str, path: &str) -> bool {
+    host == API || (host.starts_with("api.") && host.ends_with(".ghe.com")) || path.starts_with("/api/v3/")
+}
+
+pub(crate) const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:github";
+
+const REQUEST_ID: &str = "x-github-request-id";
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GitHub {
+    /// Answers by method and path, before all rules.
+    pub(crate) answers: BTreeMap<String, Answer>,
+    /// Repositories whose subjects carry no ids, for whoever may ask.
+    pub(crate) classic: Vec<String>,
+    /// Repositories and their templates, for whoever may ask.
+    pub(crate) templates: BTreeMap<String, Vec<String>>,
+    /// Repositories that are shown with a credential only.
+    pub(crate) private: Vec<String>,
+    /// What the secret holds.
+    pub(crate) secret: Option<String>,
+    /// Nobody is there.
+    pub(crate) down: bool,
+    /// Host and credential of each request, as sent.
+    pub(crate) credentials: Vec<(String, String)>,
+}
+
+/// The ids of an owner and a repository.
+pub(crate) fn ids(repository: &str) -> (u64, u64) {
+    let number = |text: &str| text.bytes().fold(7_u64, |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_003) + 1000;
+    (number(repository.split('/').next().unwrap_or_default()), number(repository))
+}
+
+/// What the subjects of a repository begin with behind `repo:`.
+pub(crate) fn immutable(repository: &str) -> String {
+    let (owner, name) = repository.split_once('/').unwrap_or((repository, ""));
+    let (owner_id, id) = ids(repository);
+    format!("{owner}@{owner_id}/{name}@{id}")
+}
+
+impl GitHub {
+    /// Nothing where nobody is there.
+    pub(crate) fn handle(&mut self, request: &Request, request_id: &str) -> Option<Answer> {
+        let credential = request.header("authorization").unwrap_or_default().to_owned();
+        self.credentials.push((request.authority.clone(), credential));
+        if self.down {
+            return None;
+        }
+        let key = format!("{} {}", request.method, request.path);
+        if let Some(answer) = self.answers.get(&key) {
+            return Some(answer.clone());
+        }
+        let known = request.header("authorization").is_some();
+        let path = request.path.strip_prefix("/api/v3").unwrap_or(&request.path);
+        let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let (status, body) = match (request.method.as_str(), path.as_slice()) {
+            ("GET", ["repos", owner, name, rest @ ..]) => self.repository(&format!("{owner}/{name}"), rest, known),
+            ("GET", ["users", name]) => (200, json!({"login": name, "id": ids(name).0})),
+            ("POST", ["app", "installations", _, "access_tokens"]) if known => {
+                (201, json!({"token": "ghs_installation"}))
+            }
+            _ => not_found(),
+        };
+        Some(Answer { status, headers: vec![(REQUEST_ID, request_id.to_owned())], body: body.to_string() })
+    }
+
+    fn repository(&self, repository: &str, rest: &[&str], known: bool) -> (u16, Value) {
+        let has = |list: &[String]| list.iter().any(|one| one == repository);
+        let (owner_id, id) = ids(repository);
+        if has(&self.private) && !known {
+            return not_found();
+        }
+        let template = self.templates.get(repository);
+        match rest {
+            [] => {
+                let owner = repository.split('/').next();
+                let created = if has(&self.classic) { "2020-02-02T02:02:02Z" } else { "2026-08-01T00:00:00Z" };
+                (
+                    200,
+                    json!({"id": id, "full_name": repository, "owner": {"login": owner, "id": owner_id},
+                        "created_at": created, "visibility": "public"}),
+                )
+            }
+            ["actions", "oidc", "customization", "sub"] if known => {
+                let prefix = if has(&self.classic) { repository.to_owned() } else { immutable(repository) };
+                let mut body = json!({"use_default": template.is_none(), "use_immutable_subject": false,
+                    "sub_claim_prefix": format!("repo:{prefix}")});
+                if let Some(keys) = template {
+                    body["include_claim_keys"] = json!(keys);
+                }
+                (200, body)
+            }
+            _ => not_found(),
+        }
+    }
+
+    /// Secrets Manager.
+    pub(crate) fn secret(&self) -> Answer {
+        let (status, body) = match &self.secret {
+            Some(secret) => (200, json!({"ARN": SECRET, "Name": "github", "SecretString": secret})),
+            None => (
+                400,
+                json!({"__type": "ResourceNotFoundException", "Message": "Secrets Manager can't find the specified secret."}),
+            ),
+        };
+        Answer {
+            status,
+            headers: vec![("content-type", "application/x-amz-json-1.1".to_owned())],
+            body: body.to_string(),
+        }
+    }
+}
+
+/// What a fault looks like to whoever asks GitHub.
+pub(crate) fn refused(refusal: &Refusal, request_id: &str) -> Answer {
+    let body = json!({"message": refusal.message, "status": refusal.status.to_string()}).to_string();
+    Answer { status: refusal.status, headers: vec![(REQUEST_ID, request_id.to_owned())], body }
+}
+
+fn not_found() -> (u16, Value) {
+    (404, json!({"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"}))
+}
