@@ -136,6 +136,7 @@ def first_failure() -> tuple[str, str]:
                 return "failed", failed[1]
     finally:
         clock.cancel()
+        stop()
         run.wait()
     if ended_late.is_set():
         return f"did not end within {LIMIT} s", ""
