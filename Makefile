@@ -1,4 +1,4 @@
-# `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.11, a C compiler
+# `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
 # and the package registries; everything else they install, pinned, into .venv.
 
 .PHONY: help run test check transcript simulate fuzz planted rust-tests stack-tests environment build-Function clean

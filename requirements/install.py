@@ -1,8 +1,9 @@
-"""Makes the two virtual environments from the pinned files beside this script, when they are not there already.
+"""Makes the virtual environments from the pinned files beside this script, when they are not there already.
 
-    python3 requirements/install.py             both
+    python3 requirements/install.py             all of them
     python3 requirements/install.py tools       .venv: sam, cfn-lint, cargo-lambda, boto3, pytest, ruff
     python3 requirements/install.py emulator    .venv/emulator: the local AWS
+    python3 requirements/install.py catalogue   .venv/catalogue: subvectors, of which a test reads the data
 
 An environment remembers what it was made from; while that is unchanged this script does nothing.
 """
@@ -19,16 +20,18 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent / ".venv"
-# Inside the other one, so that removing .venv removes everything: `tools` therefore has to come first.
-ENVIRONMENTS = {"tools": TOOLS, "emulator": TOOLS / "emulator"}
-OLDEST = (3, 11)
+# Data for a test, and no environment.
+CATALOGUE = TOOLS / "catalogue"
+# Inside the first one, so that removing .venv removes everything: `tools` therefore has to come first.
+ENVIRONMENTS = {"tools": TOOLS, "emulator": TOOLS / "emulator", "catalogue": CATALOGUE}
+OLDEST = (3, 10)
 
 
 def main(names: list[str]) -> int:
     if unknown := [name for name in names if name not in ENVIRONMENTS]:
         return fail(f"unknown environment {unknown[0]!r}; there are: {', '.join(ENVIRONMENTS)}")
     if sys.version_info < OLDEST:
-        return fail(f"Python 3.11 or newer is needed; {sys.executable} is {platform.python_version()}")
+        return fail(f"Python 3.10 or newer is needed; {sys.executable} is {platform.python_version()}")
     for name, directory in ENVIRONMENTS.items():
         if names and name not in names:
             continue
@@ -56,8 +59,15 @@ def make(directory: Path, requirements: Path) -> str | None:
             f"{sys.executable} ({platform.python_version()}) has no module ensurepip, which `python3 -m venv` needs; "
             "Debian and Ubuntu have it in the package python3-venv"
         )
+    pip = ["-m", "pip", "--disable-pip-version-check", "--no-input"]
+    if directory == CATALOGUE:
+        # Its code wants a newer Python than we ask for, and is never run.
+        place = ["--ignore-requires-python", "--target", str(directory), "--upgrade"]
+        command = [str(TOOLS / "bin" / "python"), *pip, "install", "--quiet", "--no-deps", *place, "-r"]
+        done = subprocess.run([*command, str(requirements)]).returncode == 0
+        return None if done else f"pip could not install {requirements}"
     venv.create(directory, clear=True, with_pip=True)
-    pip = [str(directory / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    pip = [str(directory / "bin" / "python"), *pip]
     # Without --no-deps a package that the file forgot would come in unpinned; with it, `pip check` finds it missing.
     if subprocess.run([*pip, "install", "--quiet", "--no-deps", "-r", str(requirements)]).returncode != 0:
         return f"pip could not install {requirements}"

@@ -1,9 +1,8 @@
-//! The public catalogue of GitHub subjects against IAM conditions (`subvectors`, installed by requirements/tools.txt):
+//! The public catalogue of GitHub subjects against IAM conditions (`subvectors`, installed by requirements/catalogue.txt):
 //! the evaluator agrees with every vector; nothing graded dangerous is emitted or accepted in `Trust`; nothing graded
 //! safe is refused.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -54,12 +53,9 @@ struct Condition {
 }
 
 fn vectors() -> Vec<Vector> {
-    let lib = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/lib"));
-    let places = std::fs::read_dir(&lib).into_iter().flatten().flatten();
-    let found = places
-        .map(|place| place.path().join("site-packages/subvectors/vectors/github-aws.json"))
-        .find_map(|path| std::fs::read_to_string(path).ok());
-    let text = found.expect("the catalogue is not there: run `python3 requirements/install.py tools`");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/catalogue/subvectors/vectors/github-aws.json");
+    let text = std::fs::read_to_string(path);
+    let text = text.expect("the catalogue is not there: run `python3 requirements/install.py`");
     let suite: Suite = serde_json::from_str(&text).expect("a suite");
     assert_eq!(suite.vectors.len(), 56);
     suite.vectors

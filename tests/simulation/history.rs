@@ -148,6 +148,11 @@ impl<'a> History<'a> {
         tokio::time::sleep(Duration::from_mins(10)).await;
         for place in self.stacks.values() {
             let mut stack = place.take().expect("no step is going on");
+            // Who deletes a stack whose rollback has failed leaves behind what only the rollback would have found: a
+            // replacement whose every attempt died.
+            if stack.status == Some(Status::UpdateRollbackFailed) {
+                stack.continue_rollback(&[]).await;
+            }
             if stack.status.is_some() && stack.status != Some(Status::DeleteComplete) {
                 let status = stack.delete_stack().await;
                 if status != Status::DeleteComplete {
@@ -315,6 +320,7 @@ async fn stack_step(stack: &mut Stack, step: &Step) -> Option<Status> {
             Step::Create(_, template) | Step::Update(_, template),
             Some(Status::CreateComplete | Status::UpdateComplete | Status::UpdateRollbackComplete),
         ) => Some(stack.update(template).await),
+        (Step::Delete(_), Some(Status::UpdateRollbackFailed)) => Some(stack.continue_rollback(&[]).await),
         (Step::Delete(_), Some(_)) => Some(stack.delete_stack().await),
         (Step::ContinueRollback(_, skip), Some(Status::UpdateRollbackFailed)) => {
             Some(stack.continue_rollback(skip).await)

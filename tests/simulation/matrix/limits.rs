@@ -106,14 +106,14 @@ fn limited() -> Vec<Limited> {
     }
     for (kind, service, key, value, most) in [
         (PROVIDER, "iam", "tagKeyType", "tagValueType", 8),
-        (ROLE, "iam", "tagKeyType", "tagValueType", 44),
+        (ROLE, "iam", "tagKeyType", "tagValueType", 43),
         (ENTRY, "eks", "TagKey", "TagValue", 44),
     ] {
         let of = |shape, at| Limited { kind, property: "Tags", service, shape, stricter: None, at };
         all.push(of(key, |size| json!([{"Key": text(size), "Value": ""}])));
         all.push(of(value, |size| json!([{"Key": "k", "Value": text(size)}])));
         let list = if service == "iam" { "tagListType" } else { "TagMap" };
-        all.push(stricter(0, most, of(list, |size| tags(size))));
+        all.push(stricter(0, most, of(list, tags)));
     }
     all
 }
