@@ -100,7 +100,7 @@ def issue(name: str, signer: Signer | None, host: str | None = None) -> Signer:
     """A CA, or the certificate of a host."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.timezone.utc)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
