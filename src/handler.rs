@@ -108,7 +108,10 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
             carry_out(&OidcProviders { iam: iam.clone(), budget, issuers, now, pace }, request, work).await
         }
         GitHubRoles::TYPE => carry_out(&function.roles(work.home.clone(), budget), request, work).await,
-        AccessEntries::TYPE => carry_out(&AccessEntries { eks: eks.clone(), budget }, request, work).await,
+        AccessEntries::TYPE => {
+            let (eks, iam, home) = (eks.clone(), iam.clone(), work.home.clone());
+            carry_out(&AccessEntries { eks, iam, home, budget }, request, work).await
+        }
         // Nothing of an unknown type was ever made, so its Delete, after the failed Create, has nothing to do.
         _ if request.request_type()? == RequestType::Delete => Ok(deleted(request)),
         other => Err(Error::UnknownType {

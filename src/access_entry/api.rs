@@ -6,9 +6,10 @@ use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, Authenticati
 use futures_util::future::join;
 
 use super::plan::Action;
-use super::{AccessEntries, Created, EntryId, EntryType, Observed, Scope};
+use super::{AccessEntries, Created, EntryId, EntryType, Observed, Principal, Scope};
 use crate::cloudformation::properties::nearest;
 use crate::error::{CallError, Error, Fault, Refusal, gone};
+use crate::reconcile::Home;
 use crate::retry::Pauses;
 
 impl AccessEntries {
@@ -94,6 +95,22 @@ impl AccessEntries {
         }))
     }
 
+    /// The role as it is now, if it is one of this account.
+    pub(super) async fn role(&self, principal: &str) -> Result<Option<Principal>, CallError> {
+        let Home { partition, region: _, account } = &self.home;
+        let role = principal.strip_prefix(&format!("arn:{partition}:iam::{account}:role/"));
+        let Some(name) = role.and_then(|role| role.rsplit('/').next()) else { return Ok(None) };
+        let request = self.iam.get_role().role_name(name);
+        match self.budget.call("iam:GetRole", name, || request.clone().send()).await {
+            Ok(output) => {
+                Ok(output.role.map(|role| Principal { created: role.create_date.secs(), role_id: role.role_id }))
+            }
+            // Whether there is one, EKS says.
+            Err(error) if error.fault == Fault::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) async fn look(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
         // Both at once; where there is no entry, or one of a type without policies, the second call tells nothing.
         let (entry, policies) = join(self.describe(id), self.associated(id)).await;
@@ -115,6 +132,7 @@ impl AccessEntries {
             groups: entry.kubernetes_groups.unwrap_or_default().into_iter().collect(),
             policies,
             tags: entry.tags.unwrap_or_default().into_iter().collect(),
+            created: entry.created_at.map_or(i64::MAX, |created| created.secs()),
         }))
     }
 
@@ -151,7 +169,7 @@ impl AccessEntries {
     }
 
     pub(super) async fn carry_out(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { eks, budget } = self;
+        let Self { eks, iam: _, home: _, budget } = self;
         let EntryId { principal, cluster } = id;
         match action {
             Action::Create { shell } => {
@@ -168,6 +186,7 @@ impl AccessEntries {
                 return Ok(output.access_entry.map(|entry| Created {
                     arn: entry.access_entry_arn.unwrap_or_default(),
                     username: entry.username.unwrap_or_default(),
+                    created: entry.created_at.map_or(i64::MAX, |created| created.secs()),
                 }));
             }
             Action::Update { username, groups } => {
@@ -214,7 +233,7 @@ impl AccessEntries {
                 let request = eks.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
                 gone(budget.call("eks:UntagResource", id, || request.clone().send()).await)
             }
-            Action::Delete => {
+            Action::Delete { stale: _ } => {
                 let request = eks.delete_access_entry().cluster_name(cluster).principal_arn(principal);
                 gone(budget.call("eks:DeleteAccessEntry", id, || request.clone().send()).await)
             }

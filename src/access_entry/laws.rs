@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Action, default_username};
-use super::{AccessEntries, Created, EntryType, Observed, Scope, Spec};
+use super::{AccessEntries, Created, Desired, EntryType, Observed, Principal, Scope, Spec};
 use crate::laws::{Lawful, Tally, after, owner};
 use crate::owner::{Owner, Tags};
+use crate::reconcile::Kind;
 
 const PRINCIPAL: &str = "arn:aws:iam::123456789012:role/ci/deploy";
 /// Tagged by somebody else.
@@ -23,19 +24,19 @@ impl Lawful for AccessEntries {
             Action::Disassociate(_) => "Disassociate",
             Action::Tag { .. } => "Tag",
             Action::Untag { .. } => "Untag",
-            Action::Delete => "Delete",
+            Action::Delete { .. } => "Delete",
         }
     }
 
     fn receipt(action: &Action) -> Option<Created> {
         let Action::Create { shell } = action else { return None };
         let username = shell.username.clone().unwrap_or_else(|| default_username(PRINCIPAL));
-        Some(Created { arn: "arn".into(), username })
+        Some(Created { arn: "arn".into(), username, created: NOW })
     }
 
     fn done(
         owner: &Owner,
-        desired: Option<&Spec>,
+        desired: Option<&Desired>,
         before: Option<&Observed>,
         after: Option<&Observed>,
     ) -> Result<(), String> {
@@ -47,11 +48,16 @@ impl Lawful for AccessEntries {
             (Some(_), None) => return Err("the entry is not there".into()),
             (Some(desired), Some(after)) => (desired, after),
         };
-        let Spec { cluster, principal, entry_type, username, groups, policies, tags } = desired;
+        let Desired { spec, role } = desired;
+        let Spec { cluster, principal, entry_type, username, groups, policies, tags } = spec;
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         check(after.cluster == *cluster && after.principal == *principal, "id")?;
         check(after.entry_type == entry_type.to_string(), "type")?;
         check(owner.owns(&after.tags), "owner")?;
+        if let Some(role) = role {
+            check(after.tags.get("github-trust:role-id") == Some(&role.role_id), "the role's id")?;
+            check(after.created >= role.created, "bound to a role that is no more")?;
+        }
         let expected = username.clone().unwrap_or_else(|| default_username(PRINCIPAL));
         check(after.username == expected || (username.is_none() && after.username == "by hand"), "username")?;
         let by_hand = |name: &str| name.ends_with("by-hand");
@@ -94,10 +100,11 @@ impl Lawful for AccessEntries {
         groups.chain(policies).map(|permission| (PRINCIPAL.to_owned(), permission)).collect()
     }
 
-    fn keeps_common(desired: Option<&Spec>, observed: Option<&Observed>) -> bool {
-        // Another type can only be had by another entry.
+    fn keeps_common(desired: Option<&Desired>, observed: Option<&Observed>) -> bool {
+        // Another type can only be had by another entry, and one whose role is no more grants nothing.
         let (Some(desired), Some(observed)) = (desired, observed) else { return true };
-        desired.entry_type.to_string() == observed.entry_type
+        let bound = desired.role.as_ref().is_none_or(|role| role.created <= observed.created);
+        bound && desired.spec.entry_type.to_string() == observed.entry_type
     }
 }
 
@@ -112,6 +119,18 @@ fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, Scope)]>) -> Spec {
             .map(|policies| policies.iter().map(|(policy, scope)| ((*policy).to_owned(), scope.clone())).collect()),
         tags: Tags::new(),
     }
+}
+
+/// When the entries of these worlds are made.
+const NOW: i64 = 1_000_000;
+
+/// The role that the entries are for, made before them.
+fn declared(spec: Spec) -> Desired {
+    Desired { spec, role: Some(Principal { role_id: "AROA1".into(), created: NOW - 100 }) }
+}
+
+fn declarations() -> Vec<Desired> {
+    specs().into_iter().map(declared).collect()
 }
 
 fn specs() -> Vec<Spec> {
@@ -151,7 +170,7 @@ fn specs() -> Vec<Spec> {
 fn an_access_entrys_plans_obey_the_laws() {
     let (owner, stranger) = (owner("Entry"), owner("Stranger"));
     let mut tally = Tally::default();
-    for old in specs() {
+    for old in declarations() {
         let state = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
         let mut touched = state.clone();
         touched.tags.insert(FOREIGN.into(), "v".into());
@@ -159,7 +178,7 @@ fn an_access_entrys_plans_obey_the_laws() {
         drifted.groups.insert("by-hand".into());
         drifted.policies.insert("by-hand".into(), Scope::Cluster);
         drifted.policies.remove("view");
-        if old.username.is_none() {
+        if old.spec.username.is_none() {
             drifted.username = "by hand".into();
         }
         tally.check::<AccessEntries>(&owner, Some(&old), None, None);
@@ -168,9 +187,9 @@ fn an_access_entrys_plans_obey_the_laws() {
             tally.check::<AccessEntries>(&stranger, Some(&old), Some(observed), None);
             tally.check::<AccessEntries>(&stranger, None, Some(observed), None);
         }
-        for new in specs() {
+        for new in declarations() {
             // A new entry has only the tags that we give it, so what others tagged goes with another type.
-            let same_type = new.entry_type == old.entry_type;
+            let same_type = new.spec.entry_type == old.spec.entry_type;
             tally.check::<AccessEntries>(&owner, Some(&new), Some(&state), Some(&old));
             if same_type {
                 tally.check::<AccessEntries>(&owner, Some(&new), Some(&touched), Some(&old));
@@ -186,11 +205,53 @@ fn an_access_entrys_plans_obey_the_laws() {
 #[test]
 fn what_the_author_leaves_out_is_not_compared_and_what_we_set_before_is_taken_back() {
     let owner = owner("Entry");
-    let old = spec(Some(&["ours"]), Some(&[("view", Scope::Cluster)]));
+    let old = declared(spec(Some(&["ours"]), Some(&[("view", Scope::Cluster)])));
     let mut state = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
     state.groups.insert("by-hand".into());
     state.policies.insert("by-hand".into(), Scope::Cluster);
-    let end = after::<AccessEntries>(&owner, Some(&spec(None, None)), Some(state)).expect("an entry");
+    let end = after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), Some(state)).expect("an entry");
     assert_eq!(end.groups, ["by-hand".to_owned()].into());
     assert_eq!(end.policies, BTreeMap::from([("by-hand".to_owned(), Scope::Cluster)]));
+}
+
+/// The role is made again behind our back, and then the same or another declaration comes.
+#[test]
+fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
+    let owner = owner("Entry");
+    let mut tally = Tally::default();
+    for old in declarations() {
+        let state = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
+        // One that was made before ids were recorded.
+        let mut unmarked = state.clone();
+        unmarked.tags.remove("github-trust:role-id");
+        for mut new in declarations().into_iter().filter(|new| new.spec.entry_type == old.spec.entry_type) {
+            tally.check::<AccessEntries>(&owner, Some(&new), Some(&unmarked), None);
+            new.role = Some(Principal { role_id: "AROA2".into(), created: NOW - 50 });
+            for state in [&state, &unmarked] {
+                let mut state = state.clone();
+                state.created = NOW - 80;
+                tally.check::<AccessEntries>(&owner, Some(&new), Some(&state), None);
+            }
+        }
+        // What others put there comes back with it.
+        let mut touched = state.clone();
+        touched.tags.insert(FOREIGN.into(), "v".into());
+        touched.groups.insert("by-hand".into());
+        touched.policies.insert("by-hand".into(), Scope::Cluster);
+        touched.created = NOW - 80;
+        let role = Some(Principal { role_id: "AROA2".into(), created: NOW - 50 });
+        let new = Desired { role, spec: spec(None, None) };
+        if old.spec.entry_type == new.spec.entry_type {
+            let end = after::<AccessEntries>(&owner, Some(&new), Some(touched)).expect("an entry");
+            assert_eq!(end.tags.get(FOREIGN).map(String::as_str), Some("v"));
+            assert!(end.groups.contains("by-hand") && end.policies.contains_key("by-hand"), "{end:?}");
+        }
+    }
+    tally.report::<AccessEntries>();
+    // IAM shows the role of before for a while: that one is older than the entry.
+    let entry = after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), None).expect("an entry");
+    let before = Principal { role_id: "AROA0".into(), created: NOW - 5000 };
+    let stale_read = Desired { role: Some(before), spec: spec(None, None) };
+    let plan = AccessEntries::plan(&owner, Some(&stale_read), Some(&entry)).unwrap();
+    assert!(!plan.stages().iter().flatten().any(|action| matches!(action, Action::Delete { .. })), "{plan:?}");
 }

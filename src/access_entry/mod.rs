@@ -9,7 +9,7 @@ mod plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
@@ -30,6 +30,10 @@ const POLICY_LIMIT: usize = 20;
 pub struct AccessEntries {
     /// EKS.
     pub eks: aws_sdk_eks::Client,
+    /// IAM, for the unique ids of roles.
+    pub iam: aws_sdk_iam::Client,
+    /// Where the function is: roles of other accounts are not looked at.
+    pub home: Home,
     /// Until when.
     pub budget: Budget,
 }
@@ -97,7 +101,25 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What the author wrote, which is also what there should be.
+/// A role as it is now. An entry is bound to the unique id that its role had when the entry was made; made again under the
+/// same name, the role has another, and the entry, though it looks right, lets nobody in.
+/// <https://github.com/aws/containers-roadmap/issues/2441>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub(crate) role_id: String,
+    /// In seconds since 1970.
+    pub(crate) created: i64,
+}
+
+/// What there should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    pub(crate) spec: Spec,
+    /// Nothing for users, for roles of other accounts, and for one that IAM does not show yet.
+    pub(crate) role: Option<Principal>,
+}
+
+/// What the author wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     pub(crate) cluster: String,
@@ -120,6 +142,8 @@ pub struct Observed {
     pub(crate) groups: BTreeSet<String>,
     pub(crate) policies: BTreeMap<String, Scope>,
     pub(crate) tags: Tags,
+    /// In seconds since 1970.
+    pub(crate) created: i64,
 }
 
 /// What only EKS can tell of a new entry.
@@ -127,6 +151,7 @@ pub struct Observed {
 pub struct Created {
     pub(crate) arn: String,
     pub(crate) username: String,
+    pub(crate) created: i64,
 }
 
 impl Kind for AccessEntries {
@@ -136,7 +161,7 @@ impl Kind for AccessEntries {
     const READS_LAG: bool = false;
     type Id = EntryId;
     type Spec = Spec;
-    type Desired = Spec;
+    type Desired = Desired;
     type Observed = Observed;
     type Action = Action;
     type Receipt = Option<Created>;
@@ -184,19 +209,21 @@ impl Kind for AccessEntries {
         valid.then(|| EntryId { principal: principal.to_owned(), cluster: cluster.to_owned() })
     }
 
-    async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Spec, Error> {
+    async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Desired, Error> {
         let policies = spec.policies.iter().flat_map(|policies| policies.keys());
-        let (cluster, policies) = join(self.wait_for_cluster(&spec.cluster), self.check_policies(policies)).await;
+        let (cluster, policies, role) =
+            join3(self.wait_for_cluster(&spec.cluster), self.check_policies(policies), self.role(&spec.principal))
+                .await;
         cluster?;
         policies?;
-        Ok(spec)
+        Ok(Desired { role: role?, spec })
     }
 
     async fn observe(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
         self.look(id).await
     }
 
-    fn plan(owner: &Owner, desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
         plan::plan(owner, desired, observed)
     }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Created, EntryType, Observed, Scope, Spec};
+use super::{Created, Desired, EntryType, Observed, Principal, Scope, Spec};
 use crate::error::Refusal;
 use crate::owner::{Applied, Owner, TagChanges, Tags, described};
 use crate::reconcile::Plan;
@@ -20,7 +20,7 @@ pub enum Action {
     Disassociate(String),
     Tag { arn: String, tags: Tags },
     Untag { arn: String, keys: BTreeSet<String> },
-    Delete,
+    Delete { stale: bool },
 }
 
 /// An entry as the one call that makes it can make it: without policies.
@@ -49,7 +49,8 @@ impl fmt::Display for Action {
             Self::Disassociate(policy) => write!(f, "disassociate {policy}"),
             Self::Tag { arn: _, tags } => write!(f, "tag {tags:?}"),
             Self::Untag { arn: _, keys } => write!(f, "untag {keys:?}"),
-            Self::Delete => f.write_str("delete the entry"),
+            Self::Delete { stale: false } => f.write_str("delete the entry"),
+            Self::Delete { stale: true } => f.write_str("delete the entry, which is bound to a role that is no more"),
         }
     }
 }
@@ -61,16 +62,23 @@ struct Record {
     policies: Applied<8>,
     tags: Applied<5>,
     username: bool,
+    /// The unique id of the role that the entry is bound to.
+    role_id: Option<String>,
 }
 
+const ROLE_ID: &str = "github-trust:role-id";
+/// In seconds: how far the clocks of IAM and EKS may be apart.
+const CLOCKS: i64 = 60;
 const GROUPS: &str = "github-trust:groups";
 const POLICIES: &str = "github-trust:policies";
 const TAGS: &str = "github-trust:tags";
 const USERNAME: &str = "github-trust:username";
 
 impl Record {
-    fn of(desired: &Spec) -> Self {
+    fn of(desired: &Desired) -> Self {
+        let Desired { spec: desired, role } = desired;
         Self {
+            role_id: role.as_ref().map(|role| role.role_id.clone()),
             groups: Applied::of(desired.groups.iter().flatten().map(String::as_str)),
             policies: Applied::of(desired.policies.iter().flatten().map(|(policy, _)| policy.as_str())),
             tags: Applied::of(desired.tags.keys().map(String::as_str)),
@@ -84,12 +92,14 @@ impl Record {
             policies: Applied::read(tags.get(POLICIES)),
             tags: Applied::read(tags.get(TAGS)),
             username: tags.contains_key(USERNAME),
+            role_id: tags.get(ROLE_ID).cloned(),
         }
     }
 
     fn union(&self, other: &Self) -> Self {
-        let Self { groups, policies, tags, username } = self;
+        let Self { groups, policies, tags, username, role_id: _ } = self;
         Self {
+            role_id: other.role_id.clone(),
             groups: groups.union(&other.groups),
             policies: policies.union(&other.policies),
             tags: tags.union(&other.tags),
@@ -98,13 +108,14 @@ impl Record {
     }
 
     fn write(&self) -> Tags {
-        let Self { groups, policies, tags, username } = self;
+        let Self { groups, policies, tags, username, role_id } = self;
         let username = if *username { "set" } else { "" };
         let all = [
             (GROUPS, groups.to_string()),
             (POLICIES, policies.to_string()),
             (TAGS, tags.to_string()),
             (USERNAME, username.to_owned()),
+            (ROLE_ID, role_id.clone().unwrap_or_default()),
         ];
         all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
     }
@@ -113,13 +124,13 @@ impl Record {
 /// Decides; see the module.
 pub(super) fn plan(
     owner: &Owner,
-    desired: Option<&Spec>,
+    desired: Option<&Desired>,
     observed: Option<&Observed>,
 ) -> Result<Plan<Action>, Refusal> {
     match (desired, observed) {
         (None, None) => Ok(Plan::nothing()),
         (None, Some(observed)) if !owner.owns(&observed.tags) => Ok(Plan::nothing()),
-        (None, Some(_)) => Ok(Plan::nothing().then([Action::Delete])),
+        (None, Some(_)) => Ok(Plan::nothing().then([Action::Delete { stale: false }])),
         (Some(desired), None) => Ok(create(owner, desired, Plan::nothing())),
         (Some(desired), Some(observed)) => {
             if !owner.owns(&observed.tags) {
@@ -130,17 +141,44 @@ pub(super) fn plan(
                 });
             }
             // EKS never changes the type of an entry, so another type is another entry with the same id.
-            if observed.entry_type != desired.entry_type.to_string() {
-                return Ok(create(owner, desired, Plan::nothing().then([Action::Delete])));
+            if observed.entry_type != desired.spec.entry_type.to_string() {
+                return Ok(create(owner, desired, Plan::nothing().then([Action::Delete { stale: false }])));
             }
-            Ok(change(desired, observed))
+            let plan = change(desired, observed);
+            if desired.role.as_ref().is_some_and(|role| is_stale(role, observed)) {
+                return Ok(again(desired, observed, &plan));
+            }
+            Ok(plan)
         }
     }
 }
 
+/// Whether the entry is bound to another role than the one that has its ARN now. The tag is the proof; without one, an entry
+/// that is older than its role is. IAM may also show the role of before, which is older than the entry.
+fn is_stale(role: &Principal, observed: &Observed) -> bool {
+    match observed.tags.get(ROLE_ID) {
+        Some(known) => *known != role.role_id && role.created + CLOCKS >= observed.created,
+        None => role.created > observed.created,
+    }
+}
+
+/// The entry made again: what it would have become, with all that others have put there.
+fn again(desired: &Desired, observed: &Observed, plan: &Plan<Action>) -> Plan<Action> {
+    let end = plan.stages().iter().flatten().fold(Some(observed.clone()), |end, action| step(end, action, None));
+    let Some(Observed { cluster, principal, username, groups, policies, mut tags, .. }) = end else {
+        return Plan::nothing();
+    };
+    tags.retain(|key, _| !key.starts_with("aws:"));
+    let username = (username != default_username(&principal)).then_some(username);
+    let entry_type = desired.spec.entry_type;
+    let shell = Box::new(Shell { cluster, principal, entry_type, username, groups, tags });
+    let associate = policies.into_iter().map(|(policy, scope)| Action::Associate { policy, scope });
+    Plan::nothing().then([Action::Delete { stale: true }]).then([Action::Create { shell }]).then(associate)
+}
+
 /// Create makes the empty shell and the ordinary difference fills it, so that create cannot forget a part.
-fn create(owner: &Owner, desired: &Spec, plan: Plan<Action>) -> Plan<Action> {
-    let Spec { cluster, principal, entry_type, username, groups, policies: _, tags } = desired.clone();
+fn create(owner: &Owner, desired: &Desired, plan: Plan<Action>) -> Plan<Action> {
+    let Spec { cluster, principal, entry_type, username, groups, policies: _, tags } = desired.spec.clone();
     let tags = tags.into_iter().chain(owner.tags()).chain(Record::of(desired).write()).collect();
     let groups = groups.unwrap_or_default();
     let create = Action::Create { shell: Box::new(Shell { cluster, principal, entry_type, username, groups, tags }) };
@@ -150,9 +188,12 @@ fn create(owner: &Owner, desired: &Spec, plan: Plan<Action>) -> Plan<Action> {
 }
 
 /// From one state of an entry of ours to another.
-fn change(desired: &Spec, observed: &Observed) -> Plan<Action> {
-    let Spec { cluster: _, principal, entry_type: _, username, groups, policies, tags } = desired;
-    let (before, after) = (Record::read(&observed.tags), Record::of(desired));
+fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
+    let Spec { cluster: _, principal, entry_type: _, username, groups, policies, tags } = &desired.spec;
+    let (before, mut after) = (Record::read(&observed.tags), Record::of(desired));
+    if desired.role.is_none() {
+        after.role_id.clone_from(&before.role_id);
+    }
     let between = before.union(&after);
 
     let tags = TagChanges::new(tags, &between.write(), &after.write(), |key| before.tags.contains(key), &observed.tags);
@@ -240,7 +281,8 @@ pub(super) fn default_username(principal: &str) -> String {
 pub(super) fn step(observed: Option<Observed>, action: &Action, receipt: Option<Created>) -> Option<Observed> {
     if let Action::Create { shell } = action {
         let Shell { cluster, principal, entry_type, username, groups, tags } = shell.as_ref().clone();
-        let Created { arn, username: given } = receipt.unwrap_or_default();
+        let receipt = receipt.unwrap_or(Created { arn: String::new(), username: String::new(), created: i64::MAX });
+        let Created { arn, username: given, created } = receipt;
         return Some(Observed {
             username: if given.is_empty() { username.unwrap_or_else(|| default_username(&principal)) } else { given },
             cluster,
@@ -250,6 +292,7 @@ pub(super) fn step(observed: Option<Observed>, action: &Action, receipt: Option<
             groups,
             policies: BTreeMap::new(),
             tags,
+            created,
         });
     }
     let mut observed = observed?;
@@ -271,7 +314,7 @@ pub(super) fn step(observed: Option<Observed>, action: &Action, receipt: Option<
         }
         Action::Tag { arn: _, tags } => observed.tags.extend(tags),
         Action::Untag { arn: _, keys } => observed.tags.retain(|key, _| !keys.contains(key)),
-        Action::Delete => return None,
+        Action::Delete { stale: _ } => return None,
     }
     Some(observed)
 }

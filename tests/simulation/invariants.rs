@@ -164,8 +164,7 @@ impl Ledger {
     fn as_promised(&mut self, sent: &Sent, now: &Snapshot) {
         let physical = sent.physical.as_deref().unwrap_or_default();
         let mut wrong = meaning::differences(&sent.resource_type, physical, &sent.properties, now, Some(&self.authors));
-        // Row 27 of the matrix: an entry does not survive its role being made again yet.
-        if SURVIVAL && sent.resource_type == ENTRY && !meaning::lets_in(&sent.properties, now) {
+        if sent.resource_type == ENTRY && !meaning::lets_in(&sent.properties, now) {
             wrong.push("the entry is bound to a role that is no more".to_owned());
         }
         for wrong in wrong {
@@ -399,9 +398,6 @@ fn is_left_over(sent: &Sent, id: &Id) -> bool {
     };
     !wanted && sent.physical.as_deref() != Some(id.name.as_str())
 }
-
-/// Whether access entries are made again when their role was.
-const SURVIVAL: bool = false;
 
 /// A provider that a role still trusts stays.
 fn trusted(id: &Id, now: &Snapshot) -> bool {
