@@ -20,8 +20,8 @@ use crate::tags;
 
 pub use plan::Action;
 
-/// Of the 50 tags of an entry, six are ours.
-const TAG_LIMIT: usize = 44;
+/// Of the 50 tags of an entry, seven are ours.
+const TAG_LIMIT: usize = 43;
 /// As in the native resource.
 const POLICY_LIMIT: usize = 20;
 

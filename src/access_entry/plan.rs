@@ -164,7 +164,7 @@ fn is_stale(role: &Principal, observed: &Observed) -> bool {
 
 /// The entry made again: what it would have become, with all that others have put there.
 fn again(desired: &Desired, observed: &Observed, plan: &Plan<Action>) -> Plan<Action> {
-    let end = plan.stages().iter().flatten().fold(Some(observed.clone()), |end, action| step(end, action, None));
+    let end = plan.stages().iter().flatten().try_fold(observed.clone(), |end, action| step(Some(end), action, None));
     let Some(Observed { cluster, principal, username, groups, policies, mut tags, .. }) = end else {
         return Plan::nothing();
     };
