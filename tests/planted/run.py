@@ -56,6 +56,8 @@ def plant_tree() -> None:
         )
         if applied.returncode:
             sys.exit(applied.stderr)
+    # A test reads a catalogue from there.
+    (TREE / ".venv").symlink_to(PROJECT / ".venv")
     # What the bugs are laid over, so that each can be taken back.
     git("add", "--all", cwd=TREE)
 
