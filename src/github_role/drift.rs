@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{CallError, Fault};
 use crate::github::Issuer;
-use crate::github::facts::{Facts, Form, prefix};
+use crate::github::facts::{Facts, Form, Template, prefix};
 use crate::github::name::Repository;
 use crate::github::rest::Problem;
 use crate::github::subject;
 use crate::owner::PREFIX;
 
+use super::recall::Words;
 use super::trust_policy::TrustPolicy;
 use super::{GitHubRoles, issuer_of};
 
@@ -45,7 +46,7 @@ pub struct Drifted {
 /// When IAM cannot be asked.
 pub async fn drift(roles: &GitHubRoles) -> Result<Drift, CallError> {
     let mut drift = Drift::default();
-    let mut asked: BTreeMap<(Issuer, Repository), Result<Facts, Problem>> = BTreeMap::new();
+    let mut asked: BTreeMap<(Issuer, Repository), Result<Said, Problem>> = BTreeMap::new();
     for (name, policy) in roles.owned().await? {
         drift.roles += 1;
         let Some(issuer) = issuer_of(&policy.provider_arn) else { continue };
@@ -56,7 +57,8 @@ pub async fn drift(roles: &GitHubRoles) -> Result<Drift, CallError> {
                 let facts = answer.and_then(|(described, customization)| {
                     // Another case is another subject.
                     if described.full_name == repository.to_string() {
-                        Ok(Facts::of(&issuer, &described, customization.as_ref()))
+                        let facts = Facts::of(&issuer, &described, customization.as_ref());
+                        Ok(Said { facts, template_is_known: customization.is_some() })
                     } else {
                         Err(Problem::Renamed(described.full_name))
                     }
@@ -64,7 +66,7 @@ pub async fn drift(roles: &GitHubRoles) -> Result<Drift, CallError> {
                 asked.insert(key.clone(), facts);
             }
             let what = match &asked[&key] {
-                Ok(facts) => differs(&repository, &forms, facts),
+                Ok(said) => differs(&repository, &forms, said),
                 Err(Problem::Renamed(to)) => Some(format!("it is {to} now")),
                 Err(problem) => {
                     tracing::warn!(role = name, %repository, %problem, "GitHub did not say what the repository's subjects are");
@@ -83,21 +85,39 @@ pub async fn drift(roles: &GitHubRoles) -> Result<Drift, CallError> {
     Ok(drift)
 }
 
-/// What a policy's subjects begin with, by repository.
-fn trusted(policy: &TrustPolicy) -> BTreeMap<Repository, BTreeSet<String>> {
-    let mut found: BTreeMap<Repository, BTreeSet<String>> = BTreeMap::new();
+/// What GitHub says of a repository.
+struct Said {
+    facts: Facts,
+    /// Without a credential, a template is not visible.
+    template_is_known: bool,
+}
+
+/// What a policy's subjects of one repository are like.
+#[derive(Default)]
+struct Trusted {
+    /// What they begin with.
+    prefixes: BTreeSet<String>,
+    /// The claims that they are made of, in order.
+    templates: BTreeSet<Vec<String>>,
+}
+
+fn trusted(policy: &TrustPolicy) -> BTreeMap<Repository, Trusted> {
+    let mut found: BTreeMap<Repository, Trusted> = BTreeMap::new();
     for admission in policy.admissions() {
-        let words: Vec<&str> = admission.subject.as_str().split(':').collect();
-        let value = words.windows(2).find(|pair| pair[0] == "repo").map(|pair| pair[1]);
+        let words = Words::of(admission.subject.as_str());
+        let value = words.value("repo");
         if let Some(prefix) = value.and_then(subject::prefix) {
-            found.entry(prefix.repository).or_default().insert(format!("repo:{}", value.unwrap_or_default()));
+            let trusted = found.entry(prefix.repository).or_default();
+            trusted.prefixes.insert(format!("repo:{}", value.unwrap_or_default()));
+            trusted.templates.insert(words.keys().into_iter().map(str::to_owned).collect());
         }
     }
     found
 }
 
 /// What GitHub issues and the role does not trust, if anything.
-fn differs(repository: &Repository, trusted: &BTreeSet<String>, facts: &Facts) -> Option<String> {
+fn differs(repository: &Repository, trusted: &Trusted, said: &Said) -> Option<String> {
+    let (Trusted { prefixes: trusted, templates }, Said { facts, template_is_known }) = (trusted, said);
     let issued: Vec<String> =
         facts.forms.iter().filter_map(|form| prefix(repository, *form, facts.owner_id, facts.repository_id)).collect();
     // Of two forms of which GitHub does not say which it is, one may be known from elsewhere.
@@ -107,7 +127,15 @@ fn differs(repository: &Repository, trusted: &BTreeSet<String>, facts: &Facts) -
         issued.iter().any(|prefix| trusted.contains(prefix))
     };
     if fits {
-        return None;
+        let template = match &facts.template {
+            Template::Default => vec!["repo".to_owned(), "context".to_owned()],
+            Template::Custom(keys) => keys.clone(),
+        };
+        let changed = *template_is_known && !templates.contains(&template);
+        return changed.then(|| {
+            let trusted: Vec<String> = templates.iter().map(|keys| keys.join(", ")).collect();
+            format!("its subjects are made of {}, the role trusts {}", template.join(", "), trusted.join(" or "))
+        });
     }
     let form = if facts.forms.contains(&Form::Immutable) { "with ids" } else { "without ids" };
     let trusted: Vec<&str> = trusted.iter().map(String::as_str).collect();

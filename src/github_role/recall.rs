@@ -78,10 +78,10 @@ fn recall_users(facts: &mut Facts, entry: &Entry, ids: Option<&BTreeSet<Pattern>
 }
 
 /// A subject's `key:value` pairs.
-struct Words<'a>(Vec<(&'a str, &'a str)>);
+pub(super) struct Words<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Words<'a> {
-    fn of(subject: &'a str) -> Self {
+    pub(super) fn of(subject: &'a str) -> Self {
         let mut pairs = Vec::new();
         let mut words = subject.split(':');
         while let Some(key) = words.next() {
@@ -91,12 +91,12 @@ impl<'a> Words<'a> {
         Self(pairs)
     }
 
-    fn value(&self, key: &str) -> Option<&'a str> {
+    pub(super) fn value(&self, key: &str) -> Option<&'a str> {
         self.0.iter().find(|(found, _)| *found == key).map(|(_, value)| *value)
     }
 
     /// The template that it is of. `ref` and `environment` behind the repository are what `context` gives.
-    fn keys(&self) -> Vec<&'a str> {
+    pub(super) fn keys(&self) -> Vec<&'a str> {
         let context = |index: usize, key| index == 1 && matches!(key, "ref" | "environment" | "pull_request");
         self.0.iter().enumerate().map(|(index, (key, _))| if context(index, *key) { "context" } else { key }).collect()
     }

@@ -54,3 +54,24 @@ fn a_renamed_repository_is_reported_and_one_that_github_does_not_show_is_counted
         assert!(log.contains("\"drifted\":0,\"unknown\":1"), "{log}");
     });
 }
+
+#[test]
+fn a_role_whose_repository_got_another_template_is_reported() {
+    at(async |place| {
+        place.token();
+        let shared = "acme/shared/.github/workflows/deploy.yml@refs/heads/main";
+        let trust = json!([{"Repository": "acme/app", "Branches": ["main"], "Workflows": [shared]}]);
+        assert!(place.create(trust.clone()).await.succeeded);
+        assert!(scheduled(place).await.contains("\"drifted\":0"), "nothing has changed");
+        place.github(|github| {
+            let template = ["repo", "context", "job_workflow_ref"].map(str::to_owned).to_vec();
+            github.templates.insert("acme/app".into(), template);
+        });
+        let log = scheduled(place).await;
+        let expected = "its subjects are made of repo, context, job_workflow_ref, the role trusts repo, context";
+        assert!(log.contains(expected), "{log}");
+        // The stack's update follows, and all is well again.
+        assert!(place.update(trust).await.succeeded);
+        assert!(scheduled(place).await.contains("\"drifted\":0"));
+    });
+}
