@@ -36,7 +36,7 @@ const RESERVE: Duration = Duration::from_secs(8);
 const WIND_DOWN: Duration = Duration::from_secs(2);
 /// How long after the Delete of a resource whose Create never answered something of it may still appear: Lambda delivers
 /// an event again one minute, and then two minutes, after its process failed.
-const STRAGGLERS: Duration = Duration::from_secs(200);
+const STRAGGLERS: Duration = Duration::from_mins(5);
 /// CloudFormation's patience where the author sets none.
 const DEFAULT_SERVICE_TIMEOUT: u32 = 3600;
 

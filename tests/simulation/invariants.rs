@@ -258,9 +258,12 @@ impl Ledger {
             if before.objects.get(id) == Some(role) {
                 continue;
             }
-            // A Delete can overtake the Create whose work it takes away; then what it finds is the old state.
-            let overtaken = || before.objects.get(id).filter(|_| known.sent.kind == RequestType::Delete);
-            let old = known.before.objects.get(id).or_else(overtaken);
+            // A Delete can overtake the Create whose work it takes away, and be overtaken by its next attempt; each of its
+            // calls may leave what was there, and grant nothing.
+            let old = match known.sent.kind {
+                RequestType::Delete => before.objects.get(id),
+                _ => known.before.objects.get(id),
+            };
             let old_grants = old.map(grants::of_role).unwrap_or_default();
             let new_grants = match known.sent.kind {
                 RequestType::Delete => BTreeSet::new(),
