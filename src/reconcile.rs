@@ -9,177 +9,24 @@
 //! - `step` says what an action does to the world that `plan` sees. It is the same function that the laws are checked
 //!   with, so production never looks again at what it has just changed, and eventual consistency cannot mislead it.
 
+mod kind;
 mod seen;
 mod sharing;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use crate::cloudformation::{Attributes, Fields};
+use crate::cloudformation::Attributes;
 use crate::error::{CallError, Error, Fault, Refusal};
 use crate::owner::Owner;
 use crate::retry::{Budget, PROPAGATION, Pauses};
 
-/// The account and region that the function works in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Home {
-    /// `aws`, `aws-cn`, `aws-us-gov` …
-    pub partition: String,
-    /// The region, for EKS.
-    pub region: String,
-    /// The twelve digits of the account.
-    pub account: String,
-}
-
-/// Independent actions go together; one stage ends before the next begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan<A> {
-    stages: Vec<Vec<A>>,
-}
-
-impl<A> Plan<A> {
-    /// Nothing to do.
-    #[must_use]
-    pub fn nothing() -> Self {
-        Self { stages: Vec::new() }
-    }
-
-    /// Then do all of these, in any order.
-    #[must_use]
-    pub fn then(mut self, actions: impl IntoIterator<Item = A>) -> Self {
-        let stage: Vec<A> = actions.into_iter().collect();
-        if !stage.is_empty() {
-            self.stages.push(stage);
-        }
-        self
-    }
-
-    /// Whether there is nothing to do.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.stages.is_empty()
-    }
-
-    /// The stages in order.
-    #[must_use]
-    pub fn stages(&self) -> &[Vec<A>] {
-        &self.stages
-    }
-}
-
-/// A kind of resource.
-pub trait Kind {
-    /// `Custom::…`
-    const TYPE: &'static str;
-    /// What one object is called in a sentence.
-    const NOUN: &'static str;
-    /// Whether reads of the service lag behind its writes.
-    const READS_LAG: bool;
-    /// What names one object of this kind; its text is the physical id, which `Ref` gives.
-    type Id: Clone + PartialEq + fmt::Display;
-    /// What the author wrote, checked.
-    type Spec;
-    /// The spec, completed by what only the outside world knows.
-    type Desired;
-    /// What AWS has now.
-    type Observed: Clone + PartialEq;
-    /// One change.
-    type Action: fmt::Display;
-    /// What only the service can tell about a change: the ARN, the unique id.
-    type Receipt;
-
-    /// Reads the properties. Mistakes are noted in `fields`; where there are any, what is returned does not matter.
-    fn parse(fields: &mut Fields<'_>, home: &Home) -> Option<Self::Spec>;
-    /// The object's id: a pure function of spec and owner, so that a repeated Create finds its own work.
-    fn id(owner: &Owner, spec: &Self::Spec, home: &Home) -> Self::Id;
-    /// The id that a physical id stands for, if it can be one of ours.
-    fn id_from(physical_id: &str) -> Option<Self::Id>;
-    /// Whether the service takes two ids for the same object, though they differ.
-    fn collide(a: &Self::Id, b: &Self::Id) -> bool {
-        a == b
-    }
-    /// Completes the spec.
-    fn resolve(
-        &self,
-        owner: &Owner,
-        id: &Self::Id,
-        spec: Self::Spec,
-    ) -> impl Future<Output = Result<Self::Desired, Error>>;
-    /// Looks at what is there.
-    fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
-    /// Looks at what is there as closely as a deletion asks for.
-    fn examine(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>> {
-        self.observe(id)
-    }
-    /// Where objects are shared: whether a plan changes what others may be changing at the same moment, so that it is
-    /// looked at again afterwards.
-    #[must_use]
-    fn shared(_plan: &Plan<Self::Action>) -> bool {
-        false
-    }
-    /// Where objects are shared: what makes good for an action that took away what others turn out to need.
-    fn regret(_owner: &Owner, _action: &Self::Action, _observed: &Self::Observed) -> Option<Self::Action> {
-        None
-    }
-    /// Where objects are shared: whether others may have come to need what this action takes away, so that it is decided
-    /// again right before.
-    fn contended(_action: &Self::Action) -> bool {
-        false
-    }
-    /// Where objects are shared: how others are told, before a deletion is planned, that this resource is about to leave.
-    fn announce(_owner: &Owner, _observed: &Self::Observed, _nonce: &str) -> Option<Leave<Self::Action>> {
-        None
-    }
-    /// The deletion that was announced.
-    fn announced(_owner: &Owner, _observed: &Self::Observed) -> Option<Announced<Self::Action>> {
-        None
-    }
-    /// Looks for what keeps an object from being made although none is seen under its id.
-    fn obstacle(&self, _id: &Self::Id) -> impl Future<Output = Result<Option<Refusal>, CallError>> {
-        async { Ok(None) }
-    }
-    /// Decides.
-    ///
-    /// # Errors
-    /// When what is there must not, or cannot, become what is desired.
-    fn plan(
-        owner: &Owner,
-        desired: Option<&Self::Desired>,
-        observed: Option<&Self::Observed>,
-    ) -> Result<Plan<Self::Action>, Refusal>;
-    /// Carries out one action by one call.
-    fn apply(&self, id: &Self::Id, action: &Self::Action) -> impl Future<Output = Result<Self::Receipt, CallError>>;
-    /// What an action does.
-    fn step(observed: Option<Self::Observed>, action: &Self::Action, receipt: Self::Receipt) -> Option<Self::Observed>;
-    /// What `Fn::GetAtt` gives.
-    fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes;
-}
-
-/// How others are told that a resource is about to leave what it shares with them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Leave<A> {
-    /// It takes the object with it, because nobody else needs it.
-    Deleting(A),
-    /// Others need the object; but they may be about to leave, too, and somebody has to be the last.
-    Staying(A),
-}
-
-/// The coming deletion of a shared object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announced<A> {
-    /// Tells one announcement from the next.
-    pub nonce: String,
-    /// Whether this resource itself is being deleted.
-    pub by_us: bool,
-    /// Takes the announcement back.
-    pub retract: A,
-}
+pub use kind::{Announced, Home, Kind, Leave, Plan};
 
 /// What may be there under which id, and how far it is, kept where a dropped or panicked reconciliation leaves it behind:
 /// the answer to a failed request must name it.
