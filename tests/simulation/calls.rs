@@ -16,6 +16,8 @@ pub(crate) struct Call {
     /// On whose behalf, and for which of CloudFormation's requests.
     pub(crate) author: Author,
     pub(crate) request: Option<String>,
+    /// Whether its event was delivered more than once, with no error to blame.
+    pub(crate) duplicated: bool,
     /// The step of the history it falls into, and the how-manieth of that step it is.
     pub(crate) of_step: (u64, u64),
     /// Since the history's beginning.

@@ -4,7 +4,7 @@
 //! A [`Cloud`] is the connector that the SDK's clients are given, and their clock. It can be renewed in place, so that
 //! clients made once serve one history after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -65,6 +65,8 @@ pub(crate) struct State {
     pub(crate) latency: Duration,
     /// The current step of the history, and how many calls it has seen.
     step: (u64, u64),
+    /// Requests whose events come more than once.
+    pub(crate) duplicated: BTreeSet<String>,
     meddlers: Vec<(Occasion, Option<Deed>)>,
     callers: BTreeMap<u64, Caller>,
     last: Snapshot,
@@ -93,6 +95,7 @@ impl State {
             transcript: None,
             latency: Duration::from_millis(20),
             step: (0, 0),
+            duplicated: BTreeSet::new(),
             meddlers: Vec::new(),
             callers: BTreeMap::new(),
             last: Snapshot::default(),
@@ -247,6 +250,7 @@ impl Cloud {
             invocation,
             of_invocation,
             author,
+            duplicated: on_behalf.as_ref().is_some_and(|request| state.duplicated.contains(request)),
             request: on_behalf,
             of_step: state.step,
             at: state.clock.elapsed(),

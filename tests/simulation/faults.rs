@@ -287,6 +287,10 @@ impl Faults {
         for (rate, when, fault) in scale {
             below += rate;
             if draw < below {
+                // The same is so where one copy of an event has answered and the other dies.
+                if fault == Fault::Kill && call.duplicated {
+                    return None;
+                }
                 self.spent += 1;
                 return Some((when, fault));
             }

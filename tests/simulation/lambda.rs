@@ -128,6 +128,9 @@ impl Lambda {
     }
 
     async fn handle(self, author: Author, request: String, event: String, delivery: Delivery) {
+        if !delivery.duplicates.is_empty() {
+            self.cloud.state().duplicated.insert(request.clone());
+        }
         tokio::time::sleep(delivery.delay).await;
         let one = |after: Duration| {
             let (this, author, request, event) = (&self, author.clone(), request.clone(), event.clone());
