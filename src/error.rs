@@ -246,8 +246,13 @@ fn fault_of(action: &str, code: &str, message: &str, status: u16) -> Fault {
         "InvalidRequest" if message.contains("authentication mode") => Fault::NotFound,
         // Only the cluster can be missing where an entry is made.
         "ResourceNotFound" if action == "eks:CreateAccessEntry" => Fault::Invalid,
+        // A secret whose deletion is under way: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
+        "InvalidRequest" if action == "secretsmanager:GetSecretValue" && message.contains("deletion") => {
+            Fault::NotFound
+        }
+        "InvalidRequest" if action.starts_with("secretsmanager:") && message.contains("deletion") => Fault::Busy,
         "NoSuchEntity" | "NotFound" | "ResourceNotFound" => Fault::NotFound,
-        "EntityAlreadyExists" | "ResourceInUse" => Fault::AlreadyExists,
+        "EntityAlreadyExists" | "ResourceInUse" | "ResourceExists" => Fault::AlreadyExists,
         "DeleteConflict" => Fault::InUse,
         "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => Fault::Busy,
         "MalformedPolicyDocument" if message.contains("Invalid principal in policy") => Fault::Propagating,

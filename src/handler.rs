@@ -100,7 +100,7 @@ struct Work<'a> {
 const KINDS: [&str; 3] = [OidcProviders::TYPE, GitHubRoles::TYPE, AccessEntries::TYPE];
 
 async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
-    let Function { settings, iam, eks, secrets: _, issuers, http: _, clock } = function;
+    let Function { settings, iam, issuers, clock, .. } = function;
     let budget = work.budget;
     match request.resource_type.as_str() {
         OidcProviders::TYPE => {
@@ -108,10 +108,7 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
             carry_out(&OidcProviders { iam: iam.clone(), budget, issuers, now, pace }, request, work).await
         }
         GitHubRoles::TYPE => carry_out(&function.roles(work.home.clone(), budget), request, work).await,
-        AccessEntries::TYPE => {
-            let (eks, iam, home) = (eks.clone(), iam.clone(), work.home.clone());
-            carry_out(&AccessEntries { eks, iam, home, budget }, request, work).await
-        }
+        AccessEntries::TYPE => carry_out(&function.entries(work.home.clone(), budget), request, work).await,
         // Nothing of an unknown type was ever made, so its Delete, after the failed Create, has nothing to do.
         _ if request.request_type()? == RequestType::Delete => Ok(deleted(request)),
         other => Err(Error::UnknownType {
@@ -214,6 +211,13 @@ impl Function {
             tokens: RefCell::default(),
         };
         GitHubRoles { iam: self.iam.clone(), home, budget, github, allow_broad_trust: *allow_broad_trust }
+    }
+
+    /// What carries out the calls for access entries.
+    pub(crate) fn entries(&self, home: Home, budget: Budget) -> AccessEntries {
+        let (eks, iam, secrets) = (self.eks.clone(), self.iam.clone(), self.secrets.clone());
+        let process = format!("{:016x}", fastrand::u64(..));
+        AccessEntries { eks, iam, secrets, process, now: self.clock.now(), home, budget }
     }
 
     /// Handles one event, given as the JSON that Lambda delivered, and gives what a direct invocation is answered.

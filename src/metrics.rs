@@ -17,25 +17,40 @@ pub fn count(metric: &'static str, value: usize, issuer: &str, now: SystemTime) 
 
 /// The same, with details that CloudWatch Logs can be searched for.
 pub fn count_with(metric: &'static str, value: usize, issuer: &str, now: SystemTime, details: Map<String, Value>) {
+    write(metric, value, ("Issuer", issuer), now, details);
+}
+
+/// Counts something about something else: the name of its dimension and its own.
+pub fn count_of(metric: &'static str, value: usize, about: (&'static str, &str), now: SystemTime) {
+    write(metric, value, about, now, Map::new());
+}
+
+fn write(metric: &str, value: usize, about: (&'static str, &str), now: SystemTime, details: Map<String, Value>) {
     if value > 0 {
-        let emf = line(metric, value, issuer, now, details);
+        let emf = line(metric, value, about, now, details);
         tracing::info!(target: TARGET, emf);
     }
 }
 
-/// With the issuer as a dimension for whoever looks, and without any for an alarm on all of them.
-fn line(metric: &str, value: usize, issuer: &str, now: SystemTime, details: Map<String, Value>) -> String {
+/// With a dimension for whoever looks, and without any for an alarm on all of them.
+fn line(
+    metric: &str,
+    value: usize,
+    (dimension, about): (&str, &str),
+    now: SystemTime,
+    details: Map<String, Value>,
+) -> String {
     let millis = u64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or_default();
     let mut line = json!({
         "_aws": {
             "Timestamp": millis,
             "CloudWatchMetrics": [{
                 "Namespace": NAMESPACE,
-                "Dimensions": [[], ["Issuer"]],
+                "Dimensions": [[], [dimension]],
                 "Metrics": [{ "Name": metric, "Unit": "Count" }],
             }],
         },
-        "Issuer": issuer,
+        dimension: about,
         metric: value,
     });
     if let Value::Object(members) = &mut line {
@@ -54,7 +69,8 @@ mod tests {
     fn a_line_is_what_the_specification_asks_for() {
         let details: Map<String, Value> = [("Provider".to_owned(), json!("arn"))].into_iter().collect();
         let now = UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
-        let line: Value = serde_json::from_str(&line("RotatedThumbprints", 2, "issuer.test", now, details)).unwrap();
+        let line: Value =
+            serde_json::from_str(&line("RotatedThumbprints", 2, ("Issuer", "issuer.test"), now, details)).unwrap();
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(line["_aws"]["Timestamp"], 1_800_000_000_123_u64);
         assert_eq!(directive["Namespace"], NAMESPACE);

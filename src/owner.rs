@@ -39,6 +39,13 @@ impl Owner {
         }
     }
 
+    /// The owner that an object's tags name.
+    #[must_use]
+    pub fn of_tags(tags: &Tags) -> Option<Self> {
+        let stack = StackId::parse(tags.get(STACK)?).ok()?;
+        Some(Self::new(&stack, tags.get(LOGICAL)?))
+    }
+
     /// The scheduled run in a region, which owns nothing.
     #[must_use]
     pub fn schedule(region: &str) -> Self {

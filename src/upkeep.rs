@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::access_entry::{self, Due, Kept, Survey};
 use crate::error::{Error, rendered};
 use crate::github_role;
 use crate::handler::Function;
@@ -20,6 +21,7 @@ pub struct Unfinished(Vec<String>);
 /// One scheduled run.
 pub(crate) async fn run(function: &Function, home: &Home, budget: Budget) -> Result<(), Unfinished> {
     let mut failures = providers(function, home, budget).await;
+    failures.extend(entries(function, home, budget).await);
     failures.extend(roles(function, home, budget).await);
     if failures.is_empty() { Ok(()) } else { Err(Unfinished(failures)) }
 }
@@ -39,6 +41,40 @@ async fn roles(function: &Function, home: &Home, budget: Budget) -> Option<Strin
             Some(format!("the roles: {reason}"))
         }
     }
+}
+
+/// Entries whose roles were made again are made again, too.
+async fn entries(function: &Function, home: &Home, budget: Budget) -> Vec<String> {
+    let kind = function.entries(home.clone(), budget);
+    let Survey { entries, due, failures: unseen } = match access_entry::survey(&kind).await {
+        Ok(survey) => survey,
+        Err(error) => {
+            let reason = rendered(&Error::from(error));
+            tracing::error!(reason, "the access entries could not be listed");
+            return vec![format!("the list of access entries: {reason}")];
+        }
+    };
+    tracing::info!(entries, due = due.len(), "compared the access entries with their roles");
+    let told = |what: &str, reason: &str| {
+        tracing::error!(what, reason, "an access entry was not seen to");
+        format!("{what}: {reason}")
+    };
+    let mut failures: Vec<String> =
+        unseen.into_iter().map(|(what, error)| told(&what, &rendered(&Error::from(error)))).collect();
+    for Due { id, owner } in due {
+        let progress = Progress::new(id.to_string());
+        let lag = function.settings.iam_lag;
+        let task = Task { kind: &kind, owner: &owner, home, budget, lag, progress: &progress, before: "" };
+        match Box::pin(access_entry::keep(&task, &id)).await {
+            Ok(Kept::Whole) => {}
+            Ok(Kept::Gone) => tracing::info!(%id, "its cluster is gone, and what was remembered of it forgotten"),
+            Err(error) => {
+                metrics::count_of("FailedEntries", 1, ("Cluster", id.cluster()), function.clock.now());
+                failures.push(told(&id.to_string(), &rendered(&error)));
+            }
+        }
+    }
+    failures
 }
 
 async fn providers(function: &Function, home: &Home, budget: Budget) -> Vec<String> {

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AuthenticationMode, ClusterStatus};
-use futures_util::future::join;
+use futures_util::future::join3;
 
-use super::plan::Action;
-use super::{AccessEntries, Created, EntryId, EntryType, Observed, Principal, Scope};
+use super::plan::RESTORING;
+use super::plan::{Action, Shell};
+use super::state::{Content, Entry, Observed};
+use super::{AccessEntries, Created, EntryId, EntryType, Principal, Scope};
 use crate::cloudformation::properties::nearest;
 use crate::error::{CallError, Error, Fault, Refusal, gone};
+use crate::metrics;
 use crate::reconcile::Home;
 use crate::retry::Pauses;
 
@@ -111,31 +114,53 @@ impl AccessEntries {
         }
     }
 
-    pub(super) async fn look(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
-        // Both at once; where there is no entry, or one of a type without policies, the second call tells nothing.
-        let (entry, policies) = join(self.describe(id), self.associated(id)).await;
-        let Some(entry) = entry? else { return Ok(None) };
-        let standard = entry.r#type.as_deref() == Some(EntryType::STANDARD.0);
-        let policies = match policies {
-            Ok(policies) => policies,
-            // EKS says so also while it does not see the role yet; whether the entry is there, the other call has said.
-            Err(error) if error.fault == Fault::NotFound => BTreeMap::new(),
-            Err(error) if error.fault == Fault::Invalid && !standard => BTreeMap::new(),
-            Err(error) => return Err(error),
-        };
-        Ok(Some(Observed {
-            cluster: id.cluster.clone(),
-            principal: id.principal.clone(),
-            arn: entry.access_entry_arn.unwrap_or_default(),
-            entry_type: entry.r#type.unwrap_or_default(),
-            username: entry.username.unwrap_or_default(),
-            groups: entry.kubernetes_groups.unwrap_or_default().into_iter().collect(),
-            policies,
-            tags: entry.tags.unwrap_or_default().into_iter().collect(),
-            created: entry.created_at.map_or(i64::MAX, |created| created.secs()),
-        }))
+    /// Whether a principal is of the account whose roles can be looked at.
+    pub(super) fn is_of_this_account(&self, principal: &str) -> bool {
+        let Home { partition, region: _, account } = &self.home;
+        principal.starts_with(&format!("arn:{partition}:iam::{account}:role/"))
     }
 
+    pub(super) async fn look(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
+        // All at once; where there is no entry, or one of a type without policies, the second call tells nothing.
+        let (entry, policies, memory) = join3(self.describe(id), self.associated(id), self.remembered(id)).await;
+        Ok(Observed::of(whole(id, entry?, policies)?, memory?))
+    }
+
+    /// The entry alone.
+    pub(super) async fn entry(&self, id: &EntryId) -> Result<Option<Entry>, CallError> {
+        whole(id, self.describe(id).await?, Ok(BTreeMap::new()))
+    }
+}
+
+/// What EKS says of an entry in two answers.
+fn whole(
+    id: &EntryId,
+    entry: Option<AccessEntry>,
+    policies: Result<BTreeMap<String, Scope>, CallError>,
+) -> Result<Option<Entry>, CallError> {
+    let Some(entry) = entry else { return Ok(None) };
+    let standard = entry.r#type.as_deref() == Some(EntryType::STANDARD.0);
+    let policies = match policies {
+        Ok(policies) => policies,
+        // EKS says so also while it does not see the role yet; whether the entry is there, the other call has said.
+        Err(error) if error.fault == Fault::NotFound => BTreeMap::new(),
+        Err(error) if error.fault == Fault::Invalid && !standard => BTreeMap::new(),
+        Err(error) => return Err(error),
+    };
+    let content = Content {
+        cluster: id.cluster.clone(),
+        principal: id.principal.clone(),
+        entry_type: entry.r#type.unwrap_or_default(),
+        username: entry.username.unwrap_or_default(),
+        groups: entry.kubernetes_groups.unwrap_or_default().into_iter().collect(),
+        policies,
+        tags: entry.tags.unwrap_or_default().into_iter().collect(),
+    };
+    let created = entry.created_at.map_or(i64::MAX, |created| created.secs());
+    Ok(Some(Entry { content, arn: entry.access_entry_arn.unwrap_or_default(), created }))
+}
+
+impl AccessEntries {
     async fn describe(&self, id: &EntryId) -> Result<Option<AccessEntry>, CallError> {
         let request = self.eks.describe_access_entry().cluster_name(&id.cluster).principal_arn(&id.principal);
         match self.budget.call("eks:DescribeAccessEntry", id, || request.clone().send()).await {
@@ -169,20 +194,25 @@ impl AccessEntries {
     }
 
     pub(super) async fn carry_out(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { eks, iam: _, home: _, budget } = self;
+        let Self { eks, iam: _, secrets: _, process: _, now, home: _, budget } = self;
         let EntryId { principal, cluster } = id;
         match action {
             Action::Create { shell } => {
-                let standard = shell.entry_type == EntryType::STANDARD;
+                let Shell { cluster: _, principal: _, entry_type, username, groups, tags } = shell.as_ref();
+                let standard = entry_type == EntryType::STANDARD.0;
                 let request = eks
                     .create_access_entry()
                     .cluster_name(cluster)
                     .principal_arn(principal)
-                    .r#type(shell.entry_type.0)
-                    .set_username(shell.username.clone())
-                    .set_kubernetes_groups(standard.then(|| shell.groups.iter().cloned().collect()))
-                    .set_tags(Some(shell.tags.clone().into_iter().collect()));
+                    .r#type(entry_type)
+                    .set_username(username.clone())
+                    .set_kubernetes_groups(standard.then(|| groups.iter().cloned().collect()))
+                    .set_tags(Some(tags.clone().into_iter().collect()));
                 let output = budget.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
+                if tags.contains_key(RESTORING) {
+                    tracing::warn!(%principal, cluster, "made an access entry again, because its role was made again");
+                    metrics::count_of("RestoredEntries", 1, ("Cluster", cluster), *now);
+                }
                 return Ok(output.access_entry.map(|entry| Created {
                     arn: entry.access_entry_arn.unwrap_or_default(),
                     username: entry.username.unwrap_or_default(),
@@ -233,6 +263,12 @@ impl AccessEntries {
                 let request = eks.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
                 gone(budget.call("eks:UntagResource", id, || request.clone().send()).await)
             }
+            Action::Unmark { arn } => {
+                let request = eks.untag_resource().resource_arn(arn).tag_keys(RESTORING);
+                gone(budget.call("eks:UntagResource", id, || request.clone().send()).await)
+            }
+            Action::Remember { memory, known } => self.remember(id, memory, *known).await,
+            Action::Forget => self.forget(id).await,
             Action::Delete { stale: _ } => {
                 let request = eks.delete_access_entry().cluster_name(cluster).principal_arn(principal);
                 gone(budget.call("eks:DeleteAccessEntry", id, || request.clone().send()).await)

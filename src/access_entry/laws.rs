@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Action, default_username};
-use super::{AccessEntries, Created, Desired, EntryType, Observed, Principal, Scope, Spec};
+use super::plan::{ADOPTED, Action, RESTORING, default_username};
+use super::{AccessEntries, Content, Created, Desired, EntryType, Observed, Principal, Scope, Spec, Wanted};
+use crate::error::Refusal;
 use crate::laws::{Lawful, Tally, after, owner};
 use crate::owner::{Owner, Tags};
-use crate::reconcile::Kind;
+use crate::reconcile::{Kind, Plan};
 
 const PRINCIPAL: &str = "arn:aws:iam::123456789012:role/ci/deploy";
 /// Tagged by somebody else.
@@ -14,7 +15,7 @@ const FOREIGN: &str = "foreign";
 
 impl Lawful for AccessEntries {
     const VARIANTS: &'static [&'static str] =
-        &["Create", "Update", "Associate", "Disassociate", "Tag", "Untag", "Delete"];
+        &["Create", "Update", "Associate", "Disassociate", "Tag", "Untag", "Delete", "Remember", "Unmark", "Forget"];
 
     fn variant(action: &Action) -> &'static str {
         match action {
@@ -25,6 +26,9 @@ impl Lawful for AccessEntries {
             Action::Tag { .. } => "Tag",
             Action::Untag { .. } => "Untag",
             Action::Delete { .. } => "Delete",
+            Action::Remember { .. } => "Remember",
+            Action::Unmark { .. } => "Unmark",
+            Action::Forget => "Forget",
         }
     }
 
@@ -40,24 +44,35 @@ impl Lawful for AccessEntries {
         before: Option<&Observed>,
         after: Option<&Observed>,
     ) -> Result<(), String> {
-        let ours = before.is_none_or(|before| owner.owns(&before.tags));
+        if let Some(before) = before.filter(|before| is_theirs(owner, before)) {
+            return if after == Some(before) { Ok(()) } else { Err("what is not ours was touched".into()) };
+        }
+        if after.is_some_and(|after| after.memory.is_some()) {
+            return Err("something is still remembered".into());
+        }
+        let after = after.and_then(|after| after.entry.as_ref());
+        let ours = |content: &Content| content.tags.keys().any(|key| key.starts_with("github-trust:"));
         let (desired, after) = match (desired, after) {
-            (None, None) => return Ok(()),
-            (None, Some(_)) if !ours => return Ok(()),
-            (None, Some(_)) => return Err("final: the entry is still there".into()),
+            (None, None) if !before.is_some_and(is_adopted) => return Ok(()),
+            (None, Some(after)) if before.is_some_and(is_adopted) && !ours(&after.content) => return Ok(()),
+            (None, _) => return Err("final: the entry is still there, or not given back".into()),
+            (Some(Desired { wanted: Wanted::Kept, .. }), None) if before.is_none() => return Ok(()),
             (Some(_), None) => return Err("the entry is not there".into()),
             (Some(desired), Some(after)) => (desired, after),
         };
-        let Desired { spec, role } = desired;
-        let Spec { cluster, principal, entry_type, username, groups, policies, tags } = spec;
+        let Desired { wanted, role } = desired;
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-        check(after.cluster == *cluster && after.principal == *principal, "id")?;
-        check(after.entry_type == entry_type.to_string(), "type")?;
-        check(owner.owns(&after.tags), "owner")?;
+        check(owner.owns(&after.content.tags), "owner")?;
+        check(!after.content.tags.contains_key(RESTORING), "still marked")?;
         if let Some(role) = role {
-            check(after.tags.get("github-trust:role-id") == Some(&role.role_id), "the role's id")?;
+            check(after.content.tags.get("github-trust:role-id") == Some(&role.role_id), "the role's id")?;
             check(after.created >= role.created, "bound to a role that is no more")?;
         }
+        let after = &after.content;
+        let Wanted::Declared(spec) = wanted else { return Ok(()) };
+        let Spec { cluster, principal, entry_type, username, groups, policies, tags, adopt: _ } = spec.as_ref();
+        check(after.cluster == *cluster && after.principal == *principal, "id")?;
+        check(after.entry_type == entry_type.to_string(), "type")?;
         let expected = username.clone().unwrap_or_else(|| default_username(PRINCIPAL));
         check(after.username == expected || (username.is_none() && after.username == "by hand"), "username")?;
         let by_hand = |name: &str| name.ends_with("by-hand");
@@ -75,15 +90,19 @@ impl Lawful for AccessEntries {
     }
 
     fn foreign(owner: &Owner, observed: Option<&Observed>, deleting: bool) -> BTreeSet<String> {
-        match observed {
-            Some(observed) if !owner.owns(&observed.tags) => [format!("{observed:?}")].into(),
-            Some(observed) if !deleting => observed.tags.get(FOREIGN).cloned().into_iter().collect(),
-            _ => BTreeSet::new(),
-        }
+        let Some(observed) = observed else { return BTreeSet::new() };
+        let contents: Vec<&Content> = contents(observed).collect();
+        let released = |content: &Content| deleting && !content.tags.keys().any(|key| key.starts_with("github-trust:"));
+        let (ours, theirs): (Vec<&Content>, Vec<&Content>) =
+            contents.into_iter().partition(|content| owner.owns(&content.tags) || released(content));
+        let kept = ours.iter().filter(|content| !deleting || released(content) || content.tags.contains_key(ADOPTED));
+        let tags = kept.filter_map(|content| content.tags.get(FOREIGN).cloned());
+        tags.chain(theirs.iter().map(|content| format!("{content:?}"))).collect()
     }
 
     fn granted(observed: Option<&Observed>) -> BTreeSet<(String, String)> {
-        let Some(observed) = observed else { return BTreeSet::new() };
+        let Some(observed) = observed.and_then(|observed| observed.entry.as_ref()) else { return BTreeSet::new() };
+        let observed = &observed.content;
         let groups = observed.groups.iter().map(|group| format!("group {group}"));
         let policies = observed.policies.iter().flat_map(|(policy, scope)| {
             // What the policies allow overlaps on purpose.
@@ -102,10 +121,27 @@ impl Lawful for AccessEntries {
 
     fn keeps_common(desired: Option<&Desired>, observed: Option<&Observed>) -> bool {
         // Another type can only be had by another entry, and one whose role is no more grants nothing.
-        let (Some(desired), Some(observed)) = (desired, observed) else { return true };
-        let bound = desired.role.as_ref().is_none_or(|role| role.created <= observed.created);
-        bound && desired.spec.entry_type.to_string() == observed.entry_type
+        let Some((desired, entry)) = desired.zip(observed.and_then(|observed| observed.entry.as_ref())) else {
+            return true;
+        };
+        let bound = desired.role.as_ref().is_none_or(|role| role.created <= entry.created);
+        let Wanted::Declared(spec) = &desired.wanted else { return bound };
+        bound && spec.entry_type.to_string() == entry.content.entry_type
     }
+}
+
+fn contents(observed: &Observed) -> impl Iterator<Item = &Content> {
+    let Observed { entry, memory } = observed;
+    entry.iter().map(|entry| &entry.content).chain(memory.iter().map(|memory| &memory.content))
+}
+
+/// Neither the entry nor what is remembered is the owner's.
+fn is_theirs(owner: &Owner, observed: &Observed) -> bool {
+    !contents(observed).any(|content| owner.owns(&content.tags))
+}
+
+fn is_adopted(observed: &Observed) -> bool {
+    contents(observed).any(|content| content.tags.contains_key(ADOPTED))
 }
 
 fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, Scope)]>) -> Spec {
@@ -118,6 +154,7 @@ fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, Scope)]>) -> Spec {
         policies: policies
             .map(|policies| policies.iter().map(|(policy, scope)| ((*policy).to_owned(), scope.clone())).collect()),
         tags: Tags::new(),
+        adopt: false,
     }
 }
 
@@ -126,7 +163,8 @@ const NOW: i64 = 1_000_000;
 
 /// The role that the entries are for, made before them.
 fn declared(spec: Spec) -> Desired {
-    Desired { spec, role: Some(Principal { role_id: "AROA1".into(), created: NOW - 100 }) }
+    let role = Some(Principal { role_id: "AROA1".into(), created: NOW - 100 });
+    Desired { wanted: Wanted::Declared(Box::new(spec)), role, process: "p".into() }
 }
 
 fn declarations() -> Vec<Desired> {
@@ -166,21 +204,70 @@ fn specs() -> Vec<Spec> {
     all
 }
 
+fn type_of(desired: &Desired) -> Option<EntryType> {
+    match &desired.wanted {
+        Wanted::Declared(spec) => Some(spec.entry_type),
+        Wanted::Kept => None,
+    }
+}
+
+/// The same, with another entry.
+fn changed(observed: &Observed, change: impl FnOnce(&mut Content)) -> Observed {
+    let mut changed = observed.clone();
+    change(&mut changed.entry.as_mut().expect("an entry").content);
+    changed
+}
+
+fn touch(content: &mut Content) {
+    content.tags.insert(FOREIGN.into(), "v".into());
+}
+
+fn by_hand(content: &mut Content) {
+    touch(content);
+    content.groups.insert("by-hand".into());
+    content.policies.insert("by-hand".into(), Scope::Cluster);
+}
+
+/// The entry is of then, and its role of a later moment.
+fn outlived(observed: &Observed) -> Observed {
+    let mut outlived = observed.clone();
+    outlived.entry.as_mut().expect("an entry").created = NOW - 80;
+    outlived
+}
+
+fn new_role() -> Option<Principal> {
+    Some(Principal { role_id: "AROA2".into(), created: NOW - 50 })
+}
+
+fn content(observed: &Observed) -> &Content {
+    &observed.entry.as_ref().expect("an entry").content
+}
+
+/// Every state that a plan passes, the last one included.
+fn passed(owner: &Owner, desired: &Desired, observed: &Observed) -> Vec<Option<Observed>> {
+    let plan = AccessEntries::plan(owner, Some(desired), Some(observed)).expect("no refusal");
+    let mut states = vec![Some(observed.clone())];
+    for action in plan.stages().iter().flatten() {
+        let state = states.last().cloned().flatten();
+        states.push(AccessEntries::step(state, action, AccessEntries::receipt(action)));
+    }
+    states
+}
+
 #[test]
 fn an_access_entrys_plans_obey_the_laws() {
     let (owner, stranger) = (owner("Entry"), owner("Stranger"));
     let mut tally = Tally::default();
     for old in declarations() {
         let state = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
-        let mut touched = state.clone();
-        touched.tags.insert(FOREIGN.into(), "v".into());
-        let mut drifted = touched.clone();
-        drifted.groups.insert("by-hand".into());
-        drifted.policies.insert("by-hand".into(), Scope::Cluster);
-        drifted.policies.remove("view");
-        if old.spec.username.is_none() {
-            drifted.username = "by hand".into();
-        }
+        let touched = changed(&state, touch);
+        let drifted = changed(&state, |content| {
+            by_hand(content);
+            content.policies.remove("view");
+            if matches!(&old.wanted, Wanted::Declared(spec) if spec.username.is_none()) {
+                content.username = "by hand".into();
+            }
+        });
         tally.check::<AccessEntries>(&owner, Some(&old), None, None);
         for observed in [&state, &touched] {
             tally.check::<AccessEntries>(&owner, None, Some(observed), None);
@@ -189,15 +276,17 @@ fn an_access_entrys_plans_obey_the_laws() {
         }
         for new in declarations() {
             // A new entry has only the tags that we give it, so what others tagged goes with another type.
-            let same_type = new.spec.entry_type == old.spec.entry_type;
             tally.check::<AccessEntries>(&owner, Some(&new), Some(&state), Some(&old));
-            if same_type {
+            if type_of(&new) == type_of(&old) {
                 tally.check::<AccessEntries>(&owner, Some(&new), Some(&touched), Some(&old));
                 tally.check::<AccessEntries>(&owner, Some(&new), Some(&drifted), None);
             }
         }
     }
     tally.check::<AccessEntries>(&owner, None, None, None);
+    let stale = outlived(&after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), None).expect("an entry"));
+    let kept = Desired { wanted: Wanted::Kept, role: new_role(), process: "p".into() };
+    tally.check::<AccessEntries>(&owner, Some(&kept), Some(&stale), None);
     tally.covered::<AccessEntries>();
     tally.report::<AccessEntries>();
 }
@@ -206,12 +295,10 @@ fn an_access_entrys_plans_obey_the_laws() {
 fn what_the_author_leaves_out_is_not_compared_and_what_we_set_before_is_taken_back() {
     let owner = owner("Entry");
     let old = declared(spec(Some(&["ours"]), Some(&[("view", Scope::Cluster)])));
-    let mut state = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
-    state.groups.insert("by-hand".into());
-    state.policies.insert("by-hand".into(), Scope::Cluster);
+    let state = changed(&after::<AccessEntries>(&owner, Some(&old), None).expect("an entry"), by_hand);
     let end = after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), Some(state)).expect("an entry");
-    assert_eq!(end.groups, ["by-hand".to_owned()].into());
-    assert_eq!(end.policies, BTreeMap::from([("by-hand".to_owned(), Scope::Cluster)]));
+    assert_eq!(content(&end).groups, ["by-hand".to_owned()].into());
+    assert_eq!(content(&end).policies, BTreeMap::from([("by-hand".to_owned(), Scope::Cluster)]));
 }
 
 /// The role is made again behind our back, and then the same or another declaration comes.
@@ -219,39 +306,145 @@ fn what_the_author_leaves_out_is_not_compared_and_what_we_set_before_is_taken_ba
 fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
     let owner = owner("Entry");
     let mut tally = Tally::default();
+    let kept = Desired { wanted: Wanted::Kept, role: new_role(), process: "p".into() };
     for old in declarations() {
         let state = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
         // One that was made before ids were recorded.
-        let mut unmarked = state.clone();
-        unmarked.tags.remove("github-trust:role-id");
-        for mut new in declarations().into_iter().filter(|new| new.spec.entry_type == old.spec.entry_type) {
+        let unmarked = changed(&state, |content| {
+            content.tags.remove("github-trust:role-id");
+        });
+        for mut new in declarations().into_iter().filter(|new| type_of(new) == type_of(&old)) {
             tally.check::<AccessEntries>(&owner, Some(&new), Some(&unmarked), None);
-            new.role = Some(Principal { role_id: "AROA2".into(), created: NOW - 50 });
+            new.role = new_role();
             for state in [&state, &unmarked] {
-                let mut state = state.clone();
-                state.created = NOW - 80;
-                tally.check::<AccessEntries>(&owner, Some(&new), Some(&state), None);
+                tally.check::<AccessEntries>(&owner, Some(&new), Some(&outlived(state)), None);
             }
         }
-        // What others put there comes back with it.
-        let mut touched = state.clone();
-        touched.tags.insert(FOREIGN.into(), "v".into());
-        touched.groups.insert("by-hand".into());
-        touched.policies.insert("by-hand".into(), Scope::Cluster);
-        touched.created = NOW - 80;
-        let role = Some(Principal { role_id: "AROA2".into(), created: NOW - 50 });
-        let new = Desired { role, spec: spec(None, None) };
-        if old.spec.entry_type == new.spec.entry_type {
-            let end = after::<AccessEntries>(&owner, Some(&new), Some(touched)).expect("an entry");
-            assert_eq!(end.tags.get(FOREIGN).map(String::as_str), Some("v"));
-            assert!(end.groups.contains("by-hand") && end.policies.contains_key("by-hand"), "{end:?}");
+        if type_of(&old) != Some(EntryType::STANDARD) {
+            continue;
         }
+        // What others put there comes back with it, and what is declared too.
+        let touched = outlived(&changed(&state, by_hand));
+        let end = after::<AccessEntries>(&owner, Some(&kept), Some(touched.clone())).expect("an entry");
+        let same = |end: &Observed| {
+            let mut content = content(end).clone();
+            content.tags.insert("github-trust:role-id".into(), "AROA1".into());
+            content
+        };
+        assert_eq!(same(&end), *content(&touched));
+        tally.check::<AccessEntries>(&owner, Some(&kept), Some(&touched), None);
+        let undeclared = Desired { role: new_role(), ..declared(spec(None, None)) };
+        let end = after::<AccessEntries>(&owner, Some(&undeclared), Some(touched)).expect("an entry");
+        assert_eq!(content(&end).tags.get(FOREIGN).map(String::as_str), Some("v"));
+        assert!(content(&end).groups.contains("by-hand") && content(&end).policies.contains_key("by-hand"), "{end:?}");
     }
     tally.report::<AccessEntries>();
     // IAM shows the role of before for a while: that one is older than the entry.
     let entry = after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), None).expect("an entry");
     let before = Principal { role_id: "AROA0".into(), created: NOW - 5000 };
-    let stale_read = Desired { role: Some(before), spec: spec(None, None) };
+    let stale_read = Desired { role: Some(before), ..declared(spec(None, None)) };
     let plan = AccessEntries::plan(&owner, Some(&stale_read), Some(&entry)).unwrap();
-    assert!(!plan.stages().iter().flatten().any(|action| matches!(action, Action::Delete { .. })), "{plan:?}");
+    assert!(plan.is_empty(), "{plan:?}");
+}
+
+/// Whatever moment the making again is broken off at, and whatever comes next: the schedule, any declaration, the deletion.
+#[test]
+fn an_entry_that_is_half_made_again_loses_nothing_whatever_comes_next() {
+    let (owner, stranger) = (owner("Entry"), owner("Stranger"));
+    let mut tally = Tally::default();
+    let kept = Desired { wanted: Wanted::Kept, role: new_role(), process: "p".into() };
+    let unseen = Desired { wanted: Wanted::Kept, role: None, process: "p".into() };
+    let declarations: Vec<Desired> = declarations()
+        .into_iter()
+        .filter(|desired| type_of(desired) == Some(EntryType::STANDARD))
+        .map(|desired| Desired { role: new_role(), ..desired })
+        .collect();
+    for (index, old) in declarations.iter().enumerate() {
+        let old = Desired { role: declared(spec(None, None)).role, ..old.clone() };
+        let whole = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
+        let stale = outlived(&changed(&whole, by_hand));
+        for first in [&kept, &declarations[(index * 7 + 3) % declarations.len()]] {
+            for state in passed(&owner, first, &stale).into_iter().flatten() {
+                // Without the mark there has to be the whole entry, and without the entry the whole memory.
+                let entry = state.entry.as_ref().map(|entry| &entry.content);
+                let whole = entry
+                    .filter(|content| !content.tags.contains_key(RESTORING))
+                    .or(state.memory.as_ref().map(|memory| &memory.content));
+                let whole = whole.expect("one of both is whole");
+                let is_kept = |declared: bool| {
+                    declared || (whole.groups.contains("by-hand") && whole.policies.contains_key("by-hand"))
+                };
+                let lists =
+                    matches!(&first.wanted, Wanted::Declared(spec) if spec.groups.is_some() || spec.policies.is_some());
+                assert!(is_kept(lists) && whole.tags.contains_key(FOREIGN), "{state:#?}");
+                tally.check::<AccessEntries>(&owner, Some(&kept), Some(&state), None);
+                tally.check::<AccessEntries>(&owner, None, Some(&state), None);
+                tally.check::<AccessEntries>(&stranger, None, Some(&state), None);
+                tally.check::<AccessEntries>(&stranger, Some(first), Some(&state), None);
+                if state.entry.is_none() {
+                    tally.check::<AccessEntries>(&owner, Some(&unseen), Some(&state), None);
+                }
+                for next in declarations.iter().step_by(5) {
+                    tally.check::<AccessEntries>(&owner, Some(next), Some(&state), None);
+                }
+                let marked = state.entry.filter(|entry| entry.content.tags.contains_key(RESTORING));
+                if let Some(entry) = marked {
+                    // Its owner deleted the resource meanwhile.
+                    let back = Observed { entry: Some(entry), memory: None };
+                    let plan = AccessEntries::plan(&owner, Some(&kept), Some(&back)).expect("no refusal");
+                    assert_eq!(plan, Plan::nothing().then([Action::Delete { stale: false }]));
+                }
+            }
+        }
+    }
+    tally.report::<AccessEntries>();
+}
+
+/// Somebody else made the entry, and hands it over.
+#[test]
+fn an_entry_is_taken_over_only_on_demand_changes_by_the_laws_and_is_given_back() {
+    let (owner, stranger) = (owner("Entry"), owner("Stranger"));
+    let mut tally = Tally::default();
+    let taking = |desired: Desired| match desired.wanted.clone() {
+        Wanted::Declared(spec) => {
+            Desired { wanted: Wanted::Declared(Box::new(Spec { adopt: true, ..*spec })), ..desired }
+        }
+        Wanted::Kept => desired,
+    };
+    let found = |observed: &Observed| {
+        changed(observed, |content| {
+            content.tags.clear();
+            content.groups.clear();
+            content.policies.clear();
+            if content.entry_type == EntryType::STANDARD.0 {
+                content.username = "by hand".into();
+                by_hand(content);
+            }
+        })
+    };
+    for old in declarations() {
+        let theirs = found(&after::<AccessEntries>(&stranger, Some(&old), None).expect("an entry"));
+        tally.check::<AccessEntries>(&owner, None, Some(&theirs), None);
+        for new in declarations() {
+            let refused = AccessEntries::plan(&owner, Some(&new), Some(&theirs));
+            assert!(matches!(refused, Err(Refusal::Foreign { .. })), "{refused:?}");
+            let new = taking(new);
+            if type_of(&new) != type_of(&old) {
+                let refused = AccessEntries::plan(&owner, Some(&new), Some(&theirs));
+                assert!(matches!(refused, Err(Refusal::Immutable { .. })), "{refused:?}");
+                continue;
+            }
+            for role in [new.role.clone(), new_role()] {
+                let new = Desired { role: role.clone(), ..new.clone() };
+                let theirs = if role == new_role() { outlived(&theirs) } else { theirs.clone() };
+                for state in passed(&owner, &new, &theirs).into_iter().flatten().skip(1) {
+                    tally.check::<AccessEntries>(&owner, Some(&new), Some(&state), None);
+                    tally.check::<AccessEntries>(&owner, None, Some(&state), None);
+                }
+            }
+        }
+    }
+    let of_a_stack = after::<AccessEntries>(&stranger, Some(&declared(spec(None, None))), None).expect("an entry");
+    assert!(AccessEntries::plan(&owner, Some(&taking(declared(spec(None, None)))), Some(&of_a_stack)).is_err());
+    tally.report::<AccessEntries>();
 }

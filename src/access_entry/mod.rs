@@ -3,25 +3,37 @@
 
 mod api;
 #[cfg(test)]
+mod cases;
+mod goal;
+#[cfg(test)]
 mod laws;
+mod memory;
 mod plan;
+mod record;
+mod state;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::SystemTime;
 
 use futures_util::future::join3;
+use serde::{Deserialize, Serialize};
 
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::owner::{Owner, Tags};
-use crate::reconcile::{Home, Kind, Plan};
+use crate::reconcile::{Announced, Home, Kind, Plan};
 use crate::retry::Budget;
 use crate::tags;
 
 pub use plan::Action;
+pub use state::{Content, Entry, Memory, Observed};
+pub use upkeep::{Due, Kept, Survey, keep, survey};
 
-/// Of the 50 tags of an entry, seven are ours.
-const TAG_LIMIT: usize = 43;
+/// Of the 50 tags of an entry, nine are ours: two of its owner, five of the record, one on an entry that was taken over, one
+/// on an entry that is being made again.
+const TAG_LIMIT: usize = 41;
 /// As in the native resource.
 const POLICY_LIMIT: usize = 20;
 
@@ -32,6 +44,12 @@ pub struct AccessEntries {
     pub eks: aws_sdk_eks::Client,
     /// IAM, for the unique ids of roles.
     pub iam: aws_sdk_iam::Client,
+    /// Secrets Manager, for what is remembered of an entry while it is made again.
+    pub secrets: aws_sdk_secretsmanager::Client,
+    /// Tells this process from others that make the same entry again.
+    pub process: String,
+    /// What time it is, for metrics.
+    pub now: SystemTime,
     /// Where the function is: roles of other accounts are not looked at.
     pub home: Home,
     /// Until when.
@@ -44,6 +62,14 @@ pub struct AccessEntries {
 pub struct EntryId {
     pub(crate) principal: String,
     pub(crate) cluster: String,
+}
+
+impl EntryId {
+    /// The cluster's name.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
 }
 
 impl fmt::Display for EntryId {
@@ -74,7 +100,8 @@ impl fmt::Display for EntryType {
 }
 
 /// Where in the cluster a policy holds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Everywhere.
     Cluster,
@@ -114,9 +141,20 @@ pub struct Principal {
 /// What there should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
-    pub(crate) spec: Spec,
+    pub(crate) wanted: Wanted,
     /// Nothing for users, for roles of other accounts, and for one that IAM does not show yet.
     pub(crate) role: Option<Principal>,
+    /// Tells this process from others that make the same entry again.
+    pub(crate) process: String,
+}
+
+/// Whose wish it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A template's.
+    Declared(Box<Spec>),
+    /// The schedule's: what is there is to stay, and to work.
+    Kept,
 }
 
 /// What the author wrote.
@@ -129,21 +167,8 @@ pub struct Spec {
     pub(crate) groups: Option<BTreeSet<String>>,
     pub(crate) policies: Option<BTreeMap<String, Scope>>,
     pub(crate) tags: Tags,
-}
-
-/// What EKS has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
-    pub(crate) cluster: String,
-    pub(crate) principal: String,
-    pub(crate) arn: String,
-    pub(crate) entry_type: String,
-    pub(crate) username: String,
-    pub(crate) groups: BTreeSet<String>,
-    pub(crate) policies: BTreeMap<String, Scope>,
-    pub(crate) tags: Tags,
-    /// In seconds since 1970.
-    pub(crate) created: i64,
+    /// Whether an entry that nobody owns is taken over.
+    pub(crate) adopt: bool,
 }
 
 /// What only EKS can tell of a new entry.
@@ -182,11 +207,22 @@ impl Kind for AccessEntries {
                     fields.invalid(name, &*only_standard, "a value");
                 }
             }
-            if policies.as_ref().is_some_and(|policies| !policies.is_empty()) {
+            let policies = policies.iter().flat_map(|policies| policies.keys());
+            // The one exception: https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-nodepool.html
+            let other = policies.filter(|policy| entry_type.0 != "EC2" || !policy.ends_with(AUTO_NODE_POLICY)).next();
+            if other.is_some() && entry_type.0 == "EC2" {
+                let only = format!("at most {} with `Type: EC2`", &AUTO_NODE_POLICY[1..]);
+                fields.invalid("AccessPolicies", only, "another policy");
+            } else if other.is_some() {
                 fields.invalid("AccessPolicies", &*only_standard, "a value");
             }
         }
         let tags = tags::parse(fields, TAG_LIMIT);
+        let adopt = fields.checked("OnExisting", |text| match text {
+            "Fail" => Ok(false),
+            "Adopt" => Ok(true),
+            _ => Err("Fail or Adopt".to_owned()),
+        });
         Some(Spec {
             cluster: cluster?,
             principal: principal?,
@@ -195,6 +231,7 @@ impl Kind for AccessEntries {
             groups,
             policies,
             tags,
+            adopt: adopt.unwrap_or_default(),
         })
     }
 
@@ -216,7 +253,7 @@ impl Kind for AccessEntries {
                 .await;
         cluster?;
         policies?;
-        Ok(Desired { role: role?, spec })
+        Ok(Desired { role: role?, wanted: Wanted::Declared(Box::new(spec)), process: self.process.clone() })
     }
 
     async fn observe(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
@@ -235,16 +272,43 @@ impl Kind for AccessEntries {
         plan::step(observed, action, receipt)
     }
 
+    /// Before what is remembered counts, and before the new entry is said to be whole, is looked whether both are there.
+    fn contended(action: &Action) -> bool {
+        match action {
+            Action::Remember { memory, known: _ } => memory.taken_down,
+            action => matches!(action, Action::Unmark { .. }),
+        }
+    }
+
+    /// Another process is making it again; that can be taken over once it has outlived its author.
+    fn announced(_: &Owner, desired: Option<&Desired>, observed: &Observed) -> Option<Announced<Action>> {
+        let (desired, memory) = desired.zip(observed.memory.as_ref())?;
+        let taken_over = Memory { by: desired.process.clone(), ..memory.clone() };
+        (memory.by != desired.process).then(|| Announced {
+            nonce: format!("{}{}", memory.by, memory.taken_down),
+            by_us: false,
+            doing: "making again",
+            retract: Action::Remember { memory: Box::new(taken_over), known: true },
+        })
+    }
+
+    /// Whoever deletes an entry, or forgets one that is being made again, looks whether it has come back meanwhile.
+    fn shared(plan: &Plan<Action>) -> bool {
+        plan.stages().iter().flatten().any(|action| matches!(action, Action::Forget | Action::Delete { stale: false }))
+    }
+
     fn attributes(_: &Self::Desired, observed: &Observed) -> Attributes {
+        let Some(Entry { content, arn, created: _ }) = &observed.entry else { return Attributes::new() };
         [
-            ("AccessEntryArn", observed.arn.clone()),
-            ("PrincipalArn", observed.principal.clone()),
-            ("Username", observed.username.clone()),
+            ("AccessEntryArn", arn.clone()),
+            ("PrincipalArn", content.principal.clone()),
+            ("Username", content.username.clone()),
         ]
         .into()
     }
 }
 
+const AUTO_NODE_POLICY: &str = "/AmazonEKSAutoNodePolicy";
 const CLUSTER_EXPECTED: &str = "the name of an EKS cluster, 1 to 100 letters, digits, hyphens and underscores";
 const PRINCIPAL_EXPECTED: &str = "the ARN of an IAM role or user";
 

@@ -1,26 +1,63 @@
-//! Decisions about an access entry. The principal of an entry never changes, so whatever the order, nothing is granted
-//! that neither the old nor the new declaration grants; and because two policies may allow the same, what comes is
-//! associated first, what changes its scope follows, and what goes is disassociated last.
+//! Decisions about an access entry: whose it is, whether it has to be made again, and what is done in which order.
+//!
+//! An entry is made again by deleting it first, since EKS has no other way. So that nothing is lost between the two halves,
+//! the entry as it is to become is remembered outside of EKS before the old one is deleted, and forgotten when the new one is
+//! whole; until then the new one carries a mark.
+//!
+//! One process does it at a time: making the memory is a call that only one can win, and the others wait until it is gone,
+//! or has outlived its author. Whoever deletes the resource meanwhile does not wait, and must not meet the entry again. So what is remembered counts only once it was seen beside
+//! the old entry, and the mark is taken away only while it is seen beside the new one; a deletion forgets it before it
+//! deletes, and looks again afterwards. An entry with a mark and no memory is one that came back after its deletion.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Created, Desired, EntryType, Observed, Principal, Scope, Spec};
+use super::goal::Goal;
+use super::record::{ROLE_ID, Record};
+use super::state::{Content, Entry, Memory, Observed};
+use super::{Created, Desired, EntryType, Principal, Scope, Spec, Wanted};
 use crate::error::Refusal;
-use crate::owner::{Applied, Owner, TagChanges, Tags, described};
+use crate::owner::{Owner, PREFIX, Tags, described};
 use crate::reconcile::Plan;
 
 /// One change to an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are EKS's")]
 pub enum Action {
-    Create { shell: Box<Shell> },
-    Update { username: Option<String>, groups: Option<BTreeSet<String>> },
-    Associate { policy: String, scope: Scope },
+    Create {
+        shell: Box<Shell>,
+    },
+    Update {
+        username: Option<String>,
+        groups: Option<BTreeSet<String>>,
+    },
+    Associate {
+        policy: String,
+        scope: Scope,
+    },
     Disassociate(String),
-    Tag { arn: String, tags: Tags },
-    Untag { arn: String, keys: BTreeSet<String> },
-    Delete { stale: bool },
+    Tag {
+        arn: String,
+        tags: Tags,
+    },
+    Untag {
+        arn: String,
+        keys: BTreeSet<String>,
+    },
+    Delete {
+        stale: bool,
+    },
+    /// Keeps what an entry is to become again; `known` where something is kept already.
+    Remember {
+        memory: Box<Memory>,
+        known: bool,
+    },
+    /// Takes away the mark of an entry that is being made again.
+    Unmark {
+        arn: String,
+    },
+    /// The entry is whole, or not wanted any more.
+    Forget,
 }
 
 /// An entry as the one call that makes it can make it: without policies.
@@ -28,7 +65,7 @@ pub enum Action {
 pub struct Shell {
     pub(super) cluster: String,
     pub(super) principal: String,
-    pub(super) entry_type: EntryType,
+    pub(super) entry_type: String,
     pub(super) username: Option<String>,
     pub(super) groups: BTreeSet<String>,
     pub(super) tags: Tags,
@@ -51,75 +88,29 @@ impl fmt::Display for Action {
             Self::Untag { arn: _, keys } => write!(f, "untag {keys:?}"),
             Self::Delete { stale: false } => f.write_str("delete the entry"),
             Self::Delete { stale: true } => f.write_str("delete the entry, which is bound to a role that is no more"),
+            Self::Remember { memory, known: _ } if memory.taken_down => {
+                f.write_str("note that what is remembered of the entry is to be made again")
+            }
+            Self::Remember { memory, known: _ } => {
+                let Content { cluster: _, principal: _, entry_type, username, groups, policies, tags } =
+                    &memory.content;
+                write!(
+                    f,
+                    "remember the {entry_type} entry with username {username:?}, groups {groups:?}, policies {policies:?}, tags {tags:?}"
+                )
+            }
+            Self::Unmark { arn: _ } => f.write_str("note that the entry is whole again"),
+            Self::Forget => f.write_str("forget what was remembered of the entry"),
         }
     }
 }
 
-/// What we applied, as tags on the entry itself say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Record {
-    groups: Applied<8>,
-    policies: Applied<8>,
-    tags: Applied<5>,
-    username: bool,
-    /// The unique id of the role that the entry is bound to.
-    role_id: Option<String>,
-}
-
-const ROLE_ID: &str = "github-trust:role-id";
+/// On an entry that is being made again.
+pub(super) const RESTORING: &str = "github-trust:restoring";
+/// On an entry that somebody else made.
+pub(super) const ADOPTED: &str = "github-trust:adopted";
 /// In seconds: how far the clocks of IAM and EKS may be apart.
 const CLOCKS: i64 = 60;
-const GROUPS: &str = "github-trust:groups";
-const POLICIES: &str = "github-trust:policies";
-const TAGS: &str = "github-trust:tags";
-const USERNAME: &str = "github-trust:username";
-
-impl Record {
-    fn of(desired: &Desired) -> Self {
-        let Desired { spec: desired, role } = desired;
-        Self {
-            role_id: role.as_ref().map(|role| role.role_id.clone()),
-            groups: Applied::of(desired.groups.iter().flatten().map(String::as_str)),
-            policies: Applied::of(desired.policies.iter().flatten().map(|(policy, _)| policy.as_str())),
-            tags: Applied::of(desired.tags.keys().map(String::as_str)),
-            username: desired.username.is_some(),
-        }
-    }
-
-    fn read(tags: &Tags) -> Self {
-        Self {
-            groups: Applied::read(tags.get(GROUPS)),
-            policies: Applied::read(tags.get(POLICIES)),
-            tags: Applied::read(tags.get(TAGS)),
-            username: tags.contains_key(USERNAME),
-            role_id: tags.get(ROLE_ID).cloned(),
-        }
-    }
-
-    fn union(&self, other: &Self) -> Self {
-        let Self { groups, policies, tags, username, role_id: _ } = self;
-        Self {
-            role_id: other.role_id.clone(),
-            groups: groups.union(&other.groups),
-            policies: policies.union(&other.policies),
-            tags: tags.union(&other.tags),
-            username: *username || other.username,
-        }
-    }
-
-    fn write(&self) -> Tags {
-        let Self { groups, policies, tags, username, role_id } = self;
-        let username = if *username { "set" } else { "" };
-        let all = [
-            (GROUPS, groups.to_string()),
-            (POLICIES, policies.to_string()),
-            (TAGS, tags.to_string()),
-            (USERNAME, username.to_owned()),
-            (ROLE_ID, role_id.clone().unwrap_or_default()),
-        ];
-        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
-    }
-}
 
 /// Decides; see the module.
 pub(super) fn plan(
@@ -127,140 +118,234 @@ pub(super) fn plan(
     desired: Option<&Desired>,
     observed: Option<&Observed>,
 ) -> Result<Plan<Action>, Refusal> {
-    match (desired, observed) {
-        (None, None) => Ok(Plan::nothing()),
-        (None, Some(observed)) if !owner.owns(&observed.tags) => Ok(Plan::nothing()),
-        (None, Some(_)) => Ok(Plan::nothing().then([Action::Delete { stale: false }])),
-        (Some(desired), None) => Ok(create(owner, desired, Plan::nothing())),
-        (Some(desired), Some(observed)) => {
-            if !owner.owns(&observed.tags) {
-                return Err(Refusal::Foreign {
-                    what: format!("the access entry of {} in cluster {}", observed.principal, observed.cluster),
-                    owner: described(&observed.tags),
-                    remedy: "A cluster has one entry for each principal: remove the other declaration, or this one",
-                });
+    let (entry, memory) = observed.map_or((None, None), |Observed { entry, memory }| (entry.as_ref(), memory.as_ref()));
+    let ours = |tags: &Tags| owner.owns(tags);
+    let our_memory = memory.filter(|memory| ours(&memory.content.tags));
+    let Some(desired) = desired else { return Ok(absent(owner, entry, our_memory)) };
+    match (&desired.wanted, entry) {
+        (_, Some(entry)) if ours(&entry.content.tags) => present(owner, desired, entry, memory),
+        // Somebody has made another one: what is remembered has no place any more.
+        (Wanted::Kept, Some(_)) => Ok(Plan::nothing().then(our_memory.map(|_| Action::Forget))),
+        (Wanted::Kept, None) => Ok(match our_memory {
+            Some(memory) if memory.taken_down => restored(desired, &memory.content),
+            memory => Plan::nothing().then(memory.map(|_| Action::Forget)),
+        }),
+        (Wanted::Declared(spec), Some(entry)) => {
+            if !(spec.adopt && is_adoptable(&entry.content)) {
+                return Err(foreign(&entry.content));
             }
-            // EKS never changes the type of an entry, so another type is another entry with the same id.
-            if observed.entry_type != desired.spec.entry_type.to_string() {
-                return Ok(create(owner, desired, Plan::nothing().then([Action::Delete { stale: false }])));
+            // From the first call on it is ours, and known to have been somebody else's.
+            let mut claim = owner.tags();
+            claim.insert(ADOPTED.to_owned(), "true".to_owned());
+            let mut claimed = entry.clone();
+            claimed.content.tags.extend(claim.clone());
+            let plan = Plan::nothing().then([Action::Tag { arn: entry.arn.clone(), tags: claim }]);
+            Ok(plan.followed_by(present(owner, desired, &claimed, memory)?))
+        }
+        (Wanted::Declared(spec), None) => match (memory, our_memory) {
+            (Some(memory), None) if memory.taken_down => Err(foreign(&memory.content)),
+            (_, Some(Memory { content, taken_down: true, by: _ }))
+                if content.entry_type == spec.entry_type.to_string() =>
+            {
+                Ok(restored(desired, content))
             }
-            let plan = change(desired, observed);
-            if desired.role.as_ref().is_some_and(|role| is_stale(role, observed)) {
-                return Ok(again(desired, observed, &plan));
-            }
-            Ok(plan)
+            (_, memory) => Ok(created(owner, desired, spec).then(memory.map(|_| Action::Forget))),
+        },
+    }
+}
+
+fn foreign(content: &Content) -> Refusal {
+    let adoptable = is_adoptable(content);
+    Refusal::Foreign {
+        what: format!("the access entry of {} in cluster {}", content.principal, content.cluster),
+        owner: described(&content.tags),
+        remedy: if adoptable {
+            "A cluster has one entry for each principal: remove the other declaration, or this one; an entry that nobody \
+             owns can be taken over with `OnExisting: Adopt`"
+        } else {
+            "A cluster has one entry for each principal: remove the other declaration, or this one"
+        },
+    }
+}
+
+/// Whether no stack owns it.
+fn is_adoptable(content: &Content) -> bool {
+    !content.tags.keys().any(|key| key.starts_with(PREFIX))
+}
+
+/// From what is there to nothing, or back to who had it.
+fn absent(owner: &Owner, entry: Option<&Entry>, memory: Option<&Memory>) -> Plan<Action> {
+    let ours = entry.filter(|entry| owner.owns(&entry.content.tags));
+    let is_adopted = |tags: &Tags| tags.contains_key(ADOPTED);
+    let handed_back = |content: &Content, arn: &str| Action::Untag {
+        arn: arn.to_owned(),
+        keys: content.tags.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect(),
+    };
+    let kept = Desired { wanted: Wanted::Kept, role: None, process: String::new() };
+    match (ours, memory) {
+        // Who handed it over gets it whole.
+        (None, Some(Memory { content, taken_down: true, by: _ })) if entry.is_none() && is_adopted(&content.tags) => {
+            restored(&kept, content).then([handed_back(content, "")])
+        }
+        (Some(entry), memory) if is_adopted(&entry.content.tags) => {
+            let whole = memory.map_or_else(Plan::nothing, |memory| mended(&kept, entry, Some(memory)));
+            whole.then([handed_back(&entry.content, &entry.arn)])
+        }
+        // Forgotten first: whoever is about to make it again sees then that it is not wanted any more.
+        (ours, memory) => {
+            Plan::nothing().then(memory.map(|_| Action::Forget)).then(ours.map(|_| Action::Delete { stale: false }))
         }
     }
 }
 
-/// Whether the entry is bound to another role than the one that has its ARN now. The tag is the proof; without one, an entry
-/// that is older than its role is. IAM may also show the role of before, which is older than the entry.
-fn is_stale(role: &Principal, observed: &Observed) -> bool {
-    match observed.tags.get(ROLE_ID) {
-        Some(known) => *known != role.role_id && role.created + CLOCKS >= observed.created,
-        None => role.created > observed.created,
+/// From an entry of ours to what is desired.
+fn present(owner: &Owner, desired: &Desired, entry: &Entry, memory: Option<&Memory>) -> Result<Plan<Action>, Refusal> {
+    let tags = &entry.content.tags;
+    match &desired.wanted {
+        // Its owner deleted it while it was being made again.
+        Wanted::Kept if is_marked(&entry.content) && memory.is_none() => {
+            return Ok(Plan::nothing().then([Action::Delete { stale: false }]));
+        }
+        Wanted::Declared(spec) if entry.content.entry_type != spec.entry_type.to_string() => {
+            if tags.contains_key(ADOPTED) {
+                return Err(Refusal::Immutable {
+                    what: format!("`Type` of the entry of {} in cluster {}", spec.principal, spec.cluster),
+                    from: entry.content.entry_type.clone(),
+                    to: spec.entry_type.to_string(),
+                    remedy: "EKS never changes the type of an entry, and one that was taken over is not made again: \
+                             declare the type that it has",
+                });
+            }
+            // Another type is another entry with the same id.
+            let delete = Plan::nothing().then([Action::Delete { stale: false }]);
+            return Ok(delete.followed_by(created(owner, desired, spec)).then(memory.map(|_| Action::Forget)));
+        }
+        _ => {}
+    }
+    let Some(role) = desired.role.as_ref().filter(|role| is_stale(role, entry)) else {
+        return Ok(mended(desired, entry, memory));
+    };
+    let goal = Goal::new(desired, &base(entry, memory), Some(role.role_id.clone()));
+    let same = memory.filter(|memory| memory.content == goal.content);
+    let remember = |taken_down: bool, known: bool| Action::Remember {
+        memory: Box::new(Memory { content: goal.content.clone(), taken_down, by: desired.process.clone() }),
+        known,
+    };
+    let plan = Plan::nothing()
+        .then(same.is_none().then(|| remember(false, memory.is_some())))
+        .then(same.is_none_or(|same| !same.taken_down).then(|| remember(true, true)))
+        .then([Action::Delete { stale: true }]);
+    Ok(plan.followed_by(made_again(&goal.content)))
+}
+
+/// From an entry that is bound to its role to what is desired.
+fn mended(desired: &Desired, entry: &Entry, memory: Option<&Memory>) -> Plan<Action> {
+    let known = entry.content.tags.get(ROLE_ID).cloned();
+    let role_id = known.or_else(|| desired.role.as_ref().map(|role| role.role_id.clone()));
+    let marked = is_marked(&entry.content);
+    let goal = Goal::new(desired, &base(entry, memory), role_id);
+    let other = memory.filter(|_| marked).and_then(|memory| overruled(desired, &memory.content, &goal));
+    Plan::nothing()
+        .then(other)
+        .followed_by(goal.reached_from(entry))
+        .then(marked.then(|| Action::Unmark { arn: entry.arn.clone() }))
+        .then(memory.map(|_| Action::Forget))
+}
+
+/// From what is remembered of an entry to what is desired.
+fn restored(desired: &Desired, memory: &Content) -> Plan<Action> {
+    let known = desired.role.as_ref().map(|role| role.role_id.clone());
+    let role_id = known.or_else(|| memory.tags.get(ROLE_ID).cloned());
+    let goal = Goal::new(desired, memory, role_id);
+    Plan::nothing().then(overruled(desired, memory, &goal)).followed_by(made_again(&goal.content))
+}
+
+/// A declaration overrules what is remembered, and says so first, lest a scheduled run that is under way brings back what
+/// is not wanted any more.
+fn overruled(desired: &Desired, memory: &Content, goal: &Goal) -> Option<Action> {
+    let overrules = matches!(desired.wanted, Wanted::Declared(_)) && goal.content != *memory;
+    overrules.then(|| Action::Remember {
+        memory: Box::new(Memory { content: goal.content.clone(), taken_down: true, by: desired.process.clone() }),
+        known: true,
+    })
+}
+
+/// Whether it is being made again.
+pub(super) fn is_marked(content: &Content) -> bool {
+    content.tags.contains_key(RESTORING)
+}
+
+/// What has to be kept of what is there: an entry that carries the mark is only half of what it was.
+fn base(entry: &Entry, memory: Option<&Memory>) -> Content {
+    match memory.filter(|_| is_marked(&entry.content)) {
+        Some(memory) => joined(&memory.content, &entry.content),
+        None => entry.content.clone(),
     }
 }
 
-/// The entry made again: what it would have become, with all that others have put there.
-fn again(desired: &Desired, observed: &Observed, plan: &Plan<Action>) -> Plan<Action> {
-    let end = plan.stages().iter().flatten().try_fold(observed.clone(), |end, action| step(Some(end), action, None));
-    let Some(Observed { cluster, principal, username, groups, policies, mut tags, .. }) = end else {
-        return Plan::nothing();
-    };
-    tags.retain(|key, _| !key.starts_with("aws:"));
-    let username = (username != default_username(&principal)).then_some(username);
-    let entry_type = desired.spec.entry_type;
-    let shell = Box::new(Shell { cluster, principal, entry_type, username, groups, tags });
-    let associate = policies.into_iter().map(|(policy, scope)| Action::Associate { policy, scope });
-    Plan::nothing().then([Action::Delete { stale: true }]).then([Action::Create { shell }]).then(associate)
+/// What EKS has, and what is remembered beside it. What we had applied and do not answer for any more stays away.
+fn joined(memory: &Content, entry: &Content) -> Content {
+    let (then, now) = (Record::read(&memory.tags), Record::read(&entry.tags));
+    let mut joined = entry.clone();
+    let groups = memory.groups.iter().filter(|group| !then.groups.contains(group) || now.groups.contains(group));
+    joined.groups.extend(groups.cloned());
+    let mut policies = memory.policies.clone();
+    policies.retain(|policy, _| !then.policies.contains(policy) || now.policies.contains(policy));
+    policies.append(&mut joined.policies);
+    joined.policies = policies;
+    let mut tags = memory.tags.clone();
+    tags.retain(|key, _| !key.starts_with(PREFIX) && (!then.tags.contains(key) || now.tags.contains(key)));
+    tags.append(&mut joined.tags);
+    joined.tags = tags;
+    joined
+}
+
+/// The tag is the proof that the entry is bound to another role than the one that has its ARN now; without one, an entry
+/// that is older than its role is. IAM may also show the role of before, which is older than the entry.
+pub(super) fn is_stale(role: &Principal, entry: &Entry) -> bool {
+    match entry.content.tags.get(ROLE_ID) {
+        Some(known) => *known != role.role_id && role.created + CLOCKS >= entry.created,
+        None => role.created > entry.created,
+    }
+}
+
+/// The entry made again, with a mark until it is whole.
+fn made_again(content: &Content) -> Plan<Action> {
+    let mut shell = Shell::of(content);
+    shell.tags.insert(RESTORING.to_owned(), "true".to_owned());
+    let kept = Desired { wanted: Wanted::Kept, role: None, process: String::new() };
+    filled(shell, |shell| Goal::new(&kept, content, content.tags.get(ROLE_ID).cloned()).reached_from(shell))
+        .then([Action::Unmark { arn: String::new() }])
+        .then([Action::Forget])
 }
 
 /// Create makes the empty shell and the ordinary difference fills it, so that create cannot forget a part.
-fn create(owner: &Owner, desired: &Desired, plan: Plan<Action>) -> Plan<Action> {
-    let Spec { cluster, principal, entry_type, username, groups, policies: _, tags } = desired.spec.clone();
-    let tags = tags.into_iter().chain(owner.tags()).chain(Record::of(desired).write()).collect();
-    let groups = groups.unwrap_or_default();
-    let create = Action::Create { shell: Box::new(Shell { cluster, principal, entry_type, username, groups, tags }) };
-    let shell = step(None, &create, None);
-    let fill = shell.map_or_else(Plan::nothing, |shell| change(desired, &shell));
-    fill.stages().iter().fold(plan.then([create]), |plan, stage| plan.then(stage.clone()))
+fn created(owner: &Owner, desired: &Desired, spec: &Spec) -> Plan<Action> {
+    let Spec { cluster, principal, entry_type, username, groups, policies: _, tags, adopt: _ } = spec.clone();
+    let role_id = desired.role.as_ref().map(|role| role.role_id.clone());
+    let record = Record { role_id: role_id.clone(), ..Record::of(spec) };
+    let tags = tags.into_iter().chain(owner.tags()).chain(record.write()).collect();
+    let (entry_type, groups) = (entry_type.to_string(), groups.unwrap_or_default());
+    let shell = Shell { cluster, principal, entry_type, username, groups, tags };
+    filled(shell, |shell| Goal::new(desired, &shell.content, role_id).reached_from(shell))
 }
 
-/// From one state of an entry of ours to another.
-fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
-    let Spec { cluster: _, principal, entry_type: _, username, groups, policies, tags } = &desired.spec;
-    let (before, mut after) = (Record::read(&observed.tags), Record::of(desired));
-    if desired.role.is_none() {
-        after.role_id.clone_from(&before.role_id);
-    }
-    let between = before.union(&after);
-
-    let tags = TagChanges::new(tags, &between.write(), &after.write(), |key| before.tags.contains(key), &observed.tags);
-
-    // What the author leaves out is not compared, but for what we put there when it was still declared.
-    let groups = match groups {
-        Some(groups) => groups.clone(),
-        None => observed.groups.iter().filter(|group| !before.groups.contains(group)).cloned().collect(),
-    };
-    let policies: BTreeMap<String, Scope> = match policies {
-        Some(policies) => policies.clone(),
-        None => observed
-            .policies
-            .iter()
-            .filter(|(policy, _)| !before.policies.contains(policy))
-            .map(|(policy, scope)| (policy.clone(), scope.clone()))
-            .collect(),
-    };
-    let username = match username {
-        Some(username) => Some(username.clone()),
-        None if before.username => Some(default_username(principal)),
-        None => None,
-    };
-    let username = username.filter(|username| *username != observed.username);
-    let groups = (groups != observed.groups).then_some(groups);
-    let update = (username.is_some() || groups.is_some()).then_some(Action::Update { username, groups });
-    let disassociate =
-        observed.policies.keys().filter(|policy| !policies.contains_key(*policy)).cloned().map(Action::Disassociate);
-    let associate =
-        |(policy, scope): (&String, &Scope)| Action::Associate { policy: policy.clone(), scope: scope.clone() };
-    let new = policies.iter().filter(|(policy, _)| !observed.policies.contains_key(*policy)).map(associate);
-    let (wider, moved) = rescoped(&observed.policies, &policies);
-
-    let arn = || observed.arn.clone();
-    Plan::nothing()
-        .then((!tags.first.is_empty()).then(|| Action::Tag { arn: arn(), tags: tags.first }))
-        .then(new)
-        .then(wider.iter().map(associate))
-        .then(moved.iter().map(associate))
-        .then(update)
-        .then(disassociate)
-        .then((!tags.remove.is_empty()).then(|| Action::Untag { arn: arn(), keys: tags.remove }))
-        .then((!tags.last.is_empty()).then(|| Action::Tag { arn: arn(), tags: tags.last }))
-        .then((!tags.forget.is_empty()).then(|| Action::Untag { arn: arn(), keys: tags.forget }))
+fn filled(shell: Shell, fill: impl FnOnce(&Entry) -> Plan<Action>) -> Plan<Action> {
+    let create = Action::Create { shell: Box::new(shell) };
+    let made = step(None, &create, None).and_then(|made| made.entry);
+    let fill = made.map_or_else(Plan::nothing, |made| fill(&made));
+    Plan::nothing().then([create]).followed_by(fill)
 }
 
-/// The steps from old scopes to new ones. A single scope changes in one call; several could pass a namespace from one
-/// policy to the other, so each is first widened by its new scope and then narrowed to it.
-fn rescoped(
-    from: &BTreeMap<String, Scope>,
-    to: &BTreeMap<String, Scope>,
-) -> (BTreeMap<String, Scope>, BTreeMap<String, Scope>) {
-    let changes: BTreeMap<&String, (&Scope, &Scope)> = to
-        .iter()
-        .filter_map(|(policy, new)| from.get(policy).filter(|old| *old != new).map(|old| (policy, (old, new))))
-        .collect();
-    let mut steps = (BTreeMap::new(), BTreeMap::new());
-    for (policy, (old, new)) in &changes {
-        let between = if changes.len() > 1 { old.union(new) } else { (*new).clone() };
-        if between != **new {
-            steps.1.insert((*policy).clone(), (*new).clone());
-        }
-        if between != **old {
-            steps.0.insert((*policy).clone(), between);
-        }
+impl Shell {
+    /// Only an entry of type STANDARD is told its username and groups.
+    fn of(content: &Content) -> Self {
+        let Content { cluster, principal, entry_type, username, groups, policies: _, tags } = content.clone();
+        let standard = entry_type == EntryType::STANDARD.0;
+        let username = (standard && username != default_username(&principal)).then_some(username);
+        let groups = if standard { groups } else { BTreeSet::new() };
+        Self { cluster, principal, entry_type, username, groups, tags }
     }
-    steps
 }
 
 /// The username that EKS makes where none is given.
@@ -279,42 +364,45 @@ pub(super) fn default_username(principal: &str) -> String {
 
 /// What an action does.
 pub(super) fn step(observed: Option<Observed>, action: &Action, receipt: Option<Created>) -> Option<Observed> {
-    if let Action::Create { shell } = action {
-        let Shell { cluster, principal, entry_type, username, groups, tags } = shell.as_ref().clone();
-        let receipt = receipt.unwrap_or(Created { arn: String::new(), username: String::new(), created: i64::MAX });
-        let Created { arn, username: given, created } = receipt;
-        return Some(Observed {
-            username: if given.is_empty() { username.unwrap_or_else(|| default_username(&principal)) } else { given },
-            cluster,
-            principal,
-            arn,
-            entry_type: entry_type.to_string(),
-            groups,
-            policies: BTreeMap::new(),
-            tags,
-            created,
-        });
-    }
-    let mut observed = observed?;
-    match action.clone() {
-        Action::Create { .. } => {}
-        Action::Update { username, groups } => {
+    let Observed { mut entry, mut memory } = observed.unwrap_or(Observed { entry: None, memory: None });
+    let mut change = |change: &mut dyn FnMut(&mut Content)| {
+        if let Some(entry) = &mut entry {
+            change(&mut entry.content);
+        }
+    };
+    match action {
+        Action::Create { shell } => entry = Some(made(shell, receipt)),
+        Action::Update { username, groups } => change(&mut |content| {
             if let Some(username) = username {
-                observed.username = username;
+                content.username.clone_from(username);
             }
             if let Some(groups) = groups {
-                observed.groups = groups;
+                content.groups.clone_from(groups);
             }
-        }
-        Action::Associate { policy, scope } => {
-            observed.policies.insert(policy, scope);
-        }
-        Action::Disassociate(policy) => {
-            observed.policies.remove(&policy);
-        }
-        Action::Tag { arn: _, tags } => observed.tags.extend(tags),
-        Action::Untag { arn: _, keys } => observed.tags.retain(|key, _| !keys.contains(key)),
-        Action::Delete { stale: _ } => return None,
+        }),
+        Action::Associate { policy, scope } => change(&mut |content| {
+            content.policies.insert(policy.clone(), scope.clone());
+        }),
+        Action::Disassociate(policy) => change(&mut |content| {
+            content.policies.remove(policy);
+        }),
+        Action::Tag { arn: _, tags } => change(&mut |content| content.tags.extend(tags.clone())),
+        Action::Untag { arn: _, keys } => change(&mut |content| content.tags.retain(|key, _| !keys.contains(key))),
+        Action::Unmark { arn: _ } => change(&mut |content| {
+            content.tags.remove(RESTORING);
+        }),
+        Action::Delete { stale: _ } => entry = None,
+        Action::Remember { memory: kept, known: _ } => memory = Some(kept.as_ref().clone()),
+        Action::Forget => memory = None,
     }
-    Some(observed)
+    Observed::of(entry, memory)
+}
+
+fn made(shell: &Shell, receipt: Option<Created>) -> Entry {
+    let Shell { cluster, principal, entry_type, username, groups, tags } = shell.clone();
+    let receipt = receipt.unwrap_or(Created { arn: String::new(), username: String::new(), created: i64::MAX });
+    let Created { arn, username: given, created } = receipt;
+    let username = if given.is_empty() { username.unwrap_or_else(|| default_username(&principal)) } else { given };
+    let content = Content { cluster, principal, entry_type, username, groups, policies: BTreeMap::new(), tags };
+    Entry { content, arn, created }
 }

@@ -289,7 +289,7 @@ impl Kind for OidcProviders {
         plan::announce(owner, observed, nonce)
     }
 
-    fn announced(owner: &Owner, observed: &Observed) -> Option<Announced<Action>> {
+    fn announced(owner: &Owner, _: Option<&Desired>, observed: &Observed) -> Option<Announced<Action>> {
         plan::announced(owner, observed)
     }
 

@@ -330,7 +330,7 @@ pub(super) fn regret(owner: &Owner, action: &Action, observed: &Observed) -> Opt
 pub(super) fn announced(owner: &Owner, observed: &Observed) -> Option<Announced<Action>> {
     let nonce = observed.tags.get(LEAVING)?.clone();
     let by_us = nonce.starts_with(&owner.digest(DIGEST));
-    Some(Announced { nonce, by_us, retract: Action::Untag([LEAVING.to_owned()].into()) })
+    Some(Announced { nonce, by_us, doing: "deleting", retract: Action::Untag([LEAVING.to_owned()].into()) })
 }
 
 /// Whether a client id stays although we no longer need it.

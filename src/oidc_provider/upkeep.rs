@@ -29,7 +29,7 @@ pub async fn keep(task: &Task<'_, OidcProviders>, id: &ProviderArn) -> Result<()
     if !observed.tags.contains_key(MADE_BY) {
         return Ok(());
     }
-    if OidcProviders::announced(task.owner, &observed).is_some() {
+    if OidcProviders::announced(task.owner, None, &observed).is_some() {
         tracing::info!(%id, "the provider is about to be deleted; left alone");
         return Ok(());
     }

@@ -41,6 +41,13 @@ impl<A> Plan<A> {
         self
     }
 
+    /// Then do all of the other plan.
+    #[must_use]
+    pub fn followed_by(mut self, other: Self) -> Self {
+        self.stages.extend(other.stages);
+        self
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -117,8 +124,12 @@ pub trait Kind {
     fn announce(_owner: &Owner, _observed: &Self::Observed, _nonce: &str) -> Option<Leave<Self::Action>> {
         None
     }
-    /// The deletion that was announced.
-    fn announced(_owner: &Owner, _observed: &Self::Observed) -> Option<Announced<Self::Action>> {
+    /// What another process has announced that it is doing to the object.
+    fn announced(
+        _owner: &Owner,
+        _desired: Option<&Self::Desired>,
+        _observed: &Self::Observed,
+    ) -> Option<Announced<Self::Action>> {
         None
     }
     /// Looks for what keeps an object from being made although none is seen under its id.
@@ -151,13 +162,15 @@ pub enum Leave<A> {
     Staying(A),
 }
 
-/// The coming deletion of a shared object.
+/// What another process is doing to an object, so that it has to be waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announced<A> {
     /// Tells one announcement from the next.
     pub nonce: String,
     /// Whether this resource itself is being deleted.
     pub by_us: bool,
-    /// Takes the announcement back.
+    /// What it is doing: `deleting`.
+    pub doing: &'static str,
+    /// Takes the announcement back, or over.
     pub retract: A,
 }

@@ -17,7 +17,7 @@ impl<K: Kind> Task<'_, K> {
     ) -> Result<Option<K::Observed>, Error> {
         match (desired, observed) {
             (_, None) => Ok(None),
-            (Some(_), Some(observed)) => self.undisturbed(id, observed).await,
+            (Some(desired), Some(observed)) => self.undisturbed(id, desired, observed).await,
             (None, Some(observed)) => self.unclaimed(id, observed).await,
         }
     }
@@ -67,13 +67,18 @@ impl<K: Kind> Task<'_, K> {
         Ok(Some(observed))
     }
 
-    /// What is there, once nobody is about to delete it.
-    async fn undisturbed(&self, id: &K::Id, observed: K::Observed) -> Result<Option<K::Observed>, Error> {
+    /// What is there, once nobody else is about to delete it, or to make it again.
+    async fn undisturbed(
+        &self,
+        id: &K::Id,
+        desired: &K::Desired,
+        observed: K::Observed,
+    ) -> Result<Option<K::Observed>, Error> {
         let mut observed = Some(observed);
         let mut since: Option<(String, tokio::time::Instant)> = None;
         loop {
-            let announced = observed.as_ref().and_then(|observed| K::announced(self.owner, observed));
-            let Some(Announced { nonce, by_us, retract }) = announced else { return Ok(observed) };
+            let announced = observed.as_ref().and_then(|observed| K::announced(self.owner, Some(desired), observed));
+            let Some(Announced { nonce, by_us, doing, retract }) = announced else { return Ok(observed) };
             let now = tokio::time::Instant::now();
             let first = match since.take() {
                 Some((seen, first)) if seen == nonce => first,
@@ -86,11 +91,11 @@ impl<K: Kind> Task<'_, K> {
             }
             if !self.budget.allows(WATCH) {
                 return Err(Error::Refused(Refusal::Unfit {
-                    what: format!("another stack was still deleting {id} when the time was up"),
+                    what: format!("another process was still {doing} {id} when the time was up"),
                     remedy: "Try again when that has ended".to_owned(),
                 }));
             }
-            tracing::info!(%id, "another stack is about to delete it; waiting for that to end");
+            tracing::info!(%id, doing, "another process is at it; waiting for that to end");
             since = Some((nonce, first));
             tokio::time::sleep(WATCH).await;
             observed = self.kind.observe(id).await?;

@@ -31,6 +31,7 @@ QUICKSTART = {
     "AccessPolicy": "AmazonEKSEditPolicy",
 }
 CHANGED = {**QUICKSTART, "Branch": "release", "Namespace": "staging", "AccessPolicy": "AmazonEKSViewPolicy"}
+REMEMBERED = [{"Key": "name", "Values": ["github-trust/access-entry/"]}]
 SHARED = {"Repository": "octo-org/another-repo", "Environment": "production"}
 
 
@@ -78,6 +79,7 @@ class Story:
 
         self.tell_of_tokens(shared.outputs()["ProviderArn"])
         self.tell_of_rotation()
+        self.tell_of_survival(quickstart.outputs()["RoleArn"])
 
         with self.step("delete the first stack"):
             expect(quickstart, quickstart.delete(), "DELETE_COMPLETE")
@@ -128,6 +130,40 @@ class Story:
         if left != [new]:
             raise LocalAwsError(f"the only thumbprint should be {new}")
 
+    def tell_of_survival(self, principal: str) -> None:
+        """The role of an access entry is deleted and made again behind our back, and the schedule's event comes."""
+        place = {"clusterName": CLUSTER, "principalArn": principal}
+        before = self.entry_and_role(place)
+        with self.step("somebody deletes the role and makes it again, under the same ARN"):
+            make_again(self.aws.client("iam"), principal.rsplit("/", 1)[-1])
+        broken = self.entry_and_role(place)
+        with self.step("a scheduled run"):
+            if failure := scheduled_run(self.aws):
+                raise LocalAwsError(failure)
+        after = self.entry_and_role(place)
+        for what, found in ("before", before), ("role made again", broken), ("after the run", after):
+            print_lines([f"{what}:", *(f"  {name}: {value}" for name, value in found.items())])
+        own = ("role id", "entry ARN", "bound to")
+        kept = [{name: value for name, value in found.items() if name not in own} for found in (before, after)]
+        if kept[0] != kept[1] or after["bound to"] != after["role id"] or broken["bound to"] == broken["role id"]:
+            raise LocalAwsError("the entry did not come back as it was, bound to the new role")
+        if left := self.aws.client("secretsmanager").list_secrets(Filters=REMEMBERED)["SecretList"]:
+            raise LocalAwsError(f"still remembered: {left}")
+
+    def entry_and_role(self, place: dict[str, str]) -> dict[str, str]:
+        """What EKS reports of an entry, and IAM of its role's identity."""
+        eks = self.aws.client("eks")
+        entry = eks.describe_access_entry(**place)["accessEntry"]
+        role = self.aws.client("iam").get_role(RoleName=place["principalArn"].rsplit("/", 1)[-1])["Role"]
+        policies = eks.list_associated_access_policies(**place)["associatedAccessPolicies"]
+        return {
+            "role id": role["RoleId"],
+            "bound to": entry["tags"]["github-trust:role-id"],
+            "entry ARN": entry["accessEntryArn"],
+            "username": entry["username"],
+            "policies": ", ".join(policy["policyArn"].rsplit("/", 1)[-1] for policy in policies),
+        }
+
     def after_a_run(self) -> list[str]:
         if failure := scheduled_run(self.aws):
             raise LocalAwsError(failure)
@@ -150,6 +186,27 @@ class Story:
                 print_lines([f"role {role['RoleName']}, for", *(f"  {text}" for text in subjects(role))])
             else:
                 print_lines(access_entry(eks, arn))
+
+
+def make_again(iam: Any, name: str) -> None:
+    """Everything of a role but its unique id."""
+    role = iam.get_role(RoleName=name)["Role"]
+    inline = {
+        policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+    }
+    for policy in inline:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    iam.delete_role(RoleName=name)
+    iam.create_role(
+        RoleName=name,
+        Path=role["Path"],
+        Description=role["Description"],
+        AssumeRolePolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]),
+        Tags=role["Tags"],
+    )
+    for policy, document in inline.items():
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
 
 
 def subjects(role: dict[str, Any]) -> list[str]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+import run
 from calls import by_request, changing
+from deployment import scheduled_run
 from local_aws import ACCOUNT, LocalAws
 from stack import Stack, Template, template
 
@@ -183,6 +185,83 @@ def test_an_entry_that_exists_is_not_taken_over(
     assert stack.create(entry(Username="ours")) == "ROLLBACK_COMPLETE"
     assert "not owned by this resource" in stack.reasons()["Entry"]
     assert found() == before
+
+
+def test_an_entry_is_taken_over_on_demand_and_given_back(
+    eks: Any, stack: Stack, entry: Entries, found: Found, cluster: str, principal: str
+) -> None:
+    place = {"clusterName": cluster, "principalArn": principal}
+    eks.create_access_entry(**place, kubernetesGroups=["theirs"], tags={"made-by": "hand"})
+    eks.associate_access_policy(**place, policyArn=VIEW, accessScope={"type": "cluster"})
+    theirs = found()
+    assert theirs is not None
+    assert stack.create(entry(OnExisting="Fail")) == "ROLLBACK_COMPLETE"
+    (reason,) = [reason for reason in stack.reasons().values() if "OnExisting: Adopt" in reason]
+    assert "carries no owner's tag" in reason
+    assert found() == theirs
+    stack.delete()
+
+    policies = [{"PolicyArn": EDIT, "AccessScope": within("web")}, {"PolicyArn": VIEW, "AccessScope": EVERYWHERE}]
+    adopting = entry(OnExisting="Adopt", AccessPolicies=policies, Tags=[{"Key": "team", "Value": "a"}])
+    assert stack.create(adopting) == "CREATE_COMPLETE"
+    ours = found()
+    assert ours is not None
+    assert ours["accessEntryArn"] == theirs["accessEntryArn"]
+    assert ours["kubernetesGroups"] == ["theirs"]
+    assert ours["policies"] == {VIEW: ("cluster", []), EDIT: ("namespace", ["web"])}
+    assert ours["authored"] == {"made-by": "hand", "team": "a"}
+    assert stack.delete() == "DELETE_COMPLETE"
+    left = found()
+    assert left is not None
+    assert left["tags"] == {"made-by": "hand", "team": "a"}
+    assert left["policies"] == ours["policies"]
+    eks.delete_access_entry(**place)
+
+
+def test_an_entry_of_another_stack_is_not_taken_over(
+    aws: LocalAws, stack: Stack, entry: Entries, found: Found, name: str
+) -> None:
+    assert stack.create(entry()) == "CREATE_COMPLETE"
+    before = found()
+    other = Stack(aws, f"{name}-other")
+    assert other.create(entry(OnExisting="Adopt")) == "ROLLBACK_COMPLETE"
+    assert any("belongs to Entry of" in reason for reason in other.reasons().values())
+    other.delete()
+    assert found() == before
+
+
+def test_nodes_of_auto_mode_get_their_policy(eks: Any, stack: Stack, entry: Entries, cluster: str, principal: str) -> None:
+    node = {"PolicyArn": "AmazonEKSAutoNodePolicy", "AccessScope": EVERYWHERE}
+    assert stack.create(entry(Type="EC2", AccessPolicies=[node])) == "CREATE_COMPLETE"
+    found = eks.list_associated_access_policies(clusterName=cluster, principalArn=principal)
+    (policy,) = found["associatedAccessPolicies"]
+    assert policy["policyArn"].endswith("/AmazonEKSAutoNodePolicy")
+    assert stack.update(entry(Type="EC2")) == "UPDATE_COMPLETE"
+    found = eks.list_associated_access_policies(clusterName=cluster, principalArn=principal)
+    assert found["associatedAccessPolicies"] == []
+
+
+def test_a_scheduled_run_makes_an_entry_again_whose_role_was_made_again(
+    aws: LocalAws, iam: Any, eks: Any, stack: Stack, entry: Entries, found: Found, cluster: str, principal: str
+) -> None:
+    policies = [{"PolicyArn": EDIT, "AccessScope": within("web")}]
+    declared = entry(Username="ci:{{SessionName}}", KubernetesGroups=["builders"], AccessPolicies=policies)
+    assert stack.create(declared) == "CREATE_COMPLETE"
+    before = found()
+    assert before is not None
+    eks.tag_resource(resourceArn=before["accessEntryArn"], tags={"theirs": "yes"})
+    run.make_again(iam, principal.rsplit("/", 1)[-1])
+    assert scheduled_run(aws) is None
+    after = found()
+    assert after is not None
+    assert after["accessEntryArn"] != before["accessEntryArn"]
+    role = iam.get_role(RoleName=principal.rsplit("/", 1)[-1])["Role"]
+    assert after["tags"]["github-trust:role-id"] == role["RoleId"] != before["tags"]["github-trust:role-id"]
+    assert after["authored"] == {"theirs": "yes"}
+    for same in "username", "kubernetesGroups", "policies", "type":
+        assert after[same] == before[same]
+    secrets = aws.client("secretsmanager").list_secrets(Filters=run.REMEMBERED)["SecretList"]
+    assert secrets == []
 
 
 def test_a_create_that_fails_half_way_is_undone_by_the_rollback(

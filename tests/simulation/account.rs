@@ -1,4 +1,4 @@
-//! One AWS account: three services that see each other, and one picture of everything that is in them.
+//! One AWS account: services that see each other, and one picture of everything that is in them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +9,7 @@ use super::eks::{Eks, Scope, Status};
 use super::github::GitHub;
 use super::iam::Iam;
 use super::s3::S3;
+use super::secrets::Secrets;
 
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -19,6 +20,7 @@ pub(crate) struct Account {
     pub(crate) iam: Iam,
     pub(crate) eks: Eks,
     pub(crate) s3: S3,
+    pub(crate) secrets: Secrets,
     /// Not of AWS, but what the function asks beside it.
     pub(crate) github: GitHub,
 }
@@ -29,12 +31,13 @@ impl Account {
             iam: Iam::new(PARTITION, ACCOUNT, seed),
             eks: Eks::new(PARTITION, REGION, ACCOUNT),
             s3: S3::default(),
+            secrets: Secrets::default(),
             github: GitHub::default(),
         }
     }
 
     pub(crate) fn revision(&self) -> u64 {
-        self.iam.revision() + self.eks.revision()
+        self.iam.revision() + self.eks.revision() + self.secrets.revision()
     }
 
     /// Does an operation of IAM as somebody: for worlds that have a past, and for those who meddle.
@@ -125,6 +128,14 @@ impl Account {
                 );
             }
         }
+        for (name, secret) in &self.secrets.secrets {
+            let mut facets = Facets::default();
+            facets.set("value", secret.value());
+            objects.insert(
+                Id { kind: Kind::Memory, serial: secret.serial.to_string(), name: name.clone() },
+                Object { made_by: secret.made_by.clone(), facets: facets.0 },
+            );
+        }
         Snapshot { objects }
     }
 
@@ -154,6 +165,8 @@ pub(crate) enum Kind {
     Provider,
     Role,
     Entry,
+    /// What is kept of an entry while it is made again.
+    Memory,
 }
 
 /// An object, told apart from one of the same name that was there before it.

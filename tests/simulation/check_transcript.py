@@ -28,10 +28,14 @@ COMMON = {
 QUIRKS = {("CreateRole", "NoSuchEntity"), ("PutRolePermissionsBoundary", "NoSuchEntity")}
 
 
+PROTOCOLS = {"iam": "query", "eks": "rest-json", "secretsmanager": "json"}
+
+
 def models():
     loader = botocore.loaders.Loader()
     return {
-        name: botocore.model.ServiceModel(loader.load_service_model(name, "service-2"), name) for name in ("iam", "eks")
+        name: botocore.model.ServiceModel(loader.load_service_model(name, "service-2"), name)
+        for name in ("iam", "eks", "secretsmanager")
     }
 
 
@@ -78,7 +82,7 @@ def wrong_request(exchange, operation):
 
 
 def wrong_answer(exchange, operation):
-    parser = botocore.parsers.create_parser("query" if exchange["service"] == "iam" else "rest-json")
+    parser = botocore.parsers.create_parser(PROTOCOLS[exchange["service"]])
     answer = {
         "status_code": exchange["status"],
         "headers": collections.ChainMap(exchange["headers"]),

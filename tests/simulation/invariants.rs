@@ -178,6 +178,7 @@ impl Ledger {
             let known = before.objects.get(id);
             for (facet, value) in &object.facets {
                 if known.and_then(|known| known.facets.get(facet)) != Some(value) {
+                    let author = if self.comes_back(id, facet) { &Author::Someone } else { author };
                     self.authors.insert((id.clone(), facet.clone()), author.clone());
                     if facet == "thumbprints" && !author.is_ours() {
                         self.verified.extend(value.split(' ').map(str::to_lowercase));
@@ -185,6 +186,14 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// What others had put on an entry is theirs also after the entry was made again.
+    fn comes_back(&self, id: &Id, facet: &str) -> bool {
+        let same = |(known, of): &(Id, String)| {
+            known.kind == Kind::Entry && known.name == id.name && known.serial != id.serial && of == facet
+        };
+        self.authors.iter().any(|(key, author)| same(key) && *author == Author::Someone)
     }
 
     fn is_foreign(&self, id: &Id, facet: &str) -> bool {
@@ -202,6 +211,10 @@ impl Ledger {
                 // Shared: what we added may go, and the object with it, if one of us made it.
                 (Kind::Provider, None) => object.made_by.is_ours(),
                 (Kind::Provider, Some(facet)) => change.before.is_none() || !self.is_foreign(&change.id, facet),
+                // The schedule makes entries of ours again, in the name of whose they are.
+                (Kind::Entry | Kind::Memory, _) => {
+                    object.made_by.is_ours() && [&object.made_by, &call.author].contains(&&Author::Upkeep)
+                }
                 _ => false,
             };
             if !allowed {
@@ -227,7 +240,11 @@ impl Ledger {
                 let wrong =
                     |snapshot| meaning::differences(&sent.resource_type, physical, &sent.properties, snapshot, None);
                 let was = wrong(before);
-                let new = wrong(after).into_iter().filter(move |wrong| !was.contains(wrong));
+                // The schedule brings back what was there, whatever others had made of it.
+                let restoring = call.author == Author::Upkeep;
+                let new = wrong(after)
+                    .into_iter()
+                    .filter(move |wrong| !was.contains(wrong) && (!restoring || wrong.ends_with("is not there")));
                 new.map(move |wrong| {
                     let message = format!(
                         "{:?} took from {logical} of {stack} with {} (call {}): {wrong}",
@@ -237,7 +254,9 @@ impl Ledger {
                 })
             })
             .collect();
-        let may_be_given_back = call.action == "RemoveClientIDFromOpenIDConnectProvider";
+        // An entry that the schedule makes again is not there for a moment; it let nobody in before.
+        let may_be_given_back =
+            call.action == "RemoveClientIDFromOpenIDConnectProvider" || call.author == Author::Upkeep;
         for (sent, wrong, message) in broken {
             if may_be_given_back {
                 self.taken.push((sent, wrong, message));
@@ -351,9 +370,14 @@ impl Ledger {
     pub(crate) fn nothing_left(&mut self, now: &Snapshot, living: &[Living]) {
         let mut found = Vec::new();
         for (id, object) in &now.objects {
-            let Author::Resource { stack, logical } = &object.made_by else { continue };
+            let (stack, logical) = match &object.made_by {
+                Author::Resource { stack, logical } => (stack.as_str(), logical.as_str()),
+                Author::Upkeep => ("the schedule", "something"),
+                Author::Someone => continue,
+            };
             let stands = living.iter().any(|Living { stack: of, logical: named, resource }| {
-                let owner = resource.kind == PROVIDER || of == stack && named == logical;
+                let of_schedule = object.made_by == Author::Upkeep;
+                let owner = resource.kind == PROVIDER || of_schedule || of == stack && named == logical;
                 let stands_for = meaning::find(&resource.kind, &resource.physical, &resource.properties, now);
                 owner && stands_for.is_some_and(|(found, _)| found == id)
             });

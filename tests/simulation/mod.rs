@@ -5,7 +5,7 @@
 //! worlds ─ plan ─▶ history ─▶ cloudformation/stack ─▶ lambda ─▶ function (the code under test)
 //!            ▲        │               │ answer                      │ connector, clock
 //!          shrink ◀───┤               ▼                             ▼
-//!                     └── invariants, owed, meaning ◀── cloud ─ faults ─ perform ─▶ iam, eks, s3 (model)
+//!                     └── invariants, owed, meaning ◀── cloud ─ faults ─ perform ─▶ iam, eks, secrets, s3 (model)
 //! ```
 //!
 //! - The services know the vendor's model (`model.json`, cut by `model.py`) and documentation, not our client;
@@ -44,6 +44,7 @@ pub(crate) mod perform;
 pub(crate) mod plan;
 pub(crate) mod s3;
 pub(crate) mod sdk;
+pub(crate) mod secrets;
 pub(crate) mod shrink;
 pub(crate) mod stack;
 pub(crate) mod wire;

@@ -2,7 +2,7 @@
 """Cuts the operations the simulation answers out of botocore's API models, into `model.json`.
 
 The simulated services check what they are sent, and shape what they answer, by that file alone: it is the vendor's
-description of IAM and EKS, so the simulation cannot inherit a mistake of our own client code.
+description of the services, so the simulation cannot inherit a mistake of our own client code.
 
     pip install botocore && python3 tests/simulation/model.py        # writes tests/simulation/model.json
     python3 tests/simulation/model.py --check                        # fails if the file is not what botocore says
@@ -30,8 +30,12 @@ OPERATIONS = {
     "eks": (
         "eks/2017-11-01",
         """DescribeCluster CreateAccessEntry DescribeAccessEntry UpdateAccessEntry DeleteAccessEntry
-        ListAccessEntries AssociateAccessPolicy DisassociateAccessPolicy ListAssociatedAccessPolicies
+        ListAccessEntries ListClusters AssociateAccessPolicy DisassociateAccessPolicy ListAssociatedAccessPolicies
         ListAccessPolicies TagResource UntagResource ListTagsForResource""",
+    ),
+    "secretsmanager": (
+        "secretsmanager/2017-10-17",
+        "CreateSecret PutSecretValue GetSecretValue DeleteSecret ListSecrets",
     ),
 }
 
@@ -74,8 +78,11 @@ def cut(path, names):
                 kept[end] = operation[end]["shape"]
                 keep(operation[end]["shape"])
         for error in operation.get("errors", []):
-            about = model["shapes"][error["shape"]]["error"]
-            kept["errors"][about.get("code", error["shape"])] = about["httpStatusCode"]
+            shape = model["shapes"][error["shape"]]
+            about = shape.get("error", {})
+            # The JSON protocol needs no status; a fault is the service's.
+            status = about.get("httpStatusCode", 500 if shape.get("fault") else 400)
+            kept["errors"][about.get("code", error["shape"])] = status
     return {"operations": operations, "shapes": shapes}
 
 

@@ -1,4 +1,4 @@
-//! The vendor's description of both services, and what follows from it alone: which request is well-formed, and what
+//! The vendor's description of the services, and what follows from it alone: which request is well-formed, and what
 //! an answer looks like. `model.py` cuts `model.json` out of botocore; nothing here knows what an operation does.
 
 use std::collections::BTreeMap;
@@ -59,6 +59,10 @@ pub(crate) fn iam() -> &'static Service {
 
 pub(crate) fn eks() -> &'static Service {
     service("eks")
+}
+
+pub(crate) fn secrets() -> &'static Service {
+    service("secretsmanager")
 }
 
 fn service(name: &str) -> &'static Service {
@@ -262,6 +266,7 @@ fn matches(pattern: &str, text: &str) -> bool {
                 && !text.contains("//")
                 && all(&|c| c.is_ascii_alphanumeric() || "/.,+@=_-".contains(c))
         }
+        r"^\!?[a-zA-Z0-9 :_@\/\+\=\.\-\!]*$" => all(&|c| c.is_ascii_alphanumeric() || " :_@/+=.-!".contains(c)),
         other => panic!("no predicate for the pattern {other}"),
     }
 }

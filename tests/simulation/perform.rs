@@ -6,7 +6,7 @@ use super::account::Account;
 use super::author::Author;
 use super::calls::Outcome;
 use super::wire::{Answer, Refusal, Request};
-use super::{eks, iam, model, s3};
+use super::{eks, iam, model, s3, secrets};
 
 /// A request, understood.
 #[derive(Clone, Debug)]
@@ -29,7 +29,9 @@ impl Parsed {
             "eks" => understood(eks::Eks::parse(request), || format!("{} {}", request.method, request.path)),
             "s3" => ("PutObject".to_owned(), Ok(serde_json::json!({"key": request.path}))),
             "github" => (format!("{} {}", request.method, request.path), Ok(serde_json::Value::Null)),
-            "secretsmanager" => ("GetSecretValue".to_owned(), Ok(serde_json::Value::Null)),
+            "secretsmanager" => understood(secrets::Secrets::parse(request), || {
+                request.header("x-amz-target").unwrap_or_default().to_owned()
+            }),
             _ => (format!("{} {}", request.method, request.authority), Ok(serde_json::Value::Null)),
         };
         Self { service, action, input }
@@ -37,13 +39,23 @@ impl Parsed {
 
     pub(super) fn changes(&self) -> bool {
         self.service != "s3"
-            && !["elsewhere", "github", "secretsmanager"].contains(&self.service)
+            && !["elsewhere", "github"].contains(&self.service)
             && !["Get", "List", "Describe"].iter().any(|reading| self.action.starts_with(reading))
     }
 
     pub(super) fn resource(&self) -> String {
         let Ok(input) = &self.input else { return String::new() };
-        let names = ["RoleName", "OpenIDConnectProviderArn", "Url", "principalArn", "resourceArn", "name", "key"];
+        let names = [
+            "RoleName",
+            "OpenIDConnectProviderArn",
+            "Url",
+            "principalArn",
+            "resourceArn",
+            "name",
+            "Name",
+            "SecretId",
+            "key",
+        ];
         names.iter().find_map(|name| input[*name].as_str()).unwrap_or_default().to_owned()
     }
 }
@@ -92,17 +104,21 @@ pub(super) fn perform(
     if parsed.service == "github" {
         return account.github.handle(request, request_id);
     }
-    if parsed.service == "secretsmanager" {
+    if let Ok(input) = &parsed.input
+        && input["SecretId"] == super::github::SECRET
+    {
         return Some(account.github.secret());
     }
     let known = match parsed.service {
         "iam" => model::iam(),
         "eks" => model::eks(),
+        "secretsmanager" => model::secrets(),
         _ => return None,
     };
     let input = parsed.input.clone().and_then(|input| check_signature(request, parsed.service, now).map(|()| input));
     let reply = input.and_then(|input| match parsed.service {
         "iam" => account.iam_as(author, now, &parsed.action, &input),
+        "secretsmanager" => account.secrets.handle(&parsed.action, &input, author),
         _ => account.eks_as(author, now, &parsed.action, &input),
     });
     if let Err(refusal) = &reply {
@@ -110,6 +126,7 @@ pub(super) fn perform(
     }
     Some(match parsed.service {
         "iam" => iam::answer(&parsed.action, &reply, request_id),
+        "secretsmanager" => secrets::answer(&reply, request_id),
         _ => eks::answer(&reply, request_id),
     })
 }
@@ -121,6 +138,7 @@ pub(super) fn refuse(request: &Request, refusal: Refusal, number: u64) -> Answer
         "iam" => iam::answer("", &Err(refusal), &request_id),
         "s3" => s3::answer(&Err(refusal), &request_id),
         "github" => super::github::refused(&refusal, &request_id),
+        "secretsmanager" => secrets::answer(&Err(refusal), &request_id),
         _ => eks::answer(&Err(refusal), &request_id),
     }
 }
@@ -147,8 +165,9 @@ fn check_signature(request: &Request, service: &str, now: SystemTime) -> Result<
 
 /// Errors that every operation can answer, though no operation lists them ("Common errors" of both references), and the
 /// one that the services are known to answer beyond their models (terraform-provider-aws#34371).
-pub(crate) const UNLISTED: [&str; 13] = [
+pub(crate) const UNLISTED: [&str; 14] = [
     "ValidationError",
+    "ValidationException",
     "InvalidAction",
     "Throttling",
     "ThrottlingException",

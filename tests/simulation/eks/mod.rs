@@ -150,6 +150,10 @@ impl Eks {
     pub(crate) fn handle(&mut self, action: &str, input: &Value, around: &Surroundings<'_>) -> Reply {
         match action {
             "DescribeCluster" => self.describe_cluster(text(input, "name")),
+            "ListClusters" => {
+                let names = self.clusters.keys().map(|name| json!(name)).collect();
+                self.page(input, "clusters", names)
+            }
             "ListAccessPolicies" => {
                 let policies =
                     self.policies.iter().map(|name| json!({"name": name, "arn": self.policy_arn(name)})).collect();

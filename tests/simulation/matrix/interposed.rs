@@ -60,12 +60,13 @@ pub(super) fn through(
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(20)).build();
     let retries = RetryConfig::disabled();
     let iam = sdk::iam_with(cloud, &retries, &timeouts).config().to_builder().http_client(client.clone()).build();
-    let eks = sdk::eks_with(cloud, &retries, &timeouts).config().to_builder().http_client(client).build();
+    let eks = sdk::eks_with(cloud, &retries, &timeouts).config().to_builder().http_client(client.clone()).build();
+    let secrets = sdk::secrets_with(cloud, &retries, &timeouts).config().to_builder().http_client(client).build();
     let function = Rc::new(Function {
         settings: Settings::default(),
         iam: aws_sdk_iam::Client::from_conf(iam),
         eks: aws_sdk_eks::Client::from_conf(eks),
-        secrets: sdk::secrets_with(cloud, &retries, &timeouts),
+        secrets: aws_sdk_secretsmanager::Client::from_conf(secrets),
         issuers: Arc::new(SimulatedIssuers(cloud.clone())),
         http: SharedHttpConnector::new(interposed),
         clock: cloud.time(),

@@ -107,7 +107,7 @@ fn limited() -> Vec<Limited> {
     for (kind, service, key, value, most) in [
         (PROVIDER, "iam", "tagKeyType", "tagValueType", 8),
         (ROLE, "iam", "tagKeyType", "tagValueType", 43),
-        (ENTRY, "eks", "TagKey", "TagValue", 43),
+        (ENTRY, "eks", "TagKey", "TagValue", 41),
     ] {
         let of = |shape, at| Limited { kind, property: "Tags", service, shape, stricter: None, at };
         all.push(of(key, |size| json!([{"Key": text(size), "Value": ""}])));

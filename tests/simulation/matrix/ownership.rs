@@ -91,7 +91,7 @@ fn row_08_a_foreign_role_or_entry_of_that_name_is_refused_in_clear_words_and_nev
     let entry = format!(
         "the access entry of {GIVEN_ROLE} in cluster prod exists already and is not owned by this resource (it carries no \
          owner's tag); it was left untouched. A cluster has one entry for each principal: remove the other declaration, or \
-         this one"
+         this one; an entry that nobody owns can be taken over with `OnExisting: Adopt`"
     );
     for (kind, expected) in [(ROLE, role), (ENTRY, entry.as_str())] {
         scene(async |scene| {

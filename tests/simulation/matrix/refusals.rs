@@ -104,7 +104,14 @@ fn row_25_a_denied_call_is_told_with_its_action_and_its_resource_and_is_not_trie
                     reason.contains("was denied: allow it in the policy of the function's role (AccessDenied"),
                     "{reason}"
                 );
-                let known = ["deploy", "given", "prod", "*", "token.actions.githubusercontent.com"];
+                let known = [
+                    "deploy",
+                    "given",
+                    "prod",
+                    "*",
+                    "token.actions.githubusercontent.com",
+                    "github-trust/access-entry/",
+                ];
                 let resource = reason[action.len()..].split(" was denied").next().unwrap();
                 assert!(known.iter().any(|name| resource.contains(name)), "{reason}");
                 let denied = scene.calls_for(&request).into_iter().filter(|call| call.fault.is_some());

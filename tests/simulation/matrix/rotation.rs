@@ -15,7 +15,8 @@ use super::super::lambda::Ended;
 use super::super::meaning::PROVIDER;
 use super::scene::{GIVEN_PROVIDER, OUR_PROVIDER, Scene, declared, scene};
 
-const SCHEDULE: &str = r#"{"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
+pub(super) const SCHEDULE: &str =
+    r#"{"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
 /// Step of a history in which the schedule comes.
 const RUN: u64 = 7;
 const HOUR: Duration = Duration::from_hours(1);

@@ -352,5 +352,5 @@ impl Scene {
 }
 
 fn account_has_eks(action: &str) -> bool {
-    action.contains("Access")
+    action.contains("Access") || action == "TagResource"
 }

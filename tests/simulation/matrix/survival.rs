@@ -1,12 +1,20 @@
 //! Row 27: an entry is bound to the unique id of its role, and outlives it.
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use super::super::account::{Kind, Object};
-use super::super::cloudformation::Status;
+use super::super::author::Author;
+use super::super::cloudformation::{Declared, Status};
 use super::super::faults::{At, Fault, When};
+use super::super::lambda::Ended;
 use super::super::meaning::{self, ENTRY};
-use super::scene::{DEED, GIVEN_ROLE, Scene, alone, but, foreign_role, scene};
+use super::super::stack::Stack;
+use super::rotation::SCHEDULE;
+use super::scene::{DEED, GIVEN_ROLE, Scene, access, alone, but, foreign_role, scene};
+
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Somebody deletes the role and makes it again, under the same name.
 fn made_again(scene: &Scene) {
@@ -14,14 +22,23 @@ fn made_again(scene: &Scene) {
     scene.someone("CreateRole", &foreign_role("given"));
 }
 
-fn entry(scene: &Scene) -> Object {
+fn find_entry(scene: &Scene) -> Option<Object> {
     let snapshot = scene.cloud.snapshot();
     let found = snapshot.objects.into_iter().find(|(id, _)| id.kind == Kind::Entry && id.name.contains(GIVEN_ROLE));
-    found.expect("the entry").1
+    found.map(|found| found.1)
+}
+
+fn entry(scene: &Scene) -> Object {
+    find_entry(scene).expect("the entry")
+}
+
+fn is_remembered(scene: &Scene) -> bool {
+    scene.cloud.snapshot().objects.keys().any(|id| id.kind == Kind::Memory)
 }
 
 /// All that an entry is, but for what only the new one can have.
 fn meant(mut entry: Object) -> Object {
+    entry.made_by = Author::Someone;
     entry.facets.retain(|facet, _| facet != "bound to" && facet != "arn" && facet != "tag github-trust:role-id");
     entry
 }
@@ -35,10 +52,10 @@ fn row_27_the_next_update_makes_an_entry_again_whose_role_was_made_again_with_al
     scene(async |scene| {
         let mut stack = scene.stack("s");
         assert_eq!(stack.create(&vec![alone(ENTRY, 1)]).await, Status::CreateComplete, "{}", scene.story());
-        tokio::time::sleep(std::time::Duration::from_hours(1)).await;
+        tokio::time::sleep(HOUR).await;
         let before = entry(scene);
         made_again(scene);
-        tokio::time::sleep(std::time::Duration::from_hours(1)).await;
+        tokio::time::sleep(HOUR).await;
         assert!(!lets_in(scene), "it looks right, and lets nobody in");
         let again = but(alone(ENTRY, 1), json!({"ServiceTimeout": 600}));
         assert_eq!(stack.update(&vec![again]).await, Status::UpdateComplete, "{}", scene.story());
@@ -68,10 +85,10 @@ fn row_27_a_process_that_dies_while_it_makes_an_entry_again_is_followed_by_one_t
 async fn dying(scene: &Scene, deaths: &[(u64, When)]) {
     let mut stack = scene.stack("s");
     assert_eq!(stack.create(&vec![alone(ENTRY, 1)]).await, Status::CreateComplete, "{}", scene.story());
-    tokio::time::sleep(std::time::Duration::from_hours(1)).await;
+    tokio::time::sleep(HOUR).await;
     let before = entry(scene);
     made_again(scene);
-    tokio::time::sleep(std::time::Duration::from_hours(1)).await;
+    tokio::time::sleep(HOUR).await;
     scene.cloud.begin_step(DEED);
     for (call, when) in deaths {
         scene.fault(At::OfStep { step: DEED, call: *call }, *when, Fault::Kill);
@@ -81,4 +98,270 @@ async fn dying(scene: &Scene, deaths: &[(u64, When)]) {
     scene.lambda.settle().await;
     assert!(lets_in(scene), "{deaths:?}\n{}", scene.story());
     assert_eq!(meant(entry(scene)), meant(before), "{deaths:?}\n{}", scene.story());
+}
+
+/// One declaration that names everything, and one that leaves out what others may add to.
+fn declarations() -> [Declared; 2] {
+    [alone(ENTRY, 1), but(alone(ENTRY, 1), json!({"KubernetesGroups": null, "AccessPolicies": null, "Username": null}))]
+}
+
+/// An entry of a stack, on which others have put something, and whose role was made again.
+async fn outlived(scene: &Scene, declared: &Declared) -> (Stack, Object) {
+    let mut stack = scene.stack("s");
+    assert_eq!(stack.create(&vec![declared.clone()]).await, Status::CreateComplete, "{}", scene.story());
+    tokio::time::sleep(HOUR).await;
+    let arn = {
+        let state = scene.cloud.state();
+        state.account.eks.clusters["prod"].entries[GIVEN_ROLE].arn.clone()
+    };
+    let before = entry(scene);
+    let groups: Vec<&str> = before.facets["groups"].split_whitespace().chain(["theirs"]).collect();
+    let of = |more: Value| {
+        let mut input = json!({"clusterName": "prod", "principalArn": GIVEN_ROLE});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        input
+    };
+    scene.someone("UpdateAccessEntry", &of(json!({"kubernetesGroups": groups, "username": "theirs"})));
+    let policy = access("AmazonEKSAdminViewPolicy", &[])["PolicyArn"].clone();
+    let scope = json!({"type": "namespace", "namespaces": ["theirs"]});
+    scene.someone("AssociateAccessPolicy", &of(json!({"policyArn": policy, "accessScope": scope})));
+    scene.someone("TagResource", &json!({"resourceArn": arn, "tags": {"owner": "them"}}));
+    let before = entry(scene);
+    made_again(scene);
+    tokio::time::sleep(HOUR).await;
+    assert!(!lets_in(scene), "it looks right, and lets nobody in");
+    scene.cloud.begin_step(DEED);
+    (stack, before)
+}
+
+async fn run(scene: &Scene) -> Ended {
+    scene.lambda.attempt(&Author::Upkeep, "schedule", SCHEDULE).await
+}
+
+/// The entry works, with all that it had, and nothing is left of the work.
+fn healed(scene: &Scene, before: &Object) {
+    assert!(lets_in(scene), "{}", scene.story());
+    assert_eq!(meant(entry(scene)), meant(before.clone()), "{}", scene.story());
+    assert!(!is_remembered(scene), "{}", scene.story());
+}
+
+fn metrics(scene: &Scene, name: &str) -> usize {
+    let lines = scene.log_lines();
+    let counted = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line["emf"].as_str()?).ok());
+    counted.filter(|emf| emf["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] == name).count()
+}
+
+#[test]
+fn row_27_the_scheduled_run_makes_an_entry_again_whose_role_was_made_again_with_all_that_it_had() {
+    for declared in declarations() {
+        scene(async |scene| {
+            let (stack, before) = outlived(scene, &declared).await;
+            assert_eq!(run(scene).await, Ended::Returned(Ok(())), "{}", scene.story());
+            healed(scene, &before);
+            assert_eq!(metrics(scene, "RestoredEntries"), 1);
+            let line = scene
+                .log_lines()
+                .into_iter()
+                .find(|line| line["message"].as_str().unwrap_or_default().starts_with("made an access entry again"));
+            let line = line.expect("a line of the log");
+            assert_eq!((line["principal"].as_str(), line["cluster"].as_str()), (Some(GIVEN_ROLE), Some("prod")));
+            let changes = |scene: &Scene| scene.calls().iter().filter(|call| call.changed).count();
+            let until_now = changes(scene);
+            assert_eq!(run(scene).await, Ended::Returned(Ok(())), "{}", scene.story());
+            assert_eq!(changes(scene), until_now, "nothing is left to do: {}", scene.story());
+            scene.nothing_left_but(&[&stack]).await;
+        });
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Run,
+    Update,
+    Delete,
+}
+
+/// The number of calls in a run that heals, or in an update that does.
+fn calls_of(declared: &Declared, by_schedule: bool) -> u64 {
+    scene(async |scene| {
+        let (mut stack, _) = outlived(scene, declared).await;
+        heal(scene, &mut stack, declared, by_schedule).await;
+        scene.calls_of_step(DEED).len() as u64
+    })
+}
+
+async fn heal(scene: &Scene, stack: &mut Stack, declared: &Declared, by_schedule: bool) {
+    if by_schedule {
+        run(scene).await;
+    } else {
+        stack.update(&vec![but(declared.clone(), json!({"ServiceTimeout": 3600}))]).await;
+        scene.lambda.settle().await;
+    }
+}
+
+/// Wherever it dies, in a run or in an update, and whoever comes next: the entry is whole, or gone with its stack.
+#[test]
+fn row_27_wherever_the_making_again_dies_nothing_that_was_on_the_entry_is_lost() {
+    let mut points = 0;
+    for (declared, by_schedule) in
+        declarations().into_iter().flat_map(|declared| [(declared.clone(), true), (declared, false)])
+    {
+        let calls = calls_of(&declared, by_schedule);
+        assert!(calls > 10, "{calls}");
+        for (call, when, next) in (1..=calls).flat_map(|call| {
+            [When::Before, When::After]
+                .into_iter()
+                .flat_map(move |when| [Next::Run, Next::Update, Next::Delete].map(|next| (call, when, next)))
+        }) {
+            points += 1;
+            scene(async |scene| {
+                let (mut stack, before) = outlived(scene, &declared).await;
+                // All three attempts of an update die: the second and the third at their first call.
+                scene.fault(At::OfStep { step: DEED, call }, when, Fault::Kill);
+                if !by_schedule {
+                    for later in 1..=2 {
+                        scene.fault(At::OfStep { step: DEED, call: call + later }, When::Before, Fault::Kill);
+                    }
+                }
+                heal(scene, &mut stack, &declared, by_schedule).await;
+                scene.cloud.begin_step(DEED + 1);
+                tokio::time::sleep(HOUR).await;
+                let kept = find_entry(scene).map(|entry| entry.facets).unwrap_or_default();
+                assert!(kept.contains_key("tag owner") || is_remembered(scene), "{}", scene.story());
+                match next {
+                    Next::Run => assert_eq!(run(scene).await, Ended::Returned(Ok(())), "{}", scene.story()),
+                    Next::Update => {
+                        let again = but(declared.clone(), json!({"ServiceTimeout": 3000}));
+                        assert_eq!(stack.update(&vec![again]).await, Status::UpdateComplete, "{}", scene.story());
+                    }
+                    Next::Delete => {
+                        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", scene.story());
+                        assert!(find_entry(scene).is_none() && !is_remembered(scene), "{}", scene.story());
+                        assert_eq!(run(scene).await, Ended::Returned(Ok(())), "{}", scene.story());
+                        assert!(find_entry(scene).is_none() && !is_remembered(scene), "{}", scene.story());
+                        return;
+                    }
+                }
+                assert!(lets_in(scene), "{}", scene.story());
+                assert!(!is_remembered(scene), "{}", scene.story());
+                let now = entry(scene);
+                assert_eq!(now.facets.get("tag owner").map(String::as_str), Some("them"), "{}", scene.story());
+                // An update sets what it declares; a run, and one that declares none of it, keep everything.
+                let declares =
+                    !declared.properties["KubernetesGroups"].is_null() && !(by_schedule && matches!(next, Next::Run));
+                if !declares {
+                    assert_eq!(meant(now), meant(before), "{call} {when:?} {next:?}\n{}", scene.story());
+                }
+                scene.nothing_left_but(&[&stack]).await;
+            });
+        }
+    }
+    println!("making an entry again: {points} ways to die and to go on");
+    assert!(points > 300, "{points}");
+}
+
+#[test]
+fn row_27_a_run_beside_another_one_or_beside_its_stack_loses_nothing_and_leaves_nothing() {
+    for declared in declarations() {
+        for offset in (0..=900).step_by(20) {
+            for next in [Next::Run, Next::Update, Next::Delete] {
+                scene(async |scene| {
+                    let (mut stack, before) = outlived(scene, &declared).await;
+                    let later = async {
+                        tokio::time::sleep(Duration::from_millis(offset)).await;
+                        match next {
+                            Next::Run => {
+                                run(scene).await;
+                            }
+                            Next::Update => {
+                                let again = but(declared.clone(), json!({"ServiceTimeout": 3000}));
+                                assert_eq!(
+                                    stack.update(&vec![again]).await,
+                                    Status::UpdateComplete,
+                                    "{}",
+                                    scene.story()
+                                );
+                            }
+                            Next::Delete => {
+                                assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", scene.story());
+                            }
+                        }
+                    };
+                    tokio::join!(run(scene), later);
+                    scene.lambda.settle().await;
+                    // Where one was in the other's way, the next run sees to it.
+                    tokio::time::sleep(HOUR).await;
+                    assert_eq!(run(scene).await, Ended::Returned(Ok(())), "{}", scene.story());
+                    if matches!(next, Next::Delete) {
+                        assert!(find_entry(scene).is_none() && !is_remembered(scene), "{offset} ms: {}", scene.story());
+                        return;
+                    }
+                    assert!(lets_in(scene) && !is_remembered(scene), "{offset} ms: {}", scene.story());
+                    if declared.properties["KubernetesGroups"].is_null() || matches!(next, Next::Run) {
+                        assert_eq!(meant(entry(scene)), meant(before), "{offset} ms: {}", scene.story());
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// The making again was broken off, and now its role, or its whole cluster, is gone.
+#[test]
+fn row_27_an_entry_without_role_stays_remembered_and_one_without_cluster_is_forgotten() {
+    let [declared, _] = declarations();
+    let broken_off = async |scene: &Scene| {
+        let (stack, before) = outlived(scene, &declared).await;
+        scene.fault(At::nth("DeleteAccessEntry", 1), When::After, Fault::Kill);
+        assert_eq!(run(scene).await, Ended::Killed);
+        assert!(find_entry(scene).is_none() && is_remembered(scene), "{}", scene.story());
+        (stack, before)
+    };
+    scene(async |scene| {
+        let (_stack, before) = broken_off(scene).await;
+        scene.someone("DeleteRole", &json!({"RoleName": "given"}));
+        tokio::time::sleep(HOUR).await;
+        let Ended::Returned(Err(reason)) = run(scene).await else { panic!("{}", scene.story()) };
+        assert_eq!(
+            reason,
+            "the scheduled run failed for arn:aws:iam::111122223333:role/given|prod: \
+             arn:aws:iam::111122223333:role/given|prod was deleted to be made again, and now there is no role \
+             arn:aws:iam::111122223333:role/given. Make the role again, and the next run makes the entry again with all \
+             that it had; or remove the entry from its stack"
+        );
+        assert_eq!(metrics(scene, "FailedEntries"), 1);
+        scene.someone("CreateRole", &foreign_role("given"));
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(run(scene).await, Ended::Returned(Ok(())), "{}", scene.story());
+        healed(scene, &before);
+    });
+    scene(async |scene| {
+        let (mut stack, _) = broken_off(scene).await;
+        scene.cloud.meddle_now(|account, _| account.eks.clusters.clear());
+        assert_eq!(run(scene).await, Ended::Returned(Ok(())), "{}", scene.story());
+        assert!(!is_remembered(scene), "{}", scene.story());
+        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", scene.story());
+    });
+}
+
+/// The names of more memories and clusters than one page holds.
+#[test]
+fn row_28_a_scheduled_run_reads_all_pages() {
+    scene(async |scene| {
+        let [declared, _] = declarations();
+        let (_, before) = outlived(scene, &declared).await;
+        scene.cloud.meddle_now(|account, now| {
+            for index in 0..5 {
+                let name = format!("a-{index}");
+                account.eks.add_cluster(&name, "API", super::super::eks::Status::Active, now);
+            }
+            account.eks.add_cluster("b", "CONFIG_MAP", super::super::eks::Status::Active, now);
+            account.eks.settings.page = 2;
+            account.eks.settings.empty_pages = true;
+            account.iam.settings.page = 1;
+            account.secrets.page = Some(1);
+        });
+        assert_eq!(run(scene).await, Ended::Returned(Ok(())), "{}", scene.story());
+        healed(scene, &before);
+    });
 }

@@ -1,0 +1,57 @@
+//! What EKS has of an entry, and what is remembered of it while it is made again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Scope;
+use crate::owner::Tags;
+
+/// All of an entry that has to come back when it is made again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    pub(crate) cluster: String,
+    pub(crate) principal: String,
+    #[serde(rename = "type")]
+    pub(crate) entry_type: String,
+    pub(crate) username: String,
+    pub(crate) groups: BTreeSet<String>,
+    pub(crate) policies: BTreeMap<String, Scope>,
+    pub(crate) tags: Tags,
+}
+
+/// An entry as EKS has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub(crate) content: Content,
+    pub(crate) arn: String,
+    /// In seconds since 1970.
+    pub(crate) created: i64,
+}
+
+/// What is remembered of an entry while it is made again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// What it is to become.
+    #[serde(flatten)]
+    pub(crate) content: Content,
+    /// Whether its deletion was decided with this in mind. If not, and it is gone, somebody else has deleted it.
+    pub(crate) taken_down: bool,
+    /// The process that is at it.
+    pub(crate) by: String,
+}
+
+/// What there is under an id. One of both at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    pub(crate) entry: Option<Entry>,
+    /// It is there from before the old one is deleted until the new one is whole.
+    pub(crate) memory: Option<Memory>,
+}
+
+impl Observed {
+    /// What there is, if anything.
+    pub(super) fn of(entry: Option<Entry>, memory: Option<Memory>) -> Option<Self> {
+        (entry.is_some() || memory.is_some()).then_some(Self { entry, memory })
+    }
+}
