@@ -54,24 +54,6 @@ Resources:
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a binary that is not optimised: that takes minutes."""
-    into = tmp_path_factory.mktemp("bundle")
-    environment = {**os.environ, **deployment.QUICK, "BUNDLES": str(into)}
-    subprocess.run(["make", "--no-print-directory", "bundle"], cwd=ROOT, env=environment, check=True)
-    (found,) = into.iterdir()
-    return found
-
-
-@pytest.fixture(scope="module")
-def unpacked(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("unpacked")
-    with zipfile.ZipFile(archive) as files:
-        files.extractall(directory)
-    return directory
-
-
-@pytest.fixture(scope="module")
 def account() -> Iterator[LocalAws]:
     """An account in which nothing has been deployed yet."""
     with LocalAws() as running:
