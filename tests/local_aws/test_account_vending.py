@@ -1,7 +1,7 @@
 """What the examples of account vending give to an account is a product that works there.
 
-StackSets, AFT, the Landing Zone Accelerator and org-formation are not here: what each of them would deploy is read from its
-example, and deployed as it says.
+StackSets, AFT, the Landing Zone Accelerator and org-formation are not here: what each of them would deploy is read from
+its example, and deployed as it says.
 """
 
 from __future__ import annotations
