@@ -2,7 +2,7 @@
 # and the package registries; everything else they install, pinned, into .venv.
 
 .PHONY: help run test check transcript simulate fuzz planted rust-tests stack-tests environment tools build-Function \
-        bootstrap bundle bundle-twice clean
+        bootstrap bundle bundle-twice links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -14,6 +14,7 @@ help:
 	@echo "make check   the part of it that needs no local AWS"
 	@echo "make simulate N=100000, make fuzz   the same for longer"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
+	@echo "make links   ask for every address elsewhere that the documents link to"
 	@echo "make clean   remove what the others made"
 
 run: environment
@@ -21,13 +22,15 @@ run: environment
 
 test: check stack-tests
 
-PYTHON = tests/local_aws requirements events bundle
+PYTHON = tests/local_aws tests/documents requirements events bundle
 check: environment
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
 	.venv/bin/ruff check $(PYTHON)
 	.venv/bin/ruff format --check $(PYTHON)
+	.venv/bin/python tests/documents/links.py
+	.venv/bin/python -m pytest --quiet tests/documents
 	cargo test --locked
 	$(MAKE) --no-print-directory transcript
 
@@ -55,6 +58,10 @@ fuzz:
 # Bugs planted one by one, each of which some test has to find.
 planted:
 	python3 tests/planted/run.py
+
+# Every link of the documents that leads elsewhere is asked for.
+links: tools
+	.venv/bin/python tests/documents/links.py --fetch
 
 environment:
 	@python3 requirements/install.py
