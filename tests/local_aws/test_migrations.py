@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deployment import example
-from local_aws import ACCOUNT, LocalAws
+from local_aws import ACCOUNT, LocalAws, until
 from stack import Stack
 from tokens import assume
 
@@ -29,6 +29,13 @@ STRANGERS = [
     {"repository": "octo-org/classic-2"},
     {**MAIN, "audience": "https://github.com/octo-org"},
 ]
+LATE = """  Late:
+    Type: Custom::GitHubRole
+    Properties:
+      ServiceToken: !ImportValue github-trust-ServiceToken
+      ProviderArn: !Sub no-provider-but-${Role.Arn}
+"""
+ATTEMPT_SECONDS = 60
 PERMISSION = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::octo-org-web/*"}],
@@ -51,21 +58,27 @@ class Watch:
 
     def __enter__(self) -> Watch:
         self._thread.start()
+        self._another_attempt()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._another_attempt()
         self._over.set()
         self._thread.join()
-        assert self.attempts > 3, "nobody tried anything"
         assert self.refused == [], "the workflow was refused meanwhile"
         assert self.let_in == [], "a stranger was let in meanwhile"
 
     def _try(self) -> None:
         while not self._over.is_set():
-            self.attempts += 1
             if problem := self._assume(MAIN):
                 self.refused.append(problem)
             self.let_in += [stranger for stranger in STRANGERS if self._assume(stranger) is None]
+            self.attempts += 1
+
+    def _another_attempt(self) -> None:
+        """Waits for one that begins from now on to have ended, so that it sees what is there now."""
+        seen = self.attempts
+        until(lambda: self.attempts > seen + 1, "a workflow and strangers to try", ATTEMPT_SECONDS)
 
     def _assume(self, job: dict[str, Any]) -> str | None:
         return assume(self.aws, self.role, self.aws.token(**job))
@@ -121,6 +134,23 @@ def test_from_native_resources(aws: LocalAws, iam: Any, stack: Stack, clean: Non
     # Nor is anything gone when the stack is.
     with Watch(aws, role):
         assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_a_second_step_that_is_rolled_back_interrupts_nothing(
+    aws: LocalAws, iam: Any, stack: Stack, clean: None
+) -> None:
+    assert stack.create(example("migration/native-1-before.yaml")) == "CREATE_COMPLETE", stack.reasons()
+    role = stack.outputs()["RoleArn"]
+    before = (iam.get_role(RoleName=ROLE)["Role"]["RoleId"], provider(iam), permissions(iam, ROLE))
+    after = example("migration/native-3-after.yaml")
+    failing = after.replace("\nOutputs:", LATE + "\nOutputs:")
+    with Watch(aws, role):
+        assert stack.update(example("migration/native-2-retained.yaml")) == "UPDATE_COMPLETE", stack.reasons()
+        assert stack.update(failing) == "UPDATE_ROLLBACK_COMPLETE"
+        assert set(stack.reasons()) == {"Late"}
+        assert (iam.get_role(RoleName=ROLE)["Role"]["RoleId"], provider(iam), permissions(iam, ROLE)) == before
+        # And once more, as it should be.
+        assert stack.update(after) == "UPDATE_COMPLETE", stack.reasons()
 
 
 @pytest.fixture
