@@ -221,7 +221,7 @@ def test_from_the_cdk_s_custom_resource(aws: LocalAws, iam: Any, stack: Stack, h
         assert stack.update(example("migration/cdk-3-after.yaml")) == "UPDATE_COMPLETE", stack.reasons()
     assert watch.changes() == ["TagOpenIDConnectProvider"]
     assert provider(iam) == found
-    assert [request["request"] for request in stack.requests("GitHubProviderBD45F9F0")] == ["Create"]
+    assert [request["request"] for request in stack.requests("GitHubProviderDD1D07DF")] == ["Create"]
     assert stack.delete() == "DELETE_COMPLETE"
     assert provider(iam) == found
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
