@@ -18,7 +18,13 @@ NAMES: dict[str, tuple[str, ...]] = {
         "identity_denial_message",
         "request_tag_context",
     ),
-    "ministack.core.iam_evaluator": ("enforce", "resolve_caller_identity"),
+    "ministack.core.iam_evaluator": (
+        "_CONDITION_OPS",
+        "_fnmatch_compile",
+        "enforce",
+        "fnmatch_iam_cs",
+        "resolve_caller_identity",
+    ),
     "ministack.core.responses": ("get_account_id", "get_region"),
     "ministack.core.router": ("detect_service", "extract_access_key_id"),
     "ministack.services.cloudformation": ("_stacks",),
@@ -27,6 +33,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "_normalise_resource_properties",
         "invoke_custom_resource",
     ),
+    "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
     "ministack.services.cloudformation.stacks": ("_roll_back_operation",),
     "ministack.services.eks": (
         "_access_entries",
