@@ -116,7 +116,7 @@ impl AccessEntries {
 
     /// Whether a principal is of the account whose roles can be looked at.
     pub(super) fn is_of_this_account(&self, principal: &str) -> bool {
-        let Home { partition, region: _, account } = &self.home;
+        let Home { partition, account, region: _, role_path: _ } = &self.home;
         principal.starts_with(&format!("arn:{partition}:iam::{account}:role/"))
     }
 

@@ -15,7 +15,12 @@ fn problems(more: &Value) -> String {
     let mut properties = json!({"ClusterName": "prod", "PrincipalArn": ROLE});
     let members = properties.as_object_mut().unwrap();
     members.extend(more.as_object().unwrap().clone());
-    let home = Home { partition: "aws".to_owned(), region: "eu-west-1".to_owned(), account: "111122223333".to_owned() };
+    let home = Home {
+        partition: "aws".to_owned(),
+        region: "eu-west-1".to_owned(),
+        account: "111122223333".to_owned(),
+        role_path: "/".to_owned(),
+    };
     let mut fields = Fields::of_request(members);
     AccessEntries::parse(&mut fields, &home);
     fields.finish().err().map(|problems| problems.to_string()).unwrap_or_default()

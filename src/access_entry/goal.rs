@@ -40,13 +40,10 @@ impl Goal {
                         Some(groups) => groups.clone(),
                         None => base.groups.iter().filter(|group| !before.groups.contains(group)).cloned().collect(),
                     },
-                    policies: match &spec.policies {
-                        Some(policies) => policies.clone(),
-                        None => {
-                            let others = base.policies.iter().filter(|(policy, _)| !before.policies.contains(policy));
-                            others.map(|(policy, scope)| (policy.clone(), scope.clone())).collect()
-                        }
-                    },
+                    policies: spec.policies.clone().unwrap_or_else(|| {
+                        let others = base.policies.iter().filter(|(policy, _)| !before.policies.contains(policy));
+                        others.map(|(policy, scope)| (policy.clone(), scope.clone())).collect()
+                    }),
                     tags: authored(&base.tags)
                         .filter(|(key, _)| !before.tags.contains(key))
                         .chain(&spec.tags)

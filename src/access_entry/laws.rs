@@ -60,7 +60,7 @@ impl Lawful for AccessEntries {
             (Some(_), None) => return Err("the entry is not there".into()),
             (Some(desired), Some(after)) => (desired, after),
         };
-        let Desired { wanted, role } = desired;
+        let Desired { wanted, role, process: _ } = desired;
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         check(owner.owns(&after.content.tags), "owner")?;
         check(!after.content.tags.contains_key(RESTORING), "still marked")?;
@@ -235,8 +235,8 @@ fn outlived(observed: &Observed) -> Observed {
     outlived
 }
 
-fn new_role() -> Option<Principal> {
-    Some(Principal { role_id: "AROA2".into(), created: NOW - 50 })
+fn new_role() -> Principal {
+    Principal { role_id: "AROA2".into(), created: NOW - 50 }
 }
 
 fn content(observed: &Observed) -> &Content {
@@ -285,7 +285,7 @@ fn an_access_entrys_plans_obey_the_laws() {
     }
     tally.check::<AccessEntries>(&owner, None, None, None);
     let stale = outlived(&after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), None).expect("an entry"));
-    let kept = Desired { wanted: Wanted::Kept, role: new_role(), process: "p".into() };
+    let kept = Desired { wanted: Wanted::Kept, role: Some(new_role()), process: "p".into() };
     tally.check::<AccessEntries>(&owner, Some(&kept), Some(&stale), None);
     tally.covered::<AccessEntries>();
     tally.report::<AccessEntries>();
@@ -306,7 +306,7 @@ fn what_the_author_leaves_out_is_not_compared_and_what_we_set_before_is_taken_ba
 fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
     let owner = owner("Entry");
     let mut tally = Tally::default();
-    let kept = Desired { wanted: Wanted::Kept, role: new_role(), process: "p".into() };
+    let kept = Desired { wanted: Wanted::Kept, role: Some(new_role()), process: "p".into() };
     for old in declarations() {
         let state = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
         // One that was made before ids were recorded.
@@ -315,7 +315,7 @@ fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
         });
         for mut new in declarations().into_iter().filter(|new| type_of(new) == type_of(&old)) {
             tally.check::<AccessEntries>(&owner, Some(&new), Some(&unmarked), None);
-            new.role = new_role();
+            new.role = Some(new_role());
             for state in [&state, &unmarked] {
                 tally.check::<AccessEntries>(&owner, Some(&new), Some(&outlived(state)), None);
             }
@@ -333,7 +333,7 @@ fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
         };
         assert_eq!(same(&end), *content(&touched));
         tally.check::<AccessEntries>(&owner, Some(&kept), Some(&touched), None);
-        let undeclared = Desired { role: new_role(), ..declared(spec(None, None)) };
+        let undeclared = Desired { role: Some(new_role()), ..declared(spec(None, None)) };
         let end = after::<AccessEntries>(&owner, Some(&undeclared), Some(touched)).expect("an entry");
         assert_eq!(content(&end).tags.get(FOREIGN).map(String::as_str), Some("v"));
         assert!(content(&end).groups.contains("by-hand") && content(&end).policies.contains_key("by-hand"), "{end:?}");
@@ -352,12 +352,12 @@ fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
 fn an_entry_that_is_half_made_again_loses_nothing_whatever_comes_next() {
     let (owner, stranger) = (owner("Entry"), owner("Stranger"));
     let mut tally = Tally::default();
-    let kept = Desired { wanted: Wanted::Kept, role: new_role(), process: "p".into() };
+    let kept = Desired { wanted: Wanted::Kept, role: Some(new_role()), process: "p".into() };
     let unseen = Desired { wanted: Wanted::Kept, role: None, process: "p".into() };
     let declarations: Vec<Desired> = declarations()
         .into_iter()
         .filter(|desired| type_of(desired) == Some(EntryType::STANDARD))
-        .map(|desired| Desired { role: new_role(), ..desired })
+        .map(|desired| Desired { role: Some(new_role()), ..desired })
         .collect();
     for (index, old) in declarations.iter().enumerate() {
         let old = Desired { role: declared(spec(None, None)).role, ..old.clone() };
@@ -434,9 +434,9 @@ fn an_entry_is_taken_over_only_on_demand_changes_by_the_laws_and_is_given_back()
                 assert!(matches!(refused, Err(Refusal::Immutable { .. })), "{refused:?}");
                 continue;
             }
-            for role in [new.role.clone(), new_role()] {
+            for role in [new.role.clone(), Some(new_role())] {
                 let new = Desired { role: role.clone(), ..new.clone() };
-                let theirs = if role == new_role() { outlived(&theirs) } else { theirs.clone() };
+                let theirs = if role == Some(new_role()) { outlived(&theirs) } else { theirs.clone() };
                 for state in passed(&owner, &new, &theirs).into_iter().flatten().skip(1) {
                     tally.check::<AccessEntries>(&owner, Some(&new), Some(&state), None);
                     tally.check::<AccessEntries>(&owner, None, Some(&state), None);

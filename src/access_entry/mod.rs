@@ -208,9 +208,9 @@ impl Kind for AccessEntries {
                     fields.invalid(name, &*only_standard, "a value");
                 }
             }
-            let policies = policies.iter().flat_map(|policies| policies.keys());
+            let mut policies = policies.iter().flat_map(|policies| policies.keys());
             // The one exception: https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-nodepool.html
-            let other = policies.filter(|policy| entry_type.0 != "EC2" || !policy.ends_with(AUTO_NODE_POLICY)).next();
+            let other = policies.find(|policy| entry_type.0 != "EC2" || !policy.ends_with(AUTO_NODE_POLICY));
             if other.is_some() && entry_type.0 == "EC2" {
                 let only = format!("at most {} with `Type: EC2`", &AUTO_NODE_POLICY[1..]);
                 fields.invalid("AccessPolicies", only, "another policy");
