@@ -6,5 +6,6 @@ mod fuzz;
 mod github;
 mod invocation;
 mod layers;
+mod reference;
 mod simulation;
 mod thumbprints;

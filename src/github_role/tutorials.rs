@@ -124,7 +124,7 @@ fn by_hand() -> Vec<(&'static str, Value)> {
 fn ours() -> Value {
     let home = Home { partition: "aws".into(), region: "eu-west-1".into(), account: "123456789012".into() };
     let properties = json!({"ProviderArn": PROVIDER, "Trust": trust()});
-    let mut fields = Fields::of_request(properties.as_object().unwrap());
+    let mut fields = Fields::of_request(properties.as_object().unwrap(), GitHubRoles::RESOURCE.object.properties);
     let Spec { trust: declaration, .. } = GitHubRoles::parse(&mut fields, &home).unwrap();
     let compiled = declaration.entries.iter().flat_map(|entry| {
         let name = entry.scope.as_ref().unwrap().to_string();

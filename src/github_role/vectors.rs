@@ -212,7 +212,7 @@ fn structured(subject: &str) -> Option<Value> {
 fn emitted(trust: &Value) -> Result<TrustPolicy, String> {
     let home = Home { partition: "aws".into(), region: "eu-west-1".into(), account: "123456789012".into() };
     let properties = json!({"ProviderArn": PROVIDER, "Trust": trust});
-    let mut fields = Fields::of_request(properties.as_object().unwrap());
+    let mut fields = Fields::of_request(properties.as_object().unwrap(), GitHubRoles::RESOURCE.object.properties);
     let spec = GitHubRoles::parse(&mut fields, &home);
     fields.finish().map_err(|problems| problems.to_string())?;
     let Spec { trust: Declaration { provider_arn, issuer, audience, entries }, .. } = spec.unwrap();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 
+use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::owner::Owner;
@@ -56,8 +57,10 @@ impl<A> Plan<A> {
 
 /// A kind of resource.
 pub trait Kind {
+    /// Its properties and attributes, as an author sees them.
+    const RESOURCE: Resource;
     /// `Custom::…`
-    const TYPE: &'static str;
+    const TYPE: &'static str = Self::RESOURCE.name;
     /// What one object is called in a sentence.
     const NOUN: &'static str;
     /// Whether reads of the service lag behind its writes.
@@ -75,7 +78,7 @@ pub trait Kind {
     /// What only the service can tell about a change: the ARN, the unique id.
     type Receipt;
 
-    /// Reads the properties. Mistakes are noted in `fields`; where there are any, what is returned does not matter.
+    /// Reads the properties that `RESOURCE` describes. Mistakes are noted in `fields`; where there are any, what is returned does not matter.
     fn parse(fields: &mut Fields<'_>, home: &Home) -> Option<Self::Spec>;
     /// The object's id: a pure function of spec and owner, so that a repeated Create finds its own work.
     fn id(owner: &Owner, spec: &Self::Spec, home: &Home) -> Self::Id;
