@@ -3,6 +3,7 @@
 
 mod laws;
 mod page;
+mod reasons;
 mod schema;
 
 use std::path::{Path, PathBuf};
