@@ -66,20 +66,16 @@ pub(super) fn resource(resource: &Resource) -> Value {
 /// A schema of whole templates, which says of these kinds what it knows and lets everything else be.
 pub(super) fn template() -> Value {
     let mut definitions = json!({
+        // An intrinsic function.
         "function": {
-            "description": "An intrinsic function of CloudFormation.",
             "type": "object",
             "minProperties": 1,
             "maxProperties": 1,
             "patternProperties": {"^(Ref|Condition|Fn::[A-Za-z:]+)$": {}},
             "additionalProperties": false,
         },
-        "tagged": {
-            "description": "The short form of one, which to an editor is a list: `!If [condition, this, that]`.",
-            "type": "array",
-            "minItems": 2,
-            "items": [{"type": "string"}],
-        },
+        // The short form of one, which to an editor is a list, as `!Ref` is a string: `!If [condition, this, that]`.
+        "tagged": {"type": "array", "minItems": 2, "items": [{"type": ["string", "number"]}]},
     });
     let mut kinds = Vec::new();
     for resource in &RESOURCES {
@@ -177,64 +173,71 @@ fn described(property: &Property, purpose: For, below: &str) -> Value {
 
 /// Either the value or a function.
 fn or_function(schema: Value) -> Value {
-    // A list of strings begins like a function in its short form.
-    let list = schema.get("items").is_some();
     let mut all = vec![schema, json!({"$ref": "#/definitions/function"})];
-    if !list {
+    // A list of strings may begin like the short form of a function.
+    if all[0].get("items").is_none() {
         all.push(json!({"$ref": "#/definitions/tagged"}));
     }
     json!({"anyOf": all})
 }
 
 fn value(form: Form, purpose: For, below: &str) -> Value {
-    let item = |schema: Value| if purpose == For::Templates { or_function(schema) } else { schema };
+    let strict = purpose == For::Requests;
     match form {
         Form::Text(limits) => text(limits, purpose, &["string"]),
-        Form::Integer(least, most, _) => json!({
-            "type": ["integer", "string"], "minimum": least, "maximum": most, "pattern": "^[0-9]+$",
-        }),
-        Form::Boolean => json!({"type": ["boolean", "string"], "enum": [true, false, "true", "false"]}),
+        Form::Integer(least, most, _) => {
+            let mut number = json!({"type": ["integer", "string"], "minimum": least, "maximum": most});
+            if strict {
+                number["pattern"] = json!("^[0-9]+$");
+            }
+            number
+        }
+        Form::Boolean if strict => json!({"type": ["boolean", "string"], "enum": [true, false, "true", "false"]}),
+        Form::Boolean => json!({"type": ["boolean", "string"]}),
         // A single string is a list of one, so that what holds for each holds for it, too.
         Form::Texts(limits, count) => {
             let mut list = text(limits, purpose, &["array", "string"]);
-            if let Some(values) = list.as_object_mut().and_then(|list| list.remove("enum")) {
-                list["items"] = item(json!({"type": "string", "enum": values}));
-            } else {
-                list["items"] = item(text(limits, purpose, &["string"]));
-            }
+            let one = text(limits, purpose, &["string"]);
+            // Within a function in its short form there are lists again.
+            list["items"] = if strict { one } else { json!({"anyOf": [one, {"type": ["object", "array"]}]}) };
             counted(list, count)
         }
         Form::Objects(object, count) => {
             let one = json!({"$ref": format!("{below}{}", object.name)});
-            let list = counted(json!({"type": "array", "items": item(one.clone())}), count);
-            json!({"if": {"type": "object"}, "then": one, "else": list})
+            let item = if strict { one.clone() } else { or_function(one.clone()) };
+            let list = counted(json!({"type": "array", "items": item}), count);
+            // Else a function would be taken for a single object.
+            let single = if strict { one } else { or_function(one) };
+            json!({"if": {"type": "object"}, "then": single, "else": list})
         }
         Form::Object(object) => json!({"allOf": [{"$ref": format!("{below}{}", object.name)}]}),
         Form::Document => json!({"type": ["object", "string"]}),
     }
 }
 
+/// To an editor a function in its short form is a string, and one of which nothing more can be said.
 fn text(limits: Text, purpose: For, types: &[&str]) -> Value {
     let Text { min, max, pattern, values } = limits;
-    let types = types
-        .iter()
-        .copied()
-        .chain(if purpose == For::Templates { &["number", "boolean"][..] } else { &[] }.iter().copied());
-    let mut schema = Map::new();
-    let mut types: Vec<&str> = types.collect();
-    schema.insert("type".into(), if types.len() == 1 { json!(types.remove(0)) } else { json!(types) });
-    if !values.is_empty() {
-        schema.insert("enum".into(), json!(values));
-        return Value::Object(schema);
+    if purpose == For::Templates {
+        let types: Vec<&str> = types.iter().copied().chain(["number", "boolean"]).collect();
+        return match values {
+            [] => json!({"type": types}),
+            values => json!({"type": types, "anyOf": [{"enum": values}, {}]}),
+        };
     }
-    schema.insert("minLength".into(), json!(min));
+    let mut schema = json!({"type": if let [only] = types { json!(only) } else { json!(types) }});
+    if !values.is_empty() {
+        schema["enum"] = json!(values);
+        return schema;
+    }
+    schema["minLength"] = json!(min);
     if max < usize::MAX {
-        schema.insert("maxLength".into(), json!(max));
+        schema["maxLength"] = json!(max);
     }
     if let Some(pattern) = pattern {
-        schema.insert("pattern".into(), json!(pattern));
+        schema["pattern"] = json!(pattern);
     }
-    Value::Object(schema)
+    schema
 }
 
 fn counted(mut list: Value, count: Count) -> Value {
