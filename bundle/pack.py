@@ -54,7 +54,7 @@ def pack(architecture: str, bootstrap: bytes, into: Path) -> Path:
     files = {
         templates.CODE: zipped({"bootstrap": bootstrap}, executable=True),
         "template.yaml": sam.encode(),
-        "github-trust.template.json": templates.plain(sam).encode(),
+        "github-trust.template.yaml": templates.plain(sam).encode(),
         "samconfig.toml": (HERE / "samconfig.toml").read_bytes(),
         "README.md": (HERE / "README.md").read_bytes(),
         "LICENSE": (ROOT / "LICENSE").read_bytes(),

@@ -67,9 +67,9 @@ const PROPERTIES: &[Property] = &[
         "Path",
         Form::Text(TEXT.at_most(512).matching("^/([!-~]*/)?$")),
         PATH_EXPECTED,
-        "The role's path. Another path together with the same `RoleName` is refused, because IAM cannot move a role.",
+        "The role's path, which has to be within the deployment's `RolePath`; that is also what holds where it is left out. \
+         Another path together with the same `RoleName` is refused, because IAM cannot move a role.",
     )
-    .default("/")
     .update(Update::Replacement),
     Property::new(
         "Description",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from links import Link, anchors, documents, links, problem
+from links import Link, anchors, documents, links, problem, refused
 
 TEXT = """\
 # One heading: with `code`, and *more*
@@ -71,3 +73,22 @@ def test_links_in_tables_and_with_code_are_seen(page: Path) -> None:
 def test_there_are_documents() -> None:
     root = Path(__file__).resolve().parent.parent.parent
     assert root / "README.md" in documents(root)
+
+
+def test_an_address_that_does_not_answer_is_told() -> None:
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/there" else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{site.server_port}"
+        assert refused(f"{address}/there#part") is None
+        assert refused(f"{address}/elsewhere") == "status 404"
+        site.shutdown()
+    assert "refused" in str(refused(f"{address}/there"))

@@ -101,7 +101,7 @@ def account(unpacked: Path) -> Iterator[LocalAws]:
         code = Stack(running, "code")
         bucket = example("account-vending/code-bucket.yaml")
         assert code.create(bucket, Name=BUCKET, OrganizationId="o-0123456789") == "CREATE_COMPLETE", code.reasons()
-        for file in ("function.zip", "github-trust.template.json"):
+        for file in ("function.zip", "github-trust.template.yaml"):
             key = f"github-trust/{VERSION}/{file}"
             running.client("s3").put_object(Bucket=f"{BUCKET}-{REGION}", Key=key, Body=(unpacked / file).read_bytes())
         yield running
@@ -112,12 +112,12 @@ def account(unpacked: Path) -> Iterator[LocalAws]:
 )
 def test_an_account_that_was_vended_has_a_product_that_works(account: LocalAws, unpacked: Path, way: Any) -> None:
     vended: Vended = way()
-    template = (unpacked / "github-trust.template.json").read_text()
+    template = (unpacked / "github-trust.template.yaml").read_text()
     if vended.url is not None:
         assert vended.url.startswith(PREFIX)
         key = vended.url.removeprefix(PREFIX)
         template = account.client("s3").get_object(Bucket=f"{BUCKET}-{REGION}", Key=key)["Body"].read().decode()
-    assert vended.capabilities == _capabilities(json.loads(template))
+    assert vended.capabilities == _capabilities(yaml.safe_load(template))
     product, consumer = Stack(account, vended.stack), Stack(account, "consumer")
     # The issuers are on this machine.
     made = product.create(template, **{**vended.parameters, "PrivateIssuers": "true"})
@@ -129,7 +129,7 @@ def test_an_account_that_was_vended_has_a_product_that_works(account: LocalAws, 
 
 
 def test_no_parameter_of_the_stackset_is_left_for_the_accounts_to_fill_in(unpacked: Path) -> None:
-    parameters = json.loads((unpacked / "github-trust.template.json").read_text())["Parameters"]
+    parameters = yaml.safe_load((unpacked / "github-trust.template.yaml").read_text())["Parameters"]
     without = {name for name, parameter in parameters.items() if "Default" not in parameter}
     assert without == by_stackset().parameters.keys()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import deployment
 from local_aws import REGION, ROOT, TOOLS, LocalAws
@@ -31,7 +32,7 @@ FILES = {
     "SHA256SUMS",
     "THIRD-PARTY-LICENSES.txt",
     "function.zip",
-    "github-trust.template.json",
+    "github-trust.template.yaml",
     "samconfig.toml",
     "sbom.cdx.json",
     "template.yaml",
@@ -122,7 +123,7 @@ def test_every_crate_in_the_binary_has_its_licence_in_the_archive(unpacked: Path
     assert "[authors]" not in text
 
 
-@pytest.mark.parametrize("name", ["template.yaml", "github-trust.template.json"])
+@pytest.mark.parametrize("name", ["template.yaml", "github-trust.template.yaml"])
 def test_cfn_lint_finds_nothing_in_the_templates(unpacked: Path, name: str) -> None:
     # W3002: the code is beside the template, for `sam deploy` to take.
     command = [TOOLS / "bin" / "cfn-lint", "--ignore-checks", "W3002", "--", unpacked / name]
@@ -131,9 +132,9 @@ def test_cfn_lint_finds_nothing_in_the_templates(unpacked: Path, name: str) -> N
 
 
 def test_the_plain_template_fits_into_a_call(unpacked: Path) -> None:
-    content = (unpacked / "github-trust.template.json").read_bytes()
+    content = (unpacked / "github-trust.template.yaml").read_bytes()
     assert len(content) <= LONGEST_TEMPLATE
-    assert "Transform" not in json.loads(content)
+    assert "Transform" not in yaml.safe_load(content)
 
 
 def test_sam_deploy_alone_deploys_it_where_there_is_no_rust(account: LocalAws, unpacked: Path, tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_the_plain_template_takes_over_what_sam_has_deployed_and_keeps_the_servi
 
     product = Stack(account, "github-trust")
     before = (product.outputs(), product.physical_ids())
-    plain = (unpacked / "github-trust.template.json").read_text()
+    plain = (unpacked / "github-trust.template.yaml").read_text()
     parameters = {"CodeBucket": "octo-code", "CodeKey": key, "PrivateIssuers": "true"}
     assert product.update(plain, **parameters) == "UPDATE_COMPLETE", product.reasons()
     assert (product.outputs(), product.physical_ids()) == before
@@ -174,7 +175,7 @@ def test_the_plain_template_takes_over_what_sam_has_deployed_and_keeps_the_servi
 
 def test_the_plain_template_deploys_it_where_nothing_was(account: LocalAws, unpacked: Path) -> None:
     product = Stack(account, "vended")
-    plain = (unpacked / "github-trust.template.json").read_text()
+    plain = (unpacked / "github-trust.template.yaml").read_text()
     (code,) = account.client("s3").list_objects_v2(Bucket=f"octo-code-{REGION}")["Contents"]
     parameters = {"CodeBucket": "octo-code", "CodeKey": code["Key"], "PrivateIssuers": "true"}
     assert product.create(plain, FunctionName="vended", **parameters) == "CREATE_COMPLETE", product.reasons()
@@ -201,7 +202,7 @@ def test_the_template_of_an_archive_is_for_its_architecture_only() -> None:
     for architecture in ("x86_64", "arm64"):
         found = templates.for_sam(source, architecture)
         assert f"    Default: {architecture}\n    AllowedValues: [{architecture}]\n" in found
-        parameter = json.loads(templates.plain(found))["Parameters"]["Architecture"]
+        parameter = yaml.safe_load(templates.plain(found))["Parameters"]["Architecture"]
         assert (parameter["Default"], parameter["AllowedValues"]) == (architecture, [architecture])
     with pytest.raises(templates.Unexpected, match="CodeUri"):
         templates.for_sam(source.replace("CodeUri: .", "CodeUri: src"), "arm64")

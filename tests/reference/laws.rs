@@ -14,7 +14,12 @@ use serde_json::{Map, Value, json};
 /// The mistakes in some properties, as their reader is told.
 pub(super) fn mistakes(resource: &Resource, properties: &Map<String, Value>) -> String {
     fn of<K: Kind>(properties: &Map<String, Value>) -> String {
-        let home = Home { partition: "aws".into(), region: "us-east-1".into(), account: "123456789012".into() };
+        let home = Home {
+            partition: "aws".into(),
+            region: "us-east-1".into(),
+            account: "123456789012".into(),
+            role_path: "/github/".into(),
+        };
         let mut fields = Fields::of_request(properties, K::RESOURCE.object.properties);
         let _ = K::parse(&mut fields, &home);
         fields.finish().map_or_else(|problems| problems.to_string(), |()| String::new())

@@ -11,7 +11,7 @@ data "aws_region" "current" {}
 
 resource "aws_cloudformation_stack" "github_trust" {
   name         = "github-trust"
-  template_url = "https://${local.github_trust_bucket}-${data.aws_region.current.region}.s3.${data.aws_region.current.region}.amazonaws.com/github-trust/${local.github_trust_version}/github-trust.template.json"
+  template_url = "https://${local.github_trust_bucket}-${data.aws_region.current.region}.s3.${data.aws_region.current.region}.amazonaws.com/github-trust/${local.github_trust_version}/github-trust.template.yaml"
   capabilities = ["CAPABILITY_IAM"]
 
   parameters = {
