@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod github;
+mod guardrails;
 mod invocation;
 mod layers;
 mod simulation;
