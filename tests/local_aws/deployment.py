@@ -10,6 +10,7 @@ from typing import Any
 
 from github.repositories import TOKEN
 from local_aws import ROOT, TOOLS, LocalAws, LocalAwsError, until
+from stack import Stack
 
 FUNCTION = "github-trust"
 STACK = "github-trust"
@@ -45,7 +46,10 @@ def build(aws: LocalAws) -> None:
 
 
 def deploy(aws: LocalAws, *parameters: str) -> dict[str, str]:
-    """The outputs of the deployed stack, without guardrails."""
+    """The outputs of the deployed stack, without guardrails. The boundary that examples name is there, too."""
+    boundary = Stack(aws, "github-boundary")
+    if not aws.client("iam").list_policies(Scope="Local")["Policies"]:
+        boundary.create((ROOT / "templates" / "permissions-boundary.yaml").read_text())
     return deploy_as(aws, FUNCTION, *WITHOUT_GUARDRAILS, *parameters)
 
 
