@@ -21,7 +21,7 @@ fn problems(more: &Value) -> String {
         account: "111122223333".to_owned(),
         role_path: "/".to_owned(),
     };
-    let mut fields = Fields::of_request(members);
+    let mut fields = Fields::of_request(members, AccessEntries::RESOURCE.object.properties);
     AccessEntries::parse(&mut fields, &home);
     fields.finish().err().map(|problems| problems.to_string()).unwrap_or_default()
 }
