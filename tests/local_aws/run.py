@@ -201,9 +201,9 @@ def make_again(iam: Any, name: str) -> None:
     iam.create_role(
         RoleName=name,
         Path=role["Path"],
-        Description=role["Description"],
+        Description=role.get("Description", ""),
         AssumeRolePolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]),
-        Tags=role["Tags"],
+        Tags=role.get("Tags", []),
     )
     for policy, document in inline.items():
         iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))

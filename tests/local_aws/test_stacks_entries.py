@@ -230,7 +230,9 @@ def test_an_entry_of_another_stack_is_not_taken_over(
     assert found() == before
 
 
-def test_nodes_of_auto_mode_get_their_policy(eks: Any, stack: Stack, entry: Entries, cluster: str, principal: str) -> None:
+def test_nodes_of_auto_mode_get_their_policy(
+    eks: Any, stack: Stack, entry: Entries, cluster: str, principal: str
+) -> None:
     node = {"PolicyArn": "AmazonEKSAutoNodePolicy", "AccessScope": EVERYWHERE}
     assert stack.create(entry(Type="EC2", AccessPolicies=[node])) == "CREATE_COMPLETE"
     found = eks.list_associated_access_policies(clusterName=cluster, principalArn=principal)

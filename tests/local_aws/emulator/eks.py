@@ -87,8 +87,8 @@ def install() -> None:
     eks._describe_access_entry = _checked(eks._describe_access_entry, _show_tags)
     eks._update_access_entry = _checked(eks._update_access_entry, _check_update)
     eks._delete_access_entry = _checked(eks._delete_access_entry, _check_found)
-    eks._associate_access_policy = _checked(eks._associate_access_policy, _check_association)
-    eks._disassociate_access_policy = _checked(eks._disassociate_access_policy, _check_has_policies)
+    eks._associate_access_policy = _checked(_also_for_ec2(eks._associate_access_policy), _check_association)
+    eks._disassociate_access_policy = _checked(_also_for_ec2(eks._disassociate_access_policy), _check_has_policies)
     eks._list_access_entries = _paged(_checked(eks._list_access_entries), "accessEntries")
     eks._list_associated_access_policies = _paged(
         _checked(eks._list_associated_access_policies, _check_has_policies), "associatedAccessPolicies"
@@ -163,6 +163,20 @@ def _checked(stock: Callable[..., Response], check: Callable[..., None] | None =
         except Refused as refusal:
             return eks._error(refusal.status, refusal.code, refusal.message)
         return stock(cluster, *arguments)
+
+    return operation
+
+
+def _also_for_ec2(stock: Callable[..., Response]) -> Callable[..., Response]:
+    """ministack knows access policies of STANDARD entries only. An entry of the type EC2 passes for one meanwhile."""
+
+    def operation(cluster: str, principal: str, *arguments: Any) -> Response:
+        entry = _found(cluster, principal)
+        kind, entry["type"] = entry["type"], "STANDARD"
+        try:
+            return stock(cluster, principal, *arguments)
+        finally:
+            entry["type"] = kind
 
     return operation
 
