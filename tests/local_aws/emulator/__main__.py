@@ -26,6 +26,7 @@ def main() -> None:
         iam_providers,
         iam_roles,
         issuers,
+        native_function,
         native_provider,
         query_api,
         recording,
@@ -37,6 +38,7 @@ def main() -> None:
     iam_roles.install()
     eks.install()
     cloudformation.install()
+    native_function.install()
     native_provider.install()
     authorization.install()
     recording.install()
