@@ -145,7 +145,7 @@ def test_with_everything_set_everything_is_there(aws: LocalAws, with_everything:
         ("RolePath=/a*/", "RolePath"),
         ("StackAccounts=12345", "StackAccounts"),
         ("AllowedIssuers=https://token.actions.githubusercontent.com", "AllowedIssuers"),
-        ("RolePermissionsBoundary=github-boundary", "RolePermissionsBoundary"),
+        ("RolePermissionsBoundary=iam::aws:policy/x", "RolePermissionsBoundary"),
         ("LongestSessionInSeconds=900", "LongestSessionInSeconds"),
         ("AllowInlinePolicies=Sometimes", "AllowInlinePolicies"),
         ("KmsKeyArn=alias/mine", "KmsKeyArn"),

@@ -22,6 +22,7 @@ def main() -> None:
     from emulator import (
         authorization,
         cloudformation,
+        conditions,
         eks,
         iam_providers,
         iam_roles,
@@ -38,6 +39,7 @@ def main() -> None:
     iam_roles.install()
     eks.install()
     cloudformation.install()
+    conditions.install()
     native_function.install()
     native_provider.install()
     authorization.install()
