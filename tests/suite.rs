@@ -7,5 +7,6 @@ mod github;
 mod guardrails;
 mod invocation;
 mod layers;
+mod reference;
 mod simulation;
 mod thumbprints;
