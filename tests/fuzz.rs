@@ -5,7 +5,9 @@
 
 use github_trust::access_entry::AccessEntries;
 use github_trust::cloudformation::{Answer, Fields, Invocation, Outcome, Request};
+use github_trust::github_environment::GitHubEnvironments;
 use github_trust::github_role::GitHubRoles;
+use github_trust::github_variable::GitHubVariables;
 use github_trust::oidc_provider::OidcProviders;
 use github_trust::owner::Owner;
 use github_trust::reconcile::{Home, Kind};
@@ -31,6 +33,8 @@ fn read(event: &str, seen: &mut Seen) {
         declared::<OidcProviders>(&request, &home),
         declared::<GitHubRoles>(&request, &home),
         declared::<AccessEntries>(&request, &home),
+        declared::<GitHubVariables>(&request, &home),
+        declared::<GitHubEnvironments>(&request, &home),
     ];
     for outcome in outcomes {
         match outcome {

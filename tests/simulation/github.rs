@@ -4,9 +4,12 @@
 //! its subjects carry ids. The ids follow from the names.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
+use aws_smithy_types::date_time::{DateTime, Format};
 use serde_json::{Value, json};
 
+use super::github_settings::Settings;
 use super::wire::{Answer, Refusal, Request};
 
 pub(crate) const API: &str = "api.github.com";
@@ -33,6 +36,8 @@ pub(crate) struct GitHub {
     pub(crate) secret: Option<String>,
     /// Nobody is there.
     pub(crate) down: bool,
+    /// Variables, secrets, environments.
+    pub(crate) settings: Settings,
     /// Host and credential of each request, as sent.
     pub(crate) credentials: Vec<(String, String)>,
 }
@@ -52,7 +57,7 @@ pub(crate) fn immutable(repository: &str) -> String {
 
 impl GitHub {
     /// Nothing where nobody is there.
-    pub(crate) fn handle(&mut self, request: &Request, request_id: &str) -> Option<Answer> {
+    pub(crate) fn handle(&mut self, request: &Request, request_id: &str, now: SystemTime) -> Option<Answer> {
         let credential = request.header("authorization").unwrap_or_default().to_owned();
         self.credentials.push((request.authority.clone(), credential));
         if self.down {
@@ -66,14 +71,22 @@ impl GitHub {
         let path = request.path.strip_prefix("/api/v3").unwrap_or(&request.path);
         let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let (status, body) = match (request.method.as_str(), path.as_slice()) {
-            ("GET", ["repos", owner, name, rest @ ..]) => self.repository(&format!("{owner}/{name}"), rest, known),
+            ("GET", ["repos", owner, name, rest @ ..])
+                if !["environments", "actions"].contains(rest.first().unwrap_or(&""))
+                    || rest.get(1) == Some(&"oidc") =>
+            {
+                self.repository(&format!("{owner}/{name}"), rest, known)
+            }
             ("GET", ["users", name]) => (200, json!({"login": name, "id": ids(name).0})),
+            _ if let Some(answered) = self.settings.handle(request, &path, known, now) => answered,
             ("POST", ["app", "installations", _, "access_tokens"]) if known => {
                 (201, json!({"token": "ghs_installation"}))
             }
             _ => not_found(),
         };
-        Some(Answer { status, headers: vec![(REQUEST_ID, request_id.to_owned())], body: body.to_string() })
+        let date = httpdate(now);
+        let headers = vec![(REQUEST_ID, request_id.to_owned()), ("date", date)];
+        Some(Answer { status, headers, body: body.to_string() })
     }
 
     fn repository(&self, repository: &str, rest: &[&str], known: bool) -> (u16, Value) {
@@ -131,4 +144,8 @@ pub(crate) fn refused(refusal: &Refusal, request_id: &str) -> Answer {
 
 fn not_found() -> (u16, Value) {
     (404, json!({"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"}))
+}
+
+fn httpdate(now: SystemTime) -> String {
+    DateTime::from(now).fmt(Format::HttpDate).expect("a date")
 }
