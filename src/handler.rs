@@ -20,7 +20,9 @@ use crate::deliver::{Undelivered, deliver};
 use crate::error::{Error, Refusal, rendered};
 use crate::explain::{self, Question};
 use crate::github::rest::Client;
+use crate::github_environment::GitHubEnvironments;
 use crate::github_role::GitHubRoles;
+use crate::github_variable::GitHubVariables;
 use crate::oidc_provider::OidcProviders;
 use crate::oidc_provider::thumbprint::Issuers;
 use crate::owner::Owner;
@@ -97,7 +99,8 @@ struct Work<'a> {
     progress: &'a Progress,
 }
 
-const KINDS: [&str; 3] = [OidcProviders::TYPE, GitHubRoles::TYPE, AccessEntries::TYPE];
+const KINDS: [&str; 5] =
+    [OidcProviders::TYPE, GitHubRoles::TYPE, AccessEntries::TYPE, GitHubVariables::TYPE, GitHubEnvironments::TYPE];
 
 async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
     let Function { settings, iam, eks, secrets: _, issuers, http: _, clock } = function;
@@ -111,6 +114,12 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
         AccessEntries::TYPE => {
             let (eks, iam, home) = (eks.clone(), iam.clone(), work.home.clone());
             carry_out(&AccessEntries { eks, iam, home, budget }, request, work).await
+        }
+        GitHubVariables::TYPE => {
+            carry_out(&GitHubVariables::new(function.github(budget), request), request, work).await
+        }
+        GitHubEnvironments::TYPE => {
+            carry_out(&GitHubEnvironments::new(function.github(budget), request), request, work).await
         }
         // Nothing of an unknown type was ever made, so its Delete, after the failed Create, has nothing to do.
         _ if request.request_type()? == RequestType::Delete => Ok(deleted(request)),
@@ -183,7 +192,8 @@ fn failure_id(request: &Request) -> String {
     request.physical_id.clone().unwrap_or_else(|| format!("{NEVER_CREATED}{}", request.request_id))
 }
 
-/// Begins the id of what was never made. No kind has ids with a slash before a colon.
+/// Begins the id of what was never made. No kind has ids with a slash before a colon, or begins them with a host without a
+/// dot.
 const NEVER_CREATED: &str = "never-created/";
 
 /// Whether CloudFormation made this id up, because a Create did not answer before the stack was rolled back: the stack's
@@ -200,10 +210,10 @@ fn is_invented(request: &Request, physical_id: &str) -> bool {
 }
 
 impl Function {
-    /// What carries out the calls for roles.
-    pub(crate) fn roles(&self, home: Home, budget: Budget) -> GitHubRoles {
-        let Settings { github_secret, github_api_root, allow_broad_trust, .. } = &self.settings;
-        let github = Client {
+    /// What asks GitHub.
+    fn github(&self, budget: Budget) -> Client {
+        let Settings { github_secret, github_api_root, .. } = &self.settings;
+        Client {
             http: self.http.clone(),
             secrets: self.secrets.clone(),
             secret: github_secret.clone(),
@@ -212,8 +222,13 @@ impl Function {
             budget,
             credentials: RefCell::default(),
             tokens: RefCell::default(),
-        };
-        GitHubRoles { iam: self.iam.clone(), home, budget, github, allow_broad_trust: *allow_broad_trust }
+        }
+    }
+
+    /// What carries out the calls for roles.
+    pub(crate) fn roles(&self, home: Home, budget: Budget) -> GitHubRoles {
+        let (github, allow_broad_trust) = (self.github(budget), self.settings.allow_broad_trust);
+        GitHubRoles { iam: self.iam.clone(), home, budget, github, allow_broad_trust }
     }
 
     /// Handles one event, given as the JSON that Lambda delivered, and gives what a direct invocation is answered.

@@ -1,5 +1,5 @@
 //! CloudFormation custom resources that let GitHub Actions into AWS: IAM OIDC providers, roles with exact trust policies,
-//! and EKS access entries.
+//! EKS access entries, and the role's ARN as a variable at GitHub.
 //!
 //! Four words and one algorithm:
 //!
@@ -20,7 +20,7 @@
 //! | [`handler`] | one invocation, one answer |
 //! | [`cloudformation`] | the custom resource protocol, and nothing else |
 //! | [`reconcile`] | the one algorithm, and what a kind is |
-//! | [`oidc_provider`], [`github_role`], [`access_entry`] | the kinds; they do not know each other |
+//! | [`oidc_provider`], [`github_role`], [`access_entry`], [`github_variable`], [`github_environment`] | the kinds |
 //! | [`github`] | how GitHub names things, and what it says when asked |
 //! | [`explain`] | whether a token could assume a role, and why not |
 //! | [`owner`] | what is ours, and how an object says so |
@@ -33,7 +33,9 @@ pub mod deliver;
 pub mod error;
 pub mod explain;
 pub mod github;
+pub mod github_environment;
 pub mod github_role;
+pub mod github_variable;
 pub mod handler;
 mod iam;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod github;
+mod github_variable;
 mod invocation;
 mod layers;
 mod simulation;
