@@ -1,7 +1,8 @@
 # `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
 # and the package registries; everything else they install, pinned, into .venv.
 
-.PHONY: help run test check transcript simulate fuzz planted rust-tests stack-tests environment build-Function clean
+.PHONY: help run test check transcript simulate fuzz planted rust-tests stack-tests environment tools build-Function \
+        bootstrap bundle bundle-twice links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -12,6 +13,8 @@ help:
 	@echo "make test    every check: format, lints, docs, unit tests and laws, recorded events, stacks on a local AWS"
 	@echo "make check   the part of it that needs no local AWS"
 	@echo "make simulate N=100000, make fuzz   the same for longer"
+	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
+	@echo "make links   ask for every address elsewhere that the documents link to"
 	@echo "make clean   remove what the others made"
 
 run: environment
@@ -19,12 +22,15 @@ run: environment
 
 test: check stack-tests
 
+PYTHON = tests/local_aws tests/documents requirements events bundle
 check: environment
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
-	.venv/bin/ruff check tests/local_aws requirements events
-	.venv/bin/ruff format --check tests/local_aws requirements events
+	.venv/bin/ruff check $(PYTHON)
+	.venv/bin/ruff format --check $(PYTHON)
+	.venv/bin/python tests/documents/links.py
+	.venv/bin/python -m pytest --quiet tests/documents
 	cargo test --locked
 	$(MAKE) --no-print-directory transcript
 
@@ -53,16 +59,43 @@ fuzz:
 planted:
 	python3 tests/planted/run.py
 
+# Every link of the documents that leads elsewhere is asked for.
+links: tools
+	.venv/bin/python tests/documents/links.py --fetch
+
 environment:
 	@python3 requirements/install.py
 
-# Called by `sam build`. Amazon Linux 2023 has glibc 2.34; a binary linked against a newer one would not start there.
+tools:
+	@python3 requirements/install.py tools
+
+# What AWS runs. Amazon Linux 2023 has glibc 2.34; a binary linked against a newer one would not start there. Paths of this
+# machine would make every build another one. RUSTFLAGS displaces the processor that cargo-lambda would choose for a
+# release, so it is said here: the oldest that Lambda has.
 CARGO_PROFILE ?= release
 ARCHITECTURE ?= x86_64
+PROCESSOR = $(if $(filter arm64,$(ARCHITECTURE)),neoverse-n1,haswell)
 TARGET = $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)-unknown-linux-gnu
-build-Function:
-	cargo lambda build --locked --bin bootstrap --profile $(CARGO_PROFILE) --target $(TARGET).2.34
+CARGO_HOME ?= $(HOME)/.cargo
+bootstrap: SYSROOT = $(shell $${RUSTC:-rustc} --print sysroot)
+bootstrap: export RUSTFLAGS = $(if $(filter release,$(CARGO_PROFILE)),-C target-cpu=$(PROCESSOR)) \
+  --remap-path-prefix=$(CURDIR)=/github-trust --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(SYSROOT)=/rust
+bootstrap:
+	cargo lambda build --locked --bin bootstrap --profile $(CARGO_PROFILE) --target $(TARGET).2.34 $(CARGO_LAMBDA_FLAGS)
+
+# Called by `sam build`.
+build-Function: bootstrap
 	cp target/lambda/bootstrap/bootstrap "$(ARTIFACTS_DIR)/"
+
+# The archive of one architecture, see bundle/README.md. A cross build needs the target's standard library; where there is
+# no rustup to ask for it, CARGO_LAMBDA_FLAGS=--skip-target-check.
+BUNDLES ?= target/bundle
+bundle: tools bootstrap
+	.venv/bin/python bundle/pack.py --architecture $(ARCHITECTURE) --bootstrap target/lambda/bootstrap/bootstrap --into $(BUNDLES)
+
+# Builds what is committed in two directories that are gone afterwards, and compares the archives.
+bundle-twice: tools
+	.venv/bin/python bundle/twice.py $(ARCHITECTURE)
 
 clean:
 	rm -rf target .venv .aws-sam

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
+import subprocess
+import zipfile
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 import deployment
-from local_aws import LocalAws
+from local_aws import ROOT, LocalAws
 from stack import Stack
 
 
@@ -27,6 +31,24 @@ def service_token(aws: LocalAws) -> str:
     """template.yaml, deployed with the real function."""
     deployment.build(aws)
     return deployment.deploy(aws)["ServiceToken"]
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of `make bundle`, with a binary that is not optimised: that takes minutes."""
+    into = tmp_path_factory.mktemp("bundle")
+    environment = {**os.environ, **deployment.QUICK, "BUNDLES": str(into)}
+    subprocess.run(["make", "--no-print-directory", "bundle"], cwd=ROOT, env=environment, check=True)
+    (found,) = into.iterdir()
+    return found
+
+
+@pytest.fixture(scope="session")
+def unpacked(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(archive) as files:
+        files.extractall(directory)
+    return directory
 
 
 @pytest.fixture(scope="session")

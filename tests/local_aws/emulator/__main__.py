@@ -26,6 +26,7 @@ def main() -> None:
         iam_providers,
         iam_roles,
         issuers,
+        native_provider,
         query_api,
         recording,
         sts,
@@ -36,6 +37,7 @@ def main() -> None:
     iam_roles.install()
     eks.install()
     cloudformation.install()
+    native_provider.install()
     authorization.install()
     recording.install()
     sts.install()

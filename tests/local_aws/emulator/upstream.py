@@ -27,6 +27,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "_normalise_resource_properties",
         "invoke_custom_resource",
     ),
+    "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
     "ministack.services.cloudformation.stacks": ("_roll_back_operation",),
     "ministack.services.eks": (
         "_access_entries",

@@ -1,0 +1,227 @@
+"""Moving over from other set-ups as docs/migration.md has it, while a workflow goes on assuming its role."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployment import example
+from local_aws import ACCOUNT, LocalAws, until
+from stack import Stack
+from tokens import assume
+
+ISSUER = "token.actions.githubusercontent.com"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+READ = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+ROLE = "web-deploy"
+# Its subjects carry no ids, as those of repositories whose set-up is old.
+MAIN = {"repository": "octo-org/classic"}
+FEATURE = {**MAIN, "ref": "refs/heads/feature"}
+STRANGERS = [
+    {"repository": "octo-org/another"},
+    {"repository": "octo-org/classic-2"},
+    {**MAIN, "audience": "https://github.com/octo-org"},
+]
+LATE = """  Late:
+    Type: Custom::GitHubRole
+    Properties:
+      ServiceToken: !ImportValue github-trust-ServiceToken
+      ProviderArn: !Sub no-provider-but-${Role.Arn}
+"""
+ATTEMPT_SECONDS = 60
+PERMISSION = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::octo-org-web/*"}],
+}
+
+pytestmark = pytest.mark.usefixtures("service_token")
+
+
+class Watch:
+    """Lets a workflow assume its role, and strangers try, all the time between `with` and its end."""
+
+    def __init__(self, aws: LocalAws, role: str) -> None:
+        self.aws, self.role = aws, role
+        self.start = len(aws.recording())
+        self.attempts = 0
+        self.refused: list[str] = []
+        self.let_in: list[dict[str, Any]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._try)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        self._another_attempt()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._another_attempt()
+        self._over.set()
+        self._thread.join()
+        assert self.refused == [], "the workflow was refused meanwhile"
+        assert self.let_in == [], "a stranger was let in meanwhile"
+
+    def _try(self) -> None:
+        while not self._over.is_set():
+            if problem := self._assume(MAIN):
+                self.refused.append(problem)
+            self.let_in += [stranger for stranger in STRANGERS if self._assume(stranger) is None]
+            self.attempts += 1
+
+    def _another_attempt(self) -> None:
+        """Waits for one that begins from now on to have ended, so that it sees what is there now."""
+        seen = self.attempts
+        until(lambda: self.attempts > seen + 1, "a workflow and strangers to try", ATTEMPT_SECONDS)
+
+    def _assume(self, job: dict[str, Any]) -> str | None:
+        return assume(self.aws, self.role, self.aws.token(**job))
+
+    def changes(self) -> list[str]:
+        """What was changed of the provider and the role through the API of IAM since the watch began."""
+        return [
+            entry["action"]
+            for entry in self.aws.recording(self.start)
+            if entry["kind"] == "call" and entry["service"] == "iam" and entry["changes"] and self._ours(entry)
+        ]
+
+    def _ours(self, entry: dict[str, Any]) -> bool:
+        return entry["resource"] in (PROVIDER, self.role)
+
+
+def provider(iam: Any) -> dict[str, Any]:
+    found: dict[str, Any] = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
+    return {name: found[name] for name in ("Url", "ClientIDList", "ThumbprintList")}
+
+
+def permissions(iam: Any, name: str) -> tuple[list[str], dict[str, Any]]:
+    attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    names = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    inline = {policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"] for policy in names}
+    return [policy["PolicyArn"] for policy in attached], inline
+
+
+@pytest.fixture
+def clean(iam: Any) -> Iterator[None]:
+    """What was adopted or joined stays after its stack; nothing else here wants it."""
+    yield
+    for policy in iam.list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=ROLE, PolicyArn=policy["PolicyArn"])
+    for policy in iam.list_role_policies(RoleName=ROLE)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=ROLE, PolicyName=policy)
+    iam.delete_role(RoleName=ROLE)
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
+
+
+def test_from_native_resources(aws: LocalAws, iam: Any, stack: Stack, clean: None) -> None:
+    assert stack.create(example("migration/native-1-before.yaml")) == "CREATE_COMPLETE", stack.reasons()
+    role = stack.outputs()["RoleArn"]
+    before = (iam.get_role(RoleName=ROLE)["Role"]["RoleId"], provider(iam), permissions(iam, ROLE))
+    assert assume(aws, role, aws.token(**FEATURE)) is None, "the old trust is wide"
+    with Watch(aws, role) as watch:
+        assert stack.update(example("migration/native-2-retained.yaml")) == "UPDATE_COMPLETE", stack.reasons()
+        assert stack.update(example("migration/native-3-after.yaml")) == "UPDATE_COMPLETE", stack.reasons()
+    # One call goes from the old trust to the new one, so there is nothing between them; all else are tags.
+    assert watch.changes() == ["TagOpenIDConnectProvider", "TagRole", "TagRole", "UpdateAssumeRolePolicy"]
+    assert (iam.get_role(RoleName=ROLE)["Role"]["RoleId"], provider(iam), permissions(iam, ROLE)) == before
+    assert assume(aws, role, aws.token(**FEATURE)) is not None, "the new trust is exact"
+    # Nor is anything gone when the stack is.
+    with Watch(aws, role):
+        assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_a_second_step_that_is_rolled_back_interrupts_nothing(
+    aws: LocalAws, iam: Any, stack: Stack, clean: None
+) -> None:
+    assert stack.create(example("migration/native-1-before.yaml")) == "CREATE_COMPLETE", stack.reasons()
+    role = stack.outputs()["RoleArn"]
+    before = (iam.get_role(RoleName=ROLE)["Role"]["RoleId"], provider(iam), permissions(iam, ROLE))
+    after = example("migration/native-3-after.yaml")
+    failing = after.replace("\nOutputs:", LATE + "\nOutputs:")
+    with Watch(aws, role):
+        assert stack.update(example("migration/native-2-retained.yaml")) == "UPDATE_COMPLETE", stack.reasons()
+        assert stack.update(failing) == "UPDATE_ROLLBACK_COMPLETE"
+        assert set(stack.reasons()) == {"Late"}
+        assert (iam.get_role(RoleName=ROLE)["Role"]["RoleId"], provider(iam), permissions(iam, ROLE)) == before
+        # And once more, as it should be.
+        assert stack.update(after) == "UPDATE_COMPLETE", stack.reasons()
+
+
+@pytest.fixture
+def made_by_hand(iam: Any) -> str:
+    """What tutorials have one type, and what Terraform makes of migration/terraform-1-before.tf."""
+    iam.create_open_id_connect_provider(
+        Url=f"https://{ISSUER}", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["6938fd4d98bab03faadb" * 2]
+    )
+    conditions = {
+        "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com"},
+        "StringLike": {f"{ISSUER}:sub": "repo:octo-org/classic:*"},
+    }
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": PROVIDER},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": conditions,
+    }
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.attach_role_policy(RoleName=ROLE, PolicyArn=READ)
+    iam.put_role_policy(RoleName=ROLE, PolicyName="deploy", PolicyDocument=json.dumps(PERMISSION))
+    return str(role)
+
+
+def test_from_what_was_made_by_hand_or_by_terraform(
+    aws: LocalAws, iam: Any, stack: Stack, made_by_hand: str, clean: None
+) -> None:
+    before = (iam.get_role(RoleName=ROLE)["Role"]["RoleId"], provider(iam), permissions(iam, ROLE))
+    with Watch(aws, made_by_hand) as watch:
+        assert stack.create(example("migration/adopt.yaml")) == "CREATE_COMPLETE", stack.reasons()
+    assert watch.changes() == ["TagOpenIDConnectProvider", "TagRole", "TagRole", "UpdateAssumeRolePolicy"]
+    assert (iam.get_role(RoleName=ROLE)["Role"]["RoleId"], provider(iam), permissions(iam, ROLE)) == before
+    assert assume(aws, made_by_hand, aws.token(**FEATURE)) is not None, "the new trust is exact"
+    with Watch(aws, made_by_hand):
+        assert stack.delete() == "DELETE_COMPLETE"
+
+
+@pytest.fixture
+def handler(aws: LocalAws, iam: Any, name: str) -> str:
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName=f"{name}-handler", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+    allow = {"Effect": "Allow", "Action": "iam:*OpenIDConnectProvider*", "Resource": "*"}
+    allowed = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_role_policy(RoleName=f"{name}-handler", PolicyName="providers", PolicyDocument=allowed)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as package:
+        package.write(Path(__file__).with_name("cdk_handler.py"), "index.py")
+    function = aws.client("lambda").create_function(
+        FunctionName=f"{name}-handler",
+        Runtime="python3.12",
+        Handler="index.handler",
+        Role=role,
+        Timeout=30,
+        Code={"ZipFile": archive.getvalue()},
+    )
+    return str(function["FunctionArn"])
+
+
+def test_from_the_cdk_s_custom_resource(aws: LocalAws, iam: Any, stack: Stack, handler: str) -> None:
+    before = example("migration/cdk-1-before.yaml")
+    assert stack.create(before, HandlerArn=handler) == "CREATE_COMPLETE", stack.reasons()
+    role, found = stack.outputs()["RoleArn"], provider(iam)
+    with Watch(aws, role) as watch:
+        retained = example("migration/cdk-2-retained.yaml")
+        assert stack.update(retained, HandlerArn=handler) == "UPDATE_COMPLETE", stack.reasons()
+        assert stack.update(example("migration/cdk-3-after.yaml")) == "UPDATE_COMPLETE", stack.reasons()
+    assert watch.changes() == ["TagOpenIDConnectProvider"]
+    assert provider(iam) == found
+    assert [request["request"] for request in stack.requests("GitHubProviderDD1D07DF")] == ["Create"]
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert provider(iam) == found
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
