@@ -204,13 +204,14 @@ impl Kind for GitHubEnvironments {
     }
 
     fn id_from(physical_id: &str) -> Option<EnvironmentId> {
-        let (unmarked, since) = physical_id.rsplit_once('@')?;
+        let marked = physical_id.rsplit_once('@').and_then(|(rest, since)| Some((rest, Moment::parse(since)?)));
+        let (unmarked, since) = marked.map_or((physical_id, None), |(rest, since)| (rest, Some(since)));
         let (host, rest) = unmarked.split_once("/repos/")?;
         let (repository, name) = rest.split_once("/environments/")?;
         Issuer::of_host(host).ok()?;
         let name = self::name(name).ok()?;
         let (host, repository) = (host.to_owned(), Repository::parse(repository).ok()?);
-        Some(EnvironmentId { host, repository, name, since: Some(Moment::parse(since)?) })
+        Some(EnvironmentId { host, repository, name, since })
     }
 
     /// An Update keeps the moment of the Create, as long as what that made is there.
@@ -355,7 +356,6 @@ mod tests {
             assert_eq!(id, EnvironmentId { since: None, ..id.clone() });
         }
         for text in [
-            "github.com/repos/o/r/environments/live",
             "never-created/1",
             "github.com/repos/o/r/environments/@2026-11-21T09:00:00Z",
             "arn:aws:iam::123456789012:role/x",

