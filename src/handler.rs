@@ -21,6 +21,7 @@ use crate::error::{Error, Refusal, rendered};
 use crate::explain::{self, Question};
 use crate::github::rest::Client;
 use crate::github_environment::GitHubEnvironments;
+use crate::github_repository_oidc::GitHubRepositoryOidcs;
 use crate::github_role::GitHubRoles;
 use crate::github_variable::GitHubVariables;
 use crate::oidc_provider::OidcProviders;
@@ -99,8 +100,14 @@ struct Work<'a> {
     progress: &'a Progress,
 }
 
-const KINDS: [&str; 5] =
-    [OidcProviders::TYPE, GitHubRoles::TYPE, AccessEntries::TYPE, GitHubVariables::TYPE, GitHubEnvironments::TYPE];
+const KINDS: [&str; 6] = [
+    OidcProviders::TYPE,
+    GitHubRoles::TYPE,
+    AccessEntries::TYPE,
+    GitHubVariables::TYPE,
+    GitHubEnvironments::TYPE,
+    GitHubRepositoryOidcs::TYPE,
+];
 
 async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
     let Function { settings, iam, eks, secrets: _, issuers, http: _, clock } = function;
@@ -120,6 +127,10 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
         }
         GitHubEnvironments::TYPE => {
             carry_out(&GitHubEnvironments::new(function.github(budget), request), request, work).await
+        }
+        GitHubRepositoryOidcs::TYPE => {
+            let (github, iam) = (function.github(budget), iam.clone());
+            carry_out(&GitHubRepositoryOidcs { github, iam, budget }, request, work).await
         }
         // Nothing of an unknown type was ever made, so its Delete, after the failed Create, has nothing to do.
         _ if request.request_type()? == RequestType::Delete => Ok(deleted(request)),

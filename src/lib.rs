@@ -20,7 +20,7 @@
 //! | [`handler`] | one invocation, one answer |
 //! | [`cloudformation`] | the custom resource protocol, and nothing else |
 //! | [`reconcile`] | the one algorithm, and what a kind is |
-//! | [`oidc_provider`], [`github_role`], [`access_entry`], [`github_variable`], [`github_environment`] | the kinds |
+//! | [`oidc_provider`], [`github_role`], [`access_entry`], [`github_variable`], … | the kinds |
 //! | [`github`] | how GitHub names things, and what it says when asked |
 //! | [`explain`] | whether a token could assume a role, and why not |
 //! | [`owner`] | what is ours, and how an object says so |
@@ -34,6 +34,7 @@ pub mod error;
 pub mod explain;
 pub mod github;
 pub mod github_environment;
+pub mod github_repository_oidc;
 pub mod github_role;
 pub mod github_variable;
 pub mod handler;

@@ -6,6 +6,7 @@
 use github_trust::access_entry::AccessEntries;
 use github_trust::cloudformation::{Answer, Fields, Invocation, Outcome, Request};
 use github_trust::github_environment::GitHubEnvironments;
+use github_trust::github_repository_oidc::GitHubRepositoryOidcs;
 use github_trust::github_role::GitHubRoles;
 use github_trust::github_variable::GitHubVariables;
 use github_trust::oidc_provider::OidcProviders;
@@ -35,6 +36,7 @@ fn read(event: &str, seen: &mut Seen) {
         declared::<AccessEntries>(&request, &home),
         declared::<GitHubVariables>(&request, &home),
         declared::<GitHubEnvironments>(&request, &home),
+        declared::<GitHubRepositoryOidcs>(&request, &home),
     ];
     for outcome in outcomes {
         match outcome {

@@ -61,6 +61,7 @@ fn delivered(events: &[&str]) -> String {
             account.github.secret = Some(r#"{"token": "ghp_0123456789"}"#.to_owned());
             let production = "/repos/octo-org/octo-repo/environments/production";
             account.github.settings.environment(production, false, now);
+            account.github.classic.push("octo-org/classic".to_owned());
         });
         // Only variables are told with a credential: without one, what is public is enough for the others.
         let github_secret = events.iter().any(|name| name.starts_with("github-")).then(|| SECRET.to_owned());
@@ -118,6 +119,7 @@ fn every_recorded_event_leads_to_what_its_table_says() {
             "oidc-provider-update" | "oidc-provider-delete" | "role-create" | "sns-role-create" => {
                 &["oidc-provider-create"]
             }
+            "github-repository-oidc-delete" => &["github-repository-oidc-create"],
             "github-variable-update" => &["github-variable-create"],
             "github-variable-delete" => &["github-variable-create", "github-variable-update"],
             "github-environment-update" | "github-environment-delete" => &["github-environment-create"],

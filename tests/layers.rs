@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-const KINDS: [&str; 5] = ["oidc_provider", "github_role", "access_entry", "github_variable", "github_environment"];
+const KINDS: [&str; 6] =
+    ["oidc_provider", "github_role", "access_entry", "github_variable", "github_environment", "github_repository_oidc"];
 
 /// What files whose path ends so must not mention.
 fn forbidden(path: &str) -> Vec<&'static str> {

@@ -4,6 +4,7 @@
 mod dying;
 mod environments;
 mod living;
+mod opting_in;
 mod refusing;
 
 use std::time::Duration;

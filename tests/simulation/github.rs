@@ -28,6 +28,8 @@ pub(crate) struct GitHub {
     pub(crate) answers: BTreeMap<String, Answer>,
     /// Repositories whose subjects carry no ids, for whoever may ask.
     pub(crate) classic: Vec<String>,
+    /// Repositories that have opted in to subjects with ids.
+    pub(crate) opted_in: Vec<String>,
     /// Repositories and their templates, for whoever may ask.
     pub(crate) templates: BTreeMap<String, Vec<String>>,
     /// Repositories that are shown with a credential only.
@@ -79,6 +81,14 @@ impl GitHub {
             }
             ("GET", ["users", name]) => (200, json!({"login": name, "id": ids(name).0})),
             _ if let Some(answered) = self.settings.handle(request, &path, known, now) => answered,
+            ("PUT", ["repos", owner, name, "actions", "oidc", "customization", "sub"]) if known => {
+                let (repository, body) = (format!("{owner}/{name}"), request.text());
+                self.opted_in.retain(|one| *one != repository);
+                if body.contains(r#""use_immutable_subject":true"#) {
+                    self.opted_in.push(repository);
+                }
+                (201, json!({}))
+            }
             ("POST", ["app", "installations", _, "access_tokens"]) if known => {
                 (201, json!({"token": "ghs_installation"}))
             }
@@ -107,8 +117,9 @@ impl GitHub {
                 )
             }
             ["actions", "oidc", "customization", "sub"] if known => {
-                let prefix = if has(&self.classic) { repository.to_owned() } else { immutable(repository) };
-                let mut body = json!({"use_default": template.is_none(), "use_immutable_subject": false,
+                let chosen = has(&self.opted_in);
+                let prefix = if has(&self.classic) && !chosen { repository.to_owned() } else { immutable(repository) };
+                let mut body = json!({"use_default": template.is_none(), "use_immutable_subject": chosen,
                     "sub_claim_prefix": format!("repo:{prefix}")});
                 if let Some(keys) = template {
                     body["include_claim_keys"] = json!(keys);

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from github.answers import answer
-from github.repositories import DEFAULT, PRIVATE, TOKEN, Repository, number
+from github.repositories import CLASSIC, DEFAULT, OPTED_IN, PRIVATE, TOKEN, Repository, number
 from github.settings import Settings
 from github.tokens import ISSUER, Issuer
 
@@ -79,16 +79,16 @@ def api(method: str, path: str, known: bool) -> tuple[int, Any]:
         "owner": owner,
         "private": repository.full_name == PRIVATE,
         "visibility": "private" if repository.full_name == PRIVATE else "public",
-        "created_at": "2026-08-01T00:00:00Z" if repository.immutable else "2020-02-02T02:02:02Z",
+        "created_at": "2020-02-02T02:02:02Z" if repository.full_name == CLASSIC else "2026-08-01T00:00:00Z",
     }
     return answer("GET /repos/{owner}/{repo}", values)
 
 
 def customization(repository: Repository) -> tuple[int, Any]:
-    # Nobody opted in by hand, here as in most repositories: the prefix tells the truth.
+    # That nobody opted in by hand says nothing: the prefix tells the truth.
     values: dict[str, Any] = {
         "use_default": repository.template == DEFAULT,
-        "use_immutable_subject": False,
+        "use_immutable_subject": repository.full_name in OPTED_IN,
         "sub_claim_prefix": repository.prefix,
     }
     if repository.template != DEFAULT:

@@ -14,10 +14,12 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
 from github.answers import answer, endpoint_of, refuse
+from github.repositories import OPTED_IN
 
 KEY_ID = "568250167242549743"
 _ITEM = re.compile(r"(?P<place>/.+?)/(?P<sort>variables|secrets)(?:/(?P<name>[^/]+))?(?P<rest>/repositories)?")
 _ENVIRONMENT = re.compile(r"(?P<place>/repos/[^/]+/[^/]+/environments/[^/]+)(?P<rest>/deployment-branch-policies.*)?")
+_SUBJECTS = re.compile(r"/repos/([^/]+/[^/]+)/actions/oidc/customization/sub")
 _TEXT = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 Answer = tuple[int, Any]
@@ -57,6 +59,8 @@ class Settings:
         """Nothing for a path that is none of these."""
         url = urlsplit(target)
         path = url.path
+        if method == "PUT" and known and (subjects := _SUBJECTS.fullmatch(path)):
+            return self._opt(subjects[1], path, json.loads(body))
         environment = _ENVIRONMENT.fullmatch(path)
         match = _ITEM.fullmatch(path)
         if not environment and (not match or "/oidc/" in path):
@@ -74,6 +78,12 @@ class Settings:
             found = self._item(endpoint, method, match, content or {}, query)
         self.seen.append((endpoint, found[0]))
         return found
+
+    def _opt(self, repository: str, path: str, wanted: dict[str, Any]) -> Answer:
+        endpoint = endpoint_of("PUT", path, {}, wanted)
+        (OPTED_IN.add if wanted.get("use_immutable_subject") else OPTED_IN.discard)(repository)
+        self.seen.append((endpoint, 201))
+        return answer(endpoint, {})
 
     def _make(self, path: str, wanted: dict[str, Any], age: int = 0) -> None:
         kept = self.environments.get(path, {"created_at": _time(age), "patterns": {}})
