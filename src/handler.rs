@@ -17,13 +17,14 @@ use crate::access_entry::AccessEntries;
 use crate::cloudformation::properties::nearest;
 use crate::cloudformation::{Answer, Attributes, Fields, Invocation, Outcome, Request, RequestType};
 use crate::deliver::{Undelivered, deliver};
-use crate::error::{Error, Refusal, rendered};
+use crate::error::{Error, rendered};
 use crate::explain::{self, Question};
 use crate::github::rest::Client;
 use crate::github_environment::GitHubEnvironments;
 use crate::github_repository_oidc::GitHubRepositoryOidcs;
 use crate::github_role::GitHubRoles;
 use crate::github_variable::GitHubVariables;
+use crate::guardrails::Guardrails;
 use crate::oidc_provider::OidcProviders;
 use crate::oidc_provider::thumbprint::Issuers;
 use crate::owner::Owner;
@@ -95,6 +96,7 @@ struct Done {
 struct Work<'a> {
     owner: &'a Owner,
     home: &'a Home,
+    guardrails: &'a Guardrails,
     budget: Budget,
     lag: Duration,
     progress: &'a Progress,
@@ -143,12 +145,15 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
 }
 
 async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
-    let Work { owner, home, budget, lag, progress } = work;
+    let Work { owner, home, guardrails, budget, lag, progress } = work;
     let before = failure_id(request);
     let task = Task { kind, owner, home, budget: *budget, lag: *lag, progress, before: &before };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => {
             let spec = parse::<K>(&request.properties()?, request, home)?;
+            if let Err(refusal) = guardrails.permit(&K::demands(&spec), home) {
+                return as_it_is(kind, owner, spec, request, home).await.ok_or(Error::Refused(refusal));
+            }
             let (id, attributes) = task.present(spec, request.physical_id.as_deref()).await?;
             // A replacement whose every attempt was killed is rolled back under the old id, and CloudFormation never
             // hears of what it made. Only the other side's properties lead there; only our tags make it ours.
@@ -183,6 +188,16 @@ async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Res
             Ok(deleted(request))
         }
     }
+}
+
+/// What is there, if an Update asks for nothing else. Guardrails may have become stricter since it was made; a stack that
+/// leaves it alone, or rolls back to it, has to get through. No changing call is made.
+async fn as_it_is<K: Kind>(kind: &K, owner: &Owner, spec: K::Spec, request: &Request, home: &Home) -> Option<Done> {
+    let known = K::id_from(request.physical_id.as_deref()?).filter(|known| *known == K::id(owner, &spec, home))?;
+    let desired = kind.resolve(owner, &known, spec).await.ok()?;
+    let observed = kind.observe(&known).await.ok()??;
+    let plan = K::plan(owner, Some(&desired), Some(&observed)).ok()?;
+    plan.is_empty().then(|| Done { physical_id: known.to_string(), attributes: K::attributes(&desired, &observed) })
 }
 
 fn deleted(request: &Request) -> Done {
@@ -259,8 +274,7 @@ impl Function {
         match question {
             Ok(question) => {
                 // A local runtime gives no ARN, and IAM's answers name the account.
-                let nowhere = || Home { partition: "aws".to_owned(), region: String::new(), account: String::new() };
-                let home = home(&context.function_arn).unwrap_or_else(nowhere);
+                let home = self.home(&context.function_arn).unwrap_or_else(|| self.at("aws", "", ""));
                 let budget = Budget::until(deadline - WIND_DOWN);
                 explain::answer(&self.iam, &home, &budget, &question).await
             }
@@ -281,7 +295,8 @@ impl Function {
                 self.answer(&request, context, deadline).instrument(span).await
             }
             Ok(Invocation::Schedule) => {
-                let home = home(&context.function_arn).ok_or_else(|| Failed::Nowhere(context.function_arn.clone()))?;
+                let home =
+                    self.home(&context.function_arn).ok_or_else(|| Failed::Nowhere(context.function_arn.clone()))?;
                 Ok(upkeep::run(self, &home, Budget::until(deadline - RESERVE)).await?)
             }
             Ok(Invocation::Unknown) => {
@@ -297,7 +312,9 @@ impl Function {
     }
 
     async fn answer(&self, request: &Request, context: &Context, deadline: Instant) -> Result<(), Failed> {
-        let home = home(&context.function_arn).unwrap_or_else(|| of_stack(request));
+        // A local runtime gives the function no ARN; then it is where the stack is.
+        let of_stack = || self.at(request.stack.partition(), request.stack.region(), request.stack.account());
+        let home = self.home(&context.function_arn).unwrap_or_else(of_stack);
         let patience = self.patience(request);
         if self.expired(request) || patience <= self.clock.now() {
             tracing::warn!("CloudFormation no longer waits for this request; nothing was done");
@@ -309,7 +326,8 @@ impl Function {
         let until = now + time - RESERVE.min(time / 2);
         let budget = Budget::until(until - WIND_DOWN.min(time / 4));
         let owner = Owner::new(&request.stack, &request.logical_id);
-        let work = Work { owner: &owner, home: &home, budget, lag: self.settings.iam_lag, progress: &progress };
+        let Settings { guardrails, iam_lag: lag, .. } = &self.settings;
+        let work = Work { owner: &owner, home: &home, guardrails, budget, lag: *lag, progress: &progress };
         // Boxed: the future of all kinds together is large, and its type too deep for the compiler.
         let running = AssertUnwindSafe(Box::pin(self.checked(request, &work))).catch_unwind();
         let outcome = match tokio::time::timeout_at(until, running).await {
@@ -336,16 +354,7 @@ impl Function {
         // The Delete of a Create that was refused for its time-out carries the same one.
         if request.request_type()? != RequestType::Delete {
             request.service_timeout()?;
-        }
-        if request.stack.account() != work.home.account {
-            return Err(Error::Refused(Refusal::Unfit {
-                what: format!(
-                    "the stack is in account {}, but this function serves the stacks of its own account {} only",
-                    request.stack.account(),
-                    work.home.account
-                ),
-                remedy: "Deploy github-trust in the account of the stack and use its service token".to_owned(),
-            }));
+            self.settings.guardrails.admit(request.stack.account(), work.home)?;
         }
         dispatch(self, request, work).await
     }
@@ -368,21 +377,20 @@ impl Function {
     fn instant(&self, time: SystemTime) -> Instant {
         Instant::now() + time.duration_since(self.clock.now()).unwrap_or_default()
     }
-}
 
-/// Where the function is.
-fn home(function_arn: &str) -> Option<Home> {
-    let parts: Vec<&str> = function_arn.split(':').collect();
-    let ["arn", partition, "lambda", region, account, "function", ..] = parts.as_slice() else { return None };
-    Some(Home { partition: (*partition).to_owned(), region: (*region).to_owned(), account: (*account).to_owned() })
-}
+    /// Where the function is.
+    fn home(&self, function_arn: &str) -> Option<Home> {
+        let parts: Vec<&str> = function_arn.split(':').collect();
+        let ["arn", partition, "lambda", region, account, "function", ..] = parts.as_slice() else { return None };
+        Some(self.at(partition, region, account))
+    }
 
-/// A local runtime gives the function no ARN; then it is where the stack is.
-fn of_stack(request: &Request) -> Home {
-    let stack = &request.stack;
-    Home {
-        partition: stack.partition().to_owned(),
-        region: stack.region().to_owned(),
-        account: stack.account().to_owned(),
+    fn at(&self, partition: &str, region: &str, account: &str) -> Home {
+        Home {
+            partition: partition.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            role_path: self.settings.guardrails.role_path().to_owned(),
+        }
     }
 }

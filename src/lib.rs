@@ -22,6 +22,7 @@
 //! | [`reconcile`] | the one algorithm, and what a kind is |
 //! | [`oidc_provider`], [`github_role`], [`access_entry`], [`github_variable`], … | the kinds |
 //! | [`github`] | how GitHub names things, and what it says when asked |
+//! | [`guardrails`] | what this deployment permits, whatever a template asks for |
 //! | [`explain`] | whether a token could assume a role, and why not |
 //! | [`owner`] | what is ours, and how an object says so |
 //! | [`upkeep`] | the schedule |
@@ -37,6 +38,7 @@ pub mod github_environment;
 pub mod github_repository_oidc;
 pub mod github_role;
 pub mod github_variable;
+pub mod guardrails;
 pub mod handler;
 mod iam;
 #[cfg(test)]

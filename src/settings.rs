@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::guardrails::Guardrails;
 use crate::oidc_provider::rotation::Pace;
 
 /// The function's settings.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub github_api_root: Option<String>,
     /// Whether roles may trust whole organisations and every branch: `GITHUB_TRUST_ALLOW_BROAD_TRUST`.
     pub allow_broad_trust: bool,
+    /// What templates may ask for: the guardrails' variables.
+    pub guardrails: Guardrails,
     /// How fast thumbprints follow: `GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS`, 30 where it is not set, and
     /// `GITHUB_TRUST_LOOKS_APART_SECONDS`, an hour.
     pub pace: Pace,
@@ -40,9 +43,10 @@ const DAY: u64 = 24 * 60 * 60;
 /// In seconds. Lambda delivers a failed event again after one and two minutes, which is no second look.
 const APART: u64 = 60 * 60;
 
+/// Those of an environment that sets nothing, but without guardrails: they are tried by themselves.
 impl Default for Settings {
     fn default() -> Self {
-        Self::read(|_| None)
+        Self { guardrails: Guardrails::none(), ..Self::read(|_| None) }
     }
 }
 
@@ -63,6 +67,7 @@ impl Settings {
             github_secret: variable("GITHUB_TRUST_GITHUB_SECRET"),
             github_api_root: variable("GITHUB_TRUST_GITHUB_API"),
             allow_broad_trust: variable("GITHUB_TRUST_ALLOW_BROAD_TRUST").as_deref() == Some("true"),
+            guardrails: Guardrails::read(|name| variable(&format!("GITHUB_TRUST_{name}"))),
             pace: Pace {
                 overlap: number("GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS").unwrap_or(OVERLAP_DAYS) * DAY,
                 apart: number("GITHUB_TRUST_LOOKS_APART_SECONDS").unwrap_or(APART),

@@ -29,7 +29,12 @@ fn read(event: &str, seen: &mut Seen) {
         return;
     };
     let _ = (request.request_type(), request.service_timeout(), request.response_url.expires_at());
-    let home = Home { partition: "aws".into(), region: "us-east-1".into(), account: "123456789012".into() };
+    let home = Home {
+        partition: "aws".into(),
+        region: "us-east-1".into(),
+        account: "123456789012".into(),
+        role_path: "/".into(),
+    };
     let outcomes = [
         declared::<OidcProviders>(&request, &home),
         declared::<GitHubRoles>(&request, &home),

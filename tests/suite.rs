@@ -5,6 +5,7 @@
 mod fuzz;
 mod github;
 mod github_variable;
+mod guardrails;
 mod invocation;
 mod layers;
 mod simulation;

@@ -97,7 +97,7 @@ impl AccessEntries {
 
     /// The role as it is now, if it is one of this account.
     pub(super) async fn role(&self, principal: &str) -> Result<Option<Principal>, CallError> {
-        let Home { partition, region: _, account } = &self.home;
+        let Home { partition, account, region: _, role_path: _ } = &self.home;
         let role = principal.strip_prefix(&format!("arn:{partition}:iam::{account}:role/"));
         let Some(name) = role.and_then(|role| role.rsplit('/').next()) else { return Ok(None) };
         let request = self.iam.get_role().role_name(name);

@@ -13,6 +13,7 @@ use futures_util::future::join3;
 
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
+use crate::guardrails::Demand;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
@@ -196,6 +197,20 @@ impl Kind for AccessEntries {
             policies,
             tags,
         })
+    }
+
+    fn demands(spec: &Spec) -> Vec<Demand> {
+        let policies = spec.policies.iter().flatten().map(|(arn, scope)| Demand::AccessPolicy {
+            arn: arn.clone(),
+            namespaces: match scope {
+                Scope::Cluster => None,
+                Scope::Namespaces(namespaces) => Some(namespaces.iter().cloned().collect()),
+            },
+        });
+        let subject = |property, name: &String| Demand::KubernetesSubject { property, name: name.clone() };
+        let groups = spec.groups.iter().flatten().map(|group| subject("KubernetesGroups", group));
+        let username = spec.username.iter().map(|username| subject("Username", username));
+        policies.chain(groups).chain(username).collect()
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Home) -> EntryId {

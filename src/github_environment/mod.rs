@@ -15,6 +15,7 @@ use crate::github::Issuer;
 use crate::github::claim::Moment;
 use crate::github::name::{self as github, Repository};
 use crate::github::rest::Client;
+use crate::guardrails::Demand;
 use crate::owner::Owner;
 use crate::reconcile::{Home, Kind, Plan};
 
@@ -196,6 +197,11 @@ impl Kind for GitHubEnvironments {
         let adopt = adopt.unwrap_or_default();
         let (issuer, repository, name) = (issuer?, repository?, name?);
         Some(Spec { issuer, repository, name, wait_timer, prevent_self_review, reviewers, branches, adopt })
+    }
+
+    fn demands(spec: &Spec) -> Vec<Demand> {
+        let owner = Some(spec.repository.owner().to_owned());
+        vec![Demand::Owner { property: "Repository".to_owned(), owner }]
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Home) -> EnvironmentId {

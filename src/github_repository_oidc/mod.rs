@@ -14,6 +14,7 @@ use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::github::rest::Client;
+use crate::guardrails::Demand;
 use crate::owner::Owner;
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
@@ -164,6 +165,11 @@ impl Kind for GitHubRepositoryOidcs {
         }
         let subjects = if fields.boolean("UseImmutableSubject")? { Subjects::Immutable } else { Subjects::Classic };
         Some(Spec { issuer: issuer?, repository: repository?, subjects })
+    }
+
+    fn demands(spec: &Spec) -> Vec<Demand> {
+        let owner = Some(spec.repository.owner().to_owned());
+        vec![Demand::Owner { property: "Repository".to_owned(), owner }]
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Home) -> OidcId {

@@ -181,7 +181,12 @@ fn describes(entry: &Value, known: &[Repo], job: &Job) -> bool {
 }
 
 fn declared(trust: &[Value], issuer: &str) -> Option<Spec> {
-    let home = Home { partition: "aws".into(), region: "eu-west-1".into(), account: "123456789012".into() };
+    let home = Home {
+        partition: "aws".into(),
+        region: "eu-west-1".into(),
+        account: "123456789012".into(),
+        role_path: "/".into(),
+    };
     let properties =
         json!({"ProviderArn": format!("arn:aws:iam::123456789012:oidc-provider/{issuer}"), "Trust": trust});
     let mut fields = Fields::of_request(properties.as_object().unwrap());

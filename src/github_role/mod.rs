@@ -5,6 +5,7 @@
 mod api;
 mod compile;
 mod declaration;
+mod demands;
 mod drift;
 pub mod evaluate;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
 use crate::github::rest::Client;
+use crate::guardrails::Demand;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
@@ -157,7 +159,7 @@ impl Kind for GitHubRoles {
         let issuer = provider_arn.as_deref().and_then(issuer_of);
         let entries = declaration::entries(fields, issuer.as_ref());
         let name = fields.checked("RoleName", |text| iam_name(text, 64));
-        let path = if fields.has("Path") { fields.checked("Path", path) } else { Some("/".to_owned()) };
+        let path = if fields.has("Path") { fields.checked("Path", path) } else { Some(home.role_path.clone()) };
         let settings = Settings {
             description: fields.checked("Description", description),
             max_session: fields.integer("MaxSessionDuration", 3600..=43200, "seconds"),
@@ -181,6 +183,10 @@ impl Kind for GitHubRoles {
         let trust =
             Declaration { provider_arn: provider_arn?, issuer: issuer?, audience: audience?, entries: entries? };
         Some(Spec { name, path: path?, trust, settings, managed, inline, tags, adopt: adopt.unwrap_or_default() })
+    }
+
+    fn demands(spec: &Spec) -> Vec<Demand> {
+        demands::of(spec)
     }
 
     fn id(owner: &Owner, spec: &Spec, _: &Home) -> RoleName {

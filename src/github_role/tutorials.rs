@@ -122,7 +122,12 @@ fn by_hand() -> Vec<(&'static str, Value)> {
 }
 
 fn ours() -> Value {
-    let home = Home { partition: "aws".into(), region: "eu-west-1".into(), account: "123456789012".into() };
+    let home = Home {
+        partition: "aws".into(),
+        region: "eu-west-1".into(),
+        account: "123456789012".into(),
+        role_path: "/".into(),
+    };
     let properties = json!({"ProviderArn": PROVIDER, "Trust": trust()});
     let mut fields = Fields::of_request(properties.as_object().unwrap());
     let Spec { trust: declaration, .. } = GitHubRoles::parse(&mut fields, &home).unwrap();

@@ -210,7 +210,12 @@ fn structured(subject: &str) -> Option<Value> {
 
 /// What a deployment that allows nothing broad makes of a declaration.
 fn emitted(trust: &Value) -> Result<TrustPolicy, String> {
-    let home = Home { partition: "aws".into(), region: "eu-west-1".into(), account: "123456789012".into() };
+    let home = Home {
+        partition: "aws".into(),
+        region: "eu-west-1".into(),
+        account: "123456789012".into(),
+        role_path: "/".into(),
+    };
     let properties = json!({"ProviderArn": PROVIDER, "Trust": trust});
     let mut fields = Fields::of_request(properties.as_object().unwrap());
     let spec = GitHubRoles::parse(&mut fields, &home);

@@ -17,6 +17,7 @@ use crate::github::Issuer;
 use crate::github::claim::Moment;
 use crate::github::name::Repository;
 use crate::github::rest::Client;
+use crate::guardrails::Demand;
 use crate::owner::Owner;
 use crate::reconcile::{Home, Kind, Plan};
 
@@ -274,6 +275,14 @@ impl Kind for GitHubVariables {
 
     fn parse(fields: &mut Fields<'_>, _: &Home) -> Option<Spec> {
         declaration::parse(fields)
+    }
+
+    fn demands(spec: &Spec) -> Vec<Demand> {
+        let (property, owner) = match &spec.place {
+            Place::Repository(repository) | Place::Environment(repository, _) => ("Repository", repository.owner()),
+            Place::Organization(organization) => ("Organization", organization.as_str()),
+        };
+        vec![Demand::Owner { property: property.to_owned(), owner: Some(owner.to_owned()) }]
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Home) -> VariableId {

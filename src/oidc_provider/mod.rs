@@ -21,6 +21,7 @@ use aws_smithy_types::base64;
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::{Form, Issuer};
+use crate::guardrails::Demand;
 use crate::metrics;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Announced, Home, Kind, Leave, Plan};
@@ -221,6 +222,10 @@ impl Kind for OidcProviders {
             share: on_existing == "Share",
             retain: deletion_mode == "Retain",
         })
+    }
+
+    fn demands(spec: &Spec) -> Vec<Demand> {
+        vec![Demand::Issuer { property: "Url", issuer: spec.issuer.to_string() }]
     }
 
     fn id(_: &Owner, spec: &Spec, home: &Home) -> ProviderArn {

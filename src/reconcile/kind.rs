@@ -5,6 +5,7 @@ use std::future::Future;
 
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
+use crate::guardrails::Demand;
 use crate::owner::Owner;
 
 /// The account and region that the function works in.
@@ -16,6 +17,8 @@ pub struct Home {
     pub region: String,
     /// The twelve digits of the account.
     pub account: String,
+    /// Where roles are whose declaration names no path.
+    pub role_path: String,
 }
 
 /// Independent actions go together; one stage ends before the next begins.
@@ -77,6 +80,8 @@ pub trait Kind {
 
     /// Reads the properties. Mistakes are noted in `fields`; where there are any, what is returned does not matter.
     fn parse(fields: &mut Fields<'_>, home: &Home) -> Option<Self::Spec>;
+    /// What of it a deployment may forbid.
+    fn demands(spec: &Self::Spec) -> Vec<Demand>;
     /// The object's id: a pure function of spec and owner, so that a repeated Create finds its own work.
     fn id(owner: &Owner, spec: &Self::Spec, home: &Home) -> Self::Id;
     /// The id that a physical id stands for, if it can be one of ours.

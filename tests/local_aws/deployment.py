@@ -20,7 +20,17 @@ ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_6
 # Link-time optimisation would take minutes, and a local run gains nothing by it.
 QUICK = {"CARGO_PROFILE": "local", "ARCHITECTURE": ARCHITECTURE}
 # The issuers are on the loopback interface.
-PARAMETERS = (f"FunctionName={FUNCTION}", f"Architecture={ARCHITECTURE}", "PrivateIssuers=true")
+PARAMETERS = (f"Architecture={ARCHITECTURE}", "PrivateIssuers=true")
+# For what lies behind the guardrails; `test_guardrails_*.py` deploy the function with them.
+WITHOUT_GUARDRAILS = (
+    "RolePath=/",
+    "AllowInlinePolicies=Always",
+    "AllowedManagedPolicies=arn:*:iam::*:policy/*",
+    "ForbiddenManagedPolicies=arn:*:iam::aws:policy/AdministratorAccess",
+    "LongestSessionInSeconds=43200",
+    "AllowRoleAdoption=true",
+    "AllowClusterAdmin=true",
+)
 SECRET_NAME = "github-trust/github"  # noqa: S105 - where it is, not what it is
 OUTPUT_SHOWN = 40
 
@@ -35,19 +45,24 @@ def build(aws: LocalAws) -> None:
 
 
 def deploy(aws: LocalAws, *parameters: str) -> dict[str, str]:
-    """The outputs of the deployed stack. The function's credential for the local GitHub is in a secret."""
+    """The outputs of the deployed stack, without guardrails."""
+    return deploy_as(aws, FUNCTION, *WITHOUT_GUARDRAILS, *parameters)
+
+
+def deploy_as(aws: LocalAws, name: str, *parameters: str) -> dict[str, str]:
+    """The outputs of a stack and function of this name. Its credential for the local GitHub is in a secret."""
     sam(
         aws,
         "deploy",
         *("--template-file", str(BUILD / "template.yaml")),
-        *("--stack-name", STACK),
+        *("--stack-name", name),
         *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
-        *("--parameter-overrides", *PARAMETERS, f"GitHubSecretArn={_secret(aws)}", *parameters),
+        *("--parameter-overrides", f"FunctionName={name}", *PARAMETERS, f"GitHubSecretArn={_secret(aws)}", *parameters),
         "--resolve-s3",
         "--no-confirm-changeset",
         "--no-progressbar",
     )
-    (stack,) = aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 

@@ -119,7 +119,7 @@ class Story:
         with self.step("create a stack of examples/hand-over.yaml"):
             expect(stack, stack.create(text, **parameters), "CREATE_COMPLETE")
         self.handed_over({ours: stack.outputs()["RoleArn"], theirs: "eu-west-1"})
-        moved = re.sub(r"( +)(ProviderArn: .*)", r"\1\2\n\1Path: /ci/", text)
+        moved = re.sub(r"( +)(ProviderArn: .*)", r"\1\2\n\1Path: /github/ci/", text)
         with self.step("update it: the role gets another path, and so another ARN"):
             expect(stack, stack.update(moved, **parameters), "UPDATE_COMPLETE")
         self.handed_over({ours: stack.outputs()["RoleArn"], theirs: "eu-west-1"})

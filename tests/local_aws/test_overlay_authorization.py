@@ -20,6 +20,8 @@ ROOT_MAY_ASSUME = {
     ],
 }
 
+HARMLESS = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:GetRole", "Resource": "*"}}
+
 
 class Caller:
     """A role that may do what its statements say, and nothing else."""
@@ -209,3 +211,61 @@ def test_a_denied_call_names_the_action_and_the_resource(aws: LocalAws, name: st
     caller = Caller(aws, name, {"Action": "iam:GetRole", "Resource": "*"})
     with refused("AccessDenied", "iam:DeleteRole", f"arn:aws:iam::{ACCOUNT}:role/{name}"):
         caller.iam.delete_role(RoleName=name)
+
+
+def test_a_wildcard_in_an_arn_ends_where_its_part_does(aws: LocalAws, name: str, refused: Refused) -> None:
+    aws_only = {"ArnLike": {"iam:PolicyARN": "arn:*:iam::aws:policy/*"}}
+    caller = Caller(aws, name, {"Action": "iam:AttachRolePolicy", "Resource": "*", "Condition": aws_only})
+    caller.iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    arn = aws.client("iam").create_policy(
+        PolicyName=name, Path="/iam::aws:policy/", PolicyDocument=json.dumps(HARMLESS)
+    )["Policy"]["Arn"]
+    with refused("AccessDenied"):
+        caller.iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+
+
+def test_a_wildcard_can_be_meant_literally(aws: LocalAws, name: str, refused: Refused) -> None:
+    cluster = f"{name}-cluster"
+    create_cluster(aws, cluster)
+    literal = {"ForAnyValue:StringLike": {"eks:namespaces": ["k${*}*"]}}
+    caller = Caller(
+        aws,
+        name,
+        {"Action": "eks:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "eks:AssociateAccessPolicy", "Resource": "*", "Condition": literal},
+    )
+    here = {"clusterName": cluster, "principalArn": f"arn:aws:iam::{ACCOUNT}:role/{name}"}
+    caller.eks.create_access_entry(**here)
+
+    def associate(*namespaces: str) -> None:
+        scope = {"type": "namespace", "namespaces": list(namespaces)}
+        caller.eks.associate_access_policy(**here, policyArn=VIEW, accessScope=scope)
+
+    associate("kubeflow", "team-*")
+    for denied in (["k*"], ["team", "k*-x"]):
+        with refused("AccessDeniedException"):
+            associate(*denied)
+
+
+def test_groups_and_usernames_of_entries_can_be_listed(aws: LocalAws, name: str, refused: Refused) -> None:
+    cluster = f"{name}-cluster"
+    create_cluster(aws, cluster)
+    changes = {"Effect": "Deny", "Action": ["eks:CreateAccessEntry", "eks:UpdateAccessEntry"], "Resource": "*"}
+    caller = Caller(
+        aws,
+        name,
+        {"Action": "eks:*", "Resource": "*"},
+        {**changes, "Condition": {"ForAnyValue:StringNotLike": {"eks:kubernetesGroups": ["team-*"]}}},
+        {
+            **changes,
+            "Condition": {"StringNotLike": {"eks:username": ["team-*"]}, "Null": {"eks:username": "false"}},
+        },
+    )
+    here = {"clusterName": cluster, "principalArn": f"arn:aws:iam::{ACCOUNT}:role/{name}"}
+    for denied in ({"kubernetesGroups": ["team-a", "admins"]}, {"username": "boss"}):
+        with refused("AccessDeniedException"):
+            caller.eks.create_access_entry(**here, **denied)
+    caller.eks.create_access_entry(**here, kubernetesGroups=["team-a"])
+    caller.eks.update_access_entry(**here, kubernetesGroups=["team-b"], username="team-robot")
+    with refused("AccessDeniedException"):
+        caller.eks.update_access_entry(**here, kubernetesGroups=["admins"])

@@ -10,7 +10,8 @@ import pytest
 
 from local_aws import REGION, ROOT, TOOLS
 
-TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "examples").glob("*.yaml"))]
+OURS = [ROOT / "template.yaml", *sorted((ROOT / "templates").glob("*.yaml"))]
+TEMPLATES = [*OURS, *sorted((ROOT / "examples").glob("*.yaml"))]
 each_template = pytest.mark.parametrize("path", TEMPLATES, ids=[path.name for path in TEMPLATES])
 
 

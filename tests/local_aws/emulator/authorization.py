@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsident
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ Tags = list[dict[str, str]]
 _BOUNDARY_IN_REQUEST = {"CreateRole", "PutRolePermissionsBoundary"}
 _BOUNDARY_OF_ROLE = {
     "AttachRolePolicy",
+    "DeleteRole",
     "DeleteRolePermissionsBoundary",
     "DeleteRolePolicy",
     "DetachRolePolicy",
@@ -44,6 +46,7 @@ _EKS_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
         "eks:username": ("username",),
         "eks:kubernetesGroups": ("kubernetesGroups",),
         "eks:accessEntryType": ("type",),
+        "eks:clusterName": ("clusterName",),
     },
     "UpdateAccessEntry": {"eks:username": ("username",), "eks:kubernetesGroups": ("kubernetesGroups",)},
     "AssociateAccessPolicy": {
@@ -54,7 +57,23 @@ _EKS_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+# What actions on an entry that is there find in the entry, where the request does not say it.
+_EKS_KEYS_OF_ENTRY = {
+    "eks:accessEntryType": "type",
+    "eks:clusterName": "clusterName",
+    "eks:kubernetesGroups": "kubernetesGroups",
+    "eks:principalArn": "principalArn",
+    "eks:username": "username",
+}
+
+
 def install() -> None:
+    iam_evaluator._fnmatch_compile = _pattern
+    for operator in ("arnequals", "arnlike"):
+        iam_evaluator._CONDITION_OPS[operator] = _arn_like
+    for operator in ("arnnotequals", "arnnotlike"):
+        iam_evaluator._CONDITION_OPS[operator] = _arn_not_like
+    iam_evaluator.enforce = _of_entries(iam_evaluator.enforce)
     iam_actions.extract_resource_arn = _resource_arns(iam_actions.extract_resource_arn)
     iam_actions.request_tag_context = _conditions(iam_actions.request_tag_context)
     iam_evaluator.enforce = _demanding_to_tag(iam_evaluator.enforce)
@@ -62,6 +81,31 @@ def install() -> None:
     collectors = tagging._RESOURCE_TAG_COLLECTORS
     collectors["iam"] = _iam_tags(collectors["iam"])
     collectors["eks"] = _eks_tags
+
+
+@functools.lru_cache
+def _pattern(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+    """`${*}`, `${?}` and `${$}` stand for these characters themselves.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
+    """
+    parts = re.split(r"(\$\{[*?$]\}|[*?])", pattern)
+    meaning = {"*": ".*", "?": "."}
+    text = "".join(meaning.get(part) or re.escape(part[2] if part.startswith("${") else part) for part in parts if part)
+    return re.compile(f"^{text}$", re.IGNORECASE if ignore_case else 0)
+
+
+def _arn_like(actual: str, expected: str) -> bool:
+    """Each of the six parts of an ARN is compared by itself.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN
+    """
+    found, wanted = actual.split(":", 5), expected.split(":", 5)
+    return len(found) == len(wanted) == 6 and all(map(iam_evaluator.fnmatch_iam_cs, found, wanted))
+
+
+def _arn_not_like(actual: str, expected: str) -> bool:
+    return not _arn_like(actual, expected)
 
 
 def _resource_arns(stock: Callable[..., str]) -> Callable[..., str]:
@@ -159,6 +203,28 @@ def _eks_conditions(action: str, body: bytes) -> dict[str, Any]:
         if value:
             found[key] = value
     return found
+
+
+def _of_entries(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """An entry that is there brings its own conditions."""
+
+    def enforce(
+        access_key: str,
+        action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        context = dict(service_context or {})
+        if service == "eks" and ":access-entry/" in resource_arn:
+            entries = (entry for entry in eks._access_entries.values() if entry["accessEntryArn"] == resource_arn)
+            for key, member in _EKS_KEYS_OF_ENTRY.items() if (entry := next(entries, None)) else ():
+                if entry.get(member):
+                    context.setdefault(key, entry[member])
+        return stock(access_key, action, service, region, resource_arn=resource_arn, service_context=context)
+
+    return enforce
 
 
 def _demanding_to_tag(stock: Callable[..., Any]) -> Callable[..., Any]:

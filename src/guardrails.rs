@@ -1,0 +1,362 @@
+//! What this deployment permits, whatever a template asks for. The team that deploys the function decides it, by parameters
+//! of its template; here it is checked before any call, and the function's own policy says it again as far as IAM can, so
+//! that a mistake in this code cannot pass it.
+//!
+//! Guardrails know no kind: a kind says in their words what its declaration asks for. They only refuse, and change nothing
+//! of what was asked for. They do not hold for a deletion, which grants nothing; and a template that asks for no more than
+//! what is there already is not refused, so that stricter guardrails do not keep a stack from rolling back.
+
+use std::fmt;
+
+use crate::error::Refusal;
+use crate::reconcile::Home;
+
+/// What a declaration asks for that a deployment may forbid. The texts are those of the template's author.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// A role in this path.
+    Path(String),
+    /// A role with this permissions boundary, or with none.
+    Boundary(Option<String>),
+    /// Trust in jobs of this owner at GitHub; nothing where it cannot be told whose jobs they are.
+    Owner {
+        /// Where it is asked for.
+        property: String,
+        /// The owner's name.
+        owner: Option<String>,
+    },
+    /// Tokens of this issuer (without `https://`).
+    Issuer {
+        /// Where it is asked for.
+        property: &'static str,
+        /// The issuer.
+        issuer: String,
+    },
+    /// This managed policy.
+    ManagedPolicy(String),
+    /// An inline policy of this name, which may allow anything.
+    InlinePolicy(String),
+    /// Sessions of this many seconds.
+    Session(u32),
+    /// A role that somebody else made.
+    Adoption,
+    /// This access policy, in the whole cluster or in these namespaces.
+    AccessPolicy {
+        /// Its ARN.
+        arn: String,
+        /// None for the whole cluster; `*` is a wildcard.
+        namespaces: Option<Vec<String>>,
+    },
+    /// A name that a cluster's role bindings may know.
+    KubernetesSubject {
+        /// Where it is asked for.
+        property: &'static str,
+        /// The group or user.
+        name: String,
+    },
+}
+
+/// Which inline policies roles may have. What they allow is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inline {
+    /// Any.
+    Always,
+    /// Where the deployment demands a permissions boundary, which then limits them.
+    WithBoundary,
+    /// None.
+    Never,
+}
+
+/// What is permitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guardrails {
+    role_path: String,
+    boundary: Option<String>,
+    owners: Vec<String>,
+    issuers: Vec<String>,
+    managed: Vec<String>,
+    forbidden: Vec<String>,
+    inline: Inline,
+    longest_session: u32,
+    adoption: bool,
+    cluster_admin: bool,
+    kubernetes_subjects: Vec<String>,
+    accounts: Vec<String>,
+    contact: Option<String>,
+}
+
+/// What holds where the template says nothing; the same values are the defaults of its parameters.
+const ROLE_PATH: &str = "/github/";
+const MANAGED: &str = "arn:*:iam::aws:policy/*";
+/// The first also stands for its namesakes with a suffix.
+const FORBIDDEN: &str = "arn:*:iam::aws:policy/AdministratorAccess*,arn:*:iam::aws:policy/IAMFullAccess,\
+                         arn:*:iam::aws:policy/PowerUserAccess";
+/// In seconds. A job on GitHub's own runners lasts six hours at most.
+/// <https://docs.github.com/en/actions/reference/limits>
+const LONGEST_SESSION: u32 = 6 * 60 * 60;
+
+/// They let their holder act as a service account of the namespaces that they hold in. In those of Kubernetes itself there
+/// is one that may change every role binding, so that each of them is one step away from being the first.
+/// <https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html>
+const ADMINISTRATORS: [&str; 3] = ["AmazonEKSClusterAdminPolicy", "AmazonEKSAdminPolicy", "AmazonEKSEditPolicy"];
+
+impl Guardrails {
+    /// Nothing is forbidden; for whoever tries what lies behind the guardrails.
+    #[must_use]
+    pub fn none() -> Self {
+        let any = || vec!["*".to_owned()];
+        Self {
+            role_path: "/".to_owned(),
+            boundary: None,
+            owners: any(),
+            issuers: any(),
+            managed: vec!["arn:*:*:*:*:*".to_owned()],
+            forbidden: Vec::new(),
+            inline: Inline::Always,
+            longest_session: u32::MAX,
+            adoption: true,
+            cluster_admin: true,
+            kubernetes_subjects: any(),
+            accounts: Vec::new(),
+            contact: None,
+        }
+    }
+
+    /// Reads them by the names of their variables in the environment, without `GITHUB_TRUST_`. What is missing, or cannot be
+    /// read, is what a deployment forbids that says nothing.
+    #[must_use]
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let list = |name: &str, default: &str| -> Vec<String> {
+            let text = variable(name).unwrap_or_else(|| default.to_owned());
+            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        };
+        let allowed = |name: &str| variable(name).as_deref() == Some("true");
+        Self {
+            role_path: variable("ROLE_PATH").unwrap_or_else(|| ROLE_PATH.to_owned()),
+            boundary: variable("ROLE_PERMISSIONS_BOUNDARY"),
+            owners: list("ALLOWED_GITHUB_OWNERS", "*"),
+            issuers: list("ALLOWED_ISSUERS", "*"),
+            managed: list("ALLOWED_MANAGED_POLICIES", MANAGED),
+            forbidden: list("FORBIDDEN_MANAGED_POLICIES", FORBIDDEN),
+            inline: match variable("ALLOW_INLINE_POLICIES").as_deref() {
+                Some("Always") => Inline::Always,
+                Some("Never") => Inline::Never,
+                _ => Inline::WithBoundary,
+            },
+            longest_session: variable("LONGEST_SESSION_SECONDS")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(LONGEST_SESSION),
+            adoption: allowed("ALLOW_ROLE_ADOPTION"),
+            cluster_admin: allowed("ALLOW_CLUSTER_ADMIN"),
+            kubernetes_subjects: list("ALLOWED_KUBERNETES_SUBJECTS", "*"),
+            accounts: list("STACK_ACCOUNTS", ""),
+            contact: variable("GUARDRAIL_CONTACT"),
+        }
+    }
+
+    /// Where roles are whose declaration names no path.
+    #[must_use]
+    pub fn role_path(&self) -> &str {
+        &self.role_path
+    }
+
+    /// Checks everything that a declaration asks for.
+    ///
+    /// # Errors
+    /// With all that is forbidden, the guardrails that forbid it, and who can change them.
+    pub fn permit(&self, demands: &[Demand], home: &Home) -> Result<(), Refusal> {
+        let forbidden: Vec<String> = demands.iter().filter_map(|demand| self.forbids(demand)).collect();
+        if forbidden.is_empty() { Ok(()) } else { Err(self.refusal(&forbidden.join("; "), home)) }
+    }
+
+    /// Checks the account of the stack that asks.
+    ///
+    /// # Errors
+    /// When its stacks may not use this function.
+    pub fn admit(&self, account: &str, home: &Home) -> Result<(), Refusal> {
+        let own = self.accounts.is_empty() && account == home.account;
+        if own || self.accounts.iter().any(|allowed| allowed == account) {
+            return Ok(());
+        }
+        let allowed = match self.accounts.as_slice() {
+            [] => format!("its own account {} only", home.account),
+            accounts => accounts.join(", "),
+        };
+        let what = format!(
+            "the stack is in account {account}, but this function serves the stacks of {allowed} (guardrail \
+             `StackAccounts`); to make something in the account of the stack, deploy github-trust there and use its \
+             service token"
+        );
+        Err(self.refusal(&what, home))
+    }
+
+    fn refusal(&self, what: &str, home: &Home) -> Refusal {
+        let Home { region, account, .. } = home;
+        let contact = self.contact.as_deref().map(|contact| format!(" ({contact})")).unwrap_or_default();
+        Refusal::Unfit {
+            what: what.to_owned(),
+            remedy: format!(
+                "Guardrails are parameters of the stack that deploys github-trust in account {account}, region \
+                 {region}: who may update that stack can change them{contact}"
+            ),
+        }
+    }
+
+    /// Why it is forbidden, if it is.
+    fn forbids(&self, demand: &Demand) -> Option<String> {
+        let one_of = |allowed: &[String]| format!("is not one of {}", allowed.join(", "));
+        match demand {
+            Demand::Path(path) => (!path.starts_with(&self.role_path))
+                .then(|| format!("`Path`: {path} is not below {} (guardrail `RolePath`)", self.role_path)),
+            Demand::Boundary(found) => self.boundary.as_ref().filter(|boundary| found.as_ref() != Some(*boundary)).map(
+                |boundary| {
+                    let found = found.as_ref().map_or_else(|| "none".to_owned(), |found| format!("{found:?}"));
+                    format!(
+                        "`PermissionsBoundary`: roles need {boundary} (guardrail `RolePermissionsBoundary`), found {found}"
+                    )
+                },
+            ),
+            Demand::Owner { property, owner: Some(owner) } => (!any(&self.owners, |allowed| {
+                matches(&allowed.to_ascii_lowercase(), &owner.to_ascii_lowercase())
+            }))
+            .then(|| {
+                format!("`{property}`: the owner {owner} {} (guardrail `AllowedGitHubOwners`)", one_of(&self.owners))
+            }),
+            Demand::Owner { property, owner: None } => (!any(&self.owners, |allowed| allowed == "*")).then(|| {
+                format!(
+                    "`{property}`: it does not say whose jobs it lets in, and the owner has to be one of {} (guardrail \
+                     `AllowedGitHubOwners`)",
+                    self.owners.join(", ")
+                )
+            }),
+            Demand::Issuer { property, issuer } => (!any(&self.issuers, |allowed| matches(allowed, issuer))).then(|| {
+                format!("`{property}`: the issuer {issuer} {} (guardrail `AllowedIssuers`)", one_of(&self.issuers))
+            }),
+            Demand::ManagedPolicy(arn) if any(&self.forbidden, |forbidden| arn_matches(forbidden, arn)) => {
+                Some(format!("`ManagedPolicyArns`: {arn} is forbidden (guardrail `ForbiddenManagedPolicies`)"))
+            }
+            Demand::ManagedPolicy(arn) => (!any(&self.managed, |allowed| arn_matches(allowed, arn))).then(|| {
+                format!("`ManagedPolicyArns`: {arn} {} (guardrail `AllowedManagedPolicies`)", one_of(&self.managed))
+            }),
+            Demand::InlinePolicy(name) => self.forbids_inline(name),
+            Demand::Session(seconds) => (*seconds > self.longest_session).then(|| {
+                format!(
+                    "`MaxSessionDuration`: {seconds} seconds are more than {} (guardrail `LongestSessionInSeconds`)",
+                    self.longest_session
+                )
+            }),
+            Demand::Adoption => (!self.adoption).then(|| {
+                "`OnExisting`: roles that no stack of this function made cannot be adopted (guardrail \
+                 `AllowRoleAdoption`)"
+                    .to_owned()
+            }),
+            Demand::AccessPolicy { arn, namespaces } => {
+                let name = arn.rsplit('/').next().unwrap_or_default();
+                let reaches = namespaces.as_ref().is_none_or(|namespaces| any(namespaces, reaches_kubernetes));
+                (!self.cluster_admin && reaches && ADMINISTRATORS.contains(&name)).then(|| {
+                    let scope = Scope(namespaces.as_deref());
+                    format!(
+                        "`AccessPolicies`: {name} in {scope} can make its holder an administrator of the whole cluster \
+                         (guardrail `AllowClusterAdmin`)"
+                    )
+                })
+            }
+            Demand::KubernetesSubject { property, name } => {
+                (!any(&self.kubernetes_subjects, |allowed| matches(allowed, name))).then(|| {
+                    let allowed = one_of(&self.kubernetes_subjects);
+                    format!("`{property}`: {name} {allowed} (guardrail `AllowedKubernetesSubjects`)")
+                })
+            }
+        }
+    }
+
+    fn forbids_inline(&self, name: &str) -> Option<String> {
+        match self.inline {
+            Inline::Always => None,
+            Inline::WithBoundary if self.boundary.is_some() => None,
+            Inline::WithBoundary => Some(format!(
+                "`Policies`: the inline policy {name} could allow anything, because this deployment sets no permissions \
+                 boundary (guardrails `AllowInlinePolicies` and `RolePermissionsBoundary`)"
+            )),
+            Inline::Never => {
+                Some(format!("`Policies`: the inline policy {name} is forbidden (guardrail `AllowInlinePolicies`)"))
+            }
+        }
+    }
+}
+
+struct Scope<'a>(Option<&'a [String]>);
+
+impl fmt::Display for Scope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("the cluster"),
+            Some(namespaces) => write!(f, "the namespaces {}", namespaces.join(", ")),
+        }
+    }
+}
+
+fn any<'a>(items: &'a [String], holds: impl Fn(&'a str) -> bool) -> bool {
+    items.iter().any(|item| holds(item))
+}
+
+/// Whether a namespace is, or a pattern of them may be, one of Kubernetes' own, which begin with `kube-`. The function's
+/// policy says the same, in patterns of patterns.
+fn reaches_kubernetes(namespace: &str) -> bool {
+    const RESERVED: &str = "kube-";
+    match namespace.split_once('*') {
+        Some((beginning, _)) if RESERVED.starts_with(beginning) => true,
+        _ => namespace.starts_with(RESERVED),
+    }
+}
+
+/// IAM's `StringLike`, of which only `*` is needed.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((beginning, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(beginning) else { return false };
+    (0..=text.len()).filter(|end| text.is_char_boundary(*end)).any(|end| matches(rest, &text[end..]))
+}
+
+/// IAM's `ArnLike`, which compares each of the six parts by itself.
+fn arn_matches(pattern: &str, arn: &str) -> bool {
+    let (mut pattern, mut arn) = (pattern.splitn(6, ':'), arn.splitn(6, ':'));
+    (0..6).all(|_| matches!((pattern.next(), arn.next()), (Some(pattern), Some(part)) if matches(pattern, part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_iam() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("octo-*", "octo-", true),
+            ("octo-*", "octo", false),
+            ("a*c", "abcbc", true),
+            ("a*c", "abcb", false),
+            ("*/_services/token", "ghe.example.com/_services/token", true),
+            ("ä*", "äß", true),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_in_an_arn_ends_where_its_part_does() {
+        let arn = "arn:aws:iam::111122223333:policy/aws:policy/x";
+        assert!(arn_matches("arn:*:iam::*:policy/*", arn));
+        assert!(!arn_matches("arn:*:iam::aws:policy/*", arn));
+        assert!(!arn_matches("arn:*", arn));
+    }
+
+    #[test]
+    fn namespaces_that_are_or_may_be_those_of_kubernetes_are_known() {
+        for reaching in ["kube-system", "kube-*", "kube-s*", "k*", "*", "*-dev", "kube*"] {
+            assert!(reaches_kubernetes(reaching), "{reaching}");
+        }
+        for apart in ["default", "kubeflow", "dev-*", "team-kube-system", "kubeflow-*"] {
+            assert!(!reaches_kubernetes(apart), "{apart}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Guardrails, through the function, the real SDK and a simulated AWS: what they forbid is refused before any call, and what
+//! they must not get in the way of gets through.
+
+use std::time::Duration;
+
+use github_trust::guardrails::Guardrails;
+use github_trust::handler::Context;
+use github_trust::settings::Settings;
+use serde_json::{Value, json};
+
+use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
+use crate::simulation::cloud::Cloud;
+use crate::simulation::cloudformation::SERVICE_TOKEN;
+use crate::simulation::eks::Status;
+use crate::simulation::function::function;
+use crate::simulation::sdk::in_virtual_time;
+
+const PROVIDER: &str = "Custom::GitHubOidcProvider";
+const ROLE: &str = "Custom::GitHubRole";
+const ENTRY: &str = "Custom::EksAccessEntry";
+const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/github-boundary";
+
+/// An account, and a function with these variables in its environment.
+struct Place {
+    cloud: Cloud,
+    settings: Settings,
+    account: &'static str,
+    requests: usize,
+}
+
+fn deployed<T>(variables: &[(&str, &str)], test: impl AsyncFnOnce(&mut Place) -> T) -> T {
+    in_virtual_time(async {
+        let cloud = Cloud::new(1);
+        cloud.meddle_now(|account, now| {
+            account.eks.add_cluster("prod", "API", Status::Active, now);
+            account.iam.policies.insert(BOUNDARY.to_owned());
+            account.iam.settings.principals_are_checked = false;
+        });
+        let mut place = Place { cloud, settings: Settings::default(), account: ACCOUNT, requests: 0 };
+        place.deploy(variables);
+        test(&mut place).await
+    })
+}
+
+impl Place {
+    /// Deploys the function again with other parameters.
+    fn deploy(&mut self, variables: &[(&str, &str)]) {
+        let variable = |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned());
+        self.settings.guardrails = Guardrails::read(variable);
+    }
+
+    async fn create(&mut self, kind: &str, properties: Value) -> Value {
+        self.request("Create", kind, properties, None).await
+    }
+
+    async fn request(&mut self, request: &str, kind: &str, mut properties: Value, id: Option<&str>) -> Value {
+        self.requests += 1;
+        let key = format!("request-{}", self.requests);
+        let now = self.cloud.now();
+        let url = self.cloud.state().account.s3.presign(REGION, PARTITION, &key, now, Duration::from_hours(2));
+        properties["ServiceToken"] = json!(SERVICE_TOKEN);
+        let mut event = json!({
+            "RequestType": request, "ResponseURL": url, "RequestId": key, "LogicalResourceId": "It",
+            "StackId": format!("arn:{PARTITION}:cloudformation:{REGION}:{}:stack/s/1", self.account),
+            "ResourceType": kind, "ResourceProperties": properties,
+        });
+        if let Some(id) = id {
+            event["PhysicalResourceId"] = json!(id);
+        }
+        let context = Context { deadline: now + Duration::from_mins(15), function_arn: SERVICE_TOKEN.to_owned() };
+        function(&self.cloud, self.settings.clone()).handle(&event.to_string(), &context).await.unwrap();
+        let state = self.cloud.state();
+        serde_json::from_slice(&state.account.s3.uploads.last().expect("an answer").body).unwrap()
+    }
+
+    /// The calls so far but those that brought answers, and those of them that changed something.
+    fn calls(&self) -> (usize, usize) {
+        let state = self.cloud.state();
+        let calls = state.calls.iter().filter(|call| call.service != "s3");
+        (calls.clone().count(), calls.filter(|call| call.changed).count())
+    }
+}
+
+fn provider(issuer: &str) -> String {
+    format!("arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/{issuer}")
+}
+
+/// A role that the strictest deployment of these tests permits, with changes; null takes one away.
+fn role(changes: Value) -> Value {
+    let mut properties = json!({
+        "ProviderArn": provider("token.actions.githubusercontent.com"), "RoleName": "deploy",
+        "Trust": [{"Repository": "octo-org/app", "Branches": ["main"]}], "PermissionsBoundary": BOUNDARY,
+    });
+    let Value::Object(changes) = changes else { panic!("changes are members: {changes}") };
+    for (name, value) in changes {
+        match value {
+            Value::Null => drop(properties.as_object_mut().unwrap().remove(&name)),
+            value => properties[name] = value,
+        }
+    }
+    properties
+}
+
+fn entry(policy: &str, namespaces: &[&str]) -> Value {
+    let scope = match namespaces {
+        [] => json!({"Type": "cluster"}),
+        namespaces => json!({"Type": "namespace", "Namespaces": namespaces}),
+    };
+    json!({
+        "ClusterName": "prod", "PrincipalArn": format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy"),
+        "AccessPolicies": [{"PolicyArn": policy, "AccessScope": scope}],
+    })
+}
+
+fn inline() -> Value {
+    json!([{"PolicyName": "all", "PolicyDocument": {
+        "Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"},
+    }}])
+}
+
+const STRICT: [(&str, &str); 7] = [
+    ("ROLE_PERMISSIONS_BOUNDARY", BOUNDARY),
+    ("ALLOWED_GITHUB_OWNERS", "octo-org,octo-lab-*"),
+    ("ALLOWED_ISSUERS", "token.actions.githubusercontent.com,*/_services/token"),
+    ("FORBIDDEN_MANAGED_POLICIES", "arn:*:iam::aws:policy/AdministratorAccess*"),
+    ("ALLOWED_KUBERNETES_SUBJECTS", "team-*"),
+    ("GUARDRAIL_CONTACT", "platform@example.com"),
+    ("LONGEST_SESSION_SECONDS", "7200"),
+];
+
+#[test]
+fn what_guardrails_forbid_is_refused_before_any_call_and_all_of_it_at_once() {
+    let aws = |name: &str| format!("arn:aws:iam::aws:policy/{name}");
+    let trust = |entry: Value| role(json!({"Trust": [entry]}));
+    let asked: Vec<(&str, Value)> = vec![
+        (PROVIDER, json!({"Url": "https://token.actions.githubusercontent.com/octo"})),
+        (ROLE, role(json!({"ProviderArn": provider("token.actions.octo.ghe.com")}))),
+        (ROLE, role(json!({"Path": "/"}))),
+        (ROLE, role(json!({"Path": "/githubs/"}))),
+        (ROLE, role(json!({"PermissionsBoundary": null}))),
+        (ROLE, role(json!({"PermissionsBoundary": aws("AdministratorAccess")}))),
+        (ROLE, trust(json!({"Repository": "stranger/app", "Branches": ["main"]}))),
+        (ROLE, trust(json!({"Subjects": ["repo:stranger/app:ref:refs/heads/main"]}))),
+        (ROLE, trust(json!({"Subjects": ["environment:repository_owner:octo:x:repository_id:42"]}))),
+        (ROLE, trust(json!({"Subjects": ["job_workflow_ref:octo-org/a/.github/workflows/x.yml@refs/heads/main"]}))),
+        (ROLE, role(json!({"ManagedPolicyArns": [aws("ReadOnlyAccess"), aws("AdministratorAccess-Amplify")]}))),
+        (ROLE, role(json!({"ManagedPolicyArns": ["arn:aws:iam::111122223333:policy/admin"]}))),
+        (ROLE, role(json!({"MaxSessionDuration": 7201}))),
+        (ROLE, role(json!({"OnExisting": "Adopt"}))),
+        (ROLE, role(json!({"Path": "/", "PermissionsBoundary": null, "OnExisting": "Adopt"}))),
+        (ENTRY, entry("AmazonEKSClusterAdminPolicy", &[])),
+        (ENTRY, entry("AmazonEKSAdminPolicy", &["team-a", "kube-system"])),
+        (ENTRY, entry("AmazonEKSEditPolicy", &["k*"])),
+        (
+            ENTRY,
+            json!({
+                "ClusterName": "prod", "PrincipalArn": format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy"),
+                "KubernetesGroups": ["team-a", "platform-admins"], "Username": "boss",
+            }),
+        ),
+    ];
+    let mut table = String::new();
+    for (kind, properties) in asked {
+        deployed(&STRICT, async |place| {
+            let answer = place.create(kind, properties.clone()).await;
+            assert_eq!(answer["Status"], "FAILED", "{properties}");
+            assert!(answer["PhysicalResourceId"].as_str().unwrap().starts_with("never-created/"));
+            assert_eq!(place.calls(), (0, 0), "{}", place.cloud.story());
+            let (what, who) = answer["Reason"].as_str().unwrap().rsplit_once(". ").unwrap();
+            assert_eq!(
+                who,
+                "Guardrails are parameters of the stack that deploys github-trust in account 111122223333, region \
+                 eu-west-1: who may update that stack can change them (platform@example.com)"
+            );
+            table.push_str(&what.replace("; `", "\n  `"));
+            table.push('\n');
+        });
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
+    let managed = |name: &str| role(json!({"ManagedPolicyArns": [format!("arn:aws:iam::aws:policy/{name}")]}));
+    let forbidden = [
+        (ROLE, role(json!({"Path": "/"}))),
+        (ROLE, role(json!({"Policies": inline()}))),
+        (ROLE, managed("AdministratorAccess")),
+        (ROLE, managed("IAMFullAccess")),
+        (ROLE, managed("PowerUserAccess")),
+        (ROLE, role(json!({"ManagedPolicyArns": [BOUNDARY]}))),
+        (ROLE, role(json!({"MaxSessionDuration": 43200}))),
+        (ROLE, role(json!({"OnExisting": "Adopt"}))),
+        (ENTRY, entry("AmazonEKSClusterAdminPolicy", &[])),
+    ];
+    for (kind, properties) in forbidden {
+        deployed(&[], async |place| {
+            let answer = place.create(kind, properties.clone()).await;
+            assert!(answer["Reason"].as_str().unwrap_or_default().contains("(guardrail"), "{properties}: {answer}");
+        });
+    }
+    for (kind, properties) in [
+        (
+            ROLE,
+            role(json!({"PermissionsBoundary": null, "ManagedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]})),
+        ),
+        (ENTRY, entry("AmazonEKSEditPolicy", &["team-a", "team-b-*"])),
+        (ENTRY, entry("AmazonEKSViewPolicy", &[])),
+    ] {
+        deployed(&[], async |place| {
+            if kind == ENTRY {
+                place.create(ROLE, role(json!({"PermissionsBoundary": null}))).await;
+            }
+            let answer = place.create(kind, properties.clone()).await;
+            assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+        });
+    }
+}
+
+#[test]
+fn inline_policies_go_with_the_boundary_of_the_deployment_or_where_it_allows_them() {
+    let policies = |boundary: Option<&str>| role(json!({"Policies": inline(), "PermissionsBoundary": boundary}));
+    for (variables, boundary, allowed) in [
+        (vec![], Some(BOUNDARY), false),
+        (vec![("ROLE_PERMISSIONS_BOUNDARY", BOUNDARY)], Some(BOUNDARY), true),
+        (vec![("ALLOW_INLINE_POLICIES", "Always")], None, true),
+        (vec![("ALLOW_INLINE_POLICIES", "Never"), ("ROLE_PERMISSIONS_BOUNDARY", BOUNDARY)], Some(BOUNDARY), false),
+        (vec![("ALLOW_INLINE_POLICIES", "always")], None, false),
+    ] {
+        deployed(&variables, async |place| {
+            let answer = place.create(ROLE, policies(boundary)).await;
+            assert_eq!(answer["Status"] == "SUCCESS", allowed, "{variables:?}: {answer}");
+        });
+    }
+}
+
+#[test]
+fn a_role_without_a_path_goes_where_roles_may_be() {
+    deployed(&[("ROLE_PATH", "/platform/ci/")], async |place| {
+        let answer = place.create(ROLE, role(json!({}))).await;
+        assert_eq!(answer["Data"]["Arn"], format!("arn:aws:iam::{ACCOUNT}:role/platform/ci/deploy"));
+        let below = role(json!({"Path": "/platform/ci/team-a/", "RoleName": "other"}));
+        assert_eq!(place.create(ROLE, below).await["Status"], "SUCCESS");
+    });
+}
+
+#[test]
+fn stricter_guardrails_stop_no_deletion_and_no_update_that_changes_nothing() {
+    let before = role(json!({"Path": "/", "PermissionsBoundary": null, "MaxSessionDuration": 43200}));
+    let none = [("ROLE_PATH", "/"), ("LONGEST_SESSION_SECONDS", "43200")];
+    deployed(&none, async |place| {
+        assert_eq!(place.create(ROLE, before.clone()).await["Status"], "SUCCESS");
+        place.deploy(&STRICT);
+        let (_, changes) = place.calls();
+        // As the rollback of an update that was refused asks for it.
+        let answer = place.request("Update", ROLE, before.clone(), Some("deploy")).await;
+        assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!("deploy")));
+        assert_eq!(answer["Data"]["RoleName"], "deploy");
+        // Anything else has to keep to them.
+        let mut more = before.clone();
+        more["Description"] = json!("more");
+        let answer = place.request("Update", ROLE, more, Some("deploy")).await;
+        assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("FAILED"), &json!("deploy")));
+        assert_eq!(place.calls().1, changes, "{}", place.cloud.story());
+        assert_eq!(place.request("Delete", ROLE, before.clone(), Some("deploy")).await["Status"], "SUCCESS");
+        assert!(place.cloud.state().account.iam.roles.all().next().is_none());
+    });
+}
+
+#[test]
+fn stacks_of_other_accounts_are_served_where_the_deployment_names_them() {
+    const OTHER: &str = "999988887777";
+    let properties = role(json!({"PermissionsBoundary": null}));
+    deployed(&[], async |place| {
+        place.account = OTHER;
+        let answer = place.create(ROLE, properties.clone()).await;
+        let reason = answer["Reason"].as_str().unwrap();
+        assert!(reason.contains("in account 999988887777") && reason.contains("`StackAccounts`"), "{reason}");
+        // The rollback's Delete must not fail for the same reason.
+        let id = answer["PhysicalResourceId"].as_str().unwrap();
+        assert_eq!(place.request("Delete", ROLE, properties.clone(), Some(id)).await["Status"], "SUCCESS");
+        assert_eq!(place.calls().1, 0, "{}", place.cloud.story());
+        place.deploy(&[("STACK_ACCOUNTS", "111122223333, 999988887777")]);
+        assert_eq!(place.create(ROLE, properties.clone()).await["Status"], "SUCCESS");
+        place.account = ACCOUNT;
+        assert_eq!(
+            place.create(ROLE, role(json!({"RoleName": "b", "PermissionsBoundary": null}))).await["Status"],
+            "SUCCESS"
+        );
+        place.account = "123412341234";
+        assert_eq!(place.create(ROLE, properties.clone()).await["Status"], "FAILED");
+    });
+}
