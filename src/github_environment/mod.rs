@@ -318,7 +318,8 @@ mod tests {
     use super::*;
 
     fn told(properties: &serde_json::Value) -> String {
-        let home = Home { partition: "aws".into(), region: "eu-west-1".into(), account: "1".into() };
+        let home =
+            Home { partition: "aws".into(), region: "eu-west-1".into(), account: "1".into(), role_path: "/".into() };
         let mut fields = Fields::of_request(properties.as_object().unwrap());
         let spec = GitHubEnvironments::parse(&mut fields, &home);
         match fields.finish() {
