@@ -1,8 +1,8 @@
 # `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
 # and the package registries; everything else they install, pinned, into .venv.
 
-.PHONY: help run test check transcript simulate fuzz planted rust-tests stack-tests environment tools build-Function \
-        bootstrap bundle bundle-twice links clean
+.PHONY: help run test check transcript schemas reference simulate fuzz planted rust-tests stack-tests environment tools \
+        build-Function bootstrap bundle bundle-twice links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -22,7 +22,7 @@ run: environment
 
 test: check stack-tests
 
-PYTHON = tests/local_aws tests/documents requirements events bundle
+PYTHON = tests/local_aws tests/reference schemas tests/documents requirements events bundle
 check: environment
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
@@ -32,12 +32,21 @@ check: environment
 	.venv/bin/python tests/documents/links.py
 	.venv/bin/python -m pytest --quiet tests/documents
 	cargo test --locked
-	$(MAKE) --no-print-directory transcript
+	$(MAKE) --no-print-directory transcript schemas
 
 # What went over the simulated wire, read by botocore.
 transcript: environment
 	TRANSCRIPT=target/wire.jsonl N=60 cargo test --locked --test suite lifecycles::transcribe -- --ignored
 	.venv/emulator/bin/python tests/simulation/check_transcript.py target/wire.jsonl
+
+# The JSON Schemas take whatever the function takes, and refuse what is beyond a limit.
+schemas: environment
+	TAKEN=target/taken.jsonl BEYOND=target/beyond.jsonl cargo test --locked --test suite -- no_event_makes beyond_a_described
+	.venv/bin/python tests/reference/check_schemas.py target/taken.jsonl target/beyond.jsonl
+
+# Writes schemas/ and docs/reference/ from what the kinds say of their properties.
+reference:
+	WRITE=1 cargo test --locked --test suite the_reference_is
 
 # Not parallel to `check`: two cargo builds would wait for each other.
 stack-tests: check

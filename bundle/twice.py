@@ -23,9 +23,13 @@ def main(arguments: list[str]) -> int:
         print(f"bundle/twice.py: one of {', '.join(TARGETS)} is needed", file=sys.stderr)
         return 1
     (architecture,) = arguments
+    # Once, because somebody may commit while this runs.
+    head = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         # Paths of different lengths, too.
-        archives = [build(Path(one) / "a", architecture), build(Path(other) / "somewhere" / "else", architecture)]
+        places = [Path(one) / "a", Path(other) / "somewhere" / "else"]
+        archives = [build(place, commit, architecture) for place in places]
         sums = [hashlib.sha256(archive.read_bytes()).hexdigest() for archive in archives]
         for archive, digest in zip(archives, sums, strict=True):
             print(f"{digest}  {archive}")
@@ -36,8 +40,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def build(directory: Path, architecture: str) -> Path:
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(directory)], check=True)
+def build(directory: Path, commit: str, architecture: str) -> Path:
+    subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(directory)], check=True)
+    subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=directory, check=True)
     environment = {**os.environ, "ARCHITECTURE": architecture}
     # What the outer make has exported is about its own directory.
     for name in ("MAKEFLAGS", "MAKEOVERRIDES", "RUSTFLAGS", "CARGO_TARGET_DIR"):

@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use crate::access_entry::AccessEntries;
 use crate::cloudformation::properties::nearest;
+use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Answer, Attributes, Fields, Invocation, Outcome, Request, RequestType};
 use crate::deliver::{Undelivered, deliver};
 use crate::error::{Error, rendered};
@@ -102,13 +103,14 @@ struct Work<'a> {
     progress: &'a Progress,
 }
 
-const KINDS: [&str; 6] = [
-    OidcProviders::TYPE,
-    GitHubRoles::TYPE,
-    AccessEntries::TYPE,
-    GitHubVariables::TYPE,
-    GitHubEnvironments::TYPE,
-    GitHubRepositoryOidcs::TYPE,
+/// What the function handles.
+pub const RESOURCES: [Resource; 6] = [
+    OidcProviders::RESOURCE,
+    GitHubRoles::RESOURCE,
+    AccessEntries::RESOURCE,
+    GitHubVariables::RESOURCE,
+    GitHubEnvironments::RESOURCE,
+    GitHubRepositoryOidcs::RESOURCE,
 ];
 
 async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
@@ -138,8 +140,8 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
         _ if request.request_type()? == RequestType::Delete => Ok(deleted(request)),
         other => Err(Error::UnknownType {
             found: other.to_owned(),
-            nearest: nearest(other, KINDS.into_iter()),
-            known: KINDS.to_vec(),
+            nearest: nearest(other, RESOURCES.iter().map(|resource| resource.name)),
+            known: RESOURCES.iter().map(|resource| resource.name).collect(),
         }),
     }
 }
@@ -205,7 +207,7 @@ fn deleted(request: &Request) -> Done {
 }
 
 fn parse<K: Kind>(properties: &Map<String, Value>, request: &Request, home: &Home) -> Result<K::Spec, Error> {
-    let mut fields = Fields::of_request(properties);
+    let mut fields = Fields::of_request(properties, K::RESOURCE.object.properties);
     let spec = K::parse(&mut fields, home);
     let problems = |problems| Error::Properties { resource_type: K::TYPE, problems };
     fields.finish().map_err(problems)?;

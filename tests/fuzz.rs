@@ -3,6 +3,8 @@
 //! Events out of `events/` are changed at random, from a seed: `FUZZ_EXECUTIONS` and `FUZZ_SEED` in the environment choose
 //! how often and from where (`make fuzz` runs a million).
 
+use std::io::Write;
+
 use github_trust::access_entry::AccessEntries;
 use github_trust::cloudformation::{Answer, Fields, Invocation, Outcome, Request};
 use github_trust::github_environment::GitHubEnvironments;
@@ -36,12 +38,12 @@ fn read(event: &str, seen: &mut Seen) {
         role_path: "/".into(),
     };
     let outcomes = [
-        declared::<OidcProviders>(&request, &home),
-        declared::<GitHubRoles>(&request, &home),
-        declared::<AccessEntries>(&request, &home),
-        declared::<GitHubVariables>(&request, &home),
-        declared::<GitHubEnvironments>(&request, &home),
-        declared::<GitHubRepositoryOidcs>(&request, &home),
+        declared::<OidcProviders>(&request, &home, seen),
+        declared::<GitHubRoles>(&request, &home, seen),
+        declared::<AccessEntries>(&request, &home, seen),
+        declared::<GitHubVariables>(&request, &home, seen),
+        declared::<GitHubEnvironments>(&request, &home, seen),
+        declared::<GitHubRepositoryOidcs>(&request, &home, seen),
     ];
     for outcome in outcomes {
         match outcome {
@@ -57,11 +59,12 @@ fn read(event: &str, seen: &mut Seen) {
     }
 }
 
-fn declared<K: Kind>(request: &Request, home: &Home) -> Result<String, String> {
+fn declared<K: Kind>(request: &Request, home: &Home, seen: &mut Seen) -> Result<String, String> {
     let properties = request.properties().map_err(|error| error.to_string())?;
-    let mut fields = Fields::of_request(&properties);
+    let mut fields = Fields::of_request(&properties, K::RESOURCE.object.properties);
     let spec = K::parse(&mut fields, home);
     fields.finish().map_err(|problems| problems.to_string())?;
+    seen.write(&json!({"type": K::TYPE, "properties": properties}));
     let owner = Owner::new(&request.stack, &request.logical_id);
     let id = K::id(&owner, &spec.expect("no problem and no spec"), home);
     assert_eq!(K::id_from(&id.to_string()).map(|id| id.to_string()), Some(id.to_string()), "an id names itself");
@@ -81,6 +84,16 @@ struct Seen {
     unanswerable: u64,
     refused: u64,
     accepted: u64,
+    /// Where what was taken is written, for `tests/reference/check_schemas.py`.
+    file: Option<std::fs::File>,
+}
+
+impl Seen {
+    fn write(&mut self, taken: &Value) {
+        if let Some(file) = &mut self.file {
+            writeln!(file, "{taken}").unwrap();
+        }
+    }
 }
 
 fn mutated(rng: &mut fastrand::Rng, corpus: &[String]) -> String {
@@ -215,7 +228,8 @@ fn no_event_makes_the_reading_panic() {
     let (executions, start) = (setting("FUZZ_EXECUTIONS", 20_000), setting("FUZZ_SEED", 1));
     let corpus = corpus();
     let mut rng = fastrand::Rng::with_seed(start);
-    let mut seen = Seen::default();
+    let file = std::env::var_os("TAKEN").map(|path| std::fs::File::create(path).unwrap());
+    let mut seen = Seen { file, ..Seen::default() };
     for event in &corpus {
         read(event, &mut seen);
     }

@@ -8,5 +8,6 @@ mod github_variable;
 mod guardrails;
 mod invocation;
 mod layers;
+mod reference;
 mod simulation;
 mod thumbprints;

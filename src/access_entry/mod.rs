@@ -5,12 +5,14 @@ mod api;
 #[cfg(test)]
 mod laws;
 mod plan;
+mod properties;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use futures_util::future::join3;
 
+use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::guardrails::Demand;
@@ -18,6 +20,7 @@ use crate::owner::{Owner, Tags};
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
 use crate::tags;
+use properties::{CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED};
 
 pub use plan::Action;
 
@@ -61,11 +64,6 @@ impl EntryType {
     const STANDARD: Self = Self("STANDARD");
     const ALL: [&'static str; 7] =
         ["STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"];
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let known = Self::ALL.into_iter().find(|known| *known == text);
-        known.map(Self).ok_or_else(|| format!("one of {}", Self::ALL.join(", ")))
-    }
 }
 
 impl fmt::Display for EntryType {
@@ -156,7 +154,7 @@ pub struct Created {
 }
 
 impl Kind for AccessEntries {
-    const TYPE: &'static str = "Custom::EksAccessEntry";
+    const RESOURCE: Resource = properties::RESOURCE;
     const NOUN: &'static str = "access entry";
     // EKS shows what it has made.
     const READS_LAG: bool = false;
@@ -168,10 +166,9 @@ impl Kind for AccessEntries {
     type Receipt = Option<Created>;
 
     fn parse(fields: &mut Fields<'_>, home: &Home) -> Option<Spec> {
-        let cluster = fields.required("ClusterName", CLUSTER_EXPECTED, cluster_name);
-        let principal = fields.required("PrincipalArn", PRINCIPAL_EXPECTED, |text| principal_arn(text, home));
-        let entry_type =
-            if fields.has("Type") { fields.checked("Type", EntryType::parse) } else { Some(EntryType::STANDARD) };
+        let cluster = fields.checked("ClusterName", cluster_name);
+        let principal = fields.checked("PrincipalArn", |text| principal_arn(text, home));
+        let entry_type = fields.choice("Type").map(EntryType);
         let username = fields.checked("Username", username);
         let groups = fields.texts("KubernetesGroups", group).map(|groups| groups.into_iter().collect());
         let policies = policies(fields, home);
@@ -187,7 +184,7 @@ impl Kind for AccessEntries {
                 fields.invalid("AccessPolicies", &*only_standard, "a value");
             }
         }
-        let tags = tags::parse(fields, TAG_LIMIT);
+        let tags = tags::parse(fields);
         Some(Spec {
             cluster: cluster?,
             principal: principal?,
@@ -260,9 +257,6 @@ impl Kind for AccessEntries {
     }
 }
 
-const CLUSTER_EXPECTED: &str = "the name of an EKS cluster, 1 to 100 letters, digits, hyphens and underscores";
-const PRINCIPAL_EXPECTED: &str = "the ARN of an IAM role or user";
-
 fn cluster_name(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let valid = (1..=100).contains(&text.len())
@@ -284,7 +278,7 @@ fn principal_arn(text: &str, home: &Home) -> Result<String, String> {
     }
     let named = ["role/", "user/"].iter().any(|kind| resource.strip_prefix(kind).is_some_and(is_path_and_name));
     let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    if *partition == home.partition && *service == "iam" && account && named && text.len() <= 2048 {
+    if *partition == home.partition && *service == "iam" && account && named {
         return Ok(text.to_owned());
     }
     Err(PRINCIPAL_EXPECTED.to_owned())
@@ -317,22 +311,15 @@ fn username(text: &str) -> Result<String, String> {
 
 fn group(text: &str) -> Result<String, String> {
     not_reserved(text)?;
-    if text.chars().count() <= 253 { Ok(text.to_owned()) } else { Err("at most 253 characters".to_owned()) }
+    Ok(text.to_owned())
 }
 
 fn policies(fields: &mut Fields<'_>, home: &Home) -> Option<BTreeMap<String, Scope>> {
     let entries = fields.objects("AccessPolicies", |fields| {
-        let expected = "an access policy of EKS, such as AmazonEKSViewPolicy or its ARN";
-        let arn = fields.required("PolicyArn", expected, |text| policy_arn(text, home, expected));
-        if !fields.has("AccessScope") {
-            fields.missing("AccessScope", "`Type: cluster`, or `Type: namespace` with `Namespaces`");
-        }
+        let arn = fields.checked("PolicyArn", |text| policy_arn(text, home));
         let scope = fields.object("AccessScope", scope);
         Some((arn?, scope?))
     })?;
-    if entries.len() > POLICY_LIMIT {
-        fields.invalid("AccessPolicies", format!("at most {POLICY_LIMIT} policies"), entries.len());
-    }
     let mut policies = BTreeMap::new();
     for (arn, scope) in entries {
         if policies.insert(arn.clone(), scope).is_some() {
@@ -347,14 +334,8 @@ fn policies(fields: &mut Fields<'_>, home: &Home) -> Option<BTreeMap<String, Sco
 }
 
 fn scope(fields: &mut Fields<'_>) -> Option<Scope> {
-    let is_cluster = fields.required("Type", "cluster or namespace", |text| match text {
-        "cluster" => Ok(true),
-        "namespace" => Ok(false),
-        _ => Err("cluster or namespace".to_owned()),
-    });
-    let namespaces = fields.texts("Namespaces", |text| {
-        if text.len() <= 63 { Ok(text.to_owned()) } else { Err("at most 63 characters".to_owned()) }
-    });
+    let is_cluster = fields.choice("Type").map(|scope| scope == "cluster");
+    let namespaces = fields.texts("Namespaces", |text| Ok(text.to_owned()));
     match (is_cluster?, namespaces) {
         (true, Some(namespaces)) if !namespaces.is_empty() => {
             fields.invalid("Namespaces", "nothing with `Type: cluster`", namespaces.join(", "));
@@ -371,11 +352,11 @@ fn scope(fields: &mut Fields<'_>) -> Option<Scope> {
     }
 }
 
-fn policy_arn(text: &str, home: &Home, expected: &str) -> Result<String, String> {
+fn policy_arn(text: &str, home: &Home) -> Result<String, String> {
     let prefix = format!("arn:{}:eks::aws:cluster-access-policy/", home.partition);
     let name = text.strip_prefix(&prefix).unwrap_or(text);
     if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Ok(format!("{prefix}{name}"));
     }
-    Err(expected.to_owned())
+    Err(POLICY_EXPECTED.to_owned())
 }

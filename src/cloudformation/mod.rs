@@ -6,6 +6,7 @@ pub mod properties;
 pub mod request;
 pub mod response;
 pub mod response_url;
+pub mod schema;
 pub mod stack;
 
 pub use properties::{Fields, Problem};

@@ -2,11 +2,11 @@
 //! and all mistakes are told at once, because each attempt costs its reader a stack update.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
 use super::request::excerpt;
+use super::schema::{Count, Form, Property, Text};
 
 /// One mistake in the properties: where, what is allowed, what was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,14 @@ pub enum Problem {
         /// All allowed names.
         known: Vec<&'static str>,
     },
+    /// A property that is read although its kind does not describe it. It cannot be left unseen: every request fails.
+    #[error("`{path}` is not described as {form}: a mistake in github-trust, not in the template")]
+    Undescribed {
+        /// The property, from the top.
+        path: String,
+        /// What it is read as.
+        form: &'static str,
+    },
 }
 
 /// All mistakes of one request.
@@ -57,11 +65,13 @@ impl fmt::Display for Problems {
     }
 }
 
-/// Reads the members of one object. A method that finds a mistake notes it and gives nothing, so that reading goes on.
+/// Reads the members of one object, as they are described. A method that finds a mistake notes it and gives nothing, so
+/// that reading goes on.
 #[derive(Debug)]
 pub struct Fields<'a> {
     path: String,
     members: &'a Map<String, Value>,
+    described: &'static [Property],
     known: Vec<&'static str>,
     problems: Vec<Problem>,
 }
@@ -69,15 +79,15 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Reads a request's `ResourceProperties`.
     #[must_use]
-    pub fn of_request(properties: &'a Map<String, Value>) -> Self {
-        let mut fields = Self::at(String::new(), properties);
+    pub fn of_request(properties: &'a Map<String, Value>, described: &'static [Property]) -> Self {
+        let mut fields = Self::at(String::new(), properties, described);
         // CloudFormation's own, in every custom resource.
         fields.known.extend(["ServiceToken", "ServiceTimeout"]);
         fields
     }
 
-    fn at(path: String, members: &'a Map<String, Value>) -> Self {
-        Self { path, members, known: Vec::new(), problems: Vec::new() }
+    fn at(path: String, members: &'a Map<String, Value>, described: &'static [Property]) -> Self {
+        Self { path, members, described, known: Vec::new(), problems: Vec::new() }
     }
 
     /// The mistakes, where there are any, among them every name that was never asked for.
@@ -104,9 +114,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The path of a member, as messages show it.
-    #[must_use]
-    pub fn path(&self, name: &str) -> String {
+    fn path(&self, name: &str) -> String {
         format!("{}{name}", self.path)
     }
 
@@ -118,8 +126,10 @@ impl<'a> Fields<'a> {
 
     /// Notes that a property which must be there is not.
     pub fn missing(&mut self, name: &str, expected: impl Into<String>) {
-        let (path, expected) = (self.path(name), expected.into());
-        self.problems.push(Problem::Missing { path, expected });
+        let problem = Problem::Missing { path: self.path(name), expected: expected.into() };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// Whether a mistake was noted in this object.
@@ -130,35 +140,48 @@ impl<'a> Fields<'a> {
 
     /// Whether the author wrote this member.
     pub fn has(&mut self, name: &'static str) -> bool {
-        self.value(name).is_some()
-    }
-
-    fn value(&mut self, name: &'static str) -> Option<&'a Value> {
         if !self.known.contains(&name) {
             self.known.push(name);
         }
-        self.members.get(name)
+        self.members.contains_key(name)
     }
 
-    /// A string that is not empty: an empty one is what a careless `!If` leaves behind.
+    /// What is described and what the author wrote, which is missed here where it has to be there.
+    fn member<T>(
+        &mut self,
+        name: &'static str,
+        form: &'static str,
+        of: impl Fn(Form) -> Option<T>,
+    ) -> Option<(&'static Property, T, &'a Value)> {
+        let there = self.has(name);
+        let property = self.described.iter().find(|property| property.name == name);
+        let Some((property, limits)) = property.and_then(|property| Some((property, of(property.form)?))) else {
+            let path = self.path(name);
+            self.problems.push(Problem::Undescribed { path, form });
+            return None;
+        };
+        if !there && property.required {
+            self.missing(name, property.allowed());
+        }
+        Some((property, limits, self.members.get(name)?))
+    }
+
+    /// A string; an empty one, where it is not allowed, is what a careless `!If` leaves behind.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
-        match self.value(name)? {
-            Value::String(text) if text.is_empty() => {
+        let (property, limits, value) = self.member(name, "a string", |form| match form {
+            Form::Text(text) => Some(text),
+            _ => None,
+        })?;
+        match value {
+            Value::String(text) if text.is_empty() && limits.min > 0 => {
                 self.invalid(name, "a value (leave the property out with `!Ref AWS::NoValue`)", "\"\"");
                 None
             }
-            Value::String(text) => Some(text.clone()),
-            other => {
-                self.invalid(name, "a string", kind_of(other));
+            Value::String(text) if limits.allow(text) => Some(text.clone()),
+            Value::String(text) => {
+                self.invalid(name, property.allowed(), format_args!("{text:?}"));
                 None
             }
-        }
-    }
-
-    /// A string that may be empty.
-    pub fn text_or_empty(&mut self, name: &'static str) -> Option<String> {
-        match self.value(name)? {
-            Value::String(text) => Some(text.clone()),
             other => {
                 self.invalid(name, "a string", kind_of(other));
                 None
@@ -172,23 +195,24 @@ impl<'a> Fields<'a> {
         check(&text).map_err(|expected| self.invalid(name, expected, format_args!("{text:?}"))).ok()
     }
 
-    /// Like [`Self::checked`], for a property that must be there.
-    pub fn required<T>(
-        &mut self,
-        name: &'static str,
-        expected: &str,
-        check: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        if !self.has(name) {
-            self.missing(name, expected);
-            return None;
+    /// One of few values; where the author left it out, the one that holds then.
+    pub fn choice(&mut self, name: &'static str) -> Option<&'static str> {
+        if !self.has(name)
+            && let Some(property) = self.described.iter().find(|property| property.name == name)
+            && property.default.is_some()
+        {
+            return property.default;
         }
-        self.checked(name, check)
+        let text = self.text(name)?;
+        self.described.iter().find(|property| property.name == name)?.values().iter().copied().find(|one| *one == text)
     }
 
-    /// A whole number within a range, as a number or a string of digits.
-    pub fn integer(&mut self, name: &'static str, allowed: RangeInclusive<u32>, unit: &str) -> Option<u32> {
-        let value = self.value(name)?;
+    /// A whole number within its range, as a number or a string of digits.
+    pub fn integer(&mut self, name: &'static str) -> Option<u32> {
+        let (property, allowed, value) = self.member(name, "a whole number", |form| match form {
+            Form::Integer(least, most, _) => Some(least..=most),
+            _ => None,
+        })?;
         let number = match value {
             Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
             Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
@@ -196,14 +220,15 @@ impl<'a> Fields<'a> {
         };
         let number = number.filter(|number| allowed.contains(number));
         if number.is_none() {
-            self.invalid(name, format!("{} to {} {unit}", allowed.start(), allowed.end()), shown(value));
+            self.invalid(name, property.allowed(), shown(value));
         }
         number
     }
 
     /// `true` or `false`, as a boolean or as the string that CloudFormation makes of it.
     pub fn boolean(&mut self, name: &'static str) -> Option<bool> {
-        match self.value(name)? {
+        let (_, (), value) = self.member(name, "true or false", |form| matches!(form, Form::Boolean).then_some(()))?;
+        match value {
             Value::Bool(value) => Some(*value),
             Value::String(text) if text == "true" => Some(true),
             Value::String(text) if text == "false" => Some(false),
@@ -216,7 +241,11 @@ impl<'a> Fields<'a> {
 
     /// A list of strings, each of which passes `check`; a single string is a list of one.
     pub fn texts<T>(&mut self, name: &'static str, check: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
-        let items = match self.value(name)? {
+        let (property, (limits, count), value) = self.member(name, "a list of strings", |form| match form {
+            Form::Texts(text, count) => Some((text, count)),
+            _ => None,
+        })?;
+        let items = match value {
             Value::Array(items) => items.as_slice(),
             Value::String(text) if text.contains(',') => {
                 let expected = "a list of strings (turn a comma-separated string into one with `!Split [\",\", …]`)";
@@ -230,12 +259,16 @@ impl<'a> Fields<'a> {
             }
         };
         let before = self.problems.len();
+        self.count(name, count, items.len());
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let member = format!("{name}[{index}]");
             match item {
                 Value::String(text) if text.is_empty() => {
                     self.invalid(&member, "a value (leave it out with `!Ref AWS::NoValue`)", "\"\"");
+                }
+                Value::String(text) if !limits.allow(text) => {
+                    self.invalid(&member, property.allowed(), format_args!("{text:?}"));
                 }
                 Value::String(text) => match check(text) {
                     Ok(value) => values.push(value),
@@ -247,13 +280,24 @@ impl<'a> Fields<'a> {
         (self.problems.len() == before).then_some(values)
     }
 
+    fn count(&mut self, name: &str, allowed: Count, found: usize) {
+        if !(allowed.min..=allowed.max).contains(&found) {
+            let shown = if found == 0 { "an empty list".to_owned() } else { found.to_string() };
+            self.invalid(name, allowed.expected(), shown);
+        }
+    }
+
     /// A list of objects, each read by `read`; a single object is a list of one.
     pub fn objects<T>(
         &mut self,
         name: &'static str,
         mut read: impl FnMut(&mut Fields<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let items = match self.value(name)? {
+        let (_, (object, count), value) = self.member(name, "a list of objects", |form| match form {
+            Form::Objects(object, count) => Some((object, count)),
+            _ => None,
+        })?;
+        let items = match value {
             Value::Array(items) => items.as_slice(),
             single @ Value::Object(_) => std::slice::from_ref(single),
             other => {
@@ -262,11 +306,12 @@ impl<'a> Fields<'a> {
             }
         };
         let before = self.problems.len();
+        self.count(name, count, items.len());
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let member = format!("{name}[{index}]");
             match item {
-                Value::Object(members) => values.extend(self.nested(&member, members, &mut read)),
+                Value::Object(members) => values.extend(self.nested(&member, members, object.properties, &mut read)),
                 other => self.invalid(&member, "an object", kind_of(other)),
             }
         }
@@ -275,8 +320,12 @@ impl<'a> Fields<'a> {
 
     /// One object.
     pub fn object<T>(&mut self, name: &'static str, mut read: impl FnMut(&mut Fields<'_>) -> Option<T>) -> Option<T> {
-        match self.value(name)? {
-            Value::Object(members) => self.nested(name, members, &mut read),
+        let (_, object, value) = self.member(name, "an object", |form| match form {
+            Form::Object(object) => Some(object),
+            _ => None,
+        })?;
+        match value {
+            Value::Object(members) => self.nested(name, members, object.properties, &mut read),
             other => {
                 self.invalid(name, "an object", kind_of(other));
                 None
@@ -288,9 +337,10 @@ impl<'a> Fields<'a> {
         &mut self,
         name: &str,
         members: &Map<String, Value>,
+        described: &'static [Property],
         read: &mut impl FnMut(&mut Fields<'_>) -> Option<T>,
     ) -> Option<T> {
-        let mut fields = Fields::at(format!("{}.", self.path(name)), members);
+        let mut fields = Fields::at(format!("{}.", self.path(name)), members, described);
         let value = read(&mut fields);
         fields.note_unknown();
         self.problems.append(&mut fields.problems);
@@ -299,7 +349,8 @@ impl<'a> Fields<'a> {
 
     /// A JSON document: an object, or the text of one.
     pub fn document(&mut self, name: &'static str) -> Option<Value> {
-        match self.value(name)? {
+        let (_, (), value) = self.member(name, "a document", |form| matches!(form, Form::Document).then_some(()))?;
+        match value {
             object @ Value::Object(_) => Some(object.clone()),
             Value::String(text) => {
                 if let Ok(object @ Value::Object(_)) = serde_json::from_str(text) {
@@ -314,6 +365,12 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+}
+
+impl Text {
+    fn allow(&self, text: &str) -> bool {
+        (self.min..=self.max).contains(&text.chars().count()) && (self.values.is_empty() || self.values.contains(&text))
     }
 }
 
@@ -350,11 +407,16 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 mod tests {
     use serde_json::json;
 
+    use super::super::schema::{Object, TEXT};
     use super::*;
 
-    fn read<T>(properties: &Value, read: impl FnOnce(&mut Fields<'_>) -> T) -> (T, Vec<String>) {
+    fn read<T>(
+        described: &'static [Property],
+        properties: &Value,
+        read: impl FnOnce(&mut Fields<'_>) -> T,
+    ) -> (T, Vec<String>) {
         let Value::Object(members) = properties else { panic!("not an object") };
-        let mut fields = Fields::of_request(members);
+        let mut fields = Fields::of_request(members, described);
         let value = read(&mut fields);
         let problems = match fields.finish() {
             Ok(()) => Vec::new(),
@@ -363,13 +425,26 @@ mod tests {
         (value, problems)
     }
 
+    const fn property(name: &'static str, form: Form) -> Property {
+        Property::new(name, form, "a thing", "")
+    }
+
+    const TEXTS: Form = Form::Texts(TEXT.at_most(3), Count::at_most(2, "things"));
+
     #[test]
     fn scalars_are_accepted_as_cloudformation_delivers_them() {
+        const DESCRIBED: &[Property] = &[
+            property("A", Form::Integer(1, 9999, "seconds")),
+            property("B", Form::Integer(1, 9999, "seconds")),
+            property("C", Form::Boolean),
+            property("D", Form::Boolean),
+            property("E", TEXTS),
+        ];
         let properties = json!({"ServiceToken": "t", "A": "3600", "B": 3600, "C": "true", "D": false, "E": "x"});
-        let (values, problems) = read(&properties, |fields| {
+        let (values, problems) = read(DESCRIBED, &properties, |fields| {
             (
-                fields.integer("A", 1..=9999, "seconds"),
-                fields.integer("B", 1..=9999, "seconds"),
+                fields.integer("A"),
+                fields.integer("B"),
                 fields.boolean("C"),
                 fields.boolean("D"),
                 fields.texts("E", |text| Ok(text.to_owned())),
@@ -380,23 +455,64 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_names_the_property_the_value_and_what_is_allowed() {
-        let properties = json!({
-            "MaxSessionDuration": "900", "Negative": "-5", "Flag": "yes", "Empty": "", "Null": null,
-            "List": "a,b", "Nested": [{"Repositry": "x"}, 7], "Holes": ["", 3], "Far": "x", "Document": "{",
+    fn what_is_left_out_has_its_default_and_what_must_be_there_is_missed_once() {
+        const DESCRIBED: &[Property] = &[
+            property("Choice", Form::Text(Text::one_of(&["This", "That"]))).default("That"),
+            property("Wanted", Form::Document).required(),
+        ];
+        let (choice, problems) = read(DESCRIBED, &json!({}), |fields| {
+            fields.has("Wanted");
+            fields.document("Wanted");
+            fields.document("Wanted");
+            fields.choice("Choice")
         });
-        let ((), problems) = read(&properties, |fields| {
+        assert_eq!(choice, Some("That"));
+        assert_eq!(problems, ["`Wanted` is required: a thing"]);
+    }
+
+    #[test]
+    fn each_mistake_names_the_property_the_value_and_what_is_allowed() {
+        const NESTED: Object = Object {
+            name: "",
+            doc: "",
+            properties: &[property("Repository", Form::Text(TEXT)).required()],
+            any_of: &[],
+        };
+        const DESCRIBED: &[Property] = &[
+            property("MaxSessionDuration", Form::Integer(3600, 43200, "seconds")),
+            property("Negative", Form::Integer(0, 9, "things")),
+            property("Flag", Form::Boolean),
+            property("Empty", Form::Text(TEXT)),
+            property("Null", Form::Text(TEXT)),
+            property("Choice", Form::Text(Text::one_of(&["This", "That"]))),
+            property("List", TEXTS),
+            property("Holes", TEXTS),
+            property("Many", TEXTS),
+            property("Document", Form::Document),
+            property("Nested", Form::Objects(&NESTED, Count { min: 3, max: 4, noun: "things" })),
+            property("Wanted", Form::Text(TEXT)).required(),
+            property("Undescribed", Form::Boolean),
+        ];
+        let properties = json!({
+            "MaxSessionDuration": "900", "Negative": "-5", "Flag": "yes", "Empty": "", "Null": null, "Choice": "Those",
+            "List": "a,b", "Nested": [{"Repositry": "x"}, 7], "Holes": ["", 3], "Many": ["a", "b", "cdef"], "Far": "x",
+            "Document": "{", "Undescribed": "x",
+        });
+        let ((), problems) = read(DESCRIBED, &properties, |fields| {
             let any = |text: &str| Ok::<_, String>(text.to_owned());
-            fields.integer("MaxSessionDuration", 3600..=43200, "seconds");
-            fields.integer("Negative", 0..=9, "things");
+            fields.integer("MaxSessionDuration");
+            fields.integer("Negative");
             fields.boolean("Flag");
             fields.text("Empty");
             fields.text("Null");
+            fields.choice("Choice");
             fields.texts("List", any);
             fields.texts("Holes", any);
+            fields.texts("Many", any);
             fields.document("Document");
-            fields.objects("Nested", |fields| fields.required("Repository", "\"owner/name\"", any));
-            fields.required("Wanted", "the ARN of a role", any);
+            fields.objects("Nested", |fields| fields.checked("Repository", any));
+            fields.checked("Wanted", any);
+            fields.text("Undescribed");
         });
         insta::assert_snapshot!(problems.join("\n"), @r#"
         `MaxSessionDuration`: expected 3600 to 43200 seconds, found "900"
@@ -404,15 +520,20 @@ mod tests {
         `Flag`: expected true or false, found "yes"
         `Empty`: expected a value (leave the property out with `!Ref AWS::NoValue`), found ""
         `Null`: expected a string, found null
+        `Choice`: expected This or That, found "Those"
         `List`: expected a list of strings (turn a comma-separated string into one with `!Split [",", …]`), found "a,b"
         `Holes[0]`: expected a value (leave it out with `!Ref AWS::NoValue`), found ""
         `Holes[1]`: expected a string, found a number
+        `Many`: expected at most 2 things, found 3
+        `Many[2]`: expected a thing, found "cdef"
         `Document`: expected a JSON object, found "{"
-        `Nested[0].Repository` is required: "owner/name"
+        `Nested`: expected 3 to 4 things, found 2
+        `Nested[0].Repository` is required: a thing
         unknown property `Nested[0].Repositry`; did you mean `Repository`?
         `Nested[1]`: expected an object, found a number
-        `Wanted` is required: the ARN of a role
-        unknown property `Far`; allowed are Document, Empty, Flag, Holes, List, MaxSessionDuration, Negative, Nested, Null, Wanted
+        `Wanted` is required: a thing
+        `Undescribed` is not described as a string: a mistake in github-trust, not in the template
+        unknown property `Far`; allowed are Choice, Document, Empty, Flag, Holes, List, Many, MaxSessionDuration, Negative, Nested, Null, Undescribed, Wanted
         "#);
     }
 }

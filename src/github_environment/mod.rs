@@ -5,10 +5,12 @@ mod api;
 #[cfg(test)]
 mod laws;
 mod plan;
+mod properties;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields, Request, RequestType};
 use crate::error::{CallError, Error, Fault, Refusal};
 use crate::github::Issuer;
@@ -164,7 +166,7 @@ pub struct Receipt {
 }
 
 impl Kind for GitHubEnvironments {
-    const TYPE: &'static str = "Custom::GitHubEnvironment";
+    const RESOURCE: Resource = properties::RESOURCE;
     const NOUN: &'static str = "environment";
     const READS_LAG: bool = false;
     type Id = EnvironmentId;
@@ -180,21 +182,16 @@ impl Kind for GitHubEnvironments {
         } else {
             Issuer::of_host("github.com").ok()
         };
-        let repository = fields.required("Repository", Repository::EXPECTED, Repository::parse);
-        let name = fields.required("Name", NAME_EXPECTED, name);
-        let wait_timer = fields.integer("WaitTimer", 0..=LONGEST_WAIT, "minutes");
+        let repository = fields.checked("Repository", Repository::parse);
+        let name = fields.checked("Name", name);
+        let wait_timer = fields.integer("WaitTimer");
         let prevent_self_review = fields.boolean("PreventSelfReview");
         let reviewers = reviewers(fields);
         if prevent_self_review == Some(true) && reviewers.as_ref().is_none_or(BTreeSet::is_empty) {
             fields.invalid("PreventSelfReview", "`Reviewers` with it", "true");
         }
         let branches = fields.object("DeploymentBranchPolicy", branches);
-        let adopt = fields.checked("OnExisting", |text| match text {
-            "Fail" => Ok(false),
-            "Adopt" => Ok(true),
-            _ => Err("Fail or Adopt".to_owned()),
-        });
-        let adopt = adopt.unwrap_or_default();
+        let adopt = fields.choice("OnExisting") == Some("Adopt");
         let (issuer, repository, name) = (issuer?, repository?, name?);
         Some(Spec { issuer, repository, name, wait_timer, prevent_self_review, reviewers, branches, adopt })
     }
@@ -269,29 +266,22 @@ fn name(text: &str) -> Result<String, String> {
 
 fn reviewers(fields: &mut Fields<'_>) -> Option<BTreeSet<Reviewer>> {
     let reviewers = fields.objects("Reviewers", |fields| {
-        let team = fields.required("Type", "User or Team", |text| match text {
-            "User" => Ok(false),
-            "Team" => Ok(true),
-            _ => Err("User or Team".to_owned()),
-        });
-        let id =
-            fields.required("Id", ID_EXPECTED, |text| text.parse::<u64>().map_err(|_number| ID_EXPECTED.to_owned()));
+        let team = fields.choice("Type").map(|kind| kind == "Team");
+        let id = fields.checked("Id", |text| text.parse::<u64>().map_err(|_number| ID_EXPECTED.to_owned()));
         Some(Reviewer { team: team?, id: id? })
     })?;
-    if reviewers.len() > REVIEWER_LIMIT {
-        fields.invalid("Reviewers", format!("at most {REVIEWER_LIMIT} users and teams"), reviewers.len());
-    }
     Some(reviewers.into_iter().collect())
 }
 
+const PATTERN_EXPECTED: &str = "a pattern of at most 255 characters, such as \"release/*\"";
 const ID_EXPECTED: &str =
     "the id of the user or team (`gh api users/NAME --jq .id`, `gh api orgs/ORG/teams/NAME --jq .id`)";
 
 fn branches(fields: &mut Fields<'_>) -> Option<(Policy, BTreeSet<Pattern>)> {
     let protected = fields.boolean("ProtectedBranches");
     let pattern = |text: &str| {
-        let valid = text.chars().count() <= 255 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
-        if valid { Ok(text.to_owned()) } else { Err("a pattern such as \"release/*\"".to_owned()) }
+        let valid = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+        if valid { Ok(text.to_owned()) } else { Err(PATTERN_EXPECTED.to_owned()) }
     };
     let mut patterns = BTreeSet::new();
     let mut custom = false;
@@ -320,7 +310,8 @@ mod tests {
     fn told(properties: &serde_json::Value) -> String {
         let home =
             Home { partition: "aws".into(), region: "eu-west-1".into(), account: "1".into(), role_path: "/".into() };
-        let mut fields = Fields::of_request(properties.as_object().unwrap());
+        let mut fields =
+            Fields::of_request(properties.as_object().unwrap(), GitHubEnvironments::RESOURCE.object.properties);
         let spec = GitHubEnvironments::parse(&mut fields, &home);
         match fields.finish() {
             Ok(()) => format!(

@@ -5,10 +5,12 @@ mod api;
 #[cfg(test)]
 mod laws;
 mod plan;
+mod properties;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
@@ -136,7 +138,7 @@ impl Observed {
 }
 
 impl Kind for GitHubRepositoryOidcs {
-    const TYPE: &'static str = "Custom::GitHubRepositoryOidc";
+    const RESOURCE: Resource = properties::RESOURCE;
     const NOUN: &'static str = "form of subjects of";
     const READS_LAG: bool = false;
     type Id = OidcId;
@@ -159,10 +161,7 @@ impl Kind for GitHubRepositoryOidcs {
                 "a server",
             );
         }
-        let repository = fields.required("Repository", Repository::EXPECTED, Repository::parse);
-        if !fields.has("UseImmutableSubject") {
-            fields.missing("UseImmutableSubject", "true, for subjects that carry ids; or false");
-        }
+        let repository = fields.checked("Repository", Repository::parse);
         let subjects = if fields.boolean("UseImmutableSubject")? { Subjects::Immutable } else { Subjects::Classic };
         Some(Spec { issuer: issuer?, repository: repository?, subjects })
     }

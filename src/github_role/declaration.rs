@@ -79,29 +79,22 @@ const CONTEXTS: &str =
 
 /// Reads `Trust`.
 pub(crate) fn entries(fields: &mut Fields<'_>, issuer: Option<&Issuer>) -> Option<Vec<Entry>> {
-    if !fields.has("Trust") {
-        fields.missing("Trust", format!("a list of entries with `Repository` and {CONTEXTS}"));
-        return None;
-    }
-    let entries = fields.objects("Trust", |fields| Some(entry(fields, issuer)))?;
-    if entries.is_empty() {
-        fields.invalid("Trust", "at least one entry", "an empty list");
-    }
-    Some(entries)
+    fields.objects("Trust", |fields| Some(entry(fields, issuer)))
 }
 
 fn entry(fields: &mut Fields<'_>, issuer: Option<&Issuer>) -> Entry {
     let mut entry = Entry { contexts: contexts(fields), ..Entry::default() };
     subjects(fields, &mut entry);
-    if fields.has("Repository") || !fields.has("Subjects") || !entry.contexts.is_empty() {
-        entry.scope = fields.required("Repository", Repository::EXPECTED, Scope::parse);
+    entry.scope = fields.checked("Repository", Scope::parse);
+    if !fields.has("Repository") && (!fields.has("Subjects") || !entry.contexts.is_empty()) {
+        fields.missing("Repository", Repository::EXPECTED);
     }
     entry.workflows = patterns(fields.texts("Workflows", name::workflow));
     entry.actors = fields.texts("Actors", actor).unwrap_or_default().into_iter().collect();
     entry.enterprise_id = fields.checked("EnterpriseId", |text| id(text, "an enterprise"));
     entry.owner_id = fields.checked("OwnerId", |text| id(text, "the owner"));
     entry.repository_id = fields.checked("RepositoryId", |text| id(text, "the repository"));
-    entry.format = fields.checked("SubjectFormat", format).unwrap_or_default();
+    entry.format = fields.choice("SubjectFormat").map_or_else(Format::default, format);
     let written = ["Branches", "Tags", "Environments", "Subjects"].iter().any(|&name| fields.has(name));
     if entry.contexts.is_empty() && entry.subjects.is_empty() && !fields.has_problems() {
         if written {
@@ -206,12 +199,11 @@ fn id(text: &str, whose: &str) -> Result<u64, String> {
     subject::number(text).ok_or_else(|| format!("the id of {whose}, a whole number as GitHub's REST API gives it"))
 }
 
-fn format(text: &str) -> Result<Format, String> {
+fn format(text: &str) -> Format {
     match text {
-        "Auto" => Ok(Format::Auto),
-        "Immutable" => Ok(Format::Immutable),
-        "Classic" => Ok(Format::Classic),
-        "Both" => Ok(Format::Both),
-        _ => Err("Auto, Immutable, Classic or Both".to_owned()),
+        "Immutable" => Format::Immutable,
+        "Classic" => Format::Classic,
+        "Both" => Format::Both,
+        _ => Format::Auto,
     }
 }

@@ -14,6 +14,7 @@ mod exact;
 mod laws;
 pub mod pattern;
 mod plan;
+mod properties;
 mod recall;
 mod resolve;
 pub mod trust_policy;
@@ -27,6 +28,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
@@ -37,6 +39,7 @@ use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
 use crate::tags;
 use declaration::Declaration;
+use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED};
 use trust_policy::{TrustPolicy, canonical};
 
 pub use drift::{Drift, Drifted, drift};
@@ -44,6 +47,10 @@ pub use plan::Action;
 
 /// The audience that GitHub's official action asks for.
 const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+/// IAM's, in characters.
+const NAME_LIMIT: usize = 64;
+/// IAM's, in characters.
+const POLICY_NAME_LIMIT: usize = 128;
 /// Of the 50 tags of a role, seven are ours.
 const TAG_LIMIT: usize = 43;
 /// The largest quota that AWS grants for attached managed policies.
@@ -139,7 +146,7 @@ pub struct Created {
 }
 
 impl Kind for GitHubRoles {
-    const TYPE: &'static str = "Custom::GitHubRole";
+    const RESOURCE: Resource = properties::RESOURCE;
     const NOUN: &'static str = "role";
     const READS_LAG: bool = true;
     type Id = RoleName;
@@ -150,39 +157,28 @@ impl Kind for GitHubRoles {
     type Receipt = Option<Created>;
 
     fn parse(fields: &mut Fields<'_>, home: &Home) -> Option<Spec> {
-        let provider_arn = fields.required("ProviderArn", PROVIDER_EXPECTED, |text| provider_arn(text, home));
-        let audience = if fields.has("Audience") {
-            fields.checked("Audience", |text| characters(text, 1..=255))
-        } else {
-            Some(DEFAULT_AUDIENCE.to_owned())
-        };
+        let provider_arn = fields.checked("ProviderArn", |text| provider_arn(text, home));
+        let audience = if fields.has("Audience") { fields.text("Audience") } else { Some(DEFAULT_AUDIENCE.to_owned()) };
         let issuer = provider_arn.as_deref().and_then(issuer_of);
         let entries = declaration::entries(fields, issuer.as_ref());
-        let name = fields.checked("RoleName", |text| iam_name(text, 64));
+        let name = fields.checked("RoleName", |text| iam_name(text, NAME_LIMIT));
         let path = if fields.has("Path") { fields.checked("Path", path) } else { Some(home.role_path.clone()) };
         let settings = Settings {
             description: fields.checked("Description", description),
-            max_session: fields.integer("MaxSessionDuration", 3600..=43200, "seconds"),
+            max_session: fields.integer("MaxSessionDuration"),
             boundary: fields.checked("PermissionsBoundary", policy_arn),
         };
         let managed: BTreeSet<String> =
             fields.texts("ManagedPolicyArns", policy_arn).unwrap_or_default().into_iter().collect();
-        if managed.len() > MANAGED_LIMIT {
-            fields.invalid("ManagedPolicyArns", format!("at most {MANAGED_LIMIT} policies"), managed.len());
-        }
         let inline = inline_policies(fields);
-        let tags = tags::parse(fields, TAG_LIMIT);
-        let adopt = fields.checked("OnExisting", |text| match text {
-            "Fail" => Ok(false),
-            "Adopt" => Ok(true),
-            _ => Err("Fail or Adopt".to_owned()),
-        });
-        if adopt == Some(true) && name.is_none() && !fields.has("RoleName") {
+        let tags = tags::parse(fields);
+        let adopt = fields.choice("OnExisting") == Some("Adopt");
+        if adopt && !fields.has("RoleName") {
             fields.invalid("OnExisting", "Adopt together with the `RoleName` of the role to adopt", "no `RoleName`");
         }
         let trust =
             Declaration { provider_arn: provider_arn?, issuer: issuer?, audience: audience?, entries: entries? };
-        Some(Spec { name, path: path?, trust, settings, managed, inline, tags, adopt: adopt.unwrap_or_default() })
+        Some(Spec { name, path: path?, trust, settings, managed, inline, tags, adopt })
     }
 
     fn demands(spec: &Spec) -> Vec<Demand> {
@@ -191,11 +187,11 @@ impl Kind for GitHubRoles {
 
     fn id(owner: &Owner, spec: &Spec, _: &Home) -> RoleName {
         // Another path needs another role, so a generated name depends on it.
-        RoleName(spec.name.clone().unwrap_or_else(|| owner.generated_name(&spec.path, 64)))
+        RoleName(spec.name.clone().unwrap_or_else(|| owner.generated_name(&spec.path, NAME_LIMIT)))
     }
 
     fn id_from(physical_id: &str) -> Option<RoleName> {
-        iam_name(physical_id, 64).ok().map(RoleName)
+        iam_name(physical_id, NAME_LIMIT).ok().map(RoleName)
     }
 
     /// IAM: "Role names are not distinguished by case."
@@ -250,19 +246,12 @@ impl Kind for GitHubRoles {
 
 fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {
     let policies = fields.objects("Policies", |fields| {
-        let name = fields.required("PolicyName", "1 to 128 letters, digits and _+=,.@-", |text| iam_name(text, 128));
-        if !fields.has("PolicyDocument") {
-            fields.missing("PolicyDocument", "a policy document");
-        }
+        let name = fields.checked("PolicyName", |text| iam_name(text, POLICY_NAME_LIMIT));
         let document = fields.document("PolicyDocument");
         Some((name?, canonical(&document?)))
     });
-    let policies = policies.unwrap_or_default();
-    if policies.len() > INLINE_LIMIT {
-        fields.invalid("Policies", format!("at most {INLINE_LIMIT} policies"), policies.len());
-    }
     let mut by_name: BTreeMap<String, Value> = BTreeMap::new();
-    for (name, document) in policies {
+    for (name, document) in policies.unwrap_or_default() {
         if by_name.keys().any(|other| other.eq_ignore_ascii_case(&name)) {
             fields.invalid("Policies", "each `PolicyName` once", format_args!("{name:?} again"));
         }
@@ -277,9 +266,6 @@ fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {
     by_name
 }
 
-const PROVIDER_EXPECTED: &str =
-    "the ARN of a GitHub OIDC provider in this account, such as !Ref of a Custom::GitHubOidcProvider";
-
 fn provider_arn(text: &str, home: &Home) -> Result<String, String> {
     let prefix = format!("arn:{}:iam::{}:oidc-provider/", home.partition, home.account);
     let issuer = text.strip_prefix(&prefix).ok_or_else(|| format!("{PROVIDER_EXPECTED} ({prefix}…)"))?;
@@ -288,13 +274,6 @@ fn provider_arn(text: &str, home: &Home) -> Result<String, String> {
 
 fn issuer_of(provider_arn: &str) -> Option<Issuer> {
     Issuer::parse_without_scheme(provider_arn.split_once("oidc-provider/")?.1).ok()
-}
-
-fn characters(text: &str, allowed: std::ops::RangeInclusive<usize>) -> Result<String, String> {
-    if allowed.contains(&text.chars().count()) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("{} to {} characters", allowed.start(), allowed.end()))
 }
 
 fn iam_name(text: &str, limit: usize) -> Result<String, String> {
@@ -307,19 +286,19 @@ fn iam_name(text: &str, limit: usize) -> Result<String, String> {
 
 fn path(text: &str) -> Result<String, String> {
     let slashes = text.starts_with('/') && text.ends_with('/');
-    if slashes && text.len() <= 512 && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
+    if slashes && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
         return Ok(text.to_owned());
     }
-    Err("a path that begins and ends with /, at most 512 characters, such as /github/".to_owned())
+    Err(PATH_EXPECTED.to_owned())
 }
 
 /// IAM's model: `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`.
 fn description(text: &str) -> Result<String, String> {
     let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
-    if text.chars().count() <= 1000 && text.chars().all(allowed) {
+    if text.chars().all(allowed) {
         return Ok(text.to_owned());
     }
-    Err("at most 1000 characters of Latin-1".to_owned())
+    Err(DESCRIPTION_EXPECTED.to_owned())
 }
 
 fn policy_arn(text: &str) -> Result<String, String> {
@@ -334,8 +313,8 @@ fn policy_arn(text: &str) -> Result<String, String> {
         }
         _ => false,
     };
-    if is_policy && (20..=2048).contains(&text.len()) {
+    if is_policy {
         return Ok(text.to_owned());
     }
-    Err("the ARN of a managed policy, such as arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned())
+    Err(POLICY_ARN_EXPECTED.to_owned())
 }

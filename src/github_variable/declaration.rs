@@ -11,11 +11,16 @@ use super::{Place, Sort, Value};
 /// "Individual variables are limited to 48 KB in size", and so are secrets.
 const VALUE_LIMIT: usize = 48 * 1024;
 /// Names are part of the physical id, which has at most 1024 bytes.
-const NAME_LIMIT: usize = 255;
+pub(super) const NAME_LIMIT: usize = 255;
 const ENVIRONMENT_LIMIT: usize = 400;
 
-const NAME_EXPECTED: &str = "1 to 255 letters, digits and `_`, not beginning with a digit or `GITHUB_`";
-const HOST_EXPECTED: &str = "github.com, <subdomain>.ghe.com or the host of an Enterprise Server, in lower case";
+pub(super) const NAME_EXPECTED: &str = "1 to 255 letters, digits and `_`, not beginning with a digit or `GITHUB_`";
+pub(super) const HOST_EXPECTED: &str =
+    "github.com, <subdomain>.ghe.com or the host of an Enterprise Server, in lower case";
+
+pub(super) const ENVIRONMENT_EXPECTED: &str =
+    "the name of one environment, without wildcards, at most 255 characters and 400 bytes";
+pub(super) const REACH_EXPECTED: &str = "all, private or selected: which repositories of the organisation may read it";
 
 /// What the author wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,23 +44,11 @@ pub(super) fn parse(fields: &mut Fields<'_>) -> Option<Spec> {
     };
     let place = place(fields);
     let reach = reach(fields, place.as_ref());
-    let name = fields.required("Name", NAME_EXPECTED, name);
+    let name = fields.checked("Name", name);
     let value = value(fields);
     let sort = if fields.boolean("Secret") == Some(true) { Sort::Secret } else { Sort::Variable };
-    let adopt = fields.checked("OnExisting", |text| match text {
-        "Fail" => Ok(false),
-        "Adopt" => Ok(true),
-        _ => Err("Fail or Adopt".to_owned()),
-    });
-    Some(Spec {
-        issuer: issuer?,
-        place: place?,
-        name: name?,
-        sort,
-        value: value?,
-        reach,
-        adopt: adopt.unwrap_or_default(),
-    })
+    let adopt = fields.choice("OnExisting") == Some("Adopt");
+    Some(Spec { issuer: issuer?, place: place?, name: name?, sort, value: value?, reach, adopt })
 }
 
 /// A name in the case in which GitHub keeps it, whichever it is given in.
@@ -71,10 +64,6 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 
 /// The value is in no message: it may be a secret.
 fn value(fields: &mut Fields<'_>) -> Option<Value> {
-    if !fields.has("Value") {
-        fields.missing("Value", "what the workflow is to read, such as `!GetAtt Role.Arn`");
-        return None;
-    }
     let text = fields.text("Value")?;
     if text.len() > VALUE_LIMIT {
         fields.invalid("Value", "at most 48 KB", format_args!("{} bytes", text.len()));
@@ -93,7 +82,7 @@ fn place(fields: &mut Fields<'_>) -> Option<Place> {
             None
         }
         (false, false) => {
-            fields.missing("Repository", "\"owner/name\"; or `Organization`");
+            fields.invalid("Repository", "\"owner/name\", or `Organization` in its place", "neither");
             None
         }
         (true, false) if fields.has("Environment") => Some(Place::Environment(repository?, environment?)),
@@ -110,17 +99,13 @@ fn place(fields: &mut Fields<'_>) -> Option<Place> {
 /// The name of one environment.
 pub(crate) fn environment(text: &str) -> Result<String, String> {
     if text.contains(['*', '?']) || text.len() > ENVIRONMENT_LIMIT {
-        return Err("the name of one environment, without wildcards, at most 255 characters and 400 bytes".to_owned());
+        return Err(ENVIRONMENT_EXPECTED.to_owned());
     }
     github::environment(text)
 }
 
 fn reach(fields: &mut Fields<'_>, place: Option<&Place>) -> Option<(&'static str, Vec<String>)> {
-    const EXPECTED: &str = "all, private or selected: which repositories of the organisation may read it";
-    let visibility = fields.checked("Visibility", |text| {
-        let known = ["all", "private", "selected"].into_iter().find(|known| *known == text);
-        known.ok_or_else(|| EXPECTED.to_owned())
-    });
+    let visibility = fields.choice("Visibility");
     let names = fields.texts("SelectedRepositories", |text| Ok(text.to_owned()));
     let Some(Place::Organization(organization)) = place else {
         for name in ["Visibility", "SelectedRepositories"] {
@@ -131,7 +116,7 @@ fn reach(fields: &mut Fields<'_>, place: Option<&Place>) -> Option<(&'static str
         return None;
     };
     if !fields.has("Visibility") {
-        fields.missing("Visibility", EXPECTED);
+        fields.missing("Visibility", REACH_EXPECTED);
         return None;
     }
     let visibility = visibility?;
@@ -167,7 +152,7 @@ mod tests {
 
     fn told(properties: &serde_json::Value) -> String {
         let members = properties.as_object().unwrap();
-        let mut fields = Fields::of_request(members);
+        let mut fields = Fields::of_request(members, super::super::properties::RESOURCE.object.properties);
         let spec = parse(&mut fields);
         match fields.finish() {
             Ok(()) => format!(

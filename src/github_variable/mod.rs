@@ -6,11 +6,13 @@ mod declaration;
 #[cfg(test)]
 mod laws;
 mod plan;
+mod properties;
 mod seal;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields, Request};
 use crate::error::{CallError, Error, Fault, Refusal};
 use crate::github::Issuer;
@@ -261,7 +263,7 @@ pub struct Observed {
 }
 
 impl Kind for GitHubVariables {
-    const TYPE: &'static str = "Custom::GitHubVariable";
+    const RESOURCE: Resource = properties::RESOURCE;
     const NOUN: &'static str = "variable or secret";
     // GitHub shows what it has taken.
     const READS_LAG: bool = false;

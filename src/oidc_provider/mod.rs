@@ -7,6 +7,7 @@ mod claims;
 #[cfg(test)]
 mod laws;
 mod plan;
+mod properties;
 pub mod rotation;
 pub mod thumbprint;
 mod upkeep;
@@ -18,6 +19,7 @@ use std::time::SystemTime;
 
 use aws_smithy_types::base64;
 
+use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::{Form, Issuer};
@@ -157,7 +159,7 @@ pub struct Observed {
 }
 
 impl Kind for OidcProviders {
-    const TYPE: &'static str = "Custom::GitHubOidcProvider";
+    const RESOURCE: Resource = properties::RESOURCE;
     const NOUN: &'static str = "OIDC provider";
     const READS_LAG: bool = true;
     type Id = ProviderArn;
@@ -174,22 +176,12 @@ impl Kind for OidcProviders {
             Issuer::parse("https://token.actions.githubusercontent.com").ok()
         };
         let client_ids = if fields.has("ClientIdList") {
-            fields.texts("ClientIdList", client_id)
+            fields.texts("ClientIdList", |text| Ok(text.to_owned()))
         } else {
             Some(vec![DEFAULT_CLIENT_ID.to_owned()])
         };
-        if let Some(found) = client_ids.as_ref().map(Vec::len).filter(|found| !(1..=CLIENT_ID_LIMIT).contains(found)) {
-            fields.invalid("ClientIdList", format!("1 to {CLIENT_ID_LIMIT} client ids"), found);
-        }
         let pins = fields.texts("ThumbprintList", thumbprint);
-        if let Some(found) = pins.as_ref().map(Vec::len).filter(|found| !(1..=5).contains(found)) {
-            fields.invalid(
-                "ThumbprintList",
-                "1 to 5 thumbprints (leave it out to have them verified and rotated)",
-                found,
-            );
-        }
-        let ca = if fields.has("CaCertificate") { fields.checked("CaCertificate", ca_certificate) } else { None };
+        let ca = fields.checked("CaCertificate", ca_certificate);
         if ca.is_some() && pins.is_some() {
             fields.invalid(
                 "CaCertificate",
@@ -204,23 +196,17 @@ impl Kind for OidcProviders {
                 format_args!("{:?}", issuer.url()),
             );
         }
-        let on_existing = one_of(fields, "OnExisting", ["Share", "Fail"]);
-        let deletion_mode = one_of(fields, "DeletionMode", ["WhenUnused", "Retain"]);
-        // Deleting a shared provider waits until the claims of others must have become visible.
-        fields.integer(
-            "ServiceTimeout",
-            SERVICE_TIMEOUT..=3600,
-            "seconds, because its deletion takes up to four minutes",
-        );
-        let tags = tags::parse(fields, TAG_LIMIT);
+        let (on_existing, deletion_mode) = (fields.choice("OnExisting"), fields.choice("DeletionMode"));
+        fields.integer("ServiceTimeout");
+        let tags = tags::parse(fields);
         Some(Spec {
             issuer: issuer?,
             client_ids: client_ids?.into_iter().collect(),
             pins: pins.map(|pins| pins.into_iter().collect()),
             ca,
             tags,
-            share: on_existing == "Share",
-            retain: deletion_mode == "Retain",
+            share: on_existing? == "Share",
+            retain: deletion_mode? == "Retain",
         })
     }
 
@@ -387,26 +373,11 @@ fn kept_ca(observed: &Observed) -> Option<CaCertificate> {
     CaCertificate::from_bytes(&base64::decode(claims::stored_ca(&observed.tags)?).ok()?)
 }
 
-/// The first of them where the author wrote none.
-fn one_of(fields: &mut Fields<'_>, name: &'static str, allowed: [&'static str; 2]) -> &'static str {
-    let [first, second] = allowed;
-    let read =
-        |text: &str| allowed.into_iter().find(|allowed| *allowed == text).ok_or_else(|| format!("{first} or {second}"));
-    if fields.has(name) { fields.checked(name, read).unwrap_or(first) } else { first }
-}
-
-fn client_id(text: &str) -> Result<String, String> {
-    match text.chars().count() {
-        1..=255 => Ok(text.to_owned()),
-        _ => Err("1 to 255 characters".to_owned()),
-    }
-}
-
 fn thumbprint(text: &str) -> Result<String, String> {
     if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(text.to_ascii_lowercase())
     } else {
-        Err("40 hexadecimal digits, the SHA-1 of a certificate without colons".to_owned())
+        Err(properties::THUMBPRINT_EXPECTED.to_owned())
     }
 }
 

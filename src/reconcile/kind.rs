@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 
+use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::guardrails::Demand;
@@ -59,8 +60,10 @@ impl<A> Plan<A> {
 
 /// A kind of resource.
 pub trait Kind {
+    /// Its properties and attributes, as an author sees them.
+    const RESOURCE: Resource;
     /// `Custom::…`
-    const TYPE: &'static str;
+    const TYPE: &'static str = Self::RESOURCE.name;
     /// What one object is called in a sentence.
     const NOUN: &'static str;
     /// Whether reads of the service lag behind its writes.
@@ -78,7 +81,7 @@ pub trait Kind {
     /// What only the service can tell about a change: the ARN, the unique id.
     type Receipt;
 
-    /// Reads the properties. Mistakes are noted in `fields`; where there are any, what is returned does not matter.
+    /// Reads the properties that `RESOURCE` describes. Mistakes are noted in `fields`; where there are any, what is returned does not matter.
     fn parse(fields: &mut Fields<'_>, home: &Home) -> Option<Self::Spec>;
     /// What of it a deployment may forbid.
     fn demands(spec: &Self::Spec) -> Vec<Demand>;

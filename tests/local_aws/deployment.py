@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from github.repositories import TOKEN
 from local_aws import ROOT, TOOLS, LocalAws, LocalAwsError, until
+from stack import Stack
 
 FUNCTION = "github-trust"
 STACK = "github-trust"
@@ -45,7 +49,8 @@ def build(aws: LocalAws) -> None:
 
 
 def deploy(aws: LocalAws, *parameters: str) -> dict[str, str]:
-    """The outputs of the deployed stack, without guardrails."""
+    """The outputs of the deployed stack, without guardrails. The boundary that examples name is there, too."""
+    boundary(aws)
     return deploy_as(aws, FUNCTION, *WITHOUT_GUARDRAILS, *parameters)
 
 
@@ -64,6 +69,17 @@ def deploy_as(aws: LocalAws, name: str, *parameters: str) -> dict[str, str]:
     )
     (stack,) = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def boundary(aws: LocalAws) -> str:
+    """The ARN of the recommended boundary, which is made the first time."""
+    stack = Stack(aws, "github-boundary")
+    with contextlib.suppress(ClientError):  # there is no such stack yet
+        return stack.outputs()["BoundaryArn"]
+    made = stack.create((ROOT / "templates" / "permissions-boundary.yaml").read_text())
+    if made != "CREATE_COMPLETE":
+        raise LocalAwsError(f"the boundary's stack is {made}: {stack.reasons()}")
+    return stack.outputs()["BoundaryArn"]
 
 
 def create_cluster(aws: LocalAws, name: str, mode: str | None = "API_AND_CONFIG_MAP") -> None:

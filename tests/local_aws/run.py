@@ -111,9 +111,12 @@ class Story:
 
     def tell_of_the_hand_over(self) -> None:
         """The role's ARN as a variable at the local GitHub, beside one that somebody has set by hand."""
-        place = "/repos/octo-org/octo-repo/environments/production"
-        ours, theirs = f"{place}/variables/AWS_ROLE_ARN", f"{place}/variables/AWS_REGION"
-        self.aws.at_github(environments={place: True}, set={theirs: "eu-west-1"})
+        place = "/repos/octo-org/octo-repo"
+        ours, theirs = (
+            f"{place}/environments/production/variables/AWS_ROLE_ARN",
+            f"{place}/actions/variables/AWS_REGION",
+        )
+        self.aws.at_github(set={theirs: "eu-west-1"})
         stack = Stack(self.aws, "hand-over")
         text, parameters = example("hand-over.yaml"), {"Repository": "octo-org/octo-repo", "Environment": "production"}
         with self.step("create a stack of examples/hand-over.yaml"):

@@ -57,6 +57,9 @@ class Stack:
 
     # What came of the last one
 
+    def exists(self) -> bool:
+        return bool(self._id) and self.status() != "DELETE_COMPLETE"
+
     def status(self) -> str:
         return str(self._describe()["StackStatus"])
 

@@ -24,6 +24,7 @@ from stack import Stack
 
 BUCKET, VERSION = "octo-code", "0.1.0-x86_64"
 PREFIX = f"https://{BUCKET}-{REGION}.s3.{REGION}.amazonaws.com/"
+# With what the boundary is for: an inline policy.
 ROLE = """
 Resources:
   Provider:
@@ -34,76 +35,100 @@ Resources:
     Properties:
       ServiceToken: !ImportValue github-trust-ServiceToken
       ProviderArn: !Ref Provider
+      PermissionsBoundary: !Sub arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/github-boundary
       Trust: [{ Repository: octo-org/octo-repo, Branches: [main] }]
+      Policies:
+        - PolicyName: read
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement: [{ Effect: Allow, Action: s3:GetObject, Resource: "*" }]
 """
 
 
 @dataclass
 class Vended:
-    """What a way of account vending deploys."""
+    """One stack that a way of account vending deploys. They are in order."""
 
     stack: str
+    template: str  # the file's name, or its address
     parameters: dict[str, str]
-    url: str | None = None
-    capabilities: tuple[str, ...] = ("CAPABILITY_IAM",)
+    capabilities: tuple[str, ...] | None = None  # where the way asks for them
 
 
-def by_stackset() -> Vended:
-    text = example("account-vending/stackset.yaml")
-    for name, value in {"CodeBucket": BUCKET, "Version": VERSION, "AWS::Region": REGION}.items():
+def by_stackset() -> list[Vended]:
+    text = example("account-vending/stackset.yaml").replace("${AWS::URLSuffix}", "amazonaws.com")
+    known = {"CodeBucket": BUCKET, "Version": VERSION, "AWS::Region": REGION, "GitHubOwners": "octo-org"}
+    for name, value in known.items():
         text = text.replace(f"${{{name}}}", value).replace(f"!Ref {name}", value)
-    properties = yaml_parse(text.replace("${AWS::URLSuffix}", "amazonaws.com"))["Resources"]["StackSet"]["Properties"]
-    parameters = {one["ParameterKey"]: _plain(one["ParameterValue"]) for one in properties["Parameters"]}
-    url = _plain(properties["TemplateURL"])
-    return Vended("github-trust", parameters, url, tuple(properties["Capabilities"]))
+    found = []
+    for resource in yaml_parse(text)["Resources"].values():
+        properties = resource["Properties"]
+        parameters = {one["ParameterKey"]: _plain(one["ParameterValue"]) for one in properties.get("Parameters", [])}
+        url, capabilities = _plain(properties["TemplateURL"]), tuple(properties["Capabilities"])
+        found.append(Vended(properties["StackSetName"], url, parameters, capabilities))
+    return found
 
 
-def by_aft() -> Vended:
-    command = [
-        str(TOOLS / "linters" / "bin" / "hcl2tojson"),
-        str(EXAMPLES / "account-vending" / "aft" / "github-trust.tf"),
-    ]
+def by_aft() -> list[Vended]:
+    configuration = EXAMPLES / "account-vending" / "aft" / "github-trust.tf"
+    command = [str(TOOLS / "linters" / "bin" / "hcl2tojson"), str(configuration)]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    (local_values,) = found["locals"]
-    ((_, (stack,)),) = [(kind, list(one.values())) for block in found["resource"] for kind, one in block.items()]
+    (known,) = found["locals"]
 
     def value(text: str) -> str:
-        for name, known in local_values.items():
-            text = text.replace(f"${{local.{name}}}", str(known).strip('"'))
+        while "${local." in text:
+            text = re.sub(r"\$\{local\.(\w+)\}", lambda name: str(known[name[1]]).strip('"'), text)
         return text.replace("${data.aws_region.current.region}", REGION).strip('"')
 
-    parameters = {name: value(text) for name, text in stack["parameters"].items()}
-    capabilities = tuple(value(text) for text in stack["capabilities"])
-    return Vended(value(stack["name"]), parameters, value(stack["template_url"]), capabilities)
+    stacks = [stack for block in found["resource"] for named in block.values() for stack in named.values()]
+    return [
+        Vended(
+            value(stack["name"]),
+            value(stack["template_url"]),
+            {name: value(text) for name, text in stack.get("parameters", {}).items()},
+            tuple(value(text) for text in stack["capabilities"]),
+        )
+        for stack in stacks
+    ]
 
 
-def by_landing_zone_accelerator() -> Vended:
+def by_landing_zone_accelerator() -> list[Vended]:
     found = yaml.safe_load(example("account-vending/landing-zone-accelerator/customizations-config.yaml"))
-    (stack,) = found["customizations"]["cloudFormationStacks"]
+    stacks = found["customizations"]["cloudFormationStacks"]
     # The members of ICloudFormationStack, https://awslabs.github.io/landing-zone-accelerator-on-aws/latest/typedocs/
     required = {"deploymentTargets", "name", "regions", "runOrder", "template", "terminationProtection"}
-    assert required <= stack.keys() <= required | {"description", "parameters"}
-    return Vended(stack["name"], {one["name"]: one["value"] for one in stack["parameters"]})
+    assert all(required <= stack.keys() <= required | {"description", "parameters"} for stack in stacks)
+    return [
+        Vended(
+            stack["name"],
+            Path(stack["template"]).name,
+            {one["name"]: one["value"] for one in stack.get("parameters", [])},
+        )
+        for stack in sorted(stacks, key=lambda stack: int(stack["runOrder"]))
+    ]
 
 
-def by_org_formation() -> Vended:
+def by_org_formation() -> list[Vended]:
     tasks = yaml_parse(example("account-vending/org-formation/organization-tasks.yml"))
-    task = tasks["GitHubTrust"]
-    assert task["Type"] == "update-stacks"
-    assert tasks[task["DependsOn"]]["Type"] == "update-organization"
-    return Vended(task["StackName"], task["Parameters"])
+    order = {"GitHubTrust": "GitHubBoundary", "GitHubBoundary": "OrganizationUpdate"}
+    assert {name: task["DependsOn"] for name, task in tasks.items() if "DependsOn" in task} == order
+    return [
+        Vended(task["StackName"], Path(task["Template"]).name, task.get("Parameters", {}))
+        for task in tasks.values()
+        if task["Type"] == "update-stacks"
+    ]
 
 
 @pytest.fixture(scope="module")
 def account(unpacked: Path) -> Iterator[LocalAws]:
-    """A new account, beside buckets with the code."""
+    """A new account, beside buckets with the files of the bundle."""
     with LocalAws() as running:
         code = Stack(running, "code")
         bucket = example("account-vending/code-bucket.yaml")
         assert code.create(bucket, Name=BUCKET, OrganizationId="o-0123456789") == "CREATE_COMPLETE", code.reasons()
-        for file in ("function.zip", "github-trust.template.yaml"):
-            key = f"github-trust/{VERSION}/{file}"
-            running.client("s3").put_object(Bucket=f"{BUCKET}-{REGION}", Key=key, Body=(unpacked / file).read_bytes())
+        for file in (unpacked / "function.zip", *_templates(unpacked).values()):
+            key = f"github-trust/{VERSION}/{file.name}"
+            running.client("s3").put_object(Bucket=f"{BUCKET}-{REGION}", Key=key, Body=file.read_bytes())
         yield running
 
 
@@ -111,27 +136,40 @@ def account(unpacked: Path) -> Iterator[LocalAws]:
     "way", [by_stackset, by_aft, by_landing_zone_accelerator, by_org_formation], ids=lambda way: way.__name__
 )
 def test_an_account_that_was_vended_has_a_product_that_works(account: LocalAws, unpacked: Path, way: Any) -> None:
-    vended: Vended = way()
-    template = (unpacked / "github-trust.template.yaml").read_text()
-    if vended.url is not None:
-        assert vended.url.startswith(PREFIX)
-        key = vended.url.removeprefix(PREFIX)
-        template = account.client("s3").get_object(Bucket=f"{BUCKET}-{REGION}", Key=key)["Body"].read().decode()
-    assert vended.capabilities == _capabilities(yaml.safe_load(template))
-    product, consumer = Stack(account, vended.stack), Stack(account, "consumer")
-    # The issuers are on this machine.
-    made = product.create(template, **{**vended.parameters, "PrivateIssuers": "true"})
-    assert made == "CREATE_COMPLETE", product.reasons()
+    stacks = []
+    for vended in way():
+        template = _template(account, unpacked, vended.template)
+        assert vended.capabilities in (None, _capabilities(yaml.safe_load(template)))
+        # The issuers are on this machine.
+        local = {"PrivateIssuers": "true"} if "CodeBucket" in vended.parameters else {}
+        stacks.append(Stack(account, vended.stack))
+        made = stacks[-1].create(template, **{**vended.parameters, **local})
+        assert made == "CREATE_COMPLETE", stacks[-1].reasons()
+    consumer = Stack(account, "consumer")
     assert consumer.create(ROLE) == "CREATE_COMPLETE", consumer.reasons()
     assert consumer.delete() == "DELETE_COMPLETE"
     assert owned(account) == []
-    assert product.delete() == "DELETE_COMPLETE"
+    for stack in reversed(stacks):
+        assert stack.delete() == "DELETE_COMPLETE"
 
 
 def test_no_parameter_of_the_stackset_is_left_for_the_accounts_to_fill_in(unpacked: Path) -> None:
     parameters = yaml.safe_load((unpacked / "github-trust.template.yaml").read_text())["Parameters"]
     without = {name for name, parameter in parameters.items() if "Default" not in parameter}
-    assert without == by_stackset().parameters.keys()
+    assert without <= by_stackset()[-1].parameters.keys() <= parameters.keys()
+
+
+def _templates(unpacked: Path) -> dict[str, Path]:
+    files = [unpacked / "github-trust.template.yaml", unpacked / "templates" / "permissions-boundary.yaml"]
+    return {file.name: file for file in files}
+
+
+def _template(account: LocalAws, unpacked: Path, place: str) -> str:
+    if "/" not in place:
+        return _templates(unpacked)[place].read_text()
+    assert place.startswith(PREFIX)
+    found = account.client("s3").get_object(Bucket=f"{BUCKET}-{REGION}", Key=place.removeprefix(PREFIX))
+    return str(found["Body"].read().decode())
 
 
 def _capabilities(template: dict[str, Any]) -> tuple[str, ...]:

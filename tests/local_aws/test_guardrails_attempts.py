@@ -94,13 +94,12 @@ class Guarded:
 def guarded(aws: LocalAws, service_token: str) -> Iterator[Guarded]:
     """A deployment with a boundary, one issuer, one organisation and one team; otherwise with the defaults."""
     del service_token  # it has built the function
-    boundary = Stack(aws, "boundary")
-    assert boundary.create((ROOT / "templates" / "permissions-boundary.yaml").read_text()) == "CREATE_COMPLETE"
-    arn = boundary.outputs()["BoundaryArn"]
+    arn = deployment.boundary(aws)
     token = deployment.deploy_as(
         aws,
         NAME,
-        f"RolePermissionsBoundary={arn}",
+        # By its name, as in a StackSet.
+        f"RolePermissionsBoundary={arn.rsplit('/', 1)[-1]}",
         "AllowedGitHubOwners=octo-org,octo",
         f"AllowedIssuers={ISSUER}",
         "AllowedKubernetesSubjects=team-*",

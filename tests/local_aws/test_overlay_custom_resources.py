@@ -311,3 +311,20 @@ def test_an_unknown_service_token_fails_at_once(stack: Stack, token: str) -> Non
     assert stack.create(template(f"{token}-not", {"Thing": {}})) == "ROLLBACK_COMPLETE"
     assert "names no Lambda function" in stack.reasons()["Thing"]
     assert stack.requests() == []
+
+
+def test_conditions_take_texts_apart_and_put_them_together(stack: Stack) -> None:
+    begins = {"Fn::Equals": [{"Fn::Select": [0, {"Fn::Split": [":", {"Ref": "Text"}]}]}, "arn"]}
+    empty = {"Fn::Equals": [{"Fn::Join": ["", {"Ref": "List"}]}, ""]}
+    conditions = {"Begins": begins, "Empty": empty, "Both": {"Fn::And": [{"Condition": "Begins"}, empty]}}
+    found = {name: {"Value": {"Fn::If": [name, "yes", "no"]}} for name in conditions}
+    whole = {
+        "Parameters": {"Text": {"Type": "String"}, "List": {"Type": "CommaDelimitedList"}},
+        "Conditions": conditions,
+        "Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
+        "Outputs": found,
+    }
+    assert stack.create(whole, Text="arn:aws", List="") == "CREATE_COMPLETE"
+    assert stack.outputs() == {"Begins": "yes", "Empty": "yes", "Both": "yes"}
+    assert stack.update(whole, Text="name", List="a,b") == "UPDATE_COMPLETE"
+    assert stack.outputs() == {"Begins": "no", "Empty": "no", "Both": "no"}

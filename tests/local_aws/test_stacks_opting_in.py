@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import tokens
+from deployment import example
 from github.repositories import CLASSIC
 from local_aws import LocalAws
 from stack import Stack, template
@@ -28,6 +29,12 @@ def declared(service_token: str, form: str, switched: bool | None) -> Any:
     return found
 
 
+def subject_of(token: str) -> str:
+    payload = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return str(claims["sub"])
+
+
 def test_a_repository_is_opted_in_and_out_and_its_workflow_is_never_locked_out(
     aws: LocalAws, service_token: str, stack: Stack
 ) -> None:
@@ -36,9 +43,7 @@ def test_a_repository_is_opted_in_and_out_and_its_workflow_is_never_locked_out(
         return tokens.assume(aws, stack.outputs()["RoleArn"], token) is None
 
     def sends_ids() -> bool:
-        payload = aws.token(repository=CLASSIC, ref="refs/heads/main").split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return "@" in claims["sub"]
+        return "@" in subject_of(aws.token(repository=CLASSIC, ref="refs/heads/main"))
 
     assert stack.create(declared(service_token, "Auto", None)) == "CREATE_COMPLETE", stack.reasons()
     assert let_in()
@@ -54,3 +59,15 @@ def test_a_repository_is_opted_in_and_out_and_its_workflow_is_never_locked_out(
     assert let_in()
     assert not sends_ids()
     assert 400 not in {status for _, status in aws.at_github()["seen"]}
+
+
+def test_the_example_opts_in_and_out(aws: LocalAws, service_token: str, stack: Stack) -> None:
+    assert service_token
+    text = example("opt-in.yaml")
+    assert stack.create(text, Repository=CLASSIC) == "CREATE_COMPLETE", stack.reasons()
+    for form in ("Auto", "Both"):
+        assert stack.update(text, Repository=CLASSIC, SubjectFormat=form) == "UPDATE_COMPLETE", stack.reasons()
+        token = aws.token(repository=CLASSIC, ref="refs/heads/main")
+        assert tokens.assume(aws, stack.outputs()["RoleArn"], token) is None
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert not subject_of(aws.token(repository=CLASSIC, ref="refs/heads/main")).startswith("repo:octo-org@")

@@ -154,11 +154,13 @@ def test_the_hand_over_puts_the_role_s_arn_where_the_workflow_reads_it(
     aws: LocalAws, service_token: str, stack: Stack
 ) -> None:
     assert service_token
-    parameters = {"Repository": "octo-org/hand-over", "Environment": "live"}
+    made = f"{REPOSITORY}/environments/made"
+    parameters = {"Repository": "octo-org/hand-over", "Environment": "made"}
     assert stack.create(example("hand-over.yaml"), **parameters) == "CREATE_COMPLETE", stack.reasons()
-    assert aws.at_github()["values"][f"{LIVE}/variables/AWS_ROLE_ARN"] == stack.outputs()["RoleArn"]
+    assert aws.at_github()["values"][f"{made}/variables/AWS_ROLE_ARN"] == stack.outputs()["RoleArn"]
     assert stack.delete() == "DELETE_COMPLETE"
     assert aws.at_github()["values"] == {}
+    assert made not in aws.at_github()["environments"]
 
 
 def test_an_environment_comes_with_its_protection_changes_and_goes(

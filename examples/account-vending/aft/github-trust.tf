@@ -5,19 +5,27 @@ locals {
   # The Name of code-bucket.yaml, and the directory of a version in it.
   github_trust_bucket  = "octo-code"
   github_trust_version = "0.1.0-x86_64"
+  github_trust_url     = "https://${local.github_trust_bucket}-${data.aws_region.current.region}.s3.${data.aws_region.current.region}.amazonaws.com/github-trust/${local.github_trust_version}"
 }
 
 data "aws_region" "current" {}
 
+resource "aws_cloudformation_stack" "github_boundary" {
+  name         = "github-boundary"
+  template_url = "${local.github_trust_url}/permissions-boundary.yaml"
+  capabilities = ["CAPABILITY_NAMED_IAM"]
+}
+
 resource "aws_cloudformation_stack" "github_trust" {
   name         = "github-trust"
-  template_url = "https://${local.github_trust_bucket}-${data.aws_region.current.region}.s3.${data.aws_region.current.region}.amazonaws.com/github-trust/${local.github_trust_version}/github-trust.template.yaml"
+  template_url = "${local.github_trust_url}/github-trust.template.yaml"
   capabilities = ["CAPABILITY_IAM"]
 
   parameters = {
-    CodeBucket      = local.github_trust_bucket
-    CodeKey         = "github-trust/${local.github_trust_version}/function.zip"
-    AllowBroadTrust = "false"
+    CodeBucket              = local.github_trust_bucket
+    CodeKey                 = "github-trust/${local.github_trust_version}/function.zip"
+    RolePermissionsBoundary = "github-boundary"
+    AllowedGitHubOwners     = "octo-org"
   }
 
   lifecycle {

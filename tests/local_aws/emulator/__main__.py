@@ -22,6 +22,7 @@ def main() -> None:
     from emulator import (
         authorization,
         cloudformation,
+        conditions,
         eks,
         iam_providers,
         iam_roles,
@@ -37,6 +38,7 @@ def main() -> None:
     iam_roles.install()
     eks.install()
     cloudformation.install()
+    conditions.install()
     native_provider.install()
     authorization.install()
     recording.install()

@@ -28,13 +28,15 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ministack.core.responses": ("get_account_id", "get_region"),
     "ministack.core.router": ("detect_service", "extract_access_key_id"),
     "ministack.services.cloudformation": ("_stacks",),
+    "ministack.services.cloudformation.changesets": ("_evaluate_conditions",),
     "ministack.services.cloudformation.custom_resource": (
         "_gateway_url",
         "_normalise_resource_properties",
         "invoke_custom_resource",
     ),
+    "ministack.services.cloudformation.handlers": ("_evaluate_conditions",),
     "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
-    "ministack.services.cloudformation.stacks": ("_roll_back_operation",),
+    "ministack.services.cloudformation.stacks": ("_evaluate_conditions", "_roll_back_operation"),
     "ministack.services.eks": (
         "_access_entries",
         "_access_entry_arn",

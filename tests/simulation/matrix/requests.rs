@@ -56,7 +56,7 @@ fn row_29_each_mistake_is_told_exactly_and_before_any_call() {
         (ROLE, json!({"Trust": [{"Repository": "acme/app", "PullRequests": "yes"}]}), "`Trust[0].PullRequests`: expected".to_owned()),
         (ROLE, json!({"Trust": [{"Repository": "acme/app*", "Branches": ["main"]}]}), "`Trust[0].Repository`: expected \"owner/name\" of one GitHub repository without wildcards (list each repository), found \"acme/app*\"".to_owned()),
         (PROVIDER, json!({"Url": "http://token.actions.githubusercontent.com"}), format!("`Url`: expected an https URL, {issuer}, found \"http://token.actions.githubusercontent.com\"")),
-        (PROVIDER, json!({"ThumbprintList": []}), "`ThumbprintList`: expected 1 to 5 thumbprints (leave it out to have them verified and rotated), found 0".to_owned()),
+        (PROVIDER, json!({"ThumbprintList": []}), "`ThumbprintList`: expected 1 to 5 thumbprints (leave it out to have them verified and rotated), found an empty list".to_owned()),
         (PROVIDER, json!({"ThumbprintList": ["zz"]}), "`ThumbprintList[0]`: expected 40 hexadecimal digits, the SHA-1 of a certificate without colons, found \"zz\"".to_owned()),
         (PROVIDER, json!({"ClientIdLists": ["a"]}), "unknown property `ClientIdLists`; did you mean `ClientIdList`?".to_owned()),
         (ENTRY, json!({"PrincipalArn": "arn:aws:sts::111122223333:assumed-role/x/y"}), "`PrincipalArn`: expected the ARN of an IAM role or user, not of a session (write the role's ARN, path included), found \"arn:aws:sts::111122223333:assumed-role/x/y\"".to_owned()),

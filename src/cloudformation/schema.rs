@@ -1,0 +1,217 @@
+//! What a kind's properties are, said once: requests are read by it, and the JSON Schemas and the reference are written
+//! from it. Reading a property that is not described here fails every request of its kind, and what is described but
+//! never read fails a test.
+
+/// A type of resource, as its author sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Resource {
+    /// `Custom::…`
+    pub name: &'static str,
+    /// What it keeps, in a sentence or more.
+    pub doc: &'static str,
+    /// The page in `docs/` that explains it, and with other hyphens its module: `github-role`.
+    pub guide: &'static str,
+    /// Its properties, beside CloudFormation's own.
+    pub object: Object,
+    /// What `Ref` gives.
+    pub reference: &'static str,
+    /// What `Fn::GetAtt` gives: names and what they say.
+    pub attributes: &'static [(&'static str, &'static str)],
+}
+
+/// An object: a resource's properties, or what such a property holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Object {
+    /// Its name in schemas and in the reference, as CloudFormation names property types: `AccessScope`.
+    pub name: &'static str,
+    /// What it says.
+    pub doc: &'static str,
+    /// Its members.
+    pub properties: &'static [Property],
+    /// Of each of these, at least one has to be there.
+    pub any_of: &'static [&'static [&'static str]],
+}
+
+/// One property.
+#[derive(Clone, Copy, Debug)]
+pub struct Property {
+    /// As CloudFormation, GitHub or we name it.
+    pub name: &'static str,
+    /// What it holds.
+    pub form: Form,
+    /// Whether it has to be there.
+    pub required: bool,
+    /// What is allowed, for the message about a value that is not.
+    pub expected: &'static str,
+    /// What holds where the author leaves it out.
+    pub default: Option<&'static str>,
+    /// What another value does to the object; within another property, that of the whole.
+    pub update: Update,
+    /// What it says, in Markdown.
+    pub doc: &'static str,
+}
+
+/// What a property holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// A string.
+    Text(Text),
+    /// A whole number, in a unit.
+    Integer(u32, u32, &'static str),
+    /// `true` or `false`.
+    Boolean,
+    /// A list of strings; a single string is a list of one.
+    Texts(Text, Count),
+    /// A list of objects; a single object is a list of one.
+    Objects(&'static Object, Count),
+    /// One object.
+    Object(&'static Object),
+    /// A JSON document, or the text of one.
+    Document,
+}
+
+/// What a string has to be. Kinds check more than can be said here.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    /// In characters.
+    pub min: usize,
+    /// In characters.
+    pub max: usize,
+    /// A regular expression that every allowed value matches, for schemas and the reference.
+    pub pattern: Option<&'static str>,
+    /// The only values, where there are few.
+    pub values: &'static [&'static str],
+}
+
+/// How many items a list has.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    /// At least.
+    pub min: usize,
+    /// At most.
+    pub max: usize,
+    /// What they are called.
+    pub noun: &'static str,
+}
+
+/// What an Update that changes a property does, in CloudFormation's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// The object is changed.
+    NoInterruption,
+    /// The object is deleted and made again under the same id.
+    SomeInterruptions,
+    /// Another object is made, and the old one deleted when the stack's update is done.
+    Replacement,
+}
+
+/// Nothing but a string that is not empty.
+pub const TEXT: Text = Text { min: 1, max: usize::MAX, pattern: None, values: &[] };
+
+impl Text {
+    /// At most so many characters.
+    #[must_use]
+    pub const fn at_most(self, max: usize) -> Self {
+        Self { max, ..self }
+    }
+
+    /// At least so many characters.
+    #[must_use]
+    pub const fn at_least(self, min: usize) -> Self {
+        Self { min, ..self }
+    }
+
+    /// Empty, too.
+    #[must_use]
+    pub const fn or_empty(self) -> Self {
+        Self { min: 0, ..self }
+    }
+
+    /// Matching a regular expression.
+    #[must_use]
+    pub const fn matching(self, pattern: &'static str) -> Self {
+        Self { pattern: Some(pattern), ..self }
+    }
+
+    /// One of these.
+    #[must_use]
+    pub const fn one_of(values: &'static [&'static str]) -> Self {
+        Self { values, ..TEXT }
+    }
+}
+
+impl Count {
+    /// At most so many.
+    #[must_use]
+    pub const fn at_most(max: usize, noun: &'static str) -> Self {
+        Self { min: 0, max, noun }
+    }
+
+    /// At least one, at most so many.
+    #[must_use]
+    pub const fn some(max: usize, noun: &'static str) -> Self {
+        Self { min: 1, max, noun }
+    }
+
+    /// Any number.
+    #[must_use]
+    pub const fn any(noun: &'static str) -> Self {
+        Self::at_most(usize::MAX, noun)
+    }
+
+    /// What is allowed, for a message.
+    #[must_use]
+    pub fn expected(self) -> String {
+        match self {
+            Self { min: 0, max, noun } => format!("at most {max} {noun}"),
+            Self { min: 1, max: usize::MAX, noun } => format!("at least one {noun}"),
+            Self { min, max, noun } => format!("{min} to {max} {noun}"),
+        }
+    }
+}
+
+impl Property {
+    /// One that may be left out and is changed in place.
+    #[must_use]
+    pub const fn new(name: &'static str, form: Form, expected: &'static str, doc: &'static str) -> Self {
+        Self { name, form, required: false, expected, default: None, update: Update::NoInterruption, doc }
+    }
+
+    /// That has to be there.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// With what holds where it is left out.
+    #[must_use]
+    pub const fn default(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
+    }
+
+    /// That asks for another object.
+    #[must_use]
+    pub const fn update(self, update: Update) -> Self {
+        Self { update, ..self }
+    }
+
+    /// The only values, where there are few.
+    #[must_use]
+    pub fn values(&self) -> &'static [&'static str] {
+        match self.form {
+            Form::Text(text) => text.values,
+            _ => &[],
+        }
+    }
+
+    /// What is allowed, for a message.
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        match (self.form, self.values()) {
+            (Form::Integer(least, most, unit), _) => format!("{least} to {most} {unit}"),
+            (_, []) => self.expected.to_owned(),
+            (_, [some @ .., last]) if some.len() < 4 => format!("{} or {last}", some.join(", ")),
+            (_, all) => format!("one of {}", all.join(", ")),
+        }
+    }
+}

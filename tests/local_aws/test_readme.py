@@ -1,0 +1,43 @@
+"""What the README shows on its first screen, tried."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from local_aws import ROOT, LocalAws
+from stack import Stack
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def shown() -> str:
+    return next(block for block in blocks("yaml") if "Custom::GitHubRole" in block)
+
+
+def test_the_first_template_is_deployed_and_admits_what_the_readme_says(
+    aws: LocalAws, stack: Stack, service_token: str, shown: str
+) -> None:
+    assert service_token
+    assert len(shown.splitlines()) <= 12
+    outputs = "Outputs:\n  Subjects:\n    Value: !GetAtt Role.Subjects\n"
+    assert stack.create(shown + outputs) == "CREATE_COMPLETE"
+    [subjects] = [block for block in blocks("text") if block.startswith("repo:")]
+    assert stack.outputs()["Subjects"] == subjects.strip()
+
+
+def test_its_mistakes_are_answered_as_the_readme_says(stack: Stack, service_token: str, shown: str) -> None:
+    assert service_token
+    wrong = shown.replace("Branches:", "Branchs:").replace(
+        "      ManagedPolicyArns:", "      MaxSessionDuration: 900\n      ManagedPolicyArns:"
+    )
+    assert wrong != shown
+    assert stack.create(wrong) == "ROLLBACK_COMPLETE"
+    quoted = " ".join(line.removeprefix("> ") for line in README.splitlines() if line.startswith("> "))
+    assert quoted in stack.reasons()["Role"]

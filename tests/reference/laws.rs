@@ -1,0 +1,146 @@
+//! What is described is read, what is read is described, and what is beyond a described limit is refused.
+
+use std::io::Write;
+
+use github_trust::access_entry::AccessEntries;
+use github_trust::cloudformation::Fields;
+use github_trust::cloudformation::schema::{Form, Property, Resource};
+use github_trust::github_environment::GitHubEnvironments;
+use github_trust::github_repository_oidc::GitHubRepositoryOidcs;
+use github_trust::github_role::GitHubRoles;
+use github_trust::github_variable::GitHubVariables;
+use github_trust::handler::RESOURCES;
+use github_trust::oidc_provider::OidcProviders;
+use github_trust::reconcile::{Home, Kind};
+use serde_json::{Map, Value, json};
+
+/// The mistakes in some properties, as their reader is told.
+pub(super) fn mistakes(resource: &Resource, properties: &Map<String, Value>) -> String {
+    fn of<K: Kind>(properties: &Map<String, Value>) -> String {
+        let home = Home {
+            partition: "aws".into(),
+            region: "us-east-1".into(),
+            account: "123456789012".into(),
+            role_path: "/github/".into(),
+        };
+        let mut fields = Fields::of_request(properties, K::RESOURCE.object.properties);
+        let _ = K::parse(&mut fields, &home);
+        fields.finish().map_or_else(|problems| problems.to_string(), |()| String::new())
+    }
+    match resource.name {
+        OidcProviders::TYPE => of::<OidcProviders>(properties),
+        GitHubRoles::TYPE => of::<GitHubRoles>(properties),
+        AccessEntries::TYPE => of::<AccessEntries>(properties),
+        GitHubVariables::TYPE => of::<GitHubVariables>(properties),
+        GitHubEnvironments::TYPE => of::<GitHubEnvironments>(properties),
+        GitHubRepositoryOidcs::TYPE => of::<GitHubRepositoryOidcs>(properties),
+        other => panic!("{other} is to be added here"),
+    }
+}
+
+type Visit<'a> = dyn FnMut(&Property, &str, &dyn Fn(Value) -> Value) + 'a;
+
+/// Every property, with the path that messages name and the value around it: `within` makes whole properties of a value.
+fn each(properties: &'static [Property], path: &str, within: &dyn Fn(&str, Value) -> Value, visit: &mut Visit<'_>) {
+    for property in properties {
+        let name = property.name;
+        visit(property, &format!("{path}{name}"), &|value| within(name, value));
+        match property.form {
+            Form::Object(object) => each(
+                object.properties,
+                &format!("{path}{name}."),
+                &|inner, value| within(name, json!({inner: value})),
+                visit,
+            ),
+            Form::Objects(object, _) => each(
+                object.properties,
+                &format!("{path}{name}[0]."),
+                &|inner, value| within(name, json!([{inner: value}])),
+                visit,
+            ),
+            _ => {}
+        }
+    }
+}
+
+fn each_of(resource: &Resource, mut visit: impl FnMut(&Property, &str, &dyn Fn(Value) -> Value)) {
+    each(resource.object.properties, "", &|name, value| json!({name: value}), &mut visit);
+}
+
+#[test]
+fn every_property_that_is_described_is_read_and_no_other_is() {
+    let mut seen = 0;
+    for resource in &RESOURCES {
+        each_of(resource, |property, path, around| {
+            // No form takes it.
+            let told = mistakes(resource, around(json!(7.5)).as_object().unwrap());
+            let read = told.contains(&format!("`{path}`: expected "));
+            assert!(read, "{} `{path}` ({:?}) is described, but not read: {told}", resource.name, property.form);
+            assert!(!told.contains("is not described"), "{}: {told}", resource.name);
+            seen += 1;
+        });
+        let told = mistakes(resource, &Map::new());
+        for property in resource.object.properties {
+            let missed = told.contains(&format!("`{}` is required", property.name));
+            assert_eq!(missed, property.required, "{} `{}`: {told}", resource.name, property.name);
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+/// With `BEYOND` in the environment, all of them are written there, for `check_schemas.py` to hold the schemas against.
+#[test]
+fn what_is_beyond_a_described_limit_is_refused() {
+    let mut file = std::env::var_os("BEYOND").map(|path| std::fs::File::create(path).unwrap());
+    let mut seen = 0;
+    for resource in &RESOURCES {
+        each_of(resource, |property, path, around| {
+            let long = |length: usize| json!("a".repeat(length));
+            let many = |count: usize| json!(vec![json!("a"); count]);
+            let beyond: Vec<Value> = match property.form {
+                Form::Text(text) if !text.values.is_empty() => vec![json!("neither")],
+                Form::Text(text) => {
+                    [(text.min > 0).then(|| text.min - 1), (text.max < usize::MAX).then(|| text.max + 1)]
+                        .into_iter()
+                        .flatten()
+                        .map(long)
+                        .collect()
+                }
+                Form::Integer(least, most, _) => vec![json!(i64::from(least) - 1), json!(most + 1), json!("many")],
+                Form::Boolean => vec![json!("yes")],
+                Form::Texts(text, count) => {
+                    let mut beyond = vec![json!([""])];
+                    if count.min > 0 {
+                        beyond.push(many(count.min - 1));
+                    }
+                    if count.max < usize::MAX {
+                        beyond.push(many(count.max + 1));
+                    }
+                    if text.max < usize::MAX {
+                        beyond.push(json!([long(text.max + 1)]));
+                    }
+                    beyond
+                }
+                Form::Objects(_, count) => {
+                    let mut beyond = vec![json!("text")];
+                    beyond.extend((count.min > 0).then(|| json!([])));
+                    beyond.extend((count.max < usize::MAX).then(|| json!(vec![json!({}); count.max + 1])));
+                    beyond
+                }
+                Form::Object(_) | Form::Document => vec![json!(["a list"])],
+            };
+            for value in beyond {
+                let properties = around(value);
+                let told = mistakes(resource, properties.as_object().unwrap());
+                let refused = ["", "[0]"].iter().any(|item| told.contains(&format!("`{path}{item}`: expected ")));
+                assert!(refused, "{} takes {properties}: {told}", resource.name);
+                if let Some(file) = &mut file {
+                    let case = json!({"type": resource.name, "at": path, "properties": properties});
+                    writeln!(file, "{case}").unwrap();
+                }
+                seen += 1;
+            }
+        });
+    }
+    assert!(seen > 80, "{seen}");
+}
