@@ -102,7 +102,7 @@ pub(super) fn perform(
         return Some(s3::answer(&account.s3.handle(request, invocation, now), request_id));
     }
     if parsed.service == "github" {
-        return account.github.handle(request, request_id);
+        return account.github.handle(request, request_id, now);
     }
     if let Ok(input) = &parsed.input
         && input["SecretId"] == super::github::SECRET
