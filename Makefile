@@ -14,6 +14,7 @@ help:
 	@echo "make check   the part of it that needs no local AWS"
 	@echo "make simulate N=100000, make fuzz   the same for longer"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
+	@echo "make reference   write schemas/ and docs/reference/ anew, after a change of properties"
 	@echo "make links   ask for every address elsewhere that the documents link to"
 	@echo "make clean   remove what the others made"
 

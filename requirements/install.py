@@ -4,6 +4,7 @@
     python3 requirements/install.py tools       .venv: sam, cfn-lint, cargo-lambda, boto3, pytest, ruff
     python3 requirements/install.py emulator    .venv/emulator: the local AWS
     python3 requirements/install.py linters     .venv/linters: actionlint, zizmor, readers of Terraform and CycloneDX
+    python3 requirements/install.py checkov     .venv/checkov: checkov
     python3 requirements/install.py catalogue   .venv/catalogue: subvectors, of which a test reads the data
 
 An environment remembers what it was made from; while that is unchanged this script does nothing.
@@ -24,7 +25,13 @@ TOOLS = HERE.parent / ".venv"
 # Data for a test, and no environment.
 CATALOGUE = TOOLS / "catalogue"
 # Inside the first one, so that removing .venv removes everything: `tools` therefore has to come first.
-ENVIRONMENTS = {"tools": TOOLS, "emulator": TOOLS / "emulator", "linters": TOOLS / "linters", "catalogue": CATALOGUE}
+ENVIRONMENTS = {
+    "tools": TOOLS,
+    "emulator": TOOLS / "emulator",
+    "linters": TOOLS / "linters",
+    "checkov": TOOLS / "checkov",
+    "catalogue": CATALOGUE,
+}
 OLDEST = (3, 10)
 
 

@@ -1,9 +1,11 @@
 //! The recorded events of `events/`, each as Lambda would deliver it, through the handler, the real SDK and a simulated
 //! AWS: what is answered, and what is changed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use github_trust::handler::RESOURCES;
 use serde_json::Value;
 
 use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
@@ -118,5 +120,23 @@ fn the_same_event_again_is_answered_alike_and_changes_nothing() {
         let answer = |told: &str| told.lines().filter(|line| !line.starts_with("  *")).collect::<Vec<_>>().join("\n");
         assert_eq!(answer(&once), answer(&twice));
         assert!(once.contains("  * ") && !twice.contains("  * "), "{twice}");
+    }
+}
+
+/// The reference and the linters go by the description.
+#[test]
+fn a_resource_gives_the_attributes_that_it_describes_and_no_others() {
+    let together = ["oidc-provider-create", "role-create", "access-entry-create"];
+    for resource in RESOURCES {
+        let own = format!("{}-create", if resource.guide == "github-role" { "role" } else { resource.guide });
+        let until = match together.iter().position(|event| *event == own) {
+            Some(at) => together[..=at].to_vec(),
+            None => vec![own.as_str()],
+        };
+        let told = delivered(&until);
+        let given: BTreeSet<&str> =
+            told.lines().filter_map(|line| line.trim_start().split_once(" = ")).map(|(name, _)| name).collect();
+        let described: BTreeSet<&str> = resource.attributes.iter().map(|(name, _)| *name).collect();
+        assert_eq!(given, described, "{}", resource.name);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref.html>.
 
+pub mod problem;
 pub mod properties;
 pub mod request;
 pub mod response;
@@ -9,7 +10,8 @@ pub mod response_url;
 pub mod schema;
 pub mod stack;
 
-pub use properties::{Fields, Problem};
+pub use problem::Problem;
+pub use properties::Fields;
 pub use request::{Invocation, Malformed, Request, RequestType};
 pub use response::{Answer, Attributes, Outcome};
 pub use response_url::ResponseUrl;

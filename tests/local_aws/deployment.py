@@ -54,21 +54,21 @@ def deploy(aws: LocalAws, *parameters: str) -> dict[str, str]:
     return deploy_as(aws, FUNCTION, *WITHOUT_GUARDRAILS, *parameters)
 
 
-def deploy_as(aws: LocalAws, name: str, *parameters: str) -> dict[str, str]:
-    """The outputs of a stack and function of this name. Its credential for the local GitHub is in a secret."""
+def deploy_as(aws: LocalAws, name: str, *parameters: str, stack: str | None = None) -> dict[str, str]:
+    """The outputs of a function and stack of this name. Its credential for the local GitHub is in a secret."""
     sam(
         aws,
         "deploy",
         *("--template-file", str(BUILD / "template.yaml")),
-        *("--stack-name", name),
+        *("--stack-name", stack or name),
         *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
         *("--parameter-overrides", f"FunctionName={name}", *PARAMETERS, f"GitHubSecretArn={_secret(aws)}", *parameters),
         "--resolve-s3",
         "--no-confirm-changeset",
         "--no-progressbar",
     )
-    (stack,) = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    (deployed,) = aws.client("cloudformation").describe_stacks(StackName=stack or name)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in deployed["Outputs"]}
 
 
 def boundary(aws: LocalAws) -> str:

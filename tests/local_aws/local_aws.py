@@ -229,8 +229,10 @@ class LocalAws:
             service, credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
         )
 
-    def new_client(self, service: str, key: str = ROOT_KEY, secret: str = ROOT_KEY, token: str | None = None) -> Any:
-        session: Any = boto3.Session(key, secret, token, region_name=REGION)
+    def new_client(
+        self, service: str, key: str = ROOT_KEY, secret: str = ROOT_KEY, token: str | None = None, region: str = REGION
+    ) -> Any:
+        session: Any = boto3.Session(key, secret, token, region_name=region)
         return session.client(service, endpoint_url=self.url, config=_CONFIG)
 
     def settings(self) -> dict[str, str]:

@@ -37,6 +37,13 @@ class Stack:
         self._id = ""
         self._seen = 0
 
+    @classmethod
+    def existing(cls, aws: LocalAws, name: str) -> Stack:
+        """One that somebody else has created."""
+        stack = cls(aws, name)
+        stack._id = str(stack._describe()["StackId"])
+        return stack
+
     # Operations: each returns the status that the stack ends in.
 
     def create(self, template: Template, **parameters: str) -> str:

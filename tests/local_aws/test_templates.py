@@ -36,5 +36,10 @@ def test_sam_finds_nothing(path: Path) -> None:
     run("sam", "validate", "--lint", "--template", str(path))
 
 
+@pytest.mark.parametrize("path", OURS, ids=[path.name for path in OURS])
+def test_checkov_finds_nothing_but_what_the_template_explains(path: Path) -> None:
+    run("../checkov/bin/checkov", "--framework", "cloudformation", "--compact", "--skip-download", "--file", str(path))
+
+
 def test_there_are_examples() -> None:
     assert len(TEMPLATES) > 2

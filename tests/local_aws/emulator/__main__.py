@@ -27,6 +27,7 @@ def main() -> None:
         iam_providers,
         iam_roles,
         issuers,
+        native_function,
         native_provider,
         query_api,
         recording,
@@ -39,6 +40,7 @@ def main() -> None:
     eks.install()
     cloudformation.install()
     conditions.install()
+    native_function.install()
     native_provider.install()
     authorization.install()
     recording.install()

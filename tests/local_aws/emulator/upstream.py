@@ -75,6 +75,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ministack.services.lambda_svc": (
         "_execute_function_with_config_scope",
         "_execution_record_for_config",
+        "_functions",
         "_get_func_record_for_ref",
     ),
     "ministack.services.s3": ("_get_object_data",),
