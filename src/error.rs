@@ -124,10 +124,10 @@ pub enum Fault {
     Invalid,
 }
 
-/// A call to AWS that failed.
+/// A call to AWS or GitHub that failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct CallError {
-    /// Service and action as IAM policies write them: `iam:CreateRole`.
+    /// Service and action as IAM policies write them: `iam:CreateRole`. GitHub's are `github:CreateVariable` and the like.
     pub action: &'static str,
     /// What it was called on.
     pub resource: String,
@@ -148,6 +148,7 @@ impl fmt::Display for CallError {
         let Self { action, resource, fault, code, message, request_id, uncertain: _ } = self;
         write!(f, "{action} on {resource} ")?;
         match fault {
+            Fault::Denied if action.starts_with("github:") => write!(f, "was denied ({code})")?,
             Fault::Denied => write!(f, "was denied: allow it in the policy of the function's role ({code})")?,
             Fault::Throttled => write!(f, "was throttled until the time was up ({code})")?,
             Fault::TimeUp => write!(f, "was not started, because the time was up")?,

@@ -21,7 +21,10 @@ use crate::deliver::{Undelivered, deliver};
 use crate::error::{Error, rendered};
 use crate::explain::{self, Question};
 use crate::github::rest::Client;
+use crate::github_environment::GitHubEnvironments;
+use crate::github_repository_oidc::GitHubRepositoryOidcs;
 use crate::github_role::GitHubRoles;
+use crate::github_variable::GitHubVariables;
 use crate::guardrails::Guardrails;
 use crate::oidc_provider::OidcProviders;
 use crate::oidc_provider::thumbprint::Issuers;
@@ -101,7 +104,14 @@ struct Work<'a> {
 }
 
 /// What the function handles.
-pub const RESOURCES: [Resource; 3] = [OidcProviders::RESOURCE, GitHubRoles::RESOURCE, AccessEntries::RESOURCE];
+pub const RESOURCES: [Resource; 6] = [
+    OidcProviders::RESOURCE,
+    GitHubRoles::RESOURCE,
+    AccessEntries::RESOURCE,
+    GitHubVariables::RESOURCE,
+    GitHubEnvironments::RESOURCE,
+    GitHubRepositoryOidcs::RESOURCE,
+];
 
 async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Result<Done, Error> {
     let Function { settings, iam, eks, secrets: _, issuers, http: _, clock } = function;
@@ -115,6 +125,16 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
         AccessEntries::TYPE => {
             let (eks, iam, home) = (eks.clone(), iam.clone(), work.home.clone());
             carry_out(&AccessEntries { eks, iam, home, budget }, request, work).await
+        }
+        GitHubVariables::TYPE => {
+            carry_out(&GitHubVariables::new(function.github(budget), request), request, work).await
+        }
+        GitHubEnvironments::TYPE => {
+            carry_out(&GitHubEnvironments::new(function.github(budget), request), request, work).await
+        }
+        GitHubRepositoryOidcs::TYPE => {
+            let (github, iam) = (function.github(budget), iam.clone());
+            carry_out(&GitHubRepositoryOidcs { github, iam, budget }, request, work).await
         }
         // Nothing of an unknown type was ever made, so its Delete, after the failed Create, has nothing to do.
         _ if request.request_type()? == RequestType::Delete => Ok(deleted(request)),
@@ -134,7 +154,7 @@ async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Res
         RequestType::Create | RequestType::Update => {
             let spec = parse::<K>(&request.properties()?, request, home)?;
             if let Err(refusal) = guardrails.permit(&K::demands(&spec), home) {
-                return as_it_is(kind, owner, spec, request).await.ok_or(Error::Refused(refusal));
+                return as_it_is(kind, owner, spec, request, home).await.ok_or(Error::Refused(refusal));
             }
             let (id, attributes) = task.present(spec, request.physical_id.as_deref()).await?;
             // A replacement whose every attempt was killed is rolled back under the old id, and CloudFormation never
@@ -174,8 +194,8 @@ async fn carry_out<K: Kind>(kind: &K, request: &Request, work: &Work<'_>) -> Res
 
 /// What is there, if an Update asks for nothing else. Guardrails may have become stricter since it was made; a stack that
 /// leaves it alone, or rolls back to it, has to get through. No changing call is made.
-async fn as_it_is<K: Kind>(kind: &K, owner: &Owner, spec: K::Spec, request: &Request) -> Option<Done> {
-    let known = K::id_from(request.physical_id.as_deref()?)?;
+async fn as_it_is<K: Kind>(kind: &K, owner: &Owner, spec: K::Spec, request: &Request, home: &Home) -> Option<Done> {
+    let known = K::id_from(request.physical_id.as_deref()?).filter(|known| *known == K::id(owner, &spec, home))?;
     let desired = kind.resolve(owner, &known, spec).await.ok()?;
     let observed = kind.observe(&known).await.ok()??;
     let plan = K::plan(owner, Some(&desired), Some(&observed)).ok()?;
@@ -200,7 +220,8 @@ fn failure_id(request: &Request) -> String {
     request.physical_id.clone().unwrap_or_else(|| format!("{NEVER_CREATED}{}", request.request_id))
 }
 
-/// Begins the id of what was never made. No kind has ids with a slash before a colon.
+/// Begins the id of what was never made. No kind has ids with a slash before a colon, or begins them with a host without a
+/// dot.
 const NEVER_CREATED: &str = "never-created/";
 
 /// Whether CloudFormation made this id up, because a Create did not answer before the stack was rolled back: the stack's
@@ -217,10 +238,10 @@ fn is_invented(request: &Request, physical_id: &str) -> bool {
 }
 
 impl Function {
-    /// What carries out the calls for roles.
-    pub(crate) fn roles(&self, home: Home, budget: Budget) -> GitHubRoles {
-        let Settings { github_secret, github_api_root, allow_broad_trust, .. } = &self.settings;
-        let github = Client {
+    /// What asks GitHub.
+    fn github(&self, budget: Budget) -> Client {
+        let Settings { github_secret, github_api_root, .. } = &self.settings;
+        Client {
             http: self.http.clone(),
             secrets: self.secrets.clone(),
             secret: github_secret.clone(),
@@ -229,8 +250,13 @@ impl Function {
             budget,
             credentials: RefCell::default(),
             tokens: RefCell::default(),
-        };
-        GitHubRoles { iam: self.iam.clone(), home, budget, github, allow_broad_trust: *allow_broad_trust }
+        }
+    }
+
+    /// What carries out the calls for roles.
+    pub(crate) fn roles(&self, home: Home, budget: Budget) -> GitHubRoles {
+        let (github, allow_broad_trust) = (self.github(budget), self.settings.allow_broad_trust);
+        GitHubRoles { iam: self.iam.clone(), home, budget, github, allow_broad_trust }
     }
 
     /// Handles one event, given as the JSON that Lambda delivered, and gives what a direct invocation is answered.

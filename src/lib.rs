@@ -1,5 +1,5 @@
 //! CloudFormation custom resources that let GitHub Actions into AWS: IAM OIDC providers, roles with exact trust policies,
-//! and EKS access entries.
+//! EKS access entries, and the role's ARN as a variable at GitHub.
 //!
 //! Four words and one algorithm:
 //!
@@ -20,7 +20,7 @@
 //! | [`handler`] | one invocation, one answer |
 //! | [`cloudformation`] | the custom resource protocol, and nothing else |
 //! | [`reconcile`] | the one algorithm, and what a kind is |
-//! | [`oidc_provider`], [`github_role`], [`access_entry`] | the kinds; they do not know each other |
+//! | [`oidc_provider`], [`github_role`], [`access_entry`], [`github_variable`], … | the kinds |
 //! | [`github`] | how GitHub names things, and what it says when asked |
 //! | [`guardrails`] | what this deployment permits, whatever a template asks for |
 //! | [`explain`] | whether a token could assume a role, and why not |
@@ -34,7 +34,10 @@ pub mod deliver;
 pub mod error;
 pub mod explain;
 pub mod github;
+pub mod github_environment;
+pub mod github_repository_oidc;
 pub mod github_role;
+pub mod github_variable;
 pub mod guardrails;
 pub mod handler;
 mod iam;

@@ -131,6 +131,7 @@ impl<K: Kind> Task<'_, K> {
                 remedy: "AWS takes both for the same name; choose one that differs in more than case",
             }));
         }
+        let id = self.kind.settle(id, old.as_ref()).await?;
         // From here on an earlier attempt at the same request may have made something, whatever stops this one.
         self.progress.set(&id);
         let desired = match self.kind.resolve(self.owner, &id, spec).await {

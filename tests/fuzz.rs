@@ -7,7 +7,10 @@ use std::io::Write;
 
 use github_trust::access_entry::AccessEntries;
 use github_trust::cloudformation::{Answer, Fields, Invocation, Outcome, Request};
+use github_trust::github_environment::GitHubEnvironments;
+use github_trust::github_repository_oidc::GitHubRepositoryOidcs;
 use github_trust::github_role::GitHubRoles;
+use github_trust::github_variable::GitHubVariables;
 use github_trust::oidc_provider::OidcProviders;
 use github_trust::owner::Owner;
 use github_trust::reconcile::{Home, Kind};
@@ -38,6 +41,9 @@ fn read(event: &str, seen: &mut Seen) {
         declared::<OidcProviders>(&request, &home, seen),
         declared::<GitHubRoles>(&request, &home, seen),
         declared::<AccessEntries>(&request, &home, seen),
+        declared::<GitHubVariables>(&request, &home, seen),
+        declared::<GitHubEnvironments>(&request, &home, seen),
+        declared::<GitHubRepositoryOidcs>(&request, &home, seen),
     ];
     for outcome in outcomes {
         match outcome {

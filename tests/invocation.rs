@@ -1,17 +1,21 @@
 //! The recorded events of `events/`, each as Lambda would deliver it, through the handler, the real SDK and a simulated
 //! AWS: what is answered, and what is changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use github_trust::handler::RESOURCES;
+use github_trust::settings::Settings;
 use serde_json::Value;
 
 use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
+use crate::simulation::calls::Call;
+use crate::simulation::clock::{BEGINNING, iso};
 use crate::simulation::cloud::Cloud;
 use crate::simulation::eks::Status;
-use crate::simulation::function::github_trust;
+use crate::simulation::function::github_trust_with;
+use crate::simulation::github::SECRET;
 use crate::simulation::sdk::in_virtual_time;
 
 fn event(name: &str) -> String {
@@ -24,6 +28,8 @@ fn event(name: &str) -> String {
         .replace("us-east-1", REGION)
         .replace("useast1", &REGION.replace('-', ""))
         .replace("quickstart-Role-lbtijc6toaud6", "quickstart-Role-ywlhaydn2eucm")
+        // When the first request of a history is made.
+        .replace("2026-11-21T00:00:00Z", &iso(UNIX_EPOCH + BEGINNING))
 }
 
 fn names() -> Vec<String> {
@@ -53,14 +59,25 @@ fn delivered(events: &[&str]) -> String {
         cloud.meddle_now(|account, now| {
             account.eks.add_cluster("demo", "API", Status::Active, now);
             account.iam.policies.insert(format!("arn:{PARTITION}:iam::{ACCOUNT}:policy/ci-boundary"));
+            account.github.secret = Some(r#"{"token": "ghp_0123456789"}"#.to_owned());
+            let production = "/repos/octo-org/octo-repo/environments/production";
+            account.github.settings.environment(production, false, now);
+            account.github.classic.push("octo-org/classic".to_owned());
         });
-        let function = github_trust(&cloud);
+        // Only variables are told with a credential: without one, what is public is enough for the others.
+        let github_secret = events.iter().any(|name| name.starts_with("github-")).then(|| SECRET.to_owned());
+        let function = github_trust_with(&cloud, Settings { github_secret, ..Settings::default() });
         let mut told = String::new();
+        let mut written: BTreeMap<&str, String> = BTreeMap::new();
         for name in events {
             told.clear();
             let (calls, uploads) = (cloud.call_count(), cloud.state().account.s3.uploads.len());
-            let event = event(name);
-            let event = if name.contains("response-url") { event } else { signed(&cloud, &event) };
+            // An event that comes again is the same, its URL and the date in it included.
+            let event = written.entry(*name).or_insert_with(|| {
+                let event = event(name);
+                if name.contains("response-url") { event } else { signed(&cloud, &event) }
+            });
+            let event = event.clone();
             let deadline = cloud.now() + Duration::from_mins(15);
             let ended = function(&cloud, event, deadline).await;
             let state = cloud.state();
@@ -80,7 +97,11 @@ fn delivered(events: &[&str]) -> String {
                 several => panic!("{} answers", several.len()),
             }
             .unwrap();
-            for call in state.calls[calls..].iter().filter(|call| call.changed && call.service != "s3") {
+            let changing = |call: &&Call| {
+                let writes = call.service == "github" && !call.action.starts_with("GET ");
+                (call.changed || writes) && call.service != "s3"
+            };
+            for call in state.calls[calls..].iter().filter(changing) {
                 writeln!(told, "  * {}:{}", call.service, call.action).unwrap();
             }
             if let Err(error) = ended {
@@ -99,6 +120,10 @@ fn every_recorded_event_leads_to_what_its_table_says() {
             "oidc-provider-update" | "oidc-provider-delete" | "role-create" | "sns-role-create" => {
                 &["oidc-provider-create"]
             }
+            "github-repository-oidc-delete" => &["github-repository-oidc-create"],
+            "github-variable-update" => &["github-variable-create"],
+            "github-variable-delete" => &["github-variable-create", "github-variable-update"],
+            "github-environment-update" | "github-environment-delete" => &["github-environment-create"],
             "role-update" | "role-delete" | "access-entry-create" => &["oidc-provider-create", "role-create"],
             "access-entry-update" | "access-entry-delete" => {
                 &["oidc-provider-create", "role-create", "access-entry-create"]
@@ -113,7 +138,7 @@ fn every_recorded_event_leads_to_what_its_table_says() {
 
 #[test]
 fn the_same_event_again_is_answered_alike_and_changes_nothing() {
-    let events = ["oidc-provider-create", "role-create", "access-entry-create"];
+    let events = ["oidc-provider-create", "role-create", "access-entry-create", "github-environment-create"];
     for count in 1..=events.len() {
         let once = delivered(&events[..count]);
         let twice = delivered(&[&events[..count], &events[count - 1..count]].concat());

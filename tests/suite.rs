@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod github;
+mod github_variable;
 mod guardrails;
 mod invocation;
 mod layers;

@@ -76,6 +76,22 @@ impl Issuer {
         Self::parse(&format!("https://{text}"))
     }
 
+    /// The issuer of the GitHub that people see under this host.
+    ///
+    /// # Errors
+    /// With what is allowed.
+    pub fn of_host(host: &str) -> Result<Self, String> {
+        let issuer = match host.strip_suffix(".ghe.com") {
+            _ if host == "github.com" => GITHUB.to_owned(),
+            Some(subdomain) => format!("token.actions.{subdomain}.ghe.com"),
+            None => format!("{host}{SERVER_PATH}"),
+        };
+        let parsed = Self::parse_without_scheme(&issuer).ok().filter(|issuer| issuer.web_host() == host);
+        parsed.ok_or_else(|| {
+            "github.com, <subdomain>.ghe.com or the host of an Enterprise Server, in lower case".to_owned()
+        })
+    }
+
     /// Which of the four forms it has.
     #[must_use]
     pub fn form(&self) -> Option<Form> {
@@ -196,7 +212,26 @@ mod tests {
             let issuer = Issuer::parse_without_scheme(issuer).unwrap();
             assert_eq!((issuer.web_host().as_str(), issuer.api_root().as_str()), (host, api));
             assert_eq!((issuer.has_key("repository_id"), issuer.has_immutable_subjects()), (keys, keys));
+            if !issuer.path.starts_with("/octo") {
+                assert_eq!(Issuer::of_host(host), Ok(issuer.clone()));
+            }
             assert!(!issuer.has_key("event_name") && !issuer.has_key("repository_owner"));
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_and_nothing_else() {
+        for host in [
+            "https://github.com",
+            "GitHub.com",
+            "github.com/x",
+            "10.0.0.1",
+            "a.b.ghe.com",
+            "",
+            "host:443",
+            "a@b.example",
+        ] {
+            assert!(Issuer::of_host(host).is_err(), "{host}");
         }
     }
 

@@ -86,6 +86,14 @@ impl fmt::Display for Repository {
     }
 }
 
+/// A user or organisation.
+///
+/// # Errors
+/// With what is allowed.
+pub fn owner(text: &str) -> Result<String, String> {
+    if is_owner(text) { Ok(text.to_owned()) } else { Err("the name of an organisation".to_owned()) }
+}
+
 /// Up to 39 letters, digits and hyphens; managed users of an enterprise also have one `_` before its short code.
 fn is_owner(owner: &str) -> bool {
     let characters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';

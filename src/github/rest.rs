@@ -1,31 +1,21 @@
 //! GitHub's REST API, as little of it as is needed: what a repository is called, which ids it has, and what its subjects
-//! are made of. Every answer is bounded in size and time, and none is followed elsewhere with a credential.
+//! are made of. None is followed elsewhere with a credential.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use aws_smithy_async::time::SharedTimeSource;
-use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
 use super::Issuer;
 use super::credential::{self, Credential, Token};
 use super::facts::{Account, Customization, Described};
 use super::name::Repository;
-use crate::retry::{Budget, Pauses, millis};
-
-/// A repository's description has about 10 KB.
-const BODY_LIMIT: usize = 1024 * 1024;
-/// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(8);
-/// How long GitHub may be out of reach or throttle before we go on without it.
-const PATIENCE: Duration = Duration::from_mins(1);
+use super::transport::{Answer, Ask, Silence};
+use crate::retry::Budget;
 
 /// Why something could not be found out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,12 +52,10 @@ pub struct Client {
     pub tokens: RefCell<BTreeMap<String, Token>>,
 }
 
-/// One answer.
-struct Answer {
-    status: u16,
-    request_id: String,
-    location: Option<String>,
-    body: Vec<u8>,
+impl From<Silence> for Problem {
+    fn from(silence: Silence) -> Self {
+        Self::Unreachable(silence.what)
+    }
 }
 
 impl Client {
@@ -85,7 +73,7 @@ impl Client {
         let answer = self.get(issuer, &path, token.as_ref()).await?;
         let described: Described = match answer.status {
             200 => parse(&answer)?,
-            301 | 302 | 307 | 308 => return Err(self.renamed(issuer, &answer, token.as_ref()).await),
+            status if is_redirect(status) => return Err(self.renamed(issuer, &answer, token.as_ref()).await),
             404 | 451 => return Err(Problem::Invisible(invisible(token.is_some()).to_owned())),
             status => return Err(Problem::Unreachable(refused(status))),
         };
@@ -140,6 +128,15 @@ impl Client {
         Ok(self.credentials.borrow().as_ref().is_some_and(|all| all.contains_key(&issuer.web_host())))
     }
 
+    /// What a repository that is answered for with a redirect is called now.
+    pub(super) async fn new_name(&self, issuer: &Issuer, repository: &Repository, token: Option<&Token>) -> Problem {
+        match self.get(issuer, &format!("/repos/{repository}"), token).await {
+            Ok(answer) if is_redirect(answer.status) => self.renamed(issuer, &answer, token).await,
+            Ok(answer) => Problem::Unreachable(refused(answer.status)),
+            Err(problem) => problem,
+        }
+    }
+
     /// Where a redirect leads tells the new name. It is followed once, and only within the same API.
     async fn renamed(&self, issuer: &Issuer, answer: &Answer, token: Option<&Token>) -> Problem {
         let root = self.root(issuer);
@@ -157,7 +154,7 @@ impl Client {
         }
     }
 
-    fn root(&self, issuer: &Issuer) -> String {
+    pub(super) fn root(&self, issuer: &Issuer) -> String {
         self.api_root.clone().unwrap_or_else(|| issuer.api_root())
     }
 
@@ -173,7 +170,14 @@ impl Client {
         Ok(())
     }
 
-    async fn token(&self, issuer: &Issuer) -> Result<Option<Token>, Problem> {
+    /// Seconds since 1970 on our clock.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        let since = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    pub(super) async fn token(&self, issuer: &Issuer) -> Result<Option<Token>, Problem> {
         self.load().await?;
         let host = issuer.web_host();
         let known = self.tokens.borrow().get(&host).cloned();
@@ -187,7 +191,7 @@ impl Client {
             Some(Credential::App(app)) => {
                 let own = app.token(self.clock.now()).map_err(|unusable| Problem::Unreachable(unusable.to_string()))?;
                 let path = format!("/app/installations/{}/access_tokens", app.installation);
-                let answer = self.ask(issuer, "POST", &path, Some(&own)).await?;
+                let answer = self.ask(issuer, &Ask::short("POST", &path), Some(&own)).await?;
                 if answer.status != 201 {
                     return Err(Problem::Unreachable(format!(
                         "installation {} of the GitHub App {} gets no token (status {})",
@@ -202,112 +206,11 @@ impl Client {
     }
 
     async fn get(&self, issuer: &Issuer, path: &str, token: Option<&Token>) -> Result<Answer, Problem> {
-        let answer = self.ask(issuer, "GET", path, token).await?;
+        let answer = self.ask(issuer, &Ask::short("GET", path), token).await?;
         if answer.status == 401 {
             return Err(Problem::Unreachable("it refuses the credential (status 401): renew the secret".to_owned()));
         }
         Ok(answer)
-    }
-
-    /// Asks until there is an answer, or none is to be expected within the time.
-    async fn ask(&self, issuer: &Issuer, method: &str, path: &str, token: Option<&Token>) -> Result<Answer, Problem> {
-        let first = Instant::now();
-        let mut pauses = Pauses::new();
-        loop {
-            if !self.budget.allows(Duration::ZERO) {
-                return Err(Problem::Unreachable("the time was up".to_owned()));
-            }
-            let started = Instant::now();
-            let attempt = tokio::time::timeout(ATTEMPT, self.send(&self.root(issuer), method, path, token)).await;
-            let (outcome, wait) = match attempt {
-                Ok(Ok((answer, wait))) => (Ok(answer), wait),
-                Ok(Err(problem)) => (Err(problem), Some(Duration::ZERO)),
-                Err(_elapsed) => (Err(format!("no answer within {} s", ATTEMPT.as_secs())), Some(Duration::ZERO)),
-            };
-            let status = outcome.as_ref().map_or(0, |answer| answer.status);
-            tracing::info!(
-                call = format!("github:{method} {path}"),
-                resource = issuer.web_host(),
-                request_id = outcome.as_ref().map_or("", |answer| answer.request_id.as_str()),
-                duration_ms = millis(started.elapsed()),
-                status,
-                "called"
-            );
-            let Some(wait) = wait else { return outcome.map_err(Problem::Unreachable) };
-            let pause = pauses.pause().max(wait);
-            if first.elapsed() + pause > PATIENCE || !self.budget.allows(pause) {
-                let problem = outcome.map_or_else(
-                    |problem| problem,
-                    |answer| match answer.status {
-                        403 | 429 => format!("its rate limit is used up for the next {} s", wait.as_secs()),
-                        status => refused(status),
-                    },
-                );
-                return Err(Problem::Unreachable(problem));
-            }
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// One attempt; with how long to wait before the next, where one would help.
-    async fn send(
-        &self,
-        root: &str,
-        method: &str,
-        path: &str,
-        token: Option<&Token>,
-    ) -> Result<(Answer, Option<Duration>), String> {
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(format!("{root}{path}"))
-            .header(http::header::ACCEPT, "application/vnd.github+json")
-            .header(http::header::USER_AGENT, concat!("github-trust/", env!("CARGO_PKG_VERSION")))
-            .header("x-github-api-version", "2022-11-28");
-        if let Some(token) = token {
-            request = request.header(http::header::AUTHORIZATION, token.authorization());
-        }
-        let request = request.body(SdkBody::empty()).ok().and_then(|request| HttpRequest::try_from(request).ok());
-        let request = request.ok_or_else(|| "its address cannot be requested".to_owned())?;
-        // What went wrong could show the request, credential and all, so that only its kind is passed on.
-        let response = self.http.call(request).await.map_err(|error| {
-            if error.is_timeout() { "the connection timed out".to_owned() } else { "the connection failed".to_owned() }
-        })?;
-        let wait = self.wait(&response);
-        let header = |name: &'static str| response.headers().get(name).map(str::to_owned);
-        let (location, request_id) = (header("location"), header("x-github-request-id").unwrap_or_default());
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        let mut stream = ByteStream::new(response.into_body());
-        while let Some(chunk) = stream.try_next().await.map_err(|_broken| "the connection ended".to_owned())? {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                return Err("its answer is larger than 1 MiB".to_owned());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok((Answer { status, request_id, location, body }, wait))
-    }
-
-    /// How long GitHub asks to wait, if it does: "If the `retry-after` response header is present, you should not retry
-    /// until after that many seconds has elapsed. If `x-ratelimit-remaining` is `0`, until after the time in
-    /// `x-ratelimit-reset`."
-    /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
-    fn wait(&self, response: &HttpResponse) -> Option<Duration> {
-        let number = |name: &'static str| response.headers().get(name).and_then(|value| value.parse::<u64>().ok());
-        let status = response.status().as_u16();
-        if status >= 500 {
-            return Some(Duration::ZERO);
-        }
-        if status != 403 && status != 429 {
-            return None;
-        }
-        if let Some(seconds) = number("retry-after") {
-            return Some(Duration::from_secs(seconds));
-        }
-        if number("x-ratelimit-remaining") == Some(0) {
-            let reset = UNIX_EPOCH + Duration::from_secs(number("x-ratelimit-reset").unwrap_or_default());
-            return Some(reset.duration_since(self.clock.now()).unwrap_or_default());
-        }
-        (status == 429).then_some(Duration::ZERO)
     }
 }
 
@@ -321,7 +224,11 @@ fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Problem> {
         .map_err(|_json| Problem::Unreachable("its answer is not what its documentation says".to_owned()))
 }
 
-fn refused(status: u16) -> String {
+fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 307 | 308)
+}
+
+pub(super) fn refused(status: u16) -> String {
     format!("it answers with status {status}")
 }
 

@@ -93,6 +93,11 @@ pub trait Kind {
     fn collide(a: &Self::Id, b: &Self::Id) -> bool {
         a == b
     }
+    /// The id to go on under, where it says more than spec and owner do, such as since when the object is ours. `old` is the
+    /// one of an Update.
+    fn settle(&self, id: Self::Id, _old: Option<&Self::Id>) -> impl Future<Output = Result<Self::Id, CallError>> {
+        async { Ok(id) }
+    }
     /// Completes the spec.
     fn resolve(
         &self,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 import deployment
 from local_aws import ROOT, LocalAws
@@ -138,7 +138,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     aws = getattr(item, "funcargs", {}).get("aws")
     if report.failed and "service_token" in getattr(item, "fixturenames", []) and isinstance(aws, LocalAws):
-        with contextlib.suppress(ClientError):
+        # At the end of the session there may be no AWS any more.
+        with contextlib.suppress(BotoCoreError, ClientError):
             log = aws.function_log(deployment.FUNCTION).splitlines()
             report.sections.append(("the function's log", "\n".join(log[-30:])))
     return report

@@ -213,10 +213,17 @@ class LocalAws:
 
     def token(self, **job: Any) -> str:
         """The token that the local GitHub issues to a job, see `github/tokens.py`."""
-        content = json.dumps({"audience": "sts.amazonaws.com", **job}).encode()
-        url = f"http://127.0.0.1:{self.github_port}/_local/token"
-        with urllib.request.urlopen(urllib.request.Request(url, content), timeout=5) as response:
-            return str(json.load(response)["value"])
+        return str(self._github("token", {"audience": "sts.amazonaws.com", **job})["value"])
+
+    def at_github(self, **wishes: Any) -> dict[str, Any]:
+        """What is set at the local GitHub, after what is wished for, see `github/settings.py`."""
+        return self._github("settings", wishes)
+
+    def _github(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        url = f"http://127.0.0.1:{self.github_port}/_local/{path}"
+        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(content).encode()), timeout=5) as response:
+            found: dict[str, Any] = json.load(response)
+        return found
 
     def client(self, service: str) -> Any:
         if service not in self._clients:

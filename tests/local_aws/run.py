@@ -77,6 +77,7 @@ class Story:
         show(shared.outputs())
 
         self.tell_of_tokens(shared.outputs()["ProviderArn"])
+        self.tell_of_the_hand_over()
         self.tell_of_rotation()
 
         with self.step("delete the first stack"):
@@ -107,6 +108,33 @@ class Story:
             raise LocalAwsError(f"not as they should: {', '.join(wrong)}")
         with self.step("delete that stack"):
             expect(exact, exact.delete(), "DELETE_COMPLETE")
+
+    def tell_of_the_hand_over(self) -> None:
+        """The role's ARN as a variable at the local GitHub, beside one that somebody has set by hand."""
+        place = "/repos/octo-org/octo-repo"
+        ours, theirs = (
+            f"{place}/environments/production/variables/AWS_ROLE_ARN",
+            f"{place}/actions/variables/AWS_REGION",
+        )
+        self.aws.at_github(set={theirs: "eu-west-1"})
+        stack = Stack(self.aws, "hand-over")
+        text, parameters = example("hand-over.yaml"), {"Repository": "octo-org/octo-repo", "Environment": "production"}
+        with self.step("create a stack of examples/hand-over.yaml"):
+            expect(stack, stack.create(text, **parameters), "CREATE_COMPLETE")
+        self.handed_over({ours: stack.outputs()["RoleArn"], theirs: "eu-west-1"})
+        moved = re.sub(r"( +)(ProviderArn: .*)", r"\1\2\n\1Path: /github/ci/", text)
+        with self.step("update it: the role gets another path, and so another ARN"):
+            expect(stack, stack.update(moved, **parameters), "UPDATE_COMPLETE")
+        self.handed_over({ours: stack.outputs()["RoleArn"], theirs: "eu-west-1"})
+        with self.step("delete that stack"):
+            expect(stack, stack.delete(), "DELETE_COMPLETE")
+        self.handed_over({theirs: "eu-west-1"})
+
+    def handed_over(self, wanted: dict[str, str]) -> None:
+        found = self.aws.at_github()["values"]
+        print_lines(["at the local GitHub:", *(f"  {path} = {value}" for path, value in found.items())])
+        if found != wanted:
+            raise LocalAwsError(f"there should be {wanted}")
 
     def tell_of_rotation(self) -> None:
         """The issuer gets a certificate of another intermediate, and the schedule's event comes."""

@@ -5,7 +5,10 @@ use std::io::Write;
 use github_trust::access_entry::AccessEntries;
 use github_trust::cloudformation::Fields;
 use github_trust::cloudformation::schema::{Form, Property, Resource};
+use github_trust::github_environment::GitHubEnvironments;
+use github_trust::github_repository_oidc::GitHubRepositoryOidcs;
 use github_trust::github_role::GitHubRoles;
+use github_trust::github_variable::GitHubVariables;
 use github_trust::handler::RESOURCES;
 use github_trust::oidc_provider::OidcProviders;
 use github_trust::reconcile::{Home, Kind};
@@ -28,6 +31,9 @@ pub(super) fn mistakes(resource: &Resource, properties: &Map<String, Value>) -> 
         OidcProviders::TYPE => of::<OidcProviders>(properties),
         GitHubRoles::TYPE => of::<GitHubRoles>(properties),
         AccessEntries::TYPE => of::<AccessEntries>(properties),
+        GitHubVariables::TYPE => of::<GitHubVariables>(properties),
+        GitHubEnvironments::TYPE => of::<GitHubEnvironments>(properties),
+        GitHubRepositoryOidcs::TYPE => of::<GitHubRepositoryOidcs>(properties),
         other => panic!("{other} is to be added here"),
     }
 }
@@ -100,7 +106,7 @@ fn what_is_beyond_a_described_limit_is_refused() {
                         .map(long)
                         .collect()
                 }
-                Form::Integer(least, most, _) => vec![json!(least - 1), json!(most + 1), json!("many")],
+                Form::Integer(least, most, _) => vec![json!(i64::from(least) - 1), json!(most + 1), json!("many")],
                 Form::Boolean => vec![json!("yes")],
                 Form::Texts(text, count) => {
                     let mut beyond = vec![json!([""])];

@@ -4,9 +4,12 @@
 //! its subjects carry ids. The ids follow from the names.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
+use aws_smithy_types::date_time::{DateTime, Format};
 use serde_json::{Value, json};
 
+use super::github_settings::Settings;
 use super::wire::{Answer, Refusal, Request};
 
 pub(crate) const API: &str = "api.github.com";
@@ -25,6 +28,8 @@ pub(crate) struct GitHub {
     pub(crate) answers: BTreeMap<String, Answer>,
     /// Repositories whose subjects carry no ids, for whoever may ask.
     pub(crate) classic: Vec<String>,
+    /// Repositories that have opted in to subjects with ids.
+    pub(crate) opted_in: Vec<String>,
     /// Repositories and their templates, for whoever may ask.
     pub(crate) templates: BTreeMap<String, Vec<String>>,
     /// Repositories that are shown with a credential only.
@@ -33,6 +38,8 @@ pub(crate) struct GitHub {
     pub(crate) secret: Option<String>,
     /// Nobody is there.
     pub(crate) down: bool,
+    /// Variables, secrets, environments.
+    pub(crate) settings: Settings,
     /// Host and credential of each request, as sent.
     pub(crate) credentials: Vec<(String, String)>,
 }
@@ -52,7 +59,7 @@ pub(crate) fn immutable(repository: &str) -> String {
 
 impl GitHub {
     /// Nothing where nobody is there.
-    pub(crate) fn handle(&mut self, request: &Request, request_id: &str) -> Option<Answer> {
+    pub(crate) fn handle(&mut self, request: &Request, request_id: &str, now: SystemTime) -> Option<Answer> {
         let credential = request.header("authorization").unwrap_or_default().to_owned();
         self.credentials.push((request.authority.clone(), credential));
         if self.down {
@@ -66,14 +73,30 @@ impl GitHub {
         let path = request.path.strip_prefix("/api/v3").unwrap_or(&request.path);
         let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let (status, body) = match (request.method.as_str(), path.as_slice()) {
-            ("GET", ["repos", owner, name, rest @ ..]) => self.repository(&format!("{owner}/{name}"), rest, known),
+            ("GET", ["repos", owner, name, rest @ ..])
+                if !["environments", "actions"].contains(rest.first().unwrap_or(&""))
+                    || rest.get(1) == Some(&"oidc") =>
+            {
+                self.repository(&format!("{owner}/{name}"), rest, known)
+            }
             ("GET", ["users", name]) => (200, json!({"login": name, "id": ids(name).0})),
+            _ if let Some(answered) = self.settings.handle(request, &path, known, now) => answered,
+            ("PUT", ["repos", owner, name, "actions", "oidc", "customization", "sub"]) if known => {
+                let (repository, body) = (format!("{owner}/{name}"), request.text());
+                self.opted_in.retain(|one| *one != repository);
+                if body.contains(r#""use_immutable_subject":true"#) {
+                    self.opted_in.push(repository);
+                }
+                (201, json!({}))
+            }
             ("POST", ["app", "installations", _, "access_tokens"]) if known => {
                 (201, json!({"token": "ghs_installation"}))
             }
             _ => not_found(),
         };
-        Some(Answer { status, headers: vec![(REQUEST_ID, request_id.to_owned())], body: body.to_string() })
+        let date = httpdate(now);
+        let headers = vec![(REQUEST_ID, request_id.to_owned()), ("date", date)];
+        Some(Answer { status, headers, body: body.to_string() })
     }
 
     fn repository(&self, repository: &str, rest: &[&str], known: bool) -> (u16, Value) {
@@ -94,8 +117,9 @@ impl GitHub {
                 )
             }
             ["actions", "oidc", "customization", "sub"] if known => {
-                let prefix = if has(&self.classic) { repository.to_owned() } else { immutable(repository) };
-                let mut body = json!({"use_default": template.is_none(), "use_immutable_subject": false,
+                let chosen = has(&self.opted_in);
+                let prefix = if has(&self.classic) && !chosen { repository.to_owned() } else { immutable(repository) };
+                let mut body = json!({"use_default": template.is_none(), "use_immutable_subject": chosen,
                     "sub_claim_prefix": format!("repo:{prefix}")});
                 if let Some(keys) = template {
                     body["include_claim_keys"] = json!(keys);
@@ -131,4 +155,8 @@ pub(crate) fn refused(refusal: &Refusal, request_id: &str) -> Answer {
 
 fn not_found() -> (u16, Value) {
     (404, json!({"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"}))
+}
+
+fn httpdate(now: SystemTime) -> String {
+    DateTime::from(now).fmt(Format::HttpDate).expect("a date")
 }

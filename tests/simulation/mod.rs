@@ -29,6 +29,7 @@ pub(crate) mod eks;
 pub(crate) mod faults;
 pub(crate) mod function;
 pub(crate) mod github;
+pub(crate) mod github_settings;
 pub(crate) mod grants;
 pub(crate) mod history;
 pub(crate) mod iam;

@@ -90,7 +90,7 @@ pub(super) fn perform(
         return Some(s3::answer(&account.s3.handle(request, invocation, now), request_id));
     }
     if parsed.service == "github" {
-        return account.github.handle(request, request_id);
+        return account.github.handle(request, request_id, now);
     }
     if parsed.service == "secretsmanager" {
         return Some(account.github.secret());

@@ -1,10 +1,10 @@
-"""Cuts what GitHub answers on the endpoints that are asked out of its own OpenAPI description, into `openapi.json`.
+"""Cuts the endpoints that are asked, with requests and answers, out of GitHub's own description, into `openapi.json`.
 
     npm pack @octokit/openapi@23.0.2 && tar xzf octokit-openapi-23.0.2.tgz
     python3 tests/local_aws/github/openapi.py package/generated/api.github.com.json
 
-The description is GitHub's, under the MIT licence (github/rest-api-description). The local GitHub holds each of its
-answers against it.
+The description is GitHub's, under the MIT licence (github/rest-api-description). The local GitHub holds each request
+and each of its answers against it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,55 @@ ENDPOINTS = {
     "GET /orgs/{org}/actions/oidc/customization/sub": "200",
     "GET /users/{username}": "200",
     "POST /app/installations/{installation_id}/access_tokens": "201",
+    **{
+        f"{method} /repos/{{owner}}/{{repo}}/environments/{{environment_name}}{rest}": status
+        for method, rest, status in (
+            ("GET", "", "200"),
+            ("PUT", "", "200"),
+            ("DELETE", "", "204"),
+            ("GET", "/variables", "200"),
+            ("GET", "/secrets", "200"),
+            ("GET", "/deployment-branch-policies", "200"),
+            ("POST", "/deployment-branch-policies", "200"),
+            ("DELETE", "/deployment-branch-policies/{branch_policy_id}", "204"),
+        )
+    },
+    "PUT /repos/{owner}/{repo}/actions/oidc/customization/sub": "201",
+    **{
+        f"{endpoint.format(place)}": status
+        for place in (
+            "/repos/{owner}/{repo}/actions",
+            "/repos/{owner}/{repo}/environments/{environment_name}",
+            "/orgs/{org}/actions",
+        )
+        for endpoint, status in {
+            "GET {}/variables/{{name}}": "200",
+            "POST {}/variables": "201",
+            "PATCH {}/variables/{{name}}": "204",
+            "DELETE {}/variables/{{name}}": "204",
+            "GET {}/secrets/public-key": "200",
+            "GET {}/secrets/{{secret_name}}": "200",
+            "PUT {}/secrets/{{secret_name}}": "201",
+            "DELETE {}/secrets/{{secret_name}}": "204",
+        }.items()
+    },
+    "GET /orgs/{org}/actions/variables/{name}/repositories": "200",
+    "GET /orgs/{org}/actions/secrets/{secret_name}/repositories": "200",
 }
-KEPT = ("type", "properties", "items", "required", "enum", "format", "oneOf", "anyOf", "allOf", "$ref", "nullable")
+KEPT = (
+    "type",
+    "properties",
+    "items",
+    "required",
+    "enum",
+    "pattern",
+    "format",
+    "oneOf",
+    "anyOf",
+    "allOf",
+    "$ref",
+    "nullable",
+)
 
 
 def main(source: str) -> int:
@@ -49,15 +96,36 @@ def main(source: str) -> int:
                 kept["enum"] = [*kept["enum"], None]
         return kept
 
-    answers = {}
+    def body(described: dict[str, Any]) -> Any:
+        content = described.get("content", {}).get("application/json")
+        return cut(content["schema"]) if content else None
+
+    answers, requests = {}, {}
     for endpoint, status in ENDPOINTS.items():
         method, path = endpoint.split(" ")
-        answer = description["paths"][path][method.lower()]["responses"][status]
-        answers[endpoint] = {"status": int(status), "schema": cut(answer["content"]["application/json"]["schema"])}
-    version = description["info"]["version"]
-    target = Path(__file__).with_name("openapi.json")
-    target.write_text(json.dumps({"version": version, "answers": answers, "schemas": schemas}, indent=1) + "\n")
+        operation = description["paths"][path][method.lower()]
+        answers[endpoint] = {"status": int(status), "schema": body(operation["responses"][status])}
+        parameters = (resolved(description, parameter) for parameter in operation.get("parameters", []))
+        requests[endpoint] = {
+            "query": sorted(parameter["name"] for parameter in parameters if parameter["in"] == "query"),
+            "schema": body(operation.get("requestBody", {})),
+            "statuses": sorted(int(status) for status in operation["responses"]),
+        }
+    found = {
+        "version": description["info"]["version"],
+        "answers": answers,
+        "requests": requests,
+        "schemas": schemas,
+    }
+    Path(__file__).with_name("openapi.json").write_text(json.dumps(found, indent=1) + "\n")
     return 0
+
+
+def resolved(description: dict[str, Any], parameter: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in parameter:
+        return parameter
+    found: dict[str, Any] = description["components"]["parameters"][parameter["$ref"].rsplit("/", 1)[-1]]
+    return found
 
 
 if __name__ == "__main__":

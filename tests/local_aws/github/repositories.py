@@ -15,6 +15,8 @@ TEMPLATE = ["repo", "context", "job_workflow_ref"]
 # Shown with a credential only.
 PRIVATE = "octo-org/private"
 DEFAULT = ["repo", "context"]
+# Those that somebody has opted in to subjects with ids.
+OPTED_IN: set[str] = set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Repository:
 
     @property
     def immutable(self) -> bool:
-        return self.full_name != CLASSIC
+        return self.full_name != CLASSIC or self.full_name in OPTED_IN
 
     @property
     def template(self) -> list[str]:

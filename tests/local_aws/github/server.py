@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from github.answers import answer
-from github.repositories import DEFAULT, PRIVATE, TOKEN, Repository, number
+from github.repositories import CLASSIC, DEFAULT, OPTED_IN, PRIVATE, TOKEN, Repository, number
+from github.settings import Settings
 from github.tokens import ISSUER, Issuer
 
 _PATHS = {
@@ -31,15 +32,20 @@ _NOT_FOUND = (404, {"message": "Not Found", "documentation_url": "https://docs.g
 
 def start(api_port: int, issuer_port: int, directory: Path) -> None:
     """Both servers, in threads that end with the process. `directory` gets the CA's certificate, `github-ca.pem`."""
-    issuer = Issuer()
+    issuer, settings = Issuer(), Settings()
     place = f"https://127.0.0.1:{issuer_port}"
 
     class Api(_Handler):
         def answer(self, method: str, body: bytes) -> tuple[int, Any]:
             if method == "POST" and self.path == "/_local/token":
                 return 201, {"value": issuer.token(json.loads(body))}
+            if method == "POST" and self.path == "/_local/settings":
+                return settings.local(json.loads(body))
             known = self.headers.get("authorization") in (f"Bearer {TOKEN}", f"token {TOKEN}")
-            return api(method, self.path, known)
+            return settings.handle(method, self.path, known, body) or api(method, self.path, known)
+
+        def wrong(self, why: str) -> None:
+            settings.seen.append((why, 400))
 
     class Tokens(_Handler):
         def answer(self, method: str, body: bytes) -> tuple[int, Any]:
@@ -73,16 +79,16 @@ def api(method: str, path: str, known: bool) -> tuple[int, Any]:
         "owner": owner,
         "private": repository.full_name == PRIVATE,
         "visibility": "private" if repository.full_name == PRIVATE else "public",
-        "created_at": "2026-08-01T00:00:00Z" if repository.immutable else "2020-02-02T02:02:02Z",
+        "created_at": "2020-02-02T02:02:02Z" if repository.full_name == CLASSIC else "2026-08-01T00:00:00Z",
     }
     return answer("GET /repos/{owner}/{repo}", values)
 
 
 def customization(repository: Repository) -> tuple[int, Any]:
-    # Nobody opted in by hand, here as in most repositories: the prefix tells the truth.
+    # That nobody opted in by hand says nothing: the prefix tells the truth.
     values: dict[str, Any] = {
         "use_default": repository.template == DEFAULT,
-        "use_immutable_subject": False,
+        "use_immutable_subject": repository.full_name in OPTED_IN,
         "sub_claim_prefix": repository.prefix,
     }
     if repository.template != DEFAULT:
@@ -96,17 +102,25 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self, method: str, body: bytes) -> tuple[int, Any]:
         raise NotImplementedError
 
+    def wrong(self, why: str) -> None:
+        pass
+
     def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status, content = self.answer(self.command, body)
-        text = json.dumps(content).encode()
+        try:
+            status, content = self.answer(self.command, body)
+        except ValueError as error:
+            # Somebody asks what GitHub's description does not know, or this server answers so: a test looks for it.
+            status, content = 400, {"message": str(error)}
+            self.wrong(str(error))
+        text = b"" if content is None else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json; charset=utf-8")
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
 
-    do_GET = do_POST = _respond
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _respond
 
     def log_message(self, format: str, *arguments: Any) -> None:
         pass

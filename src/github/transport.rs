@@ -1,0 +1,199 @@
+//! How GitHub's REST API is asked: every answer is bounded in size and time, and what passes by waiting is waited for, as
+//! long as GitHub asks for and there is time.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::date_time::{DateTime, Format};
+use tokio::time::Instant;
+
+use super::Issuer;
+use super::credential::Token;
+use super::rest::{Client, refused};
+use crate::retry::{Pauses, millis};
+
+/// A repository's description has about 10 KB.
+const BODY_LIMIT: usize = 1024 * 1024;
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(8);
+/// How long GitHub may be out of reach or throttle before we go on without it.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The same where nothing goes on without it. A secondary rate limit asks for a minute or more.
+const LONG_PATIENCE: Duration = Duration::from_mins(5);
+
+/// One request. It has no `Debug`, because its body may hold a value.
+pub(super) struct Ask<'a> {
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) body: Option<&'a [u8]>,
+    pub(super) patience: Duration,
+}
+
+impl<'a> Ask<'a> {
+    /// One that there is an answer without.
+    pub(super) fn short(method: &'a str, path: &'a str) -> Self {
+        Self { method, path, body: None, patience: PATIENCE }
+    }
+
+    /// One without which nothing goes on.
+    pub(super) fn patient(method: &'a str, path: &'a str, body: Option<&'a [u8]>) -> Self {
+        Self { method, path, body, patience: LONG_PATIENCE }
+    }
+}
+
+/// One answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) request_id: String,
+    pub(super) body: Vec<u8>,
+    /// GitHub's own clock, in seconds since 1970.
+    pub(super) date: Option<i64>,
+    /// The permissions that would do, where GitHub says so.
+    pub(super) permissions: Option<String>,
+    /// Whether single sign-on is what is missing.
+    pub(super) sso: bool,
+    /// Whether an earlier attempt may have been carried out.
+    pub(super) uncertain: bool,
+    pub(super) location: Option<String>,
+}
+
+/// No answer that can be used.
+pub(super) struct Silence {
+    pub(super) what: String,
+    pub(super) kind: Kind,
+    /// Whether an attempt may have been carried out.
+    pub(super) uncertain: bool,
+}
+
+/// Why there is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    TimeUp,
+    Throttled,
+    Broken,
+}
+
+impl Client {
+    /// Asks until there is an answer, or none is to be expected within the time.
+    pub(super) async fn ask(&self, issuer: &Issuer, ask: &Ask<'_>, token: Option<&Token>) -> Result<Answer, Silence> {
+        let first = Instant::now();
+        let mut pauses = Pauses::new();
+        let mut uncertain = false;
+        loop {
+            if !self.budget.allows(Duration::ZERO) {
+                return Err(Silence { what: "the time was up".to_owned(), kind: Kind::TimeUp, uncertain });
+            }
+            let started = Instant::now();
+            let attempt = tokio::time::timeout(ATTEMPT, self.send(&self.root(issuer), ask, token)).await;
+            let (outcome, wait) = match attempt {
+                Ok(Ok((answer, wait))) => (Ok(answer), wait),
+                Ok(Err(problem)) => (Err(problem), Some(Duration::ZERO)),
+                Err(_elapsed) => (Err(format!("no answer within {} s", ATTEMPT.as_secs())), Some(Duration::ZERO)),
+            };
+            let status = outcome.as_ref().map_or(0, |answer| answer.status);
+            uncertain |= status == 0 || status >= 500;
+            tracing::info!(
+                call = format!("github:{} {}", ask.method, ask.path),
+                resource = issuer.web_host(),
+                request_id = outcome.as_ref().map_or("", |answer| answer.request_id.as_str()),
+                duration_ms = millis(started.elapsed()),
+                status,
+                "called"
+            );
+            let Some(wait) = wait else {
+                let broken = |what| Silence { what, kind: Kind::Broken, uncertain };
+                return outcome.map(|answer| Answer { uncertain, ..answer }).map_err(broken);
+            };
+            let pause = pauses.pause().max(wait);
+            if first.elapsed() + pause > ask.patience || !self.budget.allows(pause) {
+                let (what, kind) = match status {
+                    403 | 429 => {
+                        (format!("its rate limit is used up for the next {} s", wait.as_secs()), Kind::Throttled)
+                    }
+                    _ => (outcome.map_or_else(|problem| problem, |answer| refused(answer.status)), Kind::Broken),
+                };
+                return Err(Silence { what, kind, uncertain });
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// One attempt; with how long to wait before the next, where one would help.
+    async fn send(
+        &self,
+        root: &str,
+        ask: &Ask<'_>,
+        token: Option<&Token>,
+    ) -> Result<(Answer, Option<Duration>), String> {
+        let mut request = http::Request::builder()
+            .method(ask.method)
+            .uri(format!("{root}{}", ask.path))
+            .header(http::header::ACCEPT, "application/vnd.github+json")
+            .header(http::header::USER_AGENT, concat!("github-trust/", env!("CARGO_PKG_VERSION")))
+            .header("x-github-api-version", "2022-11-28");
+        if let Some(token) = token {
+            request = request.header(http::header::AUTHORIZATION, token.authorization());
+        }
+        let body = match ask.body {
+            Some(body) => {
+                request = request.header(http::header::CONTENT_TYPE, "application/json");
+                SdkBody::from(body)
+            }
+            None => SdkBody::empty(),
+        };
+        let request = request.body(body).ok().and_then(|request| HttpRequest::try_from(request).ok());
+        let request = request.ok_or_else(|| "its address cannot be requested".to_owned())?;
+        // What went wrong could show the request, credential and all, so that only its kind is passed on.
+        let response = self.http.call(request).await.map_err(|error| {
+            if error.is_timeout() { "the connection timed out".to_owned() } else { "the connection failed".to_owned() }
+        })?;
+        let wait = self.wait(&response);
+        let header = |name: &'static str| response.headers().get(name).map(str::to_owned);
+        let date = header("date").and_then(|date| DateTime::from_str(&date, Format::HttpDate).ok());
+        let answer = Answer {
+            status: response.status().as_u16(),
+            request_id: header("x-github-request-id").unwrap_or_default(),
+            body: Vec::new(),
+            date: date.map(|date| date.secs()),
+            permissions: header("x-accepted-github-permissions"),
+            sso: header("x-github-sso").is_some_and(|sso| sso.starts_with("required")),
+            uncertain: false,
+            location: header("location"),
+        };
+        let mut body = Vec::new();
+        let mut stream = ByteStream::new(response.into_body());
+        while let Some(chunk) = stream.try_next().await.map_err(|_broken| "the connection ended".to_owned())? {
+            if body.len() + chunk.len() > BODY_LIMIT {
+                return Err("its answer is larger than 1 MiB".to_owned());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((Answer { body, ..answer }, wait))
+    }
+
+    /// How long GitHub asks to wait, if it does: "If the `retry-after` response header is present, you should not retry
+    /// until after that many seconds has elapsed. If `x-ratelimit-remaining` is `0`, until after the time in
+    /// `x-ratelimit-reset`."
+    /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+    fn wait(&self, response: &HttpResponse) -> Option<Duration> {
+        let number = |name: &'static str| response.headers().get(name).and_then(|value| value.parse::<u64>().ok());
+        let status = response.status().as_u16();
+        if status >= 500 {
+            return Some(Duration::ZERO);
+        }
+        if status != 403 && status != 429 {
+            return None;
+        }
+        if let Some(seconds) = number("retry-after") {
+            return Some(Duration::from_secs(seconds));
+        }
+        if number("x-ratelimit-remaining") == Some(0) {
+            let reset = UNIX_EPOCH + Duration::from_secs(number("x-ratelimit-reset").unwrap_or_default());
+            return Some(reset.duration_since(self.clock.now()).unwrap_or_default());
+        }
+        (status == 429).then_some(Duration::ZERO)
+    }
+}

@@ -1,0 +1,122 @@
+//! The calls. <https://docs.github.com/en/rest/actions/oidc>
+
+use serde_json::json;
+
+use super::{Action, GitHubRepositoryOidcs, Observed, OidcId, Only, Subjects, Template};
+use crate::error::{CallError, Fault};
+use crate::github::facts::Customization;
+use crate::github::{Call, Issuer, subject};
+
+impl OidcId {
+    fn call<'a>(&'a self, action: &'static str, method: &'static str, what: &'a String) -> Call<'a> {
+        let path = format!("/repos/{}/actions/oidc/customization/sub", self.repository);
+        Call { action, method, path, resource: what, repository: Some(&self.repository), body: None }
+    }
+
+    fn what(&self) -> String {
+        format!("the subjects of {}", self.repository)
+    }
+
+    fn issuer(&self) -> Result<Issuer, CallError> {
+        Issuer::of_host(&self.host).map_err(|why| CallError {
+            action: "github:GetOidcCustomization",
+            resource: self.to_string(),
+            fault: Fault::Invalid,
+            code: "Host".to_owned(),
+            message: why,
+            request_id: None,
+            uncertain: false,
+        })
+    }
+}
+
+impl GitHubRepositoryOidcs {
+    pub(super) async fn look(&self, id: &OidcId) -> Result<Option<Observed>, CallError> {
+        let (issuer, what) = (id.issuer()?, id.what());
+        let call = id.call("github:GetOidcCustomization", "GET", &what);
+        let shown: Customization = match self.github.call(&issuer, &call).await {
+            Err(error) if error.fault == Fault::NotFound => return Ok(None),
+            other => other?.json(&call)?,
+        };
+        let Customization { use_default, include_claim_keys, use_immutable_subject, sub_claim_prefix } = shown;
+        let form = |immutable| if immutable { Subjects::Immutable } else { Subjects::Classic };
+        let chosen = form(use_immutable_subject == Some(true));
+        let prefix = sub_claim_prefix.as_deref().map(|prefix| prefix.trim_start_matches("repo:").trim_end_matches(':'));
+        let sent = match prefix.and_then(subject::prefix) {
+            Some(prefix) => form(prefix.ids.is_some()),
+            None => chosen,
+        };
+        let template = Template { use_default, keys: include_claim_keys };
+        let only = self.only(id).await?;
+        Ok(Some(Observed { chosen, sent, before: id.before, template, only }))
+    }
+
+    /// The roles that name the repository in one form only. Subjects that leave the repository open match either form or none,
+    /// whatever is chosen.
+    async fn only(&self, id: &OidcId) -> Result<Only, CallError> {
+        let mut only = Only::default();
+        let mut marker: Option<String> = None;
+        loop {
+            let request = self.iam.list_roles().max_items(1000).set_marker(marker.take());
+            let page = self.budget.call("iam:ListRoles", "*", || request.clone().send()).await?;
+            for role in &page.roles {
+                let policy = role.assume_role_policy_document().unwrap_or_default();
+                let policy = urlencoding::decode(policy).unwrap_or_default();
+                let forms = forms(&policy, id.repository.owner(), id.repository.name());
+                match forms {
+                    (true, false) => only.classic.insert(role.role_name().to_owned()),
+                    (false, true) => only.immutable.insert(role.role_name().to_owned()),
+                    _ => false,
+                };
+            }
+            match page.marker {
+                Some(next) if page.is_truncated => marker = Some(next),
+                _ => return Ok(only),
+            }
+        }
+    }
+
+    pub(super) async fn carry_out(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
+        let Action::Switch { to, template: Template { use_default, keys } } = action;
+        let (issuer, what) = (id.issuer()?, id.what());
+        let mut call = id.call("github:SetOidcCustomization", "PUT", &what);
+        let mut body = json!({"use_default": use_default, "use_immutable_subject": *to == Subjects::Immutable});
+        if let Some(keys) = keys.as_ref().filter(|_| !use_default) {
+            body["include_claim_keys"] = json!(keys);
+        }
+        call.body = Some(body);
+        self.github.call(&issuer, &call).await.map(drop)
+    }
+}
+
+/// Whether a policy names the repository with names only, and with ids.
+fn forms(policy: &str, owner: &str, name: &str) -> (bool, bool) {
+    let classic = policy.contains(&format!("repo:{owner}/{name}:"));
+    let immutable = policy.match_indices(&format!("repo:{owner}@")).any(|(at, beginning)| {
+        let rest = &policy[at + beginning.len()..];
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        rest.starts_with(&format!("/{name}@"))
+    });
+    (classic, immutable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_names_a_repository_in_either_form_and_not_its_neighbours() {
+        for (policy, expected) in [
+            (r#"["repo:o/r:ref:refs/heads/main"]"#, (true, false)),
+            (r#"["repo:o@1/r@2:ref:refs/heads/main"]"#, (false, true)),
+            (r#"["repo:o/r:pull_request","repo:o@1/r@2:pull_request"]"#, (true, true)),
+            (
+                r#"["repo:o/r2:pull_request","repo:o@1/r2@2:pull_request","repo:p/r:x","repo:oo@1/r@2:x"]"#,
+                (false, false),
+            ),
+            ("", (false, false)),
+        ] {
+            assert_eq!(forms(policy, "o", "r"), expected, "{policy}");
+        }
+    }
+}

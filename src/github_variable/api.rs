@@ -1,0 +1,282 @@
+//! The calls, one for each action, and the looks before them.
+
+use std::collections::BTreeSet;
+
+use aws_smithy_types::date_time::{DateTime, Format};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::plan::Content;
+use super::{Action, Desired, GitHubVariables, Observed, Place, PublicKey, Reach, Sort, Spec, Value, VariableId};
+use crate::error::{CallError, Error, Fault, Refusal};
+use crate::github::claim::Moment;
+use crate::github::{Call, Issuer};
+
+/// A variable or a secret, as far as it is read.
+#[derive(Deserialize)]
+struct Shown {
+    value: Option<String>,
+    created_at: String,
+    updated_at: String,
+    visibility: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    key_id: String,
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct Selected {
+    repositories: Vec<Numbered>,
+}
+
+/// An environment, as far as it is read.
+#[derive(Deserialize)]
+struct Environment {
+    #[serde(default)]
+    protection_rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    r#type: String,
+}
+
+const PAGE: usize = 100;
+
+impl VariableId {
+    fn issuer(&self) -> Result<Issuer, CallError> {
+        Issuer::of_host(&self.host).map_err(|why| CallError {
+            action: "github:GetVariable",
+            resource: self.to_string(),
+            fault: Fault::Invalid,
+            code: "Host".to_owned(),
+            message: why,
+            request_id: None,
+            uncertain: false,
+        })
+    }
+
+    /// Where all variables, or all secrets, of its place are.
+    fn all(&self) -> String {
+        format!("{}/{}s", self.place.path(), self.sort)
+    }
+
+    /// What it is called in a sentence.
+    pub(super) fn what(&self) -> String {
+        format!("{} {} of {}", self.sort, self.name, self.place)
+    }
+
+    fn call<'a>(&'a self, action: &'static str, method: &'static str, path: String, what: &'a String) -> Call<'a> {
+        Call { action, method, path, resource: what, repository: self.place.repository(), body: None }
+    }
+}
+
+impl GitHubVariables {
+    /// What is there, and whether it is ours.
+    pub(super) async fn look(&self, id: &VariableId) -> Result<Option<Observed>, CallError> {
+        let (issuer, what) = (id.issuer()?, id.what());
+        let action = match id.sort {
+            Sort::Variable => "github:GetVariable",
+            Sort::Secret => "github:GetSecret",
+        };
+        let call = id.call(action, "GET", format!("{}/{}", id.all(), id.name), &what);
+        let reply = match self.github.call(&issuer, &call).await {
+            Err(error) if error.fault == Fault::NotFound => return Ok(None),
+            other => other?,
+        };
+        let shown: Shown = reply.json(&call)?;
+        let time = |text: &str| DateTime::from_str(text, Format::DateTime).map(|time| time.secs() - reply.ahead);
+        let (created, updated) =
+            (time(&shown.created_at).unwrap_or_default(), time(&shown.updated_at).unwrap_or_default());
+        let reach = match (&id.place, shown.visibility.as_deref()) {
+            (Place::Organization(_), Some(visibility)) => Some(self.reach(id, &issuer, visibility).await?),
+            _ => None,
+        };
+        let value = shown.value.as_deref().map(Value::new).filter(|_| id.sort == Sort::Variable);
+        let declared = value.as_ref().is_none_or(|value| self.declared.contains(value));
+        let ours = match id.since {
+            // Whoever makes it at this very moment writes what is declared.
+            Some(since) if since == self.asked => since.covers(created) && declared,
+            Some(since) => since.covers(created),
+            // Nobody can tell whose secret it is.
+            None => id.sort == Sort::Variable && declared && self.asked.may_follow(created),
+        };
+        if !ours || !declared {
+            let created = Moment::at(created);
+            tracing::info!(%id, ours, as_declared = declared, %created, "somebody else made it, or has changed it");
+        }
+        Ok(Some(Observed { value, reach, created, updated, ours, changed_by_others: !declared, what }))
+    }
+
+    async fn reach(&self, id: &VariableId, issuer: &Issuer, visibility: &str) -> Result<Reach, CallError> {
+        let known = ["all", "private", "selected"].into_iter().find(|known| *known == visibility);
+        // One that GitHub will have added is none that can be declared.
+        let visibility = known.unwrap_or("unknown");
+        let mut selected = BTreeSet::new();
+        let mut page = 1;
+        if visibility != "selected" {
+            return Ok(Reach { visibility, selected });
+        }
+        loop {
+            let what = id.what();
+            let path = format!("{}/{}/repositories?per_page={PAGE}&page={page}", id.all(), id.name);
+            let call = id.call("github:ListSelectedRepositories", "GET", path, &what);
+            let reply = match self.github.call(issuer, &call).await {
+                // 409: it is for selected repositories no more.
+                Err(error) if error.fault == Fault::InUse => return Ok(Reach { visibility: "unknown", selected }),
+                other => other?,
+            };
+            let repositories = reply.json::<Selected>(&call)?.repositories;
+            selected.extend(repositories.iter().map(|repository| repository.id));
+            if repositories.len() < PAGE {
+                break;
+            }
+            page += 1;
+        }
+        Ok(Reach { visibility, selected })
+    }
+
+    /// The declaration, with what only GitHub knows.
+    pub(super) async fn complete(&self, id: &VariableId, spec: Spec) -> Result<Desired, Error> {
+        let Spec { issuer, place, name, sort, value, reach, adopt } = spec;
+        let mut asked_for = None;
+        if let (Some((visibility, names)), Place::Organization(organization)) = (reach, &place) {
+            let mut selected = BTreeSet::new();
+            for name in names {
+                let what = format!("repository {organization}/{name}");
+                let call = id.call("github:GetRepository", "GET", format!("/repos/{organization}/{name}"), &what);
+                selected.insert(self.answered::<Numbered>(&issuer, &call).await?.id);
+            }
+            asked_for = Some(Reach { visibility, selected });
+        }
+        let warning = match &place {
+            Place::Environment(repository, environment) => {
+                let what = format!("environment {environment:?} of {repository}");
+                let path = format!("/repos/{repository}/environments/{}", urlencoding::encode(environment));
+                let call = id.call("github:GetEnvironment", "GET", path, &what);
+                warning(&place, &self.answered::<Environment>(&issuer, &call).await?)
+            }
+            _ => String::new(),
+        };
+        if !warning.is_empty() {
+            tracing::warn!(%id, warning, "an environment without protection");
+        }
+        let key = if sort == Sort::Secret {
+            let what = format!("the public key of {place}");
+            let call = id.call("github:GetPublicKey", "GET", format!("{}/public-key", id.all()), &what);
+            let Key { key_id, key } = self.answered(&issuer, &call).await?;
+            let key = PublicKey::read(&key_id, &key);
+            Some(key.ok_or_else(|| Refusal::Unfit {
+                what: format!("{what} is no key of 32 bytes"),
+                remedy: String::new(),
+            })?)
+        } else {
+            None
+        };
+        Ok(Desired { name, sort, value, reach: asked_for, adopt, asked: self.asked, key, warning, what: id.what() })
+    }
+
+    /// What GitHub says to a question that nothing can be made without. A clear no is a refusal: nothing was made then.
+    async fn answered<T: serde::de::DeserializeOwned>(&self, issuer: &Issuer, call: &Call<'_>) -> Result<T, Error> {
+        let answered = self.github.call(issuer, call).await.and_then(|reply| reply.json(call));
+        answered.map_err(|error| match error.fault {
+            Fault::NotFound | Fault::Denied | Fault::Invalid => {
+                Error::Refused(Refusal::Unfit { what: error.to_string(), remedy: String::new() })
+            }
+            _ => Error::Call(error),
+        })
+    }
+
+    pub(super) async fn carry_out(&self, id: &VariableId, action: &Action) -> Result<i64, CallError> {
+        let (issuer, what) = (id.issuer()?, id.what());
+        let one = format!("{}/{}", id.all(), id.name);
+        let (mut call, content) = match action {
+            Action::Create(content) => match content.sort {
+                Sort::Variable => (id.call("github:CreateVariable", "POST", id.all(), &what), content),
+                Sort::Secret => (id.call("github:CreateSecret", "PUT", one, &what), content),
+            },
+            Action::Update(content) => match content.sort {
+                Sort::Variable => (id.call("github:UpdateVariable", "PATCH", one, &what), content),
+                Sort::Secret => (id.call("github:UpdateSecret", "PUT", one, &what), content),
+            },
+            Action::Delete { sort } => {
+                let action = match sort {
+                    Sort::Variable => "github:DeleteVariable",
+                    Sort::Secret => "github:DeleteSecret",
+                };
+                let deleted = self.github.call(&issuer, &id.call(action, "DELETE", one, &what)).await;
+                return crate::error::gone(deleted).map(|()| self.github.now());
+            }
+        };
+        call.body = Some(body(id, content, &call)?);
+        let reply = self.github.call(&issuer, &call).await?;
+        if matches!(action, Action::Create(_)) && reply.status == 204 {
+            // It was not there a moment ago, and has just been made by somebody else, or by this request's other attempt.
+            let message = "somebody made it in the meantime".to_owned();
+            let resource = what.clone();
+            let code = "204".to_owned();
+            let fault = Fault::AlreadyExists;
+            return Err(CallError {
+                action: call.action,
+                resource,
+                fault,
+                code,
+                message,
+                request_id: None,
+                uncertain: false,
+            });
+        }
+        Ok(self.github.now())
+    }
+}
+
+/// What is sent.
+fn body(id: &VariableId, content: &Content, call: &Call<'_>) -> Result<Json, CallError> {
+    let Content { sort, value, reach, key, what } = content;
+    let mut body = match (sort, key) {
+        (Sort::Variable, _) => json!({"name": id.name, "value": value.expose()}),
+        (Sort::Secret, Some(key)) if let Some(sealed) = key.seal(value) => {
+            json!({"encrypted_value": sealed, "key_id": key.id})
+        }
+        (Sort::Secret, _) => {
+            let message = "it could not be sealed".to_owned();
+            let (code, resource) = ("Seal".to_owned(), what.clone());
+            let fault = Fault::Invalid;
+            return Err(CallError {
+                action: call.action,
+                resource,
+                fault,
+                code,
+                message,
+                request_id: None,
+                uncertain: false,
+            });
+        }
+    };
+    if let Some(Reach { visibility, selected }) = reach {
+        body["visibility"] = json!(visibility);
+        if *visibility == "selected" {
+            body["selected_repository_ids"] = json!(selected);
+        }
+    }
+    Ok(body)
+}
+
+/// What is to be said of an environment that a role may trust. A wait timer keeps nobody out.
+fn warning(place: &Place, environment: &Environment) -> String {
+    let Environment { protection_rules } = environment;
+    if protection_rules.iter().any(|rule| rule.r#type != "wait_timer") {
+        return String::new();
+    }
+    format!(
+        "{place} has no protection: whoever can push a workflow gets what is trusted in it. Restrict its branches, or require reviewers"
+    )
+}

@@ -1,0 +1,147 @@
+//! Environments: their protection, the order in which it changes, and whose they are.
+
+use serde_json::{Value, json};
+
+use super::{Place, at, minutes, one, variable, with};
+use crate::simulation::cloudformation::{Status, Template};
+use crate::simulation::faults::{At, Fault, When};
+
+const KIND: &str = "Custom::GitHubEnvironment";
+const PATH: &str = "/repos/acme/app/environments/live";
+
+fn declared(properties: &Value) -> Template {
+    let mut all = json!({"Repository": "acme/app", "Name": "live"});
+    for (name, value) in properties.as_object().into_iter().flatten() {
+        all[name] = value.clone();
+    }
+    vec![one("Environment", KIND, all)]
+}
+
+fn first() -> Value {
+    json!({"Reviewers": [{"Type": "Team", "Id": 7}], "DeploymentBranchPolicy": {"Branches": ["main", "dev"]}})
+}
+
+fn second() -> Value {
+    json!({"Reviewers": [{"Type": "User", "Id": 8}], "PreventSelfReview": true, "WaitTimer": 5,
+           "DeploymentBranchPolicy": {"Branches": ["main"], "Tags": ["v*"]}})
+}
+
+/// What of an environment is set, in a line.
+fn shown(place: &Place) -> Option<String> {
+    place.github(|github| {
+        let environment = github.environments.get(PATH)?;
+        let set = &environment.set;
+        let mut patterns: Vec<String> =
+            environment.patterns.values().map(|(kind, name)| format!("{kind} {name}")).collect();
+        patterns.sort();
+        Some(format!("{} {} {} {patterns:?}", set["wait_timer"], set["reviewers"], set["prevent_self_review"]))
+    })
+}
+
+const FIRST: &str = r#"0 [{"id":7,"type":"Team"}] false ["branch dev", "branch main"]"#;
+const SECOND: &str = r#"5 [{"id":8,"type":"User"}] true ["branch main", "tag v*"]"#;
+
+#[test]
+fn an_environment_comes_changes_and_goes() {
+    at(async |place| {
+        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(shown(place).as_deref(), Some(FIRST));
+        minutes(90).await;
+        assert_eq!(place.stack.update(&declared(&second())).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(shown(place).as_deref(), Some(SECOND));
+        let changes = place.changes();
+        let again = with(second(), "ServiceTimeout", json!(60));
+        assert_eq!(place.stack.update(&declared(&again)).await, Status::UpdateComplete);
+        assert_eq!(place.changes(), changes);
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert_eq!(shown(place), None);
+    });
+}
+
+#[test]
+fn an_environment_of_others_stays_as_it_is_unless_it_is_adopted_and_is_never_deleted() {
+    at(async |place| {
+        let now = place.cloud.now();
+        place.github(|github| github.environment(PATH, true, now));
+        minutes(5).await;
+        let before = shown(place);
+        assert_eq!(place.stack.create(&declared(&first())).await, Status::RollbackComplete);
+        assert!(place.reason().contains("`OnExisting: Adopt`"), "{}", place.reason());
+        assert_eq!(shown(place), before);
+    });
+    at(async |place| {
+        let now = place.cloud.now();
+        place.github(|github| github.environment(PATH, true, now));
+        minutes(5).await;
+        let adopting = with(first(), "OnExisting", json!("Adopt"));
+        assert_eq!(place.stack.create(&declared(&adopting)).await, Status::CreateComplete, "{}", place.reason());
+        // The wait is not declared, and stays.
+        assert_eq!(shown(place), Some(FIRST.replacen('0', "10", 1)));
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert!(shown(place).is_some());
+    });
+}
+
+#[test]
+fn an_environment_with_something_of_others_in_it_stays() {
+    at(async |place| {
+        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{}", place.reason());
+        place.by_hand(&format!("{PATH}/secrets/THEIRS"), "theirs").await;
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert!(shown(place).is_some() && place.value(&format!("{PATH}/secrets/THEIRS")).is_some());
+        assert!(place.log.text().contains("the environment stays"));
+    });
+}
+
+#[test]
+fn a_stack_makes_an_environment_and_puts_a_variable_into_it_and_both_go() {
+    at(async |place| {
+        let mut template = declared(&first());
+        let inside = json!({"Fn::GetAtt": ["Environment", "Name"]});
+        template.push(one("Variable", super::KIND, with(variable("v"), "Environment", inside)));
+        assert_eq!(place.stack.create(&template).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(place.value(&format!("{PATH}/variables/AWS_ROLE_ARN")).as_deref(), Some("v"));
+        assert_eq!(place.stack.resource("Variable").unwrap().attributes["Warning"], "");
+        assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
+        assert_eq!(shown(place), None);
+    });
+}
+
+#[test]
+fn wherever_a_process_dies_once_or_twice_an_environment_is_as_declared_or_gone() {
+    for request in ["Create", "Update", "Delete"] {
+        for call in 1..=9 {
+            for when in [When::Before, When::After] {
+                for attempts in 1..=2 {
+                    at(async |place| {
+                        let told = format!("{request}: {attempts} deaths {when:?} call {call}");
+                        let kill = |place: &Place| {
+                            let next = place.cloudformation.lambda.attempts().len() as u64 + 1;
+                            for invocation in next..next + attempts {
+                                let at = At::OfInvocation { invocation, call };
+                                place.cloud.state().faults.plan(at, when, Fault::Kill);
+                            }
+                        };
+                        if request == "Create" {
+                            kill(place);
+                        }
+                        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{told}");
+                        assert_eq!(shown(place).as_deref(), Some(FIRST), "{told}");
+                        minutes(70).await;
+                        if request == "Update" {
+                            kill(place);
+                        }
+                        assert_eq!(place.stack.update(&declared(&second())).await, Status::UpdateComplete, "{told}");
+                        place.cloudformation.lambda.settle().await;
+                        assert_eq!(shown(place).as_deref(), Some(SECOND), "{told}");
+                        if request == "Delete" {
+                            kill(place);
+                        }
+                        assert_eq!(place.delete().await, Status::DeleteComplete, "{told}");
+                        assert_eq!(shown(place), None, "{told}");
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Values at GitHub through whole lives of stacks: CloudFormation, Lambda, the function, the real SDK, and a simulated
+//! GitHub that opens what is sealed.
+
+mod dying;
+mod environments;
+mod living;
+mod opting_in;
+mod refusing;
+
+use std::time::Duration;
+
+use github_trust::settings::Settings;
+use serde_json::{Value, json};
+
+use crate::simulation::cloud::Cloud;
+use crate::simulation::cloudformation::{CloudFormation, Declared, Status, Template};
+use crate::simulation::function::github_trust_with;
+use crate::simulation::github::SECRET;
+use crate::simulation::github_settings::Settings as AtGitHub;
+use crate::simulation::lambda::Lambda;
+use crate::simulation::logs::Log;
+use crate::simulation::sdk::in_virtual_time;
+use crate::simulation::stack::Stack;
+
+const KIND: &str = "Custom::GitHubVariable";
+const REPOSITORY: &str = "/repos/acme/app/actions";
+const ENVIRONMENT: &str = "/repos/acme/app/environments/eu: live/a";
+const ORGANISATION: &str = "/orgs/acme/actions";
+const TOKEN: &str = "ghp_0123456789";
+
+/// A GitHub, an account, a stack, and the function between them.
+struct Place {
+    cloud: Cloud,
+    cloudformation: CloudFormation,
+    stack: Stack,
+    log: Log,
+}
+
+fn at(test: impl AsyncFnOnce(&mut Place)) {
+    in_virtual_time(async {
+        let cloud = Cloud::new(1);
+        let log = Log::default();
+        let _listening = log.listen();
+        let mut place = Place::on(cloud, log.clone());
+        tokio::task::LocalSet::new().run_until(test(&mut place)).await;
+        for secret in [TOKEN, "hunter"] {
+            assert!(!log.text().contains(secret), "{}", log.text());
+        }
+    });
+}
+
+impl Place {
+    fn on(cloud: Cloud, log: Log) -> Self {
+        let settings = Settings { github_secret: Some(SECRET.to_owned()), ..Settings::default() };
+        let now = cloud.now();
+        {
+            let github = &mut cloud.state().account.github;
+            github.secret = Some(json!({"token": TOKEN}).to_string());
+            github.settings.environment(ENVIRONMENT, true, now);
+        }
+        let lambda = Lambda::new(&cloud, &github_trust_with(&cloud, settings), Duration::from_mins(5));
+        let cloudformation = CloudFormation::new(&cloud, &lambda);
+        let stack = cloudformation.stack("team");
+        Self { cloud, cloudformation, stack, log }
+    }
+
+    fn github<T>(&self, look: impl FnOnce(&mut AtGitHub) -> T) -> T {
+        look(&mut self.cloud.state().account.github.settings)
+    }
+
+    fn value(&self, path: &str) -> Option<String> {
+        self.github(|github| github.value(path).map(str::to_owned))
+    }
+
+    /// Somebody sets one by hand, and some time passes.
+    async fn by_hand(&self, path: &str, value: &str) {
+        let now = self.cloud.now();
+        self.github(|github| github.set(path, value, now));
+        minutes(5).await;
+    }
+
+    async fn create(&mut self, properties: Value) -> Status {
+        self.stack.create(&declared(properties)).await
+    }
+
+    async fn update(&mut self, properties: Value) -> Status {
+        self.stack.update(&declared(properties)).await
+    }
+
+    async fn delete(&mut self) -> Status {
+        self.stack.delete_stack().await
+    }
+
+    fn physical(&self) -> String {
+        self.stack.resource("Variable").map(|resource| resource.physical.clone()).unwrap_or_default()
+    }
+
+    /// Why the last request that failed did.
+    fn reason(&self) -> String {
+        let state = self.cloud.state();
+        let answers = state.account.s3.uploads.iter().rev();
+        let failed = answers.filter_map(|upload| serde_json::from_slice::<Value>(&upload.body).ok());
+        let mut failed = failed.filter(|answer| answer["Status"] == "FAILED");
+        failed.next().map(|answer| answer["Reason"].as_str().unwrap_or_default().to_owned()).unwrap_or_default()
+    }
+
+    fn changes(&self) -> u64 {
+        self.github(|github| github.changes)
+    }
+}
+
+fn declared(properties: Value) -> Template {
+    vec![one("Variable", KIND, properties)]
+}
+
+fn one(logical: &str, kind: &str, properties: Value) -> Declared {
+    Declared { logical: logical.to_owned(), kind: kind.to_owned(), properties }
+}
+
+fn variable(value: &str) -> Value {
+    json!({"Repository": "acme/app", "Name": "AWS_ROLE_ARN", "Value": value})
+}
+
+fn secret(value: &str) -> Value {
+    let mut properties = variable(value);
+    properties["Secret"] = json!(true);
+    properties
+}
+
+fn with(mut properties: Value, name: &str, value: Value) -> Value {
+    properties[name] = value;
+    properties
+}
+
+async fn minutes(minutes: u64) {
+    tokio::time::sleep(Duration::from_mins(minutes)).await;
+}

@@ -1,0 +1,209 @@
+"""The hand-over, end to end: what the function sends is what GitHub's description allows, and libsodium opens it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from deployment import FUNCTION, example
+from github.answers import documented, endpoint_of
+from github.repositories import TOKEN, number
+from local_aws import LocalAws
+from stack import Stack, template
+
+KIND = "Custom::GitHubVariable"
+REPOSITORY = "/repos/octo-org/hand-over"
+LIVE = f"{REPOSITORY}/environments/live"
+ORGANISATION = "/orgs/octo-org/actions"
+# Nobody but GitHub may see it.
+HIDDEN = "hunter2-of-the-hand-over"
+
+
+@pytest.fixture(autouse=True)
+def tidy(aws: LocalAws) -> Iterator[None]:
+    aws.at_github(environments={LIVE: True})
+    yield
+    aws.at_github(remove=list(aws.at_github()["values"]))
+    # A request that GitHub's description does not know would have been answered with this.
+    assert 400 not in {status for _, status in aws.at_github()["seen"]}
+
+
+def declared(service_token: str, **properties: Any) -> Any:
+    plain = {"Name": "ROLE", "Value": "one"}
+    if "Organization" not in properties:
+        plain["Repository"] = "octo-org/hand-over"
+    return template(service_token, {"Variable": (KIND, {**plain, **properties})})
+
+
+PLACES = {
+    f"{REPOSITORY}/actions/variables/ROLE": {},
+    f"{REPOSITORY}/actions/secrets/ROLE": {"Secret": "true"},
+    f"{LIVE}/variables/ROLE": {"Environment": "live"},
+    f"{LIVE}/secrets/ROLE": {"Environment": "live", "Secret": "true"},
+    f"{ORGANISATION}/variables/ROLE": {"Organization": "octo-org", "Visibility": "all"},
+    f"{ORGANISATION}/secrets/ROLE": {
+        "Organization": "octo-org",
+        "Visibility": "selected",
+        "SelectedRepositories": ["a", "b"],
+        "Secret": "true",
+    },
+}
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: path[1:].replace("/", "-"))
+def test_a_value_comes_changes_and_goes(aws: LocalAws, service_token: str, stack: Stack, path: str) -> None:
+    where = PLACES[path]
+    assert stack.create(declared(service_token, **where)) == "CREATE_COMPLETE", stack.reasons()
+    assert aws.at_github()["values"][path] == "one"
+    (first,) = stack.physical_ids().values()
+    assert stack.update(declared(service_token, **where, Value="two")) == "UPDATE_COMPLETE", stack.reasons()
+    found = aws.at_github()
+    assert found["values"][path] == "two"
+    assert [*stack.physical_ids().values()] == [first]
+    if "selected" in where.values():
+        assert sorted(found["items"][path]["selected_repository_ids"]) == sorted(
+            number(f"octo-org/{name}") for name in ("a", "b")
+        )
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert path not in aws.at_github()["values"]
+
+
+@pytest.mark.parametrize("path", [*PLACES][:2], ids=["variable", "secret"])
+def test_what_is_there_stays_unless_it_is_adopted(
+    aws: LocalAws, service_token: str, stack: Stack, name: str, path: str
+) -> None:
+    aws.at_github(set={path: "theirs"}, age=600)
+    where = PLACES[path]
+    assert stack.create(declared(service_token, **where)) == "ROLLBACK_COMPLETE"
+    assert "`OnExisting: Adopt`" in stack.reasons()["Variable"]
+    assert aws.at_github()["values"][path] == "theirs"
+    stack.delete()
+    again = declared(service_token, **where, OnExisting="Adopt")
+    assert stack.create(again) == "CREATE_COMPLETE", stack.reasons()
+    assert aws.at_github()["values"][path] == "one"
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert aws.at_github()["values"][path] == "one"
+
+
+def test_a_value_that_somebody_changed_stays_when_the_stack_goes(
+    aws: LocalAws, service_token: str, stack: Stack
+) -> None:
+    (path, *_) = PLACES
+    assert stack.create(declared(service_token)) == "CREATE_COMPLETE", stack.reasons()
+    aws.at_github(set={path: "theirs"})
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert aws.at_github()["values"][path] == "theirs"
+
+
+def test_each_error_that_is_documented_is_told_or_overcome(aws: LocalAws, service_token: str, stack: Stack) -> None:
+    """Those of the description, and those that it leaves to the pages on troubleshooting and rate limits."""
+    asked = {
+        "GET /repos/{owner}/{repo}/actions/variables/{name}": {},
+        "POST /repos/{owner}/{repo}/actions/variables": {},
+        "PUT /repos/{owner}/{repo}/actions/secrets/{secret_name}": {"Secret": "true"},
+        "GET /repos/{owner}/{repo}/actions/secrets/public-key": {"Secret": "true"},
+        "GET /repos/{owner}/{repo}/environments/{environment_name}": {"Environment": "live"},
+    }
+    told = {401: "renew the secret", 403: "lacks a permission", 404: "may not see it", 422: "Validation Failed"}
+    # To look finds nothing, which is no error.
+    fine = {("GET /repos/{owner}/{repo}/actions/variables/{name}", 404)}
+    for (endpoint, where), status in itertools.product(asked.items(), told):
+        aws.at_github(refuse={endpoint: status})
+        ended = stack.create(declared(service_token, **where))
+        if (endpoint, status) in fine:
+            assert ended == "CREATE_COMPLETE", stack.reasons()
+        else:
+            assert ended == "ROLLBACK_COMPLETE", (endpoint, status)
+            assert told[status] in stack.reasons()["Variable"], stack.reasons()
+        assert stack.delete() == "DELETE_COMPLETE"
+        assert aws.at_github()["values"] == {}
+    listed = {one for one in documented() if "/variables" in one[0] or "/secrets" in one[0]}
+    assert listed == {("GET /orgs/{org}/actions/variables/{name}/repositories", 409)}
+
+
+def test_the_one_error_that_is_listed_passes(aws: LocalAws, service_token: str, stack: Stack) -> None:
+    """409: the variable is for selected repositories no more when its repositories are asked for."""
+    where = {"Organization": "octo-org", "Visibility": "selected", "SelectedRepositories": ["a"]}
+    assert stack.create(declared(service_token, **where)) == "CREATE_COMPLETE", stack.reasons()
+    aws.at_github(refuse={"GET /orgs/{org}/actions/variables/{name}/repositories": 409})
+    assert stack.update(declared(service_token, **where, Value="two")) == "UPDATE_COMPLETE", stack.reasons()
+    assert aws.at_github()["values"][f"{ORGANISATION}/variables/ROLE"] == "two"
+
+
+def test_the_local_github_takes_nothing_that_github_s_description_does_not_know() -> None:
+    path = f"{REPOSITORY}/actions/variables"
+    assert endpoint_of("POST", path, {}, {"name": "X", "value": "v"}) == "POST /repos/{owner}/{repo}/actions/variables"
+    for method, where, query, body in [
+        ("POST", path, {}, {"name": "X"}),
+        ("POST", path, {}, {"name": "X", "value": 1}),
+        ("POST", path, {}, {"name": "X", "value": "v", "owner": "us"}),
+        ("POST", path, {}, None),
+        ("GET", f"{path}/X", {}, {"name": "X"}),
+        ("GET", f"{path}/X", {"page": "1"}, None),
+        ("PUT", f"{path}/X", {}, {"value": "v"}),
+        ("PUT", f"{REPOSITORY}/actions/secrets/X", {}, {"encrypted_value": "not base64!", "key_id": "1"}),
+    ]:
+        with pytest.raises(ValueError, match=r"know|take|body"):
+            endpoint_of(method, where, query, body)
+
+
+def test_the_hand_over_puts_the_role_s_arn_where_the_workflow_reads_it(
+    aws: LocalAws, service_token: str, stack: Stack
+) -> None:
+    assert service_token
+    made = f"{REPOSITORY}/environments/made"
+    parameters = {"Repository": "octo-org/hand-over", "Environment": "made"}
+    assert stack.create(example("hand-over.yaml"), **parameters) == "CREATE_COMPLETE", stack.reasons()
+    assert aws.at_github()["values"][f"{made}/variables/AWS_ROLE_ARN"] == stack.outputs()["RoleArn"]
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert aws.at_github()["values"] == {}
+    assert made not in aws.at_github()["environments"]
+
+
+def test_an_environment_comes_with_its_protection_changes_and_goes(
+    aws: LocalAws, service_token: str, stack: Stack
+) -> None:
+    path = f"{REPOSITORY}/environments/stage"
+
+    def environment(**properties: Any) -> Any:
+        plain = {"Repository": "octo-org/hand-over", "Name": "stage"}
+        inside = {**plain, "Environment": {"Fn::GetAtt": ["Environment", "Name"]}, "Name": "ROLE", "Value": "one"}
+        resources = {"Environment": ("Custom::GitHubEnvironment", {**plain, **properties}), "Variable": (KIND, inside)}
+        return template(service_token, resources)
+
+    first = {"DeploymentBranchPolicy": {"Branches": ["main", "release/*"]}}
+    assert stack.create(environment(**first)) == "CREATE_COMPLETE", stack.reasons()
+    found = aws.at_github()
+    assert sorted(one["name"] for one in found["environments"][path]["patterns"].values()) == ["main", "release/*"]
+    assert found["values"][f"{path}/variables/ROLE"] == "one"
+    second = {
+        "Reviewers": [{"Type": "User", "Id": 7}],
+        "PreventSelfReview": True,
+        "DeploymentBranchPolicy": {"Branches": ["main"], "Tags": ["v*"]},
+    }
+    assert stack.update(environment(**second)) == "UPDATE_COMPLETE", stack.reasons()
+    changed = aws.at_github()["environments"][path]
+    assert sorted((one["type"], one["name"]) for one in changed["patterns"].values()) == [
+        ("branch", "main"),
+        ("tag", "v*"),
+    ]
+    assert changed["set"]["reviewers"] == [{"type": "User", "id": 7}]
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert path not in aws.at_github()["environments"]
+
+
+def test_no_secret_and_no_token_is_in_anything_that_is_written(aws: LocalAws, service_token: str, stack: Stack) -> None:
+    where = {"Secret": "true", "Value": HIDDEN}
+    assert stack.create(declared(service_token, **where)) == "CREATE_COMPLETE", stack.reasons()
+    mistaken = {**where, "Value": f"{HIDDEN}-2", "Visibility": "all"}
+    assert stack.update(declared(service_token, **mistaken)) == "UPDATE_ROLLBACK_COMPLETE"
+    events = str(stack.events())
+    assert stack.delete() == "DELETE_COMPLETE"
+    log = aws.function_log(FUNCTION)
+    assert "github:PUT /repos/octo-org/hand-over/actions/secrets/ROLE" in log
+    for text in (log, aws.emulator_log(), events):
+        assert HIDDEN not in text
+        assert TOKEN not in text

@@ -1,0 +1,282 @@
+//! What is set at GitHub for workflows: variables, secrets and environments, by the place they are in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+
+use crypto_box::SecretKey;
+use serde_json::{Value, json};
+
+use super::clock::iso;
+use super::wire::{Request, decode};
+
+/// A variable or a secret.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Item {
+    /// A secret's, opened.
+    pub(crate) value: String,
+    pub(crate) visibility: Option<String>,
+    pub(crate) selected: Vec<u64>,
+    pub(crate) created: SystemTime,
+    pub(crate) updated: SystemTime,
+}
+
+/// An environment, as a PUT has set it, and the patterns of its branches by their ids.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Environment {
+    pub(crate) set: Value,
+    pub(crate) patterns: BTreeMap<u64, (String, String)>,
+    pub(crate) created: SystemTime,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    /// By the path that shows them.
+    pub(crate) items: BTreeMap<String, Item>,
+    /// Environments by `/repos/…/environments/…`.
+    pub(crate) environments: BTreeMap<String, Environment>,
+    /// Repositories that are not there.
+    pub(crate) gone: Vec<String>,
+    /// How many changes there were.
+    pub(crate) changes: u64,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.items)
+    }
+}
+
+const KEY: [u8; 32] = [7; 32];
+
+fn unseal(sealed: &Value) -> Option<String> {
+    let sealed = aws_smithy_types::base64::decode(sealed.as_str()?).ok()?;
+    String::from_utf8(SecretKey::from(KEY).unseal(&sealed).ok()?).ok()
+}
+
+fn not_found() -> (u16, Value) {
+    (404, json!({"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"}))
+}
+
+impl Settings {
+    /// Somebody sets one by hand.
+    pub(crate) fn set(&mut self, path: &str, value: &str, now: SystemTime) {
+        let organisation = path.starts_with("/orgs/");
+        let item = self.items.entry(path.to_owned()).or_insert_with(|| Item {
+            value: String::new(),
+            visibility: organisation.then(|| "all".to_owned()),
+            selected: Vec::new(),
+            created: now,
+            updated: now,
+        });
+        value.clone_into(&mut item.value);
+        item.updated = now;
+    }
+
+    /// Somebody makes an environment by hand.
+    pub(crate) fn environment(&mut self, path: &str, protected: bool, now: SystemTime) {
+        let policy = protected.then(|| json!({"protected_branches": true, "custom_branch_policies": false}));
+        let set = json!({"wait_timer": 10, "deployment_branch_policy": policy});
+        let patterns = BTreeMap::new();
+        self.environments.insert(path.to_owned(), Environment { set, patterns, created: now });
+    }
+
+    pub(crate) fn value(&self, path: &str) -> Option<&str> {
+        self.items.get(path).map(|item| item.value.as_str())
+    }
+
+    /// Nothing where it is none of its paths.
+    pub(super) fn handle(
+        &mut self,
+        request: &Request,
+        path: &[&str],
+        known: bool,
+        now: SystemTime,
+    ) -> Option<(u16, Value)> {
+        let (place, rest) = match path {
+            ["repos", owner, name, "environments", environment, rest @ ..] => {
+                let at = format!("/repos/{owner}/{name}/environments/{}", decode(environment));
+                let body = serde_json::from_slice(&request.body).unwrap_or_default();
+                if known && request.method == "PUT" && rest.is_empty() {
+                    return Some(self.put_environment(&at, body, now));
+                }
+                if !known || !self.environments.contains_key(&at) {
+                    return Some(not_found());
+                }
+                if rest.is_empty() || rest[0] == "deployment-branch-policies" {
+                    return Some(self.at_environment(&at, request, rest, &body));
+                }
+                (at, rest)
+            }
+            ["repos", owner, name, "actions", rest @ ..] if rest.first() != Some(&"oidc") => {
+                (format!("/repos/{owner}/{name}/actions"), rest)
+            }
+            ["orgs", organisation, "actions", rest @ ..] if rest.first() != Some(&"oidc") => {
+                (format!("/orgs/{organisation}/actions"), rest)
+            }
+            _ => return None,
+        };
+        if !known || self.gone.iter().any(|gone| place.starts_with(&format!("/repos/{gone}/"))) {
+            return Some(not_found());
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        Some(match (request.method.as_str(), rest) {
+            ("GET", [sort]) => {
+                let all = format!("{place}/{sort}/");
+                let count = self.items.keys().filter(|path| path.starts_with(&all)).count();
+                (200, json!({"total_count": count, *sort: []}))
+            }
+            ("GET", ["secrets", "public-key"]) => {
+                let key = SecretKey::from(KEY).public_key().to_bytes();
+                (200, json!({"key_id": "568250167242549743", "key": aws_smithy_types::base64::encode(key)}))
+            }
+            ("GET", [_, name, "repositories"]) => self.selected(&format!("{place}/{}/{name}", rest[0]), request),
+            ("GET", [sort, name]) => self.show(&format!("{place}/{sort}/{name}"), name, *sort == "variables"),
+            ("POST", ["variables"]) => {
+                self.create(&format!("{place}/variables/{}", body["name"].as_str()?), &body, now)
+            }
+            ("PATCH", ["variables", name]) => {
+                self.write(&format!("{place}/variables/{name}"), body["value"].as_str(), &body, now)
+            }
+            ("PUT", ["secrets", name]) => {
+                let at = format!("{place}/secrets/{name}");
+                let Some(value) = unseal(&body["encrypted_value"]) else {
+                    return Some((422, json!({"message": "Bad request - the secret is not sealed", "status": "422"})));
+                };
+                let new = !self.items.contains_key(&at);
+                self.set(&at, &value, now);
+                self.write(&at, Some(&value), &body, now);
+                if new { (201, json!({})) } else { (204, Value::Null) }
+            }
+            ("DELETE", [sort, name]) => {
+                self.changes += 1;
+                match self.items.remove(&format!("{place}/{sort}/{name}")) {
+                    Some(_) => (204, Value::Null),
+                    None => not_found(),
+                }
+            }
+            _ => not_found(),
+        })
+    }
+
+    fn put_environment(&mut self, at: &str, set: Value, now: SystemTime) -> (u16, Value) {
+        let policy = &set["deployment_branch_policy"];
+        if policy.is_object() && policy["protected_branches"] == policy["custom_branch_policies"] {
+            return (422, json!({"message": "Validation Failed"}));
+        }
+        self.changes += 1;
+        let new = Environment { set: Value::Null, patterns: BTreeMap::new(), created: now };
+        let environment = self.environments.entry(at.to_owned()).or_insert(new);
+        if policy["custom_branch_policies"] != true {
+            environment.patterns.clear();
+        }
+        environment.set = set;
+        (200, json!({"id": 1}))
+    }
+
+    fn at_environment(&mut self, at: &str, request: &Request, rest: &[&str], body: &Value) -> (u16, Value) {
+        let writes = request.method != "GET";
+        self.changes += u64::from(writes);
+        let Some(environment) = self.environments.get_mut(at) else { return not_found() };
+        let Environment { set, patterns, created } = environment;
+        match (request.method.as_str(), rest) {
+            ("GET", []) => {
+                let mut rules = Vec::new();
+                if set["wait_timer"].as_u64() > Some(0) {
+                    rules.push(json!({"id": 1, "type": "wait_timer", "wait_timer": set["wait_timer"]}));
+                }
+                let reviewers = set["reviewers"].as_array().cloned().unwrap_or_default();
+                if !reviewers.is_empty() {
+                    let shown = |one: &Value| json!({"type": one["type"], "reviewer": {"id": one["id"]}});
+                    let shown: Vec<Value> = reviewers.iter().map(shown).collect();
+                    let own = &set["prevent_self_review"];
+                    rules.push(
+                        json!({"id": 2, "type": "required_reviewers", "prevent_self_review": own, "reviewers": shown}),
+                    );
+                }
+                let policy = &set["deployment_branch_policy"];
+                if policy.is_object() {
+                    rules.push(json!({"id": 3, "type": "branch_policy"}));
+                }
+                let shown = json!({"id": 1, "created_at": iso(*created), "protection_rules": rules,
+                    "deployment_branch_policy": policy});
+                (200, shown)
+            }
+            ("DELETE", []) => {
+                self.environments.remove(at);
+                self.items.retain(|path, _| !path.starts_with(&format!("{at}/")));
+                (204, Value::Null)
+            }
+            ("GET", ["deployment-branch-policies"]) => {
+                let shown =
+                    |(id, (kind, name)): (&u64, &(String, String))| json!({"id": id, "name": name, "type": kind});
+                let shown: Vec<Value> = patterns.iter().map(shown).collect();
+                (200, json!({"total_count": shown.len(), "branch_policies": shown}))
+            }
+            ("POST", ["deployment-branch-policies"]) => {
+                if set["deployment_branch_policy"]["custom_branch_policies"] != true {
+                    return not_found();
+                }
+                let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+                let pattern = (text("type"), text("name"));
+                if patterns.values().any(|known| *known == pattern) {
+                    return (303, Value::Null);
+                }
+                let id = patterns.keys().max().unwrap_or(&100) + 1;
+                patterns.insert(id, pattern);
+                (200, json!({"id": id, "name": body["name"], "type": body["type"]}))
+            }
+            ("DELETE", ["deployment-branch-policies", id]) => match patterns.remove(&id.parse().unwrap_or_default()) {
+                Some(_) => (204, Value::Null),
+                None => not_found(),
+            },
+            _ => not_found(),
+        }
+    }
+
+    fn show(&self, at: &str, name: &str, variable: bool) -> (u16, Value) {
+        let Some(item) = self.items.get(at) else { return not_found() };
+        let mut shown = json!({"name": name, "created_at": iso(item.created), "updated_at": iso(item.updated)});
+        if variable {
+            shown["value"] = json!(item.value);
+        }
+        if let Some(visibility) = &item.visibility {
+            shown["visibility"] = json!(visibility);
+        }
+        (200, shown)
+    }
+
+    fn selected(&self, at: &str, request: &Request) -> (u16, Value) {
+        let Some(item) = self.items.get(at) else { return not_found() };
+        let number = |name: &str| request.parameter(name).and_then(|value| value.parse::<usize>().ok()).unwrap_or(1);
+        let (page, size) = (number("page"), number("per_page"));
+        let ids = item.selected.iter().skip((page - 1) * size).take(size);
+        let repositories: Vec<Value> = ids.map(|id| json!({"id": id})).collect();
+        (200, json!({"total_count": item.selected.len(), "repositories": repositories}))
+    }
+
+    fn create(&mut self, at: &str, body: &Value, now: SystemTime) -> (u16, Value) {
+        if self.items.contains_key(at) {
+            return (409, json!({"message": "Already exists - Variable already exists", "status": "409"}));
+        }
+        let Some(value) = body["value"].as_str() else { return (422, json!({"message": "Invalid request."})) };
+        self.set(at, value, now);
+        self.write(at, Some(value), body, now);
+        (201, json!({}))
+    }
+
+    fn write(&mut self, at: &str, value: Option<&str>, body: &Value, now: SystemTime) -> (u16, Value) {
+        self.changes += 1;
+        let Some(item) = self.items.get_mut(at) else { return not_found() };
+        if let Some(value) = value {
+            value.clone_into(&mut item.value);
+        }
+        if let Some(visibility) = body["visibility"].as_str() {
+            item.visibility = Some(visibility.to_owned());
+            item.selected =
+                body["selected_repository_ids"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+        }
+        item.updated = now;
+        (204, Value::Null)
+    }
+}
