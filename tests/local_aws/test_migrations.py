@@ -225,3 +225,33 @@ def test_from_the_cdk_s_custom_resource(aws: LocalAws, iam: Any, stack: Stack, h
     assert stack.delete() == "DELETE_COMPLETE"
     assert provider(iam) == found
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
+
+
+def test_an_access_entry_that_was_made_by_hand(
+    aws: LocalAws, eks: Any, stack: Stack, cluster: str, principal: str
+) -> None:
+    place = {"clusterName": cluster, "principalArn": principal}
+    entry = eks.create_access_entry(**place, kubernetesGroups=["web"], tags={"team": "a"})["accessEntry"]
+    scope = {"type": "namespace", "namespaces": ["web"]}
+    policy = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
+    eks.associate_access_policy(**place, policyArn=policy, accessScope=scope)
+
+    def seen() -> tuple[Any, ...]:
+        now = eks.describe_access_entry(**place)["accessEntry"]
+        (associated,) = eks.list_associated_access_policies(**place)["associatedAccessPolicies"]
+        kept = (now["accessEntryArn"], now["createdAt"], now["username"], now["kubernetesGroups"])
+        return *kept, associated["policyArn"], associated["accessScope"]
+
+    before, start = seen(), len(aws.recording())
+    template = example("migration/adopt-entry.yaml")
+    made = stack.create(template, ClusterName=cluster, PrincipalArn=principal)
+    assert made == "CREATE_COMPLETE", stack.reasons()
+    assert stack.outputs() == {"AccessEntryArn": entry["accessEntryArn"]}
+    assert seen() == before
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert seen() == before
+    assert eks.describe_access_entry(**place)["accessEntry"]["tags"] == {"team": "a"}
+    changes = [call["action"] for call in aws.recording(start) if call["kind"] == "call" and call["changes"]]
+    # From EKS' point of view, nothing but tags has changed, before and after.
+    assert set(changes) == {"TagResource", "UntagResource"}
+    eks.delete_access_entry(**place)
