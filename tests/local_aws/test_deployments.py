@@ -95,7 +95,15 @@ def test_by_default_there_is_no_network_no_key_and_nobody_is_alarmed(aws: LocalA
     assert found.keys() == ALARMS
     assert not any(alarm.get("AlarmActions") for alarm in found.values())
     policies = inline_policies(aws, by_default)
-    assert policies.keys() == {"log", "dead-letters", "oidc-providers", "roles", "access-entries", "github-secret"}
+    assert policies.keys() == {
+        "log",
+        "dead-letters",
+        "oidc-providers",
+        "roles",
+        "access-entries",
+        "access-entries-remembered",
+        "github-secret",
+    }
     assert size(policies) < INLINE_QUOTA
     # Without a boundary there are no inline policies.
     assert "iam:PutRolePolicy" not in json.dumps(policies)
