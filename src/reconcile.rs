@@ -310,7 +310,12 @@ impl<K: Kind> Task<'_, K> {
                 self.progress.set(&before);
             }
             // Something appeared, vanished or was attached between looking and acting, or our look was stale.
-            let changed = matches!(error.fault, Fault::AlreadyExists | Fault::NotFound | Fault::InUse);
+            let changed = match error.fault {
+                Fault::AlreadyExists | Fault::NotFound | Fault::InUse => true,
+                // What others may have come to object to is not simply tried again.
+                Fault::Busy | Fault::Throttled | Fault::Unknown => plan.stages().iter().flatten().any(K::contended),
+                _ => false,
+            };
             if error.fault == Fault::AlreadyExists
                 && attempts > 1
                 && let Some(refusal) = self.kind.obstacle(id).await?

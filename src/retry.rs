@@ -30,13 +30,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     until: Instant,
+    once: bool,
 }
 
 impl Budget {
     /// Calls may start until then.
     #[must_use]
     pub fn until(until: Instant) -> Self {
-        Self { until }
+        Self { until, once: false }
+    }
+
+    /// The same for a call that has to be decided anew before it is made again.
+    #[must_use]
+    pub fn once(&self) -> Self {
+        Self { once: true, ..*self }
     }
 
     /// When it ends.
@@ -87,7 +94,9 @@ impl Budget {
             uncertain |= error.uncertain;
             let pause = pauses.pause();
             let lasting = since.entry(error.fault).or_insert(started).elapsed();
-            let again = patience(error.fault).is_some_and(|patience| lasting + pause <= patience) && self.allows(pause);
+            let again = !self.once
+                && patience(error.fault).is_some_and(|patience| lasting + pause <= patience)
+                && self.allows(pause);
             tracing::info!(
                 call = action,
                 %resource,

@@ -265,7 +265,7 @@ impl AccessEntries {
             }
             Action::Unmark { arn } => {
                 let request = eks.untag_resource().resource_arn(arn).tag_keys(RESTORING);
-                gone(budget.call("eks:UntagResource", id, || request.clone().send()).await)
+                gone(budget.once().call("eks:UntagResource", id, || request.clone().send()).await)
             }
             Action::Remember { memory, known } => self.remember(id, memory, *known).await,
             Action::Forget => self.forget(id).await,

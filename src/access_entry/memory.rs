@@ -69,10 +69,12 @@ impl AccessEntries {
         let value = serde_json::to_string(memory).unwrap_or_default();
         // The same content under the same token is the same request to Secrets Manager; of two processes one wins.
         let token = digest(&[&memory.by, &value], 40);
+        // What counts from now on is decided right before.
+        let budget = if memory.taken_down { self.budget.once() } else { self.budget };
         if known {
             let request =
                 self.secrets.put_secret_value().secret_id(&name).secret_string(value).client_request_token(token);
-            return self.budget.call("secretsmanager:PutSecretValue", &name, || request.clone().send()).await.map(drop);
+            return budget.call("secretsmanager:PutSecretValue", &name, || request.clone().send()).await.map(drop);
         }
         let description = format!(
             "The access entry of {} in cluster {}, while github-trust makes it again",

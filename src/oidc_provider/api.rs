@@ -44,7 +44,7 @@ impl OidcProviders {
                     .open_id_connect_provider_arn(arn)
                     .client_id(client_id);
                 let action = "iam:RemoveClientIDFromOpenIDConnectProvider";
-                gone(budget.call(action, arn, || request.clone().send()).await)
+                gone(budget.once().call(action, arn, || request.clone().send()).await)
             }
             Action::SetThumbprints { old, new, subjects } => {
                 let request = iam
