@@ -25,6 +25,13 @@ pub enum Demand {
         /// The owner's name.
         owner: Option<String>,
     },
+    /// Trust in more jobs than most people mean.
+    BroadTrust {
+        /// Where it is asked for.
+        property: String,
+        /// What is broad about it.
+        why: String,
+    },
     /// Tokens of this issuer (without `https://`).
     Issuer {
         /// Where it is asked for.
@@ -70,6 +77,8 @@ pub enum Inline {
 /// What is permitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guardrails {
+    /// Whether roles may trust whole organisations and every branch.
+    pub broad_trust: bool,
     role_path: String,
     boundary: Option<String>,
     owners: Vec<String>,
@@ -101,11 +110,12 @@ const LONGEST_SESSION: u32 = 6 * 60 * 60;
 const ADMINISTRATORS: [&str; 3] = ["AmazonEKSClusterAdminPolicy", "AmazonEKSAdminPolicy", "AmazonEKSEditPolicy"];
 
 impl Guardrails {
-    /// Nothing is forbidden; for whoever tries what lies behind the guardrails.
+    /// Nothing is forbidden but broad trust; for whoever tries what lies behind the guardrails.
     #[must_use]
     pub fn none() -> Self {
         let any = || vec!["*".to_owned()];
         Self {
+            broad_trust: false,
             role_path: "/".to_owned(),
             boundary: None,
             owners: any(),
@@ -132,6 +142,7 @@ impl Guardrails {
         };
         let allowed = |name: &str| variable(name).as_deref() == Some("true");
         Self {
+            broad_trust: allowed("ALLOW_BROAD_TRUST"),
             role_path: variable("ROLE_PATH").unwrap_or_else(|| ROLE_PATH.to_owned()),
             boundary: variable("ROLE_PERMISSIONS_BOUNDARY"),
             owners: list("ALLOWED_GITHUB_OWNERS", "*"),
@@ -229,6 +240,9 @@ impl Guardrails {
                     self.owners.join(", ")
                 )
             }),
+            Demand::BroadTrust { property, why } => {
+                (!self.broad_trust).then(|| format!("`{property}`: {why} (guardrail `AllowBroadTrust`)"))
+            }
             Demand::Issuer { property, issuer } => (!any(&self.issuers, |allowed| matches(allowed, issuer))).then(|| {
                 format!("`{property}`: the issuer {issuer} {} (guardrail `AllowedIssuers`)", one_of(&self.issuers))
             }),

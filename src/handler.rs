@@ -20,7 +20,7 @@ use crate::cloudformation::{Answer, Attributes, Fields, Invocation, Outcome, Req
 use crate::deliver::{Undelivered, deliver};
 use crate::error::{Error, rendered};
 use crate::explain::{self, Question};
-use crate::github::rest::Client;
+use crate::github::rest::{Asked, Client};
 use crate::github_environment::GitHubEnvironments;
 use crate::github_repository_oidc::GitHubRepositoryOidcs;
 use crate::github_role::GitHubRoles;
@@ -247,13 +247,13 @@ impl Function {
             budget,
             credentials: RefCell::default(),
             tokens: RefCell::default(),
+            asked: Asked::default(),
         }
     }
 
     /// What carries out the calls for roles.
     pub(crate) fn roles(&self, home: Home, budget: Budget) -> GitHubRoles {
-        let (github, allow_broad_trust) = (self.github(budget), self.settings.allow_broad_trust);
-        GitHubRoles { iam: self.iam.clone(), home, budget, github, allow_broad_trust }
+        GitHubRoles::new(self.iam.clone(), home, budget, self.github(budget))
     }
 
     /// What carries out the calls for access entries.

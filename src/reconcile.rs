@@ -18,15 +18,15 @@ use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::future::join;
+use futures_util::{StreamExt, stream};
 
 use crate::cloudformation::Attributes;
 use crate::error::{CallError, Error, Fault, Refusal};
 use crate::owner::Owner;
 use crate::retry::{Budget, PROPAGATION, Pauses};
 
-pub use kind::{Announced, Home, Kind, Leave, Plan};
+pub use kind::{Announced, Foresight, Home, Kind, Leave, Plan};
 
 /// What may be there under which id, and how far it is, kept where a dropped or panicked reconciliation leaves it behind:
 /// the answer to a failed request must name it.
@@ -108,6 +108,16 @@ struct Written<K: Kind> {
     state: Option<K::Observed>,
 }
 
+/// What is known of what is there.
+enum Look<K: Kind> {
+    /// Nothing that could be decided by.
+    Due,
+    /// What a look has just shown.
+    Done(Option<K::Observed>),
+}
+
+/// How long a look counts that was made while other things were found out, which may have taken long.
+const FRESH: Duration = Duration::from_secs(5);
 /// How often a shared object is looked at until nothing is left to do.
 const SETTLED: u32 = 4;
 /// How often is looked meanwhile.
@@ -134,7 +144,13 @@ impl<K: Kind> Task<'_, K> {
         let id = self.kind.settle(id, old.as_ref()).await?;
         // From here on an earlier attempt at the same request may have made something, whatever stops this one.
         self.progress.set(&id);
-        let desired = match self.kind.resolve(self.owner, &id, spec).await {
+        if physical_id.is_some() {
+            self.kind.foresee(Foresight::Object(&spec));
+        }
+        let asked = tokio::time::Instant::now();
+        // Neither needs the other, and each is a call at least.
+        let (desired, observed) = join(self.kind.resolve(self.owner, &id, spec), self.kind.observe(&id)).await;
+        let desired = match desired {
             Ok(desired) => desired,
             Err(error) => {
                 // What cannot be wanted was not made by an earlier attempt either.
@@ -144,7 +160,12 @@ impl<K: Kind> Task<'_, K> {
                 return Err(error);
             }
         };
-        match self.converge(&id, Some(&desired), None).await {
+        let look = if asked.elapsed() > FRESH { Ok(Look::Due) } else { observed.map(Look::Done) };
+        let converged = match look {
+            Ok(look) => self.converge(&id, Some(&desired), look).await,
+            Err(error) => Err(error.into()),
+        };
+        match converged {
             Ok(Some(observed)) => Ok((id, K::attributes(&desired, &observed))),
             Ok(None) => Err(Error::Vanished(id.to_string())),
             Err(error) => {
@@ -167,7 +188,7 @@ impl<K: Kind> Task<'_, K> {
     /// # Errors
     /// When it cannot be done.
     pub async fn maintain(&self, id: &K::Id, desired: &K::Desired) -> Result<Option<K::Observed>, Error> {
-        self.converge(id, Some(desired), None).await
+        self.converge(id, Some(desired), Look::Due).await
     }
 
     /// Deletes what is ours under this id. What is not there, or not ours, is a success; but what is not there may be
@@ -176,13 +197,14 @@ impl<K: Kind> Task<'_, K> {
     /// # Errors
     /// When something of ours is left.
     pub async fn absent(&self, id: &K::Id) -> Result<(), Error> {
+        self.kind.foresee(Foresight::Deletion);
         let first = tokio::time::Instant::now();
         let visible_within = if K::READS_LAG { self.lag } else { Duration::ZERO };
         let mut pauses = Pauses::new();
         loop {
             let observed = self.kind.observe(id).await?;
             if observed.is_some() {
-                return self.converge(id, None, observed).await.map(|_| ());
+                return self.converge(id, None, Look::Done(observed)).await.map(|_| ());
             }
             // The last look comes when all of the lag has passed.
             let lag_left = visible_within.saturating_sub(first.elapsed());
@@ -201,9 +223,10 @@ impl<K: Kind> Task<'_, K> {
     /// # Errors
     /// When something of ours is left.
     pub async fn absent_for(&self, id: &K::Id, time: Duration) -> Result<(), Error> {
+        self.kind.foresee(Foresight::Deletion);
         let end = tokio::time::Instant::now() + time;
         loop {
-            self.converge(id, None, None).await?;
+            self.converge(id, None, Look::Due).await?;
             if tokio::time::Instant::now() + WATCH > end || !self.budget.allows(WATCH) {
                 return Ok(());
             }
@@ -218,9 +241,10 @@ impl<K: Kind> Task<'_, K> {
     /// # Errors
     /// When something of ours is left.
     pub async fn absent_after_all(&self, id: &K::Id) -> Result<(), Error> {
+        self.kind.foresee(Foresight::Deletion);
         match self.kind.observe(id).await {
             Ok(None) => Ok(()),
-            Ok(Some(observed)) => self.converge(id, None, Some(observed)).await.map(|_| ()),
+            Ok(observed) => self.converge(id, None, Look::Done(observed)).await.map(|_| ()),
             Err(error) => {
                 tracing::warn!(%id, %error, "it was never created, as far as is known, and cannot be looked at");
                 Ok(())
@@ -228,15 +252,15 @@ impl<K: Kind> Task<'_, K> {
         }
     }
 
-    /// Leads from what is observed to what is desired, and waits until that is seen. `seen` is what was observed already.
+    /// Leads from what is observed to what is desired, and waits until that is seen.
     async fn converge(
         &self,
         id: &K::Id,
         desired: Option<&K::Desired>,
-        seen: Option<K::Observed>,
+        look: Look<K>,
     ) -> Result<Option<K::Observed>, Error> {
         let mut written = Written { any: false, state: None };
-        let result = self.reach(id, desired, seen, &mut written).await;
+        let result = self.reach(id, desired, look, &mut written).await;
         if written.any {
             let done = |seen: Option<&K::Observed>| match &result {
                 Ok(_) => K::plan(self.owner, desired, seen).is_ok_and(|plan| plan.is_empty()),
@@ -248,12 +272,12 @@ impl<K: Kind> Task<'_, K> {
     }
 
     /// Observe, plan, apply; and again from the start where the world turned out to be another than we saw. `written` is
-    /// what it is after our last change.
+    /// what it is after our last change, as long as that has not been seen.
     async fn reach(
         &self,
         id: &K::Id,
         desired: Option<&K::Desired>,
-        mut seen: Option<K::Observed>,
+        mut look: Look<K>,
         written: &mut Written<K>,
     ) -> Result<Option<K::Observed>, Error> {
         let started = tokio::time::Instant::now();
@@ -266,10 +290,10 @@ impl<K: Kind> Task<'_, K> {
             attempts += 1;
             // What this request has made is not looked at again: if it seems to be gone, it is not yet visible, or a
             // Delete has come in between; made a second time, it would be left behind.
-            let observed = match (made.take(), seen.take()) {
+            let observed = match (made.take(), std::mem::replace(&mut look, Look::Due)) {
                 (Some(made), _) => Some(made),
-                (None, Some(seen)) => self.uncontended(id, desired, Some(seen)).await?,
-                (None, None) => self.uncontended(id, desired, self.kind.observe(id).await?).await?,
+                (None, Look::Done(observed)) => self.uncontended(id, desired, observed).await?,
+                (None, Look::Due) => self.uncontended(id, desired, self.kind.observe(id).await?).await?,
             };
             let plan = match K::plan(self.owner, desired, observed.as_ref()) {
                 Ok(plan) => plan,
@@ -293,13 +317,17 @@ impl<K: Kind> Task<'_, K> {
                 // Somebody may have taken away, at the same moment, what we have just claimed.
                 Ok(Applied::All) if K::shared(&plan) && attempts < SETTLED => {
                     let planned = |seen: Option<&K::Observed>| K::plan(self.owner, desired, seen);
-                    seen = self.seen(id, |seen| planned(seen).is_ok_and(|plan| plan.is_empty())).await;
+                    let seen = self.seen(id, |seen| planned(seen).is_ok_and(|plan| plan.is_empty())).await;
+                    written.any &= !seen.accepted;
+                    look = seen.last;
                     continue;
                 }
                 Ok(Applied::All) => return Ok(state.observed),
                 Ok(Applied::UpToContended) => {
                     let next = |seen: Option<&K::Observed>| K::plan(self.owner, desired, seen);
-                    seen = self.seen(id, |seen| next(seen).is_ok_and(|plan| up_to_contended::<K>(&plan) == 0)).await;
+                    let seen =
+                        self.seen(id, |seen| next(seen).is_ok_and(|plan| up_to_contended::<K>(&plan) == 0)).await;
+                    look = seen.last;
                     continue;
                 }
                 Err(error) => error,

@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use futures_util::future::{OptionFuture, join};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -50,7 +51,18 @@ pub struct Client {
     pub credentials: RefCell<Option<BTreeMap<String, Credential>>>,
     /// Tokens of Apps by host.
     pub tokens: RefCell<BTreeMap<String, Token>>,
+    /// What was asked already.
+    pub asked: Asked,
 }
+
+/// What GitHub said, so that a question of several entries is asked once, and can be asked before it is needed.
+#[derive(Debug, Default)]
+pub struct Asked {
+    repositories: Answers<Repository, (Described, Option<Customization>)>,
+    accounts: Answers<String, Account>,
+}
+
+type Answers<Q, A> = RefCell<BTreeMap<(Issuer, Q), Result<A, Problem>>>;
 
 impl From<Silence> for Problem {
     fn from(silence: Silence) -> Self {
@@ -68,20 +80,35 @@ impl Client {
         issuer: &Issuer,
         repository: &Repository,
     ) -> Result<(Described, Option<Customization>), Problem> {
+        let question = (issuer.clone(), repository.clone());
+        let known = self.asked.repositories.borrow().get(&question).cloned();
+        if let Some(known) = known {
+            return known;
+        }
+        let answer = self.ask_about(issuer, repository).await;
+        self.asked.repositories.borrow_mut().insert(question, answer.clone());
+        answer
+    }
+
+    async fn ask_about(
+        &self,
+        issuer: &Issuer,
+        repository: &Repository,
+    ) -> Result<(Described, Option<Customization>), Problem> {
         let token = self.token(issuer).await?;
         let path = format!("/repos/{repository}");
-        let answer = self.get(issuer, &path, token.as_ref()).await?;
+        let template = format!("{path}/actions/oidc/customization/sub");
+        // "You must authenticate": without a credential there is nothing to ask.
+        let template = OptionFuture::from(token.as_ref().map(|token| self.get(issuer, &template, Some(token))));
+        let (answer, template) = join(self.get(issuer, &path, token.as_ref()), template).await;
+        let answer = answer?;
         let described: Described = match answer.status {
             200 => parse(&answer)?,
             status if is_redirect(status) => return Err(self.renamed(issuer, &answer, token.as_ref()).await),
             404 | 451 => return Err(Problem::Invisible(invisible(token.is_some()).to_owned())),
             status => return Err(Problem::Unreachable(refused(status))),
         };
-        // "You must authenticate": without a credential there is nothing to ask.
-        if token.is_none() {
-            return Ok((described, None));
-        }
-        let answer = self.get(issuer, &format!("{path}/actions/oidc/customization/sub"), token.as_ref()).await?;
+        let Some(answer) = template.transpose()? else { return Ok((described, None)) };
         if answer.status != 200 {
             tracing::warn!(%repository, status = answer.status, "the subject's template may not be read with this credential");
             return Ok((described, None));
@@ -110,6 +137,17 @@ impl Client {
     /// # Errors
     /// When it cannot be found out.
     pub async fn account(&self, issuer: &Issuer, name: &str) -> Result<Account, Problem> {
+        let question = (issuer.clone(), name.to_owned());
+        let known = self.asked.accounts.borrow().get(&question).cloned();
+        if let Some(known) = known {
+            return known;
+        }
+        let answer = self.ask_who_is(issuer, name).await;
+        self.asked.accounts.borrow_mut().insert(question, answer.clone());
+        answer
+    }
+
+    async fn ask_who_is(&self, issuer: &Issuer, name: &str) -> Result<Account, Problem> {
         let token = self.token(issuer).await?;
         let answer = self.get(issuer, &format!("/users/{}", urlencoding::encode(name)), token.as_ref()).await?;
         match answer.status {
@@ -126,6 +164,14 @@ impl Client {
     pub async fn has_credential(&self, issuer: &Issuer) -> Result<bool, Problem> {
         self.load().await?;
         Ok(self.credentials.borrow().as_ref().is_some_and(|all| all.contains_key(&issuer.web_host())))
+    }
+
+    /// Gets the credential ready, so that questions which are asked at once do not each get it.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn prepare(&self, issuer: &Issuer) -> Result<(), Problem> {
+        self.token(issuer).await.map(drop)
     }
 
     /// What a repository that is answered for with a redirect is called now.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws_smithy_types::date_time::{DateTime, Format};
+use futures_util::future::{OptionFuture, join3, try_join};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Action, EnvironmentId, GitHubEnvironments, Observed, Pattern, Policy, Receipt, Reviewer, Rules};
+use super::{Action, EnvironmentId, Foreseen, GitHubEnvironments, Observed, Pattern, Policy, Receipt, Reviewer, Rules};
 use crate::error::{CallError, Fault, gone};
 use crate::github::{Call, Issuer};
 
@@ -91,6 +92,43 @@ impl GitHubEnvironments {
 
     /// What is there, and whether it is ours.
     pub(super) async fn look(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {
+        let issuer = Self::issuer(id)?;
+        let expected = self.foreseen.get();
+        if expected != Foreseen::Nothing {
+            // Whoever cannot have it is told by the first call.
+            let _ = self.github.prepare(&issuer).await;
+        }
+        // All at once; where there is no environment, or one of others, the rest tells nothing.
+        let patterns = (expected == Foreseen::Patterns).then(|| self.patterns(id, &issuer));
+        let foreseen = OptionFuture::from(patterns);
+        let inhabited = OptionFuture::from(self.deleting.then(|| self.is_occupied(id, &issuer)));
+        let (shown, foreseen, inhabited) = join3(self.shown(id), foreseen, inhabited).await;
+        let Some((shown, created)) = shown? else { return Ok(None) };
+        let rules = rules(&shown);
+        let patterns = match (rules.policy, foreseen) {
+            (Policy::Custom, Some(patterns)) => patterns?,
+            (Policy::Custom, None) if expected == Foreseen::Deletion => BTreeMap::new(),
+            (Policy::Custom, None) => self.patterns(id, &issuer).await?,
+            (Policy::Any | Policy::Protected, _) => BTreeMap::new(),
+        };
+        // Nobody can tell whose it is without an id, and with it would go what others have put into it.
+        let ours = id.since.is_some_and(|since| since.covers(created));
+        let occupied = match inhabited {
+            Some(inhabited) if ours => inhabited?,
+            _ => false,
+        };
+        if occupied {
+            tracing::warn!(%id, "the environment stays, because there are variables or secrets in it");
+        }
+        Ok(Some(Observed { rules, patterns, created, ours, occupied }))
+    }
+
+    /// When the environment came into being, on our clock.
+    pub(super) async fn created(&self, id: &EnvironmentId) -> Result<Option<i64>, CallError> {
+        Ok(self.shown(id).await?.map(|(_, created)| created))
+    }
+
+    async fn shown(&self, id: &EnvironmentId) -> Result<Option<(Shown, i64)>, CallError> {
         let (issuer, what) = (Self::issuer(id)?, id.what());
         let call = id.call("github:GetEnvironment", "GET", "", &what);
         let reply = match self.github.call(&issuer, &call).await {
@@ -99,16 +137,7 @@ impl GitHubEnvironments {
         };
         let shown: Shown = reply.json(&call)?;
         let created = DateTime::from_str(&shown.created_at, Format::DateTime).map(|time| time.secs() - reply.ahead);
-        let created = created.unwrap_or_default();
-        let rules = rules(&shown);
-        let patterns = if rules.policy == Policy::Custom { self.patterns(id, &issuer).await? } else { BTreeMap::new() };
-        // Nobody can tell whose it is without an id, and with it would go what others have put into it.
-        let ours = id.since.is_some_and(|since| since.covers(created));
-        let occupied = ours && self.deleting && self.is_occupied(id, &issuer).await?;
-        if occupied {
-            tracing::warn!(%id, "the environment stays, because there are variables or secrets in it");
-        }
-        Ok(Some(Observed { rules, patterns, created, ours, occupied }))
+        Ok(Some((shown, created.unwrap_or_default())))
     }
 
     async fn patterns(&self, id: &EnvironmentId, issuer: &Issuer) -> Result<BTreeMap<Pattern, u64>, CallError> {
@@ -129,14 +158,14 @@ impl GitHubEnvironments {
     }
 
     async fn is_occupied(&self, id: &EnvironmentId, issuer: &Issuer) -> Result<bool, CallError> {
-        for (action, rest) in [("github:ListVariables", "/variables"), ("github:ListSecrets", "/secrets")] {
+        let any = async |action, rest| {
             let (what, rest) = (id.what(), format!("{rest}?per_page=1"));
             let call = id.call(action, "GET", &rest, &what);
-            if self.github.call(issuer, &call).await?.json::<Counted>(&call)?.total_count > 0 {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+            Ok::<_, CallError>(self.github.call(issuer, &call).await?.json::<Counted>(&call)?.total_count > 0)
+        };
+        let (variables, secrets) =
+            try_join(any("github:ListVariables", "/variables"), any("github:ListSecrets", "/secrets")).await?;
+        Ok(variables || secrets)
     }
 
     pub(super) async fn carry_out(&self, id: &EnvironmentId, action: &Action) -> Result<Receipt, CallError> {

@@ -7,6 +7,7 @@ mod laws;
 mod plan;
 mod properties;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -19,7 +20,7 @@ use crate::github::name::{self as github, Repository};
 use crate::github::rest::Client;
 use crate::guardrails::Demand;
 use crate::owner::Owner;
-use crate::reconcile::{Home, Kind, Plan};
+use crate::reconcile::{Foresight, Home, Kind, Plan};
 
 pub use plan::Action;
 
@@ -37,6 +38,18 @@ pub struct GitHubEnvironments {
     asked: Moment,
     /// Only then it matters what else is in an environment.
     deleting: bool,
+    foreseen: Cell<Foreseen>,
+}
+
+/// What the next looks will find, as far as it can be foreseen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Foreseen {
+    #[default]
+    Nothing,
+    /// Branches and tags by patterns.
+    Patterns,
+    /// Patterns that go with the environment, whatever they are.
+    Deletion,
 }
 
 impl GitHubEnvironments {
@@ -46,7 +59,7 @@ impl GitHubEnvironments {
         let signed = request.response_url.signed_at().and_then(|signed| i64::try_from(signed).ok());
         let asked = Moment::at(signed.unwrap_or_else(|| github.now()));
         let deleting = request.request_type().is_ok_and(|kind| kind == RequestType::Delete);
-        Self { github, asked, deleting }
+        Self { github, asked, deleting, foreseen: Cell::default() }
     }
 }
 
@@ -220,18 +233,27 @@ impl Kind for GitHubEnvironments {
     /// An Update keeps the moment of the Create, as long as what that made is there.
     async fn settle(&self, id: EnvironmentId, old: Option<&EnvironmentId>) -> Result<EnvironmentId, CallError> {
         let known = old.filter(|old| **old == id);
-        let seen = match self.look(known.unwrap_or(&id)).await {
-            Ok(seen) => seen,
+        let created = match self.created(known.unwrap_or(&id)).await {
+            Ok(created) => created,
             // Nothing was made by a function that may not even look.
             Err(error) if known.is_none() && !matches!(error.fault, Fault::Denied | Fault::Invalid) => None,
             Err(error) => return Err(error),
         };
-        let since = self.asked.kept(known.and_then(|known| known.since), seen.map(|seen| seen.created));
+        let since = self.asked.kept(known.and_then(|known| known.since), created);
         Ok(EnvironmentId { since: Some(since), ..known.cloned().unwrap_or(id) })
     }
 
     async fn resolve(&self, _: &Owner, _: &EnvironmentId, spec: Spec) -> Result<Spec, Error> {
         Ok(spec)
+    }
+
+    fn foresee(&self, what: Foresight<'_, Spec>) {
+        let custom = |spec: &Spec| spec.branches.as_ref().is_some_and(|(policy, _)| *policy == Policy::Custom);
+        self.foreseen.set(match what {
+            Foresight::Object(spec) if custom(spec) => Foreseen::Patterns,
+            Foresight::Object(_) => Foreseen::Nothing,
+            Foresight::Deletion => Foreseen::Deletion,
+        });
     }
 
     async fn observe(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {

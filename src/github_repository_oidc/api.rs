@@ -1,5 +1,6 @@
 //! The calls. <https://docs.github.com/en/rest/actions/oidc>
 
+use futures_util::future::join;
 use serde_json::json;
 
 use super::{Action, GitHubRepositoryOidcs, Observed, OidcId, Only, Subjects, Template};
@@ -30,25 +31,41 @@ impl OidcId {
     }
 }
 
+fn form(immutable: bool) -> Subjects {
+    if immutable { Subjects::Immutable } else { Subjects::Classic }
+}
+
+fn chosen(shown: &Customization) -> Subjects {
+    form(shown.use_immutable_subject == Some(true))
+}
+
 impl GitHubRepositoryOidcs {
     pub(super) async fn look(&self, id: &OidcId) -> Result<Option<Observed>, CallError> {
-        let (issuer, what) = (id.issuer()?, id.what());
-        let call = id.call("github:GetOidcCustomization", "GET", &what);
-        let shown: Customization = match self.github.call(&issuer, &call).await {
-            Err(error) if error.fault == Fault::NotFound => return Ok(None),
-            other => other?.json(&call)?,
-        };
-        let Customization { use_default, include_claim_keys, use_immutable_subject, sub_claim_prefix } = shown;
-        let form = |immutable| if immutable { Subjects::Immutable } else { Subjects::Classic };
-        let chosen = form(use_immutable_subject == Some(true));
+        let (shown, only) = join(self.customization(id), self.only(id)).await;
+        let Some(shown) = shown? else { return Ok(None) };
+        let chosen = chosen(&shown);
+        let Customization { use_default, include_claim_keys, use_immutable_subject: _, sub_claim_prefix } = shown;
         let prefix = sub_claim_prefix.as_deref().map(|prefix| prefix.trim_start_matches("repo:").trim_end_matches(':'));
         let sent = match prefix.and_then(subject::prefix) {
             Some(prefix) => form(prefix.ids.is_some()),
             None => chosen,
         };
         let template = Template { use_default, keys: include_claim_keys };
-        let only = self.only(id).await?;
-        Ok(Some(Observed { chosen, sent, before: id.before, template, only }))
+        Ok(Some(Observed { chosen, sent, before: id.before, template, only: only? }))
+    }
+
+    /// What has been chosen for the repository.
+    pub(super) async fn chosen(&self, id: &OidcId) -> Result<Option<Subjects>, CallError> {
+        Ok(self.customization(id).await?.map(|shown| chosen(&shown)))
+    }
+
+    async fn customization(&self, id: &OidcId) -> Result<Option<Customization>, CallError> {
+        let (issuer, what) = (id.issuer()?, id.what());
+        let call = id.call("github:GetOidcCustomization", "GET", &what);
+        match self.github.call(&issuer, &call).await {
+            Err(error) if error.fault == Fault::NotFound => Ok(None),
+            other => other?.json(&call).map(Some),
+        }
     }
 
     /// The roles that name the repository in one form only. Subjects that leave the repository open match either form or none,

@@ -190,8 +190,7 @@ impl Kind for GitHubRepositoryOidcs {
         if let Some(known) = old.filter(|old| **old == id) {
             return Ok(known.clone());
         }
-        let seen = self.look(&id).await?;
-        Ok(OidcId { before: seen.map(|seen| seen.chosen), ..id })
+        Ok(OidcId { before: self.chosen(&id).await?, ..id })
     }
 
     async fn resolve(&self, _: &Owner, _: &OidcId, spec: Spec) -> Result<Spec, Error> {

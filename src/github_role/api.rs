@@ -3,31 +3,72 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::types::Role;
-use futures_util::future::try_join3;
+use futures_util::future::{join, try_join, try_join3};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::plan::Action;
 use super::trust_policy::TrustPolicy;
-use super::{Created, GitHubRoles, Observed, Settings};
+use super::{Created, GitHubRoles, Observed, Settings, Spec};
 use crate::error::{CallError, Fault, gone};
 use crate::iam;
-use crate::reconcile::Home;
+use crate::reconcile::{Foresight, Home};
 
 /// How many inline policies are read at once.
 const AT_ONCE: usize = 4;
 
+/// Attached policies, inline policies, instance profiles.
+type Parts = (BTreeSet<String>, BTreeMap<String, Value>, BTreeSet<String>);
+
+/// What the next looks at a role will find, as far as it can be foreseen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Foreseen {
+    exists: bool,
+    inline: BTreeSet<String>,
+    /// Whether nobody wants to know what inline policies say.
+    names_only: bool,
+}
+
+impl Foreseen {
+    pub(super) fn of(what: &Foresight<'_, Spec>) -> Self {
+        match what {
+            Foresight::Object(spec) => {
+                Self { exists: true, inline: spec.inline.keys().cloned().collect(), names_only: false }
+            }
+            Foresight::Deletion => Self { exists: true, inline: BTreeSet::new(), names_only: true },
+        }
+    }
+
+    /// What an action of ours leaves is looked for.
+    fn after(&mut self, action: &Action) {
+        match action {
+            Action::Create { .. } => self.exists = true,
+            Action::PutPolicy { name, document: _ } if !self.names_only => {
+                self.inline.insert(name.clone());
+            }
+            Action::DeletePolicy(name) => {
+                self.inline.remove(name);
+            }
+            Action::Delete => *self = Self::default(),
+            _ => {}
+        }
+    }
+}
+
 impl GitHubRoles {
-    /// The role with everything that hangs on it: the role itself first, because most looks find nothing.
+    /// The role with everything that hangs on it: all of that at once where there should be one, otherwise the role itself
+    /// first, because most such looks find nothing.
     pub(super) async fn look(&self, name: &str) -> Result<Option<Observed>, CallError> {
-        let request = self.iam.get_role().role_name(name);
-        let role = match self.budget.call("iam:GetRole", name, || request.clone().send()).await {
-            Ok(output) => output.role,
-            Err(error) if error.fault == Fault::NotFound => None,
-            Err(error) => return Err(error),
+        let foreseen = self.foreseen.borrow().clone();
+        let parts = self.parts(name, &foreseen);
+        let (role, parts) = if foreseen.exists {
+            let (role, parts) = join(self.role(name), parts).await;
+            let Some(role) = role? else { return Ok(None) };
+            (role, parts)
+        } else {
+            let Some(role) = self.role(name).await? else { return Ok(None) };
+            (role, parts.await)
         };
-        let Some(role) = role else { return Ok(None) };
-        let parts = try_join3(self.attached(name), self.inline(name), self.instance_profiles(name)).await;
         match parts {
             Ok((managed, inline, instance_profiles)) => {
                 Ok(Some(observed(role, managed, inline, instance_profiles, &self.home)))
@@ -36,6 +77,19 @@ impl GitHubRoles {
             Err(error) if error.fault == Fault::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    async fn role(&self, name: &str) -> Result<Option<Role>, CallError> {
+        let request = self.iam.get_role().role_name(name);
+        match self.budget.call("iam:GetRole", name, || request.clone().send()).await {
+            Ok(output) => Ok(output.role),
+            Err(error) if error.fault == Fault::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn parts(&self, name: &str, foreseen: &Foreseen) -> Result<Parts, CallError> {
+        try_join3(self.attached(name), self.inline(name, foreseen), self.instance_profiles(name)).await
     }
 
     /// The role whose name is the same but for its case.
@@ -69,8 +123,24 @@ impl GitHubRoles {
         }
     }
 
-    async fn inline(&self, name: &str) -> Result<BTreeMap<String, Value>, CallError> {
-        let mut policies = Vec::new();
+    async fn inline(&self, name: &str, foreseen: &Foreseen) -> Result<BTreeMap<String, Value>, CallError> {
+        let read = |policies: BTreeSet<String>| {
+            let read = policies.into_iter().map(|policy| self.inline_policy(name, policy));
+            let read = stream::iter(read).buffer_unordered(AT_ONCE);
+            read.try_filter_map(|policy| async { Ok(policy) }).try_collect::<BTreeMap<_, _>>()
+        };
+        let (names, known) = try_join(self.inline_names(name), read(foreseen.inline.clone())).await?;
+        if foreseen.names_only {
+            return Ok(names.into_iter().map(|name| (name, Value::Null)).collect());
+        }
+        let (there, others): (BTreeSet<_>, BTreeSet<_>) = names.into_iter().partition(|name| known.contains_key(name));
+        let mut policies = read(others).await?;
+        policies.extend(known.into_iter().filter(|(name, _)| there.contains(name)));
+        Ok(policies)
+    }
+
+    async fn inline_names(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
+        let mut policies = BTreeSet::new();
         let mut marker = None;
         loop {
             let request = self.iam.list_role_policies().role_name(name).set_marker(marker);
@@ -78,11 +148,9 @@ impl GitHubRoles {
             policies.extend(page.policy_names);
             marker = page.marker.filter(|_| page.is_truncated);
             if marker.is_none() {
-                break;
+                return Ok(policies);
             }
         }
-        let read = policies.into_iter().map(|policy| self.inline_policy(name, policy));
-        stream::iter(read).buffer_unordered(AT_ONCE).try_filter_map(|policy| async { Ok(policy) }).try_collect().await
     }
 
     async fn inline_policy(&self, name: &str, policy: String) -> Result<Option<(String, Value)>, CallError> {
@@ -110,7 +178,8 @@ impl GitHubRoles {
     }
 
     pub(super) async fn carry_out(&self, name: &str, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { iam, home: _, budget, github: _, allow_broad_trust: _ } = self;
+        let Self { iam, home: _, budget, github: _, foreseen } = self;
+        foreseen.borrow_mut().after(action);
         match action {
             Action::Create { shell } => {
                 let Settings { description, max_session, boundary } = &shell.settings;

@@ -23,6 +23,7 @@ mod tutorials;
 #[cfg(test)]
 mod vectors;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -35,9 +36,10 @@ use crate::github::Issuer;
 use crate::github::rest::Client;
 use crate::guardrails::Demand;
 use crate::owner::{Owner, Tags};
-use crate::reconcile::{Home, Kind, Plan};
+use crate::reconcile::{Foresight, Home, Kind, Plan};
 use crate::retry::Budget;
 use crate::tags;
+use api::Foreseen;
 use declaration::Declaration;
 use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED};
 use trust_policy::{TrustPolicy, canonical};
@@ -72,8 +74,15 @@ pub struct GitHubRoles {
     pub budget: Budget,
     /// GitHub.
     pub github: Client,
-    /// Whether the deployment lets roles trust whole organisations and every branch.
-    pub allow_broad_trust: bool,
+    foreseen: RefCell<Foreseen>,
+}
+
+impl GitHubRoles {
+    /// For one request, or one scheduled run.
+    #[must_use]
+    pub fn new(iam: aws_sdk_iam::Client, home: Home, budget: Budget, github: Client) -> Self {
+        Self { iam, home, budget, github, foreseen: RefCell::default() }
+    }
 }
 
 /// A role's name, which is also its physical id.
@@ -203,6 +212,10 @@ impl Kind for GitHubRoles {
         let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
         let trust = self.trust(owner, &id.0, &trust).await?;
         Ok(Desired { name: id.to_string(), path, trust, settings, managed, inline, tags, adopt })
+    }
+
+    fn foresee(&self, what: Foresight<'_, Spec>) {
+        *self.foreseen.borrow_mut() = Foreseen::of(&what);
     }
 
     async fn observe(&self, id: &RoleName) -> Result<Option<Observed>, CallError> {

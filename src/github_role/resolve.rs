@@ -1,6 +1,9 @@
 //! From `Trust` as declared to the policy that means the same for the tokens that GitHub really issues.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::{FutureExt, ready};
+use futures_util::stream::{self, StreamExt};
 
 use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
@@ -18,6 +21,10 @@ use super::trust_policy::{Admission, TrustPolicy};
 /// What every account has at least, so that the quota is asked for only beyond it.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 const SMALLEST_QUOTA: usize = 2048;
+/// How many questions GitHub is asked at once: "make requests serially instead of concurrently", it says, to avoid its
+/// secondary limits; the lowest of which is for 100 at once.
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+const AT_ONCE: usize = 4;
 
 impl GitHubRoles {
     /// The trust policy that a declaration leads to.
@@ -28,7 +35,7 @@ impl GitHubRoles {
         declaration: &Declaration,
     ) -> Result<TrustPolicy, Error> {
         let Declaration { provider_arn, issuer, audience, entries } = declaration;
-        self.broad(entries)?;
+        self.ask_ahead(issuer, entries).await;
         // The policy that IAM has, looked at only when GitHub cannot be asked.
         let mut last = None;
         let mut known = BTreeMap::new();
@@ -67,17 +74,28 @@ impl GitHubRoles {
         Ok(whole)
     }
 
-    fn broad(&self, entries: &[Entry]) -> Result<(), Refusal> {
-        let broad = entries.iter().enumerate().find_map(|(index, entry)| Some((index, entry.broad.first()?)));
-        match broad {
-            Some((index, why)) if !self.allow_broad_trust => Err(Refusal::Unfit {
-                what: format!("`Trust[{index}]`: {why}"),
-                remedy: "This deployment of github-trust does not allow it: name what is meant, or deploy it with \
-                         `AllowBroadTrust=true`"
-                    .to_owned(),
-            }),
-            _ => Ok(()),
+    /// Asks everything that the entries are going to ask, at once; the answers are told where they are needed.
+    async fn ask_ahead(&self, issuer: &Issuer, entries: &[Entry]) {
+        let open = entries.iter().filter(|entry| declared(issuer, entry).is_none());
+        let scopes: BTreeSet<&Scope> = open.filter_map(|entry| entry.scope.as_ref()).collect();
+        let actors = entries.iter().flat_map(|entry| &entry.actors);
+        let names = actors.filter_map(|actor| if let Actor::Name(name) = actor { Some(name) } else { None });
+        let names: BTreeSet<&String> = names.collect();
+        let several = scopes.len() + names.len() > 1;
+        // An Enterprise Server shows nothing to the public.
+        let shown = issuer.has_immutable_subjects() || self.github.has_credential(issuer).await == Ok(true);
+        if !several || !shown || self.github.prepare(issuer).await.is_err() {
+            return;
         }
+        let repositories = scopes.iter().map(|scope| async move {
+            match scope {
+                Scope::Repository(repository) => drop(self.github.repository(issuer, repository).await),
+                Scope::Organisation(owner) => drop(self.github.account(issuer, owner).await),
+            }
+        });
+        let accounts = names.iter().map(|name| async move { drop(self.github.account(issuer, name).await) });
+        let questions = repositories.map(FutureExt::boxed_local).chain(accounts.map(FutureExt::boxed_local));
+        stream::iter(questions).buffer_unordered(AT_ONCE).for_each(|()| ready(())).await;
     }
 
     /// What is known about the repository of an entry: declared, or asked for. The inner error says why it is not known.

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use aws_smithy_types::date_time::{DateTime, Format};
+use futures_util::FutureExt;
+use futures_util::future::{OptionFuture, try_join3};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -50,6 +53,8 @@ struct Rule {
 }
 
 const PAGE: usize = 100;
+/// How many repositories are asked for at once: GitHub asks for no more than it can bear, without a number.
+const AT_ONCE: usize = 4;
 
 impl VariableId {
     fn issuer(&self) -> Result<Issuer, CallError> {
@@ -147,41 +152,54 @@ impl GitHubVariables {
     /// The declaration, with what only GitHub knows.
     pub(super) async fn complete(&self, id: &VariableId, spec: Spec) -> Result<Desired, Error> {
         let Spec { issuer, place, name, sort, value, reach, adopt } = spec;
-        let mut asked_for = None;
-        if let (Some((visibility, names)), Place::Organization(organization)) = (reach, &place) {
-            let mut selected = BTreeSet::new();
-            for name in names {
-                let what = format!("repository {organization}/{name}");
-                let call = id.call("github:GetRepository", "GET", format!("/repos/{organization}/{name}"), &what);
-                selected.insert(self.answered::<Numbered>(&issuer, &call).await?.id);
-            }
-            asked_for = Some(Reach { visibility, selected });
-        }
-        let warning = match &place {
-            Place::Environment(repository, environment) => {
-                let what = format!("environment {environment:?} of {repository}");
-                let path = format!("/repos/{repository}/environments/{}", urlencoding::encode(environment));
-                let call = id.call("github:GetEnvironment", "GET", path, &what);
-                warning(&place, &self.answered::<Environment>(&issuer, &call).await?)
-            }
-            _ => String::new(),
-        };
+        let (reach, warning, key) = try_join3(
+            self.chosen(id, &issuer, &place, reach),
+            self.warning(id, &issuer, &place),
+            OptionFuture::from((sort == Sort::Secret).then(|| self.public_key(id, &issuer, &place)))
+                .map(Option::transpose),
+        )
+        .await?;
+        Ok(Desired { name, sort, value, reach, adopt, asked: self.asked, key, warning, what: id.what() })
+    }
+
+    /// The repositories that an organisation's variable is for, by their ids.
+    async fn chosen(
+        &self,
+        id: &VariableId,
+        issuer: &Issuer,
+        place: &Place,
+        reach: Option<(&'static str, Vec<String>)>,
+    ) -> Result<Option<Reach>, Error> {
+        let (Some((visibility, names)), Place::Organization(organization)) = (reach, place) else { return Ok(None) };
+        let asked = stream::iter(names).map(|name| async move {
+            let what = format!("repository {organization}/{name}");
+            let call = id.call("github:GetRepository", "GET", format!("/repos/{organization}/{name}"), &what);
+            Ok::<_, Error>(self.answered::<Numbered>(issuer, &call).await?.id)
+        });
+        let selected = asked.buffered(AT_ONCE).try_collect().await?;
+        Ok(Some(Reach { visibility, selected }))
+    }
+
+    /// What should be known of the environment that it is for.
+    async fn warning(&self, id: &VariableId, issuer: &Issuer, place: &Place) -> Result<String, Error> {
+        let Place::Environment(repository, environment) = place else { return Ok(String::new()) };
+        let what = format!("environment {environment:?} of {repository}");
+        let path = format!("/repos/{repository}/environments/{}", urlencoding::encode(environment));
+        let call = id.call("github:GetEnvironment", "GET", path, &what);
+        let warning = warning(place, &self.answered::<Environment>(issuer, &call).await?);
         if !warning.is_empty() {
             tracing::warn!(%id, warning, "an environment without protection");
         }
-        let key = if sort == Sort::Secret {
-            let what = format!("the public key of {place}");
-            let call = id.call("github:GetPublicKey", "GET", format!("{}/public-key", id.all()), &what);
-            let Key { key_id, key } = self.answered(&issuer, &call).await?;
-            let key = PublicKey::read(&key_id, &key);
-            Some(key.ok_or_else(|| Refusal::Unfit {
-                what: format!("{what} is no key of 32 bytes"),
-                remedy: String::new(),
-            })?)
-        } else {
-            None
-        };
-        Ok(Desired { name, sort, value, reach: asked_for, adopt, asked: self.asked, key, warning, what: id.what() })
+        Ok(warning)
+    }
+
+    async fn public_key(&self, id: &VariableId, issuer: &Issuer, place: &Place) -> Result<PublicKey, Error> {
+        let what = format!("the public key of {place}");
+        let call = id.call("github:GetPublicKey", "GET", format!("{}/public-key", id.all()), &what);
+        let Key { key_id, key } = self.answered(issuer, &call).await?;
+        let key = PublicKey::read(&key_id, &key)
+            .ok_or_else(|| Refusal::Unfit { what: format!("{what} is no key of 32 bytes"), remedy: String::new() });
+        Ok(key?)
     }
 
     /// What GitHub says to a question that nothing can be made without. A clear no is a refusal: nothing was made then.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_smithy_types::base64;
+use futures_util::future::join;
 
 use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields};
@@ -251,8 +252,9 @@ impl Kind for OidcProviders {
     }
 
     async fn examine(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
-        let Some(mut observed) = self.get(&id.0).await? else { return Ok(None) };
-        observed.trusted_by = self.roles_that_trust(&id.0).await?;
+        let (observed, trusted_by) = join(self.get(&id.0), self.roles_that_trust(&id.0)).await;
+        let Some(mut observed) = observed? else { return Ok(None) };
+        observed.trusted_by = trusted_by?;
         if !observed.trusted_by.is_empty() {
             tracing::warn!(%id, roles = ?observed.trusted_by, "roles still trust the provider, so it will not be deleted");
         }

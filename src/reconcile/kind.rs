@@ -112,6 +112,8 @@ pub trait Kind {
         id: &Self::Id,
         spec: Self::Spec,
     ) -> impl Future<Output = Result<Self::Desired, Error>>;
+    /// Hears what the next looks will find, so that they can ask for all of it at once.
+    fn foresee(&self, _what: Foresight<'_, Self::Spec>) {}
     /// Looks at what is there.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
     /// Looks at what is there as closely as a deletion asks for.
@@ -164,6 +166,15 @@ pub trait Kind {
     fn step(observed: Option<Self::Observed>, action: &Self::Action, receipt: Self::Receipt) -> Option<Self::Observed>;
     /// What `Fn::GetAtt` gives.
     fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes;
+}
+
+/// What a look will probably find. Nothing is decided by it.
+#[derive(Clone, Copy, Debug)]
+pub enum Foresight<'a, S> {
+    /// An object that is much like its declaration.
+    Object(&'a S),
+    /// Something that is to be deleted, of which only that matters which stands in the way.
+    Deletion,
 }
 
 /// How others are told that a resource is about to leave what it shares with them.

@@ -6,32 +6,36 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Kind, Task};
+use super::{Kind, Look, Task};
 use crate::retry::Pauses;
 
+/// What came of waiting.
+pub(super) struct Seen<K: Kind> {
+    /// Whether a look showed what was waited for.
+    pub(super) accepted: bool,
+    /// The last look.
+    pub(super) last: Look<K>,
+}
+
 impl<K: Kind> Task<'_, K> {
-    /// Looks until a look is accepted or the lag has passed; the last look. That none is accepted is no failure: others
-    /// may be changing the same object.
-    pub(super) async fn seen(
-        &self,
-        id: &K::Id,
-        accepted: impl Fn(Option<&K::Observed>) -> bool,
-    ) -> Option<K::Observed> {
+    /// Looks until a look is accepted or the lag has passed. That none is accepted is no failure: others may be changing
+    /// the same object.
+    pub(super) async fn seen(&self, id: &K::Id, accepted: impl Fn(Option<&K::Observed>) -> bool) -> Seen<K> {
+        let mut last = Look::Due;
         if !K::READS_LAG || self.lag.is_zero() {
-            return None;
+            return Seen { accepted: false, last };
         }
         let end = Instant::now() + self.lag;
         let mut pauses = Pauses::new();
-        let mut last = None;
         loop {
             match tokio::time::timeout_at(end, self.kind.observe(id)).await {
-                Ok(Ok(seen)) if accepted(seen.as_ref()) => return seen,
-                Ok(Ok(seen)) => last = seen,
+                Ok(Ok(seen)) if accepted(seen.as_ref()) => return Seen { accepted: true, last: Look::Done(seen) },
+                Ok(Ok(seen)) => last = Look::Done(seen),
                 Ok(Err(_)) | Err(_) => {}
             }
             let pause = pauses.pause().min(end.saturating_duration_since(Instant::now()));
             if pause == Duration::ZERO || !self.budget.allows(pause) {
-                return last;
+                return Seen { accepted: false, last };
             }
             tracing::info!(%id, "what was changed is not seen yet; looking again");
             tokio::time::sleep(pause).await;

@@ -24,6 +24,8 @@ pub(crate) struct Shown {
     pub(crate) not_after: OffsetDateTime,
     /// How often somebody looked.
     pub(crate) looks: usize,
+    /// When each look began.
+    pub(crate) began: Vec<Duration>,
     /// Something that happens elsewhere while somebody looks.
     pub(crate) lasts: Duration,
 }
@@ -36,6 +38,7 @@ impl Default for Shown {
             publicly_trusted: true,
             not_after: OffsetDateTime::UNIX_EPOCH + time::Duration::days(365 * 100),
             looks: 0,
+            began: Vec::new(),
             lasts: Duration::from_millis(100),
         }
     }
@@ -55,6 +58,8 @@ impl Issuers for SimulatedIssuers {
         let shown = {
             let mut state = self.0.state();
             state.issuers.looks += 1;
+            let began = state.clock.elapsed();
+            state.issuers.began.push(began);
             state.issuers.clone()
         };
         Box::pin(async move {

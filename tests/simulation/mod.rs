@@ -57,5 +57,6 @@ mod lifecycles;
 mod matrix;
 mod offenders;
 mod rehearsal;
+mod round_trips;
 mod services;
 mod services_eks;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, join};
 use futures_util::stream;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use time::OffsetDateTime;
@@ -34,7 +34,7 @@ use crate::github::Issuer;
 use crate::retry::Budget;
 use certificate::Facts;
 use chain::Verifier;
-use dial::{Dialler, Failure};
+use dial::{Accepted, Dialler, Failure};
 
 pub use blame::{Blame, CertificateProblem};
 pub use dial::{Network, System};
@@ -46,8 +46,8 @@ pub use roots::{CaCertificate, Roots};
 pub const LIMIT: usize = 5;
 /// How long before its end a certificate is worth a warning.
 const ENDING: Duration = Duration::from_hours(30 * 24);
-/// How many addresses are looked at at once.
-const AT_ONCE: usize = 4;
+/// How many handshakes with a host are under way at once: those of four addresses, three times each.
+const AT_ONCE: usize = 12;
 /// No text from outside is longer than this in a message.
 const TEXT_LIMIT: usize = 200;
 
@@ -213,32 +213,39 @@ async fn look_at<N: Network>(
 
     let issuers = Endpoint { host: issuer.host().to_owned(), port: 443 };
     let addresses = dial::resolve(*network, &issuers, policy).await?;
-    let keys = discover(issuer, &issuers, &addresses, &dialler, &mut seen).await?;
-    survey(&issuers, addresses, &dialler, &mut seen).await?;
+    // The host is looked at whatever its configuration says.
+    let (asked, surveyed) =
+        join(discover(issuer, &issuers, &addresses, &dialler), survey(&issuers, &addresses, 1, &dialler)).await;
+    let (keys, served) = asked?;
+    seen.add(&issuers.host, &served);
+    seen.take(&issuers.host, surveyed?);
     if keys != issuers {
         let addresses = dial::resolve(*network, &keys, policy).await?;
-        survey(&keys, addresses, &dialler, &mut seen).await?;
+        let surveyed = survey(&keys, &addresses, 0, &dialler).await?;
+        if surveyed.chains.is_empty() {
+            return Err(LookError::Unreachable { host: keys.host, tried: surveyed.unreached });
+        }
+        seen.take(&keys.host, surveyed);
     }
     seen.found.look()
 }
 
-/// Asks the first address that answers.
+/// Asks the first address that answers: where the keys are, and what it served.
 async fn discover<N: Network>(
     issuer: &Issuer,
     at: &Endpoint,
     addresses: &[SocketAddr],
     dialler: &Dialler<'_, N>,
-    seen: &mut Seen<'_>,
-) -> Result<Endpoint, LookError> {
+) -> Result<(Endpoint, Vec<CertificateDer<'static>>), LookError> {
     let text = format!("{}/.well-known/openid-configuration", issuer.url());
     let discovery = |problem| LookError::Discovery { url: text.clone(), problem };
     let url = Url::parse(&text).map_err(|error| discovery(DiscoveryProblem::Http(error.to_string())))?;
     let mut tried = Vec::new();
     for address in addresses {
         match dialler.dial(&at.host, *address).await {
-            Ok(accepted) => {
-                seen.add(&at.host, &accepted.served);
-                return discovery::ask(accepted.stream, &url, &issuer.url(), dialler.policy).await.map_err(discovery);
+            Ok(Accepted { stream, served }) => {
+                let keys = discovery::ask(stream, &url, &issuer.url(), dialler.policy).await.map_err(discovery)?;
+                return Ok((keys, served));
             }
             Err(Failure::Unreachable(why)) => tried.push((*address, why)),
             Err(Failure::Untrusted(blame)) => {
@@ -249,49 +256,41 @@ async fn discover<N: Network>(
     Err(LookError::Unreachable { host: at.host.clone(), tried })
 }
 
-/// Shakes hands with each address several times. One that cannot be reached may be down, or of a family that this network
-/// has no way to; one that shows what cannot be verified refuses the whole.
+/// Shakes hands with each address several times, with the first one so many times fewer. One that cannot be reached may be
+/// down, or of a family that this network has no way to; one that shows what cannot be verified refuses the whole.
 async fn survey<N: Network>(
     endpoint: &Endpoint,
-    addresses: Vec<SocketAddr>,
+    addresses: &[SocketAddr],
+    seen_already: usize,
     dialler: &Dialler<'_, N>,
-    seen: &mut Seen<'_>,
-) -> Result<(), LookError> {
+) -> Result<Surveyed, LookError> {
     let host = &endpoint.host;
-    let looks: Vec<_> = stream::iter(addresses)
-        .map(|address| async move {
-            let mut chains = Vec::new();
-            for _ in 0..dialler.policy.attempts.max(1) {
-                match dialler.dial(host, address).await {
-                    Ok(accepted) => chains.push(accepted.served),
-                    Err(failure) => return (address, chains, Some(failure)),
-                }
-            }
-            (address, chains, None)
-        })
+    let attempts = |index| dialler.policy.attempts.max(1).saturating_sub(if index == 0 { seen_already } else { 0 });
+    let dials = addresses.iter().enumerate().flat_map(|(index, address)| vec![*address; attempts(index)]);
+    let looks: Vec<_> = stream::iter(dials)
+        .map(|address| async move { (address, dialler.dial(host, address).await) })
         .buffered(AT_ONCE)
         .collect()
         .await;
-    let mut reached = false;
-    let mut tried = Vec::new();
-    for (address, chains, failure) in looks {
-        reached |= !chains.is_empty();
-        for served in chains {
-            seen.add(host, &served);
-        }
-        match failure {
-            None => {}
-            Some(Failure::Unreachable(why)) => tried.push((address, why)),
-            Some(Failure::Untrusted(blame)) => {
+    let mut surveyed = Surveyed::default();
+    for (address, look) in looks {
+        match look {
+            Ok(accepted) => surveyed.chains.push(accepted.served),
+            Err(Failure::Unreachable(_)) if surveyed.unreached.iter().any(|(known, _)| *known == address) => {}
+            Err(Failure::Unreachable(why)) => surveyed.unreached.push((address, why)),
+            Err(Failure::Untrusted(blame)) => {
                 return Err(LookError::Untrusted { host: host.clone(), address, blame });
             }
         }
     }
-    if !reached {
-        return Err(LookError::Unreachable { host: host.clone(), tried });
-    }
-    seen.found.unreached.extend(tried);
-    Ok(())
+    Ok(surveyed)
+}
+
+/// What the addresses of a host showed.
+#[derive(Default)]
+struct Surveyed {
+    chains: Vec<Vec<CertificateDer<'static>>>,
+    unreached: Vec<(SocketAddr, String)>,
 }
 
 /// Puts together what the chains show.
@@ -315,6 +314,13 @@ struct Found {
 }
 
 impl Seen<'_> {
+    fn take(&mut self, host: &str, surveyed: Surveyed) {
+        for served in surveyed.chains {
+            self.add(host, &served);
+        }
+        self.found.unreached.extend(surveyed.unreached);
+    }
+
     fn add(&mut self, host: &str, served: &[CertificateDer<'static>]) {
         let chain::Verified { tops, intermediates, strangers } = self.verifier.examine(served);
         let ending = OffsetDateTime::UNIX_EPOCH + self.now + ENDING;

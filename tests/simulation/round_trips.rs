@@ -1,0 +1,309 @@
+//! How many calls a request takes, and how many of them have to wait for one another: each round trip is time that
+//! somebody waits. Read from what was called, with every call as long as every other one.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use github_trust::settings::Settings;
+use serde_json::{Value, json};
+
+use super::cloud::Cloud;
+use super::cloudformation::{CloudFormation, Declared, Status};
+use super::eks;
+use super::function::github_trust_with;
+use super::github::SECRET;
+use super::lambda::Lambda;
+use super::logs::Log;
+use super::meaning::{ENTRY, PROVIDER, ROLE};
+use super::plan::BOUNDARIES;
+use super::sdk::in_virtual_time;
+
+/// From a request to its answer.
+const CALL: Duration = Duration::from_millis(50);
+/// Between what is prepared and what is measured, so that all of it is seen.
+const LATER: Duration = Duration::from_mins(10);
+
+/// One request of CloudFormation, what leads to it, and what it needs at least.
+struct Case {
+    what: &'static str,
+    /// Stacks with what they declare, before.
+    before: Vec<(&'static str, Declared)>,
+    /// The stack, and what it declares from now on; nothing for a deletion.
+    now: (&'static str, Option<Declared>),
+    least: usize,
+    because: &'static str,
+}
+
+/// What it took.
+struct Taken {
+    calls: Vec<String>,
+    chain: usize,
+    time: Duration,
+}
+
+fn measured(case: &Case) -> Taken {
+    let log = Log::default();
+    let _listening = log.listen();
+    in_virtual_time(async {
+        let cloud = Cloud::new(1);
+        fastrand::seed(1);
+        let settings = Settings { github_secret: Some(SECRET.to_owned()), ..Settings::default() };
+        {
+            let (now, mut state) = (cloud.now(), cloud.state());
+            state.latency = CALL / 2;
+            state.issuers.lasts = CALL;
+            state.account.iam.policies.extend(BOUNDARIES.map(str::to_owned));
+            state.account.eks.add_cluster("prod", "API_AND_CONFIG_MAP", eks::Status::Active, now);
+            state.account.github.secret = Some(json!({"token": "ghp_0123456789"}).to_string());
+        }
+        let lambda = Lambda::new(&cloud, &github_trust_with(&cloud, settings), Duration::from_mins(15));
+        let cloudformation = CloudFormation::new(&cloud, &lambda);
+        let story = async {
+            let mut stacks = ["one", "two"].map(|name| (name, cloudformation.stack(name)));
+            for (name, declared) in &case.before {
+                let stack = &mut stacks.iter_mut().find(|(known, _)| known == name).expect("a stack").1;
+                let mut template: Vec<Declared> = case
+                    .before
+                    .iter()
+                    .filter(|(other, _)| other == name)
+                    .map(|(_, declared)| declared.clone())
+                    .collect();
+                template.truncate(1 + template.iter().position(|other| other.logical == declared.logical).unwrap_or(0));
+                let status =
+                    if template.len() == 1 { stack.create(&template).await } else { stack.update(&template).await };
+                assert!(matches!(status, Status::CreateComplete | Status::UpdateComplete), "{}", cloud.story());
+            }
+            lambda.settle().await;
+            tokio::time::sleep(LATER).await;
+            let first = cloud.call_count();
+            let looks = cloud.state().issuers.began.len();
+            let (name, declared) = &case.now;
+            let stack = &mut stacks.iter_mut().find(|(known, _)| known == name).expect("a stack").1;
+            let others = case.before.iter().filter(|(other, _)| other == name).map(|(_, declared)| declared.clone());
+            let status = match declared {
+                Some(declared) => {
+                    let mut template: Vec<Declared> =
+                        others.filter(|other| other.logical != declared.logical).collect();
+                    let exists = case.before.iter().any(|(other, _)| other == name);
+                    template.push(declared.clone());
+                    if exists { stack.update(&template).await } else { stack.create(&template).await }
+                }
+                None => {
+                    let mut template: Vec<Declared> = others.collect();
+                    template.pop();
+                    if template.is_empty() { stack.delete_stack().await } else { stack.update(&template).await }
+                }
+            };
+            assert!(format!("{status:?}").ends_with("Complete"), "{status:?}\n{}", cloud.story());
+            lambda.settle().await;
+            taken(&cloud, first, looks)
+        };
+        tokio::task::LocalSet::new().run_until(story).await
+    })
+}
+
+fn taken(cloud: &Cloud, first: usize, looks: usize) -> Taken {
+    let state = cloud.state();
+    let calls = &state.calls[first..];
+    let mut spans: Vec<(Duration, Duration)> = calls.iter().map(|call| (call.at, call.at + CALL)).collect();
+    spans.extend(state.issuers.began[looks..].iter().map(|began| (*began, *began + CALL)));
+    spans.sort_unstable();
+    let mut depths: Vec<usize> = Vec::new();
+    for (began, _) in &spans {
+        let before = spans.iter().zip(&depths).filter(|((_, ended), _)| ended <= began).map(|(_, depth)| *depth);
+        depths.push(1 + before.max().unwrap_or_default());
+    }
+    let mut names: Vec<String> = calls.iter().map(|call| call.action.clone()).collect();
+    names.extend(state.issuers.began[looks..].iter().map(|_| "the issuer".to_owned()));
+    let ends = spans.iter().map(|(_, ended)| *ended).max().unwrap_or_default();
+    let time = ends - spans.first().map(|(began, _)| *began).unwrap_or_default();
+    Taken { calls: names, chain: depths.into_iter().max().unwrap_or_default(), time }
+}
+
+fn one(logical: &str, kind: &str, properties: Value) -> Declared {
+    Declared { logical: logical.to_owned(), kind: kind.to_owned(), properties }
+}
+
+fn provider(client_id: &str) -> Declared {
+    one("Provider", PROVIDER, json!({"ClientIdList": ["sts.amazonaws.com", client_id]}))
+}
+
+const PROVIDER_ARN: &str = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com";
+
+fn role(version: u64) -> Declared {
+    let allow = |action: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]});
+    let policy = if version == 1 { "ReadOnlyAccess" } else { "PowerUserAccess" };
+    one(
+        "Role",
+        ROLE,
+        json!({"RoleName": "deploy", "ProviderArn": PROVIDER_ARN, "PermissionsBoundary": BOUNDARIES[0],
+               "Trust": [{"Repository": "acme/app", "Branches": [format!("branch-{version}"), "both"]},
+                         {"Repository": "acme/web", "Branches": ["main"]}],
+               "ManagedPolicyArns": [format!("arn:aws:iam::aws:policy/{policy}")],
+               "Policies": [{"PolicyName": "own", "PolicyDocument": allow(&format!("s3:Get{version}"))}]}),
+    )
+}
+
+fn entry(version: u64) -> Declared {
+    let access = |name: &str| json!({"PolicyArn": format!("arn:aws:eks::aws:cluster-access-policy/{name}"), "AccessScope": {"Type": "cluster"}});
+    let policy = if version == 1 { "AmazonEKSEditPolicy" } else { "AmazonEKSAdminPolicy" };
+    one(
+        "Entry",
+        ENTRY,
+        json!({"ClusterName": "prod", "PrincipalArn": "arn:aws:iam::111122223333:role/deploy",
+               "KubernetesGroups": [format!("group-{version}")], "AccessPolicies": [access("AmazonEKSViewPolicy"), access(policy)]}),
+    )
+}
+
+fn variable(secret: bool, value: &str) -> Declared {
+    let name = if secret { "Secret" } else { "Variable" };
+    one(
+        name,
+        "Custom::GitHubVariable",
+        json!({"Repository": "acme/app", "Name": "AWS_ROLE_ARN", "Value": value, "Secret": secret}),
+    )
+}
+
+fn environment(branch: &str) -> Declared {
+    one(
+        "Environment",
+        "Custom::GitHubEnvironment",
+        json!({"Repository": "acme/app", "Name": "live", "DeploymentBranchPolicy": {"Branches": [branch]}}),
+    )
+}
+
+fn opted_in() -> Declared {
+    one("Oidc", "Custom::GitHubRepositoryOidc", json!({"Repository": "acme/app", "UseImmutableSubject": true}))
+}
+
+fn cases() -> Vec<Case> {
+    let case = |what, before: &[(&'static str, Declared)], now, least, because| Case {
+        what,
+        before: before.to_vec(),
+        now,
+        least,
+        because,
+    };
+    let (p, r, e) = (("one", provider("a")), ("one", role(1)), ("one", entry(1)));
+    vec![
+        case("provider, Create", &[], ("one", Some(provider("a"))), 3, "look, make, answer"),
+        case(
+            "provider, Create that joins",
+            std::slice::from_ref(&p),
+            ("two", Some(provider("b"))),
+            4,
+            "look, claim, add, answer",
+        ),
+        case(
+            "provider, Update",
+            std::slice::from_ref(&p),
+            ("one", Some(provider("b"))),
+            8,
+            "look, claim, add, look, remove, look, tag, answer",
+        ),
+        case(
+            "provider, Delete by the last",
+            std::slice::from_ref(&p),
+            ("one", None),
+            5,
+            "look, announce, look, delete, answer",
+        ),
+        case(
+            "provider, Delete by one of two",
+            &[p.clone(), ("two", provider("b"))],
+            ("two", None),
+            7,
+            "look, announce, look, remove, look, untag, answer",
+        ),
+        case(
+            "role, Create",
+            std::slice::from_ref(&p),
+            ("one", Some(role(1))),
+            5,
+            "credential, ask, make, attach, answer",
+        ),
+        case(
+            "role, Update of all",
+            &[p.clone(), r.clone()],
+            ("one", Some(role(2))),
+            10,
+            "credential, ask, claim, trust, attach, put, detach, trust, tag, answer",
+        ),
+        case("role, Delete", &[p.clone(), r.clone()], ("one", None), 4, "look, detach, delete, answer"),
+        case("entry, Create", &[p.clone(), r.clone()], ("one", Some(entry(1))), 4, "look, make, associate, answer"),
+        case(
+            "entry, Update of all",
+            &[p.clone(), r.clone(), e.clone()],
+            ("one", Some(entry(2))),
+            7,
+            "look, claim, associate, update, disassociate, tag, answer",
+        ),
+        case("entry, Delete", &[p.clone(), r.clone(), e.clone()], ("one", None), 3, "look, delete, answer"),
+        case("variable, Create", &[], ("one", Some(variable(false, "a"))), 4, "credential, look, make, answer"),
+        case(
+            "variable, Update",
+            &[("one", variable(false, "a"))],
+            ("one", Some(variable(false, "b"))),
+            4,
+            "credential, look, set, answer",
+        ),
+        case(
+            "variable, Delete",
+            &[("one", variable(false, "a"))],
+            ("one", None),
+            4,
+            "credential, look, delete, answer",
+        ),
+        case("secret, Create", &[], ("one", Some(variable(true, "a"))), 4, "credential, look, make, answer"),
+        case(
+            "secret, Update",
+            &[("one", variable(true, "a"))],
+            ("one", Some(variable(true, "b"))),
+            4,
+            "credential, look, set, answer",
+        ),
+        case("secret, Delete", &[("one", variable(true, "a"))], ("one", None), 4, "credential, look, delete, answer"),
+        case(
+            "environment, Create",
+            &[],
+            ("one", Some(environment("main"))),
+            5,
+            "credential, look, make, pattern, answer",
+        ),
+        case(
+            "environment, Update",
+            &[("one", environment("main"))],
+            ("one", Some(environment("next"))),
+            5,
+            "credential, look, pattern, pattern, answer",
+        ),
+        case(
+            "environment, Delete",
+            &[("one", environment("main"))],
+            ("one", None),
+            4,
+            "credential, look, delete, answer",
+        ),
+        case("subjects with ids, Create", &[], ("one", Some(opted_in())), 4, "credential, look, set, answer"),
+        case("subjects with ids, Delete", &[("one", opted_in())], ("one", None), 4, "credential, look, set, answer"),
+    ]
+}
+
+#[test]
+fn no_chain_of_calls_is_longer_than_the_least_and_one() {
+    let mut table = String::from("| request | calls | longest chain | least | made of |\n|---|---|---|---|---|\n");
+    let mut long = Vec::new();
+    for case in cases() {
+        let Taken { calls, chain, time } = measured(&case);
+        println!("{}: {time:?} {}", case.what, calls.join(", "));
+        let _ = writeln!(table, "| {} | {} | {chain} | {} | {} |", case.what, calls.len(), case.least, case.because);
+        // No time passes but that of calls, and that in which others who share a provider are heard.
+        let calls_only = time < Duration::from_secs(30);
+        assert!(!calls_only || time == CALL * u32::try_from(chain).expect("few"), "{}: {time:?}", case.what);
+        if chain > case.least + 1 {
+            long.push(format!("{}: {chain} instead of {} ({})", case.what, case.least, calls.join(", ")));
+        }
+    }
+    println!("{table}");
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
