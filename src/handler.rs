@@ -26,6 +26,7 @@ use crate::github_repository_oidc::GitHubRepositoryOidcs;
 use crate::github_role::GitHubRoles;
 use crate::github_variable::GitHubVariables;
 use crate::guardrails::Guardrails;
+use crate::later::Later;
 use crate::oidc_provider::OidcProviders;
 use crate::oidc_provider::thumbprint::Issuers;
 use crate::owner::Owner;
@@ -51,11 +52,11 @@ pub struct Function {
     /// What the deployment decides.
     pub settings: Settings,
     /// IAM.
-    pub iam: aws_sdk_iam::Client,
+    pub iam: Later<aws_sdk_iam::Client>,
     /// EKS.
-    pub eks: aws_sdk_eks::Client,
+    pub eks: Later<aws_sdk_eks::Client>,
     /// Holds the credential for GitHub.
-    pub secrets: aws_sdk_secretsmanager::Client,
+    pub secrets: Later<aws_sdk_secretsmanager::Client>,
     /// Shows the certificates of issuers.
     pub issuers: Arc<dyn Issuers>,
     /// Sends the answers, and asks GitHub.
@@ -121,7 +122,10 @@ async fn dispatch(function: &Function, request: &Request, work: &Work<'_>) -> Re
             let (issuers, now, pace) = (Arc::clone(issuers), clock.now(), settings.pace);
             carry_out(&OidcProviders { iam: iam.clone(), budget, issuers, now, pace }, request, work).await
         }
-        GitHubRoles::TYPE => carry_out(&function.roles(work.home.clone(), budget), request, work).await,
+        GitHubRoles::TYPE => {
+            // Boxed, because its future is by far the largest.
+            Box::pin(carry_out(&function.roles(work.home.clone(), budget), request, work)).await
+        }
         AccessEntries::TYPE => carry_out(&function.entries(work.home.clone(), budget), request, work).await,
         GitHubVariables::TYPE => {
             carry_out(&GitHubVariables::new(function.github(budget), request), request, work).await

@@ -26,10 +26,11 @@
 //! | [`explain`] | whether a token could assume a role, and why not |
 //! | [`owner`] | what is ours, and how an object says so |
 //! | [`upkeep`] | the schedule |
-//! | [`metrics`], [`retry`], [`deliver`], [`error`], [`settings`] | what the name says |
+//! | [`connector`], [`later`], [`metrics`], [`retry`], [`deliver`], [`error`], [`settings`] | what the name says |
 
 pub mod access_entry;
 pub mod cloudformation;
+pub mod connector;
 pub mod deliver;
 pub mod error;
 pub mod explain;
@@ -41,11 +42,13 @@ pub mod github_variable;
 pub mod guardrails;
 pub mod handler;
 mod iam;
+pub mod later;
 #[cfg(test)]
 mod laws;
 pub mod metrics;
 pub mod oidc_provider;
 pub mod owner;
+mod public_cas;
 pub mod reconcile;
 pub mod retry;
 pub mod settings;

@@ -4,15 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_config::BehaviorVersion;
-use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use github_trust::connector::connector;
 use github_trust::handler::{Context, Function};
+use github_trust::later::Later;
 use github_trust::metrics;
 use github_trust::oidc_provider::thumbprint::{Internet, Policy, System};
 use github_trust::settings::Settings;
@@ -27,12 +31,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lambda's longest time-out.
 const LONGEST: Duration = Duration::from_mins(15);
+/// How long one attempt at a call may take, so that one which hangs leaves time for another.
+const ATTEMPT: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     log();
-    let function = function().await;
-    let function = &function;
+    let function = &function();
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let (now, deadline) =
             (SystemTime::now(), SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline));
@@ -84,35 +89,56 @@ impl Visit for Metrics {
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
-/// One TLS configuration and one connection pool serve the SDK's clients and the answers.
-async fn function() -> Function {
-    let settings = HttpConnectorSettings::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .read_timeout(Duration::from_secs(20))
-        .build();
-    let connector =
-        Connector::builder().connector_settings(settings).tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build();
-    let http = SharedHttpConnector::new(connector);
-    let shared = http.clone();
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client_fn(move |_, _| shared.clone()))
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .region(EnvironmentVariableRegionProvider::new())
-        // `retry` does it: it sees every attempt, has more time, and keeps no budget from one request to the next.
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(20)).build())
-        .load()
-        .await;
+/// One TLS configuration and one connection pool serve the SDK's clients and the answers. What Lambda puts into the
+/// environment is all there is to configure: no profile, no other source of credentials.
+fn function() -> Function {
     let settings = Settings::read(|name| std::env::var(name).ok());
     let policy = Policy { private_addresses: settings.private_issuers, ..Policy::default() };
     let network = System { hosts: settings.hosts.clone() };
+    let http = connector();
+    let clients = http.clone();
+    let config = Later::new(move || sdk(clients));
+    let (eks, secrets) = (config.clone(), config.clone());
     Function {
         settings,
         issuers: Arc::new(Internet { network, policy }),
-        iam: aws_sdk_iam::Client::new(&config),
-        eks: aws_sdk_eks::Client::new(&config),
-        secrets: aws_sdk_secretsmanager::Client::new(&config),
+        iam: Later::new(move || aws_sdk_iam::Client::new(&config)),
+        eks: Later::new(move || aws_sdk_eks::Client::new(&eks)),
+        secrets: Later::new(move || aws_sdk_secretsmanager::Client::new(&secrets)),
         http,
         clock: SharedTimeSource::new(SystemTimeSource::new()),
+    }
+}
+
+fn sdk(http: SharedHttpConnector) -> SdkConfig {
+    let region = std::env::var("AWS_REGION").ok().map(Region::new);
+    let set = |name| std::env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(region)
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .identity_cache(IdentityCache::lazy().build())
+        .http_client(http_client_fn(move |_, _| http.clone()))
+        .time_source(SystemTimeSource::new())
+        .sleep_impl(TokioSleep::new())
+        // `retry` does it: it sees every attempt, has more time, and keeps no budget from one request to the next.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build())
+        .service_config(Endpoints)
+        .use_fips(set("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(set("AWS_USE_DUALSTACK_ENDPOINT"));
+    config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL").ok());
+    config.build()
+}
+
+/// `AWS_ENDPOINT_URL_IAM` and the like, for a local AWS.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+#[derive(Debug)]
+struct Endpoints;
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        std::env::var(format!("{}_{service}", key.env())).ok()
     }
 }

@@ -3,6 +3,7 @@
 //! The SDK's own retries are turned off: they hide whether an attempt may have been carried out, give up early, and keep
 //! a budget that one request would use up for the next.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
@@ -13,6 +14,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use tokio::time::Instant;
 
 use crate::error::{CallError, Fault};
@@ -73,6 +76,34 @@ impl Budget {
         T: RequestId,
         E: Error + ProvideErrorMetadata + 'static,
     {
+        let resource = resource.to_string();
+        let value = Cell::new(None);
+        let mut attempt = || {
+            let (answer, value, resource) = (send(), &value, &resource);
+            let told = async move {
+                match answer.await {
+                    Ok(answer) => {
+                        let request_id = answer.request_id().unwrap_or_default().to_owned();
+                        value.set(Some(answer));
+                        Ok(request_id)
+                    }
+                    Err(error) => Err(CallError::new(action, resource, &error)),
+                }
+            };
+            told.boxed_local()
+        };
+        self.repeat(action, &resource, &mut attempt).await?;
+        // An attempt that succeeded has left its answer.
+        value.take().ok_or_else(|| CallError::time_up(action, &resource))
+    }
+
+    /// The same for calls of every type: what is written for each of them would be a tenth of the function.
+    async fn repeat<'a>(
+        &self,
+        action: &'static str,
+        resource: &str,
+        attempt: &mut dyn FnMut() -> LocalBoxFuture<'a, Result<String, CallError>>,
+    ) -> Result<(), CallError> {
         // Each sort of failure has its own patience: one that comes after another has only begun.
         let mut since = HashMap::new();
         let mut pauses = Pauses::new();
@@ -80,16 +111,14 @@ impl Budget {
         loop {
             let started = Instant::now();
             if !self.allows(Duration::ZERO) {
-                return Err(CallError { uncertain, ..CallError::time_up(action, &resource) });
+                return Err(CallError { uncertain, ..CallError::time_up(action, resource) });
             }
-            // Boxed, because the SDK's futures are large.
-            let error = match Box::pin(send()).await {
-                Ok(value) => {
-                    let request_id = value.request_id().unwrap_or_default();
+            let error = match attempt().await {
+                Ok(request_id) => {
                     tracing::info!(call = action, %resource, request_id, duration_ms = millis(started.elapsed()), "called");
-                    return Ok(value);
+                    return Ok(());
                 }
-                Err(error) => CallError::new(action, &resource, &error),
+                Err(error) => error,
             };
             uncertain |= error.uncertain;
             let pause = pauses.pause();

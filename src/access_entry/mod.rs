@@ -25,6 +25,7 @@ use crate::cloudformation::schema::Resource;
 use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::guardrails::Demand;
+use crate::later::Later;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Announced, Home, Kind, Plan};
 use crate::retry::Budget;
@@ -45,11 +46,11 @@ const POLICY_LIMIT: usize = 20;
 #[derive(Debug)]
 pub struct AccessEntries {
     /// EKS.
-    pub eks: aws_sdk_eks::Client,
+    pub eks: Later<aws_sdk_eks::Client>,
     /// IAM, for the unique ids of roles.
-    pub iam: aws_sdk_iam::Client,
+    pub iam: Later<aws_sdk_iam::Client>,
     /// Secrets Manager, for what is remembered of an entry while it is made again.
-    pub secrets: aws_sdk_secretsmanager::Client,
+    pub secrets: Later<aws_sdk_secretsmanager::Client>,
     /// Tells this process from others that make the same entry again.
     pub process: String,
     /// What time it is, for metrics.

@@ -16,6 +16,7 @@ use super::credential::{self, Credential, Token};
 use super::facts::{Account, Customization, Described};
 use super::name::Repository;
 use super::transport::{Answer, Ask, Silence};
+use crate::later::Later;
 use crate::retry::Budget;
 
 /// Why something could not be found out.
@@ -38,7 +39,7 @@ pub struct Client {
     /// Carries the requests.
     pub http: SharedHttpConnector,
     /// Holds the credential.
-    pub secrets: aws_sdk_secretsmanager::Client,
+    pub secrets: Later<aws_sdk_secretsmanager::Client>,
     /// Where the credential is, if there is one.
     pub secret: Option<String>,
     /// Another place for all API roots, for a GitHub on this machine.

@@ -17,6 +17,7 @@ use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::github::rest::Client;
 use crate::guardrails::Demand;
+use crate::later::Later;
 use crate::owner::Owner;
 use crate::reconcile::{Home, Kind, Plan};
 use crate::retry::Budget;
@@ -29,7 +30,7 @@ pub struct GitHubRepositoryOidcs {
     /// GitHub.
     pub github: Client,
     /// IAM, for the roles that trust the repository.
-    pub iam: aws_sdk_iam::Client,
+    pub iam: Later<aws_sdk_iam::Client>,
     /// Until when.
     pub budget: Budget,
 }

@@ -35,6 +35,7 @@ use crate::error::{CallError, Error, Refusal};
 use crate::github::Issuer;
 use crate::github::rest::Client;
 use crate::guardrails::Demand;
+use crate::later::Later;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Foresight, Home, Kind, Plan};
 use crate::retry::Budget;
@@ -67,7 +68,7 @@ const INLINE_LIMIT: usize = 32;
 #[derive(Debug)]
 pub struct GitHubRoles {
     /// IAM.
-    pub iam: aws_sdk_iam::Client,
+    pub iam: Later<aws_sdk_iam::Client>,
     /// Where.
     pub home: Home,
     /// Until when.
@@ -80,7 +81,7 @@ pub struct GitHubRoles {
 impl GitHubRoles {
     /// For one request, or one scheduled run.
     #[must_use]
-    pub fn new(iam: aws_sdk_iam::Client, home: Home, budget: Budget, github: Client) -> Self {
+    pub fn new(iam: Later<aws_sdk_iam::Client>, home: Home, budget: Budget, github: Client) -> Self {
         Self { iam, home, budget, github, foreseen: RefCell::default() }
     }
 }

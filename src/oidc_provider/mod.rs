@@ -25,6 +25,7 @@ use crate::cloudformation::{Attributes, Fields};
 use crate::error::{CallError, Error, Refusal};
 use crate::github::{Form, Issuer};
 use crate::guardrails::Demand;
+use crate::later::Later;
 use crate::metrics;
 use crate::owner::{Owner, Tags};
 use crate::reconcile::{Announced, Home, Kind, Leave, Plan};
@@ -49,7 +50,7 @@ const CLIENT_ID_LIMIT: usize = 20;
 #[derive(Debug)]
 pub struct OidcProviders {
     /// IAM.
-    pub iam: aws_sdk_iam::Client,
+    pub iam: Later<aws_sdk_iam::Client>,
     /// Until when.
     pub budget: Budget,
     /// Shows certificates.

@@ -41,9 +41,9 @@ pub(crate) fn function(cloud: &Cloud, settings: Settings) -> Function {
     let retries = RetryConfig::disabled();
     Function {
         settings,
-        iam: sdk::iam_with(cloud, &retries, &timeouts),
-        eks: sdk::eks_with(cloud, &retries, &timeouts),
-        secrets: sdk::secrets_with(cloud, &retries, &timeouts),
+        iam: sdk::iam_with(cloud, &retries, &timeouts).into(),
+        eks: sdk::eks_with(cloud, &retries, &timeouts).into(),
+        secrets: sdk::secrets_with(cloud, &retries, &timeouts).into(),
         issuers: Arc::new(SimulatedIssuers(cloud.clone())),
         http: cloud.connector(),
         clock: cloud.time(),

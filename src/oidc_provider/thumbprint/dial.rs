@@ -128,7 +128,12 @@ pub(super) struct Dialler<'a, N> {
     pub(super) verifier: &'a Verifier,
     pub(super) inner: Arc<WebPkiServerVerifier>,
     pub(super) provider: Arc<CryptoProvider>,
+    /// What the verifier has accepted at this moment for a name; asked again, it would say the same.
+    pub(super) accepted: Arc<Mutex<Vec<Chain>>>,
 }
+
+/// A server's name, and what it served.
+type Chain = (ServerName<'static>, Vec<CertificateDer<'static>>);
 
 impl<N: Network> Dialler<'_, N> {
     pub(super) async fn dial(&self, host: &str, address: SocketAddr) -> Result<Accepted<N::Stream>, Failure> {
@@ -142,6 +147,7 @@ impl<N: Network> Dialler<'_, N> {
         let recorder = Arc::new(Recorder {
             inner: Arc::clone(&self.inner),
             verifier: self.verifier.clone(),
+            accepted: Arc::clone(&self.accepted),
             served: Mutex::default(),
         });
         let mut config =
@@ -184,6 +190,7 @@ impl TimeProvider for At {
 struct Recorder {
     inner: Arc<WebPkiServerVerifier>,
     verifier: Verifier,
+    accepted: Arc<Mutex<Vec<Chain>>>,
     served: Mutex<Vec<CertificateDer<'static>>>,
 }
 
@@ -208,20 +215,30 @@ impl ServerCertVerifier for Recorder {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let all = [end_entity].into_iter().chain(intermediates);
+        let chain =
+            (server_name.to_owned(), all.map(|certificate| certificate.clone().into_owned()).collect::<Vec<_>>());
         if let Ok(mut served) = self.served.lock() {
-            let all = [end_entity].into_iter().chain(intermediates);
-            *served = all.map(|certificate| certificate.clone().into_owned()).collect();
+            served.clone_from(&chain.1);
+        }
+        if self.accepted.lock().is_ok_and(|accepted| accepted.contains(&chain)) {
+            return Ok(ServerCertVerified::assertion());
         }
         if intermediates.len() >= LONGEST_CHAIN {
             return Err(CertificateError::UnknownIssuer.into());
         }
-        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now).or_else(|error| {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let verified = verified.or_else(|error| {
             if !only_for_being_a_ca(&error) || !self.verifier.is_given(end_entity) {
                 return Err(error);
             }
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             Ok(ServerCertVerified::assertion())
-        })
+        })?;
+        if let Ok(mut accepted) = self.accepted.lock() {
+            accepted.push(chain);
+        }
+        Ok(verified)
     }
 
     fn verify_tls12_signature(

@@ -18,7 +18,7 @@ mod roots;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
@@ -205,11 +205,21 @@ async fn look_at<N: Network>(
     let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let at = UnixTime::since_unix_epoch(since_1970);
     let verifier = |roots: &Roots| Verifier::new(roots.clone(), Arc::clone(&provider), at);
-    let of_public = verifier(public);
-    let verifier = ca.map_or_else(|| of_public.clone(), |ca| verifier(&Roots::from(ca)));
+    // Only where chains end in an author's CA it is a question whether they end in a public one, too.
+    let of_public = ca.map(|_| verifier(public));
+    let verifier = ca.map_or_else(|| verifier(public), |ca| verifier(&Roots::from(ca)));
     let inner = verifier.of_rustls().ok_or(LookError::NoRoots)?;
-    let dialler = Dialler { network: *network, policy, verifier: &verifier, inner, provider: Arc::clone(&provider) };
-    let mut seen = Seen { verifier: &verifier, public: &of_public, now: since_1970, found: Found::default() };
+    let accepted = Mutex::default();
+    let provider = Arc::clone(&provider);
+    let dialler =
+        Dialler { network: *network, policy, verifier: &verifier, inner, provider, accepted: Arc::new(accepted) };
+    let mut seen = Seen {
+        verifier: &verifier,
+        public: of_public.as_ref(),
+        now: since_1970,
+        examined: BTreeSet::new(),
+        found: Found::default(),
+    };
 
     let issuers = Endpoint { host: issuer.host().to_owned(), port: 443 };
     let addresses = dial::resolve(*network, &issuers, policy).await?;
@@ -296,8 +306,10 @@ struct Surveyed {
 /// Puts together what the chains show.
 struct Seen<'a> {
     verifier: &'a Verifier,
-    public: &'a Verifier,
+    public: Option<&'a Verifier>,
     now: Duration,
+    /// Each address shows the same, as a rule.
+    examined: BTreeSet<(String, Vec<Vec<u8>>)>,
     found: Found,
 }
 
@@ -322,6 +334,10 @@ impl Seen<'_> {
     }
 
     fn add(&mut self, host: &str, served: &[CertificateDer<'static>]) {
+        let bytes = served.iter().map(|certificate| certificate.to_vec()).collect();
+        if !self.examined.insert((host.to_owned(), bytes)) {
+            return;
+        }
         let chain::Verified { tops, intermediates, strangers } = self.verifier.examine(served);
         let ending = OffsetDateTime::UNIX_EPOCH + self.now + ENDING;
         let ends =
@@ -335,8 +351,9 @@ impl Seen<'_> {
         for certificate in &strangers {
             add(&mut self.found.left_out, host, certificate);
         }
-        let name = ServerName::try_from(host);
-        self.found.private |= !name.is_ok_and(|name| self.public.accepts(served, &name));
+        if let Some(public) = self.public {
+            self.found.private |= !ServerName::try_from(host).is_ok_and(|name| public.accepts(served, &name));
+        }
     }
 }
 

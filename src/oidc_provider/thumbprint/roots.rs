@@ -1,6 +1,6 @@
 //! What a chain has to end in: a public CA, or, where the author gave one, that one and no other.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use der::{Reader, SliceReader};
 use rustls::RootCertStore;
@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use webpki::anchor_from_trusted_cert;
 
 use super::certificate::Facts;
+use crate::public_cas;
 
 /// More than one private CA is in use only while one replaces the other.
 const CA_LIMIT: usize = 5;
@@ -78,20 +79,10 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// The public CAs that the operating system knows, read once. Amazon Linux keeps them up to date without a
-    /// deployment of ours; a list compiled in would grow old.
+    /// The public CAs.
     #[must_use]
     pub fn public() -> Self {
-        static STORE: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
-            let found = rustls_native_certs::load_native_certs();
-            for error in &found.errors {
-                tracing::warn!(%error, "public CA certificates could not be read");
-            }
-            let mut store = RootCertStore::empty();
-            store.add_parsable_certificates(found.certs);
-            Arc::new(store)
-        });
-        Self { store: Arc::clone(&STORE), given: Vec::new() }
+        Self { store: public_cas::store(), given: Vec::new() }
     }
 
     /// These public CAs.

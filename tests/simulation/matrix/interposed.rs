@@ -64,9 +64,9 @@ pub(super) fn through(
     let secrets = sdk::secrets_with(cloud, &retries, &timeouts).config().to_builder().http_client(client).build();
     let function = Rc::new(Function {
         settings: Settings::default(),
-        iam: aws_sdk_iam::Client::from_conf(iam),
-        eks: aws_sdk_eks::Client::from_conf(eks),
-        secrets: aws_sdk_secretsmanager::Client::from_conf(secrets),
+        iam: aws_sdk_iam::Client::from_conf(iam).into(),
+        eks: aws_sdk_eks::Client::from_conf(eks).into(),
+        secrets: aws_sdk_secretsmanager::Client::from_conf(secrets).into(),
         issuers: Arc::new(SimulatedIssuers(cloud.clone())),
         http: SharedHttpConnector::new(interposed),
         clock: cloud.time(),
