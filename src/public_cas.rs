@@ -44,7 +44,8 @@ fn read(variable: impl Fn(&str) -> Option<String>) -> RootCertStore {
 fn certificates(bundle: &str) -> impl Iterator<Item = CertificateDer<'static>> {
     let blocks = bundle.split(BEGIN).skip(1).filter_map(|block| Some(block.split_once(END)?.0));
     blocks.filter_map(|block| {
-        let text: String = block.split_ascii_whitespace().collect();
+        let mut text = String::with_capacity(block.len());
+        text.extend(block.lines().map(str::trim));
         base64::decode(text).ok().map(CertificateDer::from)
     })
 }
