@@ -2,7 +2,7 @@
 # and the package registries; everything else they install, pinned, into .venv.
 
 .PHONY: help run test check transcript schemas reference simulate fuzz planted rust-tests stack-tests environment tools \
-        build-Function bootstrap bundle bundle-twice links clean
+        build-Function bootstrap bundle bundle-twice bench links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -14,6 +14,7 @@ help:
 	@echo "make check   the part of it that needs no local AWS"
 	@echo "make simulate N=100000, make fuzz   the same for longer"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
+	@echo "make bench   measure the function beside what people use instead, and write docs/performance.md (ROUNDS=15)"
 	@echo "make reference   write schemas/ and docs/reference/ anew, after a change of properties"
 	@echo "make links   ask for every address elsewhere that the documents link to"
 	@echo "make clean   remove what the others made"
@@ -23,7 +24,7 @@ run: environment
 
 test: check stack-tests
 
-PYTHON = tests/local_aws tests/reference schemas tests/documents requirements events bundle
+PYTHON = tests/local_aws tests/reference schemas tests/documents tests/bench requirements events bundle
 check: environment
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
@@ -32,6 +33,7 @@ check: environment
 	.venv/bin/ruff format --check $(PYTHON)
 	.venv/bin/python tests/documents/links.py
 	.venv/bin/python -m pytest --quiet tests/documents
+	.venv/bin/python -m pytest --quiet tests/bench
 	cargo test --locked
 	$(MAKE) --no-print-directory transcript schemas
 
@@ -106,6 +108,12 @@ bundle: tools bootstrap
 # Builds what is committed in two directories that are gone afterwards, and compares the archives.
 bundle-twice: tools
 	.venv/bin/python bundle/twice.py $(ARCHITECTURE)
+
+# Where there is no node, or where port 443 is not ours to take, the CDK's handler is left out.
+ROUNDS ?= 15
+RELEASE = target/lambda/bootstrap/bootstrap
+bench: tools bootstrap
+	.venv/bin/python tests/bench/bench.py --bootstrap $(RELEASE) --rounds $(ROUNDS)
 
 clean:
 	rm -rf target .venv .aws-sam
