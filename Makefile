@@ -2,7 +2,7 @@
 # and the package registries; everything else they install, pinned, into .venv.
 
 .PHONY: help run test check transcript schemas reference simulate fuzz planted rust-tests stack-tests environment tools \
-        build-Function bootstrap bundle bundle-twice bench links clean
+        build-Function bootstrap bundle bundle-twice bench profile links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -15,6 +15,7 @@ help:
 	@echo "make simulate N=100000, make fuzz   the same for longer"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
 	@echo "make bench   measure the function beside what people use instead, and write docs/performance.md (ROUNDS=15)"
+	@echo "make profile   what the cold path spends its instructions and system calls on"
 	@echo "make reference   write schemas/ and docs/reference/ anew, after a change of properties"
 	@echo "make links   ask for every address elsewhere that the documents link to"
 	@echo "make clean   remove what the others made"
@@ -90,7 +91,7 @@ PROCESSOR = $(if $(filter arm64,$(ARCHITECTURE)),neoverse-n1,haswell)
 TARGET = $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)-unknown-linux-gnu
 CARGO_HOME ?= $(HOME)/.cargo
 bootstrap: SYSROOT = $(shell $${RUSTC:-rustc} --print sysroot)
-bootstrap: export RUSTFLAGS = $(if $(filter release,$(CARGO_PROFILE)),-C target-cpu=$(PROCESSOR)) \
+bootstrap: export RUSTFLAGS = $(if $(filter release profiling,$(CARGO_PROFILE)),-C target-cpu=$(PROCESSOR)) \
   --remap-path-prefix=$(CURDIR)=/github-trust --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(SYSROOT)=/rust
 bootstrap:
 	cargo lambda build --locked --bin bootstrap --profile $(CARGO_PROFILE) --target $(TARGET).2.34 $(CARGO_LAMBDA_FLAGS)
@@ -114,6 +115,10 @@ ROUNDS ?= 15
 RELEASE = target/lambda/bootstrap/bootstrap
 bench: tools bootstrap
 	.venv/bin/python tests/bench/bench.py --bootstrap $(RELEASE) --rounds $(ROUNDS)
+
+profile: tools
+	$(MAKE) --no-print-directory bootstrap CARGO_PROFILE=profiling
+	.venv/bin/python tests/bench/cold_path.py --bootstrap $(RELEASE)
 
 clean:
 	rm -rf target .venv .aws-sam
