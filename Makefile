@@ -1,8 +1,9 @@
 # `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
-# and the package registries; everything else they install, pinned, into .venv.
+# and the package registries; everything else they install, pinned, into .venv. Where there is valgrind, `make test` counts
+# instructions, too.
 
 .PHONY: help run test check transcript schemas reference simulate fuzz planted rust-tests stack-tests environment tools \
-        build-Function bootstrap bundle bundle-twice bench profile links clean
+        build-Function bootstrap bundle bundle-twice bench profile figures links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -16,6 +17,7 @@ help:
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
 	@echo "make bench   measure the function beside what people use instead, and write docs/performance.md (ROUNDS=15)"
 	@echo "make profile   what the cold path spends its instructions and system calls on"
+	@echo "make figures   write the figures anew that make test compares with: instructions, size, crates"
 	@echo "make reference   write schemas/ and docs/reference/ anew, after a change of properties"
 	@echo "make links   ask for every address elsewhere that the documents link to"
 	@echo "make clean   remove what the others made"
@@ -119,6 +121,9 @@ bench: tools bootstrap
 profile: tools
 	$(MAKE) --no-print-directory bootstrap CARGO_PROFILE=profiling
 	.venv/bin/python tests/bench/cold_path.py --bootstrap $(RELEASE)
+
+figures: tools bootstrap
+	.venv/bin/python tests/bench/figures.py --bootstrap $(RELEASE)
 
 clean:
 	rm -rf target .venv .aws-sam
