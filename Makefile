@@ -1,8 +1,9 @@
 # `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
-# and the package registries; everything else they install, pinned, into .venv.
+# and the package registries; everything else they install, pinned, into .venv. Where there is valgrind, `make test` counts
+# instructions, too.
 
 .PHONY: help run test check transcript schemas reference simulate fuzz planted rust-tests stack-tests environment tools \
-        build-Function bootstrap bundle bundle-twice links clean
+        build-Function bootstrap bundle bundle-twice bench profile figures links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -14,6 +15,9 @@ help:
 	@echo "make check   the part of it that needs no local AWS"
 	@echo "make simulate N=100000, make fuzz   the same for longer"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
+	@echo "make bench   measure the function beside what people use instead, and write docs/performance.md (ROUNDS=15)"
+	@echo "make profile   what the cold path spends its instructions and system calls on"
+	@echo "make figures   write the figures anew that make test compares with: instructions, size, crates"
 	@echo "make reference   write schemas/ and docs/reference/ anew, after a change of properties"
 	@echo "make links   ask for every address elsewhere that the documents link to"
 	@echo "make clean   remove what the others made"
@@ -23,7 +27,7 @@ run: environment
 
 test: check stack-tests
 
-PYTHON = tests/local_aws tests/reference schemas tests/documents requirements events bundle
+PYTHON = tests/local_aws tests/reference schemas tests/documents tests/bench requirements events bundle
 check: environment
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
@@ -32,6 +36,7 @@ check: environment
 	.venv/bin/ruff format --check $(PYTHON)
 	.venv/bin/python tests/documents/links.py
 	.venv/bin/python -m pytest --quiet tests/documents
+	.venv/bin/python -m pytest --quiet tests/bench
 	cargo test --locked
 	$(MAKE) --no-print-directory transcript schemas
 
@@ -88,7 +93,7 @@ PROCESSOR = $(if $(filter arm64,$(ARCHITECTURE)),neoverse-n1,haswell)
 TARGET = $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)-unknown-linux-gnu
 CARGO_HOME ?= $(HOME)/.cargo
 bootstrap: SYSROOT = $(shell $${RUSTC:-rustc} --print sysroot)
-bootstrap: export RUSTFLAGS = $(if $(filter release,$(CARGO_PROFILE)),-C target-cpu=$(PROCESSOR)) \
+bootstrap: export RUSTFLAGS = $(if $(filter release profiling,$(CARGO_PROFILE)),-C target-cpu=$(PROCESSOR)) \
   --remap-path-prefix=$(CURDIR)=/github-trust --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(SYSROOT)=/rust
 bootstrap:
 	cargo lambda build --locked --bin bootstrap --profile $(CARGO_PROFILE) --target $(TARGET).2.34 $(CARGO_LAMBDA_FLAGS)
@@ -106,6 +111,19 @@ bundle: tools bootstrap
 # Builds what is committed in two directories that are gone afterwards, and compares the archives.
 bundle-twice: tools
 	.venv/bin/python bundle/twice.py $(ARCHITECTURE)
+
+# Where there is no node, or where port 443 is not ours to take, the CDK's handler is left out.
+ROUNDS ?= 15
+RELEASE = target/lambda/bootstrap/bootstrap
+bench: tools bootstrap
+	.venv/bin/python tests/bench/bench.py --bootstrap $(RELEASE) --rounds $(ROUNDS)
+
+profile: tools
+	$(MAKE) --no-print-directory bootstrap CARGO_PROFILE=profiling
+	.venv/bin/python tests/bench/cold_path.py --bootstrap $(RELEASE)
+
+figures: tools bootstrap
+	.venv/bin/python tests/bench/figures.py --bootstrap $(RELEASE)
 
 clean:
 	rm -rf target .venv .aws-sam

@@ -1,11 +1,12 @@
 """Makes the virtual environments from the pinned files beside this script, when they are not there already.
 
-    python3 requirements/install.py             all of them
+    python3 requirements/install.py             all that `make test` needs
     python3 requirements/install.py tools       .venv: sam, cfn-lint, cargo-lambda, boto3, pytest, ruff
     python3 requirements/install.py emulator    .venv/emulator: the local AWS
     python3 requirements/install.py linters     .venv/linters: actionlint, zizmor, readers of Terraform and CycloneDX
     python3 requirements/install.py checkov     .venv/checkov: checkov
     python3 requirements/install.py catalogue   .venv/catalogue: subvectors, of which a test reads the data
+    python3 requirements/install.py bench       .venv/bench: boto3 and crhelper, which `make bench` measures us against
 
 An environment remembers what it was made from; while that is unchanged this script does nothing.
 """
@@ -31,7 +32,10 @@ ENVIRONMENTS = {
     "linters": TOOLS / "linters",
     "checkov": TOOLS / "checkov",
     "catalogue": CATALOGUE,
+    "bench": TOOLS / "bench",
 }
+# For `make bench` alone.
+ON_DEMAND = {"bench"}
 OLDEST = (3, 10)
 
 
@@ -41,7 +45,7 @@ def main(names: list[str]) -> int:
     if sys.version_info < OLDEST:
         return fail(f"Python 3.10 or newer is needed; {sys.executable} is {platform.python_version()}")
     for name, directory in ENVIRONMENTS.items():
-        if names and name not in names:
+        if name not in names and (names or name in ON_DEMAND):
             continue
         requirements = HERE / f"{name}.txt"
         stamp, wanted = directory / ".made-from", made_from(requirements, directory)

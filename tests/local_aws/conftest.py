@@ -35,9 +35,9 @@ def service_token(aws: LocalAws) -> str:
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive of `make bundle`, with a binary that is not optimised: that takes minutes."""
+    """The archive of `make bundle`, as it is released. That takes minutes, so everything that looks at it shares it."""
     into = tmp_path_factory.mktemp("bundle")
-    environment = {**os.environ, **deployment.QUICK, "BUNDLES": str(into)}
+    environment = {**os.environ, "ARCHITECTURE": deployment.ARCHITECTURE, "BUNDLES": str(into)}
     subprocess.run(["make", "--no-print-directory", "bundle"], cwd=ROOT, env=environment, check=True)
     (found,) = into.iterdir()
     return found

@@ -1,0 +1,45 @@
+//! The part of the simulation that is AWS and GitHub, without its virtual time and without the function.
+
+// A simulator offers more than any one user uses; its own tests run elsewhere.
+#![allow(dead_code, unused_imports)]
+#![allow(clippy::struct_excessive_bools)]
+
+#[path = "../simulation/account.rs"]
+pub(crate) mod account;
+#[path = "../simulation/author.rs"]
+pub(crate) mod author;
+#[path = "../simulation/calls.rs"]
+pub(crate) mod calls;
+#[path = "../simulation/clock.rs"]
+pub(crate) mod clock;
+#[path = "../simulation/eks/mod.rs"]
+pub(crate) mod eks;
+#[path = "../simulation/faults.rs"]
+pub(crate) mod faults;
+#[path = "../simulation/github.rs"]
+pub(crate) mod github;
+#[path = "../simulation/github_settings.rs"]
+pub(crate) mod github_settings;
+#[path = "../simulation/iam/mod.rs"]
+pub(crate) mod iam;
+#[path = "../simulation/model.rs"]
+pub(crate) mod model;
+#[path = "../simulation/perform.rs"]
+mod perform;
+#[path = "../simulation/s3.rs"]
+pub(crate) mod s3;
+#[path = "../simulation/secrets.rs"]
+pub(crate) mod secrets;
+#[path = "../simulation/wire.rs"]
+pub(crate) mod wire;
+
+use std::time::SystemTime;
+
+use account::Account;
+use author::Author;
+
+/// One request to one of the services.
+pub(crate) fn perform(account: &mut Account, request: &wire::Request, request_id: &str) -> Option<wire::Answer> {
+    let parsed = perform::Parsed::read(request);
+    perform::perform(account, &parsed, request, (&Author::Someone, None), SystemTime::now(), request_id)
+}
