@@ -28,6 +28,8 @@ const BUSY: Duration = Duration::from_mins(1);
 const UNREACHABLE: Duration = Duration::from_mins(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A service that asks for more is asked again after this.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// The time after which no call is started any more.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +89,7 @@ impl Budget {
                         value.set(Some(answer));
                         Ok(request_id)
                     }
-                    Err(error) => Err(CallError::new(action, resource, &error)),
+                    Err(error) => Err((CallError::new(action, resource, &error), asked_to_wait(&error))),
                 }
             };
             told.boxed_local()
@@ -102,7 +104,7 @@ impl Budget {
         &self,
         action: &'static str,
         resource: &str,
-        attempt: &mut dyn FnMut() -> LocalBoxFuture<'a, Result<String, CallError>>,
+        attempt: &mut dyn FnMut() -> LocalBoxFuture<'a, Attempt>,
     ) -> Result<(), CallError> {
         // Each sort of failure has its own patience: one that comes after another has only begun.
         let mut since = HashMap::new();
@@ -113,15 +115,15 @@ impl Budget {
             if !self.allows(Duration::ZERO) {
                 return Err(CallError { uncertain, ..CallError::time_up(action, resource) });
             }
-            let error = match attempt().await {
+            let (error, wait) = match attempt().await {
                 Ok(request_id) => {
                     tracing::info!(call = action, %resource, request_id, duration_ms = millis(started.elapsed()), "called");
                     return Ok(());
                 }
-                Err(error) => error,
+                Err(failure) => failure,
             };
             uncertain |= error.uncertain;
-            let pause = pauses.pause();
+            let pause = pauses.pause().max(wait);
             let lasting = since.entry(error.fault).or_insert(started).elapsed();
             let again = !self.once
                 && patience(error.fault).is_some_and(|patience| lasting + pause <= patience)
@@ -142,6 +144,16 @@ impl Budget {
         }
     }
 }
+
+/// How long a service asks to wait before the same call, if it does: in seconds (RFC 9110, 10.2.3).
+fn asked_to_wait<E>(error: &SdkError<E, HttpResponse>) -> Duration {
+    let header = error.raw_response().and_then(|response| response.headers().get("retry-after"));
+    let seconds = header.and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
+    Duration::from_secs(seconds).min(LONGEST_WAIT)
+}
+
+/// The request's id, or why it failed and how long to wait at least before the next attempt.
+type Attempt = Result<String, (CallError, Duration)>;
 
 /// How long a failure of this sort may last before it is taken for good; nothing where it never passes by itself.
 fn patience(fault: Fault) -> Option<Duration> {
