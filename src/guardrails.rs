@@ -25,6 +25,13 @@ pub enum Demand {
         /// The owner's name.
         owner: Option<String>,
     },
+    /// Trust in more than most people mean, such as a whole organisation.
+    Broad {
+        /// Where it is asked for.
+        property: String,
+        /// What it lets in.
+        what: String,
+    },
     /// Tokens of this issuer (without `https://`).
     Issuer {
         /// Where it is asked for.
@@ -74,6 +81,7 @@ pub struct Guardrails {
     boundary: Option<String>,
     owners: Vec<String>,
     issuers: Vec<String>,
+    broad_trust: bool,
     managed: Vec<String>,
     forbidden: Vec<String>,
     inline: Inline,
@@ -112,6 +120,7 @@ impl Guardrails {
             issuers: any(),
             managed: vec!["arn:*:*:*:*:*".to_owned()],
             forbidden: Vec::new(),
+            broad_trust: true,
             inline: Inline::Always,
             longest_session: u32::MAX,
             adoption: true,
@@ -135,7 +144,8 @@ impl Guardrails {
             role_path: variable("ROLE_PATH").unwrap_or_else(|| ROLE_PATH.to_owned()),
             boundary: variable("ROLE_PERMISSIONS_BOUNDARY"),
             owners: list("ALLOWED_GITHUB_OWNERS", "*"),
-            issuers: list("ALLOWED_ISSUERS", "*"),
+            issuers: list("ALLOWED_ISSUERS", ISSUERS),
+            broad_trust: allowed("ALLOW_BROAD_TRUST"),
             managed: list("ALLOWED_MANAGED_POLICIES", MANAGED),
             forbidden: list("FORBIDDEN_MANAGED_POLICIES", FORBIDDEN),
             inline: match variable("ALLOW_INLINE_POLICIES").as_deref() {
@@ -231,6 +241,9 @@ impl Guardrails {
             }),
             Demand::Issuer { property, issuer } => (!any(&self.issuers, |allowed| matches(allowed, issuer))).then(|| {
                 format!("`{property}`: the issuer {issuer} {} (guardrail `AllowedIssuers`)", one_of(&self.issuers))
+            Demand::Broad { property, what } => {
+                (!self.broad_trust).then(|| format!("`{property}`: {what} (guardrail `AllowBroadTrust`)"))
+            }
             }),
             Demand::ManagedPolicy(arn) if any(&self.forbidden, |forbidden| arn_matches(forbidden, arn)) => {
                 Some(format!("`ManagedPolicyArns`: {arn} is forbidden (guardrail `ForbiddenManagedPolicies`)"))

@@ -252,8 +252,7 @@ impl Function {
 
     /// What carries out the calls for roles.
     pub(crate) fn roles(&self, home: Home, budget: Budget) -> GitHubRoles {
-        let (github, allow_broad_trust) = (self.github(budget), self.settings.allow_broad_trust);
-        GitHubRoles { iam: self.iam.clone(), home, budget, github, allow_broad_trust }
+        GitHubRoles { iam: self.iam.clone(), home, budget, github: self.github(budget) }
     }
 
     /// What carries out the calls for access entries.

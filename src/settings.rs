@@ -19,8 +19,6 @@ pub struct Settings {
     pub github_secret: Option<String>,
     /// One place for every GitHub's REST API, for a GitHub on this machine: `GITHUB_TRUST_GITHUB_API`.
     pub github_api_root: Option<String>,
-    /// Whether roles may trust whole organisations and every branch: `GITHUB_TRUST_ALLOW_BROAD_TRUST`.
-    pub allow_broad_trust: bool,
     /// What templates may ask for: the guardrails' variables.
     pub guardrails: Guardrails,
     /// How fast thumbprints follow: `GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS`, 30 where it is not set, and
@@ -66,7 +64,6 @@ impl Settings {
             iam_lag: number("GITHUB_TRUST_IAM_LAG_SECONDS").map_or(IAM_LAG, Duration::from_secs),
             github_secret: variable("GITHUB_TRUST_GITHUB_SECRET"),
             github_api_root: variable("GITHUB_TRUST_GITHUB_API"),
-            allow_broad_trust: variable("GITHUB_TRUST_ALLOW_BROAD_TRUST").as_deref() == Some("true"),
             guardrails: Guardrails::read(|name| variable(&format!("GITHUB_TRUST_{name}"))),
             pace: Pace {
                 overlap: number("GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS").unwrap_or(OVERLAP_DAYS) * DAY,

@@ -110,7 +110,7 @@ impl GitHubRoles {
     }
 
     pub(super) async fn carry_out(&self, name: &str, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { iam, home: _, budget, github: _, allow_broad_trust: _ } = self;
+        let Self { iam, home: _, budget, github: _ } = self;
         match action {
             Action::Create { shell } => {
                 let Settings { description, max_session, boundary } = &shell.settings;

@@ -7,13 +7,14 @@ use crate::guardrails::Demand;
 use super::declaration::{Declaration, Entry};
 use super::{Settings, Spec};
 
-/// All of it, in the order of the properties in the documentation. Broad trust is `resolve`'s.
+/// All of it, in the order of the properties in the documentation.
 pub(super) fn of(spec: &Spec) -> Vec<Demand> {
     let Spec { name: _, path, trust, settings, managed, inline, tags: _, adopt } = spec;
     let Declaration { provider_arn: _, issuer, audience: _, entries } = trust;
     let Settings { description: _, max_session, boundary } = settings;
     let mut demands = vec![Demand::Issuer { property: "ProviderArn", issuer: issuer.to_string() }];
-    demands.extend(entries.iter().enumerate().flat_map(|(index, entry)| owners(index, entry)));
+    demands
+        .extend(entries.iter().enumerate().flat_map(|(index, entry)| owners(index, entry).chain(broad(index, entry))));
     demands.push(Demand::Path(path.clone()));
     demands.extend(max_session.map(Demand::Session));
     demands.push(Demand::Boundary(boundary.clone()));
@@ -36,6 +37,11 @@ fn owners(index: usize, entry: &Entry) -> impl Iterator<Item = Demand> {
         owner: owner_in(subject.as_str()),
     });
     scope.chain(subjects)
+}
+
+fn broad(index: usize, entry: &Entry) -> impl Iterator<Item = Demand> {
+    let demand = move |what: &String| Demand::Broad { property: format!("Trust[{index}]"), what: what.clone() };
+    entry.broad.iter().map(demand)
 }
 
 /// The owner whose jobs have this subject. A workflow's owner is not: jobs of others can call it.

@@ -72,8 +72,6 @@ pub struct GitHubRoles {
     pub budget: Budget,
     /// GitHub.
     pub github: Client,
-    /// Whether the deployment lets roles trust whole organisations and every branch.
-    pub allow_broad_trust: bool,
 }
 
 /// A role's name, which is also its physical id.

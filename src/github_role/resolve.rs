@@ -28,7 +28,6 @@ impl GitHubRoles {
         declaration: &Declaration,
     ) -> Result<TrustPolicy, Error> {
         let Declaration { provider_arn, issuer, audience, entries } = declaration;
-        self.broad(entries)?;
         // The policy that IAM has, looked at only when GitHub cannot be asked.
         let mut last = None;
         let mut known = BTreeMap::new();
@@ -65,19 +64,6 @@ impl GitHubRoles {
         }
         tracing::info!(trust = %whole, size = whole.size(), "these may assume the role, and nobody else");
         Ok(whole)
-    }
-
-    fn broad(&self, entries: &[Entry]) -> Result<(), Refusal> {
-        let broad = entries.iter().enumerate().find_map(|(index, entry)| Some((index, entry.broad.first()?)));
-        match broad {
-            Some((index, why)) if !self.allow_broad_trust => Err(Refusal::Unfit {
-                what: format!("`Trust[{index}]`: {why}"),
-                remedy: "This deployment of github-trust does not allow it: name what is meant, or deploy it with \
-                         `AllowBroadTrust=true`"
-                    .to_owned(),
-            }),
-            _ => Ok(()),
-        }
     }
 
     /// What is known about the repository of an entry: declared, or asked for. The inner error says why it is not known.

@@ -1,5 +1,6 @@
 //! What is refused, with its reason and the way to allow it where there is one.
 
+use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
 use super::{at, immutable};
@@ -53,8 +54,8 @@ fn a_provider_that_is_not_there_or_of_another_account_is_told() {
 fn broad_trust_is_written_where_the_deployment_allows_it() {
     at(async |place| {
         let outcome = place.create(json!([{"Repository": "acme/app", "AnyRef": true}])).await;
-        assert!(outcome.reason.contains("deploy it with `AllowBroadTrust=true`"), "{}", outcome.reason);
-        place.settings.allow_broad_trust = true;
+        assert!(outcome.reason.contains("(guardrail `AllowBroadTrust`)"), "{}", outcome.reason);
+        place.settings.guardrails = Guardrails::none();
         assert!(place.create(json!([{"Repository": "acme/app", "AnyRef": true}])).await.succeeded);
         assert_eq!(place.subjects(), [immutable("acme/app", "ref:refs/*")]);
         let outcome = place.update(json!([{"Repository": "acme/*", "Environments": ["prod"]}])).await;
