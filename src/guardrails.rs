@@ -95,6 +95,8 @@ pub struct Guardrails {
 
 /// What holds where the template says nothing; the same values are the defaults of its parameters.
 const ROLE_PATH: &str = "/github/";
+/// Elsewhere the same owner's name is somebody else's.
+const ISSUERS: &str = "token.actions.githubusercontent.com,token.actions.githubusercontent.com/*";
 const MANAGED: &str = "arn:*:iam::aws:policy/*";
 /// The first also stands for its namesakes with a suffix.
 const FORBIDDEN: &str = "arn:*:iam::aws:policy/AdministratorAccess*,arn:*:iam::aws:policy/IAMFullAccess,\
@@ -118,9 +120,9 @@ impl Guardrails {
             boundary: None,
             owners: any(),
             issuers: any(),
+            broad_trust: true,
             managed: vec!["arn:*:*:*:*:*".to_owned()],
             forbidden: Vec::new(),
-            broad_trust: true,
             inline: Inline::Always,
             longest_session: u32::MAX,
             adoption: true,
@@ -239,11 +241,11 @@ impl Guardrails {
                     self.owners.join(", ")
                 )
             }),
-            Demand::Issuer { property, issuer } => (!any(&self.issuers, |allowed| matches(allowed, issuer))).then(|| {
-                format!("`{property}`: the issuer {issuer} {} (guardrail `AllowedIssuers`)", one_of(&self.issuers))
             Demand::Broad { property, what } => {
                 (!self.broad_trust).then(|| format!("`{property}`: {what} (guardrail `AllowBroadTrust`)"))
             }
+            Demand::Issuer { property, issuer } => (!any(&self.issuers, |allowed| matches(allowed, issuer))).then(|| {
+                format!("`{property}`: the issuer {issuer} {} (guardrail `AllowedIssuers`)", one_of(&self.issuers))
             }),
             Demand::ManagedPolicy(arn) if any(&self.forbidden, |forbidden| arn_matches(forbidden, arn)) => {
                 Some(format!("`ManagedPolicyArns`: {arn} is forbidden (guardrail `ForbiddenManagedPolicies`)"))
