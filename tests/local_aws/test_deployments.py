@@ -167,6 +167,7 @@ def test_with_everything_set_everything_is_there(aws: LocalAws, with_everything:
         ("AllowInlinePolicies=Sometimes", "AllowInlinePolicies"),
         ("KmsKeyArn=alias/mine", "KmsKeyArn"),
         ("SubnetIds=subnet-0a1", "SubnetIds need SecurityGroupIds"),
+        ("SecurityGroupIds=sg-0a1", "SecurityGroupIds need SubnetIds"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused(
