@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 # The oldest that a zip file can say.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
+_COPIED = (".yaml", ".yml", ".tf")
 
 
 def main(arguments: list[str]) -> int:
@@ -61,13 +62,21 @@ def pack(architecture: str, bootstrap: bytes, into: Path) -> Path:
         "THIRD-PARTY-LICENSES.txt": licences.texts(crates).encode(),
         "sbom.cdx.json": bill.encode(),
         # What else the deployment may want, such as a permissions boundary.
-        **{f"templates/{path.name}": path.read_bytes() for path in sorted((ROOT / "templates").glob("*.yaml"))},
+        **beside("templates"),
+        # What docs/quick-start.md deploys next.
+        **beside("examples"),
     }
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
     into.mkdir(parents=True, exist_ok=True)
     archive = into / f"{OURS}-{crates[0].version}-{architecture}.zip"
     archive.write_bytes(zipped({**files, "SHA256SUMS": sums.encode()}))
     return archive
+
+
+def beside(folder: str) -> dict[str, bytes]:
+    """What is in a folder of the repository but its pages, whose links lead to what is not here."""
+    found = sorted(path for path in (ROOT / folder).rglob("*") if path.suffix in _COPIED)
+    return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in found}
 
 
 def zipped(files: Mapping[str, bytes], *, executable: bool = False) -> bytes:

@@ -40,7 +40,7 @@ class Unexpected(Exception):
 def for_sam(template: str, architecture: str) -> str:
     """The same text, comments included, with the code beside it and for one architecture only."""
     text = _replaced(template, r"^( +)CodeUri: \.$", rf"\1CodeUri: {CODE}")
-    text = _replaced(text, r"\n    Metadata:\n(?: +#.*\n)?      BuildMethod: makefile(?=\n)", "")
+    text = _replaced(text, r"^(?: +# `make build-.*\n)?      BuildMethod: makefile\n", "")
     before, found, parameter = text.partition("\n  Architecture:\n")
     if not found:
         raise Unexpected("template.yaml has no parameter Architecture")

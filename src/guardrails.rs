@@ -25,12 +25,12 @@ pub enum Demand {
         /// The owner's name.
         owner: Option<String>,
     },
-    /// Trust in more jobs than most people mean.
-    BroadTrust {
+    /// Trust in more than most people mean, such as a whole organisation.
+    Broad {
         /// Where it is asked for.
         property: String,
-        /// What is broad about it.
-        why: String,
+        /// What it lets in.
+        what: String,
     },
     /// Tokens of this issuer (without `https://`).
     Issuer {
@@ -77,12 +77,11 @@ pub enum Inline {
 /// What is permitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guardrails {
-    /// Whether roles may trust whole organisations and every branch.
-    pub broad_trust: bool,
     role_path: String,
     boundary: Option<String>,
     owners: Vec<String>,
     issuers: Vec<String>,
+    broad_trust: bool,
     managed: Vec<String>,
     forbidden: Vec<String>,
     inline: Inline,
@@ -96,6 +95,8 @@ pub struct Guardrails {
 
 /// What holds where the template says nothing; the same values are the defaults of its parameters.
 const ROLE_PATH: &str = "/github/";
+/// Elsewhere the same owner's name is somebody else's.
+const ISSUERS: &str = "token.actions.githubusercontent.com,token.actions.githubusercontent.com/*";
 const MANAGED: &str = "arn:*:iam::aws:policy/*";
 /// The first also stands for its namesakes with a suffix.
 const FORBIDDEN: &str = "arn:*:iam::aws:policy/AdministratorAccess*,arn:*:iam::aws:policy/IAMFullAccess,\
@@ -110,16 +111,16 @@ const LONGEST_SESSION: u32 = 6 * 60 * 60;
 const ADMINISTRATORS: [&str; 3] = ["AmazonEKSClusterAdminPolicy", "AmazonEKSAdminPolicy", "AmazonEKSEditPolicy"];
 
 impl Guardrails {
-    /// Nothing is forbidden but broad trust; for whoever tries what lies behind the guardrails.
+    /// Nothing is forbidden; for whoever tries what lies behind the guardrails.
     #[must_use]
     pub fn none() -> Self {
         let any = || vec!["*".to_owned()];
         Self {
-            broad_trust: false,
             role_path: "/".to_owned(),
             boundary: None,
             owners: any(),
             issuers: any(),
+            broad_trust: true,
             managed: vec!["arn:*:*:*:*:*".to_owned()],
             forbidden: Vec::new(),
             inline: Inline::Always,
@@ -142,11 +143,11 @@ impl Guardrails {
         };
         let allowed = |name: &str| variable(name).as_deref() == Some("true");
         Self {
-            broad_trust: allowed("ALLOW_BROAD_TRUST"),
             role_path: variable("ROLE_PATH").unwrap_or_else(|| ROLE_PATH.to_owned()),
             boundary: variable("ROLE_PERMISSIONS_BOUNDARY"),
             owners: list("ALLOWED_GITHUB_OWNERS", "*"),
-            issuers: list("ALLOWED_ISSUERS", "*"),
+            issuers: list("ALLOWED_ISSUERS", ISSUERS),
+            broad_trust: allowed("ALLOW_BROAD_TRUST"),
             managed: list("ALLOWED_MANAGED_POLICIES", MANAGED),
             forbidden: list("FORBIDDEN_MANAGED_POLICIES", FORBIDDEN),
             inline: match variable("ALLOW_INLINE_POLICIES").as_deref() {
@@ -240,8 +241,8 @@ impl Guardrails {
                     self.owners.join(", ")
                 )
             }),
-            Demand::BroadTrust { property, why } => {
-                (!self.broad_trust).then(|| format!("`{property}`: {why} (guardrail `AllowBroadTrust`)"))
+            Demand::Broad { property, what } => {
+                (!self.broad_trust).then(|| format!("`{property}`: {what} (guardrail `AllowBroadTrust`)"))
             }
             Demand::Issuer { property, issuer } => (!any(&self.issuers, |allowed| matches(allowed, issuer))).then(|| {
                 format!("`{property}`: the issuer {issuer} {} (guardrail `AllowedIssuers`)", one_of(&self.issuers))

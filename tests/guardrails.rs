@@ -143,6 +143,8 @@ fn what_guardrails_forbid_is_refused_before_any_call_and_all_of_it_at_once() {
         (ROLE, trust(json!({"Subjects": ["repo:stranger/app:ref:refs/heads/main"]}))),
         (ROLE, trust(json!({"Subjects": ["environment:repository_owner:octo:x:repository_id:42"]}))),
         (ROLE, trust(json!({"Subjects": ["job_workflow_ref:octo-org/a/.github/workflows/x.yml@refs/heads/main"]}))),
+        (ROLE, trust(json!({"Repository": "octo-org/*", "Branches": ["main"]}))),
+        (ROLE, trust(json!({"Repository": "octo-org/app", "AnyRef": true, "Subjects": ["repo:octo-org/app:*"]}))),
         (ROLE, role(json!({"ManagedPolicyArns": [aws("ReadOnlyAccess"), aws("AdministratorAccess-Amplify")]}))),
         (ROLE, role(json!({"ManagedPolicyArns": ["arn:aws:iam::111122223333:policy/admin"]}))),
         (ROLE, role(json!({"MaxSessionDuration": 7201}))),
@@ -183,6 +185,10 @@ fn what_guardrails_forbid_is_refused_before_any_call_and_all_of_it_at_once() {
 fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
     let managed = |name: &str| role(json!({"ManagedPolicyArns": [format!("arn:aws:iam::aws:policy/{name}")]}));
     let forbidden = [
+        (PROVIDER, json!({"Url": "https://ghe.example.com/_services/token"})),
+        (PROVIDER, json!({"Url": "https://token.actions.octo.ghe.com"})),
+        (ROLE, role(json!({"ProviderArn": provider("ghe.example.com/_services/token")}))),
+        (ROLE, role(json!({"Trust": [{"Repository": "octo-org/*", "Branches": ["main"]}]}))),
         (ROLE, role(json!({"Path": "/"}))),
         (ROLE, role(json!({"Policies": inline()}))),
         (ROLE, managed("AdministratorAccess")),
@@ -246,8 +252,9 @@ fn a_role_without_a_path_goes_where_roles_may_be() {
 
 #[test]
 fn stricter_guardrails_stop_no_deletion_and_no_update_that_changes_nothing() {
-    let before = role(json!({"Path": "/", "PermissionsBoundary": null, "MaxSessionDuration": 43200}));
-    let none = [("ROLE_PATH", "/"), ("LONGEST_SESSION_SECONDS", "43200")];
+    let broad = json!([{"Repository": "octo-org/app", "AnyRef": true}]);
+    let before = role(json!({"Path": "/", "PermissionsBoundary": null, "MaxSessionDuration": 43200, "Trust": broad}));
+    let none = [("ROLE_PATH", "/"), ("LONGEST_SESSION_SECONDS", "43200"), ("ALLOW_BROAD_TRUST", "true")];
     deployed(&none, async |place| {
         assert_eq!(place.create(ROLE, before.clone()).await["Status"], "SUCCESS");
         place.deploy(&STRICT);

@@ -40,8 +40,8 @@ fn owners(index: usize, entry: &Entry) -> impl Iterator<Item = Demand> {
 }
 
 fn broad(index: usize, entry: &Entry) -> impl Iterator<Item = Demand> {
-    let why = entry.broad.iter();
-    why.map(move |why| Demand::BroadTrust { property: format!("Trust[{index}]"), why: why.clone() })
+    let demand = move |what: &String| Demand::Broad { property: format!("Trust[{index}]"), what: what.clone() };
+    entry.broad.iter().map(demand)
 }
 
 /// The owner whose jobs have this subject. A workflow's owner is not: jobs of others can call it.

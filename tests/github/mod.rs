@@ -8,6 +8,7 @@ mod refusing;
 
 use std::time::Duration;
 
+use github_trust::guardrails::Guardrails;
 use github_trust::handler::Context;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
@@ -40,6 +41,12 @@ struct Outcome {
     attributes: Value,
 }
 
+/// As a deployment forbids it that says nothing; of the rest, nothing that is asked for here is forbidden.
+fn broad_trust_is_forbidden() -> Guardrails {
+    let set = [("ROLE_PATH", "/"), ("ALLOWED_ISSUERS", "*"), ("ALLOW_ROLE_ADOPTION", "true")];
+    Guardrails::read(|name| set.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned()))
+}
+
 fn at<T>(test: impl AsyncFnOnce(&mut Place) -> T) -> T {
     at_issuer(ISSUER, test)
 }
@@ -47,7 +54,8 @@ fn at<T>(test: impl AsyncFnOnce(&mut Place) -> T) -> T {
 fn at_issuer<T>(issuer: &'static str, test: impl AsyncFnOnce(&mut Place) -> T) -> T {
     in_virtual_time(async {
         let cloud = Cloud::new(1);
-        let mut place = Place { cloud, settings: Settings::default(), log: Log::default(), issuer, requests: 0 };
+        let settings = Settings { guardrails: broad_trust_is_forbidden(), ..Settings::default() };
+        let mut place = Place { cloud, settings, log: Log::default(), issuer, requests: 0 };
         place.cloud.meddle_now(|account, _| account.iam.settings.principals_are_checked = false);
         let log = place.log.clone();
         let _listening = log.listen();

@@ -1,5 +1,6 @@
 //! What is refused, with its reason and the way to allow it where there is one.
 
+use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
 use super::{at, immutable};
@@ -54,7 +55,7 @@ fn broad_trust_is_written_where_the_deployment_allows_it() {
     at(async |place| {
         let outcome = place.create(json!([{"Repository": "acme/app", "AnyRef": true}])).await;
         assert!(outcome.reason.contains("(guardrail `AllowBroadTrust`)"), "{}", outcome.reason);
-        place.settings.guardrails.broad_trust = true;
+        place.settings.guardrails = Guardrails::none();
         assert!(place.create(json!([{"Repository": "acme/app", "AnyRef": true}])).await.succeeded);
         assert_eq!(place.subjects(), [immutable("acme/app", "ref:refs/*")]);
         let outcome = place.update(json!([{"Repository": "acme/*", "Environments": ["prod"]}])).await;

@@ -28,6 +28,7 @@ PARAMETERS = (f"Architecture={ARCHITECTURE}", "PrivateIssuers=true")
 # For what lies behind the guardrails; `test_guardrails_*.py` deploy the function with them.
 WITHOUT_GUARDRAILS = (
     "RolePath=/",
+    "AllowedIssuers=token.actions.githubusercontent.com,token.actions.githubusercontent.com/*,token.actions.*.ghe.com,*/_services/token",
     "AllowInlinePolicies=Always",
     "AllowedManagedPolicies=arn:*:iam::*:policy/*",
     "ForbiddenManagedPolicies=arn:*:iam::aws:policy/AdministratorAccess",

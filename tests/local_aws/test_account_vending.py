@@ -57,7 +57,13 @@ class Vended:
 
 def by_stackset() -> list[Vended]:
     text = example("account-vending/stackset.yaml").replace("${AWS::URLSuffix}", "amazonaws.com")
-    known = {"CodeBucket": BUCKET, "Version": VERSION, "AWS::Region": REGION, "GitHubOwners": "octo-org"}
+    known = {
+        "CodeBucket": BUCKET,
+        "Version": VERSION,
+        "AWS::Region": REGION,
+        "GitHubOwners": "octo-org",
+        "Issuers": "token.actions.githubusercontent.com,ghe.example.com/_services/token",
+    }
     for name, value in known.items():
         text = text.replace(f"${{{name}}}", value).replace(f"!Ref {name}", value)
     found = []

@@ -72,6 +72,16 @@ def inline_policies(aws: LocalAws, token: str) -> dict[str, Any]:
     return {name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names}
 
 
+def issuers(policies: dict[str, Any]) -> Any:
+    """The providers that the function may make."""
+    (resource,) = (
+        statement["Resource"]
+        for statement in policies["oidc-providers"]["Statement"]
+        if "iam:CreateOpenIDConnectProvider" in statement["Action"]
+    )
+    return resource
+
+
 def size(documents: dict[str, Any]) -> int:
     return sum(len("".join(json.dumps(document, separators=(",", ":")).split())) for document in documents.values())
 
@@ -107,6 +117,10 @@ def test_by_default_there_is_no_network_no_key_and_nobody_is_alarmed(aws: LocalA
     assert size(policies) < INLINE_QUOTA
     # Without a boundary there are no inline policies.
     assert "iam:PutRolePolicy" not in json.dumps(policies)
+    assert issuers(policies) == [
+        "arn:*:iam::*:oidc-provider/token.actions.githubusercontent.com",
+        "arn:*:iam::*:oidc-provider/token.actions.githubusercontent.com/*",
+    ]
 
 
 def test_with_everything_set_everything_is_there(aws: LocalAws, with_everything: str, name: str) -> None:
@@ -132,12 +146,7 @@ def test_with_everything_set_everything_is_there(aws: LocalAws, with_everything:
     assert "iam:DeleteRolePermissionsBoundary" not in roles
     # Stacks of any account may own what is made: which ones, the function says.
     assert "arn:aws:cloudformation:*:*:stack/*" in roles
-    (issuers,) = (
-        statement["Resource"]
-        for statement in policies["oidc-providers"]["Statement"]
-        if "iam:CreateOpenIDConnectProvider" in statement["Action"]
-    )
-    assert issuers == [
+    assert issuers(policies) == [
         "arn:*:iam::*:oidc-provider/token.actions.githubusercontent.com",
         "arn:*:iam::*:oidc-provider/token.actions.octo.ghe.com",
         "arn:*:iam::*:oidc-provider/ghe.example.com/_services/token",
@@ -158,6 +167,7 @@ def test_with_everything_set_everything_is_there(aws: LocalAws, with_everything:
         ("AllowInlinePolicies=Sometimes", "AllowInlinePolicies"),
         ("KmsKeyArn=alias/mine", "KmsKeyArn"),
         ("SubnetIds=subnet-0a1", "SubnetIds need SecurityGroupIds"),
+        ("SecurityGroupIds=sg-0a1", "SecurityGroupIds need SubnetIds"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused(

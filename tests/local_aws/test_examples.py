@@ -31,7 +31,12 @@ def account(unpacked: Path) -> Iterator[LocalAws]:
         assert boundary.create(text) == "CREATE_COMPLETE", boundary.reasons()
         secret = {"Name": SECRET_NAME, "SecretString": json.dumps({"token": TOKEN})}
         arn = running.client("secretsmanager").create_secret(**secret)["ARN"]
-        guardrails = ["RolePermissionsBoundary=github-boundary", "AllowedGitHubOwners=octo-org"]
+        guardrails = [
+            "RolePermissionsBoundary=github-boundary",
+            "AllowedGitHubOwners=octo-org",
+            # Of which one is an Enterprise Server.
+            "AllowedIssuers=token.actions.githubusercontent.com,private.*.example/_services/token",
+        ]
         # A credential for the local GitHub; the issuers are on this machine.
         local = [f"GitHubSecretArn={arn}", "PrivateIssuers=true"]
         command = [str(TOOLS / "bin" / "sam"), "deploy", "--parameter-overrides", *guardrails, *local]

@@ -21,6 +21,8 @@ from stack import Stack, template
 
 NAME = "guarded"
 PROVIDER, ROLE, ENTRY = "Custom::GitHubOidcProvider", "Custom::GitHubRole", "Custom::EksAccessEntry"
+VARIABLE, ENVIRONMENT = "Custom::GitHubVariable", "Custom::GitHubEnvironment"
+SWITCH = "Custom::GitHubRepositoryOidc"
 ISSUER = "token.actions.githubusercontent.com"
 AWS_POLICY = "arn:aws:iam::aws:policy/"
 ADMIN, READ = f"{AWS_POLICY}AdministratorAccess", f"{AWS_POLICY}ReadOnlyAccess"
@@ -67,6 +69,7 @@ class Guarded:
     token: str
     boundary: str
     role: str
+    dead_letters: str
 
     def template(self, kind: str, properties: dict[str, Any]) -> Any:
         return template(self.token, {"It": (kind, {key: text for key, text in properties.items() if text is not None})})
@@ -106,7 +109,9 @@ def guarded(aws: LocalAws, service_token: str) -> Iterator[Guarded]:
         "GuardrailContact=platform@example.com",
     )["ServiceToken"]
     configuration = aws.client("lambda").get_function_configuration(FunctionName=token)
-    guarded = Guarded(aws, token, arn, configuration["Role"])
+    queue = Stack.existing(aws, NAME).physical_ids()["DeadLetters"]
+    guarded = Guarded(aws, token, arn, configuration["Role"], queue)
+    aws.client("secretsmanager").create_secret(Name=FOREIGN, SecretString="theirs")
     deployment.create_cluster(aws, CLUSTER, "API")
     iam = aws.client("iam")
     iam.create_policy(PolicyName="everything", PolicyDocument=EVERYTHING)
@@ -117,6 +122,7 @@ def guarded(aws: LocalAws, service_token: str) -> Iterator[Guarded]:
     eks.create_access_entry(clusterName=CLUSTER, principalArn=role_arn(f"/github/{FOREIGN}"), tags={"owner": "them"})
     yield guarded
     aws.client("cloudformation").delete_stack(StackName=NAME)
+    aws.client("secretsmanager").delete_secret(SecretId=FOREIGN, ForceDeleteWithoutRecovery=True)
     eks.delete_access_entry(clusterName=CLUSTER, principalArn=role_arn(f"/github/{FOREIGN}"))
     iam.detach_role_policy(RoleName=ADMINISTRATOR, PolicyArn=ADMIN)
     for name in (ADMINISTRATOR, FOREIGN, OLD):
@@ -187,6 +193,9 @@ def through_templates(guarded: Guarded) -> list[tuple[str, str, dict[str, Any]]]
         ("trust the whole organisation", ROLE, trust(Repository="octo-org/*", Environments=["prod"])),
         ("trust another issuer", ROLE, role(ProviderArn=provider("token.actions.stranger.ghe.com"))),
         ("let another issuer in", PROVIDER, {"Url": "https://ghe.stranger.example/_services/token"}),
+        ("set another owner's variable", VARIABLE, {"Repository": "stranger/app", "Name": "ROLE", "Value": "mine"}),
+        ("open another owner's environment", ENVIRONMENT, {"Repository": "stranger/app", "Name": "production"}),
+        ("switch another owner's subjects", SWITCH, {"Repository": "stranger/app", "UseImmutableSubject": "true"}),
         ("have longer sessions", ROLE, role(MaxSessionDuration=43200)),
         ("be administrator of a cluster", ENTRY, access("AmazonEKSClusterAdminPolicy")),
         ("be so by a wildcard among namespaces", ENTRY, access("AmazonEKSEditPolicy", "team-a", "k*")),
@@ -269,6 +278,14 @@ def as_the_function(guarded: Guarded) -> list[tuple[str, str, str, dict[str, Any
             {"Url": "https://token.actions.stranger.ghe.com"},
         ),
         ("make a user", "iam", "create_user", {"UserName": "attempt"}),
+        ("read another secret", "secretsmanager", "get_secret_value", {"SecretId": FOREIGN}),
+        (
+            "exchange the credential for GitHub",
+            "secretsmanager",
+            "put_secret_value",
+            {"SecretId": deployment.SECRET_NAME, "SecretString": "{}"},
+        ),
+        ("read dead letters", "sqs", "receive_message", {"QueueUrl": guarded.dead_letters}),
         (
             "change its own settings",
             "lambda",
@@ -340,7 +357,9 @@ def test_all_attempts_are_refused_and_change_nothing(guarded: Guarded, honest: S
         stack = Stack(aws, f"attempt-{number}")
         status = stack.create(guarded.template(kind, properties))
         assert status == "ROLLBACK_COMPLETE", attempt
-        rows.append((attempt, "function", stack.reasons()["It"]))
+        reason = stack.reasons()["It"]
+        assert "(guardrail `" not in reason or "who may update that stack can change them (platform@" in reason, reason
+        rows.append((attempt, "function", reason))
         assert everything(aws) == before, attempt
     denied = []
     for attempt, service, method, arguments in as_the_function(guarded):

@@ -394,7 +394,9 @@ fn the_figures_of_growth_are_those_of_the_documentation() {
     let mut figures: Vec<Figures> = [a_role(), an_entry(), a_provider()].concat();
     figures.extend([1.0, 0.5, 0.2].map(|scale| a_run(LARGE, scale)));
     assert_eq!(figures.iter().rev().nth(2).map(|figures| figures.invocations), Some(1));
-    let mut table = String::from("| what | invocations | time | calls | of them throttled | most at once |\n|---|--:|--:|--:|--:|--:|\n");
+    let mut table = String::from(
+        "| what | invocations | time | calls | of them throttled | most at once |\n|---|--:|--:|--:|--:|--:|\n",
+    );
     for Figures { what, time, calls, throttled, most_flying, invocations } in figures {
         let seconds = time.as_secs_f64();
         let time = if seconds < 120.0 { format!("{seconds:.1} s") } else { format!("{:.1} min", seconds / 60.0) };
