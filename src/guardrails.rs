@@ -45,8 +45,8 @@ pub enum Demand {
     InlinePolicy(String),
     /// Sessions of this many seconds.
     Session(u32),
-    /// A role that somebody else made.
-    Adoption,
+    /// One of these, such as roles, that somebody else made.
+    Adoption(&'static str),
     /// This access policy, in the whole cluster or in these namespaces.
     AccessPolicy {
         /// Its ARN.
@@ -54,6 +54,8 @@ pub enum Demand {
         /// None for the whole cluster; `*` is a wildcard.
         namespaces: Option<Vec<String>>,
     },
+    /// An access entry of this type, which is one for nodes.
+    Node(String),
     /// A name that a cluster's role bindings may know.
     KubernetesSubject {
         /// Where it is asked for.
@@ -260,10 +262,11 @@ impl Guardrails {
                     self.longest_session
                 )
             }),
-            Demand::Adoption => (!self.adoption).then(|| {
-                "`OnExisting`: roles that no stack of this function made cannot be adopted (guardrail \
-                 `AllowRoleAdoption`)"
-                    .to_owned()
+            Demand::Adoption(what) => (!self.adoption).then(|| {
+                format!(
+                    "`OnExisting`: {what} that no stack of this function made cannot be adopted (guardrail \
+                     `AllowRoleAdoption`)"
+                )
             }),
             Demand::AccessPolicy { arn, namespaces } => {
                 let name = arn.rsplit('/').next().unwrap_or_default();
@@ -276,6 +279,13 @@ impl Guardrails {
                     )
                 })
             }
+            // The node that it then is, a session's name says, and the session's holder chooses that.
+            Demand::Node(kind) => (!self.cluster_admin).then(|| {
+                format!(
+                    "`Type`: {kind} makes its holder a node of the cluster, who can have what runs there (guardrail \
+                     `AllowClusterAdmin`)"
+                )
+            }),
             Demand::KubernetesSubject { property, name } => {
                 (!any(&self.kubernetes_subjects, |allowed| matches(allowed, name))).then(|| {
                     let allowed = one_of(&self.kubernetes_subjects);

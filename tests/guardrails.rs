@@ -112,6 +112,19 @@ fn entry(policy: &str, namespaces: &[&str]) -> Value {
     })
 }
 
+fn node(kind: &str) -> Value {
+    let mut entry = entry("", &[]);
+    entry.as_object_mut().unwrap().remove("AccessPolicies");
+    entry["Type"] = json!(kind);
+    entry
+}
+
+fn adopting() -> Value {
+    let mut entry = node("STANDARD");
+    entry["OnExisting"] = json!("Adopt");
+    entry
+}
+
 fn inline() -> Value {
     json!([{"PolicyName": "all", "PolicyDocument": {
         "Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"},
@@ -151,6 +164,8 @@ fn what_guardrails_forbid_is_refused_before_any_call_and_all_of_it_at_once() {
         (ROLE, role(json!({"OnExisting": "Adopt"}))),
         (ROLE, role(json!({"Path": "/", "PermissionsBoundary": null, "OnExisting": "Adopt"}))),
         (ENTRY, entry("AmazonEKSClusterAdminPolicy", &[])),
+        (ENTRY, node("HYBRID_LINUX")),
+        (ENTRY, adopting()),
         (ENTRY, entry("AmazonEKSAdminPolicy", &["team-a", "kube-system"])),
         (ENTRY, entry("AmazonEKSEditPolicy", &["k*"])),
         (
@@ -198,6 +213,8 @@ fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
         (ROLE, role(json!({"MaxSessionDuration": 43200}))),
         (ROLE, role(json!({"OnExisting": "Adopt"}))),
         (ENTRY, entry("AmazonEKSClusterAdminPolicy", &[])),
+        (ENTRY, node("EC2_LINUX")),
+        (ENTRY, adopting()),
     ];
     for (kind, properties) in forbidden {
         deployed(&[], async |place| {

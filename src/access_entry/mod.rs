@@ -247,7 +247,9 @@ impl Kind for AccessEntries {
         let subject = |property, name: &String| Demand::KubernetesSubject { property, name: name.clone() };
         let groups = spec.groups.iter().flatten().map(|group| subject("KubernetesGroups", group));
         let username = spec.username.iter().map(|username| subject("Username", username));
-        policies.chain(groups).chain(username).collect()
+        let node = (spec.entry_type != EntryType::STANDARD).then(|| Demand::Node(spec.entry_type.to_string()));
+        let adoption = spec.adopt.then_some(Demand::Adoption("access entries"));
+        node.into_iter().chain(policies).chain(groups).chain(username).chain(adoption).collect()
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Home) -> EntryId {

@@ -49,7 +49,8 @@ const PROPERTIES: &[Property] = &[
         "Type",
         Form::Text(Text::one_of(&EntryType::ALL)),
         "",
-        "The type of the entry. All but `STANDARD` are for nodes, and take neither `Username`, `KubernetesGroups` nor \
+        "The type of the entry. All but `STANDARD` are for nodes, have to be allowed by the deployment \
+         (`AllowClusterAdmin`), and take neither `Username`, `KubernetesGroups` nor \
          `AccessPolicies`, but for `AmazonEKSAutoNodePolicy` with `EC2`. An adopted entry keeps its type.",
     )
     .default("STANDARD")
@@ -81,7 +82,8 @@ const PROPERTIES: &[Property] = &[
         Form::Text(Text::one_of(&["Fail", "Adopt"])),
         "",
         "What to do with an entry of this principal that no stack owns: `Fail` refuses it, `Adopt` takes it over. An adopted \
-         entry is released when the resource is deleted: it stays as it is, without the owner's tags.",
+         entry is released when the resource is deleted: it stays as it is, without the owner's tags. The deployment has to \
+         allow it (`AllowRoleAdoption`).",
     )
     .default("Fail"),
 ];

@@ -20,7 +20,7 @@ pub(super) fn of(spec: &Spec) -> Vec<Demand> {
     demands.push(Demand::Boundary(boundary.clone()));
     demands.extend(managed.iter().cloned().map(Demand::ManagedPolicy));
     demands.extend(inline.keys().cloned().map(Demand::InlinePolicy));
-    demands.extend(adopt.then_some(Demand::Adoption));
+    demands.extend(adopt.then_some(Demand::Adoption("roles")));
     demands
 }
 

@@ -109,7 +109,8 @@ const PROPERTIES: &[Property] = &[
         Form::Text(Text::one_of(&["Fail", "Adopt"])),
         "",
         "What to do with a role of this `RoleName` that no stack owns: `Fail` refuses it, `Adopt` takes it over. An adopted \
-         role is released when the resource is deleted: it stays as it is, without the owner's tags.",
+         role is released when the resource is deleted: it stays as it is, without the owner's tags. The deployment has to \
+         allow it (`AllowRoleAdoption`).",
     )
     .default("Fail"),
 ];

@@ -199,6 +199,8 @@ def through_templates(guarded: Guarded) -> list[tuple[str, str, dict[str, Any]]]
         ("have longer sessions", ROLE, role(MaxSessionDuration=43200)),
         ("be administrator of a cluster", ENTRY, access("AmazonEKSClusterAdminPolicy")),
         ("be so by a wildcard among namespaces", ENTRY, access("AmazonEKSEditPolicy", "team-a", "k*")),
+        ("take over an access entry", ENTRY, entry(PrincipalArn=role_arn(f"/github/{FOREIGN}"), OnExisting="Adopt")),
+        ("be a node", ENTRY, entry(Type="HYBRID_LINUX")),
         ("be in `system:masters`", ENTRY, entry(KubernetesGroups=["system:masters"])),
         ("be in a group of administrators", ENTRY, entry(KubernetesGroups=["team-a", "platform-admins"])),
         ("have another's username", ENTRY, entry(Username="platform-admin")),
@@ -318,6 +320,7 @@ def as_the_function(guarded: Guarded) -> list[tuple[str, str, str, dict[str, Any
             {**foreign, **policy("AmazonEKSViewPolicy"), **everywhere},
         ),
         ("make an entry without an owner", "eks", "create_access_entry", entry),
+        ("make a node", "eks", "create_access_entry", {**entry, **tags, "type": "HYBRID_LINUX"}),
         (
             "make one in a group of administrators",
             "eks",
