@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AuthenticationMode, ClusterStatus};
 use futures_util::future::join3;
 
-use super::plan::RESTORING;
-use super::plan::{Action, Shell};
+use super::plan::{Action, RESTORING, RETYPED, Shell};
 use super::state::{Content, Entry, Observed};
 use super::{AccessEntries, Created, EntryId, EntryType, Principal, Scope, is_role_of};
 use crate::cloudformation::properties::nearest_few;
@@ -216,7 +215,9 @@ impl AccessEntries {
                     .set_kubernetes_groups(standard.then(|| groups.iter().cloned().collect()))
                     .set_tags(Some(tags.clone().into_iter().collect()));
                 let output = budget.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
-                if tags.contains_key(RESTORING) {
+                if tags.get(RESTORING).is_some_and(|why| why == RETYPED) {
+                    tracing::info!(%principal, cluster, "made an access entry again, with another type");
+                } else if tags.contains_key(RESTORING) {
                     tracing::warn!(%principal, cluster, "made an access entry again, because its role was made again");
                     metrics::count_of("RestoredEntries", 1, ("Cluster", cluster), *now);
                 }
