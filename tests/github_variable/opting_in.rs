@@ -75,6 +75,45 @@ fn trust_both_switch_trust_one_and_no_workflow_is_locked_out() {
     });
 }
 
+/// GitHub takes a name in any case; conditions do not.
+#[test]
+fn a_role_is_seen_in_whatever_case_the_repository_is_declared_and_where_it_trusts_the_whole_owner() {
+    let trust = |scope: &str| {
+        json!({"ProviderArn": {"Ref": "Provider"}, "RoleName": "deploy", "Trust": [{"Repository": scope,
+            "Branches": ["main"], "OwnerId": "1", "SubjectFormat": "Classic"}]})
+    };
+    for (scope, repository) in [("acme/app", "Acme/App"), ("acme/*", "acme/app")] {
+        at(async |place| {
+            old_repository(place);
+            let mut all = template("Auto", None);
+            all[1] = one("Role", "Custom::GitHubRole", trust(scope));
+            assert_eq!(place.stack.create(&all).await, Status::CreateComplete, "{}", place.reason());
+            all.push(one("Oidc", KIND, json!({"Repository": repository, "UseImmutableSubject": true})));
+            assert_eq!(place.stack.update(&all).await, Status::UpdateRollbackComplete, "{scope}");
+            assert!(place.reason().contains("could no longer assume deploy"), "{scope}: {}", place.reason());
+            assert!(!switched(place));
+        });
+    }
+}
+
+#[test]
+fn a_deletion_that_would_lock_a_role_out_leaves_the_repository_switched_and_says_so() {
+    at(async |place| {
+        old_repository(place);
+        assert_eq!(place.stack.create(&template("Both", Some(true))).await, Status::CreateComplete);
+        assert_eq!(place.stack.update(&template("Immutable", Some(true))).await, Status::UpdateComplete);
+        assert_eq!(
+            place.stack.update(&template("Immutable", None)).await,
+            Status::UpdateComplete,
+            "{}",
+            place.reason()
+        );
+        assert!(switched(place) && assumable(place));
+        let line = "as the roles are, a deletion leaves the repository switched";
+        assert!(place.log.text().contains(line), "{}", place.log.text());
+    });
+}
+
 #[test]
 fn what_was_switched_before_stays_switched() {
     at(async |place| {
