@@ -1,4 +1,4 @@
-"""GitHub Apps: there is one, whose own tokens are checked as GitHub does, and whose installation gets others for an hour."""
+"""GitHub Apps: there is one. Its own tokens are checked as GitHub does; its installation gets others for an hour."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def signs(authorization: str, now: float) -> bool:
         return False
     try:
         public.verify(_bytes(parts[2]), f"{parts[0]}.{parts[1]}".encode(), padding.PKCS1v15(), hashes.SHA256())
-    except InvalidSignature:
+    except (InvalidSignature, ValueError):
         return False
     header, claims = json.loads(_bytes(parts[0])), json.loads(_bytes(parts[1]))
     begins, ends = claims["iat"], claims["exp"]

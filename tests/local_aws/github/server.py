@@ -55,7 +55,9 @@ def start(api_port: int, issuer_port: int, directory: Path) -> None:
             authorization = self.headers.get("authorization") or ""
             known = authorization in (f"Bearer {TOKEN}", f"token {TOKEN}") or authorization in given
             answered = settings.handle(method, self.path, known, body)
-            return answered or settings.checked(method, self.path, body, lambda: other(method, self.path, authorization))
+            return answered or settings.checked(
+                method, self.path, body, lambda: other(method, self.path, authorization)
+            )
 
         def wrong(self, why: str) -> None:
             settings.seen.append((why, 400))
