@@ -46,6 +46,20 @@ impl AccessEntries {
                     }
                     tokio::time::sleep(pause).await;
                 }
+                // What is changed may be just that: a cluster shows its old mode until the update is done.
+                Some(ClusterStatus::Updating) if mode == Some(AuthenticationMode::ConfigMap) => {
+                    let pause = pauses.pause();
+                    if !self.budget.allows(pause) {
+                        return unfit(
+                            format!(
+                                "the EKS cluster {cluster:?} was still being updated when the time was up, and had \
+                                 authentication mode CONFIG_MAP, which knows no access entries"
+                            ),
+                            "Wait for its update, and see that its mode becomes API_AND_CONFIG_MAP or API".to_owned(),
+                        );
+                    }
+                    tokio::time::sleep(pause).await;
+                }
                 Some(status @ (ClusterStatus::Deleting | ClusterStatus::Failed)) => {
                     return unfit(
                         format!("the EKS cluster {cluster:?} is {}", status.as_str()),
