@@ -245,6 +245,8 @@ fn fault_of(action: &str, code: &str, message: &str, status: u16) -> Fault {
         "ResourceNotFound" if action == "eks:AssociateAccessPolicy" && message.contains("policyArn") => Fault::Invalid,
         // A cluster in mode CONFIG_MAP has no access entries.
         "InvalidRequest" if message.contains("authentication mode") => Fault::NotFound,
+        // A cluster takes access entries while it is updated; should one not, it does so soon.
+        "InvalidRequest" if action.starts_with("eks:") && message.contains("UPDATING") => Fault::Busy,
         // Only the cluster can be missing where an entry is made.
         "ResourceNotFound" if action == "eks:CreateAccessEntry" => Fault::Invalid,
         // A secret whose deletion is under way: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html

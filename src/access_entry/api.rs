@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AuthenticationMode, ClusterStatus};
 use futures_util::future::join3;
 
-use super::plan::RESTORING;
-use super::plan::{Action, Shell};
+use super::plan::{Action, RESTORING, RETYPED, Shell};
 use super::state::{Content, Entry, Observed};
-use super::{AccessEntries, Created, EntryId, EntryType, Principal, Scope};
-use crate::cloudformation::properties::nearest;
+use super::{AccessEntries, Created, EntryId, EntryType, Principal, Scope, is_role_of};
+use crate::cloudformation::properties::nearest_few;
 use crate::error::{CallError, Error, Fault, Refusal, gone};
 use crate::metrics;
 use crate::reconcile::Home;
@@ -43,6 +42,20 @@ impl AccessEntries {
                         return unfit(
                             format!("the EKS cluster {cluster:?} was still being created when the time was up"),
                             "Let this resource depend on the cluster, or raise `ServiceTimeout`".to_owned(),
+                        );
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                // What is changed may be just that: a cluster shows its old mode until the update is done.
+                Some(ClusterStatus::Updating) if mode == Some(AuthenticationMode::ConfigMap) => {
+                    let pause = pauses.pause();
+                    if !self.budget.allows(pause) {
+                        return unfit(
+                            format!(
+                                "the EKS cluster {cluster:?} was still being updated when the time was up, and had \
+                                 authentication mode CONFIG_MAP, which knows no access entries"
+                            ),
+                            "Wait for its update, and see that its mode becomes API_AND_CONFIG_MAP or API".to_owned(),
                         );
                     }
                     tokio::time::sleep(pause).await;
@@ -85,15 +98,23 @@ impl AccessEntries {
                 break;
             }
         }
-        let Some(unknown) = wanted.find(|policy| !known.contains(*policy)) else { return Ok(()) };
         let name = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
         let names: Vec<String> = known.iter().map(|arn| name(arn)).collect();
-        let nearest = nearest(&name(unknown), names.iter().map(String::as_str));
+        let unknown: Vec<&str> = wanted.filter(|policy| !known.contains(*policy)).map(String::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let mut near = Vec::new();
+        for likely in unknown.iter().flat_map(|policy| nearest_few(&name(policy), names.iter().map(String::as_str))) {
+            if !near.contains(&likely) {
+                near.push(likely);
+            }
+        }
         Err(Error::Refused(Refusal::Unfit {
-            what: format!("`AccessPolicies`: EKS has no access policy {unknown}"),
-            remedy: match nearest {
-                Some(nearest) => format!("Did you mean {nearest}?"),
-                None => format!("It has {}", names.join(", ")),
+            what: format!("`AccessPolicies`: EKS has no access policy {}", unknown.join(", ")),
+            remedy: match near.as_slice() {
+                [] => format!("It has {}", names.join(", ")),
+                near => format!("Did you mean {}?", near.join(" or ")),
             },
         }))
     }
@@ -116,8 +137,7 @@ impl AccessEntries {
 
     /// Whether a principal is of the account whose roles can be looked at.
     pub(super) fn is_of_this_account(&self, principal: &str) -> bool {
-        let Home { partition, account, region: _, role_path: _ } = &self.home;
-        principal.starts_with(&format!("arn:{partition}:iam::{account}:role/"))
+        is_role_of(principal, &self.home)
     }
 
     pub(super) async fn look(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
@@ -209,7 +229,9 @@ impl AccessEntries {
                     .set_kubernetes_groups(standard.then(|| groups.iter().cloned().collect()))
                     .set_tags(Some(tags.clone().into_iter().collect()));
                 let output = budget.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
-                if tags.contains_key(RESTORING) {
+                if tags.get(RESTORING).is_some_and(|why| why == RETYPED) {
+                    tracing::info!(%principal, cluster, "made an access entry again, with another type");
+                } else if tags.contains_key(RESTORING) {
                     tracing::warn!(%principal, cluster, "made an access entry again, because its role was made again");
                     metrics::count_of("RestoredEntries", 1, ("Cluster", cluster), *now);
                 }

@@ -7,16 +7,20 @@ use super::AccessEntries;
 use crate::cloudformation::Fields;
 use crate::reconcile::{Home, Kind};
 
-const ROLE: &str = "arn:aws:iam::111122223333:role/role-1";
+pub(super) const ROLE: &str = "arn:aws:iam::111122223333:role/role-1";
 const VIEW: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy";
 
 /// All problems with these properties, in the words that stand in the stack event.
-fn problems(more: &Value) -> String {
-    let mut properties = json!({"ClusterName": "prod", "PrincipalArn": ROLE});
+pub(super) fn problems(more: &Value) -> String {
+    problems_in("aws", more)
+}
+
+pub(super) fn problems_in(partition: &str, more: &Value) -> String {
+    let mut properties = json!({"ClusterName": "prod", "PrincipalArn": ROLE.replacen("aws", partition, 1)});
     let members = properties.as_object_mut().unwrap();
     members.extend(more.as_object().unwrap().clone());
     let home = Home {
-        partition: "aws".to_owned(),
+        partition: partition.to_owned(),
         region: "eu-west-1".to_owned(),
         account: "111122223333".to_owned(),
         role_path: "/".to_owned(),
@@ -26,7 +30,7 @@ fn problems(more: &Value) -> String {
     fields.finish().err().map(|problems| problems.to_string()).unwrap_or_default()
 }
 
-fn policy(arn: &str, scope: &Value) -> Value {
+pub(super) fn policy(arn: &str, scope: &Value) -> Value {
     json!([{"PolicyArn": arn, "AccessScope": scope}])
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::plan::{Action, RESTORING, default_username};
 use super::record::{Record, is_record};
 use super::state::{Content, Entry};
-use super::{Desired, Scope, Wanted};
+use super::{Desired, EntryType, Scope, Wanted};
 use crate::owner::{PREFIX, TagChanges, Tags, authored};
 use crate::reconcile::Plan;
 
@@ -77,7 +77,9 @@ impl Goal {
 
         let username = (content.username != observed.username).then(|| content.username.clone());
         let groups = (content.groups != observed.groups).then(|| content.groups.clone());
-        let update = (username.is_some() || groups.is_some()).then_some(Action::Update { username, groups });
+        // EKS gives nodes theirs, and lets nobody change them.
+        let update = content.entry_type == EntryType::STANDARD.0 && (username.is_some() || groups.is_some());
+        let update = update.then_some(Action::Update { username, groups });
         let policies = &content.policies;
         let disassociate = observed
             .policies

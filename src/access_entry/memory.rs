@@ -118,7 +118,7 @@ mod tests {
             .into(),
             tags: [("k".to_owned(), "v".to_owned())].into(),
         };
-        let memory = Memory { content, taken_down: true, by: "a".into() };
+        let memory = Memory { content, taken_down: true, retyped: false, by: "a".into() };
         let text = serde_json::to_string_pretty(&memory).unwrap();
         assert_eq!(serde_json::from_str::<Memory>(&text).unwrap(), memory);
         insta::assert_snapshot!(text, @r#"

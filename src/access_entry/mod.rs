@@ -4,6 +4,8 @@
 mod api;
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod checks;
 mod goal;
 #[cfg(test)]
 mod laws;
@@ -205,6 +207,10 @@ impl Kind for AccessEntries {
         let groups = fields.texts("KubernetesGroups", group).map(|groups| groups.into_iter().collect());
         let policies = policies(fields, home);
         if let Some(entry_type) = entry_type.filter(|entry_type| *entry_type != EntryType::STANDARD) {
+            if let Some(principal) = principal.as_deref().filter(|principal| !is_role_of(principal, home)) {
+                let role = format!("a role of account {} with `Type: {entry_type}`, which is for nodes", home.account);
+                fields.invalid("PrincipalArn", role, format_args!("{principal:?}"));
+            }
             let only_standard =
                 format!("to be left out with `Type: {entry_type}`, which EKS gives its own permissions");
             for name in ["Username", "KubernetesGroups"] {
@@ -341,24 +347,44 @@ fn principal_arn(text: &str, home: &Home) -> Result<String, String> {
         return Err(PRINCIPAL_EXPECTED.to_owned());
     };
     if *service == "sts" {
-        return Err(format!("{PRINCIPAL_EXPECTED}, not of a session (write the role's ARN, path included)"));
+        let role = match resource.split('/').collect::<Vec<_>>().as_slice() {
+            ["assumed-role", name, ..] => format!("arn:{partition}:iam::{account}:role/{name}, with its path"),
+            _ => "the role's ARN, path included".to_owned(),
+        };
+        return Err(format!("{PRINCIPAL_EXPECTED}, not of a session (write {role})"));
     }
     if resource.starts_with("role/aws-service-role/") {
-        return Err(format!("{PRINCIPAL_EXPECTED} that is not a service-linked role"));
+        return Err(format!(
+            "{PRINCIPAL_EXPECTED} that is not a service-linked role (EKS takes none: name the role that works in the cluster)"
+        ));
     }
     let named = ["role/", "user/"].iter().any(|kind| resource.strip_prefix(kind).is_some_and(is_path_and_name));
     let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    if *partition == home.partition && *service == "iam" && account && named {
-        return Ok(text.to_owned());
+    if *service != "iam" || !account || !named {
+        return Err(PRINCIPAL_EXPECTED.to_owned());
     }
-    Err(PRINCIPAL_EXPECTED.to_owned())
+    if *partition != home.partition {
+        return Err(format!("{PRINCIPAL_EXPECTED} in the cluster's partition {}", home.partition));
+    }
+    Ok(text.to_owned())
 }
 
-/// The end of a role's or user's ARN: a path of printable characters, and a name.
+/// "If the type of the access entry is anything other than `STANDARD`, the ARN must be in the same AWS account that your
+/// cluster is in", and "for nodes, the only valid ARN is IAM roles".
+/// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>,
+/// <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html>
+fn is_role_of(principal: &str, home: &Home) -> bool {
+    principal.starts_with(&format!("arn:{}:iam::{}:role/", home.partition, home.account))
+}
+
+/// The end of a role's or user's ARN: a path of printable characters where there is one, and a name, as long as IAM allows.
 fn is_path_and_name(text: &str) -> bool {
-    let name = text.rsplit('/').next().unwrap_or_default();
+    let (path, name) = text.rsplit_once('/').map_or((None, text), |(path, name)| (Some(path), name));
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-    !name.is_empty() && name.bytes().all(allowed) && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte))
+    let printable = |byte: u8| (b'!'..=b'~').contains(&byte);
+    // With the slash before and the one behind it has 512 characters at most.
+    let path = path.is_none_or(|path| (1..=510).contains(&path.len()) && path.bytes().all(printable));
+    path && (1..=64).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 /// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>
@@ -371,10 +397,13 @@ fn not_reserved(text: &str) -> Result<(), String> {
     }
 }
 
+/// <https://docs.aws.amazon.com/eks/latest/userguide/set-custom-username.html>
 fn username(text: &str) -> Result<String, String> {
     not_reserved(text)?;
-    if let Some((before, _)) = text.split_once("{{SessionName}}").filter(|(before, _)| !before.contains(':')) {
-        return Err(format!("a colon before {{{{SessionName}}}}, such as \"{before}:{{{{SessionName}}}}\""));
+    for name in ["{{SessionName}}", "{{SessionNameRaw}}"] {
+        if let Some((before, _)) = text.split_once(name).filter(|(before, _)| !before.contains(':')) {
+            return Err(format!("a colon before {name}, such as \"{before}:{name}\""));
+        }
     }
     Ok(text.to_owned())
 }

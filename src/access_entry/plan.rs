@@ -107,6 +107,8 @@ impl fmt::Display for Action {
 
 /// On an entry that is being made again.
 pub(super) const RESTORING: &str = "github-trust:restoring";
+/// What the mark says where not its role was made again, but another type is declared.
+pub(super) const RETYPED: &str = "type";
 /// On an entry that somebody else made.
 pub(super) const ADOPTED: &str = "github-trust:adopted";
 /// In seconds: how far the clocks of IAM and EKS may be apart.
@@ -123,11 +125,11 @@ pub(super) fn plan(
     let our_memory = memory.filter(|memory| ours(&memory.content.tags));
     let Some(desired) = desired else { return Ok(absent(owner, entry, our_memory)) };
     match (&desired.wanted, entry) {
-        (_, Some(entry)) if ours(&entry.content.tags) => present(owner, desired, entry, memory),
+        (_, Some(entry)) if ours(&entry.content.tags) => present(desired, entry, memory),
         // Somebody has made another one: what is remembered has no place any more.
         (Wanted::Kept, Some(_)) => Ok(Plan::nothing().then(our_memory.map(|_| Action::Forget))),
         (Wanted::Kept, None) => Ok(match our_memory {
-            Some(memory) if memory.taken_down => restored(desired, &memory.content),
+            Some(memory) if memory.taken_down => restored(desired, memory),
             memory => Plan::nothing().then(memory.map(|_| Action::Forget)),
         }),
         (Wanted::Declared(spec), Some(entry)) => {
@@ -140,15 +142,11 @@ pub(super) fn plan(
             let mut claimed = entry.clone();
             claimed.content.tags.extend(claim.clone());
             let plan = Plan::nothing().then([Action::Tag { arn: entry.arn.clone(), tags: claim }]);
-            Ok(plan.followed_by(present(owner, desired, &claimed, memory)?))
+            Ok(plan.followed_by(present(desired, &claimed, memory)?))
         }
         (Wanted::Declared(spec), None) => match (memory, our_memory) {
             (Some(memory), None) if memory.taken_down => Err(foreign(&memory.content)),
-            (_, Some(Memory { content, taken_down: true, by: _ }))
-                if content.entry_type == spec.entry_type.to_string() =>
-            {
-                Ok(restored(desired, content))
-            }
+            (_, Some(memory)) if memory.taken_down => Ok(restored(desired, memory)),
             (_, memory) => Ok(created(owner, desired, spec).then(memory.map(|_| Action::Forget))),
         },
     }
@@ -184,8 +182,8 @@ fn absent(owner: &Owner, entry: Option<&Entry>, memory: Option<&Memory>) -> Plan
     let kept = Desired { wanted: Wanted::Kept, role: None, process: String::new() };
     match (ours, memory) {
         // Who handed it over gets it whole.
-        (None, Some(Memory { content, taken_down: true, by: _ })) if entry.is_none() && is_adopted(&content.tags) => {
-            restored(&kept, content).then([handed_back(content, "")])
+        (None, Some(memory)) if memory.taken_down && entry.is_none() && is_adopted(&memory.content.tags) => {
+            restored(&kept, memory).then([handed_back(&memory.content, "")])
         }
         (Some(entry), memory) if is_adopted(&entry.content.tags) => {
             let whole = memory.map_or_else(Plan::nothing, |memory| mended(&kept, entry, Some(memory)));
@@ -199,9 +197,10 @@ fn absent(owner: &Owner, entry: Option<&Entry>, memory: Option<&Memory>) -> Plan
 }
 
 /// From an entry of ours to what is desired.
-fn present(owner: &Owner, desired: &Desired, entry: &Entry, memory: Option<&Memory>) -> Result<Plan<Action>, Refusal> {
+fn present(desired: &Desired, entry: &Entry, memory: Option<&Memory>) -> Result<Plan<Action>, Refusal> {
     let tags = &entry.content.tags;
-    match &desired.wanted {
+    // Another type is another entry with the same id.
+    let retyped = match &desired.wanted {
         // Its owner deleted it while it was being made again.
         Wanted::Kept if is_marked(&entry.content) && memory.is_none() => {
             return Ok(Plan::nothing().then([Action::Delete { stale: false }]));
@@ -216,26 +215,45 @@ fn present(owner: &Owner, desired: &Desired, entry: &Entry, memory: Option<&Memo
                              declare the type that it has",
                 });
             }
-            // Another type is another entry with the same id.
-            let delete = Plan::nothing().then([Action::Delete { stale: false }]);
-            return Ok(delete.followed_by(created(owner, desired, spec)).then(memory.map(|_| Action::Forget)));
+            true
         }
-        _ => {}
-    }
-    let Some(role) = desired.role.as_ref().filter(|role| is_stale(role, entry)) else {
-        return Ok(mended(desired, entry, memory));
+        _ => false,
     };
-    let goal = Goal::new(desired, &base(entry, memory), Some(role.role_id.clone()));
-    let same = memory.filter(|memory| memory.content == goal.content);
-    let remember = |taken_down: bool, known: bool| Action::Remember {
-        memory: Box::new(Memory { content: goal.content.clone(), taken_down, by: desired.process.clone() }),
-        known,
+    let stale = desired.role.as_ref().filter(|role| is_stale(role, entry));
+    if stale.is_none() && !retyped {
+        return Ok(mended(desired, entry, memory));
+    }
+    // Where it is both, it is the role that somebody should look at.
+    let retyped = retyped && stale.is_none();
+    let bound = tags.get(ROLE_ID).cloned();
+    let now = desired.role.as_ref().map(|role| role.role_id.clone());
+    let role_id = if stale.is_some() { now } else { bound.or(now) };
+    let goal = Goal::new(desired, &of_type(desired, base(entry, memory)), role_id);
+    let same = memory.filter(|memory| memory.content == goal.content && memory.retyped == retyped);
+    let remember = |taken_down: bool, known: bool| {
+        let (content, by) = (goal.content.clone(), desired.process.clone());
+        Action::Remember { memory: Box::new(Memory { content, taken_down, retyped, by }), known }
     };
     let plan = Plan::nothing()
         .then(same.is_none().then(|| remember(false, memory.is_some())))
         .then(same.is_none_or(|same| !same.taken_down).then(|| remember(true, true)))
-        .then([Action::Delete { stale: true }]);
-    Ok(plan.followed_by(made_again(&goal.content)))
+        .then([Action::Delete { stale: stale.is_some() }]);
+    Ok(plan.followed_by(made_again(&goal.content, retyped)))
+}
+
+/// What an entry of another type keeps of one: what others have tagged it with. EKS gives the types for nodes their username
+/// and groups, and takes them for no other.
+fn of_type(desired: &Desired, content: Content) -> Content {
+    match &desired.wanted {
+        Wanted::Declared(spec) if content.entry_type != spec.entry_type.to_string() => Content {
+            entry_type: spec.entry_type.to_string(),
+            username: default_username(&content.principal),
+            groups: BTreeSet::new(),
+            policies: BTreeMap::new(),
+            ..content
+        },
+        _ => content,
+    }
 }
 
 /// From an entry that is bound to its role to what is desired.
@@ -244,7 +262,7 @@ fn mended(desired: &Desired, entry: &Entry, memory: Option<&Memory>) -> Plan<Act
     let role_id = known.or_else(|| desired.role.as_ref().map(|role| role.role_id.clone()));
     let marked = is_marked(&entry.content);
     let goal = Goal::new(desired, &base(entry, memory), role_id);
-    let other = memory.filter(|_| marked).and_then(|memory| overruled(desired, &memory.content, &goal));
+    let other = memory.filter(|_| marked).and_then(|memory| overruled(desired, memory, &goal));
     Plan::nothing()
         .then(other)
         .followed_by(goal.reached_from(entry))
@@ -253,20 +271,22 @@ fn mended(desired: &Desired, entry: &Entry, memory: Option<&Memory>) -> Plan<Act
 }
 
 /// From what is remembered of an entry to what is desired.
-fn restored(desired: &Desired, memory: &Content) -> Plan<Action> {
+fn restored(desired: &Desired, memory: &Memory) -> Plan<Action> {
+    let content = of_type(desired, memory.content.clone());
     let known = desired.role.as_ref().map(|role| role.role_id.clone());
-    let role_id = known.or_else(|| memory.tags.get(ROLE_ID).cloned());
-    let goal = Goal::new(desired, memory, role_id);
-    Plan::nothing().then(overruled(desired, memory, &goal)).followed_by(made_again(&goal.content))
+    let role_id = known.or_else(|| content.tags.get(ROLE_ID).cloned());
+    let goal = Goal::new(desired, &content, role_id);
+    Plan::nothing().then(overruled(desired, memory, &goal)).followed_by(made_again(&goal.content, memory.retyped))
 }
 
 /// A declaration overrules what is remembered, and says so first, lest a scheduled run that is under way brings back what
 /// is not wanted any more.
-fn overruled(desired: &Desired, memory: &Content, goal: &Goal) -> Option<Action> {
-    let overrules = matches!(desired.wanted, Wanted::Declared(_)) && goal.content != *memory;
-    overrules.then(|| Action::Remember {
-        memory: Box::new(Memory { content: goal.content.clone(), taken_down: true, by: desired.process.clone() }),
-        known: true,
+fn overruled(desired: &Desired, memory: &Memory, goal: &Goal) -> Option<Action> {
+    let overrules = matches!(desired.wanted, Wanted::Declared(_)) && goal.content != memory.content;
+    overrules.then(|| {
+        let (content, by) = (goal.content.clone(), desired.process.clone());
+        let memory = Memory { content, taken_down: true, retyped: memory.retyped, by };
+        Action::Remember { memory: Box::new(memory), known: true }
     })
 }
 
@@ -309,10 +329,11 @@ pub(super) fn is_stale(role: &Principal, entry: &Entry) -> bool {
     }
 }
 
-/// The entry made again, with a mark until it is whole.
-fn made_again(content: &Content) -> Plan<Action> {
+/// The entry made again, with a mark until it is whole, which also says why.
+fn made_again(content: &Content, retyped: bool) -> Plan<Action> {
     let mut shell = Shell::of(content);
-    shell.tags.insert(RESTORING.to_owned(), "true".to_owned());
+    let why = if retyped { RETYPED } else { "true" };
+    shell.tags.insert(RESTORING.to_owned(), why.to_owned());
     let kept = Desired { wanted: Wanted::Kept, role: None, process: String::new() };
     filled(shell, |shell| Goal::new(&kept, content, content.tags.get(ROLE_ID).cloned()).reached_from(shell))
         .then([Action::Unmark { arn: String::new() }])

@@ -41,7 +41,8 @@ const PROPERTIES: &[Property] = &[
         "PrincipalArn",
         Form::Text(TEXT.at_most(2048).matching("^arn:aws[^:]*:iam::[0-9]{12}:(role|user)/")),
         PRINCIPAL_EXPECTED,
-        "The ARN of a role or user, its path included; no session and no service-linked role.",
+        "The ARN of a role or user, its path included; no session and no service-linked role. Nodes (any `Type` but \
+         `STANDARD`) are roles of the cluster's account.",
     )
     .required()
     .update(Update::Replacement),
@@ -60,7 +61,7 @@ const PROPERTIES: &[Property] = &[
         Form::Text(TEXT.matching(NOT_RESERVED)),
         "a username",
         "The Kubernetes username. It does not begin with `system:`, `eks:`, `aws:`, `amazon:` or `iam:`, and a \
-         `{{SessionName}}` in it needs a colon before it. Where it is left out, EKS makes one.",
+         `{{SessionName}}` or `{{SessionNameRaw}}` in it needs a colon before it. Where it is left out, EKS makes one.",
     ),
     Property::new(
         "KubernetesGroups",

@@ -37,6 +37,9 @@ pub struct Memory {
     pub(crate) content: Content,
     /// Whether its deletion was decided with this in mind. If not, and it is gone, somebody else has deleted it.
     pub(crate) taken_down: bool,
+    /// Whether it is made again because another type was declared, and not because its role was made again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) retyped: bool,
     /// The process that is at it.
     pub(crate) by: String,
 }

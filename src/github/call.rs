@@ -120,6 +120,7 @@ fn told(call: &Call<'_>, answer: &Answer, host: &str) -> (Fault, String) {
     }
     // Bounded, because it may be anything.
     let words: String = words.chars().take(400).collect();
+    let words = words.trim_end_matches('.').to_owned();
     let with = |hint: &str| if words.is_empty() { hint.to_owned() } else { format!("{words}: {hint}") };
     match answer.status {
         401 => (
@@ -131,6 +132,11 @@ fn told(call: &Call<'_>, answer: &Answer, host: &str) -> (Fault, String) {
             with(&format!(
                 "the organisation demands single sign-on; authorise the token for it (https://{host}/settings/tokens, Configure SSO) or use a GitHub App"
             )),
+        ),
+        // https://docs.github.com/en/repositories/archiving-a-github-repository/archiving-repositories
+        403 if words.contains("archived") => (
+            Fault::Denied,
+            with("no credential can change it; unarchive the repository, or take this out of the stack"),
         ),
         403 => {
             let wanted = answer.permissions.as_deref().map_or_else(String::new, |wanted| format!(" ({wanted})"));

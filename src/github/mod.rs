@@ -6,6 +6,7 @@ pub mod credential;
 pub mod facts;
 pub mod issuer;
 pub mod name;
+pub mod protection;
 pub mod rest;
 pub mod subject;
 mod transport;

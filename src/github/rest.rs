@@ -12,9 +12,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Issuer;
-use super::credential::{self, Credential, Token};
+use super::credential::{self, App, Credential, Token};
 use super::facts::{Account, Customization, Described};
 use super::name::Repository;
+use super::protection::{Environment, Protection};
 use super::transport::{Answer, Ask, Silence};
 use crate::later::Later;
 use crate::retry::Budget;
@@ -158,6 +159,20 @@ impl Client {
         }
     }
 
+    /// What protects an environment. It is asked for a remark only, so that not to know is no failure: nothing without a
+    /// credential, or where GitHub does not say at once.
+    pub async fn protection(&self, issuer: &Issuer, repository: &Repository, environment: &str) -> Option<Protection> {
+        let token = self.token(issuer).await.ok()??;
+        let path = format!("/repos/{repository}/environments/{}", urlencoding::encode(environment));
+        let answer = self.ask(issuer, &Ask::brief("GET", &path), Some(&token)).await.ok()?;
+        match answer.status {
+            200 if parse::<Environment>(&answer).ok()?.is_protected() => Some(Protection::Protected),
+            200 => Some(Protection::Open),
+            404 => Some(Protection::Absent),
+            _ => None,
+        }
+    }
+
     /// Whether there is a credential for an issuer.
     ///
     /// # Errors
@@ -240,10 +255,7 @@ impl Client {
                 let path = format!("/app/installations/{}/access_tokens", app.installation);
                 let answer = self.ask(issuer, &Ask::short("POST", &path), Some(&own)).await?;
                 if answer.status != 201 {
-                    return Err(Problem::Unreachable(format!(
-                        "installation {} of the GitHub App {} gets no token (status {})",
-                        app.installation, app.id, answer.status
-                    )));
+                    return Err(Problem::Unreachable(no_token(&app, answer.status)));
                 }
                 Token::new(&parse::<Installation>(&answer)?.token)
             }
@@ -277,6 +289,19 @@ fn is_redirect(status: u16) -> bool {
 
 pub(super) fn refused(status: u16) -> String {
     format!("it answers with status {status}")
+}
+
+/// <https://docs.github.com/en/rest/apps/apps#create-an-installation-access-token-for-an-app>
+fn no_token(app: &App, status: u16) -> String {
+    let App { id, installation, .. } = app;
+    let hint = match status {
+        401 => ": its `app_id` and `private_key` do not belong together, or the key was revoked",
+        403 => ": the installation is suspended, or may not do what is asked for",
+        404 => ": it is no installation of this App, or was removed; see `installation_id`",
+        422 => ": the App does not have what is asked for",
+        _ => "",
+    };
+    format!("installation {installation} of the GitHub App {id} gets no token (status {status}){hint}")
 }
 
 fn invisible(with_credential: bool) -> &'static str {

@@ -19,10 +19,15 @@ use crate::retry::{Pauses, millis};
 const BODY_LIMIT: usize = 1024 * 1024;
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(8);
-/// How long GitHub may be out of reach or throttle before we go on without it.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long GitHub may be out of reach or throttle before we go on without it: longer than one wait for an unnamed time.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// The same where nothing goes on without it. A secondary rate limit asks for a minute or more.
 const LONG_PATIENCE: Duration = Duration::from_mins(5);
+/// "Otherwise, wait for at least one minute before retrying."
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>
+const UNTOLD: Duration = Duration::from_mins(1);
+/// How long something is asked for that only a remark depends on.
+const BRIEF_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One request. It has no `Debug`, because its body may hold a value.
 pub(super) struct Ask<'a> {
@@ -33,6 +38,11 @@ pub(super) struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
+    /// One that only a remark depends on.
+    pub(super) fn brief(method: &'a str, path: &'a str) -> Self {
+        Self { method, path, body: None, patience: BRIEF_PATIENCE }
+    }
+
     /// One that there is an answer without.
     pub(super) fn short(method: &'a str, path: &'a str) -> Self {
         Self { method, path, body: None, patience: PATIENCE }
@@ -150,7 +160,7 @@ impl Client {
         let response = self.http.call(request).await.map_err(|error| {
             if error.is_timeout() { "the connection timed out".to_owned() } else { "the connection failed".to_owned() }
         })?;
-        let wait = self.wait(&response);
+        let asked_to_wait = self.wait(&response);
         let header = |name: &'static str| response.headers().get(name).map(str::to_owned);
         let date = header("date").and_then(|date| DateTime::from_str(&date, Format::HttpDate).ok());
         let answer = Answer {
@@ -171,6 +181,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
+        let wait = asked_to_wait.or_else(|| limited(answer.status, &body).then_some(UNTOLD));
         Ok((Answer { body, ..answer }, wait))
     }
 
@@ -194,6 +205,13 @@ impl Client {
             let reset = UNIX_EPOCH + Duration::from_secs(number("x-ratelimit-reset").unwrap_or_default());
             return Some(reset.duration_since(self.clock.now()).unwrap_or_default());
         }
-        (status == 429).then_some(Duration::ZERO)
+        None
     }
+}
+
+/// Whether a refusal without any of these headers is for a secondary rate limit, which is told from a lacking permission
+/// by its words only.
+fn limited(status: u16, body: &[u8]) -> bool {
+    let says_so = || String::from_utf8_lossy(body).to_ascii_lowercase().contains("secondary rate limit");
+    status == 429 || (status == 403 && says_so())
 }

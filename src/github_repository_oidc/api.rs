@@ -106,15 +106,60 @@ impl GitHubRepositoryOidcs {
     }
 }
 
-/// Whether a policy names the repository with names only, and with ids.
+/// Whether a policy's subjects let in the repository with names only, and with ids. GitHub takes names in any case for the
+/// same, and so does this: a role that is overlooked would be locked out.
 fn forms(policy: &str, owner: &str, name: &str) -> (bool, bool) {
-    let classic = policy.contains(&format!("repo:{owner}/{name}:"));
-    let immutable = policy.match_indices(&format!("repo:{owner}@")).any(|(at, beginning)| {
-        let rest = &policy[at + beginning.len()..];
-        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-        rest.starts_with(&format!("/{name}@"))
+    let policy = policy.to_ascii_lowercase();
+    let repository = format!("{owner}/{name}").to_ascii_lowercase();
+    // At the beginning of a subject, or behind what a template puts before it.
+    let keys = policy.match_indices("repo:").filter(|(at, _)| policy[..*at].ends_with(['"', ':']));
+    let subjects = keys.map(|(at, key)| {
+        let rest = &policy[at + key.len()..];
+        let subject = rest.split('"').next().unwrap_or_default();
+        // No name has a colon in it; without one, a wildcard stands for the rest.
+        subject.split(':').next().unwrap_or_default()
     });
-    (classic, immutable)
+    let mut found = (false, false);
+    for subject in subjects {
+        found.0 |= fits(subject, &repository);
+        found.1 |= without_ids(subject).is_some_and(|subject| fits(&subject, &repository))
+            || fits(subject, &with_ids(&repository));
+    }
+    found
+}
+
+/// IAM's `StringLike`; what is compared with `StringEquals` has no wildcards.
+fn fits(pattern: &str, text: &str) -> bool {
+    match (pattern.chars().next(), text.chars().next()) {
+        (None, None) => true,
+        (Some('*'), _) => {
+            (0..=text.len()).filter(|end| text.is_char_boundary(*end)).any(|end| fits(&pattern[1..], &text[end..]))
+        }
+        (Some(one), Some(other)) if one == '?' || one == other => {
+            fits(&pattern[one.len_utf8()..], &text[other.len_utf8()..])
+        }
+        _ => false,
+    }
+}
+
+/// `o@1/r@2` as `o/r`; nothing where no id is written.
+fn without_ids(subject: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut rest = subject;
+    while let Some((before, behind)) = rest.split_once('@') {
+        plain.push_str(before);
+        rest = behind.trim_start_matches(|c: char| c.is_ascii_digit());
+        if rest.len() == behind.len() {
+            return None;
+        }
+    }
+    plain.push_str(rest);
+    subject.contains('@').then_some(plain)
+}
+
+/// As a wildcard has to stretch to: whatever the ids are.
+fn with_ids(repository: &str) -> String {
+    format!("{}@0", repository.replace('/', "@0/"))
 }
 
 #[cfg(test)]
@@ -131,6 +176,21 @@ mod tests {
                 r#"["repo:o/r2:pull_request","repo:o@1/r2@2:pull_request","repo:p/r:x","repo:oo@1/r@2:x"]"#,
                 (false, false),
             ),
+            // GitHub writes names in one case, and takes them in any.
+            (r#"["repo:O/R:ref:refs/heads/main"]"#, (true, false)),
+            (r#"["repo:O@1/R@2:ref:refs/heads/main"]"#, (false, true)),
+            // Whole owners, and wildcards behind the name.
+            (r#"["repo:o/*:ref:refs/heads/main"]"#, (true, false)),
+            (r#"["repo:o/*"]"#, (true, false)),
+            (r#"["repo:o@1/*:ref:refs/heads/main"]"#, (false, true)),
+            (r#"["repo:o/*:pull_request","repo:o@1/*:pull_request"]"#, (true, true)),
+            (r#"["repo:o/r*"]"#, (true, false)),
+            (r#"["repo:o/?:*"]"#, (true, false)),
+            (r#"["environment:live:repo:o/r"]"#, (true, false)),
+            // These stretch over the ids, too.
+            (r#"["repo:o*/r*:*"]"#, (true, true)),
+            (r#"["repo:*"]"#, (true, true)),
+            (r#"["repo:p/*","repo:o/x*"]"#, (false, false)),
             ("", (false, false)),
         ] {
             assert_eq!(forms(policy, "o", "r"), expected, "{policy}");

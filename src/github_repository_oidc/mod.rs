@@ -199,7 +199,14 @@ impl Kind for GitHubRepositoryOidcs {
     }
 
     async fn observe(&self, id: &OidcId) -> Result<Option<Observed>, CallError> {
-        self.look(id).await
+        let seen = self.look(id).await?;
+        if let Some((observed, before)) = seen.as_ref().and_then(|seen| Some((seen, seen.before?))) {
+            let locked_out = observed.locked_out(before);
+            if before != observed.chosen && !locked_out.is_empty() {
+                tracing::warn!(%id, roles = ?locked_out, "as the roles are, a deletion leaves the repository switched");
+            }
+        }
+        Ok(seen)
     }
 
     fn plan(_: &Owner, desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {

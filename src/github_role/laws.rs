@@ -88,7 +88,7 @@ impl Lawful for GitHubRoles {
             (Some(_), None) => return Err("the role is not there".into()),
             (Some(desired), Some(after)) => (desired, after),
         };
-        let Desired { name, path, trust, settings, managed, inline, tags, adopt: _ } = desired;
+        let Desired { name, path, trust, settings, managed, inline, tags, adopt: _, warning: _ } = desired;
         let Settings { description, max_session, boundary } = settings;
         let ours = |name: &&String| *name != FOREIGN;
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
@@ -185,6 +185,7 @@ fn desired(trust: &[&str], boundary: Option<&str>, managed: &[&str], inline: &[(
         inline: inline.iter().map(|&(name, content)| (name.to_owned(), document(content))).collect(),
         tags: Tags::new(),
         adopt: false,
+        warning: String::new(),
     }
 }
 

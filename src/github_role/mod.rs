@@ -7,6 +7,7 @@ mod compile;
 mod declaration;
 mod demands;
 mod drift;
+mod environments;
 pub mod evaluate;
 #[cfg(test)]
 mod exact;
@@ -129,6 +130,8 @@ pub struct Desired {
     pub(crate) tags: Tags,
     /// Whether a role of that name which nobody owns is taken over.
     pub(crate) adopt: bool,
+    /// What the author should know.
+    pub(crate) warning: String,
 }
 
 /// What IAM has.
@@ -211,8 +214,9 @@ impl Kind for GitHubRoles {
 
     async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
         let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
-        let trust = self.trust(owner, &id.0, &trust).await?;
-        Ok(Desired { name: id.to_string(), path, trust, settings, managed, inline, tags, adopt })
+        let policy = self.trust(owner, &id.0, &trust).await?;
+        let warning = self.unprotected(&trust).await;
+        Ok(Desired { name: id.to_string(), path, trust: policy, settings, managed, inline, tags, adopt, warning })
     }
 
     fn foresee(&self, what: Foresight<'_, Spec>) {
@@ -244,7 +248,7 @@ impl Kind for GitHubRoles {
         plan::step(observed, action, receipt)
     }
 
-    fn attributes(_: &Desired, observed: &Observed) -> Attributes {
+    fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
         let subjects = TrustPolicy::read(&observed.trust)
             .map(|trust| trust.subjects().into_iter().collect::<Vec<_>>().join(", "))
             .unwrap_or_default();
@@ -252,10 +256,20 @@ impl Kind for GitHubRoles {
             ("Arn", observed.arn.clone()),
             ("RoleName", observed.name.clone()),
             ("RoleId", observed.role_id.clone()),
+            ("Warning", fitting(&desired.warning, subjects.len())),
             ("Subjects", subjects),
         ]
         .into()
     }
+}
+
+/// An answer that does not fit would be a failure, which a remark is not worth; the log has it in any case.
+fn fitting(warning: &str, subjects: usize) -> String {
+    /// In bytes, with the subjects; what else is in an answer takes less than the rest of 4096.
+    const ROOM: usize = 2000;
+    const SHORT: &str = "The role trusts environments without protection: see the function's log";
+    let fits = |text: &&str| warning.is_empty() || subjects + text.len() <= ROOM;
+    [warning, SHORT].into_iter().find(fits).unwrap_or_default().to_owned()
 }
 
 fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {

@@ -244,7 +244,7 @@ fn delete(observed: &Observed) -> Plan<Action> {
 
 /// From one state of a role of ours to another.
 fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
-    let Desired { name: _, path: _, trust, settings, managed: _, inline: _, tags, adopt: _ } = desired;
+    let Desired { name: _, path: _, trust, settings, managed: _, inline: _, tags, adopt: _, warning: _ } = desired;
     let (before, after) = (Record::read(&observed.tags), Record::of(desired));
     let between = before.union(&after);
     let old_trust = TrustPolicy::read(&observed.trust);

@@ -19,6 +19,10 @@ pub(super) const RESOURCE: Resource = Resource {
         ("RoleName", "The role's name."),
         ("RoleId", "The role's unique id. A role that is made again under the same name has another."),
         ("Subjects", "The subjects that the trust policy admits, separated by a comma and a space."),
+        (
+            "Warning",
+            "Which environments the role trusts that nothing protects, as far as the function's credential can see.",
+        ),
     ],
 };
 

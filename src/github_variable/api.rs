@@ -13,6 +13,7 @@ use super::plan::Content;
 use super::{Action, Desired, GitHubVariables, Observed, Place, PublicKey, Reach, Sort, Spec, Value, VariableId};
 use crate::error::{CallError, Error, Fault, Refusal};
 use crate::github::claim::Moment;
+use crate::github::protection::Environment;
 use crate::github::{Call, Issuer};
 
 /// A variable or a secret, as far as it is read.
@@ -38,18 +39,6 @@ struct Numbered {
 #[derive(Deserialize)]
 struct Selected {
     repositories: Vec<Numbered>,
-}
-
-/// An environment, as far as it is read.
-#[derive(Deserialize)]
-struct Environment {
-    #[serde(default)]
-    protection_rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    r#type: String,
 }
 
 const PAGE: usize = 100;
@@ -288,10 +277,9 @@ fn body(id: &VariableId, content: &Content, call: &Call<'_>) -> Result<Json, Cal
     Ok(body)
 }
 
-/// What is to be said of an environment that a role may trust. A wait timer keeps nobody out.
+/// What is to be said of an environment that a role may trust.
 fn warning(place: &Place, environment: &Environment) -> String {
-    let Environment { protection_rules } = environment;
-    if protection_rules.iter().any(|rule| rule.r#type != "wait_timer") {
+    if environment.is_protected() {
         return String::new();
     }
     format!(

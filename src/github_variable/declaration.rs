@@ -165,6 +165,25 @@ mod tests {
     }
 
     #[test]
+    fn names_and_values_are_taken_up_to_their_limits_and_no_further() {
+        // In bytes, as GitHub counts: a letter with an accent has two.
+        let of = |name: &str, value: &str| json!({"Repository": "o/r", "Name": name, "Value": value});
+        for (size, letter, good) in [
+            (48 * 1024, "x", true),
+            (48 * 1024 + 1, "x", false),
+            (24 * 1024, "\u{e9}", true),
+            (24 * 1024 + 1, "\u{e9}", false),
+        ] {
+            let found = told(&of("X", &letter.repeat(size)));
+            assert_eq!(!found.contains("at most 48 KB"), good, "{size}");
+            assert!(!found.contains(&letter.repeat(20)), "no value in a message");
+        }
+        for (size, good) in [(1, true), (255, true), (256, false)] {
+            assert_eq!(told(&of(&"X".repeat(size), "v")).starts_with('('), good, "{size}");
+        }
+    }
+
+    #[test]
     fn a_declaration_is_read_or_told_what_is_wrong_without_its_value() {
         let value = "hunter2";
         let long = "x".repeat(VALUE_LIMIT + 1);

@@ -4,6 +4,7 @@
 mod asking;
 mod drifting;
 mod explaining;
+mod protecting;
 mod refusing;
 
 use std::time::Duration;

@@ -75,6 +75,39 @@ fn trust_both_switch_trust_one_and_no_workflow_is_locked_out() {
     });
 }
 
+/// GitHub takes a name in any case; conditions do not.
+#[test]
+fn a_role_is_seen_in_whatever_case_the_repository_is_declared() {
+    at(async |place| {
+        old_repository(place);
+        place.cloud.state().account.github.classic.push("Acme/App".to_owned());
+        assert_eq!(place.stack.create(&template("Classic", None)).await, Status::CreateComplete, "{}", place.reason());
+        let mut all = template("Classic", None);
+        all.push(one("Oidc", KIND, json!({"Repository": "Acme/App", "UseImmutableSubject": true})));
+        assert_eq!(place.stack.update(&all).await, Status::UpdateRollbackComplete, "{}", place.cloud.story());
+        assert!(place.reason().contains("could no longer assume deploy"), "{}", place.reason());
+        assert!(!switched(place));
+    });
+}
+
+#[test]
+fn a_deletion_that_would_lock_a_role_out_leaves_the_repository_switched_and_says_so() {
+    at(async |place| {
+        old_repository(place);
+        assert_eq!(place.stack.create(&template("Both", Some(true))).await, Status::CreateComplete);
+        assert_eq!(place.stack.update(&template("Immutable", Some(true))).await, Status::UpdateComplete);
+        assert_eq!(
+            place.stack.update(&template("Immutable", None)).await,
+            Status::UpdateComplete,
+            "{}",
+            place.reason()
+        );
+        assert!(switched(place) && assumable(place));
+        let line = "as the roles are, a deletion leaves the repository switched";
+        assert!(place.log.text().contains(line), "{}", place.log.text());
+    });
+}
+
 #[test]
 fn what_was_switched_before_stays_switched() {
     at(async |place| {

@@ -123,6 +123,63 @@ fn a_secondary_rate_limit_is_waited_for_as_long_as_it_asks() {
     });
 }
 
+/// "Otherwise, wait for at least one minute before retrying": it is told from a lacking permission by its words.
+#[test]
+fn a_secondary_rate_limit_that_names_no_time_is_waited_for_a_minute() {
+    for (status, message) in [
+        (403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."),
+        (429, "Too many requests"),
+    ] {
+        at(async |place| {
+            place.cloud.state().account.github.answers.insert(POST.to_owned(), refusal(status, message, &[]));
+            let cloud = place.cloud.clone();
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+                cloud.state().account.github.answers.clear();
+            });
+            let before = place.cloud.now();
+            assert_eq!(place.create(variable("v")).await, Status::CreateComplete, "{}", place.reason());
+            let waited = place.cloud.now().duration_since(before).unwrap().as_secs();
+            assert!((60..70).contains(&waited), "{status}: {waited}");
+            let posts = place.cloud.story().matches("POST /repos/acme/app/actions/variables").count();
+            assert_eq!(posts, 2, "{status}: {}", place.cloud.story());
+        });
+    }
+    at(async |place| {
+        let limited = refusal(403, "You have exceeded a secondary rate limit", &[]);
+        place.cloud.state().account.github.answers.insert(POST.to_owned(), limited);
+        assert_eq!(place.create(variable("v")).await, Status::RollbackComplete);
+        assert!(place.reason().contains("its rate limit is used up for the next 60 s"), "{}", place.reason());
+    });
+}
+
+#[test]
+fn an_app_that_gets_no_token_is_told_why() {
+    for (status, hint) in [
+        (401, "`app_id` and `private_key` do not belong together"),
+        (403, "the installation is suspended"),
+        (404, "it is no installation of this App, or was removed; see `installation_id`"),
+        (422, "the App does not have what is asked for"),
+    ] {
+        at(async |place| {
+            let key = include_str!("../thumbprints/rsa_keys/1.pem");
+            let app = json!({"app_id": 12, "installation_id": 34, "private_key": key});
+            let call = "POST /app/installations/34/access_tokens".to_owned();
+            {
+                let github = &mut place.cloud.state().account.github;
+                github.secret = Some(app.to_string());
+                github.answers.insert(call, refusal(status, "no", &[]));
+            }
+            assert_eq!(place.create(variable("v")).await, Status::RollbackComplete);
+            let reason = place.reason();
+            let told = format!("installation 34 of the GitHub App 12 gets no token (status {status}): {hint}");
+            let told = told.replace(": `app_id`", ": its `app_id`");
+            assert!(reason.contains(&told), "{reason}");
+            assert!(!place.log.text().contains("PRIVATE KEY") && place.changes() == 0);
+        });
+    }
+}
+
 #[test]
 fn an_app_gets_itself_one_token_for_all_calls_of_a_request() {
     at(async |place| {

@@ -19,8 +19,9 @@ from typing import Any
 import tokens
 from calls import table as calls_table
 from deployment import FUNCTION, STACK, build, create_cluster, deploy, example, owned, scheduled_run
+from github.repositories import TOKEN
 from local_aws import LocalAws, LocalAwsError, until
-from stack import Stack
+from stack import Stack, template
 
 CLUSTER = "demo"
 QUICKSTART = {
@@ -32,6 +33,8 @@ QUICKSTART = {
 }
 CHANGED = {**QUICKSTART, "Branch": "release", "Namespace": "staging", "AccessPolicy": "AmazonEKSViewPolicy"}
 REMEMBERED = [{"Key": "name", "Values": ["github-trust/access-entry/", "github-trust/upkeep/"]}]
+# Nobody but GitHub may see it.
+HIDDEN = "hunter2-of-the-run"
 SHARED = {"Repository": "octo-org/another-repo", "Environment": "production"}
 
 
@@ -79,6 +82,7 @@ class Story:
 
         self.tell_of_tokens(shared.outputs()["ProviderArn"])
         self.tell_of_the_hand_over()
+        self.tell_of_a_secret(outputs["ServiceToken"])
         self.tell_of_rotation()
         self.tell_of_survival(quickstart.outputs()["RoleArn"])
 
@@ -137,6 +141,44 @@ class Story:
         print_lines(["at the local GitHub:", *(f"  {path} = {value}" for path, value in found.items())])
         if found != wanted:
             raise LocalAwsError(f"there should be {wanted}")
+
+    def tell_of_a_secret(self, service_token: str) -> None:
+        """A secret on its way to GitHub, and everything that was written meanwhile."""
+        path = "/repos/octo-org/octo-repo/actions/secrets/DEPLOY_KEY"
+        wanted = {"Repository": "octo-org/octo-repo", "Name": "DEPLOY_KEY", "Value": HIDDEN, "Secret": "true"}
+        stack = Stack(self.aws, "secret")
+        with self.step("create a stack with a secret of Actions"):
+            made = template(service_token, {"Key": ("Custom::GitHubVariable", wanted)})
+            expect(stack, stack.create(made), "CREATE_COMPLETE")
+        if self.aws.at_github()["values"].get(path) != HIDDEN:
+            raise LocalAwsError("the local GitHub does not open the secret")
+        print_lines(["at the local GitHub: opened by libsodium"])
+        with self.step("update it with a mistake, and delete it"):
+            mistaken = template(service_token, {"Key": ("Custom::GitHubVariable", {**wanted, "Visibility": "all"})})
+            expect(stack, stack.update(mistaken), "UPDATE_ROLLBACK_COMPLETE")
+            events = str(stack.events())
+            expect(stack, stack.delete(), "DELETE_COMPLETE")
+        self.nothing_leaked({"the secret": HIDDEN, "the credential for GitHub": TOKEN}, {"stack events": events})
+
+    def nothing_leaked(self, hidden: dict[str, str], written: dict[str, str]) -> None:
+        """Neither is in the function's log, in what CloudFormation says, or in any file of the local AWS."""
+        with self.step("look for it, and for the credential, in all that was written"):
+            texts = {name: text.encode() for name, text in written.items()}
+            texts["function's log"] = self.aws.function_log(FUNCTION).encode()
+            texts["its metrics and calls"] = json.dumps(self.aws.recording()).encode()
+            for file in self.aws.directory.rglob("*"):
+                if file.is_file():
+                    texts[str(file.relative_to(self.aws.directory))] = file.read_bytes()
+            found = [
+                f"{what} is in {name}"
+                for what, value in hidden.items()
+                for name, text in texts.items()
+                if value.encode() in text
+            ]
+        if found:
+            raise LocalAwsError(", ".join(found))
+        size = sum(map(len, texts.values())) / 1_000_000
+        print_lines([f"neither in {len(texts)} logs and files, {size:.1f} MB"])
 
     def tell_of_rotation(self) -> None:
         """The issuer gets a certificate of another intermediate, and the schedule's event comes."""

@@ -11,6 +11,7 @@ mod log_lines;
 mod ownership;
 mod refusals;
 mod requests;
+mod retyping;
 mod rotation;
 mod scene;
 mod services;

@@ -38,7 +38,7 @@ def endpoint_of(method: str, path: str, query: dict[str, str], body: Any) -> str
             continue
         if unknown := query.keys() - set(described["query"]):
             raise ValueError(f"{endpoint} knows no {unknown}")
-        if (described["schema"] is None) != (body is None):
+        if (described["schema"] is None and body is not None) or (body is None and described["required"]):
             raise ValueError(f"{endpoint} has {'no' if described['schema'] is None else 'a'} body")
         if body is not None:
             schema = described["schema"]
@@ -54,6 +54,9 @@ def endpoint_of(method: str, path: str, query: dict[str, str], body: Any) -> str
 # What every endpoint may answer, beside what its description lists: documented in "Troubleshooting the REST API" and
 # "Rate limits for the REST API".
 COMMON = {
+    301: "Moved Permanently",
+    303: "See Other",
+    400: "Bad Request",
     401: "Bad credentials",
     403: "Resource not accessible by integration",
     404: "Not Found",

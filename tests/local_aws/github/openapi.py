@@ -109,6 +109,7 @@ def main(source: str) -> int:
         requests[endpoint] = {
             "query": sorted(parameter["name"] for parameter in parameters if parameter["in"] == "query"),
             "schema": body(operation.get("requestBody", {})),
+            "required": operation.get("requestBody", {}).get("required", False),
             "statuses": sorted(int(status) for status in operation["responses"]),
         }
     found = {

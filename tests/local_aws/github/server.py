@@ -8,6 +8,7 @@ import json
 import re
 import ssl
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from github import apps
 from github.answers import answer
 from github.repositories import CLASSIC, DEFAULT, OPTED_IN, PRIVATE, TOKEN, Repository, number
 from github.settings import Settings
@@ -26,6 +28,7 @@ _PATHS = {
     "repo": re.compile(r"/repos/([^/]+/[^/]+)"),
     "sub": re.compile(r"/repos/([^/]+/[^/]+)/actions/oidc/customization/sub"),
     "user": re.compile(r"/users/([^/]+)"),
+    "installation": re.compile(r"/app/installations/([0-9]+)/access_tokens"),
 }
 _NOT_FOUND = (404, {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"})
 
@@ -35,14 +38,26 @@ def start(api_port: int, issuer_port: int, directory: Path) -> None:
     issuer, settings = Issuer(), Settings()
     place = f"https://127.0.0.1:{issuer_port}"
 
+    # The tokens that the App's installation has got.
+    given: list[str] = []
+
+    def other(method: str, path: str, authorization: str) -> tuple[int, Any]:
+        if match := _PATHS["installation"].fullmatch(path):
+            return installation(match[1], authorization, given)
+        return api(method, path, authorization in (f"Bearer {TOKEN}", f"token {TOKEN}") or authorization in given)
+
     class Api(_Handler):
         def answer(self, method: str, body: bytes) -> tuple[int, Any]:
             if method == "POST" and self.path == "/_local/token":
                 return 201, {"value": issuer.token(json.loads(body))}
             if method == "POST" and self.path == "/_local/settings":
                 return settings.local(json.loads(body))
-            known = self.headers.get("authorization") in (f"Bearer {TOKEN}", f"token {TOKEN}")
-            return settings.handle(method, self.path, known, body) or api(method, self.path, known)
+            authorization = self.headers.get("authorization") or ""
+            known = authorization in (f"Bearer {TOKEN}", f"token {TOKEN}") or authorization in given
+            answered = settings.handle(method, self.path, known, body)
+            return answered or settings.checked(
+                method, self.path, body, lambda: other(method, self.path, authorization)
+            )
 
         def wrong(self, why: str) -> None:
             settings.seen.append((why, 400))
@@ -57,6 +72,16 @@ def start(api_port: int, issuer_port: int, directory: Path) -> None:
     tokens = ThreadingHTTPServer(("127.0.0.1", issuer_port), Tokens)
     tokens.socket = _tls(directory).wrap_socket(tokens.socket, server_side=True)
     _serve(tokens)
+
+
+def installation(number: str, authorization: str, given: list[str]) -> tuple[int, Any]:
+    if not apps.signs(authorization, time.time()):
+        return 401, {"message": "A JSON web token could not be decoded", "status": "401"}
+    if number != str(apps.INSTALLATION):
+        return _NOT_FOUND
+    found = apps.token(len(given))
+    given.append(f"Bearer {found['token']}")
+    return answer("POST /app/installations/{installation_id}/access_tokens", found)
 
 
 def api(method: str, path: str, known: bool) -> tuple[int, Any]:

@@ -7,6 +7,7 @@ import base64
 import datetime
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -55,6 +56,16 @@ class Settings:
             "seen": self.seen,
         }
 
+    def checked(self, method: str, target: str, body: bytes, answered: Callable[[], Answer]) -> Answer:
+        """An answer of the rest of the API, for a request that GitHub's description knows."""
+        url = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        endpoint = endpoint_of(method, url.path, query, json.loads(body) if body else None)
+        refusal = self.refusals.pop(endpoint, None)
+        found = answered() if refusal is None else refuse(endpoint, refusal)
+        self.seen.append((endpoint, found[0]))
+        return found
+
     def handle(self, method: str, target: str, known: bool, body: bytes) -> Answer | None:
         """Nothing for a path that is none of these."""
         url = urlsplit(target)
@@ -81,6 +92,10 @@ class Settings:
 
     def _opt(self, repository: str, path: str, wanted: dict[str, Any]) -> Answer:
         endpoint = endpoint_of("PUT", path, {}, wanted)
+        if endpoint in self.refusals:
+            found = refuse(endpoint, self.refusals.pop(endpoint))
+            self.seen.append((endpoint, found[0]))
+            return found
         (OPTED_IN.add if wanted.get("use_immutable_subject") else OPTED_IN.discard)(repository)
         self.seen.append((endpoint, 201))
         return answer(endpoint, {})

@@ -261,6 +261,9 @@ fn check_principal(
     if kind != "STANDARD" && role.is_none() {
         return Err(invalid("only an IAM role can have this type."));
     }
+    if kind != "STANDARD" && account != around.iam.account {
+        return Err(invalid("a principal of another account cannot have this type."));
+    }
     // A principal of another account is taken at its word.
     let Some(role) = role.filter(|_| account == around.iam.account) else {
         return Ok(None);

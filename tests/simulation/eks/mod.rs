@@ -55,6 +55,10 @@ impl Default for Settings {
 pub(crate) enum Status {
     Creating,
     Active,
+    /// Takes access entries.
+    Updating,
+    /// Takes none until it is done.
+    Locked,
     Deleting,
 }
 
@@ -63,6 +67,7 @@ impl Status {
         match self {
             Self::Creating => "CREATING",
             Self::Active => "ACTIVE",
+            Self::Updating | Self::Locked => "UPDATING",
             Self::Deleting => "DELETING",
         }
     }
@@ -196,9 +201,9 @@ impl Eks {
             ));
         }
         let usable = match cluster.status {
-            Status::Active => true,
+            Status::Active | Status::Updating => true,
             Status::Deleting => !change,
-            Status::Creating => false,
+            Status::Creating | Status::Locked => false,
         };
         if !usable {
             let status = cluster.status.name();

@@ -85,6 +85,25 @@ fn limited() -> Vec<Limited> {
                 json!([{"PolicyName": "p", "PolicyDocument": if short { json!("") } else { document(size) }}])
             }),
         ),
+        // A principal's name and path are IAM's.
+        of(ENTRY, "PrincipalArn", "iam", "roleNameType", |size| {
+            json!(format!("arn:aws:iam::111122223333:role/{}", text(size)))
+        }),
+        of(ENTRY, "PrincipalArn", "iam", "pathType", |size| {
+            let path = match size {
+                0 => String::new(),
+                1 => "/".to_owned(),
+                size => between("/", size, "/"),
+            };
+            json!(format!("arn:aws:iam::111122223333:role{path}given"))
+        }),
+        // The model has no limits for what Kubernetes knows. Namespaces are labels of RFC 1123, groups end where names do.
+        stricter(1, 253, of(ENTRY, "KubernetesGroups", "eks", "String", |size| json!([text(size)]))),
+        stricter(
+            1,
+            63,
+            of(ENTRY, "AccessPolicies", "eks", "String", |size| json!([access("AmazonEKSViewPolicy", &[&text(size)])])),
+        ),
         // The model has no limits for EKS' names; those of a cluster are CreateCluster's.
         stricter(1, 100, of(ENTRY, "ClusterName", "eks", "String", |size| json!(text(size)))),
         stricter(

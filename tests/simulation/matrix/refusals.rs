@@ -190,8 +190,45 @@ fn row_26_a_cluster_that_is_being_created_is_waited_for() {
 }
 
 #[test]
+fn row_26_a_cluster_that_is_being_updated_takes_an_entry_as_soon_as_it_can() {
+    for (mode, status, lasts) in [
+        ("API", eks::Status::Updating, 0),
+        // Its mode is what changes.
+        ("CONFIG_MAP", eks::Status::Updating, 240),
+        ("API", eks::Status::Locked, 30),
+    ] {
+        scene(async |scene| {
+            scene.cloud.meddle_now(|account, now| {
+                account.eks.add_cluster("prod", mode, status, now);
+            });
+            let before = scene.cloud.now();
+            let cloud = scene.cloud.clone();
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(Duration::from_secs(lasts)).await;
+                cloud.meddle_now(|account, _| {
+                    let cluster = account.eks.clusters.get_mut("prod").unwrap();
+                    cluster.mode = "API_AND_CONFIG_MAP";
+                    if lasts > 0 {
+                        cluster.status = eks::Status::Active;
+                    }
+                });
+            });
+            let mut stack = scene.stack("s");
+            assert_eq!(Deed::Create.perform(&mut stack, ENTRY).await, Status::CreateComplete, "{}", scene.story());
+            let waited = scene.cloud.now().duration_since(before).unwrap();
+            assert!(waited >= Duration::from_secs(lasts), "{mode}: {waited:?}");
+        });
+    }
+}
+
+#[test]
 fn row_26_a_cluster_without_access_entries_fails_in_clear_words() {
     let cases = [
+        (
+            Some(("CONFIG_MAP", eks::Status::Updating)),
+            "the EKS cluster \"prod\" was still being updated when the time was up, and had authentication mode CONFIG_MAP, \
+             which knows no access entries. Wait for its update, and see that its mode becomes API_AND_CONFIG_MAP or API",
+        ),
         (
             Some(("API", eks::Status::Creating)),
             "the EKS cluster \"prod\" was still being created when the time was up. Let this resource depend on the \

@@ -1,0 +1,88 @@
+//! A trust in an environment that nothing protects lets in whoever can push a workflow: it is said, and fails nothing.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Place, at};
+use crate::simulation::wire::Answer;
+
+const LIVE: &str = "/repos/acme/app/environments/live";
+
+fn trust(environments: &[&str]) -> Value {
+    json!([{"Repository": "acme/app", "Environments": environments}])
+}
+
+fn environment(place: &Place, path: &str, protected: bool) {
+    let now = place.cloud.now();
+    place.github(|github| github.settings.environment(path, protected, now));
+}
+
+#[test]
+fn a_role_that_trusts_an_environment_without_protection_says_so_in_its_attributes_and_in_the_log() {
+    at(async |place| {
+        place.token();
+        environment(place, LIVE, false);
+        environment(place, "/repos/acme/app/environments/stage", true);
+        let outcome = place.create(trust(&["live", "stage", "new", "review-*"])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(
+            outcome.attributes["Warning"],
+            "The role trusts, without protection: environment \"live\" of acme/app; environment \"new\" of acme/app, which \
+             is not there yet; whatever environment is called like \"review-*\". Whoever can push a workflow assumes it: \
+             restrict the branches of the environment, or require reviewers"
+        );
+        assert!(place.log.text().contains("the role trusts environments without protection"), "{}", place.log.text());
+        environment(place, LIVE, true);
+        let outcome = place.update(trust(&["live", "stage"])).await;
+        assert_eq!((outcome.succeeded, &outcome.attributes["Warning"]), (true, &json!("")));
+    });
+}
+
+#[test]
+fn without_a_credential_or_an_answer_nothing_is_said_and_nothing_waits() {
+    at(async |place| {
+        environment(place, LIVE, false);
+        let outcome = place.create(trust(&["live"])).await;
+        assert_eq!((outcome.succeeded, &outcome.attributes["Warning"]), (true, &json!("")));
+        assert!(!place.cloud.story().contains("/environments/"), "{}", place.cloud.story());
+    });
+    for status in [401, 403, 429, 500] {
+        at(async |place| {
+            place.token();
+            let refused = Answer { status, headers: Vec::new(), body: "{}".into() };
+            place.github(|github| {
+                for name in ["live", "stage"] {
+                    github.answers.insert(format!("GET /repos/acme/app/environments/{name}"), refused.clone());
+                }
+            });
+            let before = place.cloud.now();
+            let outcome = place.create(trust(&["live", "stage"])).await;
+            assert_eq!((outcome.succeeded, &outcome.attributes["Warning"]), (true, &json!("")), "{status}");
+            let waited = place.cloud.now().duration_since(before).unwrap();
+            assert!(waited < Duration::from_secs(15), "{status}: {waited:?}");
+            // Whoever does not say it of one is not asked for the next.
+            assert!(!place.cloud.story().contains("/environments/stage"), "{status}");
+        });
+    }
+}
+
+#[test]
+fn a_remark_never_makes_an_answer_too_long() {
+    at(async |place| {
+        place.token();
+        let names: Vec<String> =
+            (0..16).map(|number| format!("environment-with-a-name-{number:02}-{}", "x".repeat(30))).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let outcome = place.create(trust(&names)).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        let subjects = outcome.attributes["Subjects"].as_str().unwrap().len();
+        let warning = outcome.attributes["Warning"].as_str().unwrap().len();
+        assert!(subjects > 1300 && subjects + warning <= 2000, "{subjects} {warning}");
+        assert_eq!(
+            outcome.attributes["Warning"],
+            "The role trusts environments without protection: see the function's log"
+        );
+        assert!(place.log.text().contains("the role trusts environments without protection"));
+    });
+}
