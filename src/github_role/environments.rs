@@ -1,6 +1,9 @@
 //! What a trust in an environment is worth: it is said, and nothing fails, because of an environment that nobody protects.
 
-use crate::github::name::Scope;
+use futures_util::future::ready;
+use futures_util::stream::{self, StreamExt};
+
+use crate::github::name::{Repository, Scope};
 use crate::github::protection::Protection;
 
 use super::GitHubRoles;
@@ -11,36 +14,64 @@ const MOST: usize = 20;
 /// How many are named in the attribute; the log names all.
 const NAMED: usize = 4;
 
+/// How many are asked for at once.
+const AT_ONCE: usize = 4;
+
+/// An environment that is trusted.
+enum Trusted<'a> {
+    /// By its name.
+    One(&'a Repository, &'a str),
+    /// Whatever a pattern fits.
+    Pattern(&'a str),
+}
+
+/// The environments that a declaration trusts.
+fn trusted(declaration: &Declaration) -> Vec<Trusted<'_>> {
+    let mut trusted = Vec::new();
+    for entry in &declaration.entries {
+        for context in &entry.contexts {
+            let Context::Environment(name) = context else { continue };
+            match &entry.scope {
+                _ if name.contains(['*', '?']) => trusted.push(Trusted::Pattern(name)),
+                Some(Scope::Repository(repository)) => trusted.push(Trusted::One(repository, name)),
+                _ => {}
+            }
+        }
+    }
+    trusted
+}
+
 impl GitHubRoles {
+    /// Gets ready what [`Self::unprotected`] will ask with.
+    pub(super) async fn prepare_for_environments(&self, declaration: &Declaration) {
+        if trusted(declaration).iter().any(|trusted| matches!(trusted, Trusted::One(..))) {
+            // Without it nothing is asked.
+            let _ = self.github.prepare(&declaration.issuer).await;
+        }
+    }
+
     /// What the author should know of the environments that the role trusts; nothing where there is nothing to say, or where
     /// nobody can tell.
     pub(super) async fn unprotected(&self, declaration: &Declaration) -> String {
-        let Declaration { issuer, entries, .. } = declaration;
-        let mut found = Vec::new();
-        let mut asked = 0;
-        for entry in entries {
-            for context in &entry.contexts {
-                let Context::Environment(name) = context else { continue };
-                if name.contains(['*', '?']) {
-                    found.push(format!("whatever environment is called like {name:?}"));
-                    continue;
-                }
-                let Some(Scope::Repository(repository)) = &entry.scope else { continue };
-                asked += 1;
-                if asked > MOST {
-                    break;
-                }
-                match self.github.protection(issuer, repository, name).await {
-                    Some(Protection::Protected) => {}
-                    Some(Protection::Open) => found.push(format!("environment {name:?} of {repository}")),
-                    Some(Protection::Absent) => {
-                        found.push(format!("environment {name:?} of {repository}, which is not there yet"));
-                    }
-                    // Whoever does not say it of one will not say it of the next.
-                    None => asked = MOST,
+        let issuer = &declaration.issuer;
+        let asked = stream::iter(trusted(declaration).into_iter().take(MOST)).map(|trusted| async move {
+            match trusted {
+                Trusted::Pattern(name) => Some(Some(format!("whatever environment is called like {name:?}"))),
+                Trusted::One(repository, name) => {
+                    let told = match self.github.protection(issuer, repository, name).await? {
+                        Protection::Protected => None,
+                        Protection::Open => Some(format!("environment {name:?} of {repository}")),
+                        Protection::Absent => {
+                            Some(format!("environment {name:?} of {repository}, which is not there yet"))
+                        }
+                    };
+                    Some(told)
                 }
             }
-        }
+        });
+        // Whoever does not say it of one will not say it of the next.
+        let answers = asked.buffered(AT_ONCE).scan((), |(), answer| ready(answer));
+        let found: Vec<String> = answers.filter_map(ready).collect().await;
         if found.is_empty() {
             return String::new();
         }

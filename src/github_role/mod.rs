@@ -28,6 +28,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use futures_util::future::join;
 use serde_json::Value;
 
 use crate::cloudformation::schema::Resource;
@@ -214,9 +215,9 @@ impl Kind for GitHubRoles {
 
     async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
         let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
-        let policy = self.trust(owner, &id.0, &trust).await?;
-        let warning = self.unprotected(&trust).await;
-        Ok(Desired { name: id.to_string(), path, trust: policy, settings, managed, inline, tags, adopt, warning })
+        self.prepare_for_environments(&trust).await;
+        let (policy, warning) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
+        Ok(Desired { name: id.to_string(), path, trust: policy?, settings, managed, inline, tags, adopt, warning })
     }
 
     fn foresee(&self, what: Foresight<'_, Spec>) {

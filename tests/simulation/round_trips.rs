@@ -139,7 +139,7 @@ fn role(version: u64) -> Declared {
         ROLE,
         json!({"RoleName": "deploy", "ProviderArn": PROVIDER_ARN, "PermissionsBoundary": BOUNDARIES[0],
                "Trust": [{"Repository": "acme/app", "Branches": [format!("branch-{version}"), "both"]},
-                         {"Repository": "acme/web", "Branches": ["main"]}],
+                         {"Repository": "acme/web", "Branches": ["main"], "Environments": ["live", "test"]}],
                "ManagedPolicyArns": [format!("arn:aws:iam::aws:policy/{policy}")],
                "Policies": [{"PolicyName": "own", "PolicyDocument": allow(&format!("s3:Get{version}"))}]}),
     )
