@@ -130,17 +130,21 @@ pub fn digest(parts: &[&str], characters: usize) -> String {
 /// Others may attach policies to our role or tag it; what they did is not ours to undo, and the request does not say
 /// reliably what we did before (`OldResourceProperties` is wrong after a skipped rollback). So it stands on the object.
 ///
-/// `WIDTH` characters of five bits each: wide enough that a stranger's item is not taken for ours by chance, narrow
-/// enough that all items fit.
+/// `WIDTH` characters of five bits each: wide enough that a stranger's item is not taken for ours by chance. More items than
+/// fit a tag like that are cut to what does, with a number that says so in front of them: while many policies are being
+/// exchanged for as many others, the record names both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied<const WIDTH: usize> {
+    /// None of them begins another one.
     items: BTreeSet<String>,
 }
 
-impl<const WIDTH: usize> Applied<WIDTH> {
-    /// Items that fit the 256 characters of a tag's value.
-    pub const LIMIT: usize = 256 / WIDTH;
+/// The longest value of a tag.
+const VALUE: usize = 256;
+/// Stands behind the number; no item holds it.
+const CUT: char = '.';
 
+impl<const WIDTH: usize> Applied<WIDTH> {
     /// Records these items.
     #[must_use]
     pub fn of<'a>(items: impl IntoIterator<Item = &'a str>) -> Self {
@@ -151,20 +155,27 @@ impl<const WIDTH: usize> Applied<WIDTH> {
     #[must_use]
     pub fn read(value: Option<&String>) -> Self {
         let value = value.map_or("", String::as_str);
-        let items = value.as_bytes().chunks_exact(WIDTH);
+        let cut = value.split_once(CUT).and_then(|(width, items)| Some((width.parse().ok()?, items)));
+        let (width, items) = cut.filter(|(width, _)| (1..=WIDTH).contains(width)).unwrap_or((WIDTH, value));
+        let items = items.as_bytes().chunks_exact(width);
         Self { items: items.filter_map(|item| String::from_utf8(item.to_vec()).ok()).collect() }
     }
 
     /// Whether the item was applied by us.
     #[must_use]
     pub fn contains(&self, item: &str) -> bool {
-        self.items.contains(&digest(&[item], WIDTH))
+        let item = digest(&[item], WIDTH);
+        // Of all items that could begin it, the last one before it is the only one that may.
+        self.items.range(..=item.clone()).next_back().is_some_and(|known| item.starts_with(known.as_str()))
     }
 
     /// Both together.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self { items: self.items.union(&other.items).cloned().collect() }
+        let mut items: Vec<String> = self.items.union(&other.items).cloned().collect();
+        // The same item may be cut in one of both only; what begins another stands right before it.
+        items.dedup_by(|longer, shorter| longer.starts_with(shorter.as_str()));
+        Self { items: items.into_iter().collect() }
     }
 
     /// How many items.
@@ -182,7 +193,14 @@ impl<const WIDTH: usize> Applied<WIDTH> {
 
 impl<const WIDTH: usize> fmt::Display for Applied<WIDTH> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.items.iter().try_for_each(|item| f.write_str(item))
+        let shortest = self.items.iter().map(String::len).min().unwrap_or(WIDTH);
+        let fits = if self.items.len() * WIDTH <= VALUE { WIDTH } else { (VALUE - 2) / self.items.len() };
+        let width = fits.min(shortest).max(1);
+        if width < WIDTH {
+            write!(f, "{width}{CUT}")?;
+        }
+        let cut: BTreeSet<&str> = self.items.iter().filter_map(|item| item.get(..width)).collect();
+        cut.into_iter().try_for_each(|item| f.write_str(item))
     }
 }
 
@@ -257,12 +275,29 @@ mod tests {
         assert_eq!(read, applied);
         assert!(read.contains("a") && !read.contains("f"));
         assert_eq!(Applied::read(None), Applied::<8>::default());
-        assert!(
-            Applied::<8>::of((0..Applied::<8>::LIMIT).map(|i| &"abcdefghijklmnopqrstuvwxyz234567"[i..=i]))
-                .to_string()
-                .len()
-                <= 256
-        );
+    }
+
+    #[test]
+    fn more_items_than_fit_a_tag_are_cut_and_known_all_the_same() {
+        let names = |from: usize, to: usize| (from..to).map(|index| format!("policy-{index}")).collect::<Vec<_>>();
+        let applied = |names: &[String]| Applied::<8>::of(names.iter().map(String::as_str));
+        let (old, new) = (names(0, 25), names(25, 50));
+        let both = applied(&old).union(&applied(&new));
+        let written = both.to_string();
+        assert!(written.starts_with("5.") && written.len() <= 256, "{written}");
+        let read = Applied::<8>::read(Some(&written));
+        assert_eq!((read.len(), read.to_string()), (50, written));
+        assert!(old.iter().chain(&new).all(|name| read.contains(name)));
+        assert!(!names(50, 1000).iter().any(|name| read.contains(name)));
+        // An interruption, and a third declaration: those that are known by their beginnings stay known once.
+        let third = read.union(&applied(&names(40, 75)));
+        assert_eq!(third.len(), 75);
+        assert!(names(0, 75).iter().all(|name| third.contains(name)));
+        let written = third.to_string();
+        assert!(written.starts_with("3.") && written.len() <= 256, "{written}");
+        assert!(names(0, 75).iter().all(|name| Applied::<8>::read(Some(&written)).contains(name)));
+        // As many as fit are written as ever.
+        assert_eq!(applied(&names(0, 32)).to_string().len(), 256);
     }
 
     #[test]
