@@ -25,6 +25,8 @@ const BUSY: Duration = Duration::from_mins(1);
 const UNREACHABLE: Duration = Duration::from_mins(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A service that asks for more is asked again after this.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// The time after which no call is started any more.
 #[derive(Clone, Copy, Debug)]
@@ -83,16 +85,16 @@ impl Budget {
                 return Err(CallError { uncertain, ..CallError::time_up(action, &resource) });
             }
             // Boxed, because the SDK's futures are large.
-            let error = match Box::pin(send()).await {
+            let (error, wait) = match Box::pin(send()).await {
                 Ok(value) => {
                     let request_id = value.request_id().unwrap_or_default();
                     tracing::info!(call = action, %resource, request_id, duration_ms = millis(started.elapsed()), "called");
                     return Ok(value);
                 }
-                Err(error) => CallError::new(action, &resource, &error),
+                Err(error) => (CallError::new(action, &resource, &error), asked_to_wait(&error)),
             };
             uncertain |= error.uncertain;
-            let pause = pauses.pause();
+            let pause = pauses.pause().max(wait);
             let lasting = since.entry(error.fault).or_insert(started).elapsed();
             let again = !self.once
                 && patience(error.fault).is_some_and(|patience| lasting + pause <= patience)
@@ -112,6 +114,13 @@ impl Budget {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// How long a service asks to wait before the same call, if it does: in seconds (RFC 9110, 10.2.3).
+fn asked_to_wait<E>(error: &SdkError<E, HttpResponse>) -> Duration {
+    let header = error.raw_response().and_then(|response| response.headers().get("retry-after"));
+    let seconds = header.and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
+    Duration::from_secs(seconds).min(LONGEST_WAIT)
 }
 
 /// How long a failure of this sort may last before it is taken for good; nothing where it never passes by itself.
