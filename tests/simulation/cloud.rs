@@ -26,6 +26,7 @@ use super::clock::Clock;
 use super::faults::{At, Fault, Faults, Occasion, When};
 use super::issuers::Shown;
 use super::perform::{Parsed, outcome, perform, refuse};
+use super::throttle::Throttles;
 use super::wire::{Answer, Request};
 
 /// Is shown every committed change, at once.
@@ -63,6 +64,11 @@ pub(crate) struct State {
     pub(crate) transcript: Option<Vec<serde_json::Value>>,
     /// One way.
     pub(crate) latency: Duration,
+    /// How fast the services let calls in; as fast as they come where there is nothing.
+    pub(crate) throttles: Option<Throttles>,
+    /// Calls that somebody waits for, and the most of them at any time.
+    flying: usize,
+    pub(crate) most_flying: usize,
     /// The current step of the history, and how many calls it has seen.
     step: (u64, u64),
     /// Requests whose events come more than once.
@@ -94,6 +100,9 @@ impl State {
             elsewhere: None,
             transcript: None,
             latency: Duration::from_millis(20),
+            throttles: None,
+            flying: 0,
+            most_flying: 0,
             step: (0, 0),
             duplicated: BTreeSet::new(),
             meddlers: Vec::new(),
@@ -200,6 +209,7 @@ impl Cloud {
 
     async fn carry(self, invocation: Option<u64>, request: Request) -> Result<Answer, ConnectorError> {
         let (number, parsed, fault, latency) = self.set_out(invocation, &request);
+        let _flying = Flying::taken_off(self.clone());
         let mut outward = latency;
         if let Some((When::Before, fault)) = &fault {
             match fault {
@@ -293,8 +303,19 @@ impl Cloud {
         }
         let revision = state.account.revision();
         let invocation = state.calls[usize::try_from(number - 1).expect("a number of ours")].invocation;
-        let answer = perform(&mut state.account, parsed, request, (&author, invocation), now, &request_id)
-            .or_else(|| state.elsewhere.as_mut().and_then(|elsewhere| elsewhere(request)));
+        let since = state.clock.elapsed();
+        let let_in = |throttles: &mut Throttles| throttles.admits(parsed.service, &parsed.action, since);
+        let answer = if state.throttles.as_mut().is_none_or(let_in) {
+            perform(&mut state.account, parsed, request, (&author, invocation), now, &request_id)
+                .or_else(|| state.elsewhere.as_mut().and_then(|elsewhere| elsewhere(request)))
+        } else {
+            let call = &state.calls[usize::try_from(number - 1).expect("a number of ours")];
+            let refusal = Fault::Throttle.refusal(call).expect("it is a refusal");
+            let mut answer = refuse(request, refusal, number);
+            let wait = state.throttles.as_ref().and_then(|throttles| throttles.retry_after);
+            answer.headers.extend(wait.map(|seconds| ("retry-after", seconds.to_string())));
+            Some(answer)
+        };
         let call = &mut state.calls[usize::try_from(number - 1).expect("a number of ours")];
         call.changed = state.account.revision() != revision;
         let answer = answer.unwrap_or_else(|| {
@@ -365,6 +386,27 @@ impl Cloud {
                 Ok(answer)
             }
         }
+    }
+}
+
+/// A call that somebody waits for, until it has ended or nobody waits any more.
+struct Flying(Cloud);
+
+impl Flying {
+    fn taken_off(cloud: Cloud) -> Self {
+        {
+            let mut state = cloud.state();
+            state.flying += 1;
+            state.most_flying = state.most_flying.max(state.flying);
+        }
+        Self(cloud)
+    }
+}
+
+impl Drop for Flying {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.flying = state.flying.saturating_sub(1);
     }
 }
 

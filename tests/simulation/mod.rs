@@ -48,6 +48,7 @@ pub(crate) mod sdk;
 pub(crate) mod secrets;
 pub(crate) mod shrink;
 pub(crate) mod stack;
+pub(crate) mod throttle;
 pub(crate) mod wire;
 pub(crate) mod worlds;
 
