@@ -33,7 +33,7 @@ use properties::{CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED};
 
 pub use plan::Action;
 pub use state::{Content, Entry, Memory, Observed};
-pub use upkeep::{Due, Kept, Survey, keep, survey};
+pub use upkeep::{Due, Kept, Look, Roles, clusters, entries, keep, look, recalled, remembered, roles};
 
 /// Of the 50 tags of an entry, nine are ours: two of its owner, five of the record, one on an entry that was taken over, one
 /// on an entry that is being made again.
@@ -73,6 +73,12 @@ impl EntryId {
     #[must_use]
     pub fn cluster(&self) -> &str {
         &self.cluster
+    }
+
+    /// The principal's ARN.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        &self.principal
     }
 }
 

@@ -1,12 +1,10 @@
 //! The scheduled look at access entries: one whose role was made again is made again too, and one whose making again was
 //! broken off is brought back.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use futures_util::{StreamExt, stream};
+use std::collections::BTreeMap;
 
 use super::plan::{is_marked, is_stale};
-use super::state::{Entry, Memory};
+use super::state::Memory;
 use super::{AccessEntries, Desired, EntryId, Principal, Wanted};
 use crate::error::{CallError, Error, Fault, Refusal};
 use crate::owner::Owner;
@@ -21,72 +19,90 @@ pub struct Due {
     pub owner: Owner,
 }
 
-/// What a look at all entries found.
-#[derive(Debug, Default)]
-pub struct Survey {
-    /// How many are ours.
-    pub entries: usize,
-    /// Those to be seen to.
-    pub due: Vec<Due>,
-    /// What could not be looked at, and why.
-    pub failures: Vec<(String, CallError)>,
+/// The account's roles by their ARNs, each in as little as tells it from another of its name. IAM's quota bounds them: at
+/// most 5,000 roles, which is a megabyte or two.
+#[derive(Debug)]
+pub struct Roles(BTreeMap<String, Principal>);
+
+/// What a look at an entry found.
+#[derive(Debug)]
+pub enum Look {
+    /// None of ours, or none at all any more.
+    Foreign,
+    /// Ours, and well.
+    Well,
+    /// Ours, and bound to a role that is no more, or not whole.
+    Due(Due),
 }
 
-/// How many entries are looked at at once.
-const AT_ONCE: usize = 4;
-
-/// Looks at all entries of this account's roles in all clusters of the region.
+/// The names of what is remembered: entries that were being made again when a process died, or that another one is at.
 ///
 /// # Errors
-/// When IAM, EKS or Secrets Manager does not give its list.
-pub async fn survey(kind: &AccessEntries) -> Result<Survey, CallError> {
-    let mut survey = Survey::default();
-    let mut known = BTreeSet::new();
-    for name in kind.memories().await? {
-        // Forgotten between two looks, or remembered by a run that is under way.
-        let Some(Memory { content, .. }) = kind.recall(&name).await? else { continue };
-        let id = EntryId { principal: content.principal.clone(), cluster: content.cluster.clone() };
-        known.insert(id.to_string());
-        survey.entries += 1;
-        survey.due.extend(Owner::of_tags(&content.tags).map(|owner| Due { id, owner }));
-    }
-    let roles = kind.roles().await?;
-    for cluster in kind.clusters().await? {
-        let principals = match kind.principals(&cluster).await {
-            Ok(principals) => principals,
-            // It went away between two looks, or takes no access entries.
-            Err(error) if error.fault == Fault::NotFound => continue,
-            Err(error) => {
-                survey.failures.push((format!("the access entries of cluster {cluster}"), error));
-                continue;
-            }
-        };
-        let ids = principals.into_iter().filter_map(|principal| {
-            let role = roles.get(&principal)?;
-            let id = EntryId { principal, cluster: cluster.clone() };
-            (!known.contains(&id.to_string())).then_some((id, role))
-        });
-        let mut looks =
-            stream::iter(ids).map(|(id, role)| async move { (kind.entry(&id).await, id, role) }).buffered(AT_ONCE);
-        while let Some((entry, id, role)) = looks.next().await {
-            match entry {
-                Ok(entry) => survey.see(id, role, entry.as_ref()),
-                Err(error) => survey.failures.push((id.to_string(), error)),
-            }
-        }
-    }
-    Ok(survey)
+/// When Secrets Manager does not give its list.
+pub async fn remembered(kind: &AccessEntries) -> Result<Vec<String>, CallError> {
+    let mut names = kind.memories().await?;
+    names.sort();
+    Ok(names)
 }
 
-impl Survey {
-    fn see(&mut self, id: EntryId, role: &Principal, entry: Option<&Entry>) {
-        let Some(entry) = entry else { return };
-        let Some(owner) = Owner::of_tags(&entry.content.tags) else { return };
-        self.entries += 1;
-        if is_stale(role, entry) || is_marked(&entry.content) {
-            self.due.push(Due { id, owner });
-        }
+/// The entry that is remembered under a name, and whose it is.
+///
+/// # Errors
+/// When Secrets Manager does not give it.
+pub async fn recalled(kind: &AccessEntries, name: &str) -> Result<Option<(EntryId, Option<Owner>)>, CallError> {
+    // Forgotten between two looks, or remembered by a run that is under way.
+    let Some(Memory { content, .. }) = kind.recall(name).await? else { return Ok(None) };
+    let owner = Owner::of_tags(&content.tags);
+    Ok(Some((EntryId { principal: content.principal, cluster: content.cluster }, owner)))
+}
+
+/// All roles of the account.
+///
+/// # Errors
+/// When IAM does not give its list.
+pub async fn roles(kind: &AccessEntries) -> Result<Roles, CallError> {
+    kind.roles().await.map(Roles)
+}
+
+/// The clusters of the region, in the order of their names.
+///
+/// # Errors
+/// When EKS does not give its list.
+pub async fn clusters(kind: &AccessEntries) -> Result<Vec<String>, CallError> {
+    let mut clusters = kind.clusters().await?;
+    clusters.sort();
+    Ok(clusters)
+}
+
+/// The entries of this account's roles in a cluster, in the order of their principals: at most the 3,000 that a cluster
+/// can have.
+///
+/// # Errors
+/// When EKS does not give its list.
+pub async fn entries(kind: &AccessEntries, cluster: &str, roles: &Roles) -> Result<Vec<EntryId>, CallError> {
+    let mut principals = match kind.principals(cluster).await {
+        Ok(principals) => principals,
+        // It went away between two looks, or takes no access entries.
+        Err(error) if error.fault == Fault::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    principals.retain(|principal| roles.0.contains_key(principal));
+    principals.sort();
+    Ok(principals.into_iter().map(|principal| EntryId { principal, cluster: cluster.to_owned() }).collect())
+}
+
+/// Looks at an entry.
+///
+/// # Errors
+/// When EKS does not show it.
+pub async fn look(kind: &AccessEntries, id: &EntryId, roles: &Roles) -> Result<Look, CallError> {
+    let Some(role) = roles.0.get(&id.principal) else { return Ok(Look::Foreign) };
+    let Some(entry) = kind.entry(id).await? else { return Ok(Look::Foreign) };
+    let Some(owner) = Owner::of_tags(&entry.content.tags) else { return Ok(Look::Foreign) };
+    if is_stale(role, &entry) || is_marked(&entry.content) {
+        return Ok(Look::Due(Due { id: id.clone(), owner }));
     }
+    Ok(Look::Well)
 }
 
 /// What became of an entry.

@@ -2,7 +2,13 @@
 //! transferred or opted in sends other subjects from one day to the next, and its jobs are then refused with a message
 //! that says nothing; here it is said. Nothing is changed: the next update of the stack does that.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::error::{CallError, Fault};
 use crate::github::Issuer;
@@ -16,13 +22,19 @@ use super::recall::Words;
 use super::trust_policy::TrustPolicy;
 use super::{GitHubRoles, issuer_of};
 
-/// What the scheduled run found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drift {
+/// An answer that took so long was waited for in vain.
+const SLOW: Duration = Duration::from_secs(30);
+/// An issuer that so many repositories were asked about in vain is not asked about any more in this run: each would take a
+/// minute.
+const SILENT: usize = 4;
+
+/// What the scheduled run found so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
     /// Roles of ours that were looked at.
     pub roles: usize,
-    /// Subjects that GitHub no longer issues, or new ones that a role lacks.
-    pub found: Vec<Drifted>,
+    /// Repositories whose subjects a role does not trust as GitHub issues them.
+    pub drifted: usize,
     /// Repositories about which GitHub did not say.
     pub unknown: usize,
 }
@@ -40,49 +52,135 @@ pub struct Drifted {
     pub what: String,
 }
 
-/// Looks at all roles that are ours, logs what no longer fits, and gives the counts for the metrics.
-///
-/// # Errors
-/// When IAM cannot be asked.
-pub async fn drift(roles: &GitHubRoles) -> Result<Drift, CallError> {
-    let mut drift = Drift::default();
-    let mut asked: BTreeMap<(Issuer, Repository), Result<Said, Problem>> = BTreeMap::new();
-    for (name, policy) in roles.owned().await? {
-        drift.roles += 1;
-        let Some(issuer) = issuer_of(&policy.provider_arn) else { continue };
-        for (repository, forms) in trusted(&policy) {
-            let key = (issuer.clone(), repository.clone());
-            if !asked.contains_key(&key) {
-                let answer = roles.github.repository(&issuer, &repository).await;
-                let facts = answer.and_then(|(described, customization)| {
-                    // Another case is another subject.
-                    if described.full_name == repository.to_string() {
-                        let facts = Facts::of(&issuer, &described, customization.as_ref());
-                        Ok(Said { facts, template_is_known: customization.is_some() })
-                    } else {
-                        Err(Problem::Renamed(described.full_name))
-                    }
-                });
-                asked.insert(key.clone(), facts);
-            }
-            let what = match &asked[&key] {
-                Ok(said) => differs(&repository, &forms, said),
-                Err(Problem::Renamed(to)) => Some(format!("it is {to} now")),
-                Err(problem) => {
-                    tracing::warn!(role = name, %repository, %problem, "GitHub did not say what the repository's subjects are");
-                    drift.unknown += 1;
-                    None
-                }
-            };
-            if let Some(what) = what {
-                tracing::error!(role = name, %repository, what, "a role's trust no longer fits what GitHub says: update its stack");
-                let (issuer, role, repository) = (issuer.to_string(), name.clone(), repository.to_string());
-                drift.found.push(Drifted { issuer, role, repository, what });
+/// What a look at one role found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Subjects that GitHub no longer issues, or new ones that the role lacks.
+    pub drifted: Vec<Drifted>,
+    /// Repositories about which GitHub did not say.
+    pub unknown: usize,
+}
+
+type Answer = Rc<OnceCell<Result<Said, Problem>>>;
+
+/// A comparison of roles with GitHub. A repository is asked about once, however many roles trust it; of what GitHub says
+/// only what is compared is kept, and of a role nothing.
+pub struct Comparison<'a> {
+    roles: &'a GitHubRoles,
+    answers: RefCell<BTreeMap<(Issuer, Repository), Answer>>,
+    silent: RefCell<BTreeMap<Issuer, usize>>,
+    counts: Cell<Counts>,
+}
+
+impl<'a> Comparison<'a> {
+    /// One in which nothing was asked yet.
+    #[must_use]
+    pub fn new(roles: &'a GitHubRoles) -> Self {
+        Self { roles, answers: RefCell::default(), silent: RefCell::default(), counts: Cell::default() }
+    }
+
+    /// What was found so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    /// The names of the roles that could be ours, in their order. The list shows no tags, but it shows the policies: only
+    /// those that read like ours are looked at. They are read here page by page and dropped; IAM's quota bounds the names.
+    ///
+    /// # Errors
+    /// When IAM does not give its list.
+    pub async fn candidates(&self) -> Result<Vec<String>, CallError> {
+        let (mut names, mut marker) = (Vec::new(), None);
+        loop {
+            let request = self.roles.iam.list_roles().set_marker(marker);
+            let page = self.roles.budget.call("iam:ListRoles", "all roles", || request.clone().send()).await?;
+            let could_be_ours = |policy: &str| TrustPolicy::read(&super::api::document(policy)).is_some();
+            let found =
+                page.roles.into_iter().filter(|role| role.assume_role_policy_document().is_some_and(could_be_ours));
+            names.extend(found.map(|role| role.role_name));
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                names.sort();
+                return Ok(names);
             }
         }
     }
-    tracing::info!(roles = drift.roles, drifted = drift.found.len(), unknown = drift.unknown, "compared with GitHub");
-    Ok(drift)
+
+    /// Looks at a role, if it is ours, and logs what no longer fits.
+    ///
+    /// # Errors
+    /// When IAM does not show it.
+    pub async fn look(&self, name: &str) -> Result<Look, CallError> {
+        let mut look = Look::default();
+        let Some(policy) = self.owned(name).await? else { return Ok(look) };
+        if let Some(issuer) = issuer_of(&policy.provider_arn) {
+            for (repository, forms) in trusted(&policy) {
+                let what = match self.answer(&issuer, &repository).await.get() {
+                    Some(Ok(said)) => differs(&repository, &forms, said),
+                    Some(Err(Problem::Renamed(to))) => Some(format!("it is {to} now")),
+                    problem => {
+                        let problem = problem.and_then(|answer| answer.as_ref().err()).map(ToString::to_string);
+                        let problem = problem.as_deref().unwrap_or("GitHub has not answered for others before");
+                        tracing::warn!(role = name, %repository, problem, "GitHub did not say what the repository's subjects are");
+                        look.unknown += 1;
+                        None
+                    }
+                };
+                if let Some(what) = what {
+                    tracing::error!(role = name, %repository, what, "a role's trust no longer fits what GitHub says: update its stack");
+                    let (issuer, role, repository) = (issuer.to_string(), name.to_owned(), repository.to_string());
+                    look.drifted.push(Drifted { issuer, role, repository, what });
+                }
+            }
+        }
+        let Counts { roles, drifted, unknown } = self.counts.get();
+        let (drifted, unknown) = (drifted + look.drifted.len(), unknown + look.unknown);
+        self.counts.set(Counts { roles: roles + 1, drifted, unknown });
+        Ok(look)
+    }
+
+    /// What GitHub says of a repository; nothing where its issuer is not asked any more.
+    async fn answer(&self, issuer: &Issuer, repository: &Repository) -> Answer {
+        let answer = Rc::clone(self.answers.borrow_mut().entry((issuer.clone(), repository.clone())).or_default());
+        let is_silent = || self.silent.borrow().get(issuer).is_some_and(|times| *times >= SILENT);
+        if !answer.initialized() && !is_silent() {
+            answer.get_or_init(|| self.ask(issuer, repository)).await;
+        }
+        answer
+    }
+
+    async fn ask(&self, issuer: &Issuer, repository: &Repository) -> Result<Said, Problem> {
+        let asked = Instant::now();
+        let answer = self.roles.github.repository(issuer, repository).await;
+        let in_vain = matches!(answer, Err(Problem::Unreachable(_))) && asked.elapsed() >= SLOW;
+        let mut silent = self.silent.borrow_mut();
+        let times = silent.entry(issuer.clone()).or_default();
+        *times = if in_vain { *times + 1 } else { 0 };
+        answer.and_then(|(described, customization)| {
+            // Another case is another subject.
+            if described.full_name == repository.to_string() {
+                let facts = Facts::of(issuer, &described, customization.as_ref());
+                Ok(Said { facts, template_is_known: customization.is_some() })
+            } else {
+                Err(Problem::Renamed(described.full_name))
+            }
+        })
+    }
+
+    /// The policy of a role that carries an owner's tag, if it is ours to the letter.
+    async fn owned(&self, name: &str) -> Result<Option<TrustPolicy>, CallError> {
+        let request = self.roles.iam.get_role().role_name(name);
+        let role = match self.roles.budget.call("iam:GetRole", name, || request.clone().send()).await {
+            Ok(output) => output.role,
+            // It went away between two looks.
+            Err(error) if error.fault == Fault::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let ours = role.filter(|role| role.tags().iter().any(|tag| tag.key().starts_with(PREFIX)));
+        let policy = ours.and_then(|role| role.assume_role_policy_document);
+        Ok(policy.and_then(|policy| TrustPolicy::read(&super::api::document(&policy))))
+    }
 }
 
 /// What GitHub says of a repository.
@@ -140,37 +238,4 @@ fn differs(repository: &Repository, trusted: &Trusted, said: &Said) -> Option<St
     let form = if facts.forms.contains(&Form::Immutable) { "with ids" } else { "without ids" };
     let trusted: Vec<&str> = trusted.iter().map(String::as_str).collect();
     Some(format!("its subjects begin {} ({form}), the role trusts {}", issued.join(" or "), trusted.join(", ")))
-}
-
-impl GitHubRoles {
-    /// The roles that carry an owner's tag, with the policies that are ours to the letter.
-    async fn owned(&self) -> Result<Vec<(String, TrustPolicy)>, CallError> {
-        let mut owned = Vec::new();
-        let mut marker = None;
-        loop {
-            let request = self.iam.list_roles().set_marker(marker);
-            let page = self.budget.call("iam:ListRoles", "all roles", || request.clone().send()).await?;
-            for role in page.roles {
-                // The list shows no tags, but it shows the policies: only those that could be ours are looked at.
-                let listed = role.assume_role_policy_document.as_deref().map(super::api::document);
-                let Some(policy) = listed.as_ref().and_then(TrustPolicy::read) else { continue };
-                let request = self.iam.get_role().role_name(&role.role_name);
-                let role = match self.budget.call("iam:GetRole", &role.role_name, || request.clone().send()).await {
-                    Ok(output) => output.role,
-                    // It went away between two looks.
-                    Err(error) if error.fault == Fault::NotFound => None,
-                    Err(error) => return Err(error),
-                };
-                if let Some(role) = role
-                    && role.tags().iter().any(|tag| tag.key().starts_with(PREFIX))
-                {
-                    owned.push((role.role_name, policy));
-                }
-            }
-            marker = page.marker.filter(|_| page.is_truncated);
-            if marker.is_none() {
-                return Ok(owned);
-            }
-        }
-    }
 }

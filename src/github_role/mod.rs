@@ -42,7 +42,7 @@ use declaration::Declaration;
 use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED};
 use trust_policy::{TrustPolicy, canonical};
 
-pub use drift::{Drift, Drifted, drift};
+pub use drift::{Comparison, Counts, Drifted, Look};
 pub use plan::Action;
 
 /// The audience that GitHub's official action asks for.

@@ -8,13 +8,15 @@ use crate::github::Issuer;
 use crate::reconcile::{Kind, Task};
 
 impl OidcProviders {
-    /// The providers of GitHub's issuers, whoever made them. An account has others, such as those of EKS clusters, which
-    /// this function may not even look at.
+    /// The providers of GitHub's issuers, whoever made them, in the order of their ARNs. An account has others, such as those
+    /// of EKS clusters, which this function may not even look at.
     ///
     /// # Errors
     /// When IAM does not tell.
     pub async fn list(&self) -> Result<Vec<ProviderArn>, CallError> {
-        let providers = self.all().await?.into_iter().map(ProviderArn);
+        let mut arns = self.all().await?;
+        arns.sort();
+        let providers = arns.into_iter().map(ProviderArn);
         Ok(providers.filter(|id| Issuer::parse_without_scheme(id.issuer()).is_ok()).collect())
     }
 }

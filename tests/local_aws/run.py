@@ -31,7 +31,7 @@ QUICKSTART = {
     "AccessPolicy": "AmazonEKSEditPolicy",
 }
 CHANGED = {**QUICKSTART, "Branch": "release", "Namespace": "staging", "AccessPolicy": "AmazonEKSViewPolicy"}
-REMEMBERED = [{"Key": "name", "Values": ["github-trust/access-entry/"]}]
+REMEMBERED = [{"Key": "name", "Values": ["github-trust/access-entry/", "github-trust/upkeep/"]}]
 SHARED = {"Repository": "octo-org/another-repo", "Environment": "production"}
 
 
