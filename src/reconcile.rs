@@ -356,7 +356,9 @@ impl<K: Kind> Task<'_, K> {
             if !changed {
                 return Err(error.into());
             }
-            if started.elapsed() + pause > PROPAGATION || !self.budget.allows(pause) {
+            // Throttling says nothing about the state: it is waited for as long as there is time.
+            let is_over = started.elapsed() + pause > PROPAGATION && error.fault != Fault::Throttled;
+            if is_over || !self.budget.allows(pause) {
                 return Err(Error::Unsettled { attempts, last: error });
             }
             tracing::info!(call = error.action, code = error.code, "the state changed; looking again");

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::access_entry::{self, AccessEntries, Due, EntryId, Kept, Look};
-use crate::error::{CallError, Error, rendered};
+use crate::error::{CallError, Error, Fault, rendered};
 use crate::github_role;
 use crate::handler::Function;
 use crate::metrics;
@@ -29,20 +29,22 @@ pub struct Unfinished(String);
 /// One scheduled run.
 pub(crate) async fn run(function: &Function, home: &Home, budget: Budget) -> Result<(), Unfinished> {
     let cursors = Cursors { secrets: &function.secrets, budget };
+    let mut known = false;
     let began = cursors.read().await.unwrap_or_else(|error| {
         let reason = rendered(&error);
         tracing::error!(reason, "how far the last run came cannot be read; this one begins at the beginning");
+        // What is there and cannot be understood goes at the end, too.
+        known = error.fault == Fault::Invalid;
         None
     });
+    known |= began.is_some();
     if let Some(began) = &began {
         tracing::info!(from = began.told(), "going on where the last run stopped");
     }
     let mut run =
         Run { function, home, hours: Hours::within(budget), failures: Failures::default(), known: BTreeSet::new() };
     let Some(stopped) = run.all(began.as_ref()).await else {
-        if began.is_some()
-            && let Err(error) = cursors.forget().await
-        {
+        if known && let Err(error) = cursors.forget().await {
             let reason = rendered(&error);
             tracing::error!(reason, "where this run began could not be forgotten; the next one begins there, too");
         }
@@ -50,7 +52,7 @@ pub(crate) async fn run(function: &Function, home: &Home, budget: Budget) -> Res
     };
     metrics::count_of("StoppedRuns", 1, ("Region", &home.region), function.clock.now());
     let place = stopped.told();
-    let goes_on = match cursors.write(&stopped, began.is_some()).await {
+    let goes_on = match cursors.write(&stopped, known).await {
         Ok(()) => "the next one goes on from there".to_owned(),
         Err(error) => format!("the next one begins anew, because that could not be kept: {}", rendered(&error)),
     };

@@ -145,27 +145,31 @@ fn a_provider() -> Vec<Figures> {
             ["40 Creates, one after the other", "Update of one of 40", "Delete of one of 40", "Deletes of the others"]
         {
             let before = begin(&scene.cloud, 1.0);
-            match deed {
+            let invocations = match deed {
                 "Update of one of 40" => {
                     assert_eq!(stacks[7].update(&of(7, 2)).await, Status::UpdateComplete, "{}", scene.story());
+                    1
                 }
                 "Delete of one of 40" => {
                     assert_eq!(stacks[7].delete_stack().await, Status::DeleteComplete, "{}", scene.story());
                     stacks.remove(7);
+                    1
                 }
                 "Deletes of the others" => {
                     for stack in &mut stacks {
                         assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", scene.story());
                     }
+                    stacks.len()
                 }
                 _ => {
                     for (index, stack) in stacks.iter_mut().enumerate() {
                         assert_eq!(stack.create(&of(index, 1)).await, Status::CreateComplete, "{}", scene.story());
                     }
+                    stacks.len()
                 }
-            }
+            };
             scene.lambda.settle().await;
-            figures.push(end(&scene.cloud, &format!("provider with 40 owners: {deed}"), before, stacks.len()));
+            figures.push(end(&scene.cloud, &format!("provider with 40 owners: {deed}"), before, invocations));
         }
         scene.nothing_left_but(&[]).await;
         figures
@@ -329,7 +333,9 @@ impl World {
             }
         }
         for (arn, provider) in iam.providers.all() {
-            assert!(provider.tags.contains_key("github-trust:candidates"), "{arn} was looked at");
+            let is_looked_at =
+                provider.tags.contains_key("github-trust:candidates") || provider.thumbprints.contains(&"b".repeat(40));
+            assert!(is_looked_at, "{arn}");
         }
         let left: Vec<&String> = state.account.secrets.secrets.keys().collect();
         assert!(left.is_empty(), "{left:?}");
@@ -362,14 +368,13 @@ fn a_run(size: Size, scale: f64) -> Figures {
         world.all_is_done();
         let (stale, first) = (size.roles.div_ceil(size.stale) * size.clusters, before.0);
         assert_eq!(world.done(first, "CreateAccessEntry"), stale, "each stale entry is made again once");
-        // What the end of an invocation cut off is looked at again.
+        // What the end of an invocation cut off is looked at again; so is what somebody may have changed while a call was
+        // throttled whose effect depends on it.
         let again = 4 * (invocations - 1);
-        for (action, least, most) in [
-            ("GetRole", size.roles, size.roles + 4 * stale + again),
-            ("DescribeAccessEntry", size.entries(), size.entries() + 8 * stale + again),
-        ] {
-            let done = world.done(first, action);
-            assert!((least..=most).contains(&done), "{action}: {done} of {least} to {most}");
+        let of_one = if scale < 1.0 { 20 } else { 8 };
+        for (action, all) in [("GetRole", size.roles), ("DescribeAccessEntry", size.entries())] {
+            let (done, most) = (world.done(first, action), all + of_one * stale + again);
+            assert!((all..=most).contains(&done), "{action}: {done} of {all} to {most}");
         }
         figures
     })
@@ -392,8 +397,8 @@ fn a_run_whose_time_is_not_enough_goes_on_where_it_stopped() {
 #[ignore = "on demand: it takes a minute"]
 fn the_figures_of_growth_are_those_of_the_documentation() {
     let mut figures: Vec<Figures> = [a_role(), an_entry(), a_provider()].concat();
-    figures.extend([1.0, 0.5, 0.2].map(|scale| a_run(LARGE, scale)));
-    assert_eq!(figures.iter().rev().nth(2).map(|figures| figures.invocations), Some(1));
+    figures.extend([1.0, 0.2].map(|scale| a_run(LARGE, scale)));
+    assert_eq!(figures.iter().rev().nth(1).map(|figures| figures.invocations), Some(1));
     let mut table = String::from(
         "| what | invocations | time | calls | of them throttled | most at once |\n|---|--:|--:|--:|--:|--:|\n",
     );
@@ -471,11 +476,13 @@ fn a_run_that_goes_on_looks_at_the_rest_only_and_forgets_where_it_began() {
     });
 }
 
+const MINI: Size = Size { providers: 1, roles: 2, clusters: 1, stale: 2 };
+
 /// Wherever it dies: while it goes on, while it forgets where it began, while it writes down how far it came.
 #[test]
 fn wherever_a_run_that_goes_on_dies_the_next_ones_see_to_everything() {
     let story = async |world: &World, death: Option<(u64, When)>| {
-        world.stopped_at("entries", &["c-0", &role_arn(1)]);
+        world.stopped_at("entries", &["c-0", ""]);
         world.cloud.begin_step(2);
         if let Some((call, when)) = death {
             world.cloud.state().faults.plan(At::OfStep { step: 2, call }, when, Fault::Kill);
@@ -490,11 +497,11 @@ fn wherever_a_run_that_goes_on_dies_the_next_ones_see_to_everything() {
         world.all_is_done();
         (ended, calls)
     };
-    let (ended, calls) = world(TINY, async |world| story(world, None).await);
+    let (ended, calls) = world(MINI, async |world| story(world, None).await);
     assert_eq!(ended, Ended::Returned(Ok(())));
     for call in 1..=calls {
         let when = if call % 2 == 0 { When::Before } else { When::After };
-        let (ended, _) = world(TINY, async |world| story(world, Some((call, when))).await);
+        let (ended, _) = world(MINI, async |world| story(world, Some((call, when))).await);
         assert_eq!(ended, Ended::Killed, "{call}");
     }
     println!("a run that goes on: {calls} ways to die");
@@ -502,12 +509,16 @@ fn wherever_a_run_that_goes_on_dies_the_next_ones_see_to_everything() {
 
 #[test]
 fn wherever_a_run_dies_that_writes_down_how_far_it_came_the_next_ones_see_to_everything() {
+    // Entries that are made again are kept in the same way, so that the cursor's secret is not the first.
+    let nth = world(TINY, async |world| {
+        world.slowly(0.002);
+        world.attempt().await;
+        let mut secrets = world.calls_since(0).into_iter().filter(|call| call.action == "CreateSecret");
+        secrets.position(|call| call.resource == CURSOR).expect("a cursor") as u64 + 1
+    });
     for (when, kept) in [(When::Before, false), (When::After, true)] {
         world(TINY, async |world| {
             world.slowly(0.002);
-            let at = |call: &Call| call.action == "CreateSecret" && call.resource == CURSOR;
-            // Entries that are made again are kept in the same way.
-            let nth = world_until(at).await;
             world.cloud.state().faults.plan(At::nth("CreateSecret", nth), when, Fault::Kill);
             assert_eq!(world.attempt().await, Ended::Killed, "{}", world.cloud.story());
             assert_eq!(world.has_cursor(), kept);
@@ -521,28 +532,11 @@ fn wherever_a_run_dies_that_writes_down_how_far_it_came_the_next_ones_see_to_eve
     }
 }
 
-/// The how-manieth creation of a secret is the cursor's, in a run that is too slow.
-async fn world_until(at: impl Fn(&Call) -> bool) -> u64 {
-    let calls = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            world(TINY, async |world| {
-                world.slowly(0.002);
-                world.attempt().await;
-                world.calls_since(0)
-            })
-        });
-        thread.join().expect("a run")
-    });
-    let mut secrets = calls.iter().filter(|call| call.action == "CreateSecret");
-    secrets.position(at).map(|index| index as u64 + 1).expect("a cursor")
-}
-
 #[test]
 fn a_cursor_that_cannot_be_read_or_written_costs_nothing_but_time() {
     world(TINY, async |world| {
         world.stopped_at("roles", &["zzz"]);
-        let from = world.cloud.state().calls.iter().filter(|call| call.action == "GetSecretValue").count() as u64;
-        world.cloud.state().faults.plan(At::nth("GetSecretValue", from + 1), When::Before, Fault::AccessDenied);
+        world.cloud.state().faults.plan(At::nth("GetSecretValue", 1), When::Before, Fault::AccessDenied);
         world.quiet_run().await;
         assert!(world.has_cursor(), "this run did not begin with it");
         world.next_day().await;
@@ -552,7 +546,6 @@ fn a_cursor_that_cannot_be_read_or_written_costs_nothing_but_time() {
     world(TINY, async |world| {
         world.leave("{\"phase\": \"something newer\"}");
         world.quiet_run().await;
-        world.cloud.state().account.secrets.secrets.remove(CURSOR);
         world.all_is_done();
     });
     world(TINY, async |world| {
@@ -592,7 +585,7 @@ fn a_cursor_that_names_what_is_gone_leads_to_what_comes_after_it() {
 
 #[test]
 fn two_runs_at_once_that_go_on_do_no_harm() {
-    for offset in (0..1500).step_by(150) {
+    for offset in (0..1500).step_by(300) {
         world(TINY, async |world| {
             world.stopped_at("providers", &[&provider_arn(0)]);
             let later = async {
@@ -654,11 +647,11 @@ fn a_service_that_asks_to_wait_is_waited_for() {
         world.quiet_run().await;
         world.all_is_done();
         let calls = world.calls_since(from);
-        let refused: Vec<&Call> =
-            calls.iter().filter(|call| matches!(call.outcome, Outcome::Refused { status: 429 | 400, .. })).collect();
-        let throttled = refused.iter().filter(|call| ["iam", "eks"].contains(&call.service)).count();
-        assert!(throttled > 0);
-        for call in refused.iter().filter(|call| ["iam", "eks"].contains(&call.service)) {
+        let is_throttled =
+            |call: &&Call| matches!(&call.outcome, Outcome::Refused { code, .. } if code.starts_with("Throttling"));
+        let refused: Vec<&Call> = calls.iter().filter(is_throttled).collect();
+        assert!(!refused.is_empty());
+        for call in refused {
             let next = calls
                 .iter()
                 .find(|next| next.number > call.number && (&next.action, &next.input) == (&call.action, &call.input));
