@@ -15,6 +15,8 @@ fn said() -> String {
 /// With lines that a backslash continues made one.
 fn joined(text: &str) -> String {
     let mut joined = String::new();
+    // A quotation mark that is a character begins no string.
+    let text = text.replace("'\"'", "' '");
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         match line.strip_suffix('\\') {

@@ -59,7 +59,7 @@ fn row_29_each_mistake_is_told_exactly_and_before_any_call() {
         (PROVIDER, json!({"ThumbprintList": []}), "`ThumbprintList`: expected 1 to 5 thumbprints (leave it out to have them verified and rotated), found an empty list".to_owned()),
         (PROVIDER, json!({"ThumbprintList": ["zz"]}), "`ThumbprintList[0]`: expected 40 hexadecimal digits, the SHA-1 of a certificate without colons, found \"zz\"".to_owned()),
         (PROVIDER, json!({"ClientIdLists": ["a"]}), "unknown property `ClientIdLists`; did you mean `ClientIdList`?".to_owned()),
-        (ENTRY, json!({"PrincipalArn": "arn:aws:sts::111122223333:assumed-role/x/y"}), "`PrincipalArn`: expected the ARN of an IAM role or user, not of a session (write the role's ARN, path included), found \"arn:aws:sts::111122223333:assumed-role/x/y\"".to_owned()),
+        (ENTRY, json!({"PrincipalArn": "arn:aws:sts::111122223333:assumed-role/x/y"}), "`PrincipalArn`: expected the ARN of an IAM role or user, not of a session (write arn:aws:iam::111122223333:role/x, with its path), found \"arn:aws:sts::111122223333:assumed-role/x/y\"".to_owned()),
         (ENTRY, json!({"Type": "EC2_MACOS"}), "`Type`: expected one of STANDARD, EC2_LINUX, EC2_WINDOWS, FARGATE_LINUX, EC2, HYBRID_LINUX, HYPERPOD_LINUX, found \"EC2_MACOS\"".to_owned()),
         (ENTRY, json!({"Username": "system:masters"}), "`Username`: expected a name that does not begin with `system:`, which EKS reserves, found \"system:masters\"".to_owned()),
         (ENTRY, json!({"ClusterName": "absent"}), "`ClusterName` is required: the name of an EKS cluster, 1 to 100 letters, digits, hyphens and underscores".to_owned()),
