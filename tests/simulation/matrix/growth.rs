@@ -52,7 +52,7 @@ fn end(cloud: &Cloud, what: &str, (calls, began): (usize, Duration), invocations
     let mut state = cloud.state();
     let figures = Figures {
         what: what.to_owned(),
-        time: state.clock.elapsed() - began,
+        time: state.clock.elapsed().saturating_sub(began),
         calls: state.calls[calls..].iter().filter(|call| call.service != "s3").count(),
         throttled: state.throttles.take().map_or(0, |throttles| throttles.refused),
         most_flying: state.most_flying,
@@ -215,7 +215,7 @@ fn role_arn(index: usize) -> String {
 }
 
 fn is_stale(size: Size, index: usize) -> bool {
-    index % size.stale == 0
+    index.is_multiple_of(size.stale)
 }
 
 /// An account of that size, all of it made by us: one of each by the function, the others after their likeness.
@@ -264,7 +264,7 @@ impl World {
         let provider = iam.providers.primary(&provider_arn(0)).expect("the first provider").as_ref().clone();
         for index in 1..self.size.providers {
             let mut provider = provider.clone();
-            provider.url = provider_arn(index).split_once('/').expect("an ARN").1.to_owned();
+            provider_arn(index).split_once('/').expect("an ARN").1.clone_into(&mut provider.url);
             iam.providers.write(&provider_arn(index), Some(provider), now, now);
         }
         let role = iam.roles.primary("deploy-0000").expect("the first role").as_ref().clone();
@@ -300,16 +300,18 @@ impl World {
         self.lambda.attempt(&Author::Upkeep, "schedule", SCHEDULE).await
     }
 
-    /// The schedule's event until it is done with: three attempts a day. Gives how many it took.
-    async fn until_done(&self) -> usize {
+    /// The schedule's event until it is done with: three attempts a day. Gives how many it took, and the time between them.
+    async fn until_done(&self) -> (usize, Duration) {
+        let mut pauses = Duration::ZERO;
         for attempt in 1..=12 {
             match self.attempt().await {
-                Ended::Returned(Ok(())) => return attempt,
+                Ended::Returned(Ok(())) => return (attempt, pauses),
                 Ended::Returned(Err(reason)) => assert!(reason.contains("the next one goes on from there"), "{reason}"),
                 ended => panic!("{ended:?}"),
             }
             assert!(self.has_cursor());
             let pause = PAUSES.get((attempt - 1) % 3).copied().unwrap_or(Duration::from_hours(23));
+            pauses += pause;
             tokio::time::sleep(pause).await;
         }
         panic!("it never ended");
@@ -363,17 +365,17 @@ fn a_run(size: Size, scale: f64) -> Figures {
     );
     world(size, async |world| {
         let before = begin(&world.cloud, scale);
-        let invocations = world.until_done().await;
-        let figures = end(&world.cloud, &what, before, invocations);
+        let (invocations, pauses) = world.until_done().await;
+        let figures = end(&world.cloud, &what, (before.0, before.1 + pauses), invocations);
         world.all_is_done();
-        let (stale, first) = (size.roles.div_ceil(size.stale) * size.clusters, before.0);
-        assert_eq!(world.done(first, "CreateAccessEntry"), stale, "each stale entry is made again once");
+        let (to_heal, first) = (size.roles.div_ceil(size.stale) * size.clusters, before.0);
+        assert_eq!(world.done(first, "CreateAccessEntry"), to_heal, "each stale entry is made again once");
         // What the end of an invocation cut off is looked at again; so is what somebody may have changed while a call was
         // throttled whose effect depends on it.
         let again = 4 * (invocations - 1);
         let of_one = if scale < 1.0 { 20 } else { 8 };
         for (action, all) in [("GetRole", size.roles), ("DescribeAccessEntry", size.entries())] {
-            let (done, most) = (world.done(first, action), all + of_one * stale + again);
+            let (done, most) = (world.done(first, action), all + of_one * to_heal + again);
             assert!((all..=most).contains(&done), "{action}: {done} of {all} to {most}");
         }
         figures
@@ -655,7 +657,7 @@ fn a_service_that_asks_to_wait_is_waited_for() {
             let next = calls
                 .iter()
                 .find(|next| next.number > call.number && (&next.action, &next.input) == (&call.action, &call.input));
-            let waited = next.map_or(Duration::MAX, |next| next.at - call.at);
+            let waited = next.map_or(Duration::MAX, |next| next.at.saturating_sub(call.at));
             assert!(waited >= Duration::from_secs(7), "{call} was made again after {waited:?}");
         }
     });
