@@ -19,9 +19,10 @@ use crate::retry::{Pauses, millis};
 const BODY_LIMIT: usize = 1024 * 1024;
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(8);
-/// How long GitHub may be out of reach or throttle before we go on without it: longer than one wait for an unnamed time.
+/// How long GitHub may be out of reach before we go on without it.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// The same where nothing goes on without it. A secondary rate limit asks for a minute or more.
+/// The same where nothing goes on without it, and where GitHub asks to wait: a secondary rate limit does so for a minute or
+/// more, and the next attempt may meet it again.
 const LONG_PATIENCE: Duration = Duration::from_mins(5);
 /// "Otherwise, wait for at least one minute before retrying."
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>
@@ -118,7 +119,10 @@ impl Client {
                 return outcome.map(|answer| Answer { uncertain, ..answer }).map_err(broken);
             };
             let pause = pauses.pause().max(wait);
-            if first.elapsed() + pause > ask.patience || !self.budget.allows(pause) {
+            // Whoever is told to wait will be answered.
+            let limited = matches!(status, 403 | 429) && ask.patience == PATIENCE;
+            let patience = if limited { LONG_PATIENCE } else { ask.patience };
+            if first.elapsed() + pause > patience || !self.budget.allows(pause) {
                 let (what, kind) = match status {
                     403 | 429 => {
                         (format!("its rate limit is used up for the next {} s", wait.as_secs()), Kind::Throttled)
