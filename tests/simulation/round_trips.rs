@@ -8,7 +8,7 @@ use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use super::cloud::Cloud;
-use super::cloudformation::{CloudFormation, Declared, Status};
+use super::cloudformation::{CloudFormation, Declared, Template};
 use super::eks;
 use super::function::github_trust_with;
 use super::github::SECRET;
@@ -17,6 +17,7 @@ use super::logs::Log;
 use super::meaning::{ENTRY, PROVIDER, ROLE};
 use super::plan::BOUNDARIES;
 use super::sdk::in_virtual_time;
+use super::stack::Stack;
 
 /// From a request to its answer.
 const CALL: Duration = Duration::from_millis(50);
@@ -60,47 +61,41 @@ fn measured(case: &Case) -> Taken {
         let lambda = Lambda::new(&cloud, &github_trust_with(&cloud, settings), Duration::from_mins(15));
         let cloudformation = CloudFormation::new(&cloud, &lambda);
         let story = async {
-            let mut stacks = ["one", "two"].map(|name| (name, cloudformation.stack(name)));
+            let mut stacks = ["one", "two"].map(|name| (cloudformation.stack(name), Vec::new()));
             for (name, declared) in &case.before {
-                let stack = &mut stacks.iter_mut().find(|(known, _)| known == name).expect("a stack").1;
-                let mut template: Vec<Declared> = case
-                    .before
-                    .iter()
-                    .filter(|(other, _)| other == name)
-                    .map(|(_, declared)| declared.clone())
-                    .collect();
-                template.truncate(1 + template.iter().position(|other| other.logical == declared.logical).unwrap_or(0));
-                let status =
-                    if template.len() == 1 { stack.create(&template).await } else { stack.update(&template).await };
-                assert!(matches!(status, Status::CreateComplete | Status::UpdateComplete), "{}", cloud.story());
+                let (stack, template) = &mut stacks[usize::from(*name == "two")];
+                declare(stack, template, Some(declared), &cloud).await;
             }
             lambda.settle().await;
             tokio::time::sleep(LATER).await;
-            let first = cloud.call_count();
-            let looks = cloud.state().issuers.began.len();
+            let (first, looks) = (cloud.call_count(), cloud.state().issuers.began.len());
             let (name, declared) = &case.now;
-            let stack = &mut stacks.iter_mut().find(|(known, _)| known == name).expect("a stack").1;
-            let others = case.before.iter().filter(|(other, _)| other == name).map(|(_, declared)| declared.clone());
-            let status = match declared {
-                Some(declared) => {
-                    let mut template: Vec<Declared> =
-                        others.filter(|other| other.logical != declared.logical).collect();
-                    let exists = case.before.iter().any(|(other, _)| other == name);
-                    template.push(declared.clone());
-                    if exists { stack.update(&template).await } else { stack.create(&template).await }
-                }
-                None => {
-                    let mut template: Vec<Declared> = others.collect();
-                    template.pop();
-                    if template.is_empty() { stack.delete_stack().await } else { stack.update(&template).await }
-                }
-            };
-            assert!(format!("{status:?}").ends_with("Complete"), "{status:?}\n{}", cloud.story());
+            let (stack, template) = &mut stacks[usize::from(*name == "two")];
+            declare(stack, template, declared.as_ref(), &cloud).await;
             lambda.settle().await;
             taken(&cloud, first, looks)
         };
         tokio::task::LocalSet::new().run_until(story).await
     })
+}
+
+/// Declares one more resource, or the same one otherwise; or takes the last one away.
+async fn declare(stack: &mut Stack, template: &mut Template, declared: Option<&Declared>, cloud: &Cloud) {
+    let is_new = template.is_empty();
+    if let Some(declared) = declared {
+        template.retain(|other| other.logical != declared.logical);
+        template.push(declared.clone());
+    } else {
+        template.pop();
+    }
+    let status = if is_new {
+        stack.create(template).await
+    } else if template.is_empty() {
+        stack.delete_stack().await
+    } else {
+        stack.update(template).await
+    };
+    assert!(format!("{status:?}").ends_with("Complete"), "{status:?}\n{}", cloud.story());
 }
 
 fn taken(cloud: &Cloud, first: usize, looks: usize) -> Taken {
@@ -117,7 +112,8 @@ fn taken(cloud: &Cloud, first: usize, looks: usize) -> Taken {
     let mut names: Vec<String> = calls.iter().map(|call| call.action.clone()).collect();
     names.extend(state.issuers.began[looks..].iter().map(|_| "the issuer".to_owned()));
     let ends = spans.iter().map(|(_, ended)| *ended).max().unwrap_or_default();
-    let time = ends - spans.first().map(|(began, _)| *began).unwrap_or_default();
+    let began = spans.first().map(|(began, _)| *began).unwrap_or_default();
+    let time = ends.saturating_sub(began);
     Taken { calls: names, chain: depths.into_iter().max().unwrap_or_default(), time }
 }
 
@@ -183,14 +179,17 @@ fn opted_in() -> Declared {
     one("Oidc", "Custom::GitHubRepositoryOidc", json!({"Repository": "acme/old", "UseImmutableSubject": true}))
 }
 
-fn cases() -> Vec<Case> {
-    let case = |what, before: &[(&'static str, Declared)], now, least, because| Case {
-        what,
-        before: before.to_vec(),
-        now,
-        least,
-        because,
-    };
+fn case(
+    what: &'static str,
+    before: &[(&'static str, Declared)],
+    now: (&'static str, Option<Declared>),
+    least: usize,
+    because: &'static str,
+) -> Case {
+    Case { what, before: before.to_vec(), now, least, because }
+}
+
+fn at_aws() -> Vec<Case> {
     let (p, r, e) = (("one", provider("a")), ("one", role(1)), ("one", entry(1)));
     vec![
         case("provider, Create", &[], ("one", Some(provider("a"))), 3, "look, make, answer"),
@@ -260,6 +259,11 @@ fn cases() -> Vec<Case> {
             "look, answer",
         ),
         case("entry, Delete", &[p.clone(), r.clone(), e.clone()], ("one", None), 3, "look, delete, answer"),
+    ]
+}
+
+fn at_github() -> Vec<Case> {
+    vec![
         case("variable, Create", &[], ("one", Some(variable(false, "a"))), 4, "credential, look, make, answer"),
         case(
             "variable, Update",
@@ -331,7 +335,7 @@ fn no_chain_of_calls_is_longer_than_the_least_and_one() {
     let mut table =
         String::from("| request | calls | longest chain | least | which is |\n| --- | ---: | ---: | ---: | --- |\n");
     let mut long = Vec::new();
-    for case in cases() {
+    for case in at_aws().into_iter().chain(at_github()) {
         let Taken { calls, chain, time } = measured(&case);
         let _ = writeln!(table, "| {} | {} | {chain} | {} | {} |", case.what, calls.len(), case.least, case.because);
         // No time passes but that of calls, and that in which others who share a provider are heard.
