@@ -4,6 +4,7 @@
 mod answers;
 mod changes;
 mod deliveries;
+mod growth;
 mod interposed;
 mod limits;
 mod log_lines;

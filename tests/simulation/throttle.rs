@@ -9,8 +9,8 @@
 //!   <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>
 //!
 //! What is not published is assumed to be 10 a second with a burst of 20 for reads, and half of that for changes. That is
-//! below what AWS publishes for similar operations elsewhere (ECS: a burst of 50 and 20 a second for reading clusters), so
-//! that a run which is quick enough here should be so there. It was not measured at AWS.
+//! less than AWS publishes for a similar operation elsewhere (ECS lets in a burst of 50 `DescribeClusters`), so that a run
+//! which is quick enough here should be so there. It was not measured at AWS.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl Throttles {
         let burst = burst.max(1.0);
         let bucket =
             self.buckets.entry((service, action.to_owned())).or_insert(Bucket { tokens: burst, at: Duration::ZERO });
-        bucket.tokens = (bucket.tokens + (now - bucket.at).as_secs_f64() * per_second).min(burst);
+        bucket.tokens = (bucket.tokens + now.saturating_sub(bucket.at).as_secs_f64() * per_second).min(burst);
         bucket.at = now;
         let admitted = bucket.tokens >= 1.0;
         if admitted {
