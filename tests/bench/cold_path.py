@@ -32,10 +32,7 @@ PARTS = {
         r"ring::ec::curve25519::x25519::x25519_ecdh",
         r"ring::ec::curve25519::x25519::x25519_public_from_private",
     ),
-    "the public CAs are read": (
-        r"rustls_native_certs::load_native_certs",
-        r"webpki::trust_anchor::anchor_from_trusted_cert",
-    ),
+    "the public CAs are read": (r"github_trust::public_cas::.*",),
     "the SDK makes its clients": (r"aws_sdk_\w+::client::Client::(new|from_conf)",),
     "the SDK serialises, signs, sends and reads calls": (r"aws_smithy_runtime::client::orchestrator::invoke.*",),
     "lines are logged": (r"tracing_core::event::Event::dispatch",),
