@@ -6,6 +6,7 @@ mod discovery;
 mod known_failures;
 mod network;
 mod openssl;
+mod outward;
 mod parties;
 mod rows;
 mod table;

@@ -94,6 +94,8 @@ pub(crate) struct Result {
     pub(crate) physical: String,
     pub(crate) attributes: Value,
     pub(crate) reason: String,
+    /// Whether there was no answer.
+    pub(crate) silent: bool,
 }
 
 #[derive(Clone)]
@@ -134,6 +136,7 @@ impl CloudFormation {
             ),
             resources: Vec::new(),
             before: None,
+            silent: Vec::new(),
             owed: Vec::new(),
             status: None,
         }
@@ -177,19 +180,21 @@ impl CloudFormation {
         let invented = format!("{}-{}-1A2B3C4D5E6F7", stack.name, resource.logical);
         match verdict {
             Verdict::Success { physical, data } => {
-                Result { success: true, physical, attributes: data, reason: String::new() }
+                Result { success: true, physical, attributes: data, reason: String::new(), silent: false }
             }
             Verdict::Failure { physical, reason } => Result {
                 success: false,
                 physical: physical.or_else(|| sent.physical.clone()).unwrap_or(invented),
                 attributes: json!({}),
                 reason,
+                silent: false,
             },
             Verdict::Silence => Result {
                 success: false,
                 physical: sent.physical.unwrap_or(invented),
                 attributes: json!({}),
                 reason: "CloudFormation did not receive a response from your Custom Resource.".to_owned(),
+                silent: true,
             },
         }
     }

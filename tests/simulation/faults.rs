@@ -287,8 +287,10 @@ impl Faults {
         for (rate, when, fault) in scale {
             below += rate;
             if draw < below {
-                // The same is so where one copy of an event has answered and the other dies.
-                if fault == Fault::Kill && call.duplicated {
+                // The same is so where one copy of an event has answered, and the other dies or has a change under way
+                // for long.
+                let outlasts = fault == Fault::Kill || (call.changing && matches!(fault, Fault::Slow(_)));
+                if outlasts && call.duplicated {
                     return None;
                 }
                 self.spent += 1;

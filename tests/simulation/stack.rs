@@ -12,6 +12,8 @@ pub(crate) struct Stack {
     pub(crate) resources: Vec<(String, Resource)>,
     /// What an update that has not been rolled back completely began with.
     pub(super) before: Option<Vec<(String, Resource)>>,
+    /// What never answered when it was rolled back.
+    pub(super) silent: Vec<String>,
     /// What a rollback that failed had yet to clean up.
     pub(super) owed: Vec<(String, Resource)>,
     pub(crate) status: Option<Status>,
@@ -115,6 +117,9 @@ impl Stack {
                 self.set(logical, known(&declared, &result));
             } else {
                 failed = true;
+                if result.silent {
+                    self.silent.push(logical.clone());
+                }
             }
         }
         self.owed.append(&mut clean_up);
