@@ -14,6 +14,23 @@ impl OidcId {
         Call { action, method, path, resource: what, repository: Some(&self.repository), body: None }
     }
 
+    /// Why nothing can be done to it.
+    pub(super) fn invisible(&self) -> CallError {
+        CallError {
+            action: "github:GetOidcCustomization",
+            resource: self.what(),
+            fault: Fault::Invalid,
+            code: "404".to_owned(),
+            message: format!(
+                "GitHub shows no repository {} to the function's credential; check its name, and what the token or App has \
+                 access to",
+                self.repository
+            ),
+            request_id: None,
+            uncertain: false,
+        }
+    }
+
     fn what(&self) -> String {
         format!("the subjects of {}", self.repository)
     }

@@ -191,7 +191,9 @@ impl Kind for GitHubRepositoryOidcs {
         if let Some(known) = old.filter(|old| **old == id) {
             return Ok(known.clone());
         }
-        Ok(OidcId { before: self.chosen(&id).await?, ..id })
+        // Switched a moment later, it could never be switched back: nobody would know to what.
+        let Some(before) = self.chosen(&id).await? else { return Err(id.invisible()) };
+        Ok(OidcId { before: Some(before), ..id })
     }
 
     async fn resolve(&self, _: &Owner, _: &OidcId, spec: Spec) -> Result<Spec, Error> {
