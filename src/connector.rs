@@ -1,6 +1,6 @@
 //! The one way out, for the SDK's calls, for GitHub and for the answers: hyper over rustls, HTTP/1.1 only, and made when
 //! the first request needs it. The SDK's own connector does the same with HTTP/2 and a second store of public CAs in it,
-//! which is a tenth of the function and a third of a cold start.
+//! which took 8 of 53 million instructions of a cold start.
 
 use std::error::Error;
 use std::io;

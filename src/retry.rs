@@ -99,7 +99,7 @@ impl Budget {
         value.take().ok_or_else(|| CallError::time_up(action, &resource))
     }
 
-    /// The same for calls of every type: what is written for each of them would be a tenth of the function.
+    /// The same for calls of every type, so that the compiler does not write it once for each.
     async fn repeat<'a>(
         &self,
         action: &'static str,
