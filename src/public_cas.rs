@@ -1,17 +1,18 @@
 //! The public CAs that the operating system knows, read once, when the first connection needs them. Amazon Linux keeps them
 //! up to date without a deployment of ours; a list compiled in would grow old.
 
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use aws_smithy_types::base64;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
 /// Where Amazon Linux keeps them in one file, and where Debian does.
 const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const END: &str = "-----END CERTIFICATE-----";
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const END: &[u8] = b"-----END CERTIFICATE-----";
 
 /// All of them.
 pub(crate) fn store() -> Arc<RootCertStore> {
@@ -26,8 +27,12 @@ fn read(variable: impl Fn(&str) -> Option<String>) -> RootCertStore {
         let named = variable("SSL_CERT_FILE");
         let bundles = named.as_deref().map_or(&BUNDLES[..], |_| &[]);
         let mut bundles = named.iter().map(String::as_str).chain(bundles.iter().copied());
-        if let Some(text) = bundles.find_map(|path| std::fs::read(Path::new(path)).ok()) {
-            store.add_parsable_certificates(certificates(&String::from_utf8_lossy(&text)));
+        if let Some(bundle) = bundles.find_map(|path| File::open(Path::new(path)).ok()) {
+            let add = |certificate: CertificateDer<'_>| store.add_parsable_certificates([certificate]);
+            // What cannot be read to its end is not used, as if it were not there.
+            if certificates(BufReader::new(bundle), add).is_err() {
+                store = RootCertStore::empty();
+            }
         }
     }
     if store.is_empty() {
@@ -40,19 +45,43 @@ fn read(variable: impl Fn(&str) -> Option<String>) -> RootCertStore {
     store
 }
 
-/// The certificates of a bundle. The library takes 8 million instructions to read one, and every cold start reads it.
-fn certificates(bundle: &str) -> impl Iterator<Item = CertificateDer<'static>> {
-    let blocks = bundle.split(BEGIN).skip(1).filter_map(|block| Some(block.split_once(END)?.0));
-    blocks.filter_map(|block| {
-        let mut text = String::with_capacity(block.len());
-        text.extend(block.lines().map(str::trim));
-        base64::decode(text).ok().map(CertificateDer::from)
-    })
+/// Gives each certificate of a bundle to `each`. The library takes 8 million instructions to read one, and every cold start
+/// reads it.
+fn certificates<T>(mut bundle: impl BufRead, mut each: impl FnMut(CertificateDer<'_>) -> T) -> io::Result<()> {
+    let (mut text, mut inside) = (Vec::new(), false);
+    loop {
+        let before = text.len();
+        if bundle.read_until(b'\n', &mut text)? == 0 {
+            return Ok(());
+        }
+        let line = text[before..].trim_ascii_end();
+        let length = line.len();
+        let (begins, ends) = (line == BEGIN, line == END);
+        text.truncate(before + length);
+        if ends && inside {
+            text.truncate(before);
+            if let Ok(certificate) = base64_simd::STANDARD.decode_inplace(&mut text) {
+                each(CertificateDer::from(&*certificate));
+            }
+        }
+        inside = begins || inside && !ends;
+        if begins || !inside {
+            text.clear();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_types::base64;
+
     use super::*;
+
+    fn read_all(bundle: &str) -> Vec<CertificateDer<'static>> {
+        let mut found = Vec::new();
+        certificates(bundle.as_bytes(), |certificate| found.push(certificate.into_owned())).unwrap();
+        found
+    }
 
     fn pem(names: &[&str]) -> String {
         let certificate = |name: &&str| {
@@ -61,7 +90,7 @@ mod tests {
             params.distinguished_name.push(rcgen::DnType::CommonName, *name);
             let text = base64::encode(params.self_signed(&key).unwrap().der());
             let lines: Vec<&str> = (0..text.len()).step_by(64).map(|at| &text[at..text.len().min(at + 64)]).collect();
-            format!("{BEGIN}\n{}\n{END}\n", lines.join("\n"))
+            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
         };
         names.iter().map(certificate).collect()
     }
@@ -70,7 +99,7 @@ mod tests {
     fn a_bundle_is_read_as_the_library_reads_it() {
         use rustls::pki_types::pem::PemObject;
         let bundle = format!("# Actalis\r\n{}\n# another\n{}", pem(&["a"]).replace('\n', "\r\n"), pem(&["b", "c"]));
-        let ours: Vec<_> = certificates(&bundle).collect();
+        let ours = read_all(&bundle);
         let theirs: Vec<_> = CertificateDer::pem_slice_iter(bundle.as_bytes()).map(Result::unwrap).collect();
         assert_eq!(ours.len(), 3);
         assert_eq!(ours, theirs);
@@ -78,8 +107,17 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_is_left_out() {
-        let broken = format!("{BEGIN}\n!!!\n{END}\n{}{BEGIN}\ncut off", pem(&["a"]));
-        assert_eq!(certificates(&broken).count(), 1);
+        let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
+        let whole = pem(&["a"]);
+        for (bundle, found) in [
+            (String::new(), 0),
+            (format!("{begin}\n!!!\n{end}\n{whole}{begin}\ncut off"), 1),
+            (format!("{begin}\nTUlJ\n{whole}{end}\n"), 1),
+            (format!("{end}\n{}", whole.replace(end, "").trim_end()), 0),
+            (format!("{whole}a comment that ends in {begin}\nTUlJ\n{end}\n"), 1),
+        ] {
+            assert_eq!(read_all(&bundle).len(), found, "{bundle}");
+        }
     }
 
     #[test]
