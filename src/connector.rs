@@ -18,6 +18,7 @@ use rustls::ClientConfig;
 
 use crate::later::Later;
 use crate::public_cas;
+use crate::tls::provider;
 
 /// How long a connection may take; how long an answer may, whoever asks decides.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -32,20 +33,20 @@ pub fn connector() -> SharedHttpConnector {
 }
 
 fn client() -> Client<HttpsConnector<Tcp>, SdkBody> {
+    let tls = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    // Only one without any suite has no version.
+    let tls = tls.unwrap_or_else(|_| ClientConfig::builder());
+    let tls = tls.with_root_certificates(public_cas::store()).with_no_client_auth();
     let mut tcp = Tcp::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT));
     let https = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls())
+        .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
         .wrap_connector(tcp);
     Client::builder(TokioExecutor::new()).build(https)
-}
-
-fn tls() -> ClientConfig {
-    ClientConfig::builder().with_root_certificates(public_cas::store()).with_no_client_auth()
 }
 
 impl HttpConnector for Outward {

@@ -53,4 +53,5 @@ pub mod reconcile;
 pub mod retry;
 pub mod settings;
 mod tags;
+mod tls;
 pub mod upkeep;

@@ -2,19 +2,25 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use github_trust::oidc_provider::thumbprint::{CaCertificate, Look, LookError, Policy, Roots};
+use github_trust::oidc_provider::thumbprint::{CaCertificate, CertificateProblem, Look, LookError, Policy, Roots};
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::network::Loopback;
 use super::parties::{Kind, Party, key, root};
 use super::rows::{Expected, Row, row, rows, usual};
-use super::{looked, openssl};
+use super::{NOW, looked, openssl};
 
 #[tokio::test]
 async fn row_32_thumbprints_are_what_openssl_shows_or_the_chain_is_refused_for_its_reason() {
     let openssl = openssl::is_there();
     let mut table = String::new();
-    let (mut taken, mut refused, mut compared) = (0, 0, 0);
+    let (mut taken, mut refused, mut compared, mut verified) = (0, 0, 0, 0);
     for (number, (group, rows)) in rows().into_iter().enumerate() {
         writeln!(table, "{}# {group}\n", if number == 0 { "" } else { "\n" }).unwrap();
         for row in rows {
@@ -33,13 +39,16 @@ async fn row_32_thumbprints_are_what_openssl_shows_or_the_chain_is_refused_for_i
                 Expected::Refused(_) => refused += 1,
             }
             let verdict = check(&row, &result);
+            verified += as_rustls_does(&row, &servers, &result);
             writeln!(table, "{verdict}\n").unwrap();
             if openssl {
                 compared += compare(&row, &servers).await;
             }
         }
     }
-    println!("{taken} chains taken, {refused} refused; {compared} connections compared with openssl");
+    println!(
+        "{taken} chains taken, {refused} refused; {compared} connections compared with openssl, {verified} chains with rustls"
+    );
     write!(table, "\n{taken} taken, {refused} refused\n").unwrap();
     insta::assert_snapshot!(table);
 }
@@ -147,6 +156,38 @@ fn check(row: &Row, result: &Result<Look, LookError>) -> String {
         (_, Ok(look)) => panic!("{} was taken: {look:#?}", row.name),
         (_, Err(error)) => panic!("{} was refused: {error}", row.name),
     }
+}
+
+/// No chain is accepted that rustls' own verifier does not accept, and none refused that it accepts. Gives how many it was
+/// asked about.
+fn as_rustls_does(row: &Row, servers: &Places, result: &Result<Look, LookError>) -> usize {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(row.ca.as_ref().unwrap_or(&row.public).iter().map(|party| party.der.clone()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let Ok(verifier) = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build() else { return 0 };
+    let accepts = |host: &str, chain: &Vec<Party>| {
+        let served: Vec<CertificateDer<'_>> = chain.iter().map(|party| party.der.clone()).collect();
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
+        verifier.verify_server_cert(&served[0], &served[1..], &name, &[], now).is_ok()
+    };
+    // The exception: a server's own certificate that the author gave is accepted although it is a CA's.
+    let is_given = |chain: &Vec<Party>| row.ca.iter().flatten().any(|given| given.der == chain[0].der);
+    let chains: Vec<_> =
+        servers.iter().flat_map(|(host, _, chains)| chains.iter().map(move |chain| (host, chain))).collect();
+    if chains.iter().any(|(_, chain)| is_given(chain)) {
+        return 0;
+    }
+    let accepted = chains.iter().all(|(host, chain)| accepts(host, chain));
+    let untrusted = match result {
+        // Neither is about what the certificates say.
+        Err(LookError::Untrusted { blame, .. }) => {
+            !matches!(blame.problem, CertificateProblem::KeyNotHeld | CertificateProblem::TooMany)
+        }
+        _ => false,
+    };
+    assert_eq!(accepted, !untrusted, "{}: rustls' verdict", row.name);
+    chains.len()
 }
 
 /// Runs `openssl` against the same servers. Gives how many connections it made.

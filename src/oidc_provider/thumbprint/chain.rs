@@ -1,10 +1,9 @@
-//! A path is what rustls verified, from the server's certificate up by signature; the order in which a server sends its
-//! certificates means nothing. No certificate that is not on a verified path gives a thumbprint.
+//! A path is what webpki verified, which is what rustls asks, from the server's certificate up by signature; the order in
+//! which a server sends its certificates means nothing. No certificate that is not on a verified path gives a thumbprint.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
@@ -15,7 +14,17 @@ use super::roots::Roots;
 /// Each further certificate is another signature to check; real servers send up to five.
 pub(super) const LONGEST_CHAIN: usize = 16;
 
-/// What one handshake showed, which was accepted.
+/// What a server sent, in its order, and every verified path through it; none of them the beginning of another.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub(super) name: ServerName<'static>,
+    pub(super) served: Vec<CertificateDer<'static>>,
+    paths: Vec<Path>,
+}
+
+type Path = Vec<CertificateDer<'static>>;
+
+/// What the certificates of an accepted chain are.
 #[derive(Debug, Default)]
 pub(super) struct Verified {
     /// Those that give a thumbprint.
@@ -30,7 +39,7 @@ pub(super) struct Verified {
 #[derive(Clone, Debug)]
 pub(super) struct Verifier {
     pub(super) roots: Roots,
-    provider: Arc<CryptoProvider>,
+    pub(super) provider: Arc<CryptoProvider>,
     pub(super) now: UnixTime,
 }
 
@@ -52,12 +61,6 @@ fn ca_of(certificate: &CertificateDer<'_>) -> Option<Ca> {
 impl Verifier {
     pub(super) fn new(roots: Roots, provider: Arc<CryptoProvider>, now: UnixTime) -> Self {
         Self { roots, provider, now }
-    }
-
-    /// The verifier of rustls. Nothing where there are no roots.
-    pub(super) fn of_rustls(&self) -> Option<Arc<WebPkiServerVerifier>> {
-        let (roots, provider) = (Arc::clone(&self.roots.store), Arc::clone(&self.provider));
-        WebPkiServerVerifier::builder_with_provider(roots, provider).build().ok()
     }
 
     /// Whether a server's certificate is one that the author gave, byte for byte.
@@ -92,13 +95,50 @@ impl Verifier {
         })
     }
 
-    /// What is on a verified path of an accepted chain, and what of it gives a thumbprint:
+    /// Verifies as rustls does, but goes on to further paths where there is one.
+    pub(super) fn verify(
+        &self,
+        name: ServerName<'static>,
+        served: Vec<CertificateDer<'static>>,
+    ) -> Result<Chain, webpki::Error> {
+        let (end, others) = served.split_first().ok_or(webpki::Error::UnknownIssuer)?;
+        let end_entity = EndEntityCert::try_from(end)?;
+        let found = RefCell::new(Vec::<Path>::new());
+        let each = |path: &VerifiedPath<'_>| {
+            let above = path.intermediate_certificates().map(|certificate| certificate.der().into_owned());
+            let path_below: Path = [end.clone()].into_iter().chain(above).collect();
+            // The CA that the path ends in is part of it where the server sends it.
+            let anchor = ca(path.anchor());
+            let sent = others.iter().filter(|other| ca_of(other).as_ref() == Some(&anchor));
+            let with_anchor = sent.filter(|root| !path_below.contains(root));
+            let mut found = found.borrow_mut();
+            found.extend(with_anchor.map(|root| path_below.iter().chain([root]).cloned().collect()));
+            found.push(path_below);
+            // Not an error: it makes webpki go on to the next path.
+            Err(webpki::Error::UnknownIssuer)
+        };
+        let ended = self.path(&end_entity, others, &self.roots.store.roots, Some(&each));
+        let mut found = found.into_inner();
+        match ended {
+            Err(webpki::Error::CaUsedAsEndEntity) if self.is_given(end) => found.push(vec![end.clone()]),
+            Err(error) if found.is_empty() => return Err(error),
+            _ => {}
+        }
+        end_entity.verify_is_valid_for_subject_name(&name)?;
+        let longest = |path: &&Path| !found.iter().any(|other| other.len() > path.len() && other.starts_with(path));
+        let paths = found.iter().filter(longest).cloned().collect();
+        Ok(Chain { name, served, paths })
+    }
+}
+
+impl Chain {
+    /// What is on a verified path, and what of it gives a thumbprint:
     ///
     /// - the end of every path, and its last certificate that does not sign itself;
     /// - what was sent last (what `openssl s_client -showcerts` shows last), and where that signs itself the last that
     ///   does not; if they are on a path.
-    pub(super) fn examine(&self, served: &[CertificateDer<'static>]) -> Verified {
-        let paths = self.paths(served);
+    pub(super) fn examine(&self) -> Verified {
+        let Self { served, paths, .. } = self;
         let on_path: Vec<&CertificateDer<'_>> = paths.iter().flatten().collect();
         let cas: Vec<Ca> = on_path.iter().filter_map(|certificate| ca_of(certificate)).collect();
         // The same CA, signed by another one, is as trusted as what is on the path.
@@ -106,7 +146,7 @@ impl Verifier {
             on_path.contains(&certificate) || ca_of(certificate).is_some_and(|ca| cas.contains(&ca))
         };
         let mut verified = Verified::default();
-        for list in paths.iter().map(Vec::as_slice).chain([served]) {
+        for list in paths.iter().chain([served]) {
             let last = list.last();
             let below = list.iter().rev().find(|certificate| !signs_itself(certificate));
             let below = below.filter(|_| last.is_some_and(signs_itself));
@@ -115,32 +155,6 @@ impl Verifier {
         verified.intermediates.extend(paths.iter().flat_map(|path| path.iter().skip(1)).cloned());
         verified.strangers.extend(served.iter().filter(|certificate| !trusted(certificate)).cloned());
         verified
-    }
-
-    /// Every verified path through what was sent, none of them the beginning of another.
-    fn paths(&self, served: &[CertificateDer<'static>]) -> Vec<Vec<CertificateDer<'static>>> {
-        let Some((end, others)) = served.split_first() else { return Vec::new() };
-        // What the author gave as the server's own is a path by itself.
-        let found = RefCell::new(vec![vec![end.clone()]]);
-        if let Ok(end_entity) = EndEntityCert::try_from(end) {
-            let each = |path: &VerifiedPath<'_>| {
-                let above = path.intermediate_certificates().map(|certificate| certificate.der().into_owned());
-                let path_below: Vec<_> = [end.clone()].into_iter().chain(above).collect();
-                // The CA that the path ends in is part of it where the server sends it.
-                let anchor = ca(path.anchor());
-                let sent = others.iter().filter(|other| ca_of(other).as_ref() == Some(&anchor));
-                let with_anchor = sent.filter(|root| !path_below.contains(root));
-                let mut found = found.borrow_mut();
-                found.extend(with_anchor.map(|root| path_below.iter().chain([root]).cloned().collect()));
-                found.push(path_below);
-                // Not an error: it makes webpki go on to the next path.
-                Err(webpki::Error::UnknownIssuer)
-            };
-            let _ = self.path(&end_entity, others, &self.roots.store.roots, Some(&each));
-        }
-        let found = found.into_inner();
-        let longest = |path: &&Vec<_>| !found.iter().any(|other| other.len() > path.len() && other.starts_with(path));
-        found.iter().filter(longest).cloned().collect()
     }
 }
 

@@ -1,6 +1,7 @@
-//! A host is connected to at an address that was checked, and no handshake is accepted that rustls' own verifier does not
-//! accept, but for a self-signed certificate that the author gave byte for byte ([`Verifier::is_given`]). What the
-//! verifier saw is kept, so that a refusal can say which certificate was at fault.
+//! A host is connected to at an address that was checked, and no handshake is accepted that rustls' own verifier would not
+//! accept, but for a self-signed certificate that the author gave byte for byte ([`Verifier::is_given`]). It is webpki
+//! that decides here as there; asked directly, it tells every path that it verified. What a server sent is kept, so that a
+//! refusal can say which certificate was at fault.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,11 +10,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,7 +23,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::address::refused;
 use super::blame::Blame;
-use super::chain::{LONGEST_CHAIN, Verifier};
+use super::chain::{Chain, LONGEST_CHAIN, Verifier};
 use super::{Endpoint, LookError, Policy, plain};
 
 /// The way out: names to addresses, addresses to connections.
@@ -116,8 +116,7 @@ impl Failure {
 #[derive(Debug)]
 pub(super) struct Accepted<S> {
     pub(super) stream: TlsStream<S>,
-    /// What the server sent, in its order.
-    pub(super) served: Vec<CertificateDer<'static>>,
+    pub(super) chain: Arc<Chain>,
 }
 
 /// Connects and shakes hands once.
@@ -126,14 +125,9 @@ pub(super) struct Dialler<'a, N> {
     pub(super) network: &'a N,
     pub(super) policy: &'a Policy,
     pub(super) verifier: &'a Verifier,
-    pub(super) inner: Arc<WebPkiServerVerifier>,
-    pub(super) provider: Arc<CryptoProvider>,
-    /// What the verifier has accepted at this moment for a name; asked again, it would say the same.
-    pub(super) accepted: Arc<Mutex<Vec<Chain>>>,
+    /// What was accepted at this moment; verified again, it would be again.
+    pub(super) accepted: Arc<Mutex<Vec<Arc<Chain>>>>,
 }
-
-/// A server's name, and what it served.
-type Chain = (ServerName<'static>, Vec<CertificateDer<'static>>);
 
 impl<N: Network> Dialler<'_, N> {
     pub(super) async fn dial(&self, host: &str, address: SocketAddr) -> Result<Accepted<N::Stream>, Failure> {
@@ -145,13 +139,12 @@ impl<N: Network> Dialler<'_, N> {
             .map_err(|_elapsed| Failure::late("connecting", *connect))?
             .map_err(|error| Failure::broken("connecting", &error))?;
         let recorder = Arc::new(Recorder {
-            inner: Arc::clone(&self.inner),
             verifier: self.verifier.clone(),
             accepted: Arc::clone(&self.accepted),
-            served: Mutex::default(),
+            shown: Mutex::default(),
         });
         let mut config =
-            ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::new(At(self.verifier.now)))
+            ClientConfig::builder_with_details(Arc::clone(&self.verifier.provider), Arc::new(At(self.verifier.now)))
                 .with_safe_default_protocol_versions()
                 .map_err(|error| Failure::Unreachable(error.to_string()))?
                 .dangerous()
@@ -161,17 +154,20 @@ impl<N: Network> Dialler<'_, N> {
         config.resumption = Resumption::disabled();
         let connector = TlsConnector::from(Arc::new(config));
         let shaken = tokio::time::timeout(*handshake, connector.connect(name.clone(), stream)).await;
-        let error = match shaken {
-            Ok(Ok(stream)) => return Ok(Accepted { stream, served: recorder.take() }),
-            Ok(Err(error)) => error,
-            Err(_elapsed) => return Err(Failure::late("the TLS handshake", *handshake)),
-        };
-        Err(match error.get_ref().and_then(|error| error.downcast_ref()) {
-            Some(rustls::Error::InvalidCertificate(_)) => {
-                Failure::Untrusted(Box::new(self.verifier.blame(&recorder.take(), &name)))
-            }
-            _ => Failure::broken("the TLS handshake", &error),
-        })
+        let shown = recorder.take();
+        match shaken {
+            Ok(Ok(stream)) => match shown {
+                Shown::Accepted(chain) => Ok(Accepted { stream, chain }),
+                Shown::Refused(_) => Err(Failure::Unreachable("the server showed no certificate".to_owned())),
+            },
+            Ok(Err(error)) => Err(match error.get_ref().and_then(|error| error.downcast_ref()) {
+                Some(rustls::Error::InvalidCertificate(_)) => {
+                    Failure::Untrusted(Box::new(self.verifier.blame(shown.served(), &name)))
+                }
+                _ => Failure::broken("the TLS handshake", &error),
+            }),
+            Err(_elapsed) => Err(Failure::late("the TLS handshake", *handshake)),
+        }
     }
 }
 
@@ -185,25 +181,51 @@ impl TimeProvider for At {
     }
 }
 
-/// Writes down what rustls' verifier is shown, and lets it decide.
+/// Verifies what a server shows, and keeps it.
 #[derive(Debug)]
 struct Recorder {
-    inner: Arc<WebPkiServerVerifier>,
     verifier: Verifier,
-    accepted: Arc<Mutex<Vec<Chain>>>,
-    served: Mutex<Vec<CertificateDer<'static>>>,
+    accepted: Arc<Mutex<Vec<Arc<Chain>>>>,
+    shown: Mutex<Shown>,
 }
 
-impl Recorder {
-    fn take(&self) -> Vec<CertificateDer<'static>> {
-        self.served.lock().map(|mut served| std::mem::take(&mut *served)).unwrap_or_default()
+/// What one handshake showed.
+#[derive(Debug)]
+enum Shown {
+    Accepted(Arc<Chain>),
+    Refused(Vec<CertificateDer<'static>>),
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self::Refused(Vec::new())
     }
 }
 
-/// The name is not looked at before this, so it still has to be.
-fn only_for_being_a_ca(error: &rustls::Error) -> bool {
-    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(error))) = error else { return false };
-    error.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+impl Shown {
+    fn served(&self) -> &[CertificateDer<'static>] {
+        match self {
+            Self::Accepted(chain) => &chain.served,
+            Self::Refused(served) => served,
+        }
+    }
+}
+
+impl Recorder {
+    fn take(&self) -> Shown {
+        self.shown.lock().map(|mut shown| std::mem::take(&mut *shown)).unwrap_or_default()
+    }
+
+    fn keep(&self, shown: Shown) {
+        if let Ok(mut kept) = self.shown.lock() {
+            *kept = shown;
+        }
+    }
+
+    fn known(&self, name: &ServerName<'_>, served: &[CertificateDer<'_>]) -> Option<Arc<Chain>> {
+        let accepted = self.accepted.lock().ok()?;
+        accepted.iter().find(|chain| chain.name == *name && chain.served == served).map(Arc::clone)
+    }
 }
 
 impl ServerCertVerifier for Recorder {
@@ -212,33 +234,27 @@ impl ServerCertVerifier for Recorder {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let all = [end_entity].into_iter().chain(intermediates);
-        let chain =
-            (server_name.to_owned(), all.map(|certificate| certificate.clone().into_owned()).collect::<Vec<_>>());
-        if let Ok(mut served) = self.served.lock() {
-            served.clone_from(&chain.1);
-        }
-        if self.accepted.lock().is_ok_and(|accepted| accepted.contains(&chain)) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        if intermediates.len() >= LONGEST_CHAIN {
-            return Err(CertificateError::UnknownIssuer.into());
-        }
-        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        let verified = verified.or_else(|error| {
-            if !only_for_being_a_ca(&error) || !self.verifier.is_given(end_entity) {
-                return Err(error);
+        let served = [end_entity].into_iter().chain(intermediates);
+        let served: Vec<_> = served.map(|certificate| certificate.clone().into_owned()).collect();
+        let chain = if let Some(chain) = self.known(server_name, &served) {
+            chain
+        } else {
+            self.keep(Shown::Refused(served.clone()));
+            if served.len() > LONGEST_CHAIN {
+                return Err(CertificateError::UnknownIssuer.into());
             }
-            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-            Ok(ServerCertVerified::assertion())
-        })?;
-        if let Ok(mut accepted) = self.accepted.lock() {
-            accepted.push(chain);
-        }
-        Ok(verified)
+            let chain = self.verifier.verify(server_name.to_owned(), served);
+            let chain = Arc::new(chain.map_err(|error| CertificateError::Other(OtherError(Arc::new(error))))?);
+            if let Ok(mut accepted) = self.accepted.lock() {
+                accepted.push(Arc::clone(&chain));
+            }
+            chain
+        };
+        self.keep(Shown::Accepted(chain));
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -247,7 +263,7 @@ impl ServerCertVerifier for Recorder {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.verifier.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -256,10 +272,10 @@ impl ServerCertVerifier for Recorder {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.verifier.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.verifier.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -32,8 +32,9 @@ use url::Url;
 
 use crate::github::Issuer;
 use crate::retry::Budget;
+use crate::tls;
 use certificate::Facts;
-use chain::Verifier;
+use chain::{Chain, Verifier};
 use dial::{Accepted, Dialler, Failure};
 
 pub use blame::{Blame, CertificateProblem};
@@ -201,33 +202,27 @@ async fn look_at<N: Network>(
     surroundings: &Surroundings<'_, N>,
 ) -> Result<Look, LookError> {
     let Surroundings { network, public, policy, now, budget: _ } = surroundings;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = tls::provider();
     let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let at = UnixTime::since_unix_epoch(since_1970);
     let verifier = |roots: &Roots| Verifier::new(roots.clone(), Arc::clone(&provider), at);
     // Only where chains end in an author's CA it is a question whether they end in a public one, too.
     let of_public = ca.map(|_| verifier(public));
     let verifier = ca.map_or_else(|| verifier(public), |ca| verifier(&Roots::from(ca)));
-    let inner = verifier.of_rustls().ok_or(LookError::NoRoots)?;
-    let accepted = Mutex::default();
-    let provider = Arc::clone(&provider);
-    let dialler =
-        Dialler { network: *network, policy, verifier: &verifier, inner, provider, accepted: Arc::new(accepted) };
-    let mut seen = Seen {
-        verifier: &verifier,
-        public: of_public.as_ref(),
-        now: since_1970,
-        examined: BTreeSet::new(),
-        found: Found::default(),
-    };
+    if verifier.roots.store.is_empty() {
+        return Err(LookError::NoRoots);
+    }
+    let dialler = Dialler { network: *network, policy, verifier: &verifier, accepted: Arc::new(Mutex::default()) };
+    let mut seen =
+        Seen { public: of_public.as_ref(), now: since_1970, examined: BTreeSet::new(), found: Found::default() };
 
     let issuers = Endpoint { host: issuer.host().to_owned(), port: 443 };
     let addresses = dial::resolve(*network, &issuers, policy).await?;
     // The host is looked at whatever its configuration says.
     let (asked, surveyed) =
         join(discover(issuer, &issuers, &addresses, &dialler), survey(&issuers, &addresses, 1, &dialler)).await;
-    let (keys, served) = asked?;
-    seen.add(&issuers.host, &served);
+    let (keys, chain) = asked?;
+    seen.add(&issuers.host, &chain);
     seen.take(&issuers.host, surveyed?);
     if keys != issuers {
         let addresses = dial::resolve(*network, &keys, policy).await?;
@@ -240,22 +235,22 @@ async fn look_at<N: Network>(
     seen.found.look()
 }
 
-/// Asks the first address that answers: where the keys are, and what it served.
+/// Asks the first address that answers: where the keys are, and what it showed.
 async fn discover<N: Network>(
     issuer: &Issuer,
     at: &Endpoint,
     addresses: &[SocketAddr],
     dialler: &Dialler<'_, N>,
-) -> Result<(Endpoint, Vec<CertificateDer<'static>>), LookError> {
+) -> Result<(Endpoint, Arc<Chain>), LookError> {
     let text = format!("{}/.well-known/openid-configuration", issuer.url());
     let discovery = |problem| LookError::Discovery { url: text.clone(), problem };
     let url = Url::parse(&text).map_err(|error| discovery(DiscoveryProblem::Http(error.to_string())))?;
     let mut tried = Vec::new();
     for address in addresses {
         match dialler.dial(&at.host, *address).await {
-            Ok(Accepted { stream, served }) => {
+            Ok(Accepted { stream, chain }) => {
                 let keys = discovery::ask(stream, &url, &issuer.url(), dialler.policy).await.map_err(discovery)?;
-                return Ok((keys, served));
+                return Ok((keys, chain));
             }
             Err(Failure::Unreachable(why)) => tried.push((*address, why)),
             Err(Failure::Untrusted(blame)) => {
@@ -285,7 +280,7 @@ async fn survey<N: Network>(
     let mut surveyed = Surveyed::default();
     for (address, look) in looks {
         match look {
-            Ok(accepted) => surveyed.chains.push(accepted.served),
+            Ok(accepted) => surveyed.chains.push(accepted.chain),
             Err(Failure::Unreachable(_)) if surveyed.unreached.iter().any(|(known, _)| *known == address) => {}
             Err(Failure::Unreachable(why)) => surveyed.unreached.push((address, why)),
             Err(Failure::Untrusted(blame)) => {
@@ -299,13 +294,12 @@ async fn survey<N: Network>(
 /// What the addresses of a host showed.
 #[derive(Default)]
 struct Surveyed {
-    chains: Vec<Vec<CertificateDer<'static>>>,
+    chains: Vec<Arc<Chain>>,
     unreached: Vec<(SocketAddr, String)>,
 }
 
 /// Puts together what the chains show.
 struct Seen<'a> {
-    verifier: &'a Verifier,
     public: Option<&'a Verifier>,
     now: Duration,
     /// Each address shows the same, as a rule.
@@ -327,18 +321,18 @@ struct Found {
 
 impl Seen<'_> {
     fn take(&mut self, host: &str, surveyed: Surveyed) {
-        for served in surveyed.chains {
-            self.add(host, &served);
+        for chain in surveyed.chains {
+            self.add(host, &chain);
         }
         self.found.unreached.extend(surveyed.unreached);
     }
 
-    fn add(&mut self, host: &str, served: &[CertificateDer<'static>]) {
-        let bytes = served.iter().map(|certificate| certificate.to_vec()).collect();
+    fn add(&mut self, host: &str, chain: &Chain) {
+        let bytes = chain.served.iter().map(|certificate| certificate.to_vec()).collect();
         if !self.examined.insert((host.to_owned(), bytes)) {
             return;
         }
-        let chain::Verified { tops, intermediates, strangers } = self.verifier.examine(served);
+        let chain::Verified { tops, intermediates, strangers } = chain.examine();
         let ending = OffsetDateTime::UNIX_EPOCH + self.now + ENDING;
         let ends =
             |certificate: &&CertificateDer<'_>| Facts::read(certificate).is_some_and(|facts| facts.not_after <= ending);
@@ -352,7 +346,7 @@ impl Seen<'_> {
             add(&mut self.found.left_out, host, certificate);
         }
         if let Some(public) = self.public {
-            self.found.private |= !ServerName::try_from(host).is_ok_and(|name| public.accepts(served, &name));
+            self.found.private |= !ServerName::try_from(host).is_ok_and(|name| public.accepts(&chain.served, &name));
         }
     }
 }
