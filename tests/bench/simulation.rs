@@ -12,6 +12,8 @@ pub(crate) mod author;
 pub(crate) mod calls;
 #[path = "../simulation/clock.rs"]
 pub(crate) mod clock;
+#[path = "../simulation/crowd.rs"]
+pub(crate) mod crowd;
 #[path = "../simulation/eks/mod.rs"]
 pub(crate) mod eks;
 #[path = "../simulation/faults.rs"]

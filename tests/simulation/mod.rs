@@ -25,6 +25,7 @@ pub(crate) mod calls;
 pub(crate) mod clock;
 pub(crate) mod cloud;
 pub(crate) mod cloudformation;
+pub(crate) mod crowd;
 pub(crate) mod eks;
 pub(crate) mod faults;
 pub(crate) mod function;

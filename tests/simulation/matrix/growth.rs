@@ -11,10 +11,10 @@ use super::super::author::Author;
 use super::super::calls::{Call, Outcome};
 use super::super::cloud::Cloud;
 use super::super::cloudformation::{CloudFormation, Declared, Status};
+use super::super::crowd::{self, REPOSITORY, Size, cluster_name, provider_arn, role_arn, role_name};
 use super::super::eks;
 use super::super::faults::{At, Fault, When};
 use super::super::function::github_trust;
-use super::super::github::immutable;
 use super::super::lambda::{Ended, Lambda, PAUSES};
 use super::super::meaning::{ENTRY, PROVIDER, ROLE};
 use super::super::sdk::in_virtual_time;
@@ -181,22 +181,6 @@ fn a_provider_with_40_owners_lives_under_throttling() {
     a_provider();
 }
 
-/// How large an account is.
-#[derive(Clone, Copy, Debug)]
-struct Size {
-    providers: usize,
-    roles: usize,
-    clusters: usize,
-    /// One role of so many was made again, and its entries have to be.
-    stale: usize,
-}
-
-impl Size {
-    fn entries(self) -> usize {
-        self.roles * self.clusters
-    }
-}
-
 const SMALL: Size = Size { providers: 6, roles: 12, clusters: 2, stale: 4 };
 const LARGE: Size = Size { providers: 100, roles: 1000, clusters: 3, stale: 20 };
 
@@ -204,18 +188,6 @@ struct World {
     cloud: Cloud,
     lambda: Lambda,
     size: Size,
-}
-
-fn provider_arn(index: usize) -> String {
-    format!("arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com/e-{index:03}")
-}
-
-fn role_arn(index: usize) -> String {
-    format!("arn:aws:iam::111122223333:role/deploy-{index:04}")
-}
-
-fn is_stale(size: Size, index: usize) -> bool {
-    index.is_multiple_of(size.stale)
 }
 
 /// An account of that size, all of it made by us: one of each by the function, the others after their likeness.
@@ -236,19 +208,16 @@ fn world<T>(size: Size, story: impl AsyncFnOnce(&World) -> T) -> T {
 
 impl World {
     async fn furnish(&self) {
-        self.cloud.meddle_now(|account, now| {
-            for index in 0..self.size.clusters {
-                account.eks.add_cluster(&format!("c-{index}"), "API", eks::Status::Active, now);
-            }
-        });
-        let trust = json!([{"Repository": "acme/app", "Branches": ["main"]}]);
+        self.cloud
+            .meddle_now(|account, now| account.eks.add_cluster(&cluster_name(0), "API", eks::Status::Active, now));
+        let trust = json!([{"Repository": REPOSITORY, "Branches": ["main"]}]);
         let all = vec![
             declared("Provider", PROVIDER, json!({"Url": "https://token.actions.githubusercontent.com/e-000"})),
-            declared("Role", ROLE, json!({"RoleName": "deploy-0000", "ProviderArn": provider_arn(0), "Trust": trust})),
+            declared("Role", ROLE, json!({"RoleName": role_name(0), "ProviderArn": provider_arn(0), "Trust": trust})),
             declared(
                 "Entry",
                 ENTRY,
-                json!({"ClusterName": "c-0", "PrincipalArn": role_arn(0), "Username": "deployer",
+                json!({"ClusterName": cluster_name(0), "PrincipalArn": role_arn(0), "Username": "deployer",
                 "AccessPolicies": [access("AmazonEKSViewPolicy", &[])]}),
             ),
         ];
@@ -257,40 +226,7 @@ impl World {
         tokio::time::sleep(Duration::from_hours(1)).await;
         let mut state = self.cloud.state();
         let now = state.clock.now();
-        let (iam, clusters) = {
-            let account = &mut state.account;
-            (&mut account.iam, &mut account.eks.clusters)
-        };
-        let provider = iam.providers.primary(&provider_arn(0)).expect("the first provider").as_ref().clone();
-        for index in 1..self.size.providers {
-            let mut provider = provider.clone();
-            provider_arn(index).split_once('/').expect("an ARN").1.clone_into(&mut provider.url);
-            iam.providers.write(&provider_arn(index), Some(provider), now, now);
-        }
-        let role = iam.roles.primary("deploy-0000").expect("the first role").as_ref().clone();
-        let entry = clusters["c-0"].entries[&role_arn(0)].clone();
-        for index in 0..self.size.roles {
-            let mut role = role.clone();
-            role.name = format!("deploy-{index:04}");
-            role.id = format!("AROAFIRST{index:012}");
-            let ours = immutable(&format!("acme/app-{index}"));
-            role.trust = role.trust.replace(&immutable("acme/app"), &ours);
-            assert!(role.trust.contains(&ours), "{}", role.trust);
-            for (name, cluster) in clusters.iter_mut() {
-                let mut entry = entry.clone();
-                entry.principal = role_arn(index);
-                entry.arn =
-                    format!("arn:aws:eks:eu-west-1:111122223333:access-entry/{name}/role/111122223333/{}/1", role.name);
-                entry.bound_to = Some(role.id.clone());
-                entry.tags.insert("github-trust:role-id".to_owned(), role.id.clone());
-                cluster.entries.insert(entry.principal.clone(), entry);
-            }
-            if is_stale(self.size, index) {
-                role.id = format!("AROAAGAIN{index:012}");
-                role.created = now;
-            }
-            iam.roles.write(&role.name.clone(), Some(role), now, now);
-        }
+        crowd::multiply(&mut state.account, self.size, now);
         // Every issuer has a new certificate.
         state.issuers.thumbprints = ["b".repeat(40)].into();
     }
