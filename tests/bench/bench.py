@@ -23,8 +23,9 @@ import document
 import operations
 import peers
 import plot
+import scheduled
 from cargo import services_program
-from functions import event, ours
+from functions import ours, provider_events
 from measure import ROOT, Failed, Function, PortRefused, Run, Services, run
 from spread import Spread, depth, orders
 
@@ -122,12 +123,15 @@ def _measure(services: Services, bootstrap: Path, rounds: int) -> dict[str, str]
     peaks = operations.peaks(services, bootstrap, _TIMES)
     print(f"with {DELAY_MS} ms a call", flush=True)
     slow = operations.slow(services, bootstrap, DELAY_MS, _TIMES)
+    print("scheduled runs", flush=True)
+    runs = scheduled.runs(services, bootstrap)
     versions = ", ".join(version for peer in others for version in peer.versions)
     return {
         "beside": "\n\n".join([_beside_table(measured), *missing, _where(rounds, versions)]),
         "bars": _bars_table(measured, peaks),
         "memory": _peaks_table(peaks),
         "slow": _slow_table(slow),
+        "scheduled": _scheduled_table(runs),
         "picture": _picture(measured),
     }
 
@@ -150,12 +154,13 @@ def _beside(services: Services, bootstrap: Path, others: Sequence[peers.Peer], r
 
 def _one(services: Services, name: str, function: Function) -> Run:
     services.renew()
-    if name == OURS:
-        url = "https://token.actions.githubusercontent.com/octo-enterprise"
-        events = [event(services, "oidc-provider-create"), event(services, "oidc-provider-create", Url=url)]
-    else:
-        events = [peers.event_for(services, number) for number in (1, 2)]
-    return run(services, function, events)
+    own = name == OURS
+    events = provider_events(services, 2) if own else [peers.event_for(services, number) for number in (1, 2)]
+    done = run(services, function, events)
+    made = {answered.answer["PhysicalResourceId"] for answered in done.answered}
+    if len(made) != len(events):
+        raise Failed(f"{name}: {len(events)} events made {', '.join(made)}")
+    return done
 
 
 def _beside_table(measured: Sequence[Measured]) -> str:
@@ -214,6 +219,16 @@ def _bars_table(measured: Sequence[Measured], peaks: Mapping[str, int]) -> str:
         what, bar = f"package for {architecture}, zipped, MB", f"at most {PACKAGE_MB}"
         rows.append([what, bar, f"{size / 1e6:.2f}", _verdict(size / 1e6 <= PACKAGE_MB)])
     return document.table(["", "bar", "measured", ""], rows)
+
+
+def _scheduled_table(runs: Sequence[scheduled.Scheduled]) -> str:
+    head = ["providers", "roles", "entries", "of them stale", "calls", "peak memory, MB"]
+    rows = []
+    for one in runs:
+        size = one.size
+        numbers = (size.providers, size.roles, size.entries, size.stale_entries, one.calls)
+        rows.append([*(f"{number:,}" for number in numbers), f"{_megabytes(one.peak):.1f}"])
+    return document.table(head, rows)
 
 
 def _bundled() -> dict[str, int]:

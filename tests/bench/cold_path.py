@@ -19,12 +19,10 @@ from pathlib import Path
 
 import document
 from cargo import services_program
-from functions import event, ours
+from functions import event, ours, provider_events
 from measure import ROOT, Failed, Function, Services, run
 
 PLACE = ROOT / "target" / "profile"
-# The enterprise's own issuer is another provider behind the same host.
-ANOTHER = "https://token.actions.githubusercontent.com/octo-enterprise"
 # What takes part of the time and contains nothing of the others, by the functions that it is called through.
 PARTS = {
     "signatures of certificates and handshakes are verified (P-256)": (r"webpki::signed_data::verify_signature",),
@@ -63,8 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 def count(services: Services, function: Function, out: Path, requests: int = 1) -> int:
     """How many instructions the function takes from its start until it asks for an event after so many requests."""
     services.renew()
-    events = [event(services, "oidc-provider-create")]
-    events += [event(services, "oidc-provider-create", Url=ANOTHER)] * (requests - 1)
+    events = provider_events(services, requests)
     callgrind = under(function, _program("valgrind"), "--tool=callgrind", f"--callgrind-out-file={out}")
     # It writes what it has counted when a signal ends it that can be handled.
     run(services, callgrind, events, end=signal.SIGTERM)

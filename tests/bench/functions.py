@@ -89,3 +89,13 @@ def event(services: Services, name: str, **changes: Any) -> dict[str, Any]:
     date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     found["ResponseURL"] = f"{services.tls}/{found['LogicalResourceId']}?" + query.replace("20261121T000000Z", date)
     return {**found, **changes}
+
+
+def provider_events(services: Services, number: int) -> list[dict[str, Any]]:
+    """So many Creates, each of another provider: enterprises have issuers of their own, behind github.com's host."""
+    events = [event(services, "oidc-provider-create") for _ in range(number)]
+    for index, found in enumerate(events[1:], start=1):
+        found["LogicalResourceId"] = f"Provider{index}"
+        found["RequestId"] = f"{index:08d}-ab0e-53d4-8add-36e9676e92ae"
+        found["ResourceProperties"]["Url"] = f"https://{ISSUER}/enterprise-{index}"
+    return events

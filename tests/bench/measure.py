@@ -108,8 +108,17 @@ class Services:
     def renew(self, delay_ms: int = 0) -> None:
         self._say({"do": "renew", "delay_ms": delay_ms})
 
-    def begin(self) -> None:
-        self._say({"do": "begin"})
+    def multiply(self, **size: int) -> None:
+        """Copies what was made: so many `providers`, `roles` and `clusters` with an entry of each role."""
+        self._say({"do": "multiply", **size})
+        if self.report()["is"] != "multiplied":
+            raise Failed("something else was reported than that the account is large")
+
+    def begin(self, event: Mapping[str, Any]) -> None:
+        """Returns when the event waits for the first poll."""
+        self._say({"do": "begin", "event": event})
+        while self.report()["is"] != "begun":
+            pass
 
     def invoke(self, event: Mapping[str, Any]) -> None:
         self._say({"do": "invoke", "event": event})
@@ -140,14 +149,24 @@ def run(
     end: signal.Signals = signal.SIGKILL,
 ) -> Run:
     """Starts the function and gives it one event after the other; all have to be answered with SUCCESS."""
-    services.begin()
-    services.invoke(events[0])
+    services.begin(events[0])
     log = services.directory / "log"
     with started(function, log, end) as (pid, at):
         try:
             return _watch(services, pid, at, events)
         except Failed as error:
             raise Failed(f"{function.name}: {error}\n{log.read_text()[-4000:]}") from None
+
+
+def unanswered(services: Services, function: Function, event: Mapping[str, Any]) -> tuple[int, list[str]]:
+    """An event that nobody waits for an answer to. Gives the peak of the memory, in kB, and the calls."""
+    services.begin(event)
+    log = services.directory / "log"
+    with started(function, log) as (pid, _):
+        report = services.report()
+        if report["is"] != "idle":
+            raise Failed(f"{function.name}: it answered\n{log.read_text()[-4000:]}")
+        return peak(pid), [mark["call"] for mark in report["seen"] if "call" in mark]
 
 
 def _watch(services: Services, pid: int, started_at: int, events: Sequence[Mapping[str, Any]]) -> Run:

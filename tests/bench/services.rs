@@ -7,7 +7,8 @@
 //! | line | does |
 //! |---|---|
 //! | `{"do": "renew", "delay_ms": 50}` | a new account; each call of a service takes that long |
-//! | `{"do": "begin"}` | another process is measured from now on |
+//! | `{"do": "multiply", "providers": 100, "roles": 1000, "clusters": 3, "stale": 20}` | makes the account large; reports `multiplied` |
+//! | `{"do": "begin", "event": {…}}` | another process is measured from now on, with this event for its first poll; reports `begun` |
 //! | `{"do": "invoke", "event": {…}}` | gives an event to the next poll |
 //! | `{"do": "go"}` | lets the answer that was reported be accepted |
 //!

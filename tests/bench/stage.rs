@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::http::{Answer, Request};
 use super::simulation::account::{ACCOUNT, Account};
+use super::simulation::crowd::{self, Size};
 use super::simulation::eks::Status;
 
 /// Nanoseconds since 1970.
@@ -71,10 +72,23 @@ impl Stage {
                 state.account = account();
                 state.delay = Duration::from_millis(line["delay_ms"].as_u64().unwrap_or_default());
             }
+            Some("multiply") => {
+                let number =
+                    |name: &str| line[name].as_u64().and_then(|number| usize::try_from(number).ok()).unwrap_or(1);
+                let size = Size {
+                    providers: number("providers"),
+                    roles: number("roles"),
+                    clusters: number("clusters"),
+                    stale: number("stale"),
+                };
+                crowd::multiply(&mut state.account, size, SystemTime::now());
+                say(&json!({"is": "multiplied"}));
+            }
             Some("begin") => {
                 state.process += 1;
-                state.events.clear();
+                state.events = [line["event"].clone()].into();
                 state.seen.clear();
+                say(&json!({"is": "begun"}));
             }
             Some("invoke") => state.events.push_back(line["event"].clone()),
             Some("go") => state.accepted += 1,
