@@ -34,7 +34,7 @@ pub fn connector() -> SharedHttpConnector {
 
 fn client() -> Client<HttpsConnector<Tcp>, SdkBody> {
     let tls = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    // Only one without any suite has no version.
+    // It fails only for a provider without suites.
     let tls = tls.unwrap_or_else(|_| ClientConfig::builder());
     let tls = tls.with_root_certificates(public_cas::store()).with_no_client_auth();
     let mut tcp = Tcp::new();

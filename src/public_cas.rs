@@ -12,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 
 /// Where Amazon Linux keeps them in one file, and where Debian does.
 const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
-/// A bundle has some 200 KiB.
+/// A bundle has some 200 KiB, so that it is read in a few pieces and never held.
 const PIECE: usize = 32 * 1024;
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const END: &[u8] = b"-----END CERTIFICATE-----";
@@ -59,11 +59,13 @@ fn certificates<T>(mut bundle: impl BufRead, mut each: impl FnMut(CertificateDer
         }
         let line = text[before..].trim_ascii_end();
         let length = line.len();
-        let (begins, ends) = (line == BEGIN, line == END);
+        // Where files were put together without a last line end, one line ends a certificate and begins another.
+        let ends = line.starts_with(END);
+        let begins = line == BEGIN || ends && line.ends_with(BEGIN);
         text.truncate(before + length);
         if ends && inside {
             text.truncate(before);
-            if let Ok(certificate) = base64_simd::STANDARD.decode_inplace(&mut text) {
+            if let Ok(certificate) = base64_simd::forgiving_decode_inplace(&mut text) {
                 each(CertificateDer::from(&*certificate));
             }
         }
@@ -74,7 +76,7 @@ fn certificates<T>(mut bundle: impl BufRead, mut each: impl FnMut(CertificateDer
     }
 }
 
-/// Reads a line as `read_until` does, which searches for its end with less of the processor.
+/// Reads a line as `read_until` does, which is slower: it searches for the end without the processor's vectors.
 fn read_line(bundle: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<usize> {
     let before = text.len();
     loop {
@@ -132,6 +134,12 @@ mod tests {
             (format!("{begin}\n!!!\n{end}\n{whole}{begin}\ncut off"), 1),
             (format!("{begin}\nTUlJ\n{whole}{end}\n"), 1),
             (format!("{end}\n{}", whole.replace(end, "").trim_end()), 0),
+            (whole.trim_end().to_owned(), 1),
+            (whole.trim_end().repeat(3), 3),
+            (whole.replace('\n', " \n "), 0),
+            (whole.replace("\nM", "\n \tM"), 1),
+            (format!("{}\nTUlJ", whole.trim_end().repeat(2)), 2),
+            (whole.replace("CERTIFICATE", "TRUSTED CERTIFICATE"), 0),
             (format!("{whole}a comment that ends in {begin}\nTUlJ\n{end}\n"), 1),
         ] {
             assert_eq!(read_all(&bundle).len(), found, "{bundle}");
