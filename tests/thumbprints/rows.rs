@@ -8,7 +8,7 @@ use rustls::version::{TLS12, TLS13};
 
 use super::HOST;
 use super::network::{Script, Server};
-use super::parties::{EARLIER, Kind, LATER, Party, key, root, root_by, self_signed};
+use super::parties::{EARLIER, END, Kind, LATER, Party, key, root, root_by, self_signed};
 
 const TLS12_ONLY: &[&SupportedProtocolVersion] = &[&TLS12];
 const TLS13_ONLY: &[&SupportedProtocolVersion] = &[&TLS13];
@@ -280,6 +280,35 @@ fn crosses() -> Vec<Row> {
     ]
 }
 
+/// webpki checks a hundred signatures and no more. Certificates of one CA that differ make one path more for each of each
+/// CA below and above them.
+fn labyrinths() -> Vec<Row> {
+    let (root, namesake) = (root("Root"), root("Root"));
+    let variants = |signer: &Party, ca: &Party| -> Vec<Party> {
+        let variant = |number: i64| {
+            let key = std::sync::Arc::clone(&ca.key);
+            let mut party =
+                signer.ca_with(&ca.label, key, |params| params.not_after = END - time::Duration::seconds(number));
+            party.label = format!("{}, variant {number}", ca.label);
+            party
+        };
+        (1..=4).map(variant).collect()
+    };
+    let top = root.ca("Top");
+    let middle = top.ca("Middle");
+    let bottom = middle.ca("Bottom");
+    let server = bottom.server();
+    let (tops, middles, bottoms) = (variants(&namesake, &top), variants(&top, &middle), variants(&middle, &bottom));
+    let above: Vec<&Party> = [&middle].into_iter().chain(&middles).chain([&top]).chain(&tops).collect();
+    let forged: Vec<Party> = bottoms.iter().map(Party::forged).collect();
+    let first: Vec<&Party> = [&server, &bottom].into_iter().chain(&bottoms).chain(above.iter().copied()).collect();
+    let last: Vec<&Party> = [&server].into_iter().chain(&forged).chain([&bottom]).chain(above).collect();
+    vec![
+        row("a labyrinth with a way at its beginning", &first).public(&[&root]).takes(&[&top, &tops[3]]),
+        row("a labyrinth with a way at its end", &last).public(&[&root]).refused("MaximumSignatureChecksExceeded"),
+    ]
+}
+
 fn hosts() -> Vec<Row> {
     let (root, intermediate, server) = usual();
     let (of_keys, other) = (root.ca("Intermediate of the keys"), super::parties::root("Other root"));
@@ -493,6 +522,7 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Row>)> {
         ("Lengths and orders", lengths_and_orders()),
         ("Keys, versions, names", keys_and_versions()),
         ("Cross-signed", crosses()),
+        ("Labyrinths", labyrinths()),
         ("Hosts", hosts()),
         ("Own CAs", own_cas()),
         ("Dates and names", dates_and_names()),

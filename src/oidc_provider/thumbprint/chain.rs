@@ -1,5 +1,5 @@
-//! A path is what webpki verified, which is what rustls asks, from the server's certificate up by signature; the order in
-//! which a server sends its certificates means nothing. No certificate that is not on a verified path gives a thumbprint.
+//! A path is what webpki verified, from the server's certificate up by signature; the order in which a server sends its
+//! certificates means nothing. No certificate that is not on a verified path gives a thumbprint.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -103,6 +103,7 @@ impl Verifier {
     ) -> Result<Chain, webpki::Error> {
         let (end, others) = served.split_first().ok_or(webpki::Error::UnknownIssuer)?;
         let end_entity = EndEntityCert::try_from(end)?;
+        end_entity.verify_is_valid_for_subject_name(&name)?;
         let found = RefCell::new(Vec::<Path>::new());
         let each = |path: &VerifiedPath<'_>| {
             let above = path.intermediate_certificates().map(|certificate| certificate.der().into_owned());
@@ -124,7 +125,6 @@ impl Verifier {
             Err(error) if found.is_empty() => return Err(error),
             _ => {}
         }
-        end_entity.verify_is_valid_for_subject_name(&name)?;
         let longest = |path: &&Path| !found.iter().any(|other| other.len() > path.len() && other.starts_with(path));
         let paths = found.iter().filter(longest).cloned().collect();
         Ok(Chain { name, served, paths })

@@ -228,6 +228,18 @@ impl Recorder {
     }
 }
 
+/// What the server is told of it.
+fn told(error: webpki::Error) -> CertificateError {
+    match error {
+        webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer,
+        webpki::Error::CertExpired { .. } => CertificateError::Expired,
+        webpki::Error::CertNotValidYet { .. } => CertificateError::NotValidYet,
+        webpki::Error::CertNotValidForName(_) => CertificateError::NotValidForName,
+        webpki::Error::InvalidSignatureForPublicKey => CertificateError::BadSignature,
+        other => CertificateError::Other(OtherError(Arc::new(other))),
+    }
+}
+
 impl ServerCertVerifier for Recorder {
     fn verify_server_cert(
         &self,
@@ -247,7 +259,7 @@ impl ServerCertVerifier for Recorder {
                 return Err(CertificateError::UnknownIssuer.into());
             }
             let chain = self.verifier.verify(server_name.to_owned(), served);
-            let chain = Arc::new(chain.map_err(|error| CertificateError::Other(OtherError(Arc::new(error))))?);
+            let chain = Arc::new(chain.map_err(told)?);
             if let Ok(mut accepted) = self.accepted.lock() {
                 accepted.push(Arc::clone(&chain));
             }
