@@ -111,14 +111,12 @@ class Services:
     def multiply(self, **size: int) -> None:
         """Copies what was made: so many `providers`, `roles` and `clusters` with an entry of each role."""
         self._say({"do": "multiply", **size})
-        if self.report()["is"] != "multiplied":
-            raise Failed("something else was reported than that the account is large")
+        self._expect("multiplied")
 
     def begin(self, event: Mapping[str, Any]) -> None:
         """Returns when the event waits for the first poll."""
         self._say({"do": "begin", "event": event})
-        while self.report()["is"] != "begun":
-            pass
+        self._expect("begun")
 
     def invoke(self, event: Mapping[str, Any]) -> None:
         self._say({"do": "invoke", "event": event})
@@ -135,6 +133,10 @@ class Services:
         if report["is"] == "failed":
             raise Failed(f"{report['at']}: {report['body']}")
         return report
+
+    def _expect(self, what: str) -> None:
+        if (found := self.report()["is"]) != what:
+            raise Failed(f"{what} was expected, and {found} was reported")
 
     def _say(self, line: dict[str, Any]) -> None:
         if self._process.stdin:
@@ -163,9 +165,12 @@ def unanswered(services: Services, function: Function, event: Mapping[str, Any])
     services.begin(event)
     log = services.directory / "log"
     with started(function, log) as (pid, _):
-        report = services.report()
-        if report["is"] != "idle":
-            raise Failed(f"{function.name}: it answered\n{log.read_text()[-4000:]}")
+        try:
+            report = services.report()
+            if report["is"] != "idle":
+                raise Failed("it answered")
+        except Failed as error:
+            raise Failed(f"{function.name}: {error}\n{log.read_text()[-4000:]}") from None
         return peak(pid), [mark["call"] for mark in report["seen"] if "call" in mark]
 
 

@@ -13,7 +13,7 @@ from measure import ROOT, Failed, Services, run, unanswered
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is of everything; of each twentieth role the entries have to be made again."""
+    """How much there is of everything; of every twentieth role the entries have to be made again."""
 
     providers: int
     roles: int

@@ -86,6 +86,7 @@ impl Stage {
             }
             Some("begin") => {
                 state.process += 1;
+                state.accepted = 0;
                 state.events = [line["event"].clone()].into();
                 state.seen.clear();
                 say(&json!({"is": "begun"}));
@@ -146,8 +147,12 @@ impl Stage {
         let seen = std::mem::take(&mut state.seen);
         let body = String::from_utf8_lossy(&request.body);
         say(&json!({"is": "answered", "at": request.at, "body": body, "seen": seen}));
+        let process = state.process;
         while state.accepted == 0 {
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if state.process != process {
+                return;
+            }
         }
         state.accepted -= 1;
     }

@@ -45,7 +45,8 @@ pub(crate) fn cluster_name(index: usize) -> String {
 /// What every role trusts that is copied.
 pub(crate) const REPOSITORY: &str = "acme/app";
 
-/// There is the provider 0 in this account, the role 0 for [`REPOSITORY`], and an entry of it in some cluster.
+/// There is the provider 0 in this account, the role 0 for [`REPOSITORY`], and an entry of it in some cluster,
+/// which is where the others are afterwards.
 pub(crate) fn multiply(account: &mut Account, size: Size, now: SystemTime) {
     for name in (0..size.clusters).map(cluster_name) {
         if !account.eks.clusters.contains_key(&name) {
@@ -60,7 +61,7 @@ pub(crate) fn multiply(account: &mut Account, size: Size, now: SystemTime) {
         iam.providers.write(&arn, Some(provider), now, now);
     }
     let role = iam.roles.primary(&role_name(0)).expect("the first role").as_ref().clone();
-    let entry = clusters.values().find_map(|cluster| cluster.entries.get(&role_arn(0))).expect("its entry").clone();
+    let entry = clusters.values_mut().find_map(|cluster| cluster.entries.remove(&role_arn(0))).expect("its entry");
     for index in 0..size.roles {
         let mut role = role.clone();
         role.name = role_name(index);
