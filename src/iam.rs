@@ -2,6 +2,7 @@
 
 use aws_sdk_iam::types::Tag;
 
+use crate::gather::Gather;
 use crate::owner::Tags;
 
 /// Tags as IAM's client takes them.
@@ -12,5 +13,5 @@ pub(crate) fn tags(tags: &Tags) -> Vec<Tag> {
 
 /// Tags as IAM's client gives them.
 pub(crate) fn tags_of(tags: Option<Vec<Tag>>) -> Tags {
-    tags.unwrap_or_default().into_iter().map(|Tag { key, value, .. }| (key, value)).collect()
+    tags.unwrap_or_default().into_iter().map(|Tag { key, value, .. }| (key, value)).gather()
 }

@@ -34,6 +34,7 @@ pub mod connector;
 pub mod deliver;
 pub mod error;
 pub mod explain;
+mod gather;
 pub mod github;
 pub mod github_environment;
 pub mod github_repository_oidc;

@@ -9,6 +9,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::cloudformation::StackId;
+use crate::gather::Gather;
 
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
@@ -148,7 +149,7 @@ impl<const WIDTH: usize> Applied<WIDTH> {
     /// Records these items.
     #[must_use]
     pub fn of<'a>(items: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { items: items.into_iter().map(|item| digest(&[item], WIDTH)).collect() }
+        Self { items: items.into_iter().map(|item| digest(&[item], WIDTH)).gather() }
     }
 
     /// Reads a tag's value; what is not a whole item is not read.
@@ -158,7 +159,7 @@ impl<const WIDTH: usize> Applied<WIDTH> {
         let cut = value.split_once(CUT).and_then(|(width, items)| Some((width.parse().ok()?, items)));
         let (width, items) = cut.filter(|(width, _)| (1..=WIDTH).contains(width)).unwrap_or((WIDTH, value));
         let items = items.as_bytes().chunks_exact(width);
-        Self { items: items.filter_map(|item| String::from_utf8(item.to_vec()).ok()).collect() }
+        Self { items: items.filter_map(|item| String::from_utf8(item.to_vec()).ok()).gather() }
     }
 
     /// Whether the item was applied by us.
@@ -175,7 +176,7 @@ impl<const WIDTH: usize> Applied<WIDTH> {
         let mut items: Vec<String> = self.items.union(&other.items).cloned().collect();
         // The same item may be cut in one of both only; what begins another stands right before it.
         items.dedup_by(|longer, shorter| longer.starts_with(shorter.as_str()));
-        Self { items: items.into_iter().collect() }
+        Self { items: items.into_iter().gather() }
     }
 
     /// How many items.
@@ -199,7 +200,7 @@ impl<const WIDTH: usize> fmt::Display for Applied<WIDTH> {
         if width < WIDTH {
             write!(f, "{width}{CUT}")?;
         }
-        let cut: BTreeSet<&str> = self.items.iter().filter_map(|item| item.get(..width)).collect();
+        let cut: BTreeSet<&str> = self.items.iter().filter_map(|item| item.get(..width)).gather();
         cut.into_iter().try_for_each(|item| f.write_str(item))
     }
 }
@@ -222,13 +223,13 @@ impl TagChanges {
     /// `wanted` are the author's tags; `between` and `after` the records to keep during and after the change; `ours` tells
     /// which of the author's tags we set earlier.
     pub fn new(wanted: &Tags, between: &Tags, after: &Tags, ours: impl Fn(&str) -> bool, observed: &Tags) -> Self {
-        let mut first: Tags = wanted.iter().chain(between).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut first: Tags = wanted.iter().chain(between).map(|(key, value)| (key.clone(), value.clone())).gather();
         first.retain(|key, value| observed.get(key) != Some(value));
         let mut last = after.clone();
         last.retain(|key, value| between.get(key) != Some(value));
         let superfluous = authored(observed).map(|(key, _)| key).filter(|key| ours(key) && !wanted.contains_key(*key));
-        let mut remove: BTreeSet<String> = superfluous.cloned().collect();
-        let mut forget: BTreeSet<String> = between.keys().filter(|key| !after.contains_key(*key)).cloned().collect();
+        let mut remove: BTreeSet<String> = superfluous.cloned().gather();
+        let mut forget: BTreeSet<String> = between.keys().filter(|key| !after.contains_key(*key)).cloned().gather();
         if last.is_empty() {
             remove.append(&mut forget);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::gather::Gather;
 use crate::guardrails::Guardrails;
 use crate::oidc_provider::rotation::Pace;
 
@@ -70,7 +71,7 @@ impl Settings {
                 apart: number("GITHUB_TRUST_LOOKS_APART_SECONDS").unwrap_or(APART),
             },
             private_issuers: variable("GITHUB_TRUST_PRIVATE_ISSUERS").is_some_and(|value| value == "true"),
-            hosts: hosts.split(' ').filter_map(host).collect(),
+            hosts: hosts.split(' ').filter_map(host).gather(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::state::{Content, Entry, Observed};
 use super::{AccessEntries, Created, EntryId, EntryType, Principal, Scope, is_role_of};
 use crate::cloudformation::properties::nearest_few;
 use crate::error::{CallError, Error, Fault, Refusal, gone};
+use crate::gather::Gather;
 use crate::metrics;
 use crate::reconcile::Home;
 use crate::retry::Pauses;
@@ -172,9 +173,9 @@ fn whole(
         principal: id.principal.clone(),
         entry_type: entry.r#type.unwrap_or_default(),
         username: entry.username.unwrap_or_default(),
-        groups: entry.kubernetes_groups.unwrap_or_default().into_iter().collect(),
+        groups: entry.kubernetes_groups.unwrap_or_default().into_iter().gather(),
         policies,
-        tags: entry.tags.unwrap_or_default().into_iter().collect(),
+        tags: entry.tags.unwrap_or_default().into_iter().gather(),
     };
     let created = entry.created_at.map_or(i64::MAX, |created| created.secs());
     Ok(Some(Entry { content, arn: entry.access_entry_arn.unwrap_or_default(), created }))
@@ -313,7 +314,7 @@ fn access_scope(scope: &Scope) -> AccessScope {
 fn observed_scope(scope: Option<AccessScope>) -> Scope {
     match scope {
         Some(AccessScope { r#type: Some(AccessScopeType::Namespace), namespaces, .. }) => {
-            Scope::Namespaces(namespaces.unwrap_or_default().into_iter().collect())
+            Scope::Namespaces(namespaces.unwrap_or_default().into_iter().gather())
         }
         _ => Scope::Cluster,
     }

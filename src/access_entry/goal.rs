@@ -8,6 +8,7 @@ use super::plan::{Action, RESTORING, default_username};
 use super::record::{Record, is_record};
 use super::state::{Content, Entry};
 use super::{Desired, EntryType, Scope, Wanted};
+use crate::gather::Gather;
 use crate::owner::{PREFIX, TagChanges, Tags, authored};
 use crate::reconcile::Plan;
 
@@ -38,22 +39,22 @@ impl Goal {
                     // What the author leaves out is not compared, but for what we put there when it was still declared.
                     groups: match &spec.groups {
                         Some(groups) => groups.clone(),
-                        None => base.groups.iter().filter(|group| !before.groups.contains(group)).cloned().collect(),
+                        None => base.groups.iter().filter(|group| !before.groups.contains(group)).cloned().gather(),
                     },
                     policies: spec.policies.clone().unwrap_or_else(|| {
                         let others = base.policies.iter().filter(|(policy, _)| !before.policies.contains(policy));
-                        others.map(|(policy, scope)| (policy.clone(), scope.clone())).collect()
+                        others.map(|(policy, scope)| (policy.clone(), scope.clone())).gather()
                     }),
                     tags: authored(&base.tags)
                         .filter(|(key, _)| !before.tags.contains(key))
                         .chain(&spec.tags)
                         .map(|(key, value)| (key.clone(), value.clone()))
-                        .collect(),
+                        .gather(),
                 };
                 (Record::of(spec), content)
             }
             Wanted::Kept => {
-                let tags = authored(&base.tags).map(|(key, value)| (key.clone(), value.clone())).collect();
+                let tags = authored(&base.tags).map(|(key, value)| (key.clone(), value.clone())).gather();
                 (before.clone(), Content { tags, ..base.clone() })
             }
         };
@@ -71,7 +72,7 @@ impl Goal {
         let Self { content, before, between, after } = self;
         let Entry { content: observed, arn, created: _ } = entry;
         let wanted: Tags =
-            content.tags.iter().filter(|(key, _)| !is_record(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+            content.tags.iter().filter(|(key, _)| !is_record(key)).map(|(k, v)| (k.clone(), v.clone())).gather();
         let tags =
             TagChanges::new(&wanted, &between.write(), &after.write(), |key| before.tags.contains(key), &observed.tags);
 
@@ -114,7 +115,7 @@ fn rescoped(
     let changes: BTreeMap<&String, (&Scope, &Scope)> = to
         .iter()
         .filter_map(|(policy, new)| from.get(policy).filter(|old| *old != new).map(|old| (policy, (old, new))))
-        .collect();
+        .gather();
     let mut steps = (BTreeMap::new(), BTreeMap::new());
     for (policy, (old, new)) in &changes {
         let between = if changes.len() > 1 { old.union(new) } else { (*new).clone() };

@@ -17,6 +17,7 @@ use super::record::{ROLE_ID, Record};
 use super::state::{Content, Entry, Memory, Observed};
 use super::{Created, Desired, EntryType, Principal, Scope, Spec, Wanted};
 use crate::error::Refusal;
+use crate::gather::Gather;
 use crate::owner::{Owner, PREFIX, Tags, described};
 use crate::reconcile::Plan;
 
@@ -345,7 +346,7 @@ fn created(owner: &Owner, desired: &Desired, spec: &Spec) -> Plan<Action> {
     let Spec { cluster, principal, entry_type, username, groups, policies: _, tags, adopt: _ } = spec.clone();
     let role_id = desired.role.as_ref().map(|role| role.role_id.clone());
     let record = Record { role_id: role_id.clone(), ..Record::of(spec) };
-    let tags = tags.into_iter().chain(owner.tags()).chain(record.write()).collect();
+    let tags = tags.into_iter().chain(owner.tags()).chain(record.write()).gather();
     let (entry_type, groups) = (entry_type.to_string(), groups.unwrap_or_default());
     let shell = Shell { cluster, principal, entry_type, username, groups, tags };
     filled(shell, |shell| Goal::new(desired, &shell.content, role_id).reached_from(shell))

@@ -1,5 +1,6 @@
 //! What we applied to an entry, on the entry itself.
 
+use crate::gather::Gather;
 use crate::owner::{Applied, Tags};
 
 use super::Spec;
@@ -66,7 +67,7 @@ impl Record {
             (USERNAME, username.to_owned()),
             (ROLE_ID, role_id.clone().unwrap_or_default()),
         ];
-        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
+        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).gather()
     }
 }
 

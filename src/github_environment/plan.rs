@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::{Observed, Pattern, Policy, Receipt, Reviewer, Rules, Spec};
 use crate::error::Refusal;
+use crate::gather::Gather;
 use crate::reconcile::Plan;
 
 /// One change.
@@ -56,7 +57,7 @@ pub(super) fn plan(desired: Option<&Spec>, observed: Option<&Observed>) -> Resul
     let rules = rules(desired, &observed.rules);
     let wanted: BTreeSet<Pattern> = match &desired.branches {
         Some((_, patterns)) => patterns.clone(),
-        None => observed.patterns.keys().cloned().collect(),
+        None => observed.patterns.keys().cloned().gather(),
     };
     // With another policy they go by themselves.
     let superfluous =

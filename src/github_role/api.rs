@@ -11,6 +11,7 @@ use super::plan::Action;
 use super::trust_policy::TrustPolicy;
 use super::{Created, GitHubRoles, Observed, Settings, Spec};
 use crate::error::{CallError, Fault, gone};
+use crate::gather::Gather;
 use crate::iam;
 use crate::reconcile::{Foresight, Home};
 
@@ -33,7 +34,7 @@ impl Foreseen {
     pub(super) fn of(what: &Foresight<'_, Spec>) -> Self {
         match what {
             Foresight::Object(spec) => {
-                Self { exists: true, inline: spec.inline.keys().cloned().collect(), names_only: false }
+                Self { exists: true, inline: spec.inline.keys().cloned().gather(), names_only: false }
             }
             Foresight::Deletion => Self { exists: true, inline: BTreeSet::new(), names_only: true },
         }
@@ -131,7 +132,7 @@ impl GitHubRoles {
         };
         let (names, known) = try_join(self.inline_names(name), read(foreseen.inline.clone())).await?;
         if foreseen.names_only {
-            return Ok(names.into_iter().map(|name| (name, Value::Null)).collect());
+            return Ok(names.into_iter().map(|name| (name, Value::Null)).gather());
         }
         let (there, others): (BTreeSet<_>, BTreeSet<_>) = names.into_iter().partition(|name| known.contains_key(name));
         let mut policies = read(others).await?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::cloudformation::Fields;
+use crate::gather::Gather;
 use crate::github::Issuer;
 use crate::github::name::{self, Repository, Scope};
 use crate::github::subject::{self, Reach};
@@ -90,7 +91,7 @@ fn entry(fields: &mut Fields<'_>, issuer: Option<&Issuer>) -> Entry {
         fields.missing("Repository", Repository::EXPECTED);
     }
     entry.workflows = patterns(fields.texts("Workflows", name::workflow));
-    entry.actors = fields.texts("Actors", actor).unwrap_or_default().into_iter().collect();
+    entry.actors = fields.texts("Actors", actor).unwrap_or_default().into_iter().gather();
     entry.enterprise_id = fields.checked("EnterpriseId", |text| id(text, "an enterprise"));
     entry.owner_id = fields.checked("OwnerId", |text| id(text, "the owner"));
     entry.repository_id = fields.checked("RepositoryId", |text| id(text, "the repository"));
@@ -179,7 +180,7 @@ fn fit(fields: &mut Fields<'_>, entry: &Entry, issuer: &Issuer) {
 }
 
 fn patterns(texts: Option<Vec<String>>) -> BTreeSet<Pattern> {
-    texts.unwrap_or_default().iter().map(|text| Pattern::written(text)).collect()
+    texts.unwrap_or_default().iter().map(|text| Pattern::written(text)).gather()
 }
 
 fn actor(text: &str) -> Result<Actor, String> {

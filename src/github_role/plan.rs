@@ -27,6 +27,7 @@ use serde_json::Value;
 use super::trust_policy::{TrustPolicy, canonical};
 use super::{Created, Desired, Observed, Settings};
 use crate::error::Refusal;
+use crate::gather::Gather;
 use crate::owner::{Applied, Owner, PREFIX, TagChanges, Tags, described};
 use crate::reconcile::Plan;
 
@@ -119,7 +120,7 @@ impl Record {
             managed: Applied::of(desired.managed.iter().map(String::as_str)),
             inline: Applied::of(desired.inline.keys().map(String::as_str)),
             tags: Applied::of(desired.tags.keys().map(String::as_str)),
-            settings: settings.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect(),
+            settings: settings.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).gather(),
         }
     }
 
@@ -132,7 +133,7 @@ impl Record {
             settings: [DESCRIPTION, MAX_SESSION, BOUNDARY]
                 .into_iter()
                 .filter(|name| words.split(' ').any(|word| word == *name))
-                .collect(),
+                .gather(),
         }
     }
 
@@ -142,7 +143,7 @@ impl Record {
             managed: managed.union(&other.managed),
             inline: inline.union(&other.inline),
             tags: tags.union(&other.tags),
-            settings: settings.union(&other.settings).copied().collect(),
+            settings: settings.union(&other.settings).copied().gather(),
         }
     }
 
@@ -156,7 +157,7 @@ impl Record {
             (TAGS, tags.to_string()),
             (SETTINGS, settings.join(" ")),
         ];
-        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
+        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).gather()
     }
 }
 
@@ -222,7 +223,7 @@ fn adopt(owner: &Owner, desired: &Desired, observed: &Observed) -> Plan<Action> 
 }
 
 fn create(owner: &Owner, desired: &Desired) -> Action {
-    let tags = desired.tags.clone().into_iter().chain(owner.tags()).chain(Record::of(desired).write()).collect();
+    let tags = desired.tags.clone().into_iter().chain(owner.tags()).chain(Record::of(desired).write()).gather();
     Action::Create {
         shell: Box::new(Shell {
             name: desired.name.clone(),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::gather::Gather;
 use crate::github::facts::{Facts, Form, Template};
 use crate::github::name::Scope;
 use crate::github::subject;
@@ -73,7 +74,7 @@ fn recall_users(facts: &mut Facts, entry: &Entry, ids: Option<&BTreeSet<Pattern>
     let unnamed: Vec<u64> = found.filter(|id| !declared.contains(id)).collect();
     // Which id is whose does not matter: all of them are let in.
     if unnamed.len() == names.len() {
-        facts.users = names.into_iter().cloned().zip(unnamed).collect();
+        facts.users = names.into_iter().cloned().zip(unnamed).gather();
     }
 }
 

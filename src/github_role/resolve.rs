@@ -6,6 +6,7 @@ use futures_util::future::{FutureExt, ready};
 use futures_util::stream::{self, StreamExt};
 
 use crate::error::{CallError, Error, Refusal};
+use crate::gather::Gather;
 use crate::github::Issuer;
 use crate::github::facts::{Facts, Form};
 use crate::github::name::{Repository, Scope};
@@ -77,10 +78,10 @@ impl GitHubRoles {
     /// Asks everything that the entries are going to ask, at once; the answers are told where they are needed.
     async fn ask_ahead(&self, issuer: &Issuer, entries: &[Entry]) {
         let open = entries.iter().filter(|entry| declared(issuer, entry).is_none());
-        let scopes: BTreeSet<&Scope> = open.filter_map(|entry| entry.scope.as_ref()).collect();
+        let scopes: BTreeSet<&Scope> = open.filter_map(|entry| entry.scope.as_ref()).gather();
         let actors = entries.iter().flat_map(|entry| &entry.actors);
         let names = actors.filter_map(|actor| if let Actor::Name(name) = actor { Some(name) } else { None });
-        let names: BTreeSet<&String> = names.collect();
+        let names: BTreeSet<&String> = names.gather();
         let several = scopes.len() + names.len() > 1;
         // An Enterprise Server shows nothing to the public.
         let shown = issuer.has_immutable_subjects() || self.github.has_credential(issuer).await == Ok(true);
@@ -197,7 +198,7 @@ fn given(entry: &Entry, forms: impl IntoIterator<Item = Form>) -> Facts {
     Facts {
         owner_id: entry.owner_id,
         repository_id: entry.repository_id,
-        forms: forms.into_iter().collect(),
+        forms: forms.into_iter().gather(),
         ..Facts::default()
     }
 }

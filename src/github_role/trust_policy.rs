@@ -10,6 +10,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::pattern::Pattern;
+use crate::gather::Gather;
 
 /// A claim beside `aud` and `sub` that conditions are written on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,7 +82,7 @@ impl Admission {
         let mut claims = self.claims.clone();
         for (claim, theirs) in &other.claims {
             let values: BTreeSet<Pattern> = match self.claims.get(claim) {
-                Some(ours) => ours.iter().flat_map(|a| theirs.iter().filter_map(move |b| narrower(a, b))).collect(),
+                Some(ours) => ours.iter().flat_map(|a| theirs.iter().filter_map(move |b| narrower(a, b))).gather(),
                 None => theirs.clone(),
             };
             if values.is_empty() {
@@ -102,7 +103,7 @@ impl Admission {
         let Some((claim, wild, exact)) = mixed else { return vec![self] };
         // What a pattern covers need not be said again.
         let exact: BTreeSet<Pattern> =
-            exact.into_iter().filter(|value| !wild.iter().any(|wild| wild.covers(value))).collect();
+            exact.into_iter().filter(|value| !wild.iter().any(|wild| wild.covers(value))).gather();
         let with = |values| {
             let mut part = self.clone();
             part.claims.insert(claim, values);
@@ -142,9 +143,9 @@ impl TrustPolicy {
     /// The smallest policy that admits these and no others.
     #[must_use]
     pub fn of(provider_arn: &str, audience: &str, admissions: impl IntoIterator<Item = Admission>) -> Self {
-        let all: BTreeSet<Admission> = admissions.into_iter().flat_map(Admission::split).collect();
+        let all: BTreeSet<Admission> = admissions.into_iter().flat_map(Admission::split).gather();
         let needed = |one: &&Admission| !all.iter().any(|other| other != *one && other.covers(one));
-        let admissions = all.iter().filter(needed).cloned().collect();
+        let admissions = all.iter().filter(needed).cloned().gather();
         Self { provider_arn: provider_arn.to_owned(), audience: audience.to_owned(), admissions }
     }
 
@@ -300,7 +301,9 @@ impl fmt::Display for TrustPolicy {
 #[must_use]
 pub fn canonical(document: &Value) -> Value {
     match document {
-        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), canonical(value))).collect(),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(key, value)| (key.clone(), canonical(value))).gather())
+        }
         Value::Array(items) => {
             let mut items: Vec<Value> = items.iter().map(canonical).collect();
             if items.iter().all(Value::is_string) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Declared;
 use super::rotation::is_mark;
+use crate::gather::Gather;
 use crate::owner::{Applied, Owner, Tags, digest};
 
 /// Says that we made the provider; its value is the owner that did.
@@ -155,12 +156,12 @@ impl Claims {
             .iter()
             .filter(|(key, _)| key.starts_with(CLAIM))
             .map(|(key, value)| (key.clone(), Claim::read(value)))
-            .collect();
+            .gather();
         let ours = others.remove(&key(owner));
         let pins = |ours: bool| {
             let tags = tags.iter().filter(|(key, _)| key.starts_with(PINS) && (**key == pins_key(owner)) == ours);
             let values = tags.flat_map(|(_, value)| value.split(' '));
-            values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
+            values.filter(|value| !value.is_empty()).map(str::to_owned).gather()
         };
         Self { ours, others, our_pins: pins(true), others_pins: pins(false), ca: stored_ca(tags) }
     }
@@ -172,7 +173,7 @@ impl Claims {
         let of = |pins: &str| pins.strip_prefix(PINS).map(|digest| format!("{CLAIM}{digest}"));
         let stays = |key: &str| !going(key) && !of(key).is_some_and(|claim| going(&claim));
         let staying = tags.iter().filter(|(key, _)| stays(key)).map(|(key, value)| (key.clone(), value.clone()));
-        Self::read(owner, &staying.collect())
+        Self::read(owner, &staying.gather())
     }
 
     /// Whether anybody else wants the provider to stay, be it on leaving.

@@ -9,6 +9,7 @@ use super::claims::{ca_tags, going, is_ca, is_state, key, pins_key, written};
 use super::rotation::{LIMIT, Marks, is_mark, rotate};
 use super::{Declared, Desired, Observed, Thumbprints};
 use crate::error::Refusal;
+use crate::gather::Gather;
 use crate::owner::{Owner, PREFIX, Tags, authored};
 use crate::reconcile::{Announced, Leave, Plan};
 
@@ -77,11 +78,11 @@ fn create(owner: &Owner, declared: &Declared) -> Result<Action, Refusal> {
             ours.insert(pins_key(owner), written(&pins));
             pins
         }
-        Thumbprints::Seen(seen) => seen.values.into_keys().collect(),
+        Thumbprints::Seen(seen) => seen.values.into_keys().gather(),
         Thumbprints::Unknown(why) => return Err(unverified(&url, &why)),
     };
     ours.extend(ca.iter().flat_map(|ca| ca_tags(ca)));
-    let tags = tags.into_iter().chain(ours).collect();
+    let tags = tags.into_iter().chain(ours).gather();
     Ok(Action::Create { url, arn, client_ids, thumbprints: thumbprints.into_iter().collect(), tags })
 }
 
@@ -107,7 +108,7 @@ impl Listing {
 
     /// As long as anybody pins, the list is what is pinned; otherwise it follows what the issuer shows.
     fn new(observed: &Observed, pins: BTreeSet<String>, thumbprints: &Thumbprints, at_once: bool) -> Self {
-        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
+        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).gather();
         if !pins.is_empty() {
             return Self::pinned(pins);
         }
@@ -120,7 +121,7 @@ impl Listing {
     }
 
     fn change(&self, observed: &Observed) -> Option<Action> {
-        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
+        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).gather();
         (self.list != listed).then(|| Action::SetThumbprints {
             old: observed.thumbprints.clone(),
             new: self.list.iter().cloned().collect(),
@@ -132,7 +133,7 @@ impl Listing {
     fn settle(&self, observed: &Observed) -> (Tags, BTreeSet<String>) {
         let set = self.marks.iter().filter(|(key, value)| observed.tags.get(*key) != Some(value));
         let gone = observed.tags.keys().filter(|key| is_mark(key) && !self.marks.contains_key(*key));
-        (set.map(|(key, value)| (key.clone(), value.clone())).collect(), gone.cloned().collect())
+        (set.map(|(key, value)| (key.clone(), value.clone())).gather(), gone.cloned().gather())
     }
 }
 
@@ -149,8 +150,8 @@ fn maintain(owner: &Owner, thumbprints: &Thumbprints, observed: &Observed) -> Pl
 
 /// More than IAM takes were never pinned together; should the tags say so, the list is left alone.
 fn pinned(observed: &Observed, claims: Claims) -> BTreeSet<String> {
-    let pins: BTreeSet<String> = claims.our_pins.into_iter().chain(claims.others_pins).collect();
-    if pins.len() > LIMIT { observed.thumbprints.iter().cloned().collect() } else { pins }
+    let pins: BTreeSet<String> = claims.our_pins.into_iter().chain(claims.others_pins).gather();
+    if pins.len() > LIMIT { observed.thumbprints.iter().cloned().gather() } else { pins }
 }
 
 fn tagged(tags: Tags) -> Option<Action> {
@@ -183,7 +184,7 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
             return Err(unverified(url, why));
         }
         let our_pins = if let Thumbprints::Pinned(pins) = thumbprints { pins.clone() } else { BTreeSet::new() };
-        let pins: BTreeSet<String> = our_pins.union(&claims.others_pins).cloned().collect();
+        let pins: BTreeSet<String> = our_pins.union(&claims.others_pins).cloned().gather();
         if pins.len() > LIMIT {
             return Err(too_many_pins(url, &pins));
         }
@@ -223,7 +224,7 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
         .map(|(key, _)| key)
         .filter(|key| before.tags.contains(key) && !tags.contains_key(*key) && !claims.others_tagged(key))
         .cloned()
-        .collect();
+        .gather();
     if between != after {
         last.insert(key(owner), after.write(owner));
     }
@@ -288,7 +289,7 @@ fn respect(declared: &Declared, observed: &Observed, before: &Claim, claims: &Cl
 
 fn fits(url: &str, observed: &Observed, claimed: &Tags) -> Result<(), Refusal> {
     let kept = observed.tags.keys().filter(|key| !is_mark(key) && *key != LEAVING);
-    let keys: BTreeSet<&String> = kept.chain(claimed.keys()).collect();
+    let keys: BTreeSet<&String> = kept.chain(claimed.keys()).gather();
     let added = claimed.keys().any(|key| !observed.tags.contains_key(key));
     if !added || keys.len() <= TAG_LIMIT - TAGS_KEPT_FREE {
         return Ok(());
@@ -365,7 +366,7 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
         .map(|(key, _)| key)
         .filter(|key| ours.tags.contains(key) && !claims.others_tagged(key))
         .cloned()
-        .collect();
+        .gather();
     // Where others pin, what only we pinned goes; where nobody does, rotation takes care of it.
     let repin = (made_by_us && !claims.our_pins.is_empty() && !claims.others_pins.is_empty())
         .then(|| Listing::pinned(claims.others_pins.clone()).change(observed))
@@ -380,7 +381,7 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
 
 /// IAM keeps thumbprints in the order given, which means nothing.
 fn same(a: &BTreeSet<String>, b: &[String]) -> bool {
-    b.iter().map(|item| item.to_ascii_lowercase()).collect::<BTreeSet<_>>() == *a
+    b.iter().map(|item| item.to_ascii_lowercase()).gather::<BTreeSet<_>>() == *a
 }
 
 /// What an action does.

@@ -9,6 +9,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
+use crate::gather::Gather;
 use crate::owner::{PREFIX, Tags};
 
 /// How many thumbprints IAM keeps.
@@ -90,7 +91,7 @@ impl Marks {
             marks
                 .filter_map(|mark| mark.split_once('@'))
                 .filter_map(|(value, since)| Some((value.to_owned(), Moment::read(since)?)))
-                .collect()
+                .gather()
         };
         Self { unseen: read(UNSEEN), candidates: read(CANDIDATES) }
     }
@@ -104,7 +105,7 @@ impl Marks {
             marks.join(" ")
         };
         let tags = [(UNSEEN, written(unseen)), (CANDIDATES, written(candidates))];
-        tags.into_iter().filter(|(_, marks)| !marks.is_empty()).map(|(key, marks)| (key.to_owned(), marks)).collect()
+        tags.into_iter().filter(|(_, marks)| !marks.is_empty()).map(|(key, marks)| (key.to_owned(), marks)).gather()
     }
 }
 

@@ -30,6 +30,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::gather::Gather;
 use crate::github::Issuer;
 use crate::retry::Budget;
 use crate::tls;
@@ -366,7 +367,7 @@ fn add(found: &mut Thumbprints, host: &str, certificate: &CertificateDer<'_>) {
 impl Found {
     fn look(self) -> Result<Look, LookError> {
         let Self { tops, expiring, left_out, private, unreached } = self;
-        let thumbprints: BTreeSet<Thumbprint> = tops.into_values().collect();
+        let thumbprints: BTreeSet<Thumbprint> = tops.into_values().gather();
         if thumbprints.len() > LIMIT {
             return Err(LookError::TooMany { found: thumbprints });
         }
