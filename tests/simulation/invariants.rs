@@ -287,7 +287,7 @@ impl Ledger {
             let new_grants = match known.sent.kind {
                 RequestType::Delete => BTreeSet::new(),
                 // What an Update finds under another id than the known one was left by a replacement, and is to go.
-                RequestType::Update if known.before.objects.contains_key(id) && is_left_over(&known.sent, id) => {
+                RequestType::Update if known.before.objects.contains_key(id) && is_left_over(&known.sent, id, role) => {
                     BTreeSet::new()
                 }
                 _ => grants::declared(&known.sent.properties, boundary(old)),
@@ -417,11 +417,15 @@ fn boundary(role: Option<&Object>) -> &str {
     role.and_then(|role| role.facets.get("boundary")).map(String::as_str).unwrap_or_default()
 }
 
-/// Whether a role has neither the name that an Update comes with nor one that its properties can lead to.
-fn is_left_over(sent: &Sent, id: &Id) -> bool {
+/// Whether a role has neither the name that an Update comes with nor one that its properties can lead to: what a name is
+/// made of is the stack, the logical id and the path.
+fn is_left_over(sent: &Sent, id: &Id, role: &Object) -> bool {
     let wanted = match sent.properties["RoleName"].as_str() {
         Some(name) => id.name == name,
-        None => id.name.contains(&format!("-{}-", sent.logical)),
+        None => {
+            let place = format!(":role{}{}", sent.properties["Path"].as_str().unwrap_or("/"), id.name);
+            id.name.contains(&format!("-{}-", sent.logical)) && role.facets["arn"].ends_with(&place)
+        }
     };
     !wanted && sent.physical.as_deref() != Some(id.name.as_str())
 }
