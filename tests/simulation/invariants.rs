@@ -420,12 +420,11 @@ fn boundary(role: Option<&Object>) -> &str {
 /// Whether a role has neither the name that an Update comes with nor one that its properties can lead to: what a name is
 /// made of is the stack, the logical id and the path.
 fn is_left_over(sent: &Sent, id: &Id, role: &Object) -> bool {
-    let wanted = match sent.properties["RoleName"].as_str() {
-        Some(name) => id.name == name,
-        None => {
-            let place = format!(":role{}{}", sent.properties["Path"].as_str().unwrap_or("/"), id.name);
-            id.name.contains(&format!("-{}-", sent.logical)) && role.facets["arn"].ends_with(&place)
-        }
+    let wanted = if let Some(name) = sent.properties["RoleName"].as_str() {
+        id.name == name
+    } else {
+        let place = format!(":role{}{}", sent.properties["Path"].as_str().unwrap_or("/"), id.name);
+        id.name.contains(&format!("-{}-", sent.logical)) && role.facets["arn"].ends_with(&place)
     };
     !wanted && sent.physical.as_deref() != Some(id.name.as_str())
 }
