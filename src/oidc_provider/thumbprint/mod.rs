@@ -214,8 +214,7 @@ async fn look_at<N: Network>(
         return Err(LookError::NoRoots);
     }
     let dialler = Dialler { network: *network, policy, verifier: &verifier, accepted: Arc::new(Mutex::default()) };
-    let mut seen =
-        Seen { public: of_public.as_ref(), now: since_1970, examined: BTreeSet::new(), found: Found::default() };
+    let mut seen = Seen { public: of_public.as_ref(), now: since_1970, examined: Vec::new(), found: Found::default() };
 
     let issuers = Endpoint { host: issuer.host().to_owned(), port: 443 };
     let addresses = dial::resolve(*network, &issuers, policy).await?;
@@ -303,8 +302,8 @@ struct Surveyed {
 struct Seen<'a> {
     public: Option<&'a Verifier>,
     now: Duration,
-    /// Each address shows the same, as a rule.
-    examined: BTreeSet<(String, Vec<Vec<u8>>)>,
+    /// Each address shows the same, as a rule, and the same is one chain.
+    examined: Vec<Arc<Chain>>,
     found: Found,
 }
 
@@ -328,11 +327,11 @@ impl Seen<'_> {
         self.found.unreached.extend(surveyed.unreached);
     }
 
-    fn add(&mut self, host: &str, chain: &Chain) {
-        let bytes = chain.served.iter().map(|certificate| certificate.to_vec()).collect();
-        if !self.examined.insert((host.to_owned(), bytes)) {
+    fn add(&mut self, host: &str, chain: &Arc<Chain>) {
+        if self.examined.iter().any(|examined| Arc::ptr_eq(examined, chain)) {
             return;
         }
+        self.examined.push(Arc::clone(chain));
         let chain::Verified { tops, intermediates, strangers } = chain.examine();
         let ending = OffsetDateTime::UNIX_EPOCH + self.now + ENDING;
         let ends =
