@@ -4,11 +4,11 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::error::{CallError, Fault};
-use crate::github_role::evaluate::{Failed, Report, Token, Verdict, evaluate};
-use crate::github_role::trust_policy::TrustPolicy;
-use crate::reconcile::Home;
-use crate::retry::Budget;
+use crate::aws::Deadline;
+use crate::aws::{CallError, ErrorKind};
+use crate::deployment::Deployment;
+use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
+use crate::iam_policy::trust_policy::TrustPolicy;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -38,19 +38,25 @@ pub fn read(event: &str) -> Option<Result<Question, String>> {
 }
 
 /// Answers.
-pub async fn answer(iam: &aws_sdk_iam::Client, home: &Home, budget: &Budget, question: &Question) -> Value {
+pub async fn answer(
+    iam: &aws_sdk_iam::Client,
+    deployment: &Deployment,
+    deadline: &Deadline,
+    question: &Question,
+) -> Value {
     let Question { role_name, claims } = question;
-    let policy = match policy(iam, budget, role_name).await {
+    let policy = match policy(iam, deadline, role_name).await {
         Ok(Some(policy)) => policy,
-        Ok(None) => return json!({"Error": format!("there is no role {role_name} in account {}", home.account)}),
+        Ok(None) => return json!({"Error": format!("there is no role {role_name} in account {}", deployment.account)}),
         Err(error) => return json!({"Error": error.to_string()}),
     };
-    let token = Token::of(claims);
+    let token = TokenClaims::of(claims);
     let ours = TrustPolicy::read(&policy);
-    let subjects: Vec<String> = ours.iter().flat_map(TrustPolicy::admissions).map(ToString::to_string).collect();
+    let subjects: Vec<String> = ours.iter().flat_map(TrustPolicy::rules).map(ToString::to_string).collect();
     let mut answer = json!({"RoleName": role_name, "Admits": subjects, "Policy": policy});
     if !claims.is_empty() {
-        let provider = format!("arn:{}:iam::{}:oidc-provider/{}", home.partition, home.account, token.issuer);
+        let provider =
+            format!("arn:{}:iam::{}:oidc-provider/{}", deployment.partition, deployment.account, token.issuer);
         let (verdict, reports) = evaluate(&policy, &provider, &token);
         answer["Verdict"] = json!(match verdict {
             Verdict::Admitted => "admitted",
@@ -62,21 +68,21 @@ pub async fn answer(iam: &aws_sdk_iam::Client, home: &Home, budget: &Budget, que
     answer
 }
 
-async fn policy(iam: &aws_sdk_iam::Client, budget: &Budget, role: &str) -> Result<Option<Value>, CallError> {
+async fn policy(iam: &aws_sdk_iam::Client, deadline: &Deadline, role: &str) -> Result<Option<Value>, CallError> {
     let request = iam.get_role().role_name(role);
-    match budget.call("iam:GetRole", role, || request.clone().send()).await {
+    match deadline.call("iam:GetRole", role, || request.clone().send()).await {
         Ok(output) => {
             let encoded = output.role.and_then(|role| role.assume_role_policy_document).unwrap_or_default();
             let text = urlencoding::decode(&encoded).unwrap_or_default();
             Ok(Some(serde_json::from_str(&text).unwrap_or(Value::Null)))
         }
-        Err(error) if error.fault == Fault::NotFound => Ok(None),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn described(report: &Report, token: &Token) -> Value {
-    let Report { statement, deny, applies, other_principal, failed } = report;
+fn described(report: &StatementReport, token: &TokenClaims) -> Value {
+    let StatementReport { statement, deny, applies, other_principal, failed } = report;
     let mut described = json!({
         "Statement": statement,
         "Effect": if *deny { "Deny" } else { "Allow" },
@@ -93,8 +99,8 @@ fn described(report: &Report, token: &Token) -> Value {
     described
 }
 
-fn condition(failed: &Failed, token: &Token) -> Value {
-    let Failed { operator, key, expected, found, depends } = failed;
+fn condition(failed: &FailedCondition, token: &TokenClaims) -> Value {
+    let FailedCondition { operator, key, expected, found, depends } = failed;
     json!({
         "Condition": format!("{operator} {key}"),
         "Expected": expected,
@@ -104,7 +110,7 @@ fn condition(failed: &Failed, token: &Token) -> Value {
 }
 
 /// What to change so that the token is let in, if it is to be.
-fn change(failed: &Failed, token: &Token) -> String {
+fn change(failed: &FailedCondition, token: &TokenClaims) -> String {
     let claim = failed.key.rsplit(':').next().unwrap_or_default();
     let found = failed.found.as_ref().and_then(|values| values.first()).map(String::as_str);
     match (claim, found) {

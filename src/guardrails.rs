@@ -8,12 +8,12 @@
 
 use std::fmt;
 
+use crate::deployment::Deployment;
 use crate::error::Refusal;
-use crate::reconcile::Home;
 
 /// What a declaration asks for that a deployment may forbid. The texts are those of the template's author.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Demand {
+pub enum GuardrailCheck {
     /// A role in this path.
     Path(String),
     /// A role with this permissions boundary, or with none.
@@ -178,22 +178,22 @@ impl Guardrails {
     ///
     /// # Errors
     /// With all that is forbidden, the guardrails that forbid it, and who can change them.
-    pub fn permit(&self, demands: &[Demand], home: &Home) -> Result<(), Refusal> {
-        let forbidden: Vec<String> = demands.iter().filter_map(|demand| self.forbids(demand)).collect();
-        if forbidden.is_empty() { Ok(()) } else { Err(self.refusal(&forbidden.join("; "), home)) }
+    pub fn check(&self, guardrail_checks: &[GuardrailCheck], deployment: &Deployment) -> Result<(), Refusal> {
+        let forbidden: Vec<String> = guardrail_checks.iter().filter_map(|demand| self.forbids(demand)).collect();
+        if forbidden.is_empty() { Ok(()) } else { Err(self.refusal(&forbidden.join("; "), deployment)) }
     }
 
     /// Checks the account of the stack that asks.
     ///
     /// # Errors
     /// When its stacks may not use this function.
-    pub fn admit(&self, account: &str, home: &Home) -> Result<(), Refusal> {
-        let own = self.accounts.is_empty() && account == home.account;
+    pub fn check_account(&self, account: &str, deployment: &Deployment) -> Result<(), Refusal> {
+        let own = self.accounts.is_empty() && account == deployment.account;
         if own || self.accounts.iter().any(|allowed| allowed == account) {
             return Ok(());
         }
         let allowed = match self.accounts.as_slice() {
-            [] => format!("its own account {} only", home.account),
+            [] => format!("its own account {} only", deployment.account),
             accounts => accounts.join(", "),
         };
         let what = format!(
@@ -201,13 +201,13 @@ impl Guardrails {
              `StackAccounts`); to make something in the account of the stack, deploy github-trust there and use its \
              service token"
         );
-        Err(self.refusal(&what, home))
+        Err(self.refusal(&what, deployment))
     }
 
-    fn refusal(&self, what: &str, home: &Home) -> Refusal {
-        let Home { region, account, .. } = home;
+    fn refusal(&self, what: &str, deployment: &Deployment) -> Refusal {
+        let Deployment { region, account, .. } = deployment;
         let contact = self.contact.as_deref().map(|contact| format!(" ({contact})")).unwrap_or_default();
-        Refusal::Unfit {
+        Refusal::PreconditionFailed {
             what: what.to_owned(),
             remedy: format!(
                 "Guardrails are parameters of the stack that deploys github-trust in account {account}, region \
@@ -217,12 +217,12 @@ impl Guardrails {
     }
 
     /// Why it is forbidden, if it is.
-    fn forbids(&self, demand: &Demand) -> Option<String> {
+    fn forbids(&self, demand: &GuardrailCheck) -> Option<String> {
         let one_of = |allowed: &[String]| format!("is not one of {}", allowed.join(", "));
         match demand {
-            Demand::Path(path) => (!path.starts_with(&self.role_path))
+            GuardrailCheck::Path(path) => (!path.starts_with(&self.role_path))
                 .then(|| format!("`Path`: {path} is not below {} (guardrail `RolePath`)", self.role_path)),
-            Demand::Boundary(found) => self.boundary.as_ref().filter(|boundary| found.as_ref() != Some(*boundary)).map(
+            GuardrailCheck::Boundary(found) => self.boundary.as_ref().filter(|boundary| found.as_ref() != Some(*boundary)).map(
                 |boundary| {
                     let found = found.as_ref().map_or_else(|| "none".to_owned(), |found| format!("{found:?}"));
                     format!(
@@ -230,49 +230,49 @@ impl Guardrails {
                     )
                 },
             ),
-            Demand::Owner { property, owner: Some(owner) } => (!any(&self.owners, |allowed| {
+            GuardrailCheck::Owner { property, owner: Some(owner) } => (!any(&self.owners, |allowed| {
                 matches(&allowed.to_ascii_lowercase(), &owner.to_ascii_lowercase())
             }))
             .then(|| {
                 format!("`{property}`: the owner {owner} {} (guardrail `AllowedGitHubOwners`)", one_of(&self.owners))
             }),
-            Demand::Owner { property, owner: None } => (!any(&self.owners, |allowed| allowed == "*")).then(|| {
+            GuardrailCheck::Owner { property, owner: None } => (!any(&self.owners, |allowed| allowed == "*")).then(|| {
                 format!(
                     "`{property}`: it does not say whose jobs it lets in, and the owner has to be one of {} (guardrail \
                      `AllowedGitHubOwners`)",
                     self.owners.join(", ")
                 )
             }),
-            Demand::Broad { property, what } => {
+            GuardrailCheck::Broad { property, what } => {
                 (!self.broad_trust).then(|| format!("`{property}`: {what} (guardrail `AllowBroadTrust`)"))
             }
-            Demand::Issuer { property, issuer } => (!any(&self.issuers, |allowed| matches(allowed, issuer))).then(|| {
+            GuardrailCheck::Issuer { property, issuer } => (!any(&self.issuers, |allowed| matches(allowed, issuer))).then(|| {
                 format!("`{property}`: the issuer {issuer} {} (guardrail `AllowedIssuers`)", one_of(&self.issuers))
             }),
-            Demand::ManagedPolicy(arn) if any(&self.forbidden, |forbidden| arn_matches(forbidden, arn)) => {
+            GuardrailCheck::ManagedPolicy(arn) if any(&self.forbidden, |forbidden| arn_matches(forbidden, arn)) => {
                 Some(format!("`ManagedPolicyArns`: {arn} is forbidden (guardrail `ForbiddenManagedPolicies`)"))
             }
-            Demand::ManagedPolicy(arn) => (!any(&self.managed, |allowed| arn_matches(allowed, arn))).then(|| {
+            GuardrailCheck::ManagedPolicy(arn) => (!any(&self.managed, |allowed| arn_matches(allowed, arn))).then(|| {
                 format!("`ManagedPolicyArns`: {arn} {} (guardrail `AllowedManagedPolicies`)", one_of(&self.managed))
             }),
-            Demand::InlinePolicy(name) => self.forbids_inline(name),
-            Demand::Session(seconds) => (*seconds > self.longest_session).then(|| {
+            GuardrailCheck::InlinePolicy(name) => self.forbids_inline(name),
+            GuardrailCheck::Session(seconds) => (*seconds > self.longest_session).then(|| {
                 format!(
                     "`MaxSessionDuration`: {seconds} seconds are more than {} (guardrail `LongestSessionInSeconds`)",
                     self.longest_session
                 )
             }),
-            Demand::Adoption(what) => (!self.adoption).then(|| {
+            GuardrailCheck::Adoption(what) => (!self.adoption).then(|| {
                 format!(
                     "`OnExisting`: {what} that no stack of this function made cannot be adopted (guardrail \
                      `AllowRoleAdoption`)"
                 )
             }),
-            Demand::AccessPolicy { arn, namespaces } => {
+            GuardrailCheck::AccessPolicy { arn, namespaces } => {
                 let name = arn.rsplit('/').next().unwrap_or_default();
                 let reaches = namespaces.as_ref().is_none_or(|namespaces| any(namespaces, reaches_kubernetes));
                 (!self.cluster_admin && reaches && ADMINISTRATORS.contains(&name)).then(|| {
-                    let scope = Scope(namespaces.as_deref());
+                    let scope = ScopeText(namespaces.as_deref());
                     format!(
                         "`AccessPolicies`: {name} in {scope} can make its holder an administrator of the whole cluster \
                          (guardrail `AllowClusterAdmin`)"
@@ -280,13 +280,13 @@ impl Guardrails {
                 })
             }
             // The node that it then is, a session's name says, and the session's holder chooses that.
-            Demand::Node(kind) => (!self.cluster_admin).then(|| {
+            GuardrailCheck::Node(kind) => (!self.cluster_admin).then(|| {
                 format!(
                     "`Type`: {kind} makes its holder a node of the cluster, who can have what runs there (guardrail \
                      `AllowClusterAdmin`)"
                 )
             }),
-            Demand::KubernetesSubject { property, name } => {
+            GuardrailCheck::KubernetesSubject { property, name } => {
                 (!any(&self.kubernetes_subjects, |allowed| matches(allowed, name))).then(|| {
                     let allowed = one_of(&self.kubernetes_subjects);
                     format!("`{property}`: {name} {allowed} (guardrail `AllowedKubernetesSubjects`)")
@@ -310,9 +310,9 @@ impl Guardrails {
     }
 }
 
-struct Scope<'a>(Option<&'a [String]>);
+struct ScopeText<'a>(Option<&'a [String]>);
 
-impl fmt::Display for Scope<'_> {
+impl fmt::Display for ScopeText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => f.write_str("the cluster"),

@@ -15,17 +15,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use crate::cloudformation::StackId;
-use crate::owner::Owner;
-use crate::reconcile::{Kind, Plan};
+use crate::ownership::Owner;
+use crate::reconcile::{Plan, Resource};
 
 /// What the laws ask of a kind besides its `plan` and `step`, written independently of them.
-pub(crate) trait Lawful: Kind<Desired: Debug, Observed: Debug + PartialEq, Action: Debug + Clone> {
+pub(crate) trait PlanLaws: Resource<Desired: Debug, Observed: Debug + PartialEq, Action: Debug + Clone> {
     /// Every action's name.
     const VARIANTS: &'static [&'static str];
     /// The name of an action.
     fn variant(action: &Self::Action) -> &'static str;
     /// What the service would answer.
-    fn receipt(action: &Self::Action) -> Self::Receipt;
+    fn output(action: &Self::Action) -> Self::ApplyOutput;
     /// Whether a state is what a declaration, or its deletion, asks for.
     fn done(
         owner: &Owner,
@@ -45,7 +45,7 @@ pub(crate) trait Lawful: Kind<Desired: Debug, Observed: Debug + PartialEq, Actio
 
 /// What was checked.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Coverage {
     pub(crate) worlds: usize,
     pub(crate) plans: usize,
     pub(crate) states: usize,
@@ -59,7 +59,7 @@ pub(crate) fn owner(logical_id: &str) -> Owner {
 }
 
 /// The state after a declaration was carried out in a state.
-pub(crate) fn after<K: Lawful>(
+pub(crate) fn after<K: PlanLaws>(
     owner: &Owner,
     desired: Option<&K::Desired>,
     observed: Option<K::Observed>,
@@ -68,14 +68,14 @@ pub(crate) fn after<K: Lawful>(
     finish::<K>(&plan, observed)
 }
 
-fn finish<K: Lawful>(plan: &Plan<K::Action>, observed: Option<K::Observed>) -> Option<K::Observed> {
-    plan.stages().iter().flatten().fold(observed, |observed, action| K::step(observed, action, K::receipt(action)))
+fn finish<K: PlanLaws>(plan: &Plan<K::Action>, observed: Option<K::Observed>) -> Option<K::Observed> {
+    plan.stages().iter().flatten().fold(observed, |observed, action| K::step(observed, action, K::output(action)))
 }
 
-impl Tally {
+impl Coverage {
     /// Checks all laws for one step from `observed` to `desired`. `previous` is the declaration that `observed` came
     /// from, if it is one of ours.
-    pub(crate) fn check<K: Lawful>(
+    pub(crate) fn check<K: PlanLaws>(
         &mut self,
         owner: &Owner,
         desired: Option<&K::Desired>,
@@ -110,7 +110,7 @@ impl Tally {
         for orders in orders(&plan) {
             let mut state = observed.cloned();
             for action in orders {
-                state = K::step(state, action, K::receipt(action));
+                state = K::step(state, action, K::output(action));
                 self.states += 1;
                 let here = || format!("after {action:?}\n  of {:#?}{}", plan.stages(), world());
                 assert_eq!(K::foreign(owner, state.as_ref(), deleting), foreign, "harmless: {}", here());
@@ -133,7 +133,7 @@ impl Tally {
     }
 
     /// The law of coverage.
-    pub(crate) fn covered<K: Lawful>(&self) {
+    pub(crate) fn covered<K: PlanLaws>(&self) {
         for variant in K::VARIANTS {
             assert!(self.variants.contains_key(variant), "covered: no plan has {variant}");
         }
@@ -143,7 +143,7 @@ impl Tally {
     }
 
     /// Says how much was checked.
-    pub(crate) fn report<K: Lawful>(&self) {
+    pub(crate) fn report<K: PlanLaws>(&self) {
         let Self { worlds, plans, states, refusals, variants: _ } = self;
         println!("{}: {worlds} worlds, {plans} plans, {states} states between, {refusals} refusals", K::TYPE);
     }

@@ -28,31 +28,24 @@
 //! | [`upkeep`] | the schedule |
 //! | [`connector`], [`later`], [`metrics`], [`retry`], [`deliver`], [`error`], [`settings`] | what the name says |
 
-pub mod access_entry;
+pub mod app;
+pub mod aws;
 pub mod cloudformation;
-pub mod connector;
-pub mod deliver;
+pub mod deployment;
 pub mod error;
 pub mod explain;
-mod gather;
 pub mod github;
-pub mod github_environment;
-pub mod github_repository_oidc;
-pub mod github_role;
-pub mod github_variable;
 pub mod guardrails;
 pub mod handler;
-mod iam;
-pub mod later;
+pub mod iam_policy;
 #[cfg(test)]
 mod laws;
+pub mod lazy;
 pub mod metrics;
-pub mod oidc_provider;
-pub mod owner;
-mod public_cas;
+pub mod net;
+pub mod ownership;
 pub mod reconcile;
-pub mod retry;
+pub mod resources;
+pub mod respond;
+pub mod scheduled;
 pub mod settings;
-mod tags;
-mod tls;
-pub mod upkeep;

@@ -14,11 +14,12 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
-use github_trust::connector::connector;
-use github_trust::handler::{Context, Function};
-use github_trust::later::Later;
+use github_trust::app::App;
+use github_trust::handler::InvocationContext;
+use github_trust::lazy::Lazy;
 use github_trust::metrics;
-use github_trust::oidc_provider::thumbprint::{Internet, Policy, System};
+use github_trust::net::http_client::connector;
+use github_trust::resources::oidc_provider::thumbprint::{Internet, ProbeLimits, System};
 use github_trust::settings::Settings;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
@@ -41,7 +42,7 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let (now, deadline) =
             (SystemTime::now(), SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline));
-        let context = Context {
+        let context = InvocationContext {
             // `cargo lambda watch` gives a deadline of 1970.
             deadline: if deadline < now { now + LONGEST } else { deadline },
             function_arn: event.context.invoked_function_arn.clone(),
@@ -91,20 +92,20 @@ impl Visit for Metrics {
 
 /// One TLS configuration and one connection pool serve the SDK's clients and the answers. What Lambda puts into the
 /// environment is all there is to configure: no profile, no other source of credentials.
-fn function() -> Function {
+fn function() -> App {
     let settings = Settings::read(|name| std::env::var(name).ok());
-    let policy = Policy { private_addresses: settings.private_issuers, ..Policy::default() };
+    let policy = ProbeLimits { private_addresses: settings.private_issuers, ..ProbeLimits::default() };
     let network = System { hosts: settings.hosts.clone() };
     let http = connector();
     let clients = http.clone();
-    let config = Later::new(move || sdk(clients));
+    let config = Lazy::new(move || sdk(clients));
     let (eks, secrets) = (config.clone(), config.clone());
-    Function {
+    App {
         settings,
         issuers: Arc::new(Internet { network, policy }),
-        iam: Later::new(move || aws_sdk_iam::Client::new(&config)),
-        eks: Later::new(move || aws_sdk_eks::Client::new(&eks)),
-        secrets: Later::new(move || aws_sdk_secretsmanager::Client::new(&secrets)),
+        iam: Lazy::new(move || aws_sdk_iam::Client::new(&config)),
+        eks: Lazy::new(move || aws_sdk_eks::Client::new(&eks)),
+        secrets: Lazy::new(move || aws_sdk_secretsmanager::Client::new(&secrets)),
         http,
         clock: SharedTimeSource::new(SystemTimeSource::new()),
     }

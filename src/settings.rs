@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::gather::Gather;
 use crate::guardrails::Guardrails;
-use crate::oidc_provider::rotation::Pace;
+use crate::resources::oidc_provider::rotation::RotationPolicy;
 
 /// The function's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub struct Settings {
     pub guardrails: Guardrails,
     /// How fast thumbprints follow: `GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS`, 30 where it is not set, and
     /// `GITHUB_TRUST_LOOKS_APART_SECONDS`, an hour.
-    pub pace: Pace,
+    pub rotation_policy: RotationPolicy,
     /// Whether issuers may be in private networks: `GITHUB_TRUST_PRIVATE_ISSUERS`, `true` or not.
     pub private_issuers: bool,
     /// Where issuers are that no name server knows, for a local AWS: `GITHUB_TRUST_HOSTS`, as `name=address:port`,
@@ -66,12 +65,12 @@ impl Settings {
             github_secret: variable("GITHUB_TRUST_GITHUB_SECRET"),
             github_api_root: variable("GITHUB_TRUST_GITHUB_API"),
             guardrails: Guardrails::read(|name| variable(&format!("GITHUB_TRUST_{name}"))),
-            pace: Pace {
+            rotation_policy: RotationPolicy {
                 overlap: number("GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS").unwrap_or(OVERLAP_DAYS) * DAY,
-                apart: number("GITHUB_TRUST_LOOKS_APART_SECONDS").unwrap_or(APART),
+                confirmation_interval: number("GITHUB_TRUST_LOOKS_APART_SECONDS").unwrap_or(APART),
             },
             private_issuers: variable("GITHUB_TRUST_PRIVATE_ISSUERS").is_some_and(|value| value == "true"),
-            hosts: hosts.split(' ').filter_map(host).gather(),
+            hosts: hosts.split(' ').filter_map(host).collect(),
         }
     }
 }

@@ -5,15 +5,16 @@
 
 use std::io::Write;
 
-use github_trust::access_entry::AccessEntries;
-use github_trust::cloudformation::{Answer, Fields, Invocation, Outcome, Request};
-use github_trust::github_environment::GitHubEnvironments;
-use github_trust::github_repository_oidc::GitHubRepositoryOidcs;
-use github_trust::github_role::GitHubRoles;
-use github_trust::github_variable::GitHubVariables;
-use github_trust::oidc_provider::OidcProviders;
-use github_trust::owner::Owner;
-use github_trust::reconcile::{Home, Kind};
+use github_trust::cloudformation::{Fields, Invocation, Outcome, Request, Response};
+use github_trust::deployment::Deployment;
+use github_trust::ownership::Owner;
+use github_trust::reconcile::Resource;
+use github_trust::resources::eks_access_entry::AccessEntries;
+use github_trust::resources::github_environment::GitHubEnvironments;
+use github_trust::resources::github_repository_oidc::GitHubRepositoryOidcs;
+use github_trust::resources::github_role::GitHubRoles;
+use github_trust::resources::github_variable::GitHubVariables;
+use github_trust::resources::oidc_provider::OidcProviders;
 use serde_json::{Value, json};
 
 fn corpus() -> Vec<String> {
@@ -31,7 +32,7 @@ fn read(event: &str, seen: &mut Seen) {
         return;
     };
     let _ = (request.request_type(), request.service_timeout(), request.response_url.expires_at());
-    let home = Home {
+    let home = Deployment {
         partition: "aws".into(),
         region: "us-east-1".into(),
         account: "123456789012".into(),
@@ -59,7 +60,7 @@ fn read(event: &str, seen: &mut Seen) {
     }
 }
 
-fn declared<K: Kind>(request: &Request, home: &Home, seen: &mut Seen) -> Result<String, String> {
+fn declared<K: Resource>(request: &Request, home: &Deployment, seen: &mut Seen) -> Result<String, String> {
     let properties = request.properties().map_err(|error| error.to_string())?;
     let mut fields = Fields::of_request(&properties, K::RESOURCE.object.properties);
     let spec = K::parse(&mut fields, home);
@@ -72,7 +73,7 @@ fn declared<K: Kind>(request: &Request, home: &Home, seen: &mut Seen) -> Result<
 }
 
 fn fits(request: &Request, outcome: &Outcome) {
-    let answer = Answer::new(request, outcome);
+    let answer = Response::new(request, outcome);
     let body: Value = serde_json::from_slice(answer.as_bytes()).unwrap();
     assert_eq!(body["RequestId"], request.request_id);
     let ids = request.stack.as_str().len() + request.request_id.len() + request.logical_id.len();

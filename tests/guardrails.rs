@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use github_trust::guardrails::Guardrails;
-use github_trust::handler::Context;
+use github_trust::handler::InvocationContext;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
@@ -67,7 +67,8 @@ impl Place {
         if let Some(id) = id {
             event["PhysicalResourceId"] = json!(id);
         }
-        let context = Context { deadline: now + Duration::from_mins(15), function_arn: SERVICE_TOKEN.to_owned() };
+        let context =
+            InvocationContext { deadline: now + Duration::from_mins(15), function_arn: SERVICE_TOKEN.to_owned() };
         function(&self.cloud, self.settings.clone()).handle(&event.to_string(), &context).await.unwrap();
         let state = self.cloud.state();
         serde_json::from_slice(&state.account.s3.uploads.last().expect("an answer").body).unwrap()

@@ -13,11 +13,11 @@ mod table;
 
 use std::time::{Duration, SystemTime};
 
+use github_trust::aws::Deadline;
 use github_trust::github::Issuer;
-use github_trust::oidc_provider::thumbprint::{
-    CaCertificate, Look, LookError, Network, Policy, Roots, Surroundings, look,
+use github_trust::resources::oidc_provider::thumbprint::{
+    CaCertificate, Network, ProbeContext, ProbeError, ProbeLimits, ProbeResult, Roots, look,
 };
-use github_trust::retry::Budget;
 
 /// The issuer of most tests; an Enterprise Server's.
 const HOST: &str = "github.example.com";
@@ -30,14 +30,14 @@ async fn looked<N: Network>(
     network: &N,
     public: &Roots,
     ca: Option<&CaCertificate>,
-    policy: &Policy,
-) -> Result<Look, LookError> {
-    let surroundings = Surroundings {
+    policy: &ProbeLimits,
+) -> Result<ProbeResult, ProbeError> {
+    let surroundings = ProbeContext {
         network,
         public,
         policy,
         now: SystemTime::UNIX_EPOCH + Duration::from_secs(NOW),
-        budget: Budget::until(tokio::time::Instant::now() + Duration::from_mins(5)),
+        deadline: Deadline::until(tokio::time::Instant::now() + Duration::from_mins(5)),
     };
     look(&Issuer::parse(ISSUER).unwrap(), ca, &surroundings).await
 }

@@ -10,9 +10,9 @@ pub mod response_url;
 pub mod schema;
 pub mod stack;
 
-pub use problem::Problem;
+pub use problem::PropertyError;
 pub use properties::Fields;
 pub use request::{Invocation, Malformed, Request, RequestType};
-pub use response::{Answer, Attributes, Outcome};
+pub use response::{Attributes, Outcome, Response};
 pub use response_url::ResponseUrl;
 pub use stack::StackId;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One mistake in the properties: where, what is allowed, what was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum PropertyError {
     /// A property that must be there is not.
     #[error("`{path}` is required: {expected}")]
     Missing {
@@ -45,9 +45,9 @@ pub enum Problem {
 
 /// All mistakes of one request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Problems(pub Vec<Problem>);
+pub struct PropertyErrors(pub Vec<PropertyError>);
 
-impl fmt::Display for Problems {
+impl fmt::Display for PropertyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
             if index > 0 {

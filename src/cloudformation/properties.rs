@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-pub use super::problem::{Problem, Problems};
+pub use super::problem::{PropertyError, PropertyErrors};
 use super::request::excerpt;
-use super::schema::{Count, Form, Property, Text};
+use super::schema::{Count, Property, PropertyType, Text};
 
 /// Reads the members of one object, as they are described. A method that finds a mistake notes it and gives nothing, so
 /// that reading goes on.
@@ -17,7 +17,7 @@ pub struct Fields<'a> {
     members: &'a Map<String, Value>,
     described: &'static [Property],
     known: Vec<&'static str>,
-    problems: Vec<Problem>,
+    problems: Vec<PropertyError>,
 }
 
 impl<'a> Fields<'a> {
@@ -38,9 +38,9 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// When there is at least one.
-    pub fn finish(mut self) -> Result<(), Problems> {
+    pub fn finish(mut self) -> Result<(), PropertyErrors> {
         self.note_unknown();
-        if self.problems.is_empty() { Ok(()) } else { Err(Problems(self.problems)) }
+        if self.problems.is_empty() { Ok(()) } else { Err(PropertyErrors(self.problems)) }
     }
 
     fn note_unknown(&mut self) {
@@ -49,7 +49,7 @@ impl<'a> Fields<'a> {
                 let mut known: Vec<_> =
                     self.known.iter().copied().filter(|name| !name.starts_with("Service")).collect();
                 known.sort_unstable();
-                self.problems.push(Problem::Unknown {
+                self.problems.push(PropertyError::Unknown {
                     path: format!("{}{}", self.path, excerpt(name)),
                     nearest: nearest(name, known.iter().copied()),
                     known,
@@ -65,12 +65,12 @@ impl<'a> Fields<'a> {
     /// Notes that a value is not allowed.
     pub fn invalid(&mut self, name: &str, expected: impl Into<String>, found: impl fmt::Display) {
         let (path, expected, found) = (self.path(name), expected.into(), excerpt(&found.to_string()));
-        self.problems.push(Problem::Invalid { path, expected, found });
+        self.problems.push(PropertyError::Invalid { path, expected, found });
     }
 
     /// Notes that a property which must be there is not.
     pub fn missing(&mut self, name: &str, expected: impl Into<String>) {
-        let problem = Problem::Missing { path: self.path(name), expected: expected.into() };
+        let problem = PropertyError::Missing { path: self.path(name), expected: expected.into() };
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -95,13 +95,13 @@ impl<'a> Fields<'a> {
         &mut self,
         name: &'static str,
         form: &'static str,
-        of: impl Fn(Form) -> Option<T>,
+        of: impl Fn(PropertyType) -> Option<T>,
     ) -> Option<(&'static Property, T, &'a Value)> {
         let there = self.has(name);
         let property = self.described.iter().find(|property| property.name == name);
         let Some((property, limits)) = property.and_then(|property| Some((property, of(property.form)?))) else {
             let path = self.path(name);
-            self.problems.push(Problem::Undescribed { path, form });
+            self.problems.push(PropertyError::Undescribed { path, form });
             return None;
         };
         if !there && property.required {
@@ -113,7 +113,7 @@ impl<'a> Fields<'a> {
     /// A string; an empty one, where it is not allowed, is what a careless `!If` leaves behind.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         let (property, limits, value) = self.member(name, "a string", |form| match form {
-            Form::Text(text) => Some(text),
+            PropertyType::Text(text) => Some(text),
             _ => None,
         })?;
         match value {
@@ -154,7 +154,7 @@ impl<'a> Fields<'a> {
     /// A whole number within its range, as a number or a string of digits.
     pub fn integer(&mut self, name: &'static str) -> Option<u32> {
         let (property, allowed, value) = self.member(name, "a whole number", |form| match form {
-            Form::Integer(least, most, _) => Some(least..=most),
+            PropertyType::Integer(least, most, _) => Some(least..=most),
             _ => None,
         })?;
         let number = match value {
@@ -171,7 +171,8 @@ impl<'a> Fields<'a> {
 
     /// `true` or `false`, as a boolean or as the string that CloudFormation makes of it.
     pub fn boolean(&mut self, name: &'static str) -> Option<bool> {
-        let (_, (), value) = self.member(name, "true or false", |form| matches!(form, Form::Boolean).then_some(()))?;
+        let (_, (), value) =
+            self.member(name, "true or false", |form| matches!(form, PropertyType::Boolean).then_some(()))?;
         match value {
             Value::Bool(value) => Some(*value),
             Value::String(text) if text == "true" => Some(true),
@@ -186,7 +187,7 @@ impl<'a> Fields<'a> {
     /// A list of strings, each of which passes `check`; a single string is a list of one.
     pub fn texts<T>(&mut self, name: &'static str, check: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
         let (property, (limits, count), value) = self.member(name, "a list of strings", |form| match form {
-            Form::Texts(text, count) => Some((text, count)),
+            PropertyType::Texts(text, count) => Some((text, count)),
             _ => None,
         })?;
         let items = match value {
@@ -238,7 +239,7 @@ impl<'a> Fields<'a> {
         mut read: impl FnMut(&mut Fields<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {
         let (_, (object, count), value) = self.member(name, "a list of objects", |form| match form {
-            Form::Objects(object, count) => Some((object, count)),
+            PropertyType::Objects(object, count) => Some((object, count)),
             _ => None,
         })?;
         let items = match value {
@@ -265,7 +266,7 @@ impl<'a> Fields<'a> {
     /// One object.
     pub fn object<T>(&mut self, name: &'static str, mut read: impl FnMut(&mut Fields<'_>) -> Option<T>) -> Option<T> {
         let (_, object, value) = self.member(name, "an object", |form| match form {
-            Form::Object(object) => Some(object),
+            PropertyType::Object(object) => Some(object),
             _ => None,
         })?;
         match value {
@@ -293,7 +294,8 @@ impl<'a> Fields<'a> {
 
     /// A JSON document: an object, or the text of one.
     pub fn document(&mut self, name: &'static str) -> Option<Value> {
-        let (_, (), value) = self.member(name, "a document", |form| matches!(form, Form::Document).then_some(()))?;
+        let (_, (), value) =
+            self.member(name, "a document", |form| matches!(form, PropertyType::Document).then_some(()))?;
         match value {
             object @ Value::Object(_) => Some(object.clone()),
             Value::String(text) => {
@@ -376,19 +378,19 @@ mod tests {
         (value, problems)
     }
 
-    const fn property(name: &'static str, form: Form) -> Property {
+    const fn property(name: &'static str, form: PropertyType) -> Property {
         Property::new(name, form, "a thing", "")
     }
 
-    const TEXTS: Form = Form::Texts(TEXT.at_most(3), Count::at_most(2, "things"));
+    const TEXTS: PropertyType = PropertyType::Texts(TEXT.at_most(3), Count::at_most(2, "things"));
 
     #[test]
     fn scalars_are_accepted_as_cloudformation_delivers_them() {
         const DESCRIBED: &[Property] = &[
-            property("A", Form::Integer(1, 9999, "seconds")),
-            property("B", Form::Integer(1, 9999, "seconds")),
-            property("C", Form::Boolean),
-            property("D", Form::Boolean),
+            property("A", PropertyType::Integer(1, 9999, "seconds")),
+            property("B", PropertyType::Integer(1, 9999, "seconds")),
+            property("C", PropertyType::Boolean),
+            property("D", PropertyType::Boolean),
             property("E", TEXTS),
         ];
         let properties = json!({"ServiceToken": "t", "A": "3600", "B": 3600, "C": "true", "D": false, "E": "x"});
@@ -408,8 +410,8 @@ mod tests {
     #[test]
     fn what_is_left_out_has_its_default_and_what_must_be_there_is_missed_once() {
         const DESCRIBED: &[Property] = &[
-            property("Choice", Form::Text(Text::one_of(&["This", "That"]))).default("That"),
-            property("Wanted", Form::Document).required(),
+            property("Choice", PropertyType::Text(Text::one_of(&["This", "That"]))).default("That"),
+            property("Wanted", PropertyType::Document).required(),
         ];
         let (choice, problems) = read(DESCRIBED, &json!({}), |fields| {
             fields.has("Wanted");
@@ -426,23 +428,23 @@ mod tests {
         const NESTED: Object = Object {
             name: "",
             doc: "",
-            properties: &[property("Repository", Form::Text(TEXT)).required()],
+            properties: &[property("Repository", PropertyType::Text(TEXT)).required()],
             any_of: &[],
         };
         const DESCRIBED: &[Property] = &[
-            property("MaxSessionDuration", Form::Integer(3600, 43200, "seconds")),
-            property("Negative", Form::Integer(0, 9, "things")),
-            property("Flag", Form::Boolean),
-            property("Empty", Form::Text(TEXT)),
-            property("Null", Form::Text(TEXT)),
-            property("Choice", Form::Text(Text::one_of(&["This", "That"]))),
+            property("MaxSessionDuration", PropertyType::Integer(3600, 43200, "seconds")),
+            property("Negative", PropertyType::Integer(0, 9, "things")),
+            property("Flag", PropertyType::Boolean),
+            property("Empty", PropertyType::Text(TEXT)),
+            property("Null", PropertyType::Text(TEXT)),
+            property("Choice", PropertyType::Text(Text::one_of(&["This", "That"]))),
             property("List", TEXTS),
             property("Holes", TEXTS),
             property("Many", TEXTS),
-            property("Document", Form::Document),
-            property("Nested", Form::Objects(&NESTED, Count { min: 3, max: 4, noun: "things" })),
-            property("Wanted", Form::Text(TEXT)).required(),
-            property("Undescribed", Form::Boolean),
+            property("Document", PropertyType::Document),
+            property("Nested", PropertyType::Objects(&NESTED, Count { min: 3, max: 4, noun: "things" })),
+            property("Wanted", PropertyType::Text(TEXT)).required(),
+            property("Undescribed", PropertyType::Boolean),
         ];
         let properties = json!({
             "MaxSessionDuration": "900", "Negative": "-5", "Flag": "yes", "Empty": "", "Null": null, "Choice": "Those",

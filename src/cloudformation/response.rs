@@ -36,7 +36,7 @@ pub enum Outcome {
 
 /// The JSON body that goes to the response URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer(Vec<u8>);
+pub struct Response(Vec<u8>);
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -52,7 +52,7 @@ struct Body<'a> {
     data: Option<&'a Attributes>,
 }
 
-impl Answer {
+impl Response {
     /// Builds the answer to a request.
     ///
     /// Attributes that do not fit make it a failure that says so, because a template which reads a missing attribute
@@ -146,7 +146,7 @@ mod tests {
     }
 
     fn answer(outcome: &Outcome) -> Value {
-        let answer = Answer::new(&request(), outcome);
+        let answer = Response::new(&request(), outcome);
         assert!(answer.as_bytes().len() <= BODY_LIMIT, "{} bytes", answer.as_bytes().len());
         serde_json::from_slice(answer.as_bytes()).unwrap()
     }
@@ -155,7 +155,7 @@ mod tests {
     fn a_success_carries_ids_and_attributes_and_no_reason() {
         let outcome =
             Outcome::Success { physical_id: "p".into(), attributes: [("Arn", "arn".to_owned())].into_iter().collect() };
-        insta::assert_snapshot!(String::from_utf8_lossy(Answer::new(&request(), &outcome).as_bytes()), @r#"{"Status":"SUCCESS","PhysicalResourceId":"p","StackId":"arn:aws:cloudformation:us-east-1:123456789012:stack/s/1","RequestId":"r-1","LogicalResourceId":"Role","Data":{"Arn":"arn"}}"#);
+        insta::assert_snapshot!(String::from_utf8_lossy(Response::new(&request(), &outcome).as_bytes()), @r#"{"Status":"SUCCESS","PhysicalResourceId":"p","StackId":"arn:aws:cloudformation:us-east-1:123456789012:stack/s/1","RequestId":"r-1","LogicalResourceId":"Role","Data":{"Arn":"arn"}}"#);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 /// A type of resource, as its author sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Resource {
+pub struct ResourceSchema {
     /// `Custom::…`
     pub name: &'static str,
     /// What it keeps, in a sentence or more.
@@ -38,7 +38,7 @@ pub struct Property {
     /// As CloudFormation, GitHub or we name it.
     pub name: &'static str,
     /// What it holds.
-    pub form: Form,
+    pub form: PropertyType,
     /// Whether it has to be there.
     pub required: bool,
     /// What is allowed, for the message about a value that is not.
@@ -53,7 +53,7 @@ pub struct Property {
 
 /// What a property holds.
 #[derive(Clone, Copy, Debug)]
-pub enum Form {
+pub enum PropertyType {
     /// A string.
     Text(Text),
     /// A whole number, in a unit.
@@ -173,7 +173,7 @@ impl Count {
 impl Property {
     /// One that may be left out and is changed in place.
     #[must_use]
-    pub const fn new(name: &'static str, form: Form, expected: &'static str, doc: &'static str) -> Self {
+    pub const fn new(name: &'static str, form: PropertyType, expected: &'static str, doc: &'static str) -> Self {
         Self { name, form, required: false, expected, default: None, update: Update::NoInterruption, doc }
     }
 
@@ -199,7 +199,7 @@ impl Property {
     #[must_use]
     pub fn values(&self) -> &'static [&'static str] {
         match self.form {
-            Form::Text(text) => text.values,
+            PropertyType::Text(text) => text.values,
             _ => &[],
         }
     }
@@ -208,7 +208,7 @@ impl Property {
     #[must_use]
     pub fn allowed(&self) -> String {
         match (self.form, self.values()) {
-            (Form::Integer(least, most, unit), _) => format!("{least} to {most} {unit}"),
+            (PropertyType::Integer(least, most, unit), _) => format!("{least} to {most} {unit}"),
             (_, []) => self.expected.to_owned(),
             (_, [some @ .., last]) if some.len() < 4 => format!("{} or {last}", some.join(", ")),
             (_, all) => format!("one of {}", all.join(", ")),

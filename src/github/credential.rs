@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 /// What goes into `Authorization`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub struct AccessToken(String);
 
-impl Token {
+impl AccessToken {
     /// Wraps one.
     #[must_use]
     pub fn new(text: &str) -> Self {
@@ -30,7 +30,7 @@ impl Token {
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
     }
@@ -40,7 +40,7 @@ impl fmt::Debug for Token {
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A personal access token or the like.
-    Token(Token),
+    AccessToken(AccessToken),
     /// A GitHub App's installation.
     App(App),
 }
@@ -48,7 +48,7 @@ pub enum Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Token(_) => "a token",
+            Self::AccessToken(_) => "a token",
             Self::App(_) => "a GitHub App",
         })
     }
@@ -81,7 +81,7 @@ pub enum Unusable {
 #[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Written {
-    Token { token: String },
+    AccessToken { token: String },
     App { app_id: Value, installation_id: Value, private_key: String },
 }
 
@@ -99,8 +99,8 @@ pub fn read(secret: &str) -> Result<BTreeMap<String, Credential>, Unusable> {
 
 fn credential(written: Written) -> Result<Credential, Unusable> {
     match written {
-        Written::Token { token } if token.trim().is_empty() => Err(Unusable::Form),
-        Written::Token { token } => Ok(Credential::Token(Token::new(&token))),
+        Written::AccessToken { token } if token.trim().is_empty() => Err(Unusable::Form),
+        Written::AccessToken { token } => Ok(Credential::AccessToken(AccessToken::new(&token))),
         Written::App { app_id, installation_id, private_key } => {
             let text = |value: &Value| match value {
                 Value::String(text) if !text.is_empty() => Ok(text.clone()),
@@ -135,7 +135,7 @@ impl App {
     ///
     /// # Errors
     /// When the key cannot sign.
-    pub fn token(&self, now: SystemTime) -> Result<Token, Unusable> {
+    pub fn token(&self, now: SystemTime) -> Result<AccessToken, Unusable> {
         const DRIFT: Duration = Duration::from_mins(1);
         const LIFE: Duration = Duration::from_mins(9);
         let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -146,7 +146,7 @@ impl App {
         let mut signature = vec![0; pair.public().modulus_len()];
         pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
             .map_err(|_unspecified| Unusable::Key)?;
-        Ok(Token::new(&format!("{signed}.{}", url_safe(&signature))))
+        Ok(AccessToken::new(&format!("{signed}.{}", url_safe(&signature))))
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_secret_holds_one_credential_or_one_for_each_host() {
         let single = read(r#"{"token": "ghp_x"}"#).unwrap();
-        assert_eq!(single["github.com"], Credential::Token(Token::new("ghp_x")));
+        assert_eq!(single["github.com"], Credential::AccessToken(AccessToken::new("ghp_x")));
         let several = json!({"Octo.ghe.com": {"token": "a"}, "ghes.example.com": serde_json::from_str::<Value>(&app_secret()).unwrap()});
         let several = read(&several.to_string()).unwrap();
         assert_eq!(several.keys().collect::<Vec<_>>(), ["ghes.example.com", "octo.ghe.com"]);

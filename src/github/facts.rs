@@ -21,7 +21,7 @@ const IMMUTABLE_SINCE: &str = "2026-07-16";
 
 /// How a repository's subjects begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Form {
+pub enum SubjectFormat {
     /// `repo:OWNER/NAME`.
     Classic,
     /// `repo:OWNER@ID/NAME@ID`.
@@ -30,7 +30,7 @@ pub enum Form {
 
 /// What a subject is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Template {
+pub enum SubjectTemplate {
     /// `repo` and `context`.
     #[default]
     Default,
@@ -40,15 +40,15 @@ pub enum Template {
 
 /// What has to be known to write the subjects of a repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct SubjectFacts {
     /// The owner's id.
     pub owner_id: Option<u64>,
     /// The repository's id.
     pub repository_id: Option<u64>,
     /// The forms that its subjects may have; more than one where it is not known.
-    pub forms: BTreeSet<Form>,
+    pub forms: BTreeSet<SubjectFormat>,
     /// What its subjects are made of.
-    pub template: Template,
+    pub template: SubjectTemplate,
     /// `public`, `private` or `internal`, for templates that ask for it.
     pub visibility: Option<String>,
     /// The ids of users by their names, for entries that name some.
@@ -57,7 +57,7 @@ pub struct Facts {
 
 /// `GET /repos/{owner}/{repo}`, as far as it is read.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Described {
+pub struct RepositoryResponse {
     /// The repository's id.
     pub id: u64,
     /// `owner/name` as GitHub writes it.
@@ -93,18 +93,18 @@ pub struct Customization {
     pub sub_claim_prefix: Option<String>,
 }
 
-impl Facts {
+impl SubjectFacts {
     /// What follows from GitHub's answers. `customization` is nothing where the credential, or having none, did not
     /// allow to ask.
     #[must_use]
-    pub fn of(issuer: &Issuer, described: &Described, customization: Option<&Customization>) -> Self {
-        let forms: BTreeSet<Form> = if issuer.has_immutable_subjects() {
+    pub fn of(issuer: &Issuer, described: &RepositoryResponse, customization: Option<&Customization>) -> Self {
+        let forms: BTreeSet<SubjectFormat> = if issuer.has_immutable_subjects() {
             match told(customization).or_else(|| inferred(issuer, described)) {
                 Some(form) => [form].into(),
-                None => [Form::Classic, Form::Immutable].into(),
+                None => [SubjectFormat::Classic, SubjectFormat::Immutable].into(),
             }
         } else {
-            [Form::Classic].into()
+            [SubjectFormat::Classic].into()
         };
         let keys = customization.filter(|template| !template.use_default).and_then(|template| {
             template
@@ -116,7 +116,7 @@ impl Facts {
             owner_id: Some(described.owner.id),
             repository_id: Some(described.id),
             forms,
-            template: keys.map_or(Template::Default, Template::Custom),
+            template: keys.map_or(SubjectTemplate::Default, SubjectTemplate::Custom),
             visibility: described.visibility.clone(),
             users: BTreeMap::new(),
         }
@@ -124,37 +124,37 @@ impl Facts {
 }
 
 /// The form that GitHub tells outright.
-fn told(customization: Option<&Customization>) -> Option<Form> {
+fn told(customization: Option<&Customization>) -> Option<SubjectFormat> {
     let customization = customization?;
     let prefix = customization.sub_claim_prefix.as_deref().map(|prefix| prefix.trim_start_matches("repo:"));
     match prefix.and_then(|prefix| subject::prefix(prefix.trim_end_matches(':'))) {
-        Some(prefix) if prefix.ids.is_some() => Some(Form::Immutable),
-        Some(_) => Some(Form::Classic),
-        None => (customization.use_immutable_subject == Some(true)).then_some(Form::Immutable),
+        Some(prefix) if prefix.ids.is_some() => Some(SubjectFormat::Immutable),
+        Some(_) => Some(SubjectFormat::Classic),
+        None => (customization.use_immutable_subject == Some(true)).then_some(SubjectFormat::Immutable),
     }
 }
 
 /// A new repository has the immutable form. An old one may have been renamed, transferred or opted in since. The date is
 /// github.com's; of GHE.com none is known.
-fn inferred(issuer: &Issuer, described: &Described) -> Option<Form> {
-    if !matches!(issuer.form(), Some(issuer::Form::GitHub | issuer::Form::Enterprise)) {
+fn inferred(issuer: &Issuer, described: &RepositoryResponse) -> Option<SubjectFormat> {
+    if !matches!(issuer.form(), Some(issuer::IssuerKind::GitHub | issuer::IssuerKind::Enterprise)) {
         return None;
     }
     let created = described.created_at.as_deref()?;
-    (created.get(..10)? >= IMMUTABLE_SINCE).then_some(Form::Immutable)
+    (created.get(..10)? >= IMMUTABLE_SINCE).then_some(SubjectFormat::Immutable)
 }
 
 /// How the subjects of a repository begin, in one form.
 #[must_use]
 pub fn prefix(
     repository: &Repository,
-    form: Form,
+    form: SubjectFormat,
     owner_id: Option<u64>,
     repository_id: Option<u64>,
 ) -> Option<String> {
     match form {
-        Form::Classic => Some(format!("repo:{repository}")),
-        Form::Immutable => {
+        SubjectFormat::Classic => Some(format!("repo:{repository}")),
+        SubjectFormat::Immutable => {
             Some(format!("repo:{}@{}/{}@{}", repository.owner(), owner_id?, repository.name(), repository_id?))
         }
     }
@@ -164,32 +164,32 @@ pub fn prefix(
 mod tests {
     use super::*;
 
-    fn facts(created: &str, customization: Option<&str>) -> Facts {
+    fn facts(created: &str, customization: Option<&str>) -> SubjectFacts {
         let described = format!(
             r#"{{"id": 2, "full_name": "o/r", "owner": {{"id": 1, "login": "o"}}, "created_at": "{created}T00:00:00Z"}}"#
         );
         let customization = customization.map(|text| serde_json::from_str(text).unwrap());
         let issuer = Issuer::parse_without_scheme("token.actions.githubusercontent.com").unwrap();
-        Facts::of(&issuer, &serde_json::from_str(&described).unwrap(), customization.as_ref())
+        SubjectFacts::of(&issuer, &serde_json::from_str(&described).unwrap(), customization.as_ref())
     }
 
     #[test]
     fn the_prefix_is_trusted_and_the_switch_only_where_it_is_on() {
         const OLD: &str = "2020-01-01";
-        let both = BTreeSet::from([Form::Classic, Form::Immutable]);
+        let both = BTreeSet::from([SubjectFormat::Classic, SubjectFormat::Immutable]);
         for (created, customization, forms) in [
             (OLD, None, both.clone()),
             ("2026-07-15", None, both.clone()),
-            ("2026-07-16", None, [Form::Immutable].into()),
-            (OLD, Some(r#"{"use_default": true, "sub_claim_prefix": "repo:o/r"}"#), [Form::Classic].into()),
+            ("2026-07-16", None, [SubjectFormat::Immutable].into()),
+            (OLD, Some(r#"{"use_default": true, "sub_claim_prefix": "repo:o/r"}"#), [SubjectFormat::Classic].into()),
             (
                 OLD,
                 Some(r#"{"use_default": true, "use_immutable_subject": false, "sub_claim_prefix": "repo:o@1/r@2"}"#),
-                [Form::Immutable].into(),
+                [SubjectFormat::Immutable].into(),
             ),
             (OLD, Some(r#"{"use_default": true, "use_immutable_subject": false}"#), both),
-            (OLD, Some(r#"{"use_default": true, "use_immutable_subject": true}"#), [Form::Immutable].into()),
-            ("2026-09-01", Some(r#"{"use_default": true}"#), [Form::Immutable].into()),
+            (OLD, Some(r#"{"use_default": true, "use_immutable_subject": true}"#), [SubjectFormat::Immutable].into()),
+            ("2026-09-01", Some(r#"{"use_default": true}"#), [SubjectFormat::Immutable].into()),
         ] {
             assert_eq!(facts(created, customization).forms, forms, "{created} {customization:?}");
         }
@@ -198,12 +198,12 @@ mod tests {
     #[test]
     fn a_template_counts_only_where_the_default_is_switched_off() {
         for (customization, template) in [
-            (r#"{"use_default": true, "include_claim_keys": ["repo"]}"#, Template::Default),
-            (r#"{"use_default": false, "include_claim_keys": ["repo", "context"]}"#, Template::Default),
-            (r#"{"use_default": false}"#, Template::Default),
+            (r#"{"use_default": true, "include_claim_keys": ["repo"]}"#, SubjectTemplate::Default),
+            (r#"{"use_default": false, "include_claim_keys": ["repo", "context"]}"#, SubjectTemplate::Default),
+            (r#"{"use_default": false}"#, SubjectTemplate::Default),
             (
                 r#"{"use_default": false, "include_claim_keys": ["repo", "job_workflow_ref"]}"#,
-                Template::Custom(vec!["repo".into(), "job_workflow_ref".into()]),
+                SubjectTemplate::Custom(vec!["repo".into(), "job_workflow_ref".into()]),
             ),
         ] {
             assert_eq!(facts("2020-01-01", Some(customization)).template, template, "{customization}");
@@ -215,7 +215,7 @@ mod tests {
         let described =
             r#"{"id": 2, "full_name": "o/r", "owner": {"id": 1, "login": "o"}, "created_at": "2026-09-01T00:00:00Z"}"#;
         let issuer = Issuer::parse_without_scheme("token.actions.octo.ghe.com").unwrap();
-        assert_eq!(Facts::of(&issuer, &serde_json::from_str(described).unwrap(), None).forms.len(), 2);
+        assert_eq!(SubjectFacts::of(&issuer, &serde_json::from_str(described).unwrap(), None).forms.len(), 2);
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
         let described =
             r#"{"id": 2, "full_name": "o/r", "owner": {"id": 1, "login": "o"}, "created_at": "2026-09-01T00:00:00Z"}"#;
         let issuer = Issuer::parse_without_scheme("ghes.example.com/_services/token").unwrap();
-        let facts = Facts::of(&issuer, &serde_json::from_str(described).unwrap(), None);
-        assert_eq!(facts.forms, [Form::Classic].into());
+        let facts = SubjectFacts::of(&issuer, &serde_json::from_str(described).unwrap(), None);
+        assert_eq!(facts.forms, [SubjectFormat::Classic].into());
     }
 }

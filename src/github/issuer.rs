@@ -22,7 +22,7 @@ pub struct Issuer {
 
 /// Which of GitHub's products issues the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum IssuerKind {
     /// github.com.
     GitHub,
     /// An enterprise's own issuer on github.com.
@@ -94,18 +94,18 @@ impl Issuer {
 
     /// Which of the four forms it has.
     #[must_use]
-    pub fn form(&self) -> Option<Form> {
+    pub fn form(&self) -> Option<IssuerKind> {
         let segments: Vec<&str> = self.path.split('/').skip(1).collect();
         let data_residency = |host: &str| {
             let subdomain = host.strip_prefix("token.actions.").and_then(|rest| rest.strip_suffix(".ghe.com"));
             subdomain.is_some_and(|subdomain| !subdomain.is_empty() && !subdomain.contains('.'))
         };
         match (self.host.as_str(), segments.as_slice()) {
-            (GITHUB, []) => Some(Form::GitHub),
-            (GITHUB, [enterprise]) if !enterprise.is_empty() => Some(Form::Enterprise),
+            (GITHUB, []) => Some(IssuerKind::GitHub),
+            (GITHUB, [enterprise]) if !enterprise.is_empty() => Some(IssuerKind::Enterprise),
             (GITHUB, _) => None,
-            (host, []) if data_residency(host) => Some(Form::DataResidency),
-            (host, _) if self.path == SERVER_PATH && !host.ends_with(".ghe.com") => Some(Form::Server),
+            (host, []) if data_residency(host) => Some(IssuerKind::DataResidency),
+            (host, _) if self.path == SERVER_PATH && !host.ends_with(".ghe.com") => Some(IssuerKind::Server),
             _ => None,
         }
     }
@@ -128,22 +128,22 @@ impl Issuer {
             "repository_id",
             "workflow",
         ];
-        self.form() != Some(Form::Server) && KEYS.contains(&claim)
+        self.form() != Some(IssuerKind::Server) && KEYS.contains(&claim)
     }
 
     /// Whether its subjects can carry ids: "Immutable subject claims are not available on GitHub Enterprise Server."
     #[must_use]
     pub fn has_immutable_subjects(&self) -> bool {
-        self.form() != Some(Form::Server)
+        self.form() != Some(IssuerKind::Server)
     }
 
     /// The host that people see, which `gh --hostname` and the credential's secret know it by.
     #[must_use]
     pub fn web_host(&self) -> String {
         match self.form() {
-            Some(Form::GitHub | Form::Enterprise) => "github.com".to_owned(),
-            Some(Form::DataResidency) => self.host.trim_start_matches("token.actions.").to_owned(),
-            Some(Form::Server) | None => self.host.clone(),
+            Some(IssuerKind::GitHub | IssuerKind::Enterprise) => "github.com".to_owned(),
+            Some(IssuerKind::DataResidency) => self.host.trim_start_matches("token.actions.").to_owned(),
+            Some(IssuerKind::Server) | None => self.host.clone(),
         }
     }
 
@@ -151,9 +151,9 @@ impl Issuer {
     #[must_use]
     pub fn api_root(&self) -> String {
         match self.form() {
-            Some(Form::GitHub | Form::Enterprise) => "https://api.github.com".to_owned(),
-            Some(Form::DataResidency) => format!("https://api.{}", self.web_host()),
-            Some(Form::Server) | None => format!("https://{}/api/v3", self.host),
+            Some(IssuerKind::GitHub | IssuerKind::Enterprise) => "https://api.github.com".to_owned(),
+            Some(IssuerKind::DataResidency) => format!("https://api.{}", self.web_host()),
+            Some(IssuerKind::Server) | None => format!("https://{}/api/v3", self.host),
         }
     }
 
@@ -184,15 +184,15 @@ mod tests {
     #[test]
     fn the_four_forms_are_issuers() {
         for (url, form, prefix) in [
-            ("https://token.actions.githubusercontent.com", Form::GitHub, "token.actions.githubusercontent.com"),
-            ("https://Token.Actions.GitHubUserContent.com/", Form::GitHub, "token.actions.githubusercontent.com"),
+            ("https://token.actions.githubusercontent.com", IssuerKind::GitHub, "token.actions.githubusercontent.com"),
+            ("https://Token.Actions.GitHubUserContent.com/", IssuerKind::GitHub, "token.actions.githubusercontent.com"),
             (
                 "https://token.actions.githubusercontent.com/Octo-Corp",
-                Form::Enterprise,
+                IssuerKind::Enterprise,
                 "token.actions.githubusercontent.com/Octo-Corp",
             ),
-            ("https://token.actions.octocorp.ghe.com", Form::DataResidency, "token.actions.octocorp.ghe.com"),
-            ("https://github.example.com/_services/token", Form::Server, "github.example.com/_services/token"),
+            ("https://token.actions.octocorp.ghe.com", IssuerKind::DataResidency, "token.actions.octocorp.ghe.com"),
+            ("https://github.example.com/_services/token", IssuerKind::Server, "github.example.com/_services/token"),
         ] {
             let issuer = Issuer::parse(url).unwrap();
             assert_eq!((issuer.form(), issuer.to_string().as_str()), (Some(form), prefix), "{url}");

@@ -1,15 +1,15 @@
 //! What GitHub says and how it writes it: its issuers and the subjects of its tokens.
 
-mod call;
-pub mod claim;
+mod api_call;
+pub mod creation_window;
 pub mod credential;
 pub mod facts;
+mod http;
 pub mod issuer;
 pub mod name;
 pub mod protection;
-pub mod rest;
+pub mod queries;
 pub mod subject;
-mod transport;
 
-pub use call::{Call, Reply};
-pub use issuer::{Form, Issuer};
+pub use api_call::{ApiCall, ApiResponse};
+pub use issuer::{Issuer, IssuerKind};

@@ -51,14 +51,14 @@ impl Repository {
 
 /// What an entry of a trust is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+pub enum RepositoryScope {
     /// One repository.
     Repository(Repository),
     /// Every repository of an owner, now and in the future.
     Organisation(String),
 }
 
-impl Scope {
+impl RepositoryScope {
     /// Reads `owner/name` or `owner/*`.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Scope {
     }
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for RepositoryScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Repository(repository) => repository.fmt(f),
@@ -258,10 +258,10 @@ mod tests {
 
     #[test]
     fn an_owner_with_a_star_is_a_whole_organisation_and_nothing_else_with_a_star_is() {
-        assert_eq!(Scope::parse("octo-org/*"), Ok(Scope::Organisation("octo-org".to_owned())));
-        assert_eq!(Scope::parse("octo-org/x").map(|scope| scope.to_string()), Ok("octo-org/x".to_owned()));
+        assert_eq!(RepositoryScope::parse("octo-org/*"), Ok(RepositoryScope::Organisation("octo-org".to_owned())));
+        assert_eq!(RepositoryScope::parse("octo-org/x").map(|scope| scope.to_string()), Ok("octo-org/x".to_owned()));
         for bad in ["*", "*/*", "octo*/*", "octo-org/x*", "/*", "octo-org*/octo-repo*"] {
-            assert!(Scope::parse(bad).is_err(), "{bad}");
+            assert!(RepositoryScope::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -8,7 +8,7 @@ use super::name::{self, Repository};
 
 /// How far a whole subject reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Breadth {
     /// Certain jobs of a repository, or a certain workflow.
     Narrow,
     /// More than most people mean: why.
@@ -19,7 +19,7 @@ pub enum Reach {
 ///
 /// # Errors
 /// With what is allowed, when it could be the subject of a stranger's token, or of no token at all.
-pub fn check(text: &str) -> Result<Reach, String> {
+pub fn check(text: &str) -> Result<Breadth, String> {
     let expected = |hint: &str| Err(format!("a whole subject such as \"repo:owner/name:ref:refs/heads/main\"{hint}"));
     if text.chars().all(|c| c == '*' || c == '?') {
         return expected(", not a wildcard alone, which admits every workflow on GitHub");
@@ -30,7 +30,7 @@ pub fn check(text: &str) -> Result<Reach, String> {
     if text.chars().any(char::is_control) || text.trim() != text || text.len() > 1024 {
         return expected("");
     }
-    let mut seen = Seen::default();
+    let mut seen = SubjectParts::default();
     let mut words = text.split(':').peekable();
     while let Some(key) = words.next() {
         if key == "pull_request" {
@@ -39,7 +39,7 @@ pub fn check(text: &str) -> Result<Reach, String> {
         }
         // Behind a repository, a wildcard in the place of everything else.
         if key.chars().all(|c| c == '*') && words.peek().is_none() && seen.repository && !seen.context {
-            return Ok(Reach::Broad(EVERY_JOB));
+            return Ok(Breadth::Broad(EVERY_JOB));
         }
         let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let Some(value) = words.next().filter(|value| is_key && !value.is_empty()) else {
@@ -51,10 +51,10 @@ pub fn check(text: &str) -> Result<Reach, String> {
         seen.pair(key, value)?;
     }
     if seen.repository || seen.workflow {
-        return Ok(if seen.context || seen.workflow { Reach::Narrow } else { Reach::Broad(EVERY_JOB) });
+        return Ok(if seen.context || seen.workflow { Breadth::Narrow } else { Breadth::Broad(EVERY_JOB) });
     }
     if seen.owner {
-        return Ok(Reach::Broad("it pins the owner only, so that every repository of the owner is let in"));
+        return Ok(Breadth::Broad("it pins the owner only, so that every repository of the owner is let in"));
     }
     expected(
         " that pins the repository (`repo`, `repository`, `repository_id`), the owner or the workflow \
@@ -67,7 +67,7 @@ const EVERY_JOB: &str = "every branch, tag, environment and pull request of the 
 /// What a subject has pinned so far.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is pinned or not, whatever the others are")]
-struct Seen {
+struct SubjectParts {
     repo: bool,
     repository: bool,
     owner: bool,
@@ -75,7 +75,7 @@ struct Seen {
     context: bool,
 }
 
-impl Seen {
+impl SubjectParts {
     fn pair(&mut self, key: &str, value: &str) -> Result<(), String> {
         let digits = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
         match key {
@@ -176,7 +176,7 @@ mod tests {
             "job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
             "repository_id:42:environment:prod",
         ] {
-            assert_eq!(check(text), Ok(Reach::Narrow), "{text}");
+            assert_eq!(check(text), Ok(Breadth::Narrow), "{text}");
         }
     }
 
@@ -192,7 +192,7 @@ mod tests {
             "environment:prod:repository_owner:octo-org",
             "repository_id:42",
         ] {
-            assert!(matches!(check(text), Ok(Reach::Broad(_))), "{text}");
+            assert!(matches!(check(text), Ok(Breadth::Broad(_))), "{text}");
         }
     }
 

@@ -30,7 +30,7 @@ PARTS = {
         r"ring::ec::curve25519::x25519::x25519_ecdh",
         r"ring::ec::curve25519::x25519::x25519_public_from_private",
     ),
-    "the public CAs are read": (r"github_trust::public_cas::.*",),
+    "the public CAs are read": (r"github_trust::net::root_store::.*",),
     "the SDK makes its clients": (r"aws_sdk_\w+::client::Client::(new|from_conf)",),
     "the SDK serialises, signs, sends and reads calls": (r"aws_smithy_runtime::client::orchestrator::invoke.*",),
     "lines are logged": (r"tracing_core::event::Event::dispatch",),

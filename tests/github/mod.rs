@@ -10,7 +10,7 @@ mod refusing;
 use std::time::Duration;
 
 use github_trust::guardrails::Guardrails;
-use github_trust::handler::Context;
+use github_trust::handler::InvocationContext;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
@@ -125,7 +125,7 @@ impl Place {
 
     async fn invoke(&self, event: &Value) -> Value {
         let deadline = self.cloud.now() + Duration::from_mins(15);
-        let context = Context { deadline, function_arn: SERVICE_TOKEN.to_owned() };
+        let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
         function(&self.cloud, self.settings.clone()).handle(&event.to_string(), &context).await.unwrap()
     }
 

@@ -2,22 +2,23 @@
 
 use std::io::Write;
 
-use github_trust::access_entry::AccessEntries;
 use github_trust::cloudformation::Fields;
-use github_trust::cloudformation::schema::{Form, Property, Resource};
-use github_trust::github_environment::GitHubEnvironments;
-use github_trust::github_repository_oidc::GitHubRepositoryOidcs;
-use github_trust::github_role::GitHubRoles;
-use github_trust::github_variable::GitHubVariables;
+use github_trust::cloudformation::schema::{Property, PropertyType, ResourceSchema};
+use github_trust::deployment::Deployment;
 use github_trust::handler::RESOURCES;
-use github_trust::oidc_provider::OidcProviders;
-use github_trust::reconcile::{Home, Kind};
+use github_trust::reconcile::Resource;
+use github_trust::resources::eks_access_entry::AccessEntries;
+use github_trust::resources::github_environment::GitHubEnvironments;
+use github_trust::resources::github_repository_oidc::GitHubRepositoryOidcs;
+use github_trust::resources::github_role::GitHubRoles;
+use github_trust::resources::github_variable::GitHubVariables;
+use github_trust::resources::oidc_provider::OidcProviders;
 use serde_json::{Map, Value, json};
 
 /// The mistakes in some properties, as their reader is told.
-pub(super) fn mistakes(resource: &Resource, properties: &Map<String, Value>) -> String {
-    fn of<K: Kind>(properties: &Map<String, Value>) -> String {
-        let home = Home {
+pub(super) fn mistakes(resource: &ResourceSchema, properties: &Map<String, Value>) -> String {
+    fn of<K: Resource>(properties: &Map<String, Value>) -> String {
+        let home = Deployment {
             partition: "aws".into(),
             region: "us-east-1".into(),
             account: "123456789012".into(),
@@ -46,13 +47,13 @@ fn each(properties: &'static [Property], path: &str, within: &dyn Fn(&str, Value
         let name = property.name;
         visit(property, &format!("{path}{name}"), &|value| within(name, value));
         match property.form {
-            Form::Object(object) => each(
+            PropertyType::Object(object) => each(
                 object.properties,
                 &format!("{path}{name}."),
                 &|inner, value| within(name, json!({inner: value})),
                 visit,
             ),
-            Form::Objects(object, _) => each(
+            PropertyType::Objects(object, _) => each(
                 object.properties,
                 &format!("{path}{name}[0]."),
                 &|inner, value| within(name, json!([{inner: value}])),
@@ -63,7 +64,7 @@ fn each(properties: &'static [Property], path: &str, within: &dyn Fn(&str, Value
     }
 }
 
-fn each_of(resource: &Resource, mut visit: impl FnMut(&Property, &str, &dyn Fn(Value) -> Value)) {
+fn each_of(resource: &ResourceSchema, mut visit: impl FnMut(&Property, &str, &dyn Fn(Value) -> Value)) {
     each(resource.object.properties, "", &|name, value| json!({name: value}), &mut visit);
 }
 
@@ -98,17 +99,19 @@ fn what_is_beyond_a_described_limit_is_refused() {
             let long = |length: usize| json!("a".repeat(length));
             let many = |count: usize| json!(vec![json!("a"); count]);
             let beyond: Vec<Value> = match property.form {
-                Form::Text(text) if !text.values.is_empty() => vec![json!("neither")],
-                Form::Text(text) => {
+                PropertyType::Text(text) if !text.values.is_empty() => vec![json!("neither")],
+                PropertyType::Text(text) => {
                     [(text.min > 0).then(|| text.min - 1), (text.max < usize::MAX).then(|| text.max + 1)]
                         .into_iter()
                         .flatten()
                         .map(long)
                         .collect()
                 }
-                Form::Integer(least, most, _) => vec![json!(i64::from(least) - 1), json!(most + 1), json!("many")],
-                Form::Boolean => vec![json!("yes")],
-                Form::Texts(text, count) => {
+                PropertyType::Integer(least, most, _) => {
+                    vec![json!(i64::from(least) - 1), json!(most + 1), json!("many")]
+                }
+                PropertyType::Boolean => vec![json!("yes")],
+                PropertyType::Texts(text, count) => {
                     let mut beyond = vec![json!([""])];
                     if count.min > 0 {
                         beyond.push(many(count.min - 1));
@@ -121,13 +124,13 @@ fn what_is_beyond_a_described_limit_is_refused() {
                     }
                     beyond
                 }
-                Form::Objects(_, count) => {
+                PropertyType::Objects(_, count) => {
                     let mut beyond = vec![json!("text")];
                     beyond.extend((count.min > 0).then(|| json!([])));
                     beyond.extend((count.max < usize::MAX).then(|| json!(vec![json!({}); count.max + 1])));
                     beyond
                 }
-                Form::Object(_) | Form::Document => vec![json!(["a list"])],
+                PropertyType::Object(_) | PropertyType::Document => vec![json!(["a list"])],
             };
             for value in beyond {
                 let properties = around(value);

@@ -8,7 +8,7 @@ mod schema;
 
 use std::path::{Path, PathBuf};
 
-use github_trust::cloudformation::schema::Resource;
+use github_trust::cloudformation::schema::ResourceSchema;
 use github_trust::handler::RESOURCES;
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ fn root() -> PathBuf {
 }
 
 /// `Custom::GitHubOidcProvider` is `github-oidc-provider`.
-fn slug(resource: &Resource) -> String {
+fn slug(resource: &ResourceSchema) -> String {
     let name = resource.name.trim_start_matches("Custom::").replace("GitHub", "Github");
     let mut slug = String::new();
     for c in name.chars() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use github_trust::cloudformation::schema::{Count, Form, Object, Property, Resource, Text, Update};
+use github_trust::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, Text, Update};
 use github_trust::handler::RESOURCES;
 
 use super::{root, schema, slug};
@@ -25,14 +25,14 @@ pub(super) fn index() -> String {
     text
 }
 
-pub(super) fn page(resource: &Resource) -> String {
+pub(super) fn page(resource: &ResourceSchema) -> String {
     let own = schema::of_cloudformation(resource);
     let mut properties: Vec<Property> = own.iter().chain(resource.object.properties).copied().collect();
     properties.sort_by_key(|property| property.name);
     let mut objects = Vec::new();
     schema::nested(resource.object.properties, &mut objects);
 
-    let Resource { name, doc, guide, .. } = resource;
+    let ResourceSchema { name, doc, guide, .. } = resource;
     let mut text = format!("# {name}\n\n{WRITTEN}\n\n{doc}\n\nThe guide: [{guide}.md](../{guide}.md).\n");
     text += &syntax(Some(name), &properties);
     text += "\n## Properties\n";
@@ -68,9 +68,9 @@ fn syntax(name: Option<&str>, properties: &[Property]) -> String {
         let (kind, _) = kind(property.form);
         json.push(format!("\"{}\" : {kind}", property.name));
         let value = match property.form {
-            Form::Objects(object, _) => format!("\n  - {}", object.name),
-            Form::Texts(..) => "\n  - String".to_owned(),
-            Form::Object(object) => format!("\n  {}", object.name),
+            PropertyType::Objects(object, _) => format!("\n  - {}", object.name),
+            PropertyType::Texts(..) => "\n  - String".to_owned(),
+            PropertyType::Object(object) => format!("\n  {}", object.name),
             _ => format!(" {kind}"),
         };
         let _ = writeln!(yaml, "{}:{value}", property.name);
@@ -90,17 +90,17 @@ fn syntax(name: Option<&str>, properties: &[Property]) -> String {
 }
 
 /// The type as CloudFormation writes it, without and with links.
-fn kind(form: Form) -> (String, String) {
+fn kind(form: PropertyType) -> (String, String) {
     let link = |object: &Object| format!("[{}](#{})", object.name, object.name.to_lowercase());
     let same = |text: &str| (text.to_owned(), text.to_owned());
     match form {
-        Form::Text(_) => same("String"),
-        Form::Integer(..) => same("Integer"),
-        Form::Boolean => same("Boolean"),
-        Form::Document => same("Json"),
-        Form::Texts(..) => ("[ String, … ]".to_owned(), "Array of String".to_owned()),
-        Form::Objects(object, _) => (format!("[ {}, … ]", object.name), format!("Array of {}", link(object))),
-        Form::Object(object) => (object.name.to_owned(), link(object)),
+        PropertyType::Text(_) => same("String"),
+        PropertyType::Integer(..) => same("Integer"),
+        PropertyType::Boolean => same("Boolean"),
+        PropertyType::Document => same("Json"),
+        PropertyType::Texts(..) => ("[ String, … ]".to_owned(), "Array of String".to_owned()),
+        PropertyType::Objects(object, _) => (format!("[ {}, … ]", object.name), format!("Array of {}", link(object))),
+        PropertyType::Object(object) => (object.name.to_owned(), link(object)),
     }
 }
 
@@ -132,15 +132,15 @@ fn described(property: &Property, of_resource: bool) -> String {
         }
     };
     match form {
-        Form::Text(text) => limits(*text, ""),
-        Form::Texts(text, _) => limits(*text, " (of each)"),
-        Form::Integer(least, most, _) => {
+        PropertyType::Text(text) => limits(*text, ""),
+        PropertyType::Texts(text, _) => limits(*text, " (of each)"),
+        PropertyType::Integer(least, most, _) => {
             line("Minimum", &format!("`{least}`"));
             line("Maximum", &format!("`{most}`"));
         }
-        Form::Boolean | Form::Objects(..) | Form::Object(_) | Form::Document => {}
+        PropertyType::Boolean | PropertyType::Objects(..) | PropertyType::Object(_) | PropertyType::Document => {}
     }
-    if let Form::Texts(_, count) | Form::Objects(_, count) = form {
+    if let PropertyType::Texts(_, count) | PropertyType::Objects(_, count) = form {
         let Count { min, max, noun: _ } = count;
         let items = match (min, max) {
             (0, &usize::MAX) => None,
@@ -180,7 +180,7 @@ pub(super) fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 }
 
 /// The first resource of the type in the examples, the quick start before all others.
-fn example(resource: &Resource) -> String {
+fn example(resource: &ResourceSchema) -> String {
     let mut files: Vec<_> = std::fs::read_dir(root().join("examples"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -206,7 +206,7 @@ fn example(resource: &Resource) -> String {
 }
 
 /// What the function calls, as its source names it.
-fn permissions(resource: &Resource) -> String {
+fn permissions(resource: &ResourceSchema) -> String {
     let folder = root().join("src").join(resource.guide.replace('-', "_"));
     let mut files = Vec::new();
     sources(&folder, &mut files);

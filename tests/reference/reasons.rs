@@ -38,9 +38,10 @@ fn reasons_of(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Where a refusal begins, up to its bracket. What is foreign or cannot be changed has the words of its error.
-const REFUSALS: [&str; 5] = ["Refusal::Unfit {", "Error::Unknowable {", "CallError {", "unfit(", "with("];
+const REFUSALS: [&str; 5] =
+    ["Refusal::PreconditionFailed {", "Error::LookupFailed {", "CallError {", "unfit(", "with("];
 /// In these the errors that begin a reason have their words; elsewhere they end one, behind its colon.
-const ERRORS: [&str; 3] = ["src/error.rs", "src/github/rest.rs", "src/github/credential.rs"];
+const ERRORS: [&str; 3] = ["src/error.rs", "src/github/queries.rs", "src/github/credential.rs"];
 /// What a service, or an error, says more about than we.
 const SAID_BY_OTHERS: [&str; 3] = ["was denied ({code})", " (request id {id})", "GitHub could not be asked: {0}"];
 

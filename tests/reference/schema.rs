@@ -1,7 +1,7 @@
 //! JSON Schemas. One for each kind, in the form of CloudFormation's registry; and one for whole templates, which editors
 //! take, and in which an intrinsic function may stand for any value.
 
-use github_trust::cloudformation::schema::{Count, Form, Object, Property, Resource, Text, Update};
+use github_trust::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, Text, Update};
 use github_trust::handler::RESOURCES;
 use serde_json::{Map, Value, json};
 
@@ -11,11 +11,11 @@ const TOKEN: &str =
 const TIMEOUT: &str = "How long CloudFormation waits for an answer, in seconds.";
 
 /// CloudFormation's own properties of a custom resource, as far as the kind does not describe them itself.
-pub(super) fn of_cloudformation(resource: &Resource) -> Vec<Property> {
+pub(super) fn of_cloudformation(resource: &ResourceSchema) -> Vec<Property> {
     const TEXT: Text = github_trust::cloudformation::schema::TEXT;
     let own = [
-        Property::new("ServiceToken", Form::Text(TEXT), "", TOKEN).required().update(Update::Replacement),
-        Property::new("ServiceTimeout", Form::Integer(1, 3600, "seconds"), "", TIMEOUT).default("3600"),
+        Property::new("ServiceToken", PropertyType::Text(TEXT), "", TOKEN).required().update(Update::Replacement),
+        Property::new("ServiceTimeout", PropertyType::Integer(1, 3600, "seconds"), "", TIMEOUT).default("3600"),
     ];
     let described = |name| resource.object.properties.iter().any(|property| property.name == name);
     own.into_iter().filter(|property| !described(property.name)).collect()
@@ -24,7 +24,7 @@ pub(super) fn of_cloudformation(resource: &Resource) -> Vec<Property> {
 /// All that an object holds, beside what it is part of.
 pub(super) fn nested(properties: &[Property], found: &mut Vec<&'static Object>) {
     for property in properties {
-        if let Form::Object(object) | Form::Objects(object, _) = property.form {
+        if let PropertyType::Object(object) | PropertyType::Objects(object, _) = property.form {
             if !found.iter().any(|known| known.name == object.name) {
                 found.push(object);
             }
@@ -43,7 +43,7 @@ enum For {
 }
 
 /// A kind's schema.
-pub(super) fn resource(resource: &Resource) -> Value {
+pub(super) fn resource(resource: &ResourceSchema) -> Value {
     let mut schema = properties(resource, For::Requests, "#/definitions/");
     let path = |name: &str| json!(format!("/properties/{name}"));
     let replaced = resource.object.properties.iter().filter(|property| property.update == Update::Replacement);
@@ -112,7 +112,7 @@ pub(super) fn template() -> Value {
     })
 }
 
-fn definitions(resource: &Resource, purpose: For, below: &str) -> Value {
+fn definitions(resource: &ResourceSchema, purpose: For, below: &str) -> Value {
     let mut objects = Vec::new();
     nested(resource.object.properties, &mut objects);
     objects
@@ -125,7 +125,7 @@ fn definitions(resource: &Resource, purpose: For, below: &str) -> Value {
         .collect()
 }
 
-fn properties(resource: &Resource, purpose: For, below: &str) -> Map<String, Value> {
+fn properties(resource: &ResourceSchema, purpose: For, below: &str) -> Map<String, Value> {
     let own = of_cloudformation(resource);
     members(own.iter().chain(resource.object.properties), resource.object.any_of, purpose, below)
 }
@@ -162,9 +162,9 @@ fn described(property: &Property, purpose: For, below: &str) -> Value {
     schema["description"] = json!(property.doc);
     if let Some(default) = property.default {
         schema["default"] = match property.form {
-            Form::Boolean => json!(default == "true"),
-            Form::Integer(..) => json!(default.parse::<u32>().expect("a number")),
-            Form::Texts(..) => json!([default]),
+            PropertyType::Boolean => json!(default == "true"),
+            PropertyType::Integer(..) => json!(default.parse::<u32>().expect("a number")),
+            PropertyType::Texts(..) => json!([default]),
             _ => json!(default),
         };
     }
@@ -181,28 +181,30 @@ fn or_function(schema: Value) -> Value {
     json!({"anyOf": all})
 }
 
-fn value(form: Form, purpose: For, below: &str) -> Value {
+fn value(form: PropertyType, purpose: For, below: &str) -> Value {
     let strict = purpose == For::Requests;
     match form {
-        Form::Text(limits) => text(limits, purpose, &["string"]),
-        Form::Integer(least, most, _) => {
+        PropertyType::Text(limits) => text(limits, purpose, &["string"]),
+        PropertyType::Integer(least, most, _) => {
             let mut number = json!({"type": ["integer", "string"], "minimum": least, "maximum": most});
             if strict {
                 number["pattern"] = json!("^[0-9]+$");
             }
             number
         }
-        Form::Boolean if strict => json!({"type": ["boolean", "string"], "enum": [true, false, "true", "false"]}),
-        Form::Boolean => json!({"type": ["boolean", "string"]}),
+        PropertyType::Boolean if strict => {
+            json!({"type": ["boolean", "string"], "enum": [true, false, "true", "false"]})
+        }
+        PropertyType::Boolean => json!({"type": ["boolean", "string"]}),
         // A single string is a list of one, so that what holds for each holds for it, too.
-        Form::Texts(limits, count) => {
+        PropertyType::Texts(limits, count) => {
             let mut list = text(limits, purpose, &["array", "string"]);
             let one = text(limits, purpose, &["string"]);
             // Within a function in its short form there are lists again.
             list["items"] = if strict { one } else { json!({"anyOf": [one, {"type": ["object", "array"]}]}) };
             counted(list, count)
         }
-        Form::Objects(object, count) => {
+        PropertyType::Objects(object, count) => {
             let one = json!({"$ref": format!("{below}{}", object.name)});
             let item = if strict { one.clone() } else { or_function(one.clone()) };
             let list = counted(json!({"type": "array", "items": item}), count);
@@ -210,8 +212,8 @@ fn value(form: Form, purpose: For, below: &str) -> Value {
             let single = if strict { one } else { or_function(one) };
             json!({"if": {"type": "object"}, "then": single, "else": list})
         }
-        Form::Object(object) => json!({"allOf": [{"$ref": format!("{below}{}", object.name)}]}),
-        Form::Document => json!({"type": ["object", "string"]}),
+        PropertyType::Object(object) => json!({"allOf": [{"$ref": format!("{below}{}", object.name)}]}),
+        PropertyType::Document => json!({"type": ["object", "string"]}),
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use github_trust::handler::{Context, Function};
+use github_trust::app::App;
+use github_trust::handler::InvocationContext;
 use github_trust::settings::Settings;
 
 use super::cloud::Cloud;
@@ -30,16 +31,16 @@ pub(crate) fn github_trust_with(cloud: &Cloud, settings: Settings) -> lambda::Fu
     Rc::new(move |_: &Cloud, event: String, deadline: SystemTime| {
         let function = Rc::clone(&function);
         Box::pin(async move {
-            let context = Context { deadline, function_arn: SERVICE_TOKEN.to_owned() };
+            let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
             function.handle(&event, &context).await.map(drop).map_err(|error| error.to_string())
         })
     })
 }
 
-pub(crate) fn function(cloud: &Cloud, settings: Settings) -> Function {
+pub(crate) fn function(cloud: &Cloud, settings: Settings) -> App {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let retries = RetryConfig::disabled();
-    Function {
+    App {
         settings,
         iam: sdk::iam_with(cloud, &retries, &timeouts).into(),
         eks: sdk::eks_with(cloud, &retries, &timeouts).into(),

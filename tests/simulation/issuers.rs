@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::LocalBoxFuture;
+use github_trust::aws::Deadline;
 use github_trust::github::Issuer;
-use github_trust::oidc_provider::thumbprint::{CaCertificate, Issuers, Look, LookError, Thumbprint};
-use github_trust::retry::Budget;
+use github_trust::resources::oidc_provider::thumbprint::{CaCertificate, Issuers, ProbeError, ProbeResult, Thumbprint};
 use time::OffsetDateTime;
 
 use super::cloud::Cloud;
@@ -53,8 +53,8 @@ impl Issuers for SimulatedIssuers {
         issuer: &'a Issuer,
         _: Option<&'a CaCertificate>,
         _: SystemTime,
-        _: Budget,
-    ) -> LocalBoxFuture<'a, Result<Look, LookError>> {
+        _: Deadline,
+    ) -> LocalBoxFuture<'a, Result<ProbeResult, ProbeError>> {
         let shown = {
             let mut state = self.0.state();
             state.issuers.looks += 1;
@@ -65,7 +65,7 @@ impl Issuers for SimulatedIssuers {
         Box::pin(async move {
             tokio::time::sleep(shown.lasts).await;
             if shown.broken.is_some_and(|broken| issuer.url().contains(&broken)) {
-                return Err(LookError::TimeUp(issuer.to_string()));
+                return Err(ProbeError::TimeUp(issuer.to_string()));
             }
             let thumbprint = |hex: String| Thumbprint {
                 subject: format!("CN=Intermediate {}", &hex[..2]),
@@ -73,7 +73,7 @@ impl Issuers for SimulatedIssuers {
                 not_after: shown.not_after,
                 hosts: [issuer.host().to_owned()].into(),
             };
-            Ok(Look {
+            Ok(ProbeResult {
                 thumbprints: shown.thumbprints.into_iter().map(thumbprint).collect(),
                 publicly_trusted: shown.publicly_trusted,
                 expiring: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use github_trust::oidc_provider::thumbprint::{LookError, Policy, Roots};
+use github_trust::resources::oidc_provider::thumbprint::{ProbeError, ProbeLimits, Roots};
 
 use super::network::{Loopback, Server};
 use super::parties::root;
@@ -69,13 +69,13 @@ const PUBLIC: [&str; 14] = [
 ];
 
 /// Whether a look went as far as to connect, for an issuer at these addresses.
-async fn connects(addresses: &[&str], private_addresses: bool) -> Result<(), LookError> {
+async fn connects(addresses: &[&str], private_addresses: bool) -> Result<(), ProbeError> {
     let addresses = addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 443)).collect();
     let network = Loopback { names: [(HOST.to_owned(), addresses)].into(), ..Loopback::default() };
-    let policy = Policy { private_addresses, ..Policy::default() };
+    let policy = ProbeLimits { private_addresses, ..ProbeLimits::default() };
     let error = looked(&network, &Roots::of([root("Root").der]), None, &policy).await.unwrap_err();
     let connected = network.connected.into_inner().unwrap();
-    if matches!(error, LookError::Unreachable { .. }) {
+    if matches!(error, ProbeError::Unreachable { .. }) {
         assert!(!connected.is_empty());
         return Ok(());
     }
@@ -87,7 +87,7 @@ async fn connects(addresses: &[&str], private_addresses: bool) -> Result<(), Loo
 async fn row_31_private_and_loopback_addresses_are_refused_unless_allowed() {
     for address in PRIVATE {
         let error = connects(&[address], false).await.unwrap_err();
-        let LookError::Address { address: found, .. } = &error else { panic!("{address}: {error}") };
+        let ProbeError::Address { address: found, .. } = &error else { panic!("{address}: {error}") };
         assert_eq!(*found, address.parse::<IpAddr>().unwrap());
         assert!(error.to_string().ends_with("unless this deployment allows private addresses"), "{error}");
         connects(&[address], true).await.unwrap();
@@ -99,7 +99,7 @@ async fn row_31_no_issuer_is_on_the_link_or_at_instance_metadata_whatever_is_all
     for address in NEVER {
         for allowed in [false, true] {
             let error = connects(&[address], allowed).await.unwrap_err();
-            assert!(matches!(error, LookError::Address { .. }), "{address}: {error}");
+            assert!(matches!(error, ProbeError::Address { .. }), "{address}: {error}");
             assert!(error.to_string().ends_with("not connected to"), "{error}");
         }
     }
@@ -131,7 +131,7 @@ async fn row_31_the_host_of_the_keys_is_held_to_the_same_rules() {
     let place = server.listen("127.0.0.1").await.unwrap();
     network.put(HOST, "203.0.113.1:443".parse().unwrap(), place);
     network.put("keys.example.com", "169.254.169.254:443".parse().unwrap(), place);
-    let error = looked(&network, &Roots::of([ca.der]), None, &Policy::default()).await.unwrap_err();
+    let error = looked(&network, &Roots::of([ca.der]), None, &ProbeLimits::default()).await.unwrap_err();
     assert!(error.to_string().starts_with("keys.example.com is at 169.254.169.254"), "{error}");
     assert!(network.connected.lock().unwrap().iter().all(|address| address.ip() != IpAddr::from([169, 254, 169, 254])));
 }
@@ -146,7 +146,7 @@ async fn row_31_some_addresses_of_each_family_are_looked_at() {
     for address in v6.chain(v4) {
         network.put(HOST, address.parse().unwrap(), place);
     }
-    looked(&network, &Roots::of([ca.der]), None, &Policy::default()).await.unwrap();
+    looked(&network, &Roots::of([ca.der]), None, &ProbeLimits::default()).await.unwrap();
     let mut connected: Vec<String> = network.connected.into_inner().unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(connected.len(), 4 * 3, "three times at each address, once of which for the configuration");
     connected.sort();
@@ -157,6 +157,6 @@ async fn row_31_some_addresses_of_each_family_are_looked_at() {
 #[tokio::test]
 async fn row_31_a_host_without_an_address_is_told() {
     let network = Loopback::default();
-    let error = looked(&network, &Roots::of([root("Root").der]), None, &Policy::default()).await.unwrap_err();
+    let error = looked(&network, &Roots::of([root("Root").der]), None, &ProbeLimits::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "github.example.com could not be resolved: no such host");
 }

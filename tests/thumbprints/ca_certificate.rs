@@ -1,6 +1,6 @@
 //! What an author may write as `CaCertificate`.
 
-use github_trust::oidc_provider::thumbprint::CaCertificate;
+use github_trust::resources::oidc_provider::thumbprint::CaCertificate;
 
 use super::parties::{pem, root};
 

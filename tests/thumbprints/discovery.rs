@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use github_trust::oidc_provider::thumbprint::{Look, LookError, Network, Policy, Roots};
+use github_trust::resources::oidc_provider::thumbprint::{Network, ProbeError, ProbeLimits, ProbeResult, Roots};
 use serde_json::json;
 
 use super::network::{InMemory, Loopback, Script, Server};
@@ -18,17 +18,17 @@ fn server(script: Script) -> (Server, Party) {
 }
 
 /// Over the loopback interface.
-async fn asked(script: Script) -> Result<Look, LookError> {
+async fn asked(script: Script) -> Result<ProbeResult, ProbeError> {
     let (server, ca) = server(script);
     let mut network = Loopback::default();
     network.put(HOST, SocketAddr::from(([203, 0, 113, 1], 443)), server.listen("127.0.0.1").await.unwrap());
-    looked(&network, &Roots::of([ca.der]), None, &Policy::default()).await
+    looked(&network, &Roots::of([ca.der]), None, &ProbeLimits::default()).await
 }
 
 /// In memory, where time is virtual.
-async fn asked_in_memory(script: Script) -> Result<Look, LookError> {
+async fn asked_in_memory(script: Script) -> Result<ProbeResult, ProbeError> {
     let (server, ca) = server(script);
-    looked(&InMemory { server: Some(server) }, &Roots::of([ca.der]), None, &Policy::default()).await
+    looked(&InMemory { server: Some(server) }, &Roots::of([ca.der]), None, &ProbeLimits::default()).await
 }
 
 fn configuration(issuer: &str, jwks_uri: &str) -> Script {
@@ -78,7 +78,7 @@ async fn row_33_what_is_no_configuration_of_this_issuer_is_refused() {
     let mut table = String::new();
     for (name, script) in rows {
         let error = asked(script).await.unwrap_err();
-        assert!(matches!(error, LookError::Discovery { .. }), "{name}: {error}");
+        assert!(matches!(error, ProbeError::Discovery { .. }), "{name}: {error}");
         let text = error.to_string();
         assert!(text.len() < 500 && !text.contains(['\r', '\n', '\u{1b}']), "{name}: {text:?}");
         let text = text.strip_prefix("https://github.example.com/_services/token/.well-known/openid-configuration ");
@@ -112,7 +112,7 @@ async fn row_33_one_byte_a_second_is_not_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn row_33_a_server_that_says_nothing_is_not_waited_for() {
     let network = InMemory { server: None };
-    let error = looked(&network, &Roots::of([root("Root").der]), None, &Policy::default()).await.unwrap_err();
+    let error = looked(&network, &Roots::of([root("Root").der]), None, &ProbeLimits::default()).await.unwrap_err();
     let expected = "github.example.com could not be reached: 203.0.113.1:443: the TLS handshake took more than 5 s";
     assert_eq!(error.to_string(), expected);
 }
@@ -135,10 +135,10 @@ impl Network for Silent {
 #[tokio::test(start_paused = true)]
 async fn row_33_the_whole_has_an_end() {
     let roots = Roots::of([root("Root").der]);
-    let policy = Policy { total: std::time::Duration::from_secs(12), ..Policy::default() };
+    let policy = ProbeLimits { total: std::time::Duration::from_secs(12), ..ProbeLimits::default() };
     let error = looked(&Silent, &roots, None, &policy).await.unwrap_err();
     assert_eq!(error.to_string(), "looking at the certificates of github.example.com/_services/token took too long");
-    let error = looked(&Silent, &roots, None, &Policy::default()).await.unwrap_err();
+    let error = looked(&Silent, &roots, None, &ProbeLimits::default()).await.unwrap_err();
     assert_eq!(error.to_string().matches("connecting took more than 5 s").count(), 4, "{error}");
 }
 
@@ -154,7 +154,7 @@ async fn row_33_what_does_not_speak_tls_is_told() {
     });
     let mut network = Loopback::default();
     network.put(HOST, SocketAddr::from(([203, 0, 113, 1], 443)), place);
-    let error = looked(&network, &Roots::of([root("Root").der]), None, &Policy::default()).await.unwrap_err();
+    let error = looked(&network, &Roots::of([root("Root").der]), None, &ProbeLimits::default()).await.unwrap_err();
     assert!(error.to_string().contains("203.0.113.1:443: the TLS handshake failed"), "{error}");
 }
 

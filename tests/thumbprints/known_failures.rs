@@ -1,6 +1,6 @@
 //! What the handlers that people use have got wrong; each of these was an issue or a CVE.
 
-use github_trust::oidc_provider::thumbprint::{CaCertificate, Policy, Roots};
+use github_trust::resources::oidc_provider::thumbprint::{CaCertificate, ProbeLimits, Roots};
 
 use super::HOST;
 use super::looked;
@@ -14,7 +14,7 @@ use super::table::network;
 async fn aws_cdk_8607_the_thumbprint_is_that_of_the_top_intermediate_and_not_of_the_server() {
     let (root, intermediate, server) = usual();
     let (network, _) = network(&row("the usual", &[&server, &intermediate])).await;
-    let look = looked(&network, &Roots::of([root.der.clone()]), None, &Policy::default()).await.unwrap();
+    let look = looked(&network, &Roots::of([root.der.clone()]), None, &ProbeLimits::default()).await.unwrap();
     let found: Vec<&str> = look.thumbprints.iter().map(|thumbprint| thumbprint.hex.as_str()).collect();
     assert_eq!(found, [intermediate.thumbprint()]);
     assert_ne!(found, [server.thumbprint()]);
@@ -29,11 +29,12 @@ async fn cve_2025_23206_whoever_answers_with_a_certificate_that_does_not_verify_
     let (_, intermediate, server) = usual();
     for chain in [vec![&impostor], vec![&server, &intermediate]] {
         let (network, _) = network(&row("an impostor", &chain)).await;
-        let refused = looked(&network, &Roots::of([root.der.clone()]), None, &Policy::default()).await.unwrap_err();
+        let refused =
+            looked(&network, &Roots::of([root.der.clone()]), None, &ProbeLimits::default()).await.unwrap_err();
         assert!(refused.to_string().starts_with(&format!("{HOST} (")), "{refused}");
         // Nor with a CA of the author's that has not signed it.
         let ca = CaCertificate::parse(&root.pem()).unwrap();
         let public = Roots::of([intermediate.der.clone(), impostor.der.clone()]);
-        looked(&network, &public, Some(&ca), &Policy::default()).await.unwrap_err();
+        looked(&network, &public, Some(&ca), &ProbeLimits::default()).await.unwrap_err();
     }
 }

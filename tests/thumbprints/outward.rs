@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use github_trust::connector::connector;
+use github_trust::net::http_client::connector;
 
 use super::network::Server;
 use super::parties::root;

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use github_trust::oidc_provider::thumbprint::{CaCertificate, CertificateProblem, Look, LookError, Policy, Roots};
+use github_trust::resources::oidc_provider::thumbprint::{
+    CaCertificate, CertificateProblem, ProbeError, ProbeLimits, ProbeResult, Roots,
+};
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -31,7 +33,7 @@ async fn row_32_thumbprints_are_what_openssl_shows_or_the_chain_is_refused_for_i
                 .map(|cas| CaCertificate::parse(&cas.iter().map(Party::pem).collect::<String>()).unwrap());
             let public = Roots::of(row.public.iter().map(|party| party.der.clone()));
             let public = if row.public.is_empty() { Roots::of([root("Nobody").der]) } else { public };
-            let result = looked(&network, &public, ca.as_ref(), &Policy::default()).await;
+            let result = looked(&network, &public, ca.as_ref(), &ProbeLimits::default()).await;
             writeln!(table, "{}", row.name).unwrap();
             describe(&row, &mut table);
             match &row.expected {
@@ -120,7 +122,7 @@ fn labels_of(chain: &Vec<Party>) -> String {
     labels(if chain.len() > 10 { &chain[..2] } else { chain })
 }
 
-fn check(row: &Row, result: &Result<Look, LookError>) -> String {
+fn check(row: &Row, result: &Result<ProbeResult, ProbeError>) -> String {
     match (&row.expected, result) {
         (Expected::Taken(expected), Ok(look)) => {
             let mut found: Vec<String> = look.thumbprints.iter().map(|one| row.label(&one.hex)).collect();
@@ -148,7 +150,7 @@ fn check(row: &Row, result: &Result<Look, LookError>) -> String {
             for party in row.parties() {
                 text = text.replace(&party.thumbprint(), "<thumbprint>");
             }
-            if let LookError::TooMany { found } = error {
+            if let ProbeError::TooMany { found } = error {
                 text = format!("there are {} thumbprints and IAM keeps 5: …", found.len());
             }
             format!("  refused   {text}")
@@ -160,7 +162,7 @@ fn check(row: &Row, result: &Result<Look, LookError>) -> String {
 
 /// No chain is accepted that rustls' own verifier does not accept, and none refused that it accepts. Gives how many it was
 /// asked about.
-fn as_rustls_does(row: &Row, servers: &Places, result: &Result<Look, LookError>) -> usize {
+fn as_rustls_does(row: &Row, servers: &Places, result: &Result<ProbeResult, ProbeError>) -> usize {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(row.ca.as_ref().unwrap_or(&row.public).iter().map(|party| party.der.clone()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -181,8 +183,8 @@ fn as_rustls_does(row: &Row, servers: &Places, result: &Result<Look, LookError>)
     let accepted = chains.iter().all(|(host, chain)| accepts(host, chain));
     let untrusted = match result {
         // Neither is about what the certificates say.
-        Err(LookError::Untrusted { blame, .. }) => {
-            !matches!(blame.problem, CertificateProblem::KeyNotHeld | CertificateProblem::TooMany)
+        Err(ProbeError::Untrusted { certificate, .. }) => {
+            !matches!(certificate.problem, CertificateProblem::KeyNotHeld | CertificateProblem::TooMany)
         }
         _ => false,
     };
@@ -235,7 +237,7 @@ async fn row_32_what_ends_within_thirty_days_is_told() {
     let row = row("expiring", &[&of_soon, &soon]).also(&[&of_later, &later]).public(&[&root]);
     let (network, _) = network(&row).await;
     let public = Roots::of([root.der.clone()]);
-    let look = looked(&network, &public, None, &Policy::default()).await.unwrap();
+    let look = looked(&network, &public, None, &ProbeLimits::default()).await.unwrap();
     let subjects: Vec<&str> = look.expiring.iter().map(|one| one.subject.as_str()).collect();
     assert_eq!(subjects, ["CN=Soon"]);
     let text = look.expiring[0].to_string();
@@ -248,6 +250,6 @@ async fn row_32_what_ends_within_thirty_days_is_told() {
 async fn row_32_without_any_known_ca_nothing_is_accepted() {
     let (_, intermediate, server) = usual();
     let (network, _) = network(&row("no roots", &[&server, &intermediate])).await;
-    let refused = looked(&network, &Roots::of([]), None, &Policy::default()).await.unwrap_err();
-    assert_eq!(refused, LookError::NoRoots);
+    let refused = looked(&network, &Roots::of([]), None, &ProbeLimits::default()).await.unwrap_err();
+    assert_eq!(refused, ProbeError::NoRoots);
 }

@@ -11,7 +11,8 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use github_trust::handler::{Context, Function};
+use github_trust::app::App;
+use github_trust::handler::InvocationContext;
 use github_trust::settings::Settings;
 
 use super::super::cloud::Cloud;
@@ -62,7 +63,7 @@ pub(super) fn through(
     let iam = sdk::iam_with(cloud, &retries, &timeouts).config().to_builder().http_client(client.clone()).build();
     let eks = sdk::eks_with(cloud, &retries, &timeouts).config().to_builder().http_client(client.clone()).build();
     let secrets = sdk::secrets_with(cloud, &retries, &timeouts).config().to_builder().http_client(client).build();
-    let function = Rc::new(Function {
+    let function = Rc::new(App {
         settings: Settings::default(),
         iam: aws_sdk_iam::Client::from_conf(iam).into(),
         eks: aws_sdk_eks::Client::from_conf(eks).into(),
@@ -74,7 +75,7 @@ pub(super) fn through(
     Rc::new(move |_: &Cloud, event: String, deadline: SystemTime| {
         let function = Rc::clone(&function);
         Box::pin(async move {
-            let context = Context { deadline, function_arn: SERVICE_TOKEN.to_owned() };
+            let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
             function.handle(&event, &context).await.map(drop).map_err(|error| error.to_string())
         })
     })

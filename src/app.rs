@@ -1,0 +1,88 @@
+//! The clients and settings that all invocations of a process share.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use tokio::time::Instant;
+
+use crate::aws::Deadline;
+use crate::deployment::Deployment;
+use crate::github::queries::{Asked, Client};
+use crate::lazy::Lazy;
+use crate::resources::eks_access_entry::AccessEntries;
+use crate::resources::github_role::GitHubRoles;
+use crate::resources::oidc_provider::thumbprint::Issuers;
+use crate::settings::Settings;
+
+/// What every invocation of a warm function shares: clients and settings, nothing of any request.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// What the deployment decides.
+    pub settings: Settings,
+    /// IAM.
+    pub iam: Lazy<aws_sdk_iam::Client>,
+    /// EKS.
+    pub eks: Lazy<aws_sdk_eks::Client>,
+    /// Holds the credential for GitHub.
+    pub secrets: Lazy<aws_sdk_secretsmanager::Client>,
+    /// Shows the certificates of issuers.
+    pub issuers: Arc<dyn Issuers>,
+    /// Sends the answers, and asks GitHub.
+    pub http: SharedHttpConnector,
+    /// The time of day.
+    pub clock: SharedTimeSource,
+}
+
+impl App {
+    /// What asks GitHub.
+    pub(crate) fn github(&self, deadline: Deadline) -> Client {
+        let Settings { github_secret, github_api_root, .. } = &self.settings;
+        Client {
+            http: self.http.clone(),
+            secrets: self.secrets.clone(),
+            secret: github_secret.clone(),
+            api_root: github_api_root.clone(),
+            clock: self.clock.clone(),
+            deadline,
+            credentials: RefCell::default(),
+            tokens: RefCell::default(),
+            asked: Asked::default(),
+        }
+    }
+
+    /// What carries out the calls for roles.
+    pub(crate) fn roles(&self, deployment: Deployment, deadline: Deadline) -> GitHubRoles {
+        GitHubRoles::new(self.iam.clone(), deployment, deadline, self.github(deadline))
+    }
+
+    /// What carries out the calls for access entries.
+    pub(crate) fn entries(&self, deployment: Deployment, deadline: Deadline) -> AccessEntries {
+        let (eks, iam, secrets) = (self.eks.clone(), self.iam.clone(), self.secrets.clone());
+        let process = format!("{:016x}", fastrand::u64(..));
+        AccessEntries { eks, iam, secrets, process, now: self.clock.now(), deployment, deadline }
+    }
+
+    /// A time of day on the clock that pauses and time-outs run on.
+    pub(crate) fn instant(&self, time: SystemTime) -> Instant {
+        Instant::now() + time.duration_since(self.clock.now()).unwrap_or_default()
+    }
+
+    /// Where the function is.
+    pub(crate) fn deployment(&self, function_arn: &str) -> Option<Deployment> {
+        let parts: Vec<&str> = function_arn.split(':').collect();
+        let ["arn", partition, "lambda", region, account, "function", ..] = parts.as_slice() else { return None };
+        Some(self.deployment_at(partition, region, account))
+    }
+
+    pub(crate) fn deployment_at(&self, partition: &str, region: &str, account: &str) -> Deployment {
+        Deployment {
+            partition: partition.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            role_path: self.settings.guardrails.role_path().to_owned(),
+        }
+    }
+}

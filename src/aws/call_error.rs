@@ -1,0 +1,194 @@
+//! Errors of calls to AWS and GitHub, classified by their consequence.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// What a failed call means for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The object is not there, or not yet visible.
+    NotFound,
+    /// The object is there already.
+    AlreadyExists,
+    /// Something still hangs on the object.
+    InUse,
+    /// Another change is in progress; the same call will succeed later.
+    Busy,
+    /// What the call refers to was made moments ago; the same call will succeed later.
+    Propagating,
+    /// Too many calls.
+    Throttled,
+    /// The call was not made: no call is started any more.
+    TimeUp,
+    /// The function's role may not do this.
+    Denied,
+    /// A quota of the account.
+    Quota,
+    /// No answer, or a 5xx: the call may or may not have been carried out.
+    Unknown,
+    /// The service refused the request as it stands.
+    Invalid,
+}
+
+/// A call to AWS or GitHub that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct CallError {
+    /// Service and action as IAM policies write them: `iam:CreateRole`. GitHub's are `github:CreateVariable` and the like.
+    pub action: &'static str,
+    /// What it was called on.
+    pub resource: String,
+    /// What the failure means.
+    pub kind: ErrorKind,
+    /// The service's error code, or what kept the call from being answered.
+    pub code: String,
+    /// The service's own words.
+    pub message: String,
+    /// The service's request id.
+    pub request_id: Option<String>,
+    /// Whether an earlier attempt at the same call ended unknown, so that it may have been carried out all the same.
+    pub uncertain: bool,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { action, resource, kind, code, message, request_id, uncertain: _ } = self;
+        write!(f, "{action} on {resource} ")?;
+        match kind {
+            ErrorKind::Denied if action.starts_with("github:") => write!(f, "was denied ({code})")?,
+            ErrorKind::Denied => write!(f, "was denied: allow it in the policy of the function's role ({code})")?,
+            ErrorKind::Throttled => write!(f, "was throttled until the time was up ({code})")?,
+            ErrorKind::TimeUp => write!(f, "was not started, because the time was up")?,
+            ErrorKind::Quota => write!(f, "passes a quota of the account ({code})")?,
+            ErrorKind::Propagating => write!(f, "did not see a new object in time ({code})")?,
+            ErrorKind::Unknown => write!(f, "got no usable answer ({code})")?,
+            ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::InUse
+            | ErrorKind::Busy
+            | ErrorKind::Invalid => {
+                write!(f, "failed ({code})")?;
+            }
+        }
+        if !message.is_empty() {
+            write!(f, ": {message}")?;
+        }
+        match request_id {
+            Some(id) => write!(f, " (request id {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl CallError {
+    /// The call was not made, because there is no time for it any more.
+    pub fn time_up(action: &'static str, resource: impl fmt::Display) -> Self {
+        let (code, message) = (String::new(), String::new());
+        Self {
+            action,
+            resource: resource.to_string(),
+            kind: ErrorKind::TimeUp,
+            code,
+            message,
+            request_id: None,
+            uncertain: false,
+        }
+    }
+
+    /// Reads what the SDK says about a failed call.
+    pub fn new<E>(action: &'static str, resource: impl fmt::Display, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: StdError + ProvideErrorMetadata + 'static,
+    {
+        let header =
+            |name: &str| error.raw_response().and_then(|response| response.headers().get(name)).map(str::to_owned);
+        let (code, message) = match error {
+            SdkError::ServiceError(service) => {
+                let meta = service.err().meta();
+                (meta.code().unwrap_or("Unknown").to_owned(), meta.message().unwrap_or_default().to_owned())
+            }
+            SdkError::TimeoutError(_) => ("TimeoutError".to_owned(), String::new()),
+            SdkError::DispatchFailure(failure) => (
+                "ConnectionError".to_owned(),
+                innermost(failure.as_connector_error().map(|error| error as &(dyn StdError + 'static))),
+            ),
+            SdkError::ResponseError(_) => ("ResponseError".to_owned(), String::new()),
+            other => ("RequestError".to_owned(), innermost(other.source())),
+        };
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let kind = match error {
+            SdkError::ServiceError(_) => classify(action, &code, &message, status.unwrap_or_default()),
+            SdkError::ConstructionFailure(_) => ErrorKind::Invalid,
+            _ => ErrorKind::Unknown,
+        };
+        let request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id"));
+        let uncertain = kind == ErrorKind::Unknown;
+        Self { action, resource: resource.to_string(), kind, code, message, request_id, uncertain }
+    }
+}
+
+fn innermost<'a>(error: Option<&'a (dyn StdError + 'a)>) -> String {
+    let mut error = error;
+    let mut text = String::new();
+    while let Some(current) = error {
+        text = current.to_string();
+        error = current.source();
+    }
+    text
+}
+
+/// The table of error codes: IAM's Query protocol drops the `Exception` suffix, EKS keeps it.
+fn classify(action: &str, code: &str, message: &str, status: u16) -> ErrorKind {
+    match code.trim_end_matches("Exception") {
+        // "Policy arn:… does not exist or is not attachable.": a managed policy, or the boundary, which nobody is about to
+        // make.
+        "NoSuchEntity" if action == "iam:CreateRole" => ErrorKind::Invalid,
+        "NoSuchEntity"
+            if matches!(action, "iam:AttachRolePolicy" | "iam:PutRolePermissionsBoundary")
+                && message.starts_with("Policy ") =>
+        {
+            ErrorKind::Invalid
+        }
+        // terraform-provider-aws#35535: a role made seconds ago.
+        "ResourceNotFound" if action == "eks:AssociateAccessPolicy" && message.contains("principalArn") => {
+            ErrorKind::Propagating
+        }
+        "ResourceNotFound" if action == "eks:AssociateAccessPolicy" && message.contains("policyArn") => {
+            ErrorKind::Invalid
+        }
+        // A cluster in mode CONFIG_MAP has no access entries.
+        "InvalidRequest" if message.contains("authentication mode") => ErrorKind::NotFound,
+        // A cluster takes access entries while it is updated; should one not, it does so soon.
+        "InvalidRequest" if action.starts_with("eks:") && message.contains("UPDATING") => ErrorKind::Busy,
+        // Only the cluster can be missing where an entry is made.
+        "ResourceNotFound" if action == "eks:CreateAccessEntry" => ErrorKind::Invalid,
+        // A secret whose deletion is under way: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
+        "InvalidRequest" if action == "secretsmanager:GetSecretValue" && message.contains("deletion") => {
+            ErrorKind::NotFound
+        }
+        "InvalidRequest" if action.starts_with("secretsmanager:") && message.contains("deletion") => ErrorKind::Busy,
+        "NoSuchEntity" | "NotFound" | "ResourceNotFound" => ErrorKind::NotFound,
+        "EntityAlreadyExists" | "ResourceInUse" | "ResourceExists" => ErrorKind::AlreadyExists,
+        "DeleteConflict" => ErrorKind::InUse,
+        "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => ErrorKind::Busy,
+        "MalformedPolicyDocument" if message.contains("Invalid principal in policy") => ErrorKind::Propagating,
+        "InvalidParameter" if message.contains("invalid principal") => ErrorKind::Propagating,
+        "Throttling" | "RequestLimitExceeded" | "TooManyRequests" | "RequestThrottled" => ErrorKind::Throttled,
+        "AccessDenied" | "UnauthorizedOperation" | "Forbidden" => ErrorKind::Denied,
+        "LimitExceeded" | "ResourceLimitExceeded" | "ServiceQuotaExceeded" => ErrorKind::Quota,
+        _ if status == 429 => ErrorKind::Throttled,
+        _ if status >= 500 => ErrorKind::Unknown,
+        _ => ErrorKind::Invalid,
+    }
+}
+
+/// The outcome of removing something: that it is gone already is what was wanted.
+pub(crate) fn ignore_not_found<T>(result: Result<T, CallError>) -> Result<(), CallError> {
+    match result {
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+        other => other.map(drop),
+    }
+}

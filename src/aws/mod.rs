@@ -1,0 +1,12 @@
+//! Calls to AWS: deadlines, retries, errors, pages, and the parts of IAM that several resource types need.
+
+mod backoff;
+mod call;
+mod call_error;
+pub(crate) mod iam;
+
+pub use backoff::Backoff;
+pub(crate) use call::millis;
+pub use call::{Deadline, PROPAGATION};
+pub(crate) use call_error::ignore_not_found;
+pub use call_error::{CallError, ErrorKind};

@@ -1,0 +1,207 @@
+//! `Condition`: all operators and keys have to be met, of a key's values one. What a token lacks meets no positive
+//! operator and every negated one; `…IfExists` and `ForAllValues:` are met by it, `ForAnyValue:` is not.
+//!
+//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>,
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::one_or_many;
+use super::text::{Piece, like, literal, with_variables};
+
+/// The condition keys that a token leads to.
+pub(super) struct ConditionContext {
+    /// In lower case.
+    pub(super) issuer: String,
+    /// By name, in lower case.
+    pub(super) keys: BTreeMap<String, Vec<String>>,
+}
+
+/// A condition that is not met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedCondition {
+    /// As the policy writes it.
+    pub operator: String,
+    /// As the policy writes it.
+    pub key: String,
+    /// As the policy writes them.
+    pub expected: Vec<String>,
+    /// What the token has; nothing where the key is absent.
+    pub found: Option<Vec<String>>,
+    /// Whether it cannot be told from the token.
+    pub depends: bool,
+}
+
+/// Whether all conditions are met, and which are not.
+pub(super) fn evaluate_all(
+    condition: Option<&Value>,
+    context: &ConditionContext,
+    variables: bool,
+) -> (Option<bool>, Vec<FailedCondition>) {
+    let mut failed = Vec::new();
+    for (operator, keys) in condition.and_then(Value::as_object).into_iter().flatten() {
+        for (key, values) in keys.as_object().into_iter().flatten() {
+            let expected: Vec<String> = one_or_many(Some(values)).into_iter().map(written).collect();
+            let met = evaluate(operator, key, &expected, context, variables);
+            if met != Some(true) {
+                failed.push(FailedCondition {
+                    operator: operator.clone(),
+                    key: key.clone(),
+                    expected,
+                    found: context.keys.get(&key.to_lowercase()).cloned(),
+                    depends: met.is_none(),
+                });
+            }
+        }
+    }
+    let met = if failed.iter().any(|failed| !failed.depends) { Some(false) } else { failed.is_empty().then_some(true) };
+    (met, failed)
+}
+
+fn written(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A comparison of one value of the token with one of the policy.
+#[derive(Clone, Copy)]
+enum Comparison {
+    Equals,
+    EqualsIgnoreCase,
+    Like,
+    Boolean,
+}
+
+impl Comparison {
+    fn holds(self, pattern: &[Piece], value: &str) -> bool {
+        match self {
+            Self::Equals => literal(pattern) == value,
+            Self::EqualsIgnoreCase | Self::Boolean => literal(pattern).to_lowercase() == value.to_lowercase(),
+            Self::Like => like(pattern, value),
+        }
+    }
+}
+
+/// Nothing where it cannot be told.
+fn evaluate(
+    operator: &str,
+    key: &str,
+    expected: &[String],
+    context: &ConditionContext,
+    variables: bool,
+) -> Option<bool> {
+    let (set, operator) = match operator.split_once(':') {
+        Some((set, operator)) => (Some(set), operator),
+        None => (None, operator),
+    };
+    let lower = key.to_lowercase();
+    // Keys that are not of the token are of the request, which is not known here.
+    if !lower.starts_with(&format!("{}:", context.issuer)) && !is_of_another_issuer(&lower) {
+        return None;
+    }
+    let found = context.keys.get(&lower);
+    if operator == "Null" {
+        let absent = expected.iter().any(|value| value.eq_ignore_ascii_case("true"));
+        return Some(found.is_none() == absent);
+    }
+    let (operator, if_exists) = match operator.strip_suffix("IfExists") {
+        Some(operator) => (operator, true),
+        None => (operator, false),
+    };
+    let (comparison, negated) = match operator {
+        "StringEquals" => (Comparison::Equals, false),
+        "StringNotEquals" => (Comparison::Equals, true),
+        "StringEqualsIgnoreCase" => (Comparison::EqualsIgnoreCase, false),
+        "StringNotEqualsIgnoreCase" => (Comparison::EqualsIgnoreCase, true),
+        "StringLike" => (Comparison::Like, false),
+        "StringNotLike" => (Comparison::Like, true),
+        "Bool" => (Comparison::Boolean, false),
+        // A number or a date in a claim is rare enough to say that it depends.
+        _ => return None,
+    };
+    let Some(found) = found else {
+        return Some(match set {
+            Some("ForAllValues") => true,
+            Some(_) => if_exists,
+            None => if_exists || negated,
+        });
+    };
+    let lookup = |name: &str| context.keys.get(&name.to_lowercase()).and_then(|values| values.first().cloned());
+    let patterns: Vec<Vec<Piece>> = expected
+        .iter()
+        .filter_map(|value| if variables { with_variables(value, lookup) } else { Some(super::text::wild(value)) })
+        .collect();
+    let meets = |value: &String| patterns.iter().any(|pattern| comparison.holds(pattern, value)) != negated;
+    Some(match set {
+        Some("ForAllValues") => found.iter().all(meets),
+        Some("ForAnyValue") => found.iter().any(meets),
+        Some(_) => return None,
+        // A key with one value; `aud` may have several, of which one suffices.
+        None if negated => found.iter().all(meets),
+        None => found.iter().any(meets),
+    })
+}
+
+/// A key of some other provider is never there; one of AWS's own (`aws:SourceIp`, `sts:RoleSessionName`) may be.
+fn is_of_another_issuer(key: &str) -> bool {
+    key.rsplit_once(':').is_some_and(|(prefix, _)| prefix.contains('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn met(operator: &str, key: &str, expected: &[&str]) -> Option<bool> {
+        let context = ConditionContext {
+            issuer: "i.example".into(),
+            keys: [
+                ("i.example:sub".to_owned(), vec!["repo:o/r".to_owned()]),
+                ("i.example:aud".to_owned(), vec!["a".to_owned(), "b".to_owned()]),
+            ]
+            .into(),
+        };
+        let expected: Vec<String> = expected.iter().map(|&value| value.to_owned()).collect();
+        evaluate(operator, key, &expected, &context, true)
+    }
+
+    #[test]
+    fn operators_mean_what_the_documentation_says() {
+        for (operator, key, expected, result) in [
+            ("StringEquals", "i.example:sub", &["x", "repo:o/r"][..], Some(true)),
+            ("StringEquals", "I.Example:Sub", &["repo:o/r"], Some(true)),
+            ("StringEquals", "i.example:sub", &["repo:O/r"], Some(false)),
+            ("StringEquals", "i.example:sub", &["repo:*"], Some(false)),
+            ("StringEqualsIgnoreCase", "i.example:sub", &["REPO:o/r"], Some(true)),
+            ("StringLike", "i.example:sub", &["repo:o?r"], Some(true)),
+            ("StringNotLike", "i.example:sub", &["repo:*"], Some(false)),
+            ("StringNotEquals", "i.example:sub", &["x", "y"], Some(true)),
+            ("StringEquals", "i.example:aud", &["b"], Some(true)),
+            ("ForAllValues:StringEquals", "i.example:aud", &["b"], Some(false)),
+            ("ForAllValues:StringEquals", "i.example:aud", &["b", "a"], Some(true)),
+            ("ForAnyValue:StringEquals", "i.example:aud", &["b"], Some(true)),
+            ("Null", "i.example:sub", &["false"], Some(true)),
+            ("IpAddress", "aws:SourceIp", &["10.0.0.0/8"], None),
+            ("NumericLessThan", "i.example:sub", &["3"], None),
+        ] {
+            assert_eq!(met(operator, key, expected), result, "{operator} {key} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_token_lacks_fails_unless_the_operator_is_negated_optional_or_for_all_values() {
+        for (operator, result) in [
+            ("StringEquals", false),
+            ("StringLike", false),
+            ("StringNotEquals", true),
+            ("StringEqualsIfExists", true),
+            ("ForAllValues:StringEquals", true),
+            ("ForAnyValue:StringEquals", false),
+            ("ForAnyValue:StringLike", false),
+        ] {
+            assert_eq!(met(operator, "i.example:environment", &["prod"]), Some(result), "{operator}");
+        }
+        assert_eq!(met("Null", "i.example:environment", &["true"]), Some(true));
+        assert_eq!(met("StringEquals", "other.example:sub", &["x"]), Some(false));
+    }
+}

@@ -1,0 +1,182 @@
+//! Whether a trust policy, whoever wrote it, lets a token in: IAM's rules, applied to the document that IAM has and not
+//! to our idea of it. What the rules depend on beyond the token (the caller's address, say) is not guessed: the answer
+//! is then that it depends.
+//!
+//! Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>,
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html>.
+
+mod condition;
+mod text;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::github::Issuer;
+pub use condition::FailedCondition;
+use condition::{ConditionContext, evaluate_all};
+
+/// The claims of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenClaims {
+    /// Without `https://`.
+    pub issuer: String,
+    /// A claim has one value or, as `aud` may, several.
+    pub claims: BTreeMap<String, Vec<String>>,
+}
+
+impl TokenClaims {
+    /// Reads claims as a token's payload has them. Without `iss` it is one of github.com.
+    #[must_use]
+    pub fn of(claims: &serde_json::Map<String, Value>) -> Self {
+        let text = |value: &Value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            _ => None,
+        };
+        let values = |value: &Value| match value {
+            Value::Array(items) => items.iter().filter_map(text).collect(),
+            single => text(single).into_iter().collect::<Vec<_>>(),
+        };
+        let claims: BTreeMap<String, Vec<String>> = claims
+            .iter()
+            .map(|(name, value)| (name.clone(), values(value)))
+            .filter(|(_, values)| !values.is_empty())
+            .collect();
+        let issuer = claims.get("iss").and_then(|values| values.first()).map_or(GITHUB, String::as_str);
+        let issuer = issuer.trim_start_matches("https://").trim_end_matches('/').to_owned();
+        Self { issuer, claims }
+    }
+
+    /// What STS makes of the claims: condition keys in lower case. A claim that STS does not know has none.
+    fn context(&self) -> ConditionContext {
+        // Some sources list `repository_owner_id` among the keys. Here it counts as one, because to call a role closed
+        // that is open would be the worse mistake; what is emitted does not rely on it.
+        let github = Issuer::parse_without_scheme(&self.issuer);
+        let has_key = |name: &str| {
+            let name = if name == "repository_owner_id" { "repository_id" } else { name };
+            github.as_ref().is_ok_and(|issuer| issuer.has_key(name))
+        };
+        let known = |name: &str| matches!(name, "aud" | "sub" | "amr") || has_key(name);
+        let key = |name: &str| format!("{}:{name}", self.issuer).to_lowercase();
+        let own = self.claims.iter().filter(|(name, _)| known(name));
+        ConditionContext {
+            issuer: self.issuer.to_lowercase(),
+            keys: own.map(|(name, values)| (key(name), values.clone())).collect(),
+        }
+    }
+}
+
+const GITHUB: &str = "token.actions.githubusercontent.com";
+
+/// What comes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The token is let in.
+    Admitted,
+    /// It is not.
+    Refused,
+    /// It depends on something that the token does not say.
+    Depends,
+}
+
+/// How one statement fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementReport {
+    /// Counted from 0.
+    pub statement: usize,
+    /// Whether it denies.
+    pub deny: bool,
+    /// Whether it applies; nothing where that depends.
+    pub applies: Option<bool>,
+    /// The principal that it is about, where the token is of another.
+    pub other_principal: Option<String>,
+    /// The conditions that are not met, or that cannot be told.
+    pub failed: Vec<FailedCondition>,
+}
+
+/// Evaluates a policy for `sts:AssumeRoleWithWebIdentity` with a token. `provider_arn` is the ARN that the token's issuer
+/// has as a provider in the role's account.
+#[must_use]
+pub fn evaluate(policy: &Value, provider_arn: &str, token: &TokenClaims) -> (Verdict, Vec<StatementReport>) {
+    let variables = policy.get("Version").and_then(Value::as_str) == Some("2012-10-17");
+    let context = token.context();
+    let statements = one_or_many(policy.get("Statement"));
+    let reports: Vec<StatementReport> = statements
+        .iter()
+        .enumerate()
+        .map(|(index, statement)| report(index, statement, provider_arn, &context, variables))
+        .collect();
+    let any = |deny: bool, applies: Option<bool>| {
+        reports.iter().any(|report| report.deny == deny && report.applies == applies)
+    };
+    let verdict = if any(true, Some(true)) {
+        Verdict::Refused
+    } else if any(false, Some(true)) {
+        if any(true, None) { Verdict::Depends } else { Verdict::Admitted }
+    } else if any(false, None) {
+        Verdict::Depends
+    } else {
+        Verdict::Refused
+    };
+    (verdict, reports)
+}
+
+fn report(
+    index: usize,
+    statement: &Value,
+    provider_arn: &str,
+    context: &ConditionContext,
+    variables: bool,
+) -> StatementReport {
+    let deny = statement.get("Effect").and_then(Value::as_str) == Some("Deny");
+    let failed =
+        StatementReport { statement: index, deny, applies: Some(false), other_principal: None, failed: Vec::new() };
+    if !is_about_us(statement) {
+        return failed;
+    }
+    match principal(statement, provider_arn) {
+        Some(true) => {}
+        Some(false) => {
+            let other = one_or_many(statement.get("Principal").and_then(|principal| principal.get("Federated")));
+            let other = other.first().and_then(|arn| arn.as_str()).map(str::to_owned);
+            return StatementReport { other_principal: other, ..failed };
+        }
+        None => return StatementReport { applies: None, ..failed },
+    }
+    let (applies, conditions) = evaluate_all(statement.get("Condition"), context, variables);
+    StatementReport { applies, failed: conditions, ..failed }
+}
+
+/// Whether a statement's actions comprise ours. Actions know no case, and `*` and `?`.
+fn is_about_us(statement: &Value) -> bool {
+    const ACTION: &str = "sts:assumerolewithwebidentity";
+    let matches =
+        |value: &&Value| value.as_str().is_some_and(|pattern| text::like(&text::wild(&pattern.to_lowercase()), ACTION));
+    match (statement.get("Action"), statement.get("NotAction")) {
+        (Some(actions), _) => one_or_many(Some(actions)).iter().any(matches),
+        (None, Some(actions)) => !one_or_many(Some(actions)).iter().any(matches),
+        (None, None) => false,
+    }
+}
+
+/// Whether a statement is about who comes with a token of this provider.
+fn principal(statement: &Value, provider_arn: &str) -> Option<bool> {
+    // IAM does not let a trust policy say `NotPrincipal` with `Allow`, and warns of it with `Deny`.
+    let principal = statement.get("Principal")?;
+    if principal.as_str() == Some("*") {
+        return Some(true);
+    }
+    let federated = one_or_many(principal.get("Federated"));
+    Some(federated.iter().any(|arn| arn.as_str() == Some(provider_arn)))
+}
+
+/// IAM's grammar allows one value in place of a list of one.
+fn one_or_many(value: Option<&Value>) -> Vec<&Value> {
+    match value {
+        Some(Value::Array(list)) => list.iter().collect(),
+        Some(Value::Null) | None => Vec::new(),
+        Some(one) => vec![one],
+    }
+}

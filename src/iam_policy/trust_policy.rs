@@ -1,0 +1,412 @@
+//! A trust policy that says exactly which tokens may assume the role, in the form that IAM keeps it.
+//!
+//! It is a set of admissions: a subject, and the claims that have to come with it. Those that differ in nothing but the
+//! subject share a statement. `StringEquals` and `StringLike` on one key in one statement are `ANDed`, so what is exact
+//! and what has wildcards stand in statements of their own; and no key stands under both operators.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::pattern::Pattern;
+
+/// A claim beside `aud` and `sub` that conditions are written on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names are GitHub's")]
+pub enum Claim {
+    ActorId,
+    EnterpriseId,
+    Environment,
+    JobWorkflowRef,
+    Ref,
+    RepositoryId,
+}
+
+impl Claim {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::ActorId, Self::EnterpriseId, Self::Environment, Self::JobWorkflowRef, Self::Ref, Self::RepositoryId];
+
+    /// As tokens and condition keys name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ActorId => "actor_id",
+            Self::EnterpriseId => "enterprise_id",
+            Self::Environment => "environment",
+            Self::JobWorkflowRef => "job_workflow_ref",
+            Self::Ref => "ref",
+            Self::RepositoryId => "repository_id",
+        }
+    }
+}
+
+/// The claims that have to come with a subject; each has to have one of its values.
+pub type Claims = BTreeMap<Claim, BTreeSet<Pattern>>;
+
+/// One way in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TrustRule {
+    /// The claim `sub`.
+    pub subject: Pattern,
+    /// What else the token has to say.
+    pub claims: Claims,
+}
+
+impl TrustRule {
+    /// Whoever has this subject.
+    #[must_use]
+    pub fn of(subject: Pattern) -> Self {
+        Self { subject, claims: Claims::new() }
+    }
+
+    /// Whether every token that `other` admits is admitted by this one.
+    fn covers(&self, other: &Self) -> bool {
+        let Self { subject, claims } = self;
+        let within = |values: &BTreeSet<Pattern>, others: &BTreeSet<Pattern>| {
+            others.iter().all(|other| values.iter().any(|value| value.covers(other)))
+        };
+        subject.covers(&other.subject)
+            && claims.iter().all(|(claim, values)| other.claims.get(claim).is_some_and(|others| within(values, others)))
+    }
+
+    /// Those whom both admit. Two patterns that overlap without one covering the other are taken to have nothing in
+    /// common, which admits too few for the moment and never too many.
+    fn intersect(&self, other: &Self) -> Option<Self> {
+        let narrower = |a: &Pattern, b: &Pattern| {
+            if a.covers(b) { Some(b.clone()) } else { b.covers(a).then(|| a.clone()) }
+        };
+        let subject = narrower(&self.subject, &other.subject)?;
+        let mut claims = self.claims.clone();
+        for (claim, theirs) in &other.claims {
+            let values: BTreeSet<Pattern> = match self.claims.get(claim) {
+                Some(ours) => ours.iter().flat_map(|a| theirs.iter().filter_map(move |b| narrower(a, b))).collect(),
+                None => theirs.clone(),
+            };
+            if values.is_empty() {
+                return None;
+            }
+            claims.insert(*claim, values);
+        }
+        Some(Self { subject, claims })
+    }
+
+    /// The same as several, none of which has an exact value and one with wildcards for the same claim.
+    fn split(self) -> Vec<Self> {
+        let mixed = self.claims.iter().find_map(|(claim, values)| {
+            let (wild, exact): (BTreeSet<Pattern>, BTreeSet<Pattern>) =
+                values.iter().cloned().partition(Pattern::is_wild);
+            (!wild.is_empty() && !exact.is_empty()).then_some((*claim, wild, exact))
+        });
+        let Some((claim, wild, exact)) = mixed else { return vec![self] };
+        // What a pattern covers need not be said again.
+        let exact: BTreeSet<Pattern> =
+            exact.into_iter().filter(|value| !wild.iter().any(|wild| wild.covers(value))).collect();
+        let with = |values| {
+            let mut part = self.clone();
+            part.claims.insert(claim, values);
+            part.split()
+        };
+        let rest = if exact.is_empty() { Vec::new() } else { with(exact) };
+        with(wild).into_iter().chain(rest).collect()
+    }
+}
+
+impl fmt::Display for TrustRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, claims } = self;
+        write!(f, "{subject}")?;
+        for (index, (claim, values)) in claims.iter().enumerate() {
+            let values: Vec<&str> = values.iter().map(Pattern::as_str).collect();
+            write!(f, " {} {} {}", if index == 0 { "with" } else { "and" }, claim.name(), values.join(" or "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Who may assume a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustPolicy {
+    /// The provider that vouches for the tokens.
+    pub provider_arn: String,
+    /// The audience that tokens must carry.
+    pub audience: String,
+    rules: BTreeSet<TrustRule>,
+}
+
+/// A subject that no token of GitHub's carries: all of them are `key:value` pairs.
+const NOBODY: &str = "nobody";
+
+impl TrustPolicy {
+    /// The smallest policy that admits these and no others.
+    #[must_use]
+    pub fn of(provider_arn: &str, audience: &str, rules: impl IntoIterator<Item = TrustRule>) -> Self {
+        let all: BTreeSet<TrustRule> = rules.into_iter().flat_map(TrustRule::split).collect();
+        let needed = |one: &&TrustRule| !all.iter().any(|other| other != *one && other.covers(one));
+        let rules = all.iter().filter(needed).cloned().collect();
+        Self { provider_arn: provider_arn.to_owned(), audience: audience.to_owned(), rules }
+    }
+
+    /// The ways in.
+    #[must_use]
+    pub fn rules(&self) -> &BTreeSet<TrustRule> {
+        &self.rules
+    }
+
+    /// The same, but admitting nobody. IAM wants a `sub` condition in any case.
+    #[must_use]
+    pub fn deny_all(&self) -> Self {
+        self.with([TrustRule::of(Pattern::written(NOBODY))])
+    }
+
+    fn with(&self, rules: impl IntoIterator<Item = TrustRule>) -> Self {
+        Self::of(&self.provider_arn, &self.audience, rules)
+    }
+
+    fn same_issuer(&self, other: &Self) -> bool {
+        self.provider_arn == other.provider_arn && self.audience == other.audience
+    }
+
+    /// Whether everyone whom `other` admits is admitted by this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let admits = |theirs: &TrustRule| self.rules.iter().any(|ours| ours.covers(theirs));
+        self.same_issuer(other) && other.rules.iter().all(admits)
+    }
+
+    /// Those whom both admit.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        if !self.same_issuer(other) {
+            return self.deny_all();
+        }
+        let pairs = self.rules.iter().flat_map(|ours| other.rules.iter().map(move |theirs| (ours, theirs)));
+        let both: Vec<TrustRule> = pairs.filter_map(|(ours, theirs)| ours.intersect(theirs)).collect();
+        if both.is_empty() { self.deny_all() } else { self.with(both) }
+    }
+
+    /// What condition keys begin with: the issuer without its scheme.
+    fn key_prefix(&self) -> &str {
+        self.provider_arn.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer)
+    }
+
+    /// The policy as a document.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let mut groups: BTreeMap<(&Claims, bool), BTreeSet<&Pattern>> = BTreeMap::new();
+        for TrustRule { subject, claims } in &self.rules {
+            groups.entry((claims, subject.is_wild())).or_default().insert(subject);
+        }
+        let statements = groups.into_iter().map(|((claims, _), subjects)| self.statement(claims, &subjects));
+        json!({"Version": "2012-10-17", "Statement": statements.collect::<Value>()})
+    }
+
+    fn statement(&self, claims: &Claims, subjects: &BTreeSet<&Pattern>) -> Value {
+        let (mut equals, mut like) = (Map::new(), Map::new());
+        equals.insert(format!("{}:aud", self.key_prefix()), json!(self.audience));
+        let mut add = |name: &str, values: &mut dyn Iterator<Item = &Pattern>| {
+            let values: Vec<&Pattern> = values.collect();
+            let written = match values.as_slice() {
+                [value] => Value::String(value.condition_value()),
+                several => several.iter().map(|value| value.condition_value()).collect(),
+            };
+            let operator = if values.iter().any(|value| value.is_wild()) { &mut like } else { &mut equals };
+            operator.insert(format!("{}:{name}", self.key_prefix()), written);
+        };
+        add("sub", &mut subjects.iter().copied());
+        for (claim, values) in claims {
+            add(claim.name(), &mut values.iter());
+        }
+        let mut condition = json!({"StringEquals": equals});
+        if !like.is_empty() {
+            condition["StringLike"] = Value::Object(like);
+        }
+        json!({
+            "Effect": "Allow",
+            "Principal": {"Federated": self.provider_arn},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": condition,
+        })
+    }
+
+    /// How much of the account's quota it takes: IAM does not count white space.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.document().to_string().chars().filter(|c| !c.is_whitespace()).count()
+    }
+
+    /// Reads a document, if it is one of ours to the letter; what others wrote stays a document.
+    #[must_use]
+    pub fn read(document: &Value) -> Option<Self> {
+        let statements = match document.get("Statement")? {
+            Value::Array(statements) => statements.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        let provider_arn = statements.first()?.get("Principal")?.get("Federated")?.as_str()?;
+        let prefix = provider_arn.split_once("oidc-provider/")?.1;
+        let mut audience = None;
+        let mut rules = Vec::new();
+        for statement in statements {
+            let mut subjects = BTreeSet::new();
+            let mut claims = Claims::new();
+            for (operator, keys) in statement.get("Condition")?.as_object()? {
+                for (key, value) in keys.as_object()? {
+                    let values = values(value, operator == "StringLike")?;
+                    let name = key.strip_prefix(prefix)?.strip_prefix(':')?;
+                    if name == "aud" {
+                        audience = value.as_str();
+                    } else if name == "sub" {
+                        subjects.extend(values);
+                    } else {
+                        claims.insert(Claim::ALL.into_iter().find(|claim| claim.name() == name)?, values);
+                    }
+                }
+            }
+            rules.extend(subjects.into_iter().map(|subject| TrustRule { subject, claims: claims.clone() }));
+        }
+        let policy = Self::of(provider_arn, audience?, rules);
+        (canonical(&policy.document()) == canonical(document)).then_some(policy)
+    }
+
+    /// The subjects, for people.
+    #[must_use]
+    pub fn subjects(&self) -> BTreeSet<&str> {
+        self.rules.iter().map(|rule| rule.subject.as_str()).collect()
+    }
+}
+
+fn values(value: &Value, wild: bool) -> Option<BTreeSet<Pattern>> {
+    match value {
+        Value::String(value) => Some([Pattern::from_condition(value, wild)].into()),
+        Value::Array(values) => {
+            values.iter().map(|value| Some(Pattern::from_condition(value.as_str()?, wild))).collect()
+        }
+        _ => None,
+    }
+}
+
+impl fmt::Display for TrustPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, rule) in self.rules.iter().enumerate() {
+            write!(f, "{}{rule}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// A policy document in the one form that equal documents share: IAM reads a list of one like the one itself, and the
+/// order of a list of strings means nothing.
+#[must_use]
+pub fn canonical(document: &Value) -> Value {
+    match document {
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(key, value)| (key.clone(), canonical(value))).collect())
+        }
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(canonical).collect();
+            if items.iter().all(Value::is_string) {
+                items.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+                items.dedup();
+            }
+            match <[Value; 1]>::try_from(items) {
+                Ok([single]) => single,
+                Err(items) => Value::Array(items),
+            }
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
+
+    fn rule(text: &str) -> TrustRule {
+        let mut words = text.split(' ');
+        let subject = Pattern::written(words.next().unwrap());
+        let claims = words.map(|word| {
+            let (name, values) = word.split_once('=').unwrap();
+            let claim = Claim::ALL.into_iter().find(|claim| claim.name() == name).unwrap();
+            (claim, values.split('|').map(Pattern::written).collect())
+        });
+        TrustRule { subject, claims: claims.collect() }
+    }
+
+    fn policy(rules: &[&str]) -> TrustPolicy {
+        TrustPolicy::of(PROVIDER, "sts.amazonaws.com", rules.iter().map(|text| rule(text)))
+    }
+
+    #[test]
+    fn what_differs_in_the_subject_only_shares_a_statement_and_patterns_stand_apart() {
+        let policy = policy(&["repo:o/r:a", "repo:o/r:b", "repo:o/r:c/*", "repo:o/s:a repository_id=7"]);
+        let text =
+            policy.document().to_string().replace(PROVIDER, "P").replace("token.actions.githubusercontent.com", "G");
+        let statements: Vec<&str> =
+            text.split("\"Condition\":").skip(1).map(|rest| rest.split(",\"Effect").next().unwrap()).collect();
+        insta::assert_snapshot!(statements.join("\n"), @r#"
+        {"StringEquals":{"G:aud":"sts.amazonaws.com","G:sub":["repo:o/r:a","repo:o/r:b"]}}
+        {"StringEquals":{"G:aud":"sts.amazonaws.com"},"StringLike":{"G:sub":"repo:o/r:c/*"}}
+        {"StringEquals":{"G:aud":"sts.amazonaws.com","G:repository_id":"7","G:sub":"repo:o/s:a"}}
+        "#);
+    }
+
+    #[test]
+    fn one_claim_is_never_under_both_operators() {
+        let policy = policy(&["repo:o/r:a job_workflow_ref=w@refs/heads/main|w@refs/heads/r/*|w@refs/heads/r/1"]);
+        assert_eq!(policy.rules().len(), 2);
+        let document = policy.document().to_string();
+        assert!(!document.contains("r/1"), "{document}");
+        assert_eq!(TrustPolicy::read(&policy.document()), Some(policy));
+    }
+
+    #[test]
+    fn what_another_admission_covers_is_left_out() {
+        assert_eq!(policy(&["a/*", "a/b", "a/c ref=x"]), policy(&["a/*"]));
+        assert_eq!(policy(&["a ref=x|y", "a ref=x"]), policy(&["a ref=x|y"]));
+    }
+
+    #[test]
+    fn what_we_write_is_read_again_and_what_others_write_is_not() {
+        for rules in [
+            &["repo:o/r:a"][..],
+            &["repo:o/r:a", "repo:o/r:b"],
+            &["repo:o/r:a*", "repo:o/r:b"],
+            &["r:*"],
+            &["repo:o/r:a repository_id=7 environment=x*", "repo:o/r:b ref=refs/heads/main|refs/heads/x"],
+        ] {
+            let policy = policy(rules);
+            assert_eq!(TrustPolicy::read(&policy.document()), Some(policy));
+        }
+        let mut foreign = policy(&["repo:o/r:a"]).document();
+        foreign["Statement"][0]["Condition"]["Bool"] = json!({"aws:SecureTransport": "true"});
+        assert_eq!(TrustPolicy::read(&foreign), None);
+        assert_eq!(TrustPolicy::read(&json!({})), None);
+    }
+
+    #[test]
+    fn covering_and_intersection_respect_patterns_claims_and_issuers() {
+        assert!(policy(&["a/*", "b"]).covers(&policy(&["a/x", "b"])));
+        assert!(!policy(&["a/x", "b"]).covers(&policy(&["a/*", "b"])));
+        assert!(policy(&["a"]).covers(&policy(&["a ref=x"])) && !policy(&["a ref=x"]).covers(&policy(&["a"])));
+        assert_eq!(policy(&["a/*", "b"]).intersection(&policy(&["a/x", "c"])), policy(&["a/x"]));
+        assert_eq!(
+            policy(&["a ref=x|y"]).intersection(&policy(&["a ref=y|z actor_id=1"])),
+            policy(&["a ref=y actor_id=1"])
+        );
+        assert_eq!(policy(&["a ref=x"]).intersection(&policy(&["a ref=y"])), policy(&["nobody"]));
+        assert_eq!(policy(&["a"]).intersection(&policy(&["c"])), policy(&["nobody"]));
+        let other = TrustPolicy { audience: "other".into(), ..policy(&["a"]) };
+        assert!(!policy(&["a"]).covers(&other));
+        assert_eq!(policy(&["a"]).intersection(&other), policy(&["nobody"]));
+    }
+
+    #[test]
+    fn equal_documents_are_equal() {
+        let a = json!({"Statement": [{"Action": ["b", "a"], "Resource": ["*"]}]});
+        let b = json!({"Statement": {"Action": ["a", "b"], "Resource": "*"}});
+        assert_eq!(canonical(&a), canonical(&b));
+    }
+}

@@ -1,0 +1,10 @@
+//! Ownership of objects on AWS, as their tags record it.
+
+mod applied_items;
+mod owner;
+mod tag_changes;
+pub(crate) mod tags_property;
+
+pub use applied_items::AppliedItems;
+pub use owner::{Owner, PREFIX, Tags, authored, described, digest};
+pub use tag_changes::TagChanges;

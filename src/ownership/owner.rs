@@ -1,0 +1,164 @@
+//! Ownership is a tag that is set in the very call that makes an object. What does not carry our owner's tags is never
+//! changed or deleted.
+//!
+//! Whoever may tag an object may forge its ownership: see the threat model.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::cloudformation::StackId;
+
+/// Tags by key.
+pub type Tags = BTreeMap<String, String>;
+
+/// What all our own tag keys begin with; authors may not use it.
+pub const PREFIX: &str = "github-trust:";
+const STACK: &str = "github-trust:stack-id";
+const LOGICAL: &str = "github-trust:logical-id";
+
+/// The resource on whose behalf an object exists: a logical id in a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    stack_id: String,
+    stack_name: String,
+    region: String,
+    logical_id: String,
+}
+
+impl Owner {
+    /// The owner that a request speaks for.
+    #[must_use]
+    pub fn new(stack: &StackId, logical_id: &str) -> Self {
+        Self {
+            stack_id: stack.as_str().to_owned(),
+            stack_name: stack.name().to_owned(),
+            region: stack.region().to_owned(),
+            logical_id: logical_id.to_owned(),
+        }
+    }
+
+    /// The owner that an object's tags name.
+    #[must_use]
+    pub fn of_tags(tags: &Tags) -> Option<Self> {
+        let stack = StackId::parse(tags.get(STACK)?).ok()?;
+        Some(Self::new(&stack, tags.get(LOGICAL)?))
+    }
+
+    /// The scheduled run in a region, which owns nothing.
+    #[must_use]
+    pub fn schedule(region: &str) -> Self {
+        let schedule = || "schedule".to_owned();
+        Self {
+            stack_id: schedule(),
+            stack_name: schedule(),
+            region: region.to_owned(),
+            logical_id: "upkeep".to_owned(),
+        }
+    }
+
+    /// The tags that say so. Two, because a stack's ARN and a logical id do not fit the 256 characters of one.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        [(STACK.to_owned(), self.stack_id.clone()), (LOGICAL.to_owned(), self.logical_id.clone())].into()
+    }
+
+    /// Whether an object with these tags is ours.
+    #[must_use]
+    pub fn owns(&self, tags: &Tags) -> bool {
+        tags.get(STACK) == Some(&self.stack_id) && tags.get(LOGICAL) == Some(&self.logical_id)
+    }
+
+    /// A name for this owner in `characters` of `a`–`z` and `2`–`7`, five bits each.
+    #[must_use]
+    pub fn digest(&self, characters: usize) -> String {
+        digest(&[&self.stack_id, &self.logical_id], characters)
+    }
+
+    /// The name that CloudFormation would generate, but the same on every attempt: stack, logical id, and a suffix that
+    /// `seed` changes, in at most `limit` characters.
+    #[must_use]
+    pub fn generated_name(&self, seed: &str, limit: usize) -> String {
+        const SUFFIX: usize = 13;
+        let room = limit - SUFFIX - 2;
+        let stack: String = self.stack_name.chars().take(room / 2).collect();
+        let logical: String =
+            self.logical_id.chars().filter(char::is_ascii_alphanumeric).take(room - stack.len()).collect();
+        format!("{stack}-{logical}-{}", digest(&[&self.stack_id, &self.logical_id, seed], SUFFIX))
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.region, self.stack_name, self.logical_id)
+    }
+}
+
+/// Who owns an object with these tags, for a message.
+#[must_use]
+pub fn described(tags: &Tags) -> String {
+    match (tags.get(STACK), tags.get(LOGICAL)) {
+        (Some(stack), Some(logical)) => format!("it belongs to {logical} of {stack}"),
+        _ => "it carries no owner's tag".to_owned(),
+    }
+}
+
+/// The tags that are neither ours nor AWS's.
+pub fn authored(tags: &Tags) -> impl Iterator<Item = (&String, &String)> {
+    tags.iter().filter(|(key, _)| !key.starts_with(PREFIX) && !key.starts_with("aws:"))
+}
+
+/// `characters` of base 32 over the SHA-256 of the parts. The parts are length-prefixed, so that no two lists of parts
+/// read the same.
+#[must_use]
+pub fn digest(parts: &[&str], characters: usize) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let bytes = hash.finalize();
+    let bit = |index: usize| bytes[index / 8] >> (7 - index % 8) & 1;
+    let letter = |index: usize| (0..5).fold(0_u8, |value, offset| value << 1 | bit(index * 5 + offset));
+    (0..characters).map(|index| char::from(ALPHABET[usize::from(letter(index))])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(logical_id: &str) -> Owner {
+        let stack = StackId::parse("arn:aws:cloudformation:us-east-1:123456789012:stack/team-a/5b1c").unwrap();
+        Owner::new(&stack, logical_id)
+    }
+
+    #[test]
+    fn an_owner_owns_what_carries_both_of_its_tags() {
+        let owner = owner("Role");
+        assert!(owner.owns(&owner.tags()));
+        for key in owner.tags().keys() {
+            let mut tags = owner.tags();
+            tags.remove(key);
+            assert!(!owner.owns(&tags));
+            tags.insert(key.clone(), "other".into());
+            assert!(!owner.owns(&tags));
+        }
+    }
+
+    #[test]
+    fn generated_names_are_stable_fit_and_tell_owners_and_seeds_apart() {
+        let long = owner(&"L".repeat(255));
+        assert_eq!(long.generated_name("/", 64), long.generated_name("/", 64));
+        assert_eq!(long.generated_name("/", 64).len(), 64);
+        assert_ne!(long.generated_name("/", 64), long.generated_name("/ci/", 64));
+        assert_ne!(owner("A").generated_name("/", 64), owner("B").generated_name("/", 64));
+        insta::assert_snapshot!(owner("DeployRole").generated_name("/", 64), @"team-a-DeployRole-6mkwfprgcokzk");
+    }
+
+    #[test]
+    fn digests_depend_on_where_parts_end() {
+        assert_ne!(digest(&["a", "b"], 10), digest(&["c", "d"], 10));
+    }
+}

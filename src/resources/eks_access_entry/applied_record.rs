@@ -1,0 +1,76 @@
+//! What we applied to an entry, on the entry itself.
+
+use crate::ownership::{AppliedItems, Tags};
+
+use super::Spec;
+
+/// What we applied, as tags on the entry itself say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct AppliedRecord {
+    pub(super) groups: AppliedItems<8>,
+    pub(super) policies: AppliedItems<8>,
+    pub(super) tags: AppliedItems<5>,
+    pub(super) username: bool,
+    /// The unique id of the role that the entry is bound to.
+    pub(super) role_id: Option<String>,
+}
+
+pub(super) const ROLE_ID: &str = "github-trust:role-id";
+/// The tags of a record.
+const KEYS: [&str; 5] = [GROUPS, POLICIES, TAGS, USERNAME, ROLE_ID];
+const GROUPS: &str = "github-trust:groups";
+const POLICIES: &str = "github-trust:policies";
+const TAGS: &str = "github-trust:tags";
+const USERNAME: &str = "github-trust:username";
+
+impl AppliedRecord {
+    /// What a declaration will have applied, but for the role's id.
+    pub(super) fn of(spec: &Spec) -> Self {
+        Self {
+            role_id: None,
+            groups: AppliedItems::of(spec.groups.iter().flatten().map(String::as_str)),
+            policies: AppliedItems::of(spec.policies.iter().flatten().map(|(policy, _)| policy.as_str())),
+            tags: AppliedItems::of(spec.tags.keys().map(String::as_str)),
+            username: spec.username.is_some(),
+        }
+    }
+
+    pub(super) fn read(tags: &Tags) -> Self {
+        Self {
+            groups: AppliedItems::read(tags.get(GROUPS)),
+            policies: AppliedItems::read(tags.get(POLICIES)),
+            tags: AppliedItems::read(tags.get(TAGS)),
+            username: tags.contains_key(USERNAME),
+            role_id: tags.get(ROLE_ID).cloned(),
+        }
+    }
+
+    pub(super) fn union(&self, other: &Self) -> Self {
+        let Self { groups, policies, tags, username, role_id: _ } = self;
+        Self {
+            role_id: other.role_id.clone(),
+            groups: groups.union(&other.groups),
+            policies: policies.union(&other.policies),
+            tags: tags.union(&other.tags),
+            username: *username || other.username,
+        }
+    }
+
+    pub(super) fn write(&self) -> Tags {
+        let Self { groups, policies, tags, username, role_id } = self;
+        let username = if *username { "set" } else { "" };
+        let all = [
+            (GROUPS, groups.to_string()),
+            (POLICIES, policies.to_string()),
+            (TAGS, tags.to_string()),
+            (USERNAME, username.to_owned()),
+            (ROLE_ID, role_id.clone().unwrap_or_default()),
+        ];
+        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+}
+
+/// Whether a tag is part of a record.
+pub(super) fn is_record(key: &str) -> bool {
+    KEYS.contains(&key)
+}

@@ -1,0 +1,473 @@
+//! `Custom::EksAccessEntry`: lets a role or user into a cluster's Kubernetes API, with the access policies that the
+//! author declares and no others.
+
+mod api;
+mod applied_record;
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
+mod laws;
+mod plan;
+mod properties;
+mod recreation_record;
+mod scheduled;
+mod state;
+mod target;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::SystemTime;
+
+use futures_util::future::join3;
+use serde::{Deserialize, Serialize};
+
+use crate::aws::CallError;
+use crate::aws::Deadline;
+use crate::cloudformation::schema::ResourceSchema;
+use crate::cloudformation::{Attributes, Fields};
+use crate::deployment::Deployment;
+use crate::error::{Error, Refusal};
+use crate::guardrails::GuardrailCheck;
+use crate::lazy::Lazy;
+use crate::ownership::tags_property as tags;
+use crate::ownership::{Owner, Tags};
+use crate::reconcile::{PendingOperation, Plan, Resource};
+use properties::{CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED};
+
+pub use plan::Action;
+pub use scheduled::{
+    EntryCheck, NeedsRepair, Roles, ScheduledOutcome, clusters, entries, keep, look, recalled, remembered, roles,
+};
+pub use state::{EntryContent, Observed, ObservedEntry, RecreationRecord};
+
+/// Of the 50 tags of an entry, nine are ours: two of its owner, five of the record, one on an entry that was taken over, one
+/// on an entry that is being made again.
+const TAG_LIMIT: usize = 41;
+/// As in the native resource.
+const POLICY_LIMIT: usize = 20;
+
+/// Carries out the calls for access entries.
+#[derive(Debug)]
+pub struct AccessEntries {
+    /// EKS.
+    pub eks: Lazy<aws_sdk_eks::Client>,
+    /// IAM, for the unique ids of roles.
+    pub iam: Lazy<aws_sdk_iam::Client>,
+    /// Secrets Manager, for what is remembered of an entry while it is made again.
+    pub secrets: Lazy<aws_sdk_secretsmanager::Client>,
+    /// Tells this process from others that make the same entry again.
+    pub process: String,
+    /// What time it is, for metrics.
+    pub now: SystemTime,
+    /// Where the function is: roles of other accounts are not looked at.
+    pub deployment: Deployment,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+/// The pair that names an entry. Its text is the native resource's `Ref`: `<PrincipalArn>|<ClusterName>`. The entry's own
+/// ARN would not do, because it changes when an entry is made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryId {
+    pub(crate) principal: String,
+    pub(crate) cluster: String,
+}
+
+impl EntryId {
+    /// The cluster's name.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// The principal's ARN.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        &self.principal
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}|{}", self.principal, self.cluster)
+    }
+}
+
+/// An entry's type, as EKS names it. It never changes for an entry that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryType(&'static str);
+
+impl EntryType {
+    const STANDARD: Self = Self("STANDARD");
+    const ALL: [&'static str; 7] =
+        ["STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"];
+}
+
+impl fmt::Display for EntryType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Where in the cluster a policy holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyScope {
+    /// Everywhere.
+    Cluster,
+    /// In these namespaces; `*` is a wildcard.
+    Namespaces(BTreeSet<String>),
+}
+
+impl PolicyScope {
+    /// Everywhere where either holds.
+    fn union(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Namespaces(a), Self::Namespaces(b)) => Self::Namespaces(a.union(b).cloned().collect()),
+            _ => Self::Cluster,
+        }
+    }
+}
+
+impl fmt::Display for PolicyScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("the cluster"),
+            Self::Namespaces(namespaces) => write!(f, "namespaces {namespaces:?}"),
+        }
+    }
+}
+
+/// A role as it is now. An entry is bound to the unique id that its role had when the entry was made; made again under the
+/// same name, the role has another, and the entry, though it looks right, lets nobody in.
+/// <https://github.com/aws/containers-roadmap/issues/2441>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub(crate) role_id: String,
+    /// In seconds since 1970.
+    pub(crate) created: i64,
+}
+
+/// What there should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    pub(crate) wanted: Wanted,
+    /// Nothing for users, for roles of other accounts, and for one that IAM does not show yet.
+    pub(crate) role: Option<Principal>,
+    /// Tells this process from others that make the same entry again.
+    pub(crate) process: String,
+}
+
+/// Whose wish it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A template's.
+    Declared(Box<Spec>),
+    /// The schedule's: what is there is to stay, and to work.
+    ScheduledOutcome,
+}
+
+/// What the author wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    pub(crate) cluster: String,
+    pub(crate) principal: String,
+    pub(crate) entry_type: EntryType,
+    pub(crate) username: Option<String>,
+    pub(crate) groups: Option<BTreeSet<String>>,
+    pub(crate) policies: Option<BTreeMap<String, PolicyScope>>,
+    pub(crate) tags: Tags,
+    /// Whether an entry that nobody owns is taken over.
+    pub(crate) adopt: bool,
+}
+
+/// What only EKS can tell of a new entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Created {
+    pub(crate) arn: String,
+    pub(crate) username: String,
+    pub(crate) created: i64,
+}
+
+impl Resource for AccessEntries {
+    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const NOUN: &'static str = "access entry";
+    // EKS shows what it has made.
+    const READS_LAG: bool = false;
+    type Id = EntryId;
+    type Spec = Spec;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Action = Action;
+    type ApplyOutput = Option<Created>;
+
+    fn parse(fields: &mut Fields<'_>, deployment: &Deployment) -> Option<Spec> {
+        let cluster = fields.checked("ClusterName", cluster_name);
+        let principal = fields.checked("PrincipalArn", |text| principal_arn(text, deployment));
+        let entry_type = fields.choice("Type").map(EntryType);
+        let username = fields.checked("Username", username);
+        let groups = fields.texts("KubernetesGroups", group).map(|groups| groups.into_iter().collect());
+        let policies = policies(fields, deployment);
+        if let Some(entry_type) = entry_type.filter(|entry_type| *entry_type != EntryType::STANDARD) {
+            if let Some(principal) = principal.as_deref().filter(|principal| !is_role_of(principal, deployment)) {
+                let role =
+                    format!("a role of account {} with `Type: {entry_type}`, which is for nodes", deployment.account);
+                fields.invalid("PrincipalArn", role, format_args!("{principal:?}"));
+            }
+            let only_standard =
+                format!("to be left out with `Type: {entry_type}`, which EKS gives its own permissions");
+            for name in ["Username", "KubernetesGroups"] {
+                if fields.has(name) {
+                    fields.invalid(name, &*only_standard, "a value");
+                }
+            }
+            let mut policies = policies.iter().flat_map(|policies| policies.keys());
+            // The one exception: https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-nodepool.html
+            let other = policies.find(|policy| entry_type.0 != "EC2" || !policy.ends_with(AUTO_NODE_POLICY));
+            if other.is_some() && entry_type.0 == "EC2" {
+                let only = format!("at most {} with `Type: EC2`", &AUTO_NODE_POLICY[1..]);
+                fields.invalid("AccessPolicies", only, "another policy");
+            } else if other.is_some() {
+                fields.invalid("AccessPolicies", &*only_standard, "a value");
+            }
+        }
+        let tags = tags::parse(fields);
+        let adopt = fields.choice("OnExisting") == Some("Adopt");
+        Some(Spec {
+            cluster: cluster?,
+            principal: principal?,
+            entry_type: entry_type?,
+            username,
+            groups,
+            policies,
+            tags,
+            adopt,
+        })
+    }
+
+    fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
+        let policies = spec.policies.iter().flatten().map(|(arn, scope)| GuardrailCheck::AccessPolicy {
+            arn: arn.clone(),
+            namespaces: match scope {
+                PolicyScope::Cluster => None,
+                PolicyScope::Namespaces(namespaces) => Some(namespaces.iter().cloned().collect()),
+            },
+        });
+        let subject = |property, name: &String| GuardrailCheck::KubernetesSubject { property, name: name.clone() };
+        let groups = spec.groups.iter().flatten().map(|group| subject("KubernetesGroups", group));
+        let username = spec.username.iter().map(|username| subject("Username", username));
+        let node = (spec.entry_type != EntryType::STANDARD).then(|| GuardrailCheck::Node(spec.entry_type.to_string()));
+        let adoption = spec.adopt.then_some(GuardrailCheck::Adoption("access entries"));
+        node.into_iter().chain(policies).chain(groups).chain(username).chain(adoption).collect()
+    }
+
+    fn id(_: &Owner, spec: &Spec, _: &Deployment) -> EntryId {
+        EntryId { principal: spec.principal.clone(), cluster: spec.cluster.clone() }
+    }
+
+    fn id_from(physical_id: &str) -> Option<EntryId> {
+        // A role's path may have a bar in it, a cluster's name not.
+        let (principal, cluster) = physical_id.rsplit_once('|')?;
+        let valid = principal.starts_with("arn:") && cluster_name(cluster).is_ok();
+        valid.then(|| EntryId { principal: principal.to_owned(), cluster: cluster.to_owned() })
+    }
+
+    async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Desired, Error> {
+        let policies = spec.policies.iter().flat_map(|policies| policies.keys());
+        let (cluster, policies, role) =
+            join3(self.wait_for_cluster(&spec.cluster), self.check_policies(policies), self.role(&spec.principal))
+                .await;
+        cluster?;
+        policies?;
+        Ok(Desired { role: role?, wanted: Wanted::Declared(Box::new(spec)), process: self.process.clone() })
+    }
+
+    async fn observe(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
+        self.look(id).await
+    }
+
+    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        plan::plan(owner, desired, observed)
+    }
+
+    async fn apply(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
+        self.carry_out(id, action).await
+    }
+
+    fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
+        plan::step(observed, action, output)
+    }
+
+    /// Before what is remembered counts, and before the new entry is said to be whole, is looked whether both are there.
+    fn needs_recheck(action: &Action) -> bool {
+        match action {
+            Action::SaveRecord { memory, known: _ } => memory.taken_down,
+            action => matches!(action, Action::Unmark { .. }),
+        }
+    }
+
+    /// Another process is making it again; that can be taken over once it has outlived its author.
+    fn pending_operation(
+        _: &Owner,
+        desired: Option<&Desired>,
+        observed: &Observed,
+    ) -> Option<PendingOperation<Action>> {
+        let (desired, memory) = desired.zip(observed.memory.as_ref())?;
+        let taken_over = RecreationRecord { by: desired.process.clone(), ..memory.clone() };
+        (memory.by != desired.process).then(|| PendingOperation {
+            nonce: format!("{}{}", memory.by, memory.taken_down),
+            by_us: false,
+            doing: "making again",
+            retract: Action::SaveRecord { memory: Box::new(taken_over), known: true },
+        })
+    }
+
+    /// Whoever deletes an entry, or forgets one that is being made again, looks whether it has come back meanwhile.
+    fn verify_after_apply(plan: &Plan<Action>) -> bool {
+        plan.stages()
+            .iter()
+            .flatten()
+            .any(|action| matches!(action, Action::DeleteRecord | Action::Delete { stale: false }))
+    }
+
+    fn attributes(_: &Self::Desired, observed: &Observed) -> Attributes {
+        let Some(ObservedEntry { content, arn, created: _ }) = &observed.entry else { return Attributes::new() };
+        [
+            ("AccessEntryArn", arn.clone()),
+            ("PrincipalArn", content.principal.clone()),
+            ("Username", content.username.clone()),
+        ]
+        .into()
+    }
+}
+
+const AUTO_NODE_POLICY: &str = "/AmazonEKSAutoNodePolicy";
+
+fn cluster_name(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let valid = (1..=100).contains(&text.len())
+        && text.bytes().all(allowed)
+        && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if valid { Ok(text.to_owned()) } else { Err(CLUSTER_EXPECTED.to_owned()) }
+}
+
+fn principal_arn(text: &str, deployment: &Deployment) -> Result<String, String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, service, "", account, resource] = parts.as_slice() else {
+        return Err(PRINCIPAL_EXPECTED.to_owned());
+    };
+    if *service == "sts" {
+        let role = match resource.split('/').collect::<Vec<_>>().as_slice() {
+            ["assumed-role", name, ..] => format!("arn:{partition}:iam::{account}:role/{name}, with its path"),
+            _ => "the role's ARN, path included".to_owned(),
+        };
+        return Err(format!("{PRINCIPAL_EXPECTED}, not of a session (write {role})"));
+    }
+    if resource.starts_with("role/aws-service-role/") {
+        return Err(format!(
+            "{PRINCIPAL_EXPECTED} that is not a service-linked role (EKS takes none: name the role that works in the cluster)"
+        ));
+    }
+    let named = ["role/", "user/"].iter().any(|kind| resource.strip_prefix(kind).is_some_and(is_path_and_name));
+    let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    if *service != "iam" || !account || !named {
+        return Err(PRINCIPAL_EXPECTED.to_owned());
+    }
+    if *partition != deployment.partition {
+        return Err(format!("{PRINCIPAL_EXPECTED} in the cluster's partition {}", deployment.partition));
+    }
+    Ok(text.to_owned())
+}
+
+/// "If the type of the access entry is anything other than `STANDARD`, the ARN must be in the same AWS account that your
+/// cluster is in", and "for nodes, the only valid ARN is IAM roles".
+/// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>,
+/// <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html>
+fn is_role_of(principal: &str, deployment: &Deployment) -> bool {
+    principal.starts_with(&format!("arn:{}:iam::{}:role/", deployment.partition, deployment.account))
+}
+
+/// The end of a role's or user's ARN: a path of printable characters where there is one, and a name, as long as IAM allows.
+fn is_path_and_name(text: &str) -> bool {
+    let (path, name) = text.rsplit_once('/').map_or((None, text), |(path, name)| (Some(path), name));
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    let printable = |byte: u8| (b'!'..=b'~').contains(&byte);
+    // With the slash before and the one behind it has 512 characters at most.
+    let path = path.is_none_or(|path| (1..=510).contains(&path.len()) && path.bytes().all(printable));
+    path && (1..=64).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>
+const RESERVED: [&str; 5] = ["system:", "eks:", "aws:", "amazon:", "iam:"];
+
+fn not_reserved(text: &str) -> Result<(), String> {
+    match RESERVED.into_iter().find(|prefix| text.starts_with(prefix)) {
+        Some(prefix) => Err(format!("a name that does not begin with `{prefix}`, which EKS reserves")),
+        None => Ok(()),
+    }
+}
+
+/// <https://docs.aws.amazon.com/eks/latest/userguide/set-custom-username.html>
+fn username(text: &str) -> Result<String, String> {
+    not_reserved(text)?;
+    for name in ["{{SessionName}}", "{{SessionNameRaw}}"] {
+        if let Some((before, _)) = text.split_once(name).filter(|(before, _)| !before.contains(':')) {
+            return Err(format!("a colon before {name}, such as \"{before}:{name}\""));
+        }
+    }
+    Ok(text.to_owned())
+}
+
+fn group(text: &str) -> Result<String, String> {
+    not_reserved(text)?;
+    Ok(text.to_owned())
+}
+
+fn policies(fields: &mut Fields<'_>, deployment: &Deployment) -> Option<BTreeMap<String, PolicyScope>> {
+    let entries = fields.objects("AccessPolicies", |fields| {
+        let arn = fields.checked("PolicyArn", |text| policy_arn(text, deployment));
+        let scope = fields.object("AccessScope", scope);
+        Some((arn?, scope?))
+    })?;
+    let mut policies = BTreeMap::new();
+    for (arn, scope) in entries {
+        if policies.insert(arn.clone(), scope).is_some() {
+            fields.invalid(
+                "AccessPolicies",
+                "each policy once (EKS keeps one scope for each)",
+                format_args!("{arn} again"),
+            );
+        }
+    }
+    Some(policies)
+}
+
+fn scope(fields: &mut Fields<'_>) -> Option<PolicyScope> {
+    let is_cluster = fields.choice("Type").map(|scope| scope == "cluster");
+    let namespaces = fields.texts("Namespaces", |text| Ok(text.to_owned()));
+    match (is_cluster?, namespaces) {
+        (true, Some(namespaces)) if !namespaces.is_empty() => {
+            fields.invalid("Namespaces", "nothing with `Type: cluster`", namespaces.join(", "));
+            None
+        }
+        (true, _) => Some(PolicyScope::Cluster),
+        (false, Some(namespaces)) if !namespaces.is_empty() => {
+            Some(PolicyScope::Namespaces(namespaces.into_iter().collect()))
+        }
+        (false, _) => {
+            fields.missing("Namespaces", "at least one namespace with `Type: namespace`");
+            None
+        }
+    }
+}
+
+fn policy_arn(text: &str, deployment: &Deployment) -> Result<String, String> {
+    let prefix = format!("arn:{}:eks::aws:cluster-access-policy/", deployment.partition);
+    let name = text.strip_prefix(&prefix).unwrap_or(text);
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(format!("{prefix}{name}"));
+    }
+    Err(POLICY_EXPECTED.to_owned())
+}

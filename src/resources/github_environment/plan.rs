@@ -1,0 +1,119 @@
+//! Decisions about an environment. Patterns that go are removed first and those that come are added last, so that at no moment
+//! a branch may deploy that neither the old nor the new declaration lets; an environment that is restricted to patterns and
+//! has none yet lets nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::{ApplyOutput, DeploymentBranchPolicy, Observed, RefPattern, Reviewer, Rules, Spec};
+use crate::error::Refusal;
+use crate::reconcile::Plan;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Action {
+    Create(Rules),
+    Set(Rules),
+    Add(RefPattern),
+    Remove { pattern: RefPattern, id: u64 },
+    Delete,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, rules) = match self {
+            Self::Create(rules) => ("create the environment", rules),
+            Self::Set(rules) => ("set", rules),
+            Self::Add(pattern) => return write!(f, "let {pattern} deploy"),
+            Self::Remove { pattern, id: _ } => return write!(f, "let {pattern} deploy no more"),
+            Self::Delete => return f.write_str("delete the environment"),
+        };
+        let Rules { wait_timer, prevent_self_review, reviewers, policy } = rules;
+        let reviewers: Vec<String> = reviewers
+            .iter()
+            .map(|Reviewer { team, id }| format!("{} {id}", if *team { "team" } else { "user" }))
+            .collect();
+        write!(
+            f,
+            "{verb} with a wait of {wait_timer} min, reviewers {reviewers:?}{}, branches {policy:?}",
+            if *prevent_self_review { " of others' runs" } else { "" }
+        )
+    }
+}
+
+/// Decides; see the module.
+pub(super) fn plan(desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+    let Some(desired) = desired else {
+        let delete = observed.filter(|observed| observed.ours && !observed.occupied).map(|_| Action::Delete);
+        return Ok(Plan::nothing().then(delete));
+    };
+    let Some(observed) = observed else {
+        let rules = rules(desired, &Rules::NONE);
+        let add = desired.branches.iter().flat_map(|(_, patterns)| patterns.iter().cloned().map(Action::Add));
+        return Ok(Plan::nothing().then([Action::Create(rules)]).then(add));
+    };
+    let rules = rules(desired, &observed.rules);
+    let wanted: BTreeSet<RefPattern> = match &desired.branches {
+        Some((_, patterns)) => patterns.clone(),
+        None => observed.patterns.keys().cloned().collect(),
+    };
+    // With another policy they go by themselves.
+    let superfluous = observed
+        .patterns
+        .iter()
+        .filter(|(pattern, _)| rules.policy == DeploymentBranchPolicy::Custom && !wanted.contains(*pattern));
+    let missing = wanted.iter().filter(|pattern| !observed.patterns.contains_key(*pattern));
+    let plan = Plan::nothing()
+        .then(superfluous.map(|(pattern, id)| Action::Remove { pattern: pattern.clone(), id: *id }))
+        .then((rules != observed.rules).then(|| Action::Set(rules.clone())))
+        .then(missing.cloned().map(Action::Add));
+    if !plan.is_empty() && !observed.ours && !desired.adopt {
+        return Err(Refusal::Foreign {
+            what: format!("environment {:?} of {}", desired.name, desired.repository),
+            owner: "it was there before, or was made by somebody else".to_owned(),
+            remedy: "Delete it at GitHub, choose another `Name`, or take it over with `OnExisting: Adopt`",
+        });
+    }
+    Ok(plan)
+}
+
+/// What is declared, and for what is not, what there is.
+fn rules(desired: &Spec, there: &Rules) -> Rules {
+    let Spec { issuer: _, repository: _, name: _, wait_timer, prevent_self_review, reviewers, branches, adopt: _ } =
+        desired;
+    let reviewers = reviewers.clone().unwrap_or_else(|| there.reviewers.clone());
+    let prevent_self_review = prevent_self_review.unwrap_or(there.prevent_self_review) && !reviewers.is_empty();
+    Rules {
+        wait_timer: wait_timer.unwrap_or(there.wait_timer),
+        prevent_self_review,
+        reviewers,
+        policy: branches.as_ref().map_or(there.policy, |(policy, _)| *policy),
+    }
+}
+
+/// What an action does.
+pub(super) fn step(observed: Option<Observed>, action: &Action, output: ApplyOutput) -> Option<Observed> {
+    if let Action::Create(rules) = action {
+        let (rules, patterns) = (rules.clone(), BTreeMap::new());
+        return Some(Observed { rules, patterns, created: output.at, ours: true, occupied: false });
+    }
+    let mut observed = observed?;
+    match action.clone() {
+        Action::Create(_) => {}
+        Action::Set(rules) => {
+            if rules.policy != DeploymentBranchPolicy::Custom {
+                observed.patterns.clear();
+            }
+            observed.rules = rules;
+        }
+        Action::Add(pattern) => {
+            observed.patterns.insert(pattern, output.id);
+        }
+        Action::Remove { pattern, id: _ } => {
+            observed.patterns.remove(&pattern);
+        }
+        Action::Delete => return None,
+    }
+    Some(observed)
+}

@@ -1,0 +1,110 @@
+//! The worlds in which switches are checked.
+
+use std::collections::BTreeSet;
+
+use super::plan::Action;
+use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Only, Spec, Subjects};
+use crate::github::Issuer;
+use crate::github::name::Repository;
+use crate::laws::{Coverage, PlanLaws, owner};
+use crate::ownership::Owner;
+
+const FORMS: [Subjects; 2] = [Subjects::Classic, Subjects::Immutable];
+
+impl PlanLaws for GitHubRepositoryOidcs {
+    const VARIANTS: &'static [&'static str] = &["Switch"];
+
+    fn variant(_: &Action) -> &'static str {
+        "Switch"
+    }
+
+    fn output(_: &Action) {}
+
+    fn done(
+        _: &Owner,
+        desired: Option<&Spec>,
+        before: Option<&Observed>,
+        after: Option<&Observed>,
+    ) -> Result<(), String> {
+        let (Some(before), Some(after)) = (before, after) else {
+            return if desired.is_none() { Ok(()) } else { Err("a repository is not made".into()) };
+        };
+        let holds = match desired {
+            Some(Spec { subjects: Subjects::Immutable, .. }) => after.sent == Subjects::Immutable,
+            Some(Spec { subjects: Subjects::Classic, .. }) => after.chosen == Subjects::Classic,
+            // What it was, unless that would lock somebody out.
+            None => before.before.is_none_or(|was| after.chosen == was || !before.locked_out(was).is_empty()),
+        };
+        if holds { Ok(()) } else { Err("not the form that is asked for".into()) }
+    }
+
+    fn foreign(_: &Owner, observed: Option<&Observed>, _: bool) -> BTreeSet<String> {
+        // The template is the repository's own.
+        observed.map(|observed| format!("{:?}", observed.template)).into_iter().collect()
+    }
+
+    /// Which roles the workflows can assume.
+    fn granted(observed: Option<&Observed>) -> BTreeSet<(String, String)> {
+        let Some(Observed { sent, only, .. }) = observed else { return BTreeSet::new() };
+        let admitted = match sent {
+            Subjects::Classic => &only.classic,
+            Subjects::Immutable => &only.immutable,
+        };
+        admitted.iter().map(|role| ("workflow".to_owned(), role.clone())).collect()
+    }
+}
+
+fn worlds() -> Vec<Observed> {
+    let mut all = Vec::new();
+    for chosen in FORMS {
+        // New repositories send ids whatever is chosen.
+        for sent in FORMS.into_iter().filter(|sent| *sent == Subjects::Immutable || chosen == Subjects::Classic) {
+            for before in [None, Some(Subjects::Classic), Some(Subjects::Immutable)] {
+                for (classic, immutable) in [(false, false), (true, false), (false, true)] {
+                    let role = |is: bool| is.then(|| "deploy".to_owned()).into_iter().collect();
+                    all.push(Observed {
+                        chosen,
+                        sent,
+                        before,
+                        template: CustomizationTemplate { use_default: false, keys: Some(vec!["repo".into()]) },
+                        only: Only { classic: role(classic), immutable: role(immutable) },
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+fn spec(subjects: Subjects) -> Spec {
+    let (issuer, repository) = (Issuer::of_host("github.com"), Repository::parse("o/r"));
+    Spec { issuer: issuer.expect("a host"), repository: repository.expect("a repository"), subjects }
+}
+
+#[test]
+fn switches_obey_the_laws() {
+    let owner = owner("Oidc");
+    let mut tally = Coverage::default();
+    for observed in worlds() {
+        tally.check::<GitHubRepositoryOidcs>(&owner, None, Some(&observed), None);
+        for subjects in FORMS {
+            tally.check::<GitHubRepositoryOidcs>(&owner, Some(&spec(subjects)), Some(&observed), None);
+        }
+    }
+    tally.check::<GitHubRepositoryOidcs>(&owner, None, None, None);
+    tally.covered::<GitHubRepositoryOidcs>();
+    tally.report::<GitHubRepositoryOidcs>();
+}
+
+#[test]
+fn no_switch_locks_out_a_role_that_trusts_one_form_only() {
+    for observed in worlds() {
+        let plans = [None, Some(spec(Subjects::Classic)), Some(spec(Subjects::Immutable))]
+            .map(|desired| super::plan::plan(desired.as_ref(), Some(&observed)));
+        for plan in plans.into_iter().flatten() {
+            for Action::Switch { to, .. } in plan.stages().iter().flatten() {
+                assert!(observed.locked_out(*to).is_empty(), "{observed:?} {plan:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! `Custom::GitHubRepositoryOidc`: opts a repository in to subjects that carry ids, and out again when the stack goes. A switch
+//! that would lock out a workflow of this account is not made.
+
+mod api;
+#[cfg(test)]
+mod laws;
+mod plan;
+mod properties;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::aws::CallError;
+use crate::aws::Deadline;
+use crate::cloudformation::schema::ResourceSchema;
+use crate::cloudformation::{Attributes, Fields};
+use crate::deployment::Deployment;
+use crate::error::{Error, Refusal};
+use crate::github::Issuer;
+use crate::github::name::Repository;
+use crate::github::queries::Client;
+use crate::guardrails::GuardrailCheck;
+use crate::lazy::Lazy;
+use crate::ownership::Owner;
+use crate::reconcile::{Plan, Resource};
+
+pub use plan::Action;
+
+/// Carries out the calls, on behalf of one request.
+#[derive(Debug)]
+pub struct GitHubRepositoryOidcs {
+    /// GitHub.
+    pub github: Client,
+    /// IAM, for the roles that trust the repository.
+    pub iam: Lazy<aws_sdk_iam::Client>,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+/// Which of the two forms the subjects of a repository have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subjects {
+    /// With names only.
+    Classic,
+    /// With ids besides.
+    Immutable,
+}
+
+impl Subjects {
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Classic, Self::Immutable].into_iter().find(|one| one.to_string() == text)
+    }
+}
+
+impl fmt::Display for Subjects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "classic",
+            Self::Immutable => "immutable",
+        })
+    }
+}
+
+/// The repository, and what it was before: `github.com/repos/octo-org/octo-repo/oidc@classic`.
+#[derive(Clone, Debug)]
+pub struct OidcId {
+    host: String,
+    repository: Repository,
+    /// Nothing where only the properties tell of it.
+    before: Option<Subjects>,
+}
+
+/// Two ids are of the same repository whatever it was before.
+impl PartialEq for OidcId {
+    fn eq(&self, other: &Self) -> bool {
+        self.unmarked().eq_ignore_ascii_case(&other.unmarked())
+    }
+}
+
+impl OidcId {
+    fn unmarked(&self) -> String {
+        format!("{}/repos/{}/oidc", self.host, self.repository)
+    }
+}
+
+impl fmt::Display for OidcId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.unmarked())?;
+        match self.before {
+            Some(before) => write!(f, "@{before}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the author wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    issuer: Issuer,
+    repository: Repository,
+    subjects: Subjects,
+}
+
+/// What GitHub has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// What somebody has opted for.
+    chosen: Subjects,
+    /// What the subjects really are: those of a new repository carry ids whatever is chosen.
+    sent: Subjects,
+    /// What they were before this resource.
+    before: Option<Subjects>,
+    /// The template, which the same call sets.
+    template: CustomizationTemplate,
+    /// Roles of this account that trust the repository in one form only.
+    only: Only,
+}
+
+/// A repository's own template for its subjects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomizationTemplate {
+    use_default: bool,
+    keys: Option<Vec<String>>,
+}
+
+/// The names of roles, by the only form in which they trust.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Only {
+    classic: BTreeSet<String>,
+    immutable: BTreeSet<String>,
+}
+
+impl Observed {
+    /// Whom a switch would lock out.
+    fn locked_out(&self, to: Subjects) -> &BTreeSet<String> {
+        match to {
+            Subjects::Classic => &self.only.immutable,
+            Subjects::Immutable => &self.only.classic,
+        }
+    }
+}
+
+impl Resource for GitHubRepositoryOidcs {
+    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const NOUN: &'static str = "form of subjects of";
+    const READS_LAG: bool = false;
+    type Id = OidcId;
+    type Spec = Spec;
+    type Desired = Spec;
+    type Observed = Observed;
+    type Action = Action;
+    type ApplyOutput = ();
+
+    fn parse(fields: &mut Fields<'_>, _: &Deployment) -> Option<Spec> {
+        let issuer = if fields.has("Host") {
+            fields.checked("Host", Issuer::of_host)
+        } else {
+            Issuer::of_host("github.com").ok()
+        };
+        if issuer.as_ref().is_some_and(|issuer| !issuer.has_immutable_subjects()) {
+            fields.invalid(
+                "Host",
+                "github.com or GHE.com: an Enterprise Server has no ids in its subjects",
+                "a server",
+            );
+        }
+        let repository = fields.checked("Repository", Repository::parse);
+        let subjects = if fields.boolean("UseImmutableSubject")? { Subjects::Immutable } else { Subjects::Classic };
+        Some(Spec { issuer: issuer?, repository: repository?, subjects })
+    }
+
+    fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
+        let owner = Some(spec.repository.owner().to_owned());
+        vec![GuardrailCheck::Owner { property: "Repository".to_owned(), owner }]
+    }
+
+    fn id(_: &Owner, spec: &Spec, _: &Deployment) -> OidcId {
+        let Spec { issuer, repository, subjects: _ } = spec;
+        OidcId { host: issuer.web_host(), repository: repository.clone(), before: None }
+    }
+
+    fn id_from(physical_id: &str) -> Option<OidcId> {
+        let marked = physical_id.rsplit_once('@').and_then(|(rest, before)| Some((rest, Subjects::parse(before)?)));
+        let (unmarked, before) = marked.map_or((physical_id, None), |(rest, before)| (rest, Some(before)));
+        let (host, rest) = unmarked.split_once("/repos/")?;
+        let repository = Repository::parse(rest.strip_suffix("/oidc")?).ok()?;
+        Issuer::of_host(host).ok()?;
+        Some(OidcId { host: host.to_owned(), repository, before })
+    }
+
+    /// What was chosen before this resource is asked once, and the id keeps it.
+    async fn resolve_id(&self, id: OidcId, old: Option<&OidcId>) -> Result<OidcId, CallError> {
+        if let Some(known) = old.filter(|old| **old == id) {
+            return Ok(known.clone());
+        }
+        // Switched a moment later, it could never be switched back: nobody would know to what.
+        let Some(before) = self.chosen(&id).await? else { return Err(id.invisible()) };
+        Ok(OidcId { before: Some(before), ..id })
+    }
+
+    async fn resolve(&self, _: &Owner, _: &OidcId, spec: Spec) -> Result<Spec, Error> {
+        Ok(spec)
+    }
+
+    async fn observe(&self, id: &OidcId) -> Result<Option<Observed>, CallError> {
+        let seen = self.look(id).await?;
+        if let Some((observed, before)) = seen.as_ref().and_then(|seen| Some((seen, seen.before?))) {
+            let locked_out = observed.locked_out(before);
+            if before != observed.chosen && !locked_out.is_empty() {
+                tracing::warn!(%id, roles = ?locked_out, "as the roles are, a deletion leaves the repository switched");
+            }
+        }
+        Ok(seen)
+    }
+
+    fn plan(_: &Owner, desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        plan::plan(desired, observed)
+    }
+
+    async fn apply(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
+        self.carry_out(id, action).await
+    }
+
+    fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {
+        plan::step(observed, action)
+    }
+
+    fn attributes(desired: &Spec, _: &Observed) -> Attributes {
+        [("Repository", desired.repository.to_string())].into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_survive_their_text() {
+        let text = "github.com/repos/octo-org/octo-repo/oidc@classic";
+        let id = GitHubRepositoryOidcs::id_from(text).unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(id, OidcId { before: None, ..id.clone() });
+        for text in ["github.com/repos/o/r/oidc@new", "github.com/repos/o/oidc", "never-created/1", "arn:x@classic"] {
+            assert!(GitHubRepositoryOidcs::id_from(text).is_none(), "{text}");
+        }
+    }
+}

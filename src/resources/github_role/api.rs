@@ -1,0 +1,313 @@
+//! Each action is one call of IAM; removing what is gone already succeeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_iam::types::Role;
+use futures_util::future::{join, try_join, try_join3};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::Value;
+
+use super::plan::Action;
+use super::{Created, GitHubRoles, Observed, RoleSettings, Spec};
+use crate::aws::iam;
+use crate::aws::{CallError, ErrorKind, ignore_not_found};
+use crate::deployment::Deployment;
+use crate::iam_policy::trust_policy::TrustPolicy;
+use crate::reconcile::ReadHint;
+
+/// How many inline policies are read at once.
+const MAX_CONCURRENT_CALLS: usize = 4;
+
+/// Attached policies, inline policies, instance profiles.
+type Parts = (BTreeSet<String>, BTreeMap<String, Value>, BTreeSet<String>);
+
+/// What the next looks at a role will find, as far as it can be foreseen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ReadPlan {
+    exists: bool,
+    inline: BTreeSet<String>,
+    /// Whether nobody wants to know what inline policies say.
+    names_only: bool,
+}
+
+impl ReadPlan {
+    pub(super) fn of(what: &ReadHint<'_, Spec>) -> Self {
+        match what {
+            ReadHint::Object(spec) => {
+                Self { exists: true, inline: spec.inline.keys().cloned().collect(), names_only: false }
+            }
+            ReadHint::Deletion => Self { exists: true, inline: BTreeSet::new(), names_only: true },
+        }
+    }
+
+    /// What an action of ours leaves is looked for.
+    fn after(&mut self, action: &Action) {
+        match action {
+            Action::Create { .. } => self.exists = true,
+            Action::PutPolicy { name, document: _ } if !self.names_only => {
+                self.inline.insert(name.clone());
+            }
+            Action::DeletePolicy(name) => {
+                self.inline.remove(name);
+            }
+            Action::Delete => *self = Self::default(),
+            _ => {}
+        }
+    }
+}
+
+impl GitHubRoles {
+    /// The role with everything that hangs on it: all of that at once where there should be one, otherwise the role itself
+    /// first, because most such looks find nothing.
+    pub(super) async fn look(&self, name: &str) -> Result<Option<Observed>, CallError> {
+        let read_plan = self.read_plan.borrow().clone();
+        let parts = self.parts(name, &read_plan);
+        let (role, parts) = if read_plan.exists {
+            let (role, parts) = join(self.role(name), parts).await;
+            let Some(role) = role? else { return Ok(None) };
+            (role, parts)
+        } else {
+            let Some(role) = self.role(name).await? else { return Ok(None) };
+            (role, parts.await)
+        };
+        match parts {
+            Ok((managed, inline, instance_profiles)) => {
+                Ok(Some(observed(role, managed, inline, instance_profiles, &self.deployment)))
+            }
+            // It went away between two looks.
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn role(&self, name: &str) -> Result<Option<Role>, CallError> {
+        let request = self.iam.get_role().role_name(name);
+        match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
+            Ok(output) => Ok(output.role),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn parts(&self, name: &str, read_plan: &ReadPlan) -> Result<Parts, CallError> {
+        try_join3(self.attached(name), self.inline(name, read_plan), self.instance_profiles(name)).await
+    }
+
+    /// The role whose name is the same but for its case.
+    pub(super) async fn other_case(&self, name: &str) -> Result<Option<String>, CallError> {
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_roles().set_marker(marker);
+            let page = self.deadline.call("iam:ListRoles", name, || request.clone().send()).await?;
+            let same = |other: &String| other != name && other.eq_ignore_ascii_case(name);
+            if let Some(other) = page.roles.into_iter().map(|role| role.role_name).find(same) {
+                return Ok(Some(other));
+            }
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn attached(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
+        let mut arns = BTreeSet::new();
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_attached_role_policies().role_name(name).set_marker(marker);
+            let page = self.deadline.call("iam:ListAttachedRolePolicies", name, || request.clone().send()).await?;
+            arns.extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn));
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(arns);
+            }
+        }
+    }
+
+    async fn inline(&self, name: &str, read_plan: &ReadPlan) -> Result<BTreeMap<String, Value>, CallError> {
+        let read = |policies: BTreeSet<String>| {
+            let read = policies.into_iter().map(|policy| self.inline_policy(name, policy));
+            let read = stream::iter(read).buffer_unordered(MAX_CONCURRENT_CALLS);
+            read.try_filter_map(|policy| async { Ok(policy) }).try_collect::<BTreeMap<_, _>>()
+        };
+        let (names, known) = try_join(self.inline_names(name), read(read_plan.inline.clone())).await?;
+        if read_plan.names_only {
+            return Ok(names.into_iter().map(|name| (name, Value::Null)).collect());
+        }
+        let (there, others): (BTreeSet<_>, BTreeSet<_>) = names.into_iter().partition(|name| known.contains_key(name));
+        let mut policies = read(others).await?;
+        policies.extend(known.into_iter().filter(|(name, _)| there.contains(name)));
+        Ok(policies)
+    }
+
+    async fn inline_names(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
+        let mut policies = BTreeSet::new();
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_role_policies().role_name(name).set_marker(marker);
+            let page = self.deadline.call("iam:ListRolePolicies", name, || request.clone().send()).await?;
+            policies.extend(page.policy_names);
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(policies);
+            }
+        }
+    }
+
+    async fn inline_policy(&self, name: &str, policy: String) -> Result<Option<(String, Value)>, CallError> {
+        let request = self.iam.get_role_policy().role_name(name).policy_name(&policy);
+        let resource = format_args!("{name}/{policy}").to_string();
+        match self.deadline.call("iam:GetRolePolicy", &resource, || request.clone().send()).await {
+            Ok(output) => Ok(Some((policy, document(&output.policy_document)))),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn instance_profiles(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
+        let mut names = BTreeSet::new();
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_instance_profiles_for_role().role_name(name).set_marker(marker);
+            let page = self.deadline.call("iam:ListInstanceProfilesForRole", name, || request.clone().send()).await?;
+            names.extend(page.instance_profiles.into_iter().map(|profile| profile.instance_profile_name));
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(names);
+            }
+        }
+    }
+
+    pub(super) async fn carry_out(&self, name: &str, action: &Action) -> Result<Option<Created>, CallError> {
+        let Self { iam, deployment: _, deadline, github: _, read_plan } = self;
+        read_plan.borrow_mut().after(action);
+        match action {
+            Action::Create { shell } => {
+                let RoleSettings { description, max_session, boundary } = &shell.settings;
+                let request = iam
+                    .create_role()
+                    .role_name(&shell.name)
+                    .path(&shell.path)
+                    .assume_role_policy_document(shell.trust.document().to_string())
+                    .set_description(description.clone())
+                    .set_max_session_duration(max_session.map(u32::cast_signed))
+                    .set_permissions_boundary(boundary.clone())
+                    .set_tags(Some(iam::tags(&shell.tags)));
+                let output = deadline.call("iam:CreateRole", name, || request.clone().send()).await;
+                let output = output.map_err(|error| without_provider(error, &shell.trust))?;
+                return Ok(output.role.map(|role| Created {
+                    arn: arn(&self.deployment, &role.path, &role.role_name),
+                    role_id: role.role_id,
+                }));
+            }
+            Action::SetTrust(trust) => {
+                let document = trust.document().to_string();
+                let request = iam.update_assume_role_policy().role_name(name).policy_document(document);
+                let output = deadline.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await;
+                output.map(drop).map_err(|error| without_provider(error, trust))
+            }
+            Action::SetDetails { description, max_session } => {
+                let request = iam
+                    .update_role()
+                    .role_name(name)
+                    .description(description)
+                    .max_session_duration(max_session.cast_signed());
+                deadline.call("iam:UpdateRole", name, || request.clone().send()).await.map(drop)
+            }
+            Action::SetBoundary(arn) => {
+                let request = iam.put_role_permissions_boundary().role_name(name).permissions_boundary(arn);
+                deadline.call("iam:PutRolePermissionsBoundary", name, || request.clone().send()).await.map(drop)
+            }
+            Action::DeleteBoundary => {
+                let request = iam.delete_role_permissions_boundary().role_name(name);
+                ignore_not_found(
+                    deadline.call("iam:DeleteRolePermissionsBoundary", name, || request.clone().send()).await,
+                )
+            }
+            Action::Attach(arn) => {
+                let request = iam.attach_role_policy().role_name(name).policy_arn(arn);
+                deadline.call("iam:AttachRolePolicy", name, || request.clone().send()).await.map(drop)
+            }
+            Action::Detach(arn) => {
+                let request = iam.detach_role_policy().role_name(name).policy_arn(arn);
+                ignore_not_found(deadline.call("iam:DetachRolePolicy", name, || request.clone().send()).await)
+            }
+            Action::PutPolicy { name: policy, document } => {
+                let request =
+                    iam.put_role_policy().role_name(name).policy_name(policy).policy_document(document.to_string());
+                deadline.call("iam:PutRolePolicy", name, || request.clone().send()).await.map(drop)
+            }
+            Action::DeletePolicy(policy) => {
+                let request = iam.delete_role_policy().role_name(name).policy_name(policy);
+                ignore_not_found(deadline.call("iam:DeleteRolePolicy", name, || request.clone().send()).await)
+            }
+            Action::Tag(tags) => {
+                let request = iam.tag_role().role_name(name).set_tags(Some(iam::tags(tags)));
+                deadline.call("iam:TagRole", name, || request.clone().send()).await.map(drop)
+            }
+            Action::Untag(keys) => {
+                let request = iam.untag_role().role_name(name).set_tag_keys(Some(keys.iter().cloned().collect()));
+                ignore_not_found(deadline.call("iam:UntagRole", name, || request.clone().send()).await)
+            }
+            Action::LeaveInstanceProfile(profile) => {
+                let request = iam.remove_role_from_instance_profile().role_name(name).instance_profile_name(profile);
+                ignore_not_found(
+                    deadline.call("iam:RemoveRoleFromInstanceProfile", name, || request.clone().send()).await,
+                )
+            }
+            Action::Delete => {
+                let request = iam.delete_role().role_name(name);
+                ignore_not_found(deadline.call("iam:DeleteRole", name, || request.clone().send()).await)
+            }
+        }?;
+        Ok(None)
+    }
+}
+
+/// IAM names the principal that it does not see; the author has to know what to do about it.
+fn without_provider(error: CallError, trust: &TrustPolicy) -> CallError {
+    if error.kind != ErrorKind::Propagating {
+        return error;
+    }
+    let message = format!(
+        "{} (there is no provider {} in this account: declare a Custom::GitHubOidcProvider for its issuer, and let \
+         `ProviderArn` refer to it)",
+        error.message, trust.provider_arn
+    );
+    CallError { message, ..error }
+}
+
+fn observed(
+    role: Role,
+    managed: BTreeSet<String>,
+    inline: BTreeMap<String, Value>,
+    instance_profiles: BTreeSet<String>,
+    deployment: &Deployment,
+) -> Observed {
+    Observed {
+        arn: arn(deployment, &role.path, &role.role_name),
+        name: role.role_name,
+        role_id: role.role_id,
+        path: role.path,
+        trust: role.assume_role_policy_document.as_deref().map_or(Value::Null, document),
+        description: role.description.unwrap_or_default(),
+        max_session: role.max_session_duration.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or_default(),
+        boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
+        managed,
+        inline,
+        instance_profiles,
+        tags: iam::tags_of(role.tags),
+    }
+}
+
+/// A role's ARN. The one that IAM gives for a new role may not be one for a while (terraform-provider-aws waits for it to
+/// begin with `arn:`), and it says nothing that path and name do not.
+fn arn(deployment: &Deployment, path: &str, name: &str) -> String {
+    format!("arn:{}:iam::{}:role{path}{name}", deployment.partition, deployment.account)
+}
+
+/// IAM gives documents URL-encoded (RFC 3986). One that cannot be read equals none of ours and is written anew.
+pub(super) fn document(encoded: &str) -> Value {
+    let text = urlencoding::decode(encoded).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}

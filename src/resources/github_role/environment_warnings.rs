@@ -1,0 +1,107 @@
+//! What a trust in an environment is worth: it is said, and nothing fails, because of an environment that nobody protects.
+
+use futures_util::future::ready;
+use futures_util::stream::{self, StreamExt};
+
+use crate::github::name::{Repository, RepositoryScope};
+use crate::github::protection::Protection;
+
+use super::GitHubRoles;
+use super::trust_declaration::{JobContext, TrustDeclaration};
+
+/// How many are asked for: each is a call.
+const MOST: usize = 20;
+/// How many are named in the attribute; the log names all.
+const NAMED: usize = 4;
+
+/// How many are asked for at once.
+const MAX_CONCURRENT_CALLS: usize = 4;
+
+/// An environment that is trusted.
+enum Trusted<'a> {
+    /// By its name.
+    One(&'a Repository, &'a str),
+    /// Whatever a pattern fits.
+    Pattern(&'a str),
+}
+
+/// The environments that a declaration trusts.
+fn trusted(declaration: &TrustDeclaration) -> Vec<Trusted<'_>> {
+    let mut trusted = Vec::new();
+    for entry in &declaration.entries {
+        for context in &entry.contexts {
+            let JobContext::Environment(name) = context else { continue };
+            match &entry.scope {
+                _ if name.contains(['*', '?']) => trusted.push(Trusted::Pattern(name)),
+                Some(RepositoryScope::Repository(repository)) => trusted.push(Trusted::One(repository, name)),
+                _ => {}
+            }
+        }
+    }
+    trusted
+}
+
+impl GitHubRoles {
+    /// Gets ready what [`Self::unprotected`] will ask with.
+    pub(super) async fn prepare_for_environments(&self, declaration: &TrustDeclaration) {
+        if trusted(declaration).iter().any(|trusted| matches!(trusted, Trusted::One(..))) {
+            // Without it nothing is asked.
+            let _ = self.github.prepare(&declaration.issuer).await;
+        }
+    }
+
+    /// What the author should know of the environments that the role trusts; nothing where there is nothing to say, or where
+    /// nobody can tell.
+    pub(super) async fn unprotected(&self, declaration: &TrustDeclaration) -> String {
+        let issuer = &declaration.issuer;
+        let asked = stream::iter(trusted(declaration).into_iter().take(MOST)).map(|trusted| async move {
+            match trusted {
+                Trusted::Pattern(name) => Some(Some(format!("whatever environment is called like {name:?}"))),
+                Trusted::One(repository, name) => {
+                    let told = match self.github.protection(issuer, repository, name).await? {
+                        Protection::Protected => None,
+                        Protection::Open => Some(format!("environment {name:?} of {repository}")),
+                        Protection::Absent => {
+                            Some(format!("environment {name:?} of {repository}, which is not there yet"))
+                        }
+                    };
+                    Some(told)
+                }
+            }
+        });
+        // Whoever does not say it of one will not say it of the next.
+        let answers = asked.buffered(MAX_CONCURRENT_CALLS).scan((), |(), answer| ready(answer));
+        let found: Vec<String> = answers.filter_map(ready).collect().await;
+        if found.is_empty() {
+            return String::new();
+        }
+        tracing::warn!(environments = ?found, "the role trusts environments without protection");
+        told(&found)
+    }
+}
+
+fn told(found: &[String]) -> String {
+    let more = match found.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more (see the function's log)"),
+    };
+    let named = &found[..found.len().min(NAMED)];
+    format!(
+        "The role trusts, without protection: {}{more}. Whoever can push a workflow assumes it: restrict the branches of the \
+         environment, or require reviewers",
+        named.join("; ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_are_named_and_the_rest_counted() {
+        let found: Vec<String> = (1..=6).map(|number| format!("environment \"e{number}\" of o/r")).collect();
+        assert!(!told(&found[..4]).contains("more"));
+        let told = told(&found);
+        assert!(told.contains("\"e4\"") && !told.contains("\"e5\"") && told.contains("and 2 more"), "{told}");
+    }
+}

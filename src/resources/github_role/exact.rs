@@ -1,0 +1,385 @@
+//! For random declarations and random jobs: the policy that is emitted, evaluated by IAM's rules, lets in exactly the
+//! tokens of the jobs that the entries describe.
+//!
+//! What a job's token says is built here from GitHub's documentation, and what an entry describes from ours; neither
+//! looks at the compiler.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Map, Value, json};
+
+use super::compile::compile;
+use super::trust_declaration::{Actor, TrustEntry};
+use super::{GitHubRoles, Spec};
+use crate::cloudformation::Fields;
+use crate::deployment::Deployment;
+use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
+use crate::github::name::RepositoryScope;
+use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
+use crate::iam_policy::trust_policy::TrustPolicy;
+use crate::reconcile::Resource;
+
+const GITHUB: &str = "token.actions.githubusercontent.com";
+const SERVER: &str = "github.example.com/_services/token";
+
+/// A repository as GitHub has it.
+#[derive(Clone, Debug)]
+struct Repo {
+    name: &'static str,
+    owner_id: u64,
+    id: u64,
+    form: SubjectFormat,
+    /// Whether the function gets to know the form.
+    form_is_known: bool,
+    template: Option<Vec<&'static str>>,
+}
+
+/// What somebody runs.
+#[derive(Clone, Debug)]
+struct Job {
+    repo: Repo,
+    event: Event,
+    environment: Option<&'static str>,
+    workflow: &'static str,
+    actor: u64,
+    enterprise: u64,
+    audience: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Event {
+    Branch(&'static str),
+    Tag(&'static str),
+    PullRequest,
+}
+
+const ACTORS: [(&str, u64); 3] = [("octocat", 11), ("hubot", 22), ("mona", 33)];
+const BRANCHES: [&str; 5] = ["main", "main-x", "release/1", "release/2/x", "v1"];
+const TAGS: [&str; 3] = ["v1", "v10", "x"];
+const ENVIRONMENTS: [&str; 6] = ["prod", "prod-eu", "a:b", "a%3Ab", "Prod", "main"];
+const WORKFLOWS: [&str; 3] = [
+    "acme/ci/.github/workflows/d.yml@refs/heads/main",
+    "acme/ci/.github/workflows/d.yml@refs/heads/release/1",
+    "evil/ci/.github/workflows/d.yml@refs/heads/main",
+];
+
+/// Those that are declared, and neighbours that must not be taken for them. The last two have taken over a name.
+fn repos(server: bool) -> Vec<Repo> {
+    let repo = |name, owner_id, id| Repo {
+        name,
+        owner_id,
+        id,
+        form: SubjectFormat::Classic,
+        form_is_known: true,
+        template: None,
+    };
+    let mut all = vec![
+        repo("acme/app", 1, 100),
+        repo("acme/app2", 1, 200),
+        repo("acme2/app", 2, 300),
+        repo("Acme/app", 3, 400),
+        repo("acme-evil/app", 4, 500),
+    ];
+    if !server {
+        all.extend([repo("acme/app", 1, 101), repo("acme/app2", 9, 201)]);
+    }
+    all
+}
+
+fn templates() -> Vec<Option<Vec<&'static str>>> {
+    vec![
+        None,
+        Some(vec!["repo"]),
+        Some(vec!["repo", "context", "job_workflow_ref"]),
+        Some(vec!["repo", "ref"]),
+        Some(vec!["repository_owner", "context", "repository_id"]),
+        Some(vec!["context"]),
+        Some(vec!["job_workflow_ref", "repo", "context", "actor_id"]),
+    ]
+}
+
+/// The claims of a job's token.
+fn mint(issuer: &str, job: &Job) -> Map<String, Value> {
+    let Job { repo, event, environment, workflow, actor, enterprise, audience } = job;
+    let (owner, name) = repo.name.split_once('/').unwrap();
+    let reference = match event {
+        Event::Branch(name) => format!("refs/heads/{name}"),
+        Event::Tag(name) => format!("refs/tags/{name}"),
+        Event::PullRequest => "refs/pull/7/merge".to_owned(),
+    };
+    let context = match (environment, event) {
+        (Some(environment), _) => format!("environment:{}", environment.replace(':', "%3A")),
+        (None, Event::PullRequest) => "pull_request".to_owned(),
+        (None, _) => format!("ref:{reference}"),
+    };
+    let prefix = match repo.form {
+        SubjectFormat::Classic => format!("repo:{owner}/{name}"),
+        SubjectFormat::Immutable => format!("repo:{owner}@{}/{name}@{}", repo.owner_id, repo.id),
+    };
+    let keys = repo.template.clone().unwrap_or_else(|| vec!["repo", "context"]);
+    let parts = keys.iter().map(|key| match *key {
+        "repo" => prefix.clone(),
+        "context" => context.clone(),
+        "ref" => format!("ref:{reference}"),
+        "job_workflow_ref" => format!("job_workflow_ref:{workflow}"),
+        "repository_owner" => format!("repository_owner:{owner}"),
+        "repository_id" => format!("repository_id:{}", repo.id),
+        "actor_id" => format!("actor_id:{actor}"),
+        other => panic!("{other}"),
+    });
+    let sub = parts.collect::<Vec<_>>().join(":");
+    let mut claims = json!({
+        "iss": format!("https://{issuer}"), "aud": audience, "sub": sub, "ref": reference,
+        "repository": repo.name, "repository_id": repo.id.to_string(), "repository_owner": owner,
+        "job_workflow_ref": workflow, "actor_id": actor.to_string(), "enterprise_id": enterprise.to_string(),
+    });
+    if let Some(environment) = environment {
+        claims["environment"] = json!(environment);
+    }
+    claims.as_object().unwrap().clone()
+}
+
+fn glob(pattern: &str, text: &str) -> bool {
+    match (pattern.chars().next(), text.chars().next()) {
+        (None, None) => true,
+        (Some('*'), _) => {
+            glob(&pattern[1..], text)
+                || text.chars().next().is_some_and(|first| glob(pattern, &text[first.len_utf8()..]))
+        }
+        (Some('?'), Some(first)) => glob(&pattern[1..], &text[first.len_utf8()..]),
+        (Some(wanted), Some(first)) if wanted == first => {
+            glob(&pattern[wanted.len_utf8()..], &text[first.len_utf8()..])
+        }
+        _ => false,
+    }
+}
+
+fn one_of(list: &Value, text: &str) -> bool {
+    list.as_array().into_iter().flatten().any(|pattern| glob(pattern.as_str().unwrap(), text))
+}
+
+/// What an entry's documentation says of a job.
+fn describes(entry: &Value, known: &[Repo], job: &Job) -> bool {
+    let meant = known.iter().find(|repo| Some(repo.name) == entry["Repository"].as_str()).unwrap();
+    if meant.id != job.repo.id || meant.name != job.repo.name {
+        return false;
+    }
+    // Where the subject says nothing of the context, the refs are those of all jobs, also of such with an environment.
+    let by_ref = meant.template.as_ref().is_some_and(|keys| !keys.contains(&"context"));
+    let plain = by_ref || (job.environment.is_none() && job.event != Event::PullRequest);
+    let context = match &job.event {
+        Event::Branch(name) if plain => one_of(&entry["Branches"], name) || entry["AnyRef"] == true,
+        Event::Tag(name) if plain => one_of(&entry["Tags"], name) || entry["AnyRef"] == true,
+        Event::PullRequest if by_ref => entry["AnyRef"] == true,
+        Event::PullRequest => job.environment.is_none() && entry["PullRequests"] == true,
+        _ => false,
+    } || job.environment.is_some_and(|name| one_of(&entry["Environments"], name));
+    let actor = |actor: &Value| {
+        let text = actor.as_str().unwrap();
+        ACTORS.iter().any(|(name, id)| (text == *name || text == id.to_string()) && *id == job.actor)
+    };
+    context
+        && (entry["Workflows"].is_null() || one_of(&entry["Workflows"], job.workflow))
+        && entry["Actors"].as_array().is_none_or(|actors| actors.iter().any(actor))
+        && entry["EnterpriseId"].as_str().is_none_or(|id| id == job.enterprise.to_string())
+        && job.audience == "sts.amazonaws.com"
+}
+
+fn declared(trust: &[Value], issuer: &str) -> Option<Spec> {
+    let deployment = Deployment {
+        partition: "aws".into(),
+        region: "eu-west-1".into(),
+        account: "123456789012".into(),
+        role_path: "/".into(),
+    };
+    let properties =
+        json!({"ProviderArn": format!("arn:aws:iam::123456789012:oidc-provider/{issuer}"), "Trust": trust});
+    let mut fields = Fields::of_request(properties.as_object().unwrap(), GitHubRoles::RESOURCE.object.properties);
+    let spec = GitHubRoles::parse(&mut fields, &deployment);
+    fields.finish().ok().and(spec)
+}
+
+fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
+    let Some(RepositoryScope::Repository(repository)) = &entry.scope else { panic!("no repository") };
+    let repo = known.iter().find(|repo| repo.name == repository.to_string()).unwrap();
+    let forms: BTreeSet<SubjectFormat> = if repo.form_is_known || server {
+        [repo.form].into()
+    } else {
+        [SubjectFormat::Classic, SubjectFormat::Immutable].into()
+    };
+    let names = entry.actors.iter().filter_map(|actor| match actor {
+        Actor::Name(name) => Some(name.clone()),
+        Actor::Id(_) => None,
+    });
+    let id = |name: &str| ACTORS.iter().find(|(known, _)| *known == name).unwrap().1;
+    SubjectFacts {
+        owner_id: Some(repo.owner_id),
+        repository_id: Some(repo.id),
+        forms,
+        template: repo.template.as_ref().map_or(SubjectTemplate::Default, |keys| {
+            SubjectTemplate::Custom(keys.iter().map(|&key| key.to_owned()).collect())
+        }),
+        visibility: None,
+        users: names.map(|name| (name.clone(), id(&name))).collect(),
+    }
+}
+
+fn some(
+    name: &'static str,
+    values: &[&'static str],
+    percent: f64,
+) -> impl Strategy<Value = (&'static str, Value)> + use<> {
+    let values = values.to_vec();
+    let count = values.len();
+    let chosen = subsequence(values, 1..=count).prop_map(|values| json!(values));
+    prop::option::weighted(percent, chosen).prop_map(move |value| (name, value.unwrap_or(Value::Null)))
+}
+
+fn entries(server: bool) -> impl Strategy<Value = Vec<Value>> {
+    let environments: &[&str] =
+        if server { &["prod", "prod-*", "Prod"] } else { &["prod", "prod-*", "a:b", "a%3Ab", "main"] };
+    // STS reads none of these claims of an Enterprise Server.
+    let narrowing = if server { f64::MIN_POSITIVE } else { 0.3 };
+    let entry = (
+        select(vec!["acme/app", "acme/app2", "acme2/app"]),
+        some("Branches", &["main", "release/*", "release/1", "release/2/?"], 0.6),
+        some("Tags", &["v1", "v*"], 0.3),
+        some("Environments", environments, 0.4),
+        (any::<bool>(), prop::bool::weighted(0.1)),
+        some(
+            "Workflows",
+            &[
+                "acme/ci/.github/workflows/d.yml@refs/heads/main",
+                "acme/ci/.github/workflows/d.yml@refs/heads/release/*",
+            ],
+            narrowing,
+        ),
+        some("Actors", &["octocat", "22"], narrowing),
+        prop::bool::weighted(narrowing / 2.0),
+    );
+    let entry =
+        entry.prop_map(|(repository, branches, tags, environments, (pulls, refs), workflows, actors, enterprise)| {
+            let mut entry = json!({"Repository": repository, "PullRequests": pulls, "AnyRef": refs});
+            for (name, value) in [branches, tags, environments, workflows, actors] {
+                if !value.is_null() {
+                    entry[name] = value;
+                }
+            }
+            if enterprise {
+                entry["EnterpriseId"] = json!("77");
+            }
+            entry
+        });
+    prop::collection::vec(entry, 1..4)
+}
+
+/// Every repository with a form and a template of its own, and jobs in any of them.
+fn worlds(server: bool) -> impl Strategy<Value = (Vec<Repo>, Vec<Job>)> {
+    let count = repos(server).len();
+    let traits =
+        prop::collection::vec((any::<bool>(), any::<bool>(), prop::option::weighted(0.3, select(templates()))), count);
+    traits.prop_flat_map(move |traits| {
+        let repos: Vec<Repo> = repos(server)
+            .into_iter()
+            .zip(traits)
+            .map(|(mut repo, (immutable, form_is_known, template))| {
+                if immutable && !server {
+                    repo.form = SubjectFormat::Immutable;
+                }
+                repo.form_is_known = form_is_known;
+                repo.template = template.flatten();
+                repo
+            })
+            .collect();
+        let event = prop_oneof![
+            4 => select(BRANCHES.to_vec()).prop_map(Event::Branch),
+            1 => select(TAGS.to_vec()).prop_map(Event::Tag),
+            1 => Just(Event::PullRequest),
+        ];
+        let job = (
+            select(repos.clone()),
+            event,
+            prop::option::weighted(0.4, select(ENVIRONMENTS.to_vec())),
+            select(WORKFLOWS.to_vec()),
+            select(ACTORS.to_vec()),
+            select(vec![77_u64, 78]),
+            prop_oneof![9 => Just("sts.amazonaws.com"), 1 => Just("https://github.com/acme")],
+        );
+        let job = job.prop_map(|(repo, event, environment, workflow, (_, actor), enterprise, audience)| Job {
+            repo,
+            event,
+            environment,
+            workflow,
+            actor,
+            enterprise,
+            audience,
+        });
+        (Just(repos), prop::collection::vec(job, 40))
+    })
+}
+
+/// How many tokens were let in and kept out, so that the test cannot pass by seeing only one of both.
+fn check(server: bool, trust: &[Value], known: &[Repo], jobs: &[Job], seen: &mut [usize; 3]) {
+    let issuer = if server { SERVER } else { GITHUB };
+    let Some(spec) = declared(trust, issuer) else {
+        // Nothing that is generated is a mistake but an entry without any context.
+        assert!(trust.iter().any(|entry| {
+            ["Branches", "Tags", "Environments"].iter().all(|name| entry[*name].is_null())
+                && entry["PullRequests"] == false
+                && entry["AnyRef"] == false
+        }));
+        return;
+    };
+    let declaration = spec.trust;
+    let mut rules = Vec::new();
+    for entry in &declaration.entries {
+        match compile(&declaration.issuer, entry, &facts(entry, known, server)) {
+            Ok(compiled) => rules.extend(compiled),
+            Err(lack) => {
+                assert!(lack.contains("template"), "{lack}");
+                seen[2] += 1;
+                return;
+            }
+        }
+    }
+    let policy = TrustPolicy::of(&declaration.provider_arn, &declaration.audience, rules);
+    let document = policy.document();
+    assert_eq!(TrustPolicy::read(&document).as_ref(), Some(&policy), "what is written is read again");
+    for job in jobs {
+        let claims = mint(issuer, job);
+        let (verdict, _) = evaluate(&document, &declaration.provider_arn, &TokenClaims::of(&claims));
+        let described = trust.iter().any(|entry| describes(entry, known, job));
+        let admitted = verdict == Verdict::Admitted;
+        assert_eq!(admitted, described, "\n{job:?}\n{claims:?}\n{trust:#?}\n{document:#}");
+        seen[usize::from(admitted)] += 1;
+    }
+}
+
+fn run(server: bool, cases: u32) {
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let seen = std::cell::RefCell::new([0; 3]);
+    let outcome = runner.run(&(entries(server), worlds(server)), |(trust, (known, jobs))| {
+        check(server, &trust, &known, &jobs, &mut seen.borrow_mut());
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    let [refused, admitted, lacking] = *seen.borrow();
+    println!("tokens let in: {admitted}, kept out: {refused}; declarations that a template did not allow: {lacking}");
+    assert!(admitted > cases as usize / 4 && refused > cases as usize, "{admitted} {refused}");
+}
+
+#[test]
+fn the_policy_admits_exactly_the_tokens_that_the_entries_describe() {
+    run(false, 3000);
+}
+
+#[test]
+fn so_it_does_for_an_enterprise_server() {
+    run(true, 1000);
+}

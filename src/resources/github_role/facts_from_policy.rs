@@ -1,0 +1,103 @@
+//! When GitHub cannot be asked, the policy that IAM has still says what GitHub said the last time: the ids, the form and
+//! the template of each repository stand in it. So an update that leaves the trust as it is does not fail, nor does a
+//! rollback, because GitHub is down.
+
+use std::collections::BTreeSet;
+
+use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
+use crate::github::name::RepositoryScope;
+use crate::github::subject;
+
+use super::trust_declaration::{Actor, TrustEntry};
+use crate::iam_policy::pattern::Pattern;
+use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
+
+/// What a policy of ours tells about the repository of an entry; nothing where it does not mention it.
+pub(crate) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Option<SubjectFacts> {
+    let scope = entry.scope.as_ref()?;
+    let mut facts = SubjectFacts::default();
+    let mut templates: BTreeSet<Vec<&str>> = BTreeSet::new();
+    for TrustRule { subject, claims } in policy.rules() {
+        let words = SubjectPairs::of(subject.as_str());
+        let Some((owner_id, repository_id)) = words.value("repo").and_then(|value| ids(value, scope)) else { continue };
+        facts.forms.insert(if owner_id.is_some() { SubjectFormat::Immutable } else { SubjectFormat::Classic });
+        facts.owner_id = facts.owner_id.or(owner_id);
+        facts.repository_id = facts.repository_id.or(repository_id);
+        let one = |claim| claims.get(&claim).filter(|values| values.len() == 1)?.first().map(Pattern::as_str);
+        facts.repository_id = facts.repository_id.or(one(Claim::RepositoryId).and_then(subject::number));
+        templates.insert(words.keys());
+        recall_users(&mut facts, entry, claims.get(&Claim::ActorId));
+    }
+    let mut templates = templates.into_iter();
+    let keys = templates.next()?;
+    // Subjects of several makes are not of one template.
+    if templates.next().is_some() {
+        return None;
+    }
+    if keys != ["repo", "context"] {
+        facts.template = SubjectTemplate::Custom(keys.into_iter().map(str::to_owned).collect());
+    }
+    Some(facts)
+}
+
+/// The ids of owner and repository behind `repo:`, if it is about the same ones.
+fn ids(value: &str, scope: &RepositoryScope) -> Option<(Option<u64>, Option<u64>)> {
+    match scope {
+        RepositoryScope::Repository(repository) => {
+            let prefix = subject::prefix(value).filter(|prefix| prefix.repository == *repository)?;
+            Some(prefix.ids.map_or((None, None), |(owner, repository)| (Some(owner), Some(repository))))
+        }
+        RepositoryScope::Organisation(owner) => {
+            let rest = value.strip_suffix("/*")?.strip_prefix(owner.as_str())?;
+            match rest.strip_prefix('@') {
+                Some(id) => Some((Some(subject::number(id)?), None)),
+                None => rest.is_empty().then_some((None, None)),
+            }
+        }
+    }
+}
+
+/// One name and one id that is not declared belong together.
+fn recall_users(facts: &mut SubjectFacts, entry: &TrustEntry, ids: Option<&BTreeSet<Pattern>>) {
+    let mut names = Vec::new();
+    let mut declared = BTreeSet::new();
+    for actor in &entry.actors {
+        match actor {
+            Actor::Name(name) => names.push(name),
+            Actor::Id(id) => {
+                declared.insert(*id);
+            }
+        }
+    }
+    let found = ids.into_iter().flatten().filter_map(|id| subject::number(id.as_str()));
+    let unnamed: Vec<u64> = found.filter(|id| !declared.contains(id)).collect();
+    // Which id is whose does not matter: all of them are let in.
+    if unnamed.len() == names.len() {
+        facts.users = names.into_iter().cloned().zip(unnamed).collect();
+    }
+}
+
+/// A subject's `key:value` pairs.
+pub(super) struct SubjectPairs<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> SubjectPairs<'a> {
+    pub(super) fn of(subject: &'a str) -> Self {
+        let mut pairs = Vec::new();
+        let mut words = subject.split(':');
+        while let Some(key) = words.next() {
+            let value = if key == "pull_request" { "" } else { words.next().unwrap_or_default() };
+            pairs.push((key, value));
+        }
+        Self(pairs)
+    }
+
+    pub(super) fn value(&self, key: &str) -> Option<&'a str> {
+        self.0.iter().find(|(found, _)| *found == key).map(|(_, value)| *value)
+    }
+
+    /// The template that it is of. `ref` and `environment` behind the repository are what `context` gives.
+    pub(super) fn keys(&self) -> Vec<&'a str> {
+        let context = |index: usize, key| index == 1 && matches!(key, "ref" | "environment" | "pull_request");
+        self.0.iter().enumerate().map(|(index, (key, _))| if context(index, *key) { "context" } else { key }).collect()
+    }
+}

@@ -1,0 +1,89 @@
+//! What a declared role asks for, in the words of the guardrails.
+
+use crate::github::name::{Repository, RepositoryScope};
+use crate::github::subject;
+use crate::guardrails::GuardrailCheck;
+
+use super::trust_declaration::{TrustDeclaration, TrustEntry};
+use super::{RoleSettings, Spec};
+
+/// All of it, in the order of the properties in the documentation.
+pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
+    let Spec { name: _, path, trust, settings, managed, inline, tags: _, adopt } = spec;
+    let TrustDeclaration { provider_arn: _, issuer, audience: _, entries } = trust;
+    let RoleSettings { description: _, max_session, boundary } = settings;
+    let mut guardrail_checks = vec![GuardrailCheck::Issuer { property: "ProviderArn", issuer: issuer.to_string() }];
+    guardrail_checks
+        .extend(entries.iter().enumerate().flat_map(|(index, entry)| owners(index, entry).chain(broad(index, entry))));
+    guardrail_checks.push(GuardrailCheck::Path(path.clone()));
+    guardrail_checks.extend(max_session.map(GuardrailCheck::Session));
+    guardrail_checks.push(GuardrailCheck::Boundary(boundary.clone()));
+    guardrail_checks.extend(managed.iter().cloned().map(GuardrailCheck::ManagedPolicy));
+    guardrail_checks.extend(inline.keys().cloned().map(GuardrailCheck::InlinePolicy));
+    guardrail_checks.extend(adopt.then_some(GuardrailCheck::Adoption("roles")));
+    guardrail_checks
+}
+
+fn owners(index: usize, entry: &TrustEntry) -> impl Iterator<Item = GuardrailCheck> {
+    let scope = entry.scope.iter().map(move |scope| GuardrailCheck::Owner {
+        property: format!("Trust[{index}].Repository"),
+        owner: Some(match scope {
+            RepositoryScope::Repository(repository) => repository.owner().to_owned(),
+            RepositoryScope::Organisation(owner) => owner.clone(),
+        }),
+    });
+    let subjects = entry.subjects.iter().map(move |subject| GuardrailCheck::Owner {
+        property: format!("Trust[{index}].Subjects"),
+        owner: owner_in(subject.as_str()),
+    });
+    scope.chain(subjects)
+}
+
+fn broad(index: usize, entry: &TrustEntry) -> impl Iterator<Item = GuardrailCheck> {
+    let demand = move |what: &String| GuardrailCheck::Broad { property: format!("Trust[{index}]"), what: what.clone() };
+    entry.broad.iter().map(demand)
+}
+
+/// The owner whose jobs have this subject. A workflow's owner is not: jobs of others can call it.
+fn owner_in(subject: &str) -> Option<String> {
+    let mut words = subject.split(':');
+    while let Some(key) = words.next() {
+        // A word by itself; everything else is a pair, of which the value can read like a key.
+        if key == "pull_request" {
+            continue;
+        }
+        let value = words.next()?;
+        let owner = match key {
+            "repo" => subject::prefix(value).map(|prefix| prefix.repository.owner().to_owned()),
+            "repository" => Repository::parse(value).ok().map(|repository| repository.owner().to_owned()),
+            "repository_owner" => Some(value.to_owned()),
+            _ => None,
+        };
+        if owner.is_some() {
+            return owner;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_names_its_owner_or_none() {
+        for (subject, owner) in [
+            ("repo:octo-org/app:ref:refs/heads/main", Some("octo-org")),
+            ("repo:octo-org@7/app@9:environment:prod", Some("octo-org")),
+            ("environment:prod:repository_owner:octo-org", Some("octo-org")),
+            ("repository:octo-org/app:pull_request", Some("octo-org")),
+            ("pull_request:repository_owner:octo-org", Some("octo-org")),
+            ("repository_id:42:environment:prod", None),
+            ("environment:pull_request:repository_owner:octo:repository_id:42", Some("octo")),
+            ("environment:repository_owner:octo:x:repository_id:42", None),
+            ("job_workflow_ref:octo-org/app/.github/workflows/x.yml@refs/heads/main", None),
+        ] {
+            assert_eq!(owner_in(subject).as_deref(), owner, "{subject}");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! `Custom::GitHubRole`: an IAM role that exactly the named repositories, branches, tags, environments or pull requests
+//! can assume. Its trust never widens and its permissions never grow beyond what the old or the new declaration grants,
+//! not even for the moment between two calls.
+
+mod api;
+mod compile;
+mod drift;
+mod environment_warnings;
+#[cfg(test)]
+mod exact;
+mod facts_from_policy;
+mod guardrail_checks;
+#[cfg(test)]
+mod laws;
+mod plan;
+mod properties;
+mod resolve;
+mod trust_declaration;
+#[cfg(test)]
+mod tutorials;
+#[cfg(test)]
+mod vectors;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use futures_util::future::join;
+use serde_json::Value;
+
+use crate::aws::CallError;
+use crate::aws::Deadline;
+use crate::cloudformation::schema::ResourceSchema;
+use crate::cloudformation::{Attributes, Fields};
+use crate::deployment::Deployment;
+use crate::error::{Error, Refusal};
+use crate::github::Issuer;
+use crate::github::queries::Client;
+use crate::guardrails::GuardrailCheck;
+use crate::iam_policy::trust_policy::{TrustPolicy, canonical};
+use crate::lazy::Lazy;
+use crate::ownership::tags_property as tags;
+use crate::ownership::{Owner, Tags};
+use crate::reconcile::{Plan, ReadHint, Resource};
+use api::ReadPlan;
+use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED};
+use trust_declaration::TrustDeclaration;
+
+pub use drift::{Comparison, Counts, Drifted, RoleComparison};
+pub use plan::Action;
+
+/// The audience that GitHub's official action asks for.
+const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+/// IAM's, in characters.
+const NAME_LIMIT: usize = 64;
+/// IAM's, in characters.
+const POLICY_NAME_LIMIT: usize = 128;
+/// Of the 50 tags of a role, seven are ours.
+const TAG_LIMIT: usize = 43;
+/// The largest quota that AWS grants for attached managed policies.
+const MANAGED_LIMIT: usize = 25;
+/// As many as one tag can record.
+/// IAM's quota for all inline policies of a role together, which it does not raise.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const INLINE_SIZE: usize = 10_240;
+const INLINE_LIMIT: usize = 32;
+
+/// Carries out the calls for roles.
+#[derive(Debug)]
+pub struct GitHubRoles {
+    /// IAM.
+    pub iam: Lazy<aws_sdk_iam::Client>,
+    /// Where.
+    pub deployment: Deployment,
+    /// Until when.
+    pub deadline: Deadline,
+    /// GitHub.
+    pub github: Client,
+    read_plan: RefCell<ReadPlan>,
+}
+
+impl GitHubRoles {
+    /// For one request, or one scheduled run.
+    #[must_use]
+    pub fn new(iam: Lazy<aws_sdk_iam::Client>, deployment: Deployment, deadline: Deadline, github: Client) -> Self {
+        Self { iam, deployment, deadline, github, read_plan: RefCell::default() }
+    }
+}
+
+/// A role's name, which is also its physical id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleName(String);
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the author wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    name: Option<String>,
+    path: String,
+    trust: TrustDeclaration,
+    settings: RoleSettings,
+    managed: BTreeSet<String>,
+    inline: BTreeMap<String, Value>,
+    tags: Tags,
+    adopt: bool,
+}
+
+/// What the author may leave out, and what then is left alone unless we set it before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RoleSettings {
+    pub(crate) description: Option<String>,
+    pub(crate) max_session: Option<u32>,
+    pub(crate) boundary: Option<String>,
+}
+
+/// What there should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    pub(crate) name: String,
+    pub(crate) path: String,
+    pub(crate) trust: TrustPolicy,
+    pub(crate) settings: RoleSettings,
+    pub(crate) managed: BTreeSet<String>,
+    pub(crate) inline: BTreeMap<String, Value>,
+    pub(crate) tags: Tags,
+    /// Whether a role of that name which nobody owns is taken over.
+    pub(crate) adopt: bool,
+    /// What the author should know.
+    pub(crate) warning: String,
+}
+
+/// What IAM has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) role_id: String,
+    pub(crate) path: String,
+    pub(crate) trust: Value,
+    pub(crate) description: String,
+    pub(crate) max_session: u32,
+    pub(crate) boundary: Option<String>,
+    pub(crate) managed: BTreeSet<String>,
+    pub(crate) inline: BTreeMap<String, Value>,
+    pub(crate) instance_profiles: BTreeSet<String>,
+    pub(crate) tags: Tags,
+}
+
+/// What only IAM can tell of a new role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Created {
+    pub(crate) arn: String,
+    pub(crate) role_id: String,
+}
+
+impl Resource for GitHubRoles {
+    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const NOUN: &'static str = "role";
+    const READS_LAG: bool = true;
+    type Id = RoleName;
+    type Spec = Spec;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Action = Action;
+    type ApplyOutput = Option<Created>;
+
+    fn parse(fields: &mut Fields<'_>, deployment: &Deployment) -> Option<Spec> {
+        let provider_arn = fields.checked("ProviderArn", |text| provider_arn(text, deployment));
+        let audience = if fields.has("Audience") { fields.text("Audience") } else { Some(DEFAULT_AUDIENCE.to_owned()) };
+        let issuer = provider_arn.as_deref().and_then(issuer_of);
+        let entries = trust_declaration::entries(fields, issuer.as_ref());
+        let name = fields.checked("RoleName", |text| iam_name(text, NAME_LIMIT));
+        let path = if fields.has("Path") { fields.checked("Path", path) } else { Some(deployment.role_path.clone()) };
+        let settings = RoleSettings {
+            description: fields.checked("Description", description),
+            max_session: fields.integer("MaxSessionDuration"),
+            boundary: fields.checked("PermissionsBoundary", policy_arn),
+        };
+        let managed: BTreeSet<String> =
+            fields.texts("ManagedPolicyArns", policy_arn).unwrap_or_default().into_iter().collect();
+        let inline = inline_policies(fields);
+        let tags = tags::parse(fields);
+        let adopt = fields.choice("OnExisting") == Some("Adopt");
+        if adopt && !fields.has("RoleName") {
+            fields.invalid("OnExisting", "Adopt together with the `RoleName` of the role to adopt", "no `RoleName`");
+        }
+        let trust =
+            TrustDeclaration { provider_arn: provider_arn?, issuer: issuer?, audience: audience?, entries: entries? };
+        Some(Spec { name, path: path?, trust, settings, managed, inline, tags, adopt })
+    }
+
+    fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
+        guardrail_checks::of(spec)
+    }
+
+    fn id(owner: &Owner, spec: &Spec, _: &Deployment) -> RoleName {
+        // Another path needs another role, so a generated name depends on it.
+        RoleName(spec.name.clone().unwrap_or_else(|| owner.generated_name(&spec.path, NAME_LIMIT)))
+    }
+
+    fn id_from(physical_id: &str) -> Option<RoleName> {
+        iam_name(physical_id, NAME_LIMIT).ok().map(RoleName)
+    }
+
+    /// IAM: "Role names are not distinguished by case."
+    fn is_same_object(a: &RoleName, b: &RoleName) -> bool {
+        a.0.eq_ignore_ascii_case(&b.0)
+    }
+
+    async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
+        let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
+        self.prepare_for_environments(&trust).await;
+        let (policy, warning) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
+        Ok(Desired { name: id.to_string(), path, trust: policy?, settings, managed, inline, tags, adopt, warning })
+    }
+
+    fn prefetch(&self, what: ReadHint<'_, Spec>) {
+        *self.read_plan.borrow_mut() = ReadPlan::of(&what);
+    }
+
+    async fn observe(&self, id: &RoleName) -> Result<Option<Observed>, CallError> {
+        self.look(&id.0).await
+    }
+
+    async fn find_conflict(&self, id: &RoleName) -> Result<Option<Refusal>, CallError> {
+        let other = self.other_case(&id.0).await?;
+        Ok(other.map(|other| Refusal::Foreign {
+            what: format!("the role {other}, whose name differs from {id} in case only,"),
+            owner: "IAM does not distinguish the case of role names".to_owned(),
+            remedy: "Choose another `RoleName`",
+        }))
+    }
+
+    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        plan::plan(owner, desired, observed)
+    }
+
+    async fn apply(&self, id: &RoleName, action: &Action) -> Result<Option<Created>, CallError> {
+        self.carry_out(&id.0, action).await
+    }
+
+    fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
+        plan::step(observed, action, output)
+    }
+
+    fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
+        let subjects = TrustPolicy::read(&observed.trust)
+            .map(|trust| trust.subjects().into_iter().collect::<Vec<_>>().join(", "))
+            .unwrap_or_default();
+        [
+            ("Arn", observed.arn.clone()),
+            ("RoleName", observed.name.clone()),
+            ("RoleId", observed.role_id.clone()),
+            ("Warning", fitting(&desired.warning, subjects.len())),
+            ("Subjects", subjects),
+        ]
+        .into()
+    }
+}
+
+/// An answer that does not fit would be a failure, which a remark is not worth; the log has it in any case.
+fn fitting(warning: &str, subjects: usize) -> String {
+    /// In bytes, with the subjects; what else is in an answer takes less than the rest of 4096.
+    const ROOM: usize = 2000;
+    const SHORT: &str = "The role trusts environments without protection: see the function's log";
+    let fits = |text: &&str| warning.is_empty() || subjects + text.len() <= ROOM;
+    [warning, SHORT].into_iter().find(fits).unwrap_or_default().to_owned()
+}
+
+fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {
+    let policies = fields.objects("Policies", |fields| {
+        let name = fields.checked("PolicyName", |text| iam_name(text, POLICY_NAME_LIMIT));
+        let document = fields.document("PolicyDocument");
+        Some((name?, canonical(&document?)))
+    });
+    let mut by_name: BTreeMap<String, Value> = BTreeMap::new();
+    for (name, document) in policies.unwrap_or_default() {
+        if by_name.keys().any(|other| other.eq_ignore_ascii_case(&name)) {
+            fields.invalid("Policies", "each `PolicyName` once", format_args!("{name:?} again"));
+        }
+        by_name.insert(name, document);
+    }
+    // IAM counts no white space.
+    let size =
+        by_name.values().map(|document| document.to_string().split_whitespace().map(str::len).sum::<usize>()).sum();
+    if !(0..=INLINE_SIZE).contains(&size) {
+        fields.invalid("Policies", format!("at most {INLINE_SIZE} characters together"), size);
+    }
+    by_name
+}
+
+fn provider_arn(text: &str, deployment: &Deployment) -> Result<String, String> {
+    let prefix = format!("arn:{}:iam::{}:oidc-provider/", deployment.partition, deployment.account);
+    let issuer = text.strip_prefix(&prefix).ok_or_else(|| format!("{PROVIDER_EXPECTED} ({prefix}…)"))?;
+    Issuer::parse_without_scheme(issuer).map(|issuer| format!("{prefix}{issuer}"))
+}
+
+fn issuer_of(provider_arn: &str) -> Option<Issuer> {
+    Issuer::parse_without_scheme(provider_arn.split_once("oidc-provider/")?.1).ok()
+}
+
+fn iam_name(text: &str, limit: usize) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    if (1..=limit).contains(&text.len()) && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("1 to {limit} letters, digits and _+=,.@-"))
+}
+
+fn path(text: &str) -> Result<String, String> {
+    let slashes = text.starts_with('/') && text.ends_with('/');
+    if slashes && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
+        return Ok(text.to_owned());
+    }
+    Err(PATH_EXPECTED.to_owned())
+}
+
+/// IAM's model: `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`.
+fn description(text: &str) -> Result<String, String> {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
+    if text.chars().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(DESCRIPTION_EXPECTED.to_owned())
+}
+
+fn policy_arn(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let is_policy = match parts.as_slice() {
+        ["arn", partition, "iam", "", account, resource] => {
+            let account =
+                *account == "aws" || (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()));
+            partition.starts_with("aws")
+                && account
+                && resource.strip_prefix("policy/").is_some_and(|name| !name.is_empty())
+        }
+        _ => false,
+    };
+    if is_policy {
+        return Ok(text.to_owned());
+    }
+    Err(POLICY_ARN_EXPECTED.to_owned())
+}

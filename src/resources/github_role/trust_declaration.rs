@@ -1,0 +1,209 @@
+//! `Trust` as the author wrote it, checked without asking anybody. What could let a stranger in is a mistake; what lets
+//! in more than most people mean is noted, and refused unless the deployment allows broad trust.
+
+use std::collections::BTreeSet;
+
+use crate::cloudformation::Fields;
+use crate::github::Issuer;
+use crate::github::name::{self, Repository, RepositoryScope};
+use crate::github::subject::{self, Breadth};
+
+use crate::iam_policy::pattern::Pattern;
+
+/// Who may assume a role, as declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TrustDeclaration {
+    pub(crate) provider_arn: String,
+    pub(crate) issuer: Issuer,
+    pub(crate) audience: String,
+    pub(crate) entries: Vec<TrustEntry>,
+}
+
+/// One repository and who in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TrustEntry {
+    /// Nothing where whole subjects say it.
+    pub(crate) scope: Option<RepositoryScope>,
+    pub(crate) contexts: BTreeSet<JobContext>,
+    pub(crate) workflows: BTreeSet<Pattern>,
+    pub(crate) actors: BTreeSet<Actor>,
+    pub(crate) enterprise_id: Option<u64>,
+    pub(crate) subjects: BTreeSet<Pattern>,
+    pub(crate) format: Format,
+    pub(crate) owner_id: Option<u64>,
+    pub(crate) repository_id: Option<u64>,
+    /// What of it is broad, and why.
+    pub(crate) broad: Vec<String>,
+}
+
+/// What a job runs for. An environment wins over everything else: a job that names one has no ref in its subject.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum JobContext {
+    /// A push to a branch, or anything else that runs on it.
+    Branch(String),
+    /// A tag.
+    Tag(String),
+    /// A deployment environment.
+    Environment(String),
+    /// A pull request, from the repository itself or, for some events, from a fork.
+    PullRequest,
+    /// Any branch or tag.
+    AnyRef,
+}
+
+/// Who triggered a job. A name can be given up and taken by somebody else; an id cannot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Actor {
+    /// A user's id.
+    Id(u64),
+    /// A user's name, of which the id is asked for.
+    Name(String),
+}
+
+/// Which form subjects have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// What GitHub says.
+    #[default]
+    Auto,
+    /// With ids.
+    Immutable,
+    /// Without.
+    Classic,
+    /// Either.
+    Both,
+}
+
+const CONTEXTS: &str =
+    "at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true` and `AnyRef: true`, or `Subjects`";
+
+/// Reads `Trust`.
+pub(crate) fn entries(fields: &mut Fields<'_>, issuer: Option<&Issuer>) -> Option<Vec<TrustEntry>> {
+    fields.objects("Trust", |fields| Some(entry(fields, issuer)))
+}
+
+fn entry(fields: &mut Fields<'_>, issuer: Option<&Issuer>) -> TrustEntry {
+    let mut entry = TrustEntry { contexts: contexts(fields), ..TrustEntry::default() };
+    subjects(fields, &mut entry);
+    entry.scope = fields.checked("Repository", RepositoryScope::parse);
+    if !fields.has("Repository") && (!fields.has("Subjects") || !entry.contexts.is_empty()) {
+        fields.missing("Repository", Repository::EXPECTED);
+    }
+    entry.workflows = patterns(fields.texts("Workflows", name::workflow));
+    entry.actors = fields.texts("Actors", actor).unwrap_or_default().into_iter().collect();
+    entry.enterprise_id = fields.checked("EnterpriseId", |text| id(text, "an enterprise"));
+    entry.owner_id = fields.checked("OwnerId", |text| id(text, "the owner"));
+    entry.repository_id = fields.checked("RepositoryId", |text| id(text, "the repository"));
+    entry.format = fields.choice("SubjectFormat").map_or_else(Format::default, format);
+    let written = ["Branches", "Tags", "Environments", "Subjects"].iter().any(|&name| fields.has(name));
+    if entry.contexts.is_empty() && entry.subjects.is_empty() && !fields.has_problems() {
+        if written {
+            fields.invalid("Branches", CONTEXTS, "none");
+        } else {
+            fields.missing("Branches", CONTEXTS);
+        }
+    }
+    if let Some(issuer) = issuer {
+        fit(fields, &entry, issuer);
+    }
+    if let Some(RepositoryScope::Organisation(owner)) = &entry.scope {
+        entry.broad.push(format!("`{owner}/*` is every repository of {owner}, also one that somebody makes tomorrow"));
+        if entry.repository_id.is_some() {
+            fields.invalid("RepositoryId", "no repository's id for a whole organisation", "one");
+        }
+    }
+    if entry.contexts.contains(&JobContext::AnyRef) {
+        entry.broad.push("`AnyRef` is every branch and tag, also one that nobody has reviewed".to_owned());
+    }
+    entry
+}
+
+fn contexts(fields: &mut Fields<'_>) -> BTreeSet<JobContext> {
+    let mut contexts = BTreeSet::new();
+    contexts.extend(fields.texts("Branches", name::branch).into_iter().flatten().map(JobContext::Branch));
+    contexts.extend(fields.texts("Tags", name::tag).into_iter().flatten().map(JobContext::Tag));
+    contexts.extend(fields.texts("Environments", name::environment).into_iter().flatten().map(JobContext::Environment));
+    contexts.extend((fields.boolean("PullRequests") == Some(true)).then_some(JobContext::PullRequest));
+    contexts.extend((fields.boolean("AnyRef") == Some(true)).then_some(JobContext::AnyRef));
+    contexts
+}
+
+fn subjects(fields: &mut Fields<'_>, entry: &mut TrustEntry) {
+    let subjects = fields.texts("Subjects", |text| subject::check(text).map(|reach| (text.to_owned(), reach)));
+    for (text, reach) in subjects.into_iter().flatten() {
+        if let Breadth::Broad(why) = reach {
+            entry.broad.push(format!("`{text}`: {why}"));
+        }
+        entry.subjects.insert(Pattern::written(&text));
+    }
+}
+
+/// What the issuer's tokens or STS cannot tell would make a role that nobody can assume, or that more can than it says.
+fn fit(fields: &mut Fields<'_>, entry: &TrustEntry, issuer: &Issuer) {
+    if !issuer.has_immutable_subjects() && matches!(entry.format, Format::Immutable | Format::Both) {
+        fields.invalid(
+            "SubjectFormat",
+            "Auto or Classic, because an Enterprise Server has no immutable subjects",
+            format_args!("{:?}", entry.format),
+        );
+    }
+    // The claim `job_workflow_ref` can also be part of a custom subject; that is known only when GitHub was asked.
+    for (name, claim, used) in [
+        ("Actors", "actor_id", !entry.actors.is_empty()),
+        ("EnterpriseId", "enterprise_id", entry.enterprise_id.is_some()),
+    ] {
+        if used && !issuer.has_key(claim) {
+            fields.invalid(
+                name,
+                format!(
+                    "nothing here: STS reads no claim `{claim}` of an Enterprise Server, so nobody could assume the role \
+                     (a custom subject template can carry it; then write `Subjects`)"
+                ),
+                "a condition on it",
+            );
+        }
+    }
+    for context in &entry.contexts {
+        if let JobContext::Environment(name) = context
+            && name.contains([':', '%'])
+            && !issuer.has_key("environment")
+        {
+            fields.invalid(
+                "Environments",
+                "names without `:` and `%`: GitHub writes `:` as `%3A` in the subject, so that two environments can have \
+                 one subject, and STS reads no claim `environment` of an Enterprise Server to tell them apart",
+                format_args!("{name:?}"),
+            );
+        }
+    }
+}
+
+fn patterns(texts: Option<Vec<String>>) -> BTreeSet<Pattern> {
+    texts.unwrap_or_default().iter().map(|text| Pattern::written(text)).collect()
+}
+
+fn actor(text: &str) -> Result<Actor, String> {
+    if let Some(id) = subject::number(text) {
+        return Ok(Actor::Id(id));
+    }
+    // `dependabot[bot]` and other apps act under names with brackets.
+    let name = text.strip_suffix("[bot]").unwrap_or(text);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=39).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(Actor::Name(text.to_owned()));
+    }
+    Err("a user's id, or name without wildcards".to_owned())
+}
+
+fn id(text: &str, whose: &str) -> Result<u64, String> {
+    subject::number(text).ok_or_else(|| format!("the id of {whose}, a whole number as GitHub's REST API gives it"))
+}
+
+fn format(text: &str) -> Format {
+    match text {
+        "Immutable" => Format::Immutable,
+        "Classic" => Format::Classic,
+        "Both" => Format::Both,
+        _ => Format::Auto,
+    }
+}

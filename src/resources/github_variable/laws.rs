@@ -1,0 +1,149 @@
+//! The worlds in which the plans of variables and secrets are checked.
+
+use std::collections::BTreeSet;
+
+use super::plan::{Action, VariableContent};
+use super::seal::PublicKey;
+use super::{Desired, GitHubVariables, Observed, Value, ValueKind, Visibility};
+use crate::github::creation_window::CreationWindow;
+use crate::laws::{Coverage, PlanLaws, after, owner};
+use crate::ownership::Owner;
+
+/// When a request was made, and when its call was.
+const ASKED: i64 = 1_000_000;
+const WRITTEN: i64 = ASKED + 10;
+
+impl PlanLaws for GitHubVariables {
+    const VARIANTS: &'static [&'static str] = &["Create", "Update", "Delete"];
+
+    fn variant(action: &Action) -> &'static str {
+        match action {
+            Action::Create(_) => "Create",
+            Action::Update(_) => "Update",
+            Action::Delete { .. } => "Delete",
+        }
+    }
+
+    fn output(_: &Action) -> i64 {
+        WRITTEN
+    }
+
+    fn done(
+        _: &Owner,
+        desired: Option<&Desired>,
+        before: Option<&Observed>,
+        after: Option<&Observed>,
+    ) -> Result<(), String> {
+        let theirs = before.is_some_and(|before| !before.ours || before.changed_by_others);
+        match (desired, after) {
+            (None, None) => Ok(()),
+            (None, Some(_)) if theirs => Ok(()),
+            (None, Some(_)) => Err("final: it is still there".into()),
+            (Some(_), None) => Err("it is not there".into()),
+            (Some(desired), Some(after)) => {
+                let holds = match desired.sort {
+                    ValueKind::Variable => after.value.as_ref() == Some(&desired.value),
+                    // Nobody can read it; that it was written after it was asked for is all there is.
+                    ValueKind::Secret => after.value.is_none() && after.updated > ASKED,
+                };
+                let ours = before.is_none_or(|before| before.ours) == after.ours;
+                if holds && ours && after.reach == desired.reach { Ok(()) } else { Err("value, reach or owner".into()) }
+            }
+        }
+    }
+
+    fn foreign(_: &Owner, observed: Option<&Observed>, deleting: bool) -> BTreeSet<String> {
+        let theirs = |observed: &&Observed| !observed.ours || (deleting && observed.changed_by_others);
+        // What is adopted is written; whose it is never changes.
+        observed
+            .filter(theirs)
+            .map(|observed| if deleting { format!("{observed:?}") } else { "theirs".to_owned() })
+            .into_iter()
+            .collect()
+    }
+
+    fn granted(_: Option<&Observed>) -> BTreeSet<(String, String)> {
+        BTreeSet::new()
+    }
+}
+
+fn desires() -> Vec<Desired> {
+    let key = PublicKey::read("k", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let reaches = [
+        None,
+        Some(Visibility { visibility: "all", selected: BTreeSet::new() }),
+        Some(Visibility { visibility: "selected", selected: [1, 2].into() }),
+    ];
+    let mut all = Vec::new();
+    for sort in [ValueKind::Variable, ValueKind::Secret] {
+        for value in ["a", "b"] {
+            for reach in &reaches {
+                for adopt in [false, true] {
+                    all.push(Desired {
+                        name: "X".into(),
+                        sort,
+                        value: Value::new(value),
+                        reach: reach.clone(),
+                        adopt,
+                        asked: CreationWindow::at(ASKED),
+                        key: key.clone().filter(|_| sort == ValueKind::Secret),
+                        warning: String::new(),
+                        what: "X of o/r".into(),
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn the_plans_of_variables_and_secrets_obey_the_laws() {
+    let owner = owner("Variable");
+    let mut tally = Coverage::default();
+    tally.check::<GitHubVariables>(&owner, None, None, None);
+    for old in desires() {
+        tally.check::<GitHubVariables>(&owner, Some(&old), None, None);
+        let state = after::<GitHubVariables>(&owner, Some(&old), None).expect("something");
+        let earlier = Observed { updated: ASKED - 100, ..state.clone() };
+        let theirs = Observed { ours: false, ..earlier.clone() };
+        let value = state.value.as_ref().map(|_| Value::new("c"));
+        let changed = Observed { value, changed_by_others: old.sort == ValueKind::Variable, ..earlier.clone() };
+        for observed in [&state, &earlier, &theirs, &changed] {
+            tally.check::<GitHubVariables>(&owner, None, Some(observed), None);
+            for new in desires().iter().filter(|new| new.sort == old.sort && new.reach.is_some() == old.reach.is_some())
+            {
+                tally.check::<GitHubVariables>(&owner, Some(new), Some(observed), None);
+            }
+        }
+        // There and back again.
+        for new in desires().iter().filter(|new| new.sort == old.sort && new.reach.is_some() == old.reach.is_some()) {
+            tally.check::<GitHubVariables>(&owner, Some(new), Some(&state), Some(&old));
+        }
+    }
+    tally.covered::<GitHubVariables>();
+    tally.report::<GitHubVariables>();
+}
+
+#[test]
+fn nothing_of_others_is_written_unless_the_author_says_so() {
+    let owner = owner("Variable");
+    for desired in desires() {
+        let state = after::<GitHubVariables>(&owner, Some(&desired), None).expect("something");
+        let value = state.value.as_ref().map(|_| Value::new("theirs"));
+        let theirs = Observed { ours: false, value, ..state };
+        let plan = super::plan::plan(Some(&desired), Some(&theirs));
+        assert_eq!(plan.is_ok(), desired.adopt, "{desired:?}");
+    }
+}
+
+#[test]
+fn no_plan_shows_a_value() {
+    for desired in desires() {
+        let Desired { name: _, sort, value: _, reach, adopt: _, asked: _, key, warning: _, what } = desired;
+        let content = VariableContent { sort, value: Value::new("hunter2"), reach, key, what };
+        for action in [Action::Create(content.clone()), Action::Update(content)] {
+            assert!(!format!("{action} {action:?}").contains("hunter2"), "{action}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Each action is one call of IAM; removing what is gone already succeeds.
+
+use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIdConnectProviderOutput;
+use serde_json::{Value, json};
+
+use super::plan::Action;
+use super::{Observed, OidcProviders, ProviderArn};
+use crate::aws::iam;
+use crate::aws::{CallError, ErrorKind, ignore_not_found};
+use crate::metrics;
+
+impl OidcProviders {
+    pub(super) async fn get(&self, arn: &str) -> Result<Option<Observed>, CallError> {
+        let request = self.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn);
+        match self.deadline.call("iam:GetOpenIDConnectProvider", arn, || request.clone().send()).await {
+            Ok(output) => Ok(Some(observed(arn, output))),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn carry_out(&self, arn: &str, action: &Action) -> Result<(), CallError> {
+        let Self { iam, deadline, issuers: _, now: _, rotation_policy: _ } = self;
+        match action {
+            Action::Create { url, arn: _, client_ids, thumbprints, tags } => {
+                let request = iam
+                    .create_open_id_connect_provider()
+                    .url(url)
+                    .set_client_id_list(Some(client_ids.iter().cloned().collect()))
+                    .set_thumbprint_list(Some(thumbprints.clone()))
+                    .set_tags(Some(iam::tags(tags)));
+                deadline.call("iam:CreateOpenIDConnectProvider", arn, || request.clone().send()).await.map(drop)
+            }
+            Action::AddClientId(client_id) => {
+                let request = iam
+                    .add_client_id_to_open_id_connect_provider()
+                    .open_id_connect_provider_arn(arn)
+                    .client_id(client_id);
+                deadline.call("iam:AddClientIDToOpenIDConnectProvider", arn, || request.clone().send()).await.map(drop)
+            }
+            Action::RemoveClientId(client_id) => {
+                let request = iam
+                    .remove_client_id_from_open_id_connect_provider()
+                    .open_id_connect_provider_arn(arn)
+                    .client_id(client_id);
+                let action = "iam:RemoveClientIDFromOpenIDConnectProvider";
+                ignore_not_found(deadline.once().call(action, arn, || request.clone().send()).await)
+            }
+            Action::SetThumbprints { old, new, subjects } => {
+                let request = iam
+                    .update_open_id_connect_provider_thumbprint()
+                    .open_id_connect_provider_arn(arn)
+                    .set_thumbprint_list(Some(new.clone()));
+                let action = "iam:UpdateOpenIDConnectProviderThumbprint";
+                deadline.call(action, arn, || request.clone().send()).await?;
+                tracing::info!(provider = arn, ?old, ?new, ?subjects, "rotated the thumbprints");
+                let details =
+                    [("Provider", json!(arn)), ("Old", json!(old)), ("New", json!(new)), ("Subjects", json!(subjects))];
+                let details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                metrics::count_with("RotatedThumbprints", 1, ProviderArn(arn.to_owned()).issuer(), self.now, details);
+                Ok(())
+            }
+            Action::Tag(tags) => {
+                let request = iam
+                    .tag_open_id_connect_provider()
+                    .open_id_connect_provider_arn(arn)
+                    .set_tags(Some(iam::tags(tags)));
+                deadline.call("iam:TagOpenIDConnectProvider", arn, || request.clone().send()).await.map(drop)
+            }
+            Action::Untag(keys) => {
+                let request = iam
+                    .untag_open_id_connect_provider()
+                    .open_id_connect_provider_arn(arn)
+                    .set_tag_keys(Some(keys.iter().cloned().collect()));
+                ignore_not_found(deadline.call("iam:UntagOpenIDConnectProvider", arn, || request.clone().send()).await)
+            }
+            Action::Delete => {
+                let request = iam.delete_open_id_connect_provider().open_id_connect_provider_arn(arn);
+                ignore_not_found(deadline.call("iam:DeleteOpenIDConnectProvider", arn, || request.clone().send()).await)
+            }
+        }
+    }
+
+    /// The names of the roles that name the provider as a principal.
+    pub(super) async fn roles_that_trust(&self, arn: &str) -> Result<Vec<String>, CallError> {
+        let mut found = Vec::new();
+        let mut marker = None;
+        loop {
+            let request = self.iam.list_roles().max_items(1000).set_marker(marker.take());
+            let page = self.deadline.call("iam:ListRoles", "*", || request.clone().send()).await?;
+            let trusting = page
+                .roles
+                .iter()
+                .filter(|role| role.assume_role_policy_document().is_some_and(|policy| trusts(policy, arn)));
+            found.extend(trusting.map(|role| role.role_name().to_owned()));
+            match page.marker {
+                Some(next) if page.is_truncated => marker = Some(next),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// The ARNs of all providers of the account.
+    pub(super) async fn all(&self) -> Result<Vec<String>, CallError> {
+        let request = self.iam.list_open_id_connect_providers();
+        let page = self.deadline.call("iam:ListOpenIDConnectProviders", "*", || request.clone().send()).await?;
+        Ok(page.open_id_connect_provider_list.unwrap_or_default().into_iter().filter_map(|entry| entry.arn).collect())
+    }
+}
+
+/// Whether a trust policy, URL-encoded as IAM gives it, names a provider as a principal. One that cannot be read is taken to.
+fn trusts(policy: &str, arn: &str) -> bool {
+    let decoded = urlencoding::decode(policy).map_or_else(|_| policy.to_owned(), Into::into);
+    let Ok(policy) = serde_json::from_str::<Value>(&decoded) else { return decoded.contains(arn) };
+    let statements = match &policy["Statement"] {
+        Value::Array(statements) => statements.iter().collect(),
+        one => vec![one],
+    };
+    statements.iter().any(|statement| match &statement["Principal"]["Federated"] {
+        Value::Array(principals) => principals.iter().any(|principal| principal == arn),
+        principal => principal == arn,
+    })
+}
+
+fn observed(arn: &str, output: GetOpenIdConnectProviderOutput) -> Observed {
+    Observed {
+        arn: arn.to_owned(),
+        client_ids: output.client_id_list.unwrap_or_default().into_iter().collect(),
+        thumbprints: output.thumbprint_list.unwrap_or_default(),
+        tags: iam::tags_of(output.tags),
+        trusted_by: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_trusts_a_provider_that_any_of_its_statements_names() {
+        let arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
+        let encoded = |policy: &str| urlencoding::encode(&policy.replace("ARN", arn)).into_owned();
+        for (policy, expected) in [
+            (r#"{"Statement": {"Principal": {"Federated": "ARN"}}}"#, true),
+            (r#"{"Statement": [{"Principal": {"Service": "x"}}, {"Principal": {"Federated": ["x", "ARN"]}}]}"#, true),
+            (r#"{"Statement": [{"Principal": {"Federated": "ARN/slug"}}]}"#, false),
+            (r#"{"Statement": [{"Principal": {"AWS": "ARN"}}]}"#, false),
+            (r#"{"Statement": [{"Principal": "*"}]}"#, false),
+            ("{}", false),
+            ("broken ARN", true),
+        ] {
+            assert_eq!(trusts(&encoded(policy), arn), expected, "{policy}");
+        }
+    }
+}

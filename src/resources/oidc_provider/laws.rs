@@ -1,0 +1,486 @@
+//! The worlds in which a provider's plans are checked: one provider, several owners, with and without somebody who was
+//! there before.
+
+use std::collections::BTreeSet;
+
+use time::{Duration, OffsetDateTime};
+
+use super::owner_stakes::{RETAINED, stored_ca};
+use super::plan::Action;
+use super::rotation::{ObservedThumbprints, RotationPolicy, Timestamp, is_mark};
+use super::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
+use crate::error::Refusal;
+use crate::laws::{Coverage, PlanLaws, after, owner};
+use crate::ownership::{Owner, Tags};
+use crate::reconcile::Plan;
+
+const ARN: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
+/// Client id and tag of whoever made the provider before us, and of what was added by hand later.
+const FOREIGN: &str = "foreign";
+
+/// The claims of those who stay.
+fn owner_stakes(tags: &Tags) -> BTreeSet<&String> {
+    let stays =
+        |(key, value): &(&String, &String)| key.starts_with("github-trust:owner:") && !value.starts_with("going ");
+    tags.iter().filter(stays).map(|(key, _)| key).collect()
+}
+
+fn claim(owner: &Owner) -> String {
+    format!("github-trust:owner:{}", owner.digest(16))
+}
+
+impl PlanLaws for OidcProviders {
+    const VARIANTS: &'static [&'static str] =
+        &["Create", "AddClientId", "RemoveClientId", "SetThumbprints", "Tag", "Untag", "Delete"];
+
+    fn variant(action: &Action) -> &'static str {
+        match action {
+            Action::Create { .. } => "Create",
+            Action::AddClientId(_) => "AddClientId",
+            Action::RemoveClientId(_) => "RemoveClientId",
+            Action::SetThumbprints { .. } => "SetThumbprints",
+            Action::Tag(_) => "Tag",
+            Action::Untag(_) => "Untag",
+            Action::Delete => "Delete",
+        }
+    }
+
+    fn output(_: &Action) {}
+
+    fn done(
+        owner: &Owner,
+        desired: Option<&Desired>,
+        before: Option<&Observed>,
+        after: Option<&Observed>,
+    ) -> Result<(), String> {
+        let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+        match (desired, after) {
+            (None, None) => {
+                let others =
+                    before.is_some_and(|before| owner_stakes(&before.tags).iter().any(|key| **key != claim(owner)));
+                check(
+                    before.is_none_or(|before| before.trusted_by.is_empty()),
+                    "final: deleted although a role trusts it",
+                )?;
+                check(
+                    before.is_none_or(|before| !before.tags.contains_key(RETAINED)),
+                    "final: deleted although retained",
+                )?;
+                check(!others, "final: deleted although others need it")?;
+                check(before.is_none_or(|before| before.tags.contains_key("github-trust:made-by")), "final: not ours")
+            }
+            (None, Some(after)) => {
+                check(!after.tags.contains_key(&claim(owner)), "final: the claim is still there")?;
+                let ours = after.tags.contains_key("github-trust:made-by");
+                let claimed = before.is_some_and(|before| before.tags.contains_key(&claim(owner)));
+                let wanted = !after.trusted_by.is_empty() || after.tags.contains_key(RETAINED);
+                check(
+                    wanted || !(ours && claimed && owner_stakes(&after.tags).is_empty()),
+                    "final: the last one out leaves ours behind",
+                )
+            }
+            (Some(Desired::Maintained(_)), None) => check(before.is_none(), "a scheduled look deleted"),
+            (Some(Desired::Declared(_)), None) => Err("the provider is not there".into()),
+            (Some(Desired::Maintained(_)), Some(after)) => {
+                let before = before.ok_or("a scheduled look made a provider")?;
+                let others = |tags: &Tags| {
+                    tags.iter().filter(|(key, _)| !is_mark(key)).map(|(k, v)| (k.clone(), v.clone())).collect::<Tags>()
+                };
+                check(others(&before.tags) == others(&after.tags), "a scheduled look changed a claim")?;
+                check(before.client_ids == after.client_ids, "a scheduled look changed client ids")
+            }
+            (Some(Desired::Declared(declared)), Some(after)) => {
+                let Declared {
+                    arn,
+                    url: _,
+                    client_ids,
+                    thumbprints,
+                    use_of_thumbprints: _,
+                    ca,
+                    tags,
+                    share: _,
+                    retain: _,
+                } = &**declared;
+                check(after.arn == *arn, "arn")?;
+                check(after.tags.contains_key(&claim(owner)), "claim")?;
+                check(client_ids.is_subset(&after.client_ids), "client ids")?;
+                let ours = after.tags.contains_key("github-trust:made-by");
+                let list: BTreeSet<String> = after.thumbprints.iter().cloned().collect();
+                let pins = pins(&after.tags);
+                check((1..=5).contains(&list.len()), "one to five thumbprints")?;
+                check(!ours || pins.is_empty() || pins == list, "what is pinned is the list")?;
+                if let Thumbprints::Pinned(wanted) = thumbprints {
+                    check(wanted.is_subset(&list), "what we pin is in the list")?;
+                }
+                check(!ours || ca.is_none() || stored_ca(&after.tags).is_some(), "a CA for the schedule")?;
+                check(tags.iter().all(|(key, value)| after.tags.get(key) == Some(value)), "tags")?;
+                // Whoever is alone with a provider of ours has exactly what it asks for.
+                let owners = after.tags.keys().filter(|key| key.starts_with("github-trust:owner:")).count();
+                let alone = owners == 1 && after.tags.contains_key("github-trust:made-by");
+                let ours = |name: &&String| *name != FOREIGN;
+                check(!alone || after.client_ids.iter().filter(ours).eq(client_ids), "client ids that nobody needs")
+            }
+        }
+    }
+
+    fn foreign(owner: &Owner, observed: Option<&Observed>, deleting: bool) -> BTreeSet<String> {
+        let Some(observed) = observed else { return BTreeSet::new() };
+        let ours = observed.tags.contains_key("github-trust:made-by");
+        let alone = owner_stakes(&observed.tags) == BTreeSet::from([&claim(owner)]);
+        if deleting && ours && alone {
+            return BTreeSet::new();
+        }
+        let staying = owner_stakes(&observed.tags);
+        let others = observed.tags.iter().filter(|(key, _)| staying.contains(key) && **key != claim(owner));
+        let tags =
+            observed.tags.get_key_value(FOREIGN).into_iter().chain(others).map(|(key, value)| format!("{key}={value}"));
+        let client_ids = observed.client_ids.get(FOREIGN).cloned();
+        let thumbprints = (!ours).then(|| observed.thumbprints.join(","));
+        tags.chain(client_ids).chain(thumbprints).collect()
+    }
+
+    /// An audience lets tokens in; nothing else of a provider grants anything.
+    fn granted(observed: Option<&Observed>) -> BTreeSet<(String, String)> {
+        observed.into_iter().flat_map(|provider| &provider.client_ids).map(|id| (id.clone(), "assume".into())).collect()
+    }
+}
+
+fn desired(client_ids: &[&str], pins: Option<&[&str]>, tags: &[(&str, &str)]) -> Desired {
+    Desired::Declared(Box::new(declared(client_ids, pins, tags)))
+}
+
+fn declared(client_ids: &[&str], pins: Option<&[&str]>, tags: &[(&str, &str)]) -> Declared {
+    let pinned = |list: &[&str]| Thumbprints::Pinned(list.iter().map(|&item| item.to_owned()).collect());
+    Declared {
+        arn: ARN.into(),
+        url: "https://token.actions.githubusercontent.com".into(),
+        client_ids: client_ids.iter().map(|&id| id.to_owned()).collect(),
+        thumbprints: pins.map_or_else(|| seen(&["v1"], 0), pinned),
+        use_of_thumbprints: ThumbprintUse::Fallback,
+        ca: None,
+        tags: tags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        share: true,
+        retain: false,
+    }
+}
+
+/// A look on some day.
+fn seen(values: &[&str], day: i64) -> Thumbprints {
+    let at = Timestamp::of(OffsetDateTime::UNIX_EPOCH + Duration::days(20_000 + day));
+    let rotation_policy = RotationPolicy { overlap: 30 * 24 * 60 * 60, confirmation_interval: 60 * 60 };
+    Thumbprints::ObservedThumbprints(ObservedThumbprints {
+        values: values.iter().map(|&value| (value.to_owned(), String::new())).collect(),
+        at,
+        rotation_policy,
+    })
+}
+
+fn pins(tags: &Tags) -> BTreeSet<String> {
+    let pins = tags.iter().filter(|(key, _)| key.starts_with("github-trust:pins:"));
+    pins.flat_map(|(_, value)| value.split(' ')).map(str::to_owned).collect()
+}
+
+/// Made by hand, before any of us came.
+fn foreign() -> Observed {
+    Observed {
+        arn: ARN.into(),
+        client_ids: [FOREIGN.to_owned(), "a".to_owned()].into(),
+        thumbprints: vec!["t0".into()],
+        tags: [(FOREIGN.to_owned(), "v".to_owned())].into(),
+        trusted_by: Vec::new(),
+    }
+}
+
+fn declarations() -> Vec<Desired> {
+    let mut all = Vec::new();
+    for client_ids in [&["a"][..], &["b"], &["a", "b"]] {
+        for thumbprints in [None, Some(&["t1"][..]), Some(&["t1", "t2"])] {
+            for tags in [&[][..], &[("k", "v")], &[("k", "v"), ("l", "v")]] {
+                all.push(desired(client_ids, thumbprints, tags));
+            }
+        }
+    }
+    all
+}
+
+/// Every state that some of the others leave, from nothing and from a foreign provider.
+fn companies(others: &[Owner]) -> Vec<Option<Observed>> {
+    let joined = |state: Option<Observed>, owner: &Owner, declaration: &Desired| {
+        after::<OidcProviders>(owner, Some(declaration), state)
+    };
+    let mut states = vec![None, Some(foreign())];
+    let first = [desired(&["a"], None, &[]), desired(&["b"], None, &[("k", "v")]), desired(&["a", "b"], None, &[])];
+    let mut more = Vec::new();
+    for start in [None, Some(foreign())] {
+        for one in &first {
+            let alone = joined(start.clone(), &others[0], one);
+            for two in &first {
+                more.push(joined(alone.clone(), &others[1], two));
+            }
+            more.push(alone);
+        }
+    }
+    states.extend(more);
+    // One whose other owner has told that it leaves.
+    let mut left = joined(None, &others[0], &first[0]).expect("a provider");
+    let going = left.tags[&claim(&others[0])].clone();
+    left.tags.insert(claim(&others[0]), format!("going {going}"));
+    states.push(Some(left));
+    // One that we made, whose claims are gone: nobody's, and nobody's to delete.
+    let mut orphan = joined(None, &others[0], &first[0]).expect("a provider");
+    orphan.tags.retain(|key, _| !key.starts_with("github-trust:owner:"));
+    orphan.client_ids = [FOREIGN.to_owned()].into();
+    states.push(Some(orphan));
+    states
+}
+
+#[test]
+fn a_providers_plans_obey_the_laws() {
+    let us = owner("Provider");
+    let others = [owner("Other"), owner("Third")];
+    let mut tally = Coverage::default();
+    for company in companies(&others) {
+        tally.check::<OidcProviders>(&us, None, company.as_ref(), None);
+        for old in declarations() {
+            tally.check::<OidcProviders>(&us, Some(&old), company.as_ref(), None);
+            if OidcProviders::plan_is_refused(&us, &old, company.as_ref()) {
+                continue;
+            }
+            let state = after::<OidcProviders>(&us, Some(&old), company.clone()).expect("a provider");
+            tally.check::<OidcProviders>(&us, None, Some(&state), None);
+            let mut touched = state.clone();
+            touched.client_ids.insert(FOREIGN.into());
+            touched.tags.insert(FOREIGN.into(), "v".into());
+            for new in declarations() {
+                // Who pins replaces what was seen; who takes that back begins anew.
+                let previous = (is_pinned(&old) || !is_pinned(&new)).then_some(&old);
+                tally.check::<OidcProviders>(&us, Some(&new), Some(&state), previous);
+                tally.check::<OidcProviders>(&us, Some(&new), Some(&touched), previous);
+            }
+        }
+    }
+    tally.covered::<OidcProviders>();
+    tally.report::<OidcProviders>();
+}
+
+fn client_ids(desired: &Desired) -> BTreeSet<String> {
+    if let Desired::Declared(declared) = desired { declared.client_ids.clone() } else { BTreeSet::new() }
+}
+
+fn is_pinned(desired: &Desired) -> bool {
+    matches!(desired, Desired::Declared(declared) if matches!(declared.thumbprints, Thumbprints::Pinned(_)))
+}
+
+impl OidcProviders {
+    fn plan_for(owner: &Owner, desired: &Desired, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        super::plan::plan(owner, Some(desired), observed)
+    }
+
+    fn plan_is_refused(owner: &Owner, desired: &Desired, observed: Option<&Observed>) -> bool {
+        Self::plan_for(owner, desired, observed).is_err()
+    }
+}
+
+/// Three owners come in every order and leave in every order; after each step everyone who is there has its client id.
+#[test]
+fn three_owners_share_a_provider_in_every_order() {
+    let owners = [owner("A"), owner("B"), owner("C")];
+    let declarations = [desired(&["a"], None, &[]), desired(&["b"], None, &[]), desired(&["a", "b"], None, &[])];
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for start in [None, Some(foreign())] {
+        for coming in orders {
+            for leaving in orders {
+                let mut state = start.clone();
+                let mut present = BTreeSet::new();
+                let check = |state: &Option<Observed>, present: &BTreeSet<usize>| {
+                    let needed: BTreeSet<String> =
+                        present.iter().flat_map(|&index: &usize| client_ids(&declarations[index])).collect();
+                    let found = start.as_ref().map(|start| start.client_ids.clone()).unwrap_or_default();
+                    let expected: BTreeSet<String> = needed.union(&found).cloned().collect();
+                    let have = state.as_ref().map(|state| state.client_ids.clone()).unwrap_or_default();
+                    assert_eq!(have, expected, "{coming:?} {leaving:?} {present:?}");
+                };
+                for index in coming {
+                    state = after::<OidcProviders>(&owners[index], Some(&declarations[index]), state);
+                    present.insert(index);
+                    check(&state, &present);
+                }
+                for index in leaving {
+                    state = after::<OidcProviders>(&owners[index], None, state);
+                    present.remove(&index);
+                    check(&state, &present);
+                }
+                assert_eq!(state, start, "what was there before is as it was");
+            }
+        }
+    }
+}
+
+/// A scheduled look at every state that some owners leave, on several days, with every set of values shown.
+#[test]
+fn a_scheduled_look_obeys_the_laws() {
+    let schedule = Owner::schedule("us-east-1");
+    let mut tally = Coverage::default();
+    let mut states = companies(&[owner("A"), owner("B")]);
+    for pins in [&["t1"][..], &["t1", "t2"]] {
+        states.push(after::<OidcProviders>(&owner("C"), Some(&desired(&["a"], Some(pins), &[])), None));
+    }
+    // What looks of other days have left, marks and all.
+    for values in [&["v1", "v2"][..], &["v2"], &["v2", "v3", "v4", "v5", "v6"]] {
+        for day in [1, 40] {
+            let look = Desired::Maintained(seen(values, day));
+            let more: Vec<_> =
+                states.iter().map(|state| after::<OidcProviders>(&schedule, Some(&look), state.clone())).collect();
+            states.extend(more);
+        }
+    }
+    for state in &states {
+        for values in [&["v1"][..], &["v2"], &["v1", "v3"], &["v4", "v5", "v6", "v7", "v8"]] {
+            for day in [40, 41, 80] {
+                let look = Desired::Maintained(seen(values, day));
+                tally.check::<OidcProviders>(&schedule, Some(&look), state.as_ref(), None);
+            }
+        }
+        let nothing = Desired::Maintained(Thumbprints::Unknown("an expired certificate".into()));
+        tally.check::<OidcProviders>(&schedule, Some(&nothing), state.as_ref(), None);
+    }
+    println!("{} states", states.len());
+    tally.report::<OidcProviders>();
+}
+
+/// An owner that retains, one that gives a CA, and roles that still trust the provider, in every order of two.
+#[test]
+fn what_is_retained_or_still_trusted_stays_and_everything_else_goes() {
+    let change = |change: fn(&mut Declared)| {
+        let mut declared = declared(&["a"], None, &[("k", "v")]);
+        change(&mut declared);
+        Desired::Declared(Box::new(declared))
+    };
+    let kinds = [
+        change(|_| {}),
+        change(|declared| declared.retain = true),
+        change(|declared| declared.ca = Some("A".repeat(700))),
+        change(|declared| declared.ca = Some("B".repeat(100))),
+        change(|declared| declared.thumbprints = Thumbprints::Pinned(["t1".to_owned()].into())),
+    ];
+    let (one, two) = (owner("One"), owner("Two"));
+    let mut tally = Coverage::default();
+    for start in [None, Some(foreign())] {
+        for first in &kinds {
+            if OidcProviders::plan_is_refused(&one, first, start.as_ref()) {
+                continue;
+            }
+            let alone = after::<OidcProviders>(&one, Some(first), start.clone());
+            tally.check::<OidcProviders>(&one, None, alone.as_ref(), None);
+            let mut trusted = alone.clone();
+            trusted.as_mut().unwrap().trusted_by.push("deploy".into());
+            tally.check::<OidcProviders>(&one, None, trusted.as_ref(), None);
+            for second in &kinds {
+                if OidcProviders::plan_is_refused(&two, second, alone.as_ref()) {
+                    continue;
+                }
+                tally.check::<OidcProviders>(&one, Some(second), alone.as_ref(), None);
+                let both = after::<OidcProviders>(&two, Some(second), alone.clone());
+                tally.check::<OidcProviders>(&two, Some(second), alone.as_ref(), None);
+                tally.check::<OidcProviders>(&one, None, both.as_ref(), None);
+                let left = after::<OidcProviders>(&one, None, both.clone());
+                tally.check::<OidcProviders>(&two, None, left.as_ref(), None);
+                let end = after::<OidcProviders>(&two, None, left);
+                match end.as_ref() {
+                    None => assert!(start.is_none()),
+                    Some(end) if start.is_none() => {
+                        assert!(end.tags.contains_key(RETAINED) && owner_stakes(&end.tags).is_empty(), "{end:?}");
+                    }
+                    end => assert_eq!(end, start.as_ref(), "what was there before is as it was"),
+                }
+            }
+        }
+    }
+    tally.report::<OidcProviders>();
+}
+
+/// The words that somebody reads at night.
+#[test]
+fn what_cannot_be_done_to_a_provider_is_told() {
+    let (us, other) = (owner("Provider"), owner("Other"));
+    let theirs = after::<OidcProviders>(&other, Some(&desired(&["a"], Some(&["t1", "t2", "t3"]), &[])), None);
+    let with = |change: fn(&mut Declared)| {
+        let mut declared = declared(&["a"], None, &[]);
+        change(&mut declared);
+        Desired::Declared(Box::new(declared))
+    };
+    let unknown =
+        || Thumbprints::Unknown("github.test (203.0.113.1): certificate 1 of 2 (CN=Server) is expired".into());
+    let crowded = || {
+        let mut crowded = foreign();
+        crowded.tags.extend((0..46).map(|n| (format!("tag-{n}"), String::new())));
+        Some(crowded)
+    };
+    let mut told = String::new();
+    for (desired, observed) in [
+        (with(|declared| declared.share = false), theirs.clone()),
+        (with(|declared| declared.share = false), Some(foreign())),
+        (desired(&["a"], Some(&["t4", "t5", "t6"]), &[]), theirs.clone()),
+        (Desired::Declared(Box::new(Declared { thumbprints: unknown(), ..declared(&["a"], None, &[]) })), None),
+        (
+            Desired::Declared(Box::new(Declared {
+                thumbprints: unknown(),
+                ca: Some("C".into()),
+                ..declared(&["a"], None, &[])
+            })),
+            theirs.clone(),
+        ),
+        (desired(&["a"], Some(&["t9"]), &[]), Some(foreign())),
+        (desired(&["a"], None, &[(FOREIGN, "other")]), Some(foreign())),
+        (desired(&["a"], None, &[]), crowded()),
+    ] {
+        told += &OidcProviders::plan_for(&us, &desired, observed.as_ref()).unwrap_err().to_string();
+        told += "\n";
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// Whoever joins, or declares the same again, is not held up by an issuer that is out of order.
+#[test]
+fn an_issuer_that_cannot_be_verified_changes_nothing_where_a_provider_is_there() {
+    let (us, other) = (owner("Provider"), owner("Other"));
+    let down = Desired::Declared(Box::new(Declared {
+        thumbprints: Thumbprints::Unknown("down".into()),
+        ..declared(&["a"], None, &[])
+    }));
+    for before in [after::<OidcProviders>(&other, Some(&desired(&["a"], None, &[])), None), Some(foreign())] {
+        let joined = after::<OidcProviders>(&us, Some(&down), before.clone()).unwrap();
+        assert_eq!(joined.thumbprints, before.unwrap().thumbprints);
+    }
+}
+
+/// The server has got a certificate of the new CA, the stack has followed, and then something else in it fails.
+#[test]
+fn a_rollback_to_the_ca_before_is_accepted_though_the_issuer_no_longer_shows_what_it_signed() {
+    let us = owner("Provider");
+    let with = |ca: &str, thumbprints| {
+        Desired::Declared(Box::new(Declared { ca: Some(ca.into()), thumbprints, ..declared(&["a"], None, &[]) }))
+    };
+    let old = after::<OidcProviders>(&us, Some(&with("OLD", seen(&["v1"], 0))), None);
+    let new = after::<OidcProviders>(&us, Some(&with("NEW", seen(&["v2"], 1))), old).unwrap();
+    assert_eq!(new.thumbprints, ["v1", "v2"], "at once, because the author has asked for it");
+    assert_eq!(stored_ca(&new.tags).as_deref(), Some("NEW"));
+    let down = || Thumbprints::Unknown("signed by an unknown CA".into());
+    let back = after::<OidcProviders>(&us, Some(&with("OLD", down())), Some(new.clone())).unwrap();
+    assert_eq!((back.thumbprints, stored_ca(&back.tags).as_deref()), (new.thumbprints.clone(), Some("OLD")));
+    assert!(OidcProviders::plan_is_refused(&us, &with("THIRD", down()), Some(&new)), "one that never verified is not");
+}
+
+#[test]
+fn what_a_stack_no_longer_pins_stays_until_the_overlap_is_over() {
+    let (us, schedule) = (owner("Provider"), Owner::schedule("us-east-1"));
+    let pinned = after::<OidcProviders>(&us, Some(&desired(&["a"], Some(&["t1"]), &[])), None);
+    let mut state = after::<OidcProviders>(&us, Some(&desired(&["a"], None, &[])), pinned);
+    assert_eq!(state.as_ref().unwrap().thumbprints, ["t1", "v1"]);
+    for (day, expected) in [(1, &["t1", "v1"][..]), (29, &["t1", "v1"]), (30, &["v1"])] {
+        state = after::<OidcProviders>(&schedule, Some(&Desired::Maintained(seen(&["v1"], day))), state);
+        assert_eq!(state.as_ref().unwrap().thumbprints, expected, "day {day}");
+    }
+    let tags = &state.as_ref().unwrap().tags;
+    assert!(!tags.keys().any(|key| is_mark(key)), "nothing is left to remember: {tags:?}");
+}

@@ -1,0 +1,406 @@
+//! `Custom::GitHubOidcProvider`: there is one provider for each issuer in an account, so stacks share it. Each owner's
+//! claim is a tag of its own; who leaves takes away only what nobody else needs, and the last one out deletes only what
+//! we made. Its thumbprints are verified, and follow the issuer's certificates.
+
+mod api;
+#[cfg(test)]
+mod laws;
+mod owner_stakes;
+mod plan;
+mod properties;
+pub mod rotation;
+mod scheduled;
+pub mod thumbprint;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_smithy_types::base64;
+use futures_util::future::join;
+
+use crate::aws::CallError;
+use crate::aws::Deadline;
+use crate::cloudformation::schema::ResourceSchema;
+use crate::cloudformation::{Attributes, Fields};
+use crate::deployment::Deployment;
+use crate::error::{Error, Refusal};
+use crate::github::{Issuer, IssuerKind};
+use crate::guardrails::GuardrailCheck;
+use crate::lazy::Lazy;
+use crate::metrics;
+use crate::ownership::tags_property as tags;
+use crate::ownership::{Owner, Tags};
+use crate::reconcile::{DeletionIntent, PendingOperation, Plan, Resource};
+use rotation::{ObservedThumbprints, RotationPolicy, Timestamp};
+use thumbprint::{CaCertificate, Issuers, ProbeError, ProbeResult};
+
+pub use plan::Action;
+pub use scheduled::keep;
+
+/// The audience that GitHub's official action asks for.
+const DEFAULT_CLIENT_ID: &str = "sts.amazonaws.com";
+/// Author's tags beside ours: one for each owner, up to 40, and two for what we found and who made it.
+const TAG_LIMIT: usize = 8;
+/// In seconds: a little more than three times the lag of IAM's reads, and room for the calls.
+const SERVICE_TIMEOUT: u32 = 240;
+/// What one owner's tag has room for.
+const CLIENT_ID_LIMIT: usize = 20;
+
+/// Carries out the calls for providers.
+#[derive(Debug)]
+pub struct OidcProviders {
+    /// IAM.
+    pub iam: Lazy<aws_sdk_iam::Client>,
+    /// Until when.
+    pub deadline: Deadline,
+    /// Shows certificates.
+    pub issuers: Arc<dyn Issuers>,
+    /// The time of day.
+    pub now: SystemTime,
+    /// How fast thumbprints follow.
+    pub rotation_policy: RotationPolicy,
+}
+
+/// A provider's ARN, which is also its physical id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderArn(String);
+
+impl ProviderArn {
+    /// The issuer, without its scheme.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer)
+    }
+}
+
+impl fmt::Display for ProviderArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the author wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    issuer: Issuer,
+    client_ids: BTreeSet<String>,
+    pins: Option<BTreeSet<String>>,
+    ca: Option<CaCertificate>,
+    tags: Tags,
+    share: bool,
+    retain: bool,
+}
+
+/// What there should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Desired {
+    /// What a stack declares.
+    Declared(Box<Declared>),
+    /// What there is, with the thumbprints that a scheduled look found.
+    Maintained(Thumbprints),
+}
+
+/// What a stack declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    pub(crate) arn: String,
+    pub(crate) url: String,
+    pub(crate) client_ids: BTreeSet<String>,
+    pub(crate) thumbprints: Thumbprints,
+    pub(crate) use_of_thumbprints: ThumbprintUse,
+    /// The author's CA, as it is kept on the provider.
+    pub(crate) ca: Option<String>,
+    pub(crate) tags: Tags,
+    pub(crate) share: bool,
+    pub(crate) retain: bool,
+}
+
+/// Where a provider's thumbprints come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thumbprints {
+    /// From the author.
+    Pinned(BTreeSet<String>),
+    /// From the issuer's verified certificates.
+    ObservedThumbprints(ObservedThumbprints),
+    /// The certificates could not be verified, and why.
+    Unknown(String),
+}
+
+/// Whether IAM looks at a provider's thumbprints: it verifies an issuer with its own list of public CAs first.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc_verify-thumbprint.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThumbprintUse {
+    /// The issuer has certificates of a public CA: only where IAM cannot verify these by itself.
+    Fallback,
+    /// The issuer has certificates of a private CA: each time.
+    InUse,
+    /// The certificates were not looked at.
+    Unknown,
+}
+
+impl ThumbprintUse {
+    /// What is known without a look: GitHub's own hosts have certificates of a public CA.
+    fn presumed(issuer: &Issuer, private_ca: bool) -> Self {
+        match issuer.form() {
+            _ if private_ca => Self::InUse,
+            Some(IssuerKind::Server) | None => Self::Unknown,
+            Some(IssuerKind::GitHub | IssuerKind::Enterprise | IssuerKind::DataResidency) => Self::Fallback,
+        }
+    }
+}
+
+/// What IAM has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    pub(crate) arn: String,
+    pub(crate) client_ids: BTreeSet<String>,
+    pub(crate) thumbprints: Vec<String>,
+    pub(crate) tags: Tags,
+    /// Roles that trust the provider; looked for only before it is deleted.
+    pub(crate) trusted_by: Vec<String>,
+}
+
+impl Resource for OidcProviders {
+    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const NOUN: &'static str = "OIDC provider";
+    const READS_LAG: bool = true;
+    type Id = ProviderArn;
+    type Spec = Spec;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Action = Action;
+    type ApplyOutput = ();
+
+    fn parse(fields: &mut Fields<'_>, _: &Deployment) -> Option<Spec> {
+        let issuer = if fields.has("Url") {
+            fields.checked("Url", Issuer::parse)
+        } else {
+            Issuer::parse("https://token.actions.githubusercontent.com").ok()
+        };
+        let client_ids = if fields.has("ClientIdList") {
+            fields.texts("ClientIdList", |text| Ok(text.to_owned()))
+        } else {
+            Some(vec![DEFAULT_CLIENT_ID.to_owned()])
+        };
+        let pins = fields.texts("ThumbprintList", thumbprint);
+        let ca = fields.checked("CaCertificate", ca_certificate);
+        if ca.is_some() && pins.is_some() {
+            fields.invalid(
+                "CaCertificate",
+                "no `ThumbprintList` beside it, because pinned thumbprints are not verified",
+                "both",
+            );
+        }
+        if let Some(issuer) = issuer.as_ref().filter(|issuer| ca.is_some() && issuer.form() != Some(IssuerKind::Server))
+        {
+            fields.invalid(
+                "CaCertificate",
+                "an Enterprise Server's issuer as `Url`, because all others have certificates of public CAs",
+                format_args!("{:?}", issuer.url()),
+            );
+        }
+        let (on_existing, deletion_mode) = (fields.choice("OnExisting"), fields.choice("DeletionMode"));
+        fields.integer("ServiceTimeout");
+        let tags = tags::parse(fields);
+        Some(Spec {
+            issuer: issuer?,
+            client_ids: client_ids?.into_iter().collect(),
+            pins: pins.map(|pins| pins.into_iter().collect()),
+            ca,
+            tags,
+            share: on_existing? == "Share",
+            retain: deletion_mode? == "Retain",
+        })
+    }
+
+    fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
+        vec![GuardrailCheck::Issuer { property: "Url", issuer: spec.issuer.to_string() }]
+    }
+
+    fn id(_: &Owner, spec: &Spec, deployment: &Deployment) -> ProviderArn {
+        ProviderArn(format!("arn:{}:iam::{}:oidc-provider/{}", deployment.partition, deployment.account, spec.issuer))
+    }
+
+    fn id_from(physical_id: &str) -> Option<ProviderArn> {
+        let mut parts = physical_id.splitn(6, ':');
+        let shape = [parts.next(), parts.nth(1), parts.next(), parts.nth(1)];
+        let provider = shape[3].and_then(|resource| resource.strip_prefix("oidc-provider/"));
+        (shape[..3] == [Some("arn"), Some("iam"), Some("")] && provider.is_some_and(|url| !url.is_empty()))
+            .then(|| ProviderArn(physical_id.to_owned()))
+    }
+
+    /// A look that fails is no failure yet: whether it is one depends on what is there.
+    async fn resolve(&self, _: &Owner, id: &ProviderArn, spec: Spec) -> Result<Desired, Error> {
+        let Spec { issuer, client_ids, pins, ca, tags, share, retain } = spec;
+        let (thumbprints, use_of_thumbprints) = match pins {
+            Some(pins) => (Thumbprints::Pinned(pins), ThumbprintUse::presumed(&issuer, false)),
+            None => self.look(&issuer, ca.as_ref(), id).await,
+        };
+        Ok(Desired::Declared(Box::new(Declared {
+            arn: id.to_string(),
+            url: issuer.url(),
+            client_ids,
+            thumbprints,
+            use_of_thumbprints,
+            ca: ca.map(|ca| base64::encode(ca.to_bytes())),
+            tags,
+            share,
+            retain,
+        })))
+    }
+
+    async fn observe(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
+        self.get(&id.0).await
+    }
+
+    async fn observe_for_delete(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
+        let (observed, trusted_by) = join(self.get(&id.0), self.roles_that_trust(&id.0)).await;
+        let Some(mut observed) = observed? else { return Ok(None) };
+        observed.trusted_by = trusted_by?;
+        if !observed.trusted_by.is_empty() {
+            tracing::warn!(%id, roles = ?observed.trusted_by, "roles still trust the provider, so it will not be deleted");
+        }
+        Ok(Some(observed))
+    }
+
+    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        plan::plan(owner, desired, observed)
+    }
+
+    fn verify_after_apply(plan: &Plan<Action>) -> bool {
+        let joins = |action: &Action| !matches!(action, Action::Create { .. } | Action::Delete);
+        plan.stages().iter().flatten().any(joins)
+    }
+
+    fn compensate(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
+        plan::compensate(owner, action, observed)
+    }
+
+    fn needs_recheck(action: &Action) -> bool {
+        matches!(action, Action::RemoveClientId(_))
+    }
+
+    fn deletion_intent(owner: &Owner, observed: &Observed, nonce: &str) -> Option<DeletionIntent<Action>> {
+        plan::deletion_intent(owner, observed, nonce)
+    }
+
+    fn pending_operation(owner: &Owner, _: Option<&Desired>, observed: &Observed) -> Option<PendingOperation<Action>> {
+        plan::pending_operation(owner, observed)
+    }
+
+    async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<(), CallError> {
+        self.carry_out(&id.0, action).await
+    }
+
+    fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {
+        plan::step(observed, action)
+    }
+
+    fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
+        let issuer = observed.arn.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer);
+        let use_of_thumbprints = match desired {
+            Desired::Declared(declared) => declared.use_of_thumbprints,
+            Desired::Maintained(_) => ThumbprintUse::Unknown,
+        };
+        [
+            ("Arn", observed.arn.clone()),
+            ("Url", format!("https://{issuer}")),
+            ("Issuer", issuer.to_owned()),
+            ("ThumbprintList", observed.thumbprints.join(",")),
+            ("ThumbprintUse", format!("{use_of_thumbprints:?}")),
+        ]
+        .into()
+    }
+}
+
+impl OidcProviders {
+    /// Looks at the certificates; an Enterprise Server's also with the CA that another owner gave.
+    async fn look(
+        &self,
+        issuer: &Issuer,
+        ca: Option<&CaCertificate>,
+        id: &ProviderArn,
+    ) -> (Thumbprints, ThumbprintUse) {
+        let mut found = self.issuers.look(issuer, ca, self.now, self.deadline).await;
+        let mut private_ca = ca.is_some();
+        if found.is_err()
+            && ca.is_none()
+            && issuer.form() == Some(IssuerKind::Server)
+            && let Ok(Some(observed)) = self.get(&id.0).await
+            && let Some(ca) = kept_ca(&observed)
+        {
+            found = self.issuers.look(issuer, Some(&ca), self.now, self.deadline).await;
+            private_ca = true;
+        }
+        self.report(issuer, &found);
+        match found {
+            Ok(look) => {
+                let used = if look.publicly_trusted { ThumbprintUse::Fallback } else { ThumbprintUse::InUse };
+                (Thumbprints::ObservedThumbprints(self.seen(look)), used)
+            }
+            Err(error) => (Thumbprints::Unknown(error.to_string()), ThumbprintUse::presumed(issuer, private_ca)),
+        }
+    }
+
+    fn seen(&self, look: ProbeResult) -> ObservedThumbprints {
+        let seen = look.thumbprints.into_iter().map(|thumbprint| (thumbprint.hex, thumbprint.subject));
+        ObservedThumbprints {
+            values: seen.collect(),
+            at: Timestamp::of(self.now.into()),
+            rotation_policy: self.rotation_policy,
+        }
+    }
+
+    /// Says what a look found that somebody should know of.
+    fn report(&self, issuer: &Issuer, found: &Result<ProbeResult, ProbeError>) {
+        match found {
+            Ok(ProbeResult { thumbprints, publicly_trusted, expiring, left_out, unreached }) => {
+                let thumbprints: Vec<String> = thumbprints.iter().map(ToString::to_string).collect();
+                tracing::info!(%issuer, ?thumbprints, publicly_trusted, "verified the issuer's certificates");
+                for certificate in expiring {
+                    tracing::warn!(%issuer, %certificate, "a certificate of the issuer ends within 30 days");
+                }
+                for certificate in left_out {
+                    tracing::warn!(%issuer, %certificate, "a certificate that the issuer sends is on no verified path");
+                }
+                for (address, why) in unreached {
+                    tracing::warn!(%issuer, %address, why, "an address of the issuer was not reached");
+                }
+                metrics::count("ExpiringCertificates", expiring.len(), &issuer.to_string(), self.now);
+            }
+            Err(error) => {
+                tracing::error!(%issuer, reason = %error, "the issuer's certificates could not be verified");
+                metrics::count("UnverifiedIssuers", 1, &issuer.to_string(), self.now);
+            }
+        }
+    }
+}
+
+/// The CA that an owner gave, as it is kept in the provider's tags.
+fn kept_ca(observed: &Observed) -> Option<CaCertificate> {
+    CaCertificate::from_bytes(&base64::decode(owner_stakes::stored_ca(&observed.tags)?).ok()?)
+}
+
+fn thumbprint(text: &str) -> Result<String, String> {
+    if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(properties::THUMBPRINT_EXPECTED.to_owned())
+    }
+}
+
+fn ca_certificate(text: &str) -> Result<CaCertificate, String> {
+    let ca = CaCertificate::parse(text)?;
+    match ca.to_bytes().len() {
+        0..=CA_LIMIT => Ok(ca),
+        found => Err(format!(
+            "certificates of at most {CA_LIMIT} bytes together, which is what the provider's tags have room for (the \
+             scheduled rotation reads them there; these have {found})"
+        )),
+    }
+}
+
+/// In bytes, before base64 makes four characters of three.
+const CA_LIMIT: usize = owner_stakes::PIECES * owner_stakes::PIECE / 4 * 3;

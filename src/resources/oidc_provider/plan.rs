@@ -1,0 +1,421 @@
+//! Decisions about a provider. Claims are written before what they claim is added, and taken back after it is removed,
+//! so that whoever comes after an interruption knows what is whose.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
+use super::owner_stakes::{ca_tags, going, is_ca, is_state, key, pins_key, written};
+use super::rotation::{LIMIT, RotationState, is_mark, rotate};
+use super::{Declared, Desired, Observed, Thumbprints};
+use crate::error::Refusal;
+use crate::ownership::{Owner, PREFIX, Tags, authored};
+use crate::reconcile::{DeletionIntent, PendingOperation, Plan};
+
+/// IAM's limit.
+const TAG_LIMIT: usize = 50;
+/// Two for marks, one for an announcement.
+const TAGS_KEPT_FREE: usize = 3;
+
+/// One change to a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are IAM's")]
+pub enum Action {
+    Create { url: String, arn: String, client_ids: BTreeSet<String>, thumbprints: Vec<String>, tags: Tags },
+    AddClientId(String),
+    RemoveClientId(String),
+    SetThumbprints { old: Vec<String>, new: Vec<String>, subjects: Vec<String> },
+    Tag(Tags),
+    Untag(BTreeSet<String>),
+    Delete,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { url, arn: _, client_ids, thumbprints, tags } => {
+                write!(
+                    f,
+                    "create a provider for {url} with client ids {client_ids:?}, thumbprints {thumbprints:?}, tags {tags:?}"
+                )
+            }
+            Self::AddClientId(client_id) => write!(f, "add client id {client_id}"),
+            Self::RemoveClientId(client_id) => write!(f, "remove client id {client_id}"),
+            Self::SetThumbprints { old, new, subjects } => {
+                write!(f, "change thumbprints from {old:?} to {new:?}")?;
+                if subjects.is_empty() { Ok(()) } else { write!(f, ", of {subjects:?}") }
+            }
+            Self::Tag(tags) => write!(f, "tag {tags:?}"),
+            Self::Untag(keys) => write!(f, "untag {keys:?}"),
+            Self::Delete => f.write_str("delete the provider"),
+        }
+    }
+}
+
+/// Decides; see the module.
+pub(super) fn plan(
+    owner: &Owner,
+    desired: Option<&Desired>,
+    observed: Option<&Observed>,
+) -> Result<Plan<Action>, Refusal> {
+    match (desired, observed) {
+        (None | Some(Desired::Maintained(_)), None) => Ok(Plan::nothing()),
+        (Some(Desired::Declared(declared)), None) => Ok(Plan::nothing().then([create(owner, declared)?])),
+        (None, Some(observed)) => Ok(release(owner, observed)),
+        (Some(Desired::Declared(declared)), Some(observed)) => join(owner, declared, observed),
+        (Some(Desired::Maintained(thumbprints)), Some(observed)) => Ok(maintain(owner, thumbprints, observed)),
+    }
+}
+
+fn create(owner: &Owner, declared: &Declared) -> Result<Action, Refusal> {
+    let Declared { arn, url, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share: _, retain: _ } =
+        declared.clone();
+    let mut ours: Tags = [(MADE_BY.to_owned(), owner.to_string())].into();
+    ours.insert(key(owner), OwnerStake::of(declared).write(owner));
+    let thumbprints = match thumbprints {
+        Thumbprints::Pinned(pins) => {
+            ours.insert(pins_key(owner), written(&pins));
+            pins
+        }
+        Thumbprints::ObservedThumbprints(seen) => seen.values.into_keys().collect(),
+        Thumbprints::Unknown(why) => return Err(unverified(&url, &why)),
+    };
+    ours.extend(ca.iter().flat_map(|ca| ca_tags(ca)));
+    let tags = tags.into_iter().chain(ours).collect();
+    Ok(Action::Create { url, arn, client_ids, thumbprints: thumbprints.into_iter().collect(), tags })
+}
+
+pub(super) fn unverified(url: &str, why: &str) -> Refusal {
+    Refusal::PreconditionFailed {
+        what: format!("the certificates of {url} could not be verified, so nothing was changed: {why}"),
+        remedy: "Mend that, or give `ThumbprintList`, which pins thumbprints without a look".to_owned(),
+    }
+}
+
+/// The thumbprints that a provider of ours should have, and what is to be remembered about them.
+struct Listing {
+    list: BTreeSet<String>,
+    marks: Tags,
+    /// Whose certificates were seen.
+    subjects: Vec<String>,
+}
+
+impl Listing {
+    fn pinned(list: BTreeSet<String>) -> Self {
+        Self { list, marks: Tags::new(), subjects: Vec::new() }
+    }
+
+    /// As long as anybody pins, the list is what is pinned; otherwise it follows what the issuer shows.
+    fn new(observed: &Observed, pins: BTreeSet<String>, thumbprints: &Thumbprints, at_once: bool) -> Self {
+        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
+        if !pins.is_empty() {
+            return Self::pinned(pins);
+        }
+        let marks = RotationState::read(&observed.tags);
+        let Thumbprints::ObservedThumbprints(seen) = thumbprints else {
+            return Self { list: listed, marks: marks.write(), subjects: Vec::new() };
+        };
+        let (list, marks) = rotate(&listed, &marks, seen, at_once);
+        Self { list, marks: marks.write(), subjects: seen.values.values().cloned().collect() }
+    }
+
+    fn change(&self, observed: &Observed) -> Option<Action> {
+        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
+        (self.list != listed).then(|| Action::SetThumbprints {
+            old: observed.thumbprints.clone(),
+            new: self.list.iter().cloned().collect(),
+            subjects: self.subjects.clone(),
+        })
+    }
+
+    /// Marks that are set and marks that are gone; both after the list, so that an interruption forgets nothing.
+    fn resolve_id(&self, observed: &Observed) -> (Tags, BTreeSet<String>) {
+        let set = self.marks.iter().filter(|(key, value)| observed.tags.get(*key) != Some(value));
+        let gone = observed.tags.keys().filter(|key| is_mark(key) && !self.marks.contains_key(*key));
+        (set.map(|(key, value)| (key.clone(), value.clone())).collect(), gone.cloned().collect())
+    }
+}
+
+/// The scheduled look: claims stay as they are, and so does what others made.
+fn maintain(owner: &Owner, thumbprints: &Thumbprints, observed: &Observed) -> Plan<Action> {
+    if !observed.tags.contains_key(MADE_BY) {
+        return Plan::nothing();
+    }
+    let owner_stakes = OwnerStakes::read(owner, &observed.tags);
+    let listing = Listing::new(observed, pinned(observed, owner_stakes), thumbprints, false);
+    let (set, gone) = listing.resolve_id(observed);
+    Plan::nothing().then(listing.change(observed)).then(tagged(set)).then(untagged(gone))
+}
+
+/// More than IAM takes were never pinned together; should the tags say so, the list is left alone.
+fn pinned(observed: &Observed, owner_stakes: OwnerStakes) -> BTreeSet<String> {
+    let pins: BTreeSet<String> = owner_stakes.our_pins.into_iter().chain(owner_stakes.others_pins).collect();
+    if pins.len() > LIMIT { observed.thumbprints.iter().cloned().collect() } else { pins }
+}
+
+fn tagged(tags: Tags) -> Option<Action> {
+    (!tags.is_empty()).then_some(Action::Tag(tags))
+}
+
+fn untagged(keys: BTreeSet<String>) -> Option<Action> {
+    (!keys.is_empty()).then_some(Action::Untag(keys))
+}
+
+fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<Action>, Refusal> {
+    let Declared { arn: _, url, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share, retain: _ } = declared;
+    let owner_stakes = OwnerStakes::read(owner, &observed.tags);
+    let made_by_us = observed.tags.contains_key(MADE_BY);
+    if !share && owner_stakes.ours.is_none() {
+        return Err(exists_already(url, observed));
+    }
+    let before = owner_stakes.ours.clone().unwrap_or_default();
+    let after = before.then(OwnerStake::of(declared));
+    let between = before.union(&after);
+
+    let mut claimed = tags.clone();
+    let mut set_thumbprints = None;
+    let (mut last, mut gone) = (Tags::new(), BTreeSet::new());
+    if made_by_us {
+        let new_ca = ca.as_ref().filter(|ca| after.ca != before.ca && owner_stakes.ca.as_ref() != Some(ca));
+        if let (Thumbprints::Unknown(why), Some(_)) = (thumbprints, new_ca)
+            && after.ca != before.ca_before
+        {
+            return Err(unverified(url, why));
+        }
+        let our_pins = if let Thumbprints::Pinned(pins) = thumbprints { pins.clone() } else { BTreeSet::new() };
+        let pins: BTreeSet<String> = our_pins.union(&owner_stakes.others_pins).cloned().collect();
+        if pins.len() > LIMIT {
+            return Err(too_many_pins(url, &pins));
+        }
+        // The author has just asked for another source of thumbprints.
+        let at_once = new_ca.is_some() || (!owner_stakes.our_pins.is_empty() && our_pins.is_empty());
+        let listing = Listing::new(observed, pins, thumbprints, at_once);
+        set_thumbprints = listing.change(observed);
+        (last, gone) = listing.resolve_id(observed);
+        if our_pins.is_empty() {
+            gone.extend((!owner_stakes.our_pins.is_empty()).then(|| pins_key(owner)));
+        } else {
+            claimed.insert(pins_key(owner), written(&our_pins));
+        }
+        let ca = new_ca.or(owner_stakes.lasting_ca(&after)).map(|ca| ca_tags(ca)).unwrap_or_default();
+        gone.extend(observed.tags.keys().filter(|key| is_ca(key) && !ca.contains_key(*key)).cloned());
+        claimed.extend(ca);
+    } else {
+        respect(declared, observed, &before, &owner_stakes)?;
+        // Only the first of us can tell what was there before.
+        if !observed.tags.keys().any(|key| key.starts_with(PREFIX)) {
+            let found = Items::of(observed.client_ids.iter().map(String::as_str));
+            claimed.insert(FOUND.to_owned(), found.to_string());
+        }
+    }
+    claimed.insert(key(owner), between.write(owner));
+    claimed.retain(|key, value| observed.tags.get(key) != Some(value));
+    fits(url, observed, &claimed)?;
+
+    let superfluous = |client_id: &&String| {
+        before.client_ids.contains(client_id)
+            && !client_ids.contains(*client_id)
+            && !needed(&owner_stakes, observed, client_id)
+    };
+    let add = client_ids.difference(&observed.client_ids).cloned().map(Action::AddClientId);
+    let remove = observed.client_ids.iter().filter(superfluous).cloned().map(Action::RemoveClientId);
+    let untag = authored(&observed.tags)
+        .map(|(key, _)| key)
+        .filter(|key| before.tags.contains(key) && !tags.contains_key(*key) && !owner_stakes.others_tagged(key))
+        .cloned()
+        .collect();
+    if between != after {
+        last.insert(key(owner), after.write(owner));
+    }
+
+    Ok(Plan::nothing()
+        .then(tagged(claimed))
+        .then(add.chain(set_thumbprints))
+        .then(remove.chain(untagged(untag)))
+        .then(tagged(last))
+        .then(untagged(gone)))
+}
+
+fn exists_already(url: &str, observed: &Observed) -> Refusal {
+    let maker = observed.tags.get(MADE_BY).map_or("somebody else", String::as_str);
+    Refusal::PreconditionFailed {
+        what: format!(
+            "a provider for {url} exists already, made by {maker}, and `OnExisting` is Fail; it was left untouched"
+        ),
+        remedy: "Use `OnExisting: Share` to share it".to_owned(),
+    }
+}
+
+fn too_many_pins(url: &str, pins: &BTreeSet<String>) -> Refusal {
+    Refusal::PreconditionFailed {
+        what: format!(
+            "the stacks that share the provider for {url} pin {} thumbprints together, and IAM keeps {LIMIT}: {}",
+            pins.len(),
+            pins.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        ),
+        remedy: "Agree on one `ThumbprintList`, or leave it out".to_owned(),
+    }
+}
+
+/// What others made keeps its thumbprints and its tags.
+fn respect(
+    declared: &Declared,
+    observed: &Observed,
+    before: &OwnerStake,
+    owner_stakes: &OwnerStakes,
+) -> Result<(), Refusal> {
+    let Declared { url, thumbprints, tags, .. } = declared;
+    if let Thumbprints::Pinned(pins) = thumbprints
+        && !same(pins, &observed.thumbprints)
+    {
+        return Err(Refusal::PreconditionFailed {
+            what: format!(
+                "the provider of {url} was made by somebody else and has other thumbprints ({}) than `ThumbprintList`",
+                observed.thumbprints.join(", ")
+            ),
+            remedy: "Leave `ThumbprintList` out to share the provider as it is".to_owned(),
+        });
+    }
+    let conflict = tags.iter().find(|(key, value)| {
+        let theirs = observed.tags.get(*key);
+        theirs.is_some_and(|theirs| theirs != *value) && !before.tags.contains(key) && !owner_stakes.others_tagged(key)
+    });
+    match conflict {
+        None => Ok(()),
+        Some((key, value)) => Err(Refusal::PreconditionFailed {
+            what: format!(
+                "the provider of {url} was made by somebody else and has the tag {key:?} with another value than {value:?}"
+            ),
+            remedy: "Leave that tag out".to_owned(),
+        }),
+    }
+}
+
+fn fits(url: &str, observed: &Observed, claimed: &Tags) -> Result<(), Refusal> {
+    let kept = observed.tags.keys().filter(|key| !is_mark(key) && *key != LEAVING);
+    let keys: BTreeSet<&String> = kept.chain(claimed.keys()).collect();
+    let added = claimed.keys().any(|key| !observed.tags.contains_key(key));
+    if !added || keys.len() <= TAG_LIMIT - TAGS_KEPT_FREE {
+        return Ok(());
+    }
+    Err(Refusal::PreconditionFailed {
+        what: format!(
+            "the provider for {url} would have {} tags; IAM allows {TAG_LIMIT}, of which {TAGS_KEPT_FREE} are kept free. \
+             Each stack that shares it needs one",
+            keys.len()
+        ),
+        remedy: "Declare the provider in fewer stacks and refer to its ARN, or use fewer `Tags`".to_owned(),
+    })
+}
+
+/// Tells others that we are about to leave. IAM has no change that depends on what is there, and its reads lag behind its
+/// writes; so who joins has to hear of a deletion, and of all who leave at the same moment one has to know that it is the
+/// last.
+pub(super) fn deletion_intent(owner: &Owner, observed: &Observed, nonce: &str) -> Option<DeletionIntent<Action>> {
+    let deletes = release(owner, observed).stages().iter().flatten().any(|action| *action == Action::Delete);
+    if deletes {
+        let leaving = format!("{} {nonce}", owner.digest(DIGEST));
+        return Some(DeletionIntent::Deleting(Action::Tag([(LEAVING.to_owned(), leaving)].into())));
+    }
+    let claim = observed
+        .tags
+        .get(&key(owner))
+        .filter(|_| !OwnerStakes::of_those_who_stay(owner, &observed.tags).others.is_empty())?;
+    Some(DeletionIntent::Staying(Action::Tag([(key(owner), going(claim))].into())))
+}
+
+/// Gives a client id back that somebody claimed while we removed it.
+pub(super) fn compensate(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
+    let Action::RemoveClientId(client_id) = action else { return None };
+    let needed = OwnerStakes::of_those_who_stay(owner, &observed.tags).others_need(client_id);
+    (needed && !observed.client_ids.contains(client_id)).then(|| Action::AddClientId(client_id.clone()))
+}
+
+/// The announcement of a deletion, and how to take it back.
+pub(super) fn pending_operation(owner: &Owner, observed: &Observed) -> Option<PendingOperation<Action>> {
+    let nonce = observed.tags.get(LEAVING)?.clone();
+    let by_us = nonce.starts_with(&owner.digest(DIGEST));
+    Some(PendingOperation { nonce, by_us, doing: "deleting", retract: Action::Untag([LEAVING.to_owned()].into()) })
+}
+
+/// Whether a client id stays although we no longer need it.
+fn needed(owner_stakes: &OwnerStakes, observed: &Observed, client_id: &str) -> bool {
+    owner_stakes.others_need(client_id)
+        || observed.tags.get(FOUND).is_some_and(|found| Items::read(Some(found)).contains(client_id))
+}
+
+fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
+    let owner_stakes = OwnerStakes::of_those_who_stay(owner, &observed.tags);
+    let Some(ours) = &owner_stakes.ours else { return Plan::nothing() };
+    let made_by_us = observed.tags.contains_key(MADE_BY);
+    let retained =
+        ours.retain || observed.tags.contains_key(RETAINED) || OwnerStakes::read(owner, &observed.tags).others_retain();
+    let alone = owner_stakes.others.is_empty();
+    let mut last: BTreeSet<String> = [key(owner), pins_key(owner)].into();
+    last.extend(
+        pending_operation(owner, observed)
+            .filter(|pending_operation| pending_operation.by_us)
+            .map(|_| LEAVING.to_owned()),
+    );
+    let remember = made_by_us && ours.retain;
+    let remember = remember.then(|| Action::Tag([(RETAINED.to_owned(), owner.to_string())].into()));
+    if alone && made_by_us {
+        if !retained && observed.trusted_by.is_empty() {
+            return Plan::nothing().then([Action::Delete]);
+        }
+        // It stays as it is, for the roles that trust it; only nobody answers for it any more.
+        last.retain(|key| observed.tags.contains_key(key));
+        return Plan::nothing().then(remember).then(untagged(last));
+    }
+    let superfluous =
+        |client_id: &&String| ours.client_ids.contains(client_id) && !needed(&owner_stakes, observed, client_id);
+    let remove = observed.client_ids.iter().filter(superfluous).cloned().map(Action::RemoveClientId);
+    let untag: BTreeSet<String> = authored(&observed.tags)
+        .map(|(key, _)| key)
+        .filter(|key| ours.tags.contains(key) && !owner_stakes.others_tagged(key))
+        .cloned()
+        .collect();
+    // Where others pin, what only we pinned goes; where nobody does, rotation takes care of it.
+    let repin = (made_by_us && !owner_stakes.our_pins.is_empty() && !owner_stakes.others_pins.is_empty())
+        .then(|| Listing::pinned(owner_stakes.others_pins.clone()).change(observed))
+        .flatten();
+    if alone {
+        last.insert(FOUND.to_owned());
+        last.extend(observed.tags.keys().filter(|key| is_state(key)).cloned());
+    }
+    last.retain(|key| observed.tags.contains_key(key));
+    Plan::nothing().then(remember).then(remove.chain(repin).chain(untagged(untag))).then(untagged(last))
+}
+
+/// IAM keeps thumbprints in the order given, which means nothing.
+fn same(a: &BTreeSet<String>, b: &[String]) -> bool {
+    b.iter().map(|item| item.to_ascii_lowercase()).collect::<BTreeSet<_>>() == *a
+}
+
+/// What an action does.
+pub(super) fn step(observed: Option<Observed>, action: &Action) -> Option<Observed> {
+    if let Action::Create { url: _, arn, client_ids, thumbprints, tags } = action {
+        return Some(Observed {
+            arn: arn.clone(),
+            client_ids: client_ids.clone(),
+            thumbprints: thumbprints.clone(),
+            tags: tags.clone(),
+            trusted_by: Vec::new(),
+        });
+    }
+    let mut observed = observed?;
+    match action {
+        Action::Create { .. } => {}
+        Action::AddClientId(client_id) => {
+            observed.client_ids.insert(client_id.clone());
+        }
+        Action::RemoveClientId(client_id) => {
+            observed.client_ids.remove(client_id);
+        }
+        Action::SetThumbprints { old: _, new, subjects: _ } => observed.thumbprints.clone_from(new),
+        Action::Tag(tags) => observed.tags.extend(tags.clone()),
+        Action::Untag(keys) => observed.tags.retain(|key, _| !keys.contains(key)),
+        Action::Delete => return None,
+    }
+    Some(observed)
+}

@@ -1,0 +1,66 @@
+//! The scheduled look at the providers that we made: the same plan as for a stack, with nothing new but the thumbprints.
+
+use super::owner_stakes::{MADE_BY, OwnerStakes};
+use super::plan::unverified;
+use super::{Desired, Observed, OidcProviders, ProviderArn, Thumbprints, kept_ca};
+use crate::aws::CallError;
+use crate::error::{Error, Refusal};
+use crate::github::Issuer;
+use crate::reconcile::{Reconciler, Resource};
+
+impl OidcProviders {
+    /// The providers of GitHub's issuers, whoever made them, in the order of their ARNs. An account has others, such as those
+    /// of EKS clusters, which this function may not even look at.
+    ///
+    /// # Errors
+    /// When IAM does not tell.
+    pub async fn list(&self) -> Result<Vec<ProviderArn>, CallError> {
+        let mut arns = self.all().await?;
+        arns.sort();
+        let providers = arns.into_iter().map(ProviderArn);
+        Ok(providers.filter(|id| Issuer::parse_without_scheme(id.issuer()).is_ok()).collect())
+    }
+}
+
+/// Looks at the issuer of one provider and lets its thumbprints follow, if we made it.
+///
+/// # Errors
+/// When the issuer's certificates could not be verified, or IAM could not be told; then the provider keeps what it has.
+pub async fn keep(task: &Reconciler<'_, OidcProviders>, id: &ProviderArn) -> Result<(), Error> {
+    let kind = task.kind;
+    let Some(observed) = kind.observe(id).await? else { return Ok(()) };
+    if !observed.tags.contains_key(MADE_BY) {
+        return Ok(());
+    }
+    if OidcProviders::pending_operation(task.owner, None, &observed).is_some() {
+        tracing::info!(%id, "the provider is about to be deleted; left alone");
+        return Ok(());
+    }
+    let thumbprints = if pinned(task, &observed) {
+        tracing::info!(%id, "its thumbprints are pinned");
+        Thumbprints::Pinned(observed.thumbprints.iter().cloned().collect())
+    } else {
+        look(kind, id, &observed).await?
+    };
+    task.maintain(id, &Desired::Maintained(thumbprints)).await?;
+    Ok(())
+}
+
+fn pinned(task: &Reconciler<'_, OidcProviders>, observed: &Observed) -> bool {
+    let owner_stakes = OwnerStakes::read(task.owner, &observed.tags);
+    !owner_stakes.our_pins.is_empty() || !owner_stakes.others_pins.is_empty()
+}
+
+async fn look(kind: &OidcProviders, id: &ProviderArn, observed: &Observed) -> Result<Thumbprints, Error> {
+    let issuer = Issuer::parse_without_scheme(id.issuer()).map_err(|expected| {
+        Error::Refused(Refusal::PreconditionFailed {
+            what: format!("{id} carries our tags, but its issuer is not {expected}"),
+            remedy: "Remove the tags that begin with `github-trust:`, which somebody else put there".to_owned(),
+        })
+    })?;
+    let ca = kept_ca(observed);
+    match kind.look(&issuer, ca.as_ref(), id).await.0 {
+        Thumbprints::Unknown(why) => Err(unverified(&issuer.url(), &why).into()),
+        thumbprints => Ok(thumbprints),
+    }
+}

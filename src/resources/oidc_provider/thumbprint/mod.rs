@@ -1,0 +1,401 @@
+//! Thumbprints are those of certificates that were verified a moment ago: name, dates and signatures, against public CAs
+//! or against the author's own. Whatever cannot be verified is refused with the certificate that is at fault, and then
+//! nothing is known: whoever asked keeps what there is.
+//!
+//! IAM asks the issuer for its configuration and the host of `jwks_uri` for the keys, so both hosts are looked at; each at
+//! several addresses and several times, because a host's edges may send different chains.
+//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc_verify-thumbprint.html>.
+
+mod address;
+mod certificate;
+mod chain;
+mod discovery;
+mod error;
+mod probe;
+mod roots;
+mod untrusted_certificate;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt;
+use futures_util::future::{LocalBoxFuture, join};
+use futures_util::stream;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::aws::Deadline;
+use crate::github::Issuer;
+use crate::net::tls;
+use certificate::CertificateInfo;
+use chain::{Chain, Verifier};
+use probe::{Accepted, Failure, Prober};
+
+pub use discovery::DiscoveryProblem;
+pub use error::ProbeError;
+pub use probe::{Network, System};
+pub use roots::{CaCertificate, Roots};
+pub use untrusted_certificate::{CertificateProblem, UntrustedCertificate};
+
+/// How many thumbprints IAM keeps.
+pub const LIMIT: usize = 5;
+/// How long before its end a certificate is worth a warning.
+const ENDING: Duration = Duration::from_hours(30 * 24);
+/// How many handshakes with a host are under way at once: those of four addresses, three times each.
+const MAX_CONCURRENT_CALLS: usize = 12;
+/// No text from outside is longer than this in a message.
+const TEXT_LIMIT: usize = 200;
+
+/// How far a look goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeLimits {
+    /// Whether a host may be in a private network or on this machine.
+    pub private_addresses: bool,
+    /// How many addresses of a host are looked at.
+    pub addresses: usize,
+    /// How often each is.
+    pub attempts: usize,
+    /// How long a host may take to be found, and to be connected to.
+    pub connect: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long the configuration may take, from the request to its last byte.
+    pub fetch: Duration,
+    /// How long all of it may take.
+    pub total: Duration,
+}
+
+impl Default for ProbeLimits {
+    fn default() -> Self {
+        Self {
+            private_addresses: false,
+            addresses: 4,
+            attempts: 3,
+            connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(5),
+            fetch: Duration::from_secs(10),
+            total: Duration::from_mins(1),
+        }
+    }
+}
+
+/// What a look needs from outside.
+#[derive(Debug)]
+pub struct ProbeContext<'a, N> {
+    /// The way out.
+    pub network: &'a N,
+    /// The public CAs.
+    pub public: &'a Roots,
+    /// How far to go.
+    pub policy: &'a ProbeLimits,
+    /// The time that certificates have to be valid at.
+    pub now: SystemTime,
+    /// Until when, if that is earlier than the policy says.
+    pub deadline: Deadline,
+}
+
+/// A certificate, by its thumbprint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Thumbprint {
+    /// As IAM takes it: 40 hexadecimal digits, in lower case.
+    pub hex: String,
+    /// Whose certificate it is.
+    pub subject: String,
+    /// When it ends.
+    pub not_after: OffsetDateTime,
+    /// The hosts that sent it.
+    pub hosts: BTreeSet<String>,
+}
+
+impl fmt::Display for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hex, subject, not_after, hosts } = self;
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        write!(f, "{hex} ({subject:?}, until {}, sent by {})", written(*not_after), hosts.join(" and "))
+    }
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeResult {
+    /// One to five.
+    pub thumbprints: BTreeSet<Thumbprint>,
+    /// Whether every chain also ends in a public CA. IAM then looks at thumbprints only where it cannot verify by itself.
+    pub publicly_trusted: bool,
+    /// Intermediates that end within 30 days, and what of the thumbprints does.
+    pub expiring: Vec<Thumbprint>,
+    /// What was sent but is on no verified path, and so gives no thumbprint.
+    pub left_out: Vec<Thumbprint>,
+    /// Addresses that gave no chain while another address of the same host did, and why.
+    pub unreached: Vec<(SocketAddr, String)>,
+}
+
+/// Shows what certificates issuers have.
+pub trait Issuers: fmt::Debug {
+    /// Looks at the certificates of an issuer; see [`look`].
+    fn look<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        ca: Option<&'a CaCertificate>,
+        now: SystemTime,
+        deadline: Deadline,
+    ) -> LocalBoxFuture<'a, Result<ProbeResult, ProbeError>>;
+}
+
+/// The issuers in the network that the function is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Internet {
+    /// Where hosts are.
+    pub network: System,
+    /// How far to go.
+    pub policy: ProbeLimits,
+}
+
+impl Issuers for Internet {
+    fn look<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        ca: Option<&'a CaCertificate>,
+        now: SystemTime,
+        deadline: Deadline,
+    ) -> LocalBoxFuture<'a, Result<ProbeResult, ProbeError>> {
+        let Self { network, policy } = self;
+        Box::pin(async move {
+            let public = Roots::public();
+            look(issuer, ca, &ProbeContext { network, public: &public, policy, now, deadline }).await
+        })
+    }
+}
+
+/// A host, and the port that TLS is spoken at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Endpoint {
+    host: String,
+    port: u16,
+}
+
+/// Looks at the certificates of an issuer.
+///
+/// With `ca`, only chains that end in it are accepted; without, only those that end in a public CA.
+///
+/// # Errors
+/// When anything could not be verified. What is known then is that nothing is.
+pub async fn look<N: Network>(
+    issuer: &Issuer,
+    ca: Option<&CaCertificate>,
+    surroundings: &ProbeContext<'_, N>,
+) -> Result<ProbeResult, ProbeError> {
+    let end = (Instant::now() + surroundings.policy.total).min(surroundings.deadline.end());
+    let time_up = |_elapsed| Err(ProbeError::TimeUp(issuer.to_string()));
+    tokio::time::timeout_at(end, look_at(issuer, ca, surroundings)).await.unwrap_or_else(time_up)
+}
+
+async fn look_at<N: Network>(
+    issuer: &Issuer,
+    ca: Option<&CaCertificate>,
+    surroundings: &ProbeContext<'_, N>,
+) -> Result<ProbeResult, ProbeError> {
+    let ProbeContext { network, public, policy, now, deadline: _ } = surroundings;
+    let provider = tls::provider();
+    let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let at = UnixTime::since_unix_epoch(since_1970);
+    let verifier = |roots: &Roots| Verifier::new(roots.clone(), Arc::clone(&provider), at);
+    // Only where chains end in an author's CA it is a question whether they end in a public one, too.
+    let of_public = ca.map(|_| verifier(public));
+    let verifier = ca.map_or_else(|| verifier(public), |ca| verifier(&Roots::from(ca)));
+    if verifier.roots.store.is_empty() {
+        return Err(ProbeError::NoRoots);
+    }
+    let dialler = Prober { network: *network, policy, verifier: &verifier, accepted: Arc::new(Mutex::default()) };
+    let mut seen = ProbedThumbprints {
+        public: of_public.as_ref(),
+        now: since_1970,
+        examined: Vec::new(),
+        found: Found::default(),
+    };
+
+    let issuers = Endpoint { host: issuer.host().to_owned(), port: 443 };
+    let addresses = probe::resolve(*network, &issuers, policy).await?;
+    // The host is looked at whatever its configuration says.
+    let (asked, surveyed) =
+        join(discover(issuer, &issuers, &addresses, &dialler), probe_all(&issuers, &addresses, 1, &dialler)).await;
+    let (keys, chain) = asked?;
+    seen.add(&issuers.host, &chain);
+    seen.take(&issuers.host, surveyed?);
+    if keys != issuers {
+        let addresses = probe::resolve(*network, &keys, policy).await?;
+        let surveyed = probe_all(&keys, &addresses, 0, &dialler).await?;
+        if surveyed.chains.is_empty() {
+            return Err(ProbeError::Unreachable { host: keys.host, tried: surveyed.unreached });
+        }
+        seen.take(&keys.host, surveyed);
+    }
+    seen.found.look()
+}
+
+/// Asks the first address that answers: where the keys are, and what it showed.
+async fn discover<N: Network>(
+    issuer: &Issuer,
+    at: &Endpoint,
+    addresses: &[SocketAddr],
+    dialler: &Prober<'_, N>,
+) -> Result<(Endpoint, Arc<Chain>), ProbeError> {
+    let text = format!("{}/.well-known/openid-configuration", issuer.url());
+    let discovery = |problem| ProbeError::Discovery { url: text.clone(), problem };
+    let url = Url::parse(&text).map_err(|error| discovery(DiscoveryProblem::Http(error.to_string())))?;
+    let mut tried = Vec::new();
+    for address in addresses {
+        match dialler.probe(&at.host, *address).await {
+            Ok(Accepted { stream, chain }) => {
+                let keys = discovery::ask(stream, &url, &issuer.url(), dialler.policy).await.map_err(discovery)?;
+                return Ok((keys, chain));
+            }
+            Err(Failure::Unreachable(why)) => tried.push((*address, why)),
+            Err(Failure::Untrusted(certificate)) => {
+                return Err(ProbeError::Untrusted { host: at.host.clone(), address: *address, certificate });
+            }
+        }
+    }
+    Err(ProbeError::Unreachable { host: at.host.clone(), tried })
+}
+
+/// Shakes hands with each address several times, with the first one so many times fewer. One that cannot be reached may be
+/// down, or of a family that this network has no way to; one that shows what cannot be verified refuses the whole.
+async fn probe_all<N: Network>(
+    endpoint: &Endpoint,
+    addresses: &[SocketAddr],
+    seen_already: usize,
+    dialler: &Prober<'_, N>,
+) -> Result<Surveyed, ProbeError> {
+    let host = &endpoint.host;
+    let attempts = |index| dialler.policy.attempts.max(1).saturating_sub(if index == 0 { seen_already } else { 0 });
+    let dials = addresses.iter().enumerate().flat_map(|(index, address)| vec![*address; attempts(index)]);
+    let looks: Vec<_> = stream::iter(dials)
+        .map(|address| async move { (address, dialler.probe(host, address).await) })
+        .buffered(MAX_CONCURRENT_CALLS)
+        .collect()
+        .await;
+    let mut surveyed = Surveyed::default();
+    for (address, look) in looks {
+        match look {
+            Ok(accepted) => surveyed.chains.push(accepted.chain),
+            Err(Failure::Unreachable(_)) if surveyed.unreached.iter().any(|(known, _)| *known == address) => {}
+            Err(Failure::Unreachable(why)) => surveyed.unreached.push((address, why)),
+            Err(Failure::Untrusted(certificate)) => {
+                return Err(ProbeError::Untrusted { host: host.clone(), address, certificate });
+            }
+        }
+    }
+    Ok(surveyed)
+}
+
+/// What the addresses of a host showed.
+#[derive(Default)]
+struct Surveyed {
+    chains: Vec<Arc<Chain>>,
+    unreached: Vec<(SocketAddr, String)>,
+}
+
+/// Puts together what the chains show.
+struct ProbedThumbprints<'a> {
+    public: Option<&'a Verifier>,
+    now: Duration,
+    /// Each address shows the same, as a rule, and the same is one chain.
+    examined: Vec<Arc<Chain>>,
+    found: Found,
+}
+
+/// By thumbprint.
+type Thumbprints = BTreeMap<String, Thumbprint>;
+
+#[derive(Default)]
+struct Found {
+    tops: Thumbprints,
+    expiring: Thumbprints,
+    left_out: Thumbprints,
+    private: bool,
+    unreached: Vec<(SocketAddr, String)>,
+}
+
+impl ProbedThumbprints<'_> {
+    fn take(&mut self, host: &str, surveyed: Surveyed) {
+        for chain in surveyed.chains {
+            self.add(host, &chain);
+        }
+        self.found.unreached.extend(surveyed.unreached);
+    }
+
+    fn add(&mut self, host: &str, chain: &Arc<Chain>) {
+        if self.examined.iter().any(|examined| Arc::ptr_eq(examined, chain)) {
+            return;
+        }
+        self.examined.push(Arc::clone(chain));
+        let chain::Verified { tops, intermediates, strangers } = chain.examine();
+        let ending = OffsetDateTime::UNIX_EPOCH + self.now + ENDING;
+        let ends = |certificate: &&CertificateDer<'_>| {
+            CertificateInfo::read(certificate).is_some_and(|facts| facts.not_after <= ending)
+        };
+        for certificate in tops.iter().chain(&intermediates).filter(ends) {
+            add(&mut self.found.expiring, host, certificate);
+        }
+        for certificate in &tops {
+            add(&mut self.found.tops, host, certificate);
+        }
+        for certificate in &strangers {
+            add(&mut self.found.left_out, host, certificate);
+        }
+        if let Some(public) = self.public {
+            self.found.private |= !ServerName::try_from(host).is_ok_and(|name| public.accepts(&chain.served, &name));
+        }
+    }
+}
+
+fn add(found: &mut Thumbprints, host: &str, certificate: &CertificateDer<'_>) {
+    let hex = certificate::thumbprint(certificate);
+    let facts = CertificateInfo::read(certificate);
+    let entry = found.entry(hex.clone()).or_insert_with(|| Thumbprint {
+        hex,
+        subject: facts.as_ref().map(|facts| facts.subject.clone()).unwrap_or_default(),
+        not_after: facts.map_or(OffsetDateTime::UNIX_EPOCH, |facts| facts.not_after),
+        hosts: BTreeSet::new(),
+    });
+    entry.hosts.insert(host.to_owned());
+}
+
+impl Found {
+    fn look(self) -> Result<ProbeResult, ProbeError> {
+        let Self { tops, expiring, left_out, private, unreached } = self;
+        let thumbprints: BTreeSet<Thumbprint> = tops.into_values().collect();
+        if thumbprints.len() > LIMIT {
+            return Err(ProbeError::TooMany { found: thumbprints });
+        }
+        Ok(ProbeResult {
+            thumbprints,
+            publicly_trusted: !private,
+            expiring: expiring.into_values().collect(),
+            left_out: left_out.into_values().collect(),
+            unreached,
+        })
+    }
+}
+
+/// A date as people and machines read it.
+fn written(date: OffsetDateTime) -> String {
+    date.format(&Rfc3339).unwrap_or_else(|_unprintable| date.to_string())
+}
+
+/// Text from outside, so that it can neither break a line nor fill a message.
+fn plain(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut plain: String = text.chars().take(TEXT_LIMIT).map(printable).collect();
+    if text.chars().nth(TEXT_LIMIT).is_some() {
+        plain.push('…');
+    }
+    plain
+}
