@@ -14,6 +14,7 @@ use crate::github::queries::{Asked, Client};
 use crate::lazy::Lazy;
 use crate::resources::eks_access_entry::AccessEntries;
 use crate::resources::github_role::GitHubRoles;
+use crate::resources::oidc_provider::OidcProviders;
 use crate::resources::oidc_provider::thumbprint::Issuers;
 use crate::settings::Settings;
 
@@ -37,7 +38,7 @@ pub struct App {
 }
 
 impl App {
-    /// What asks GitHub.
+    /// The client of GitHub.
     pub(crate) fn github(&self, deadline: Deadline) -> Client {
         let Settings { github_secret, github_api_root, .. } = &self.settings;
         Client {
@@ -53,12 +54,23 @@ impl App {
         }
     }
 
-    /// What carries out the calls for roles.
+    /// The calls for OIDC providers.
+    pub(crate) fn providers(&self, deadline: Deadline) -> OidcProviders {
+        OidcProviders {
+            iam: self.iam.clone(),
+            deadline,
+            issuers: Arc::clone(&self.issuers),
+            now: self.clock.now(),
+            rotation_policy: self.settings.rotation_policy,
+        }
+    }
+
+    /// The calls for roles.
     pub(crate) fn roles(&self, deployment: Deployment, deadline: Deadline) -> GitHubRoles {
         GitHubRoles::new(self.iam.clone(), deployment, deadline, self.github(deadline))
     }
 
-    /// What carries out the calls for access entries.
+    /// The calls for access entries.
     pub(crate) fn entries(&self, deployment: Deployment, deadline: Deadline) -> AccessEntries {
         let (eks, iam, secrets) = (self.eks.clone(), self.iam.clone(), self.secrets.clone());
         let process = format!("{:016x}", fastrand::u64(..));

@@ -16,10 +16,10 @@ use std::fmt::Debug;
 
 use crate::cloudformation::StackId;
 use crate::ownership::Owner;
-use crate::reconcile::{Plan, Resource};
+use crate::reconcile::{Plan, Planner};
 
 /// What the laws ask of a kind besides its `plan` and `step`, written independently of them.
-pub(crate) trait PlanLaws: Resource<Desired: Debug, Observed: Debug + PartialEq, Action: Debug + Clone> {
+pub(crate) trait PlanLaws: Planner<Desired: Debug, Observed: Debug + PartialEq, Action: Debug + Clone> {
     /// Every action's name.
     const VARIANTS: &'static [&'static str];
     /// The name of an action.

@@ -1,8 +1,9 @@
-//! What a kind of resource is, and what it decides: a plan.
+//! The traits of a resource type: what it is, what it decides, what it calls, and how it shares objects.
 
 use std::fmt;
 use std::future::Future;
 
+use super::plan::Plan;
 use crate::aws::CallError;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Attributes, Fields};
@@ -11,87 +12,70 @@ use crate::error::{Error, Refusal};
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
 
-/// Independent actions go together; one stage ends before the next begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan<A> {
-    stages: Vec<Vec<A>>,
-}
-
-impl<A> Plan<A> {
-    /// Nothing to do.
-    #[must_use]
-    pub fn nothing() -> Self {
-        Self { stages: Vec::new() }
-    }
-
-    /// Then do all of these, in any order.
-    #[must_use]
-    pub fn then(mut self, actions: impl IntoIterator<Item = A>) -> Self {
-        let stage: Vec<A> = actions.into_iter().collect();
-        if !stage.is_empty() {
-            self.stages.push(stage);
-        }
-        self
-    }
-
-    /// Then do all of the other plan.
-    #[must_use]
-    pub fn followed_by(mut self, other: Self) -> Self {
-        self.stages.extend(other.stages);
-        self
-    }
-
-    /// Whether there is nothing to do.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.stages.is_empty()
-    }
-
-    /// The stages in order.
-    #[must_use]
-    pub fn stages(&self) -> &[Vec<A>] {
-        &self.stages
-    }
-}
-
-/// A kind of resource.
+/// A resource type: its types, its schema, and the ids of its objects.
 pub trait Resource {
-    /// Its properties and attributes, as an author sees them.
-    const RESOURCE: ResourceSchema;
+    /// The properties and attributes, as an author sees them.
+    const SCHEMA: ResourceSchema;
     /// `Custom::…`
-    const TYPE: &'static str = Self::RESOURCE.name;
-    /// What one object is called in a sentence.
+    const TYPE: &'static str = Self::SCHEMA.name;
+    /// The name of one object in a sentence.
     const NOUN: &'static str;
-    /// Whether reads of the service lag behind its writes.
+    /// Reads of the service lag behind its writes.
     const READS_LAG: bool;
-    /// What names one object of this kind; its text is the physical id, which `Ref` gives.
+    /// The name of one object. Its text is the physical id, which `Ref` gives. Ids are equal if the service takes them for
+    /// the same object.
     type Id: Clone + PartialEq + fmt::Display;
-    /// What the author wrote, checked.
+    /// The declaration of the author, checked.
     type Spec;
-    /// The spec, completed by what only the outside world knows.
+    /// The spec, completed by facts from outside.
     type Desired;
-    /// What AWS has now.
+    /// The state of the object at the service.
     type Observed: Clone + PartialEq;
     /// One change.
     type Action: fmt::Display;
-    /// What only the service can tell about a change: the ARN, the unique id.
+    /// The part of a change that only the service can tell: the ARN, the unique id.
     type ApplyOutput;
 
-    /// Reads the properties that `RESOURCE` describes. Mistakes are noted in `fields`; where there are any, what is returned does not matter.
+    /// Parses the properties that `SCHEMA` describes. Mistakes are noted in `fields`; where there are any, the result does
+    /// not matter.
     fn parse(fields: &mut Fields<'_>, deployment: &Deployment) -> Option<Self::Spec>;
-    /// What of it a deployment may forbid.
+    /// The parts of a spec that a deployment may forbid.
     fn guardrail_checks(spec: &Self::Spec) -> Vec<GuardrailCheck>;
-    /// The object's id: a pure function of spec and owner, so that a repeated Create finds its own work.
+    /// Returns the id of the object: a pure function of spec and owner, so that a repeated Create finds its own work.
     fn id(owner: &Owner, spec: &Self::Spec, deployment: &Deployment) -> Self::Id;
-    /// The id that a physical id stands for, if it can be one of ours.
+    /// Parses a physical id, if it can be one of this type.
     fn id_from(physical_id: &str) -> Option<Self::Id>;
-    /// Whether the service takes two ids for the same object, though they differ.
-    fn is_same_object(a: &Self::Id, b: &Self::Id) -> bool {
-        a == b
-    }
-    /// The id to go on under, where it says more than spec and owner do, such as since when the object is ours. `old` is the
-    /// one of an Update.
-    fn resolve_id(&self, id: Self::Id, _old: Option<&Self::Id>) -> impl Future<Output = Result<Self::Id, CallError>> {
+}
+
+/// The decisions of a resource type. They are pure: no call, no clock, no chance.
+pub trait Planner: Resource + Sized {
+    /// Decides.
+    ///
+    /// # Errors
+    /// When the observed object must not, or cannot, become the desired one.
+    fn plan(
+        owner: &Owner,
+        desired: Option<&Self::Desired>,
+        observed: Option<&Self::Observed>,
+    ) -> Result<Plan<Self::Action>, Refusal>;
+    /// Returns the state after an action.
+    fn step(
+        observed: Option<Self::Observed>,
+        action: &Self::Action,
+        output: Self::ApplyOutput,
+    ) -> Option<Self::Observed>;
+    /// The attributes that `Fn::GetAtt` gives.
+    fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes;
+}
+
+/// The calls of a resource type.
+pub trait Api: Planner {
+    /// The protocol for objects that several owners or processes change at the same time.
+    type Sharing: Sharing<Self>;
+
+    /// Completes the id that spec and owner lead to, for example by the time since when the object is ours. `old` is the id
+    /// of an Update.
+    fn resolve_id(&self, id: Self::Id, _old: Option<&Self::Id>) -> impl Future<Output = Result<Self::Id, Error>> {
         async { Ok(id) }
     }
     /// Completes the spec.
@@ -101,70 +85,74 @@ pub trait Resource {
         id: &Self::Id,
         spec: Self::Spec,
     ) -> impl Future<Output = Result<Self::Desired, Error>>;
-    /// Hears what the next looks will find, so that they can ask for all of it at once.
-    fn prefetch(&self, _what: ReadHint<'_, Self::Spec>) {}
-    /// Looks at what is there.
+    /// Takes a hint of the next observations, so that they can read everything at once. No decision depends on it.
+    fn prefetch(&self, _hint: ReadHint<'_, Self::Spec>) {}
+    /// Reads the object.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
-    /// Looks at what is there as closely as a deletion asks for.
-    fn observe_for_delete(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>> {
-        self.observe(id)
-    }
-    /// Where objects are shared: whether a plan changes what others may be changing at the same moment, so that it is
-    /// looked at again afterwards.
-    #[must_use]
-    fn verify_after_apply(_plan: &Plan<Self::Action>) -> bool {
-        false
-    }
-    /// Where objects are shared: what makes good for an action that took away what others turn out to need.
-    fn compensate(_owner: &Owner, _action: &Self::Action, _observed: &Self::Observed) -> Option<Self::Action> {
-        None
-    }
-    /// Where objects are shared: whether others may have come to need what this action takes away, so that it is decided
-    /// again right before.
-    fn needs_recheck(_action: &Self::Action) -> bool {
-        false
-    }
-    /// Where objects are shared: how others are told, before a deletion is planned, that this resource is about to leave.
-    fn deletion_intent(
-        _owner: &Owner,
-        _observed: &Self::Observed,
-        _nonce: &str,
-    ) -> Option<DeletionIntent<Self::Action>> {
-        None
-    }
-    /// What another process has announced that it is doing to the object.
-    fn pending_operation(
-        _owner: &Owner,
-        _desired: Option<&Self::Desired>,
-        _observed: &Self::Observed,
-    ) -> Option<PendingOperation<Self::Action>> {
-        None
-    }
-    /// Looks for what keeps an object from being made although none is seen under its id.
-    fn find_conflict(&self, _id: &Self::Id) -> impl Future<Output = Result<Option<Refusal>, CallError>> {
-        async { Ok(None) }
-    }
-    /// Decides.
-    ///
-    /// # Errors
-    /// When what is there must not, or cannot, become what is desired.
-    fn plan(
-        owner: &Owner,
-        desired: Option<&Self::Desired>,
-        observed: Option<&Self::Observed>,
-    ) -> Result<Plan<Self::Action>, Refusal>;
-    /// Carries out one action by one call.
+    /// Carries out one action.
     fn apply(&self, id: &Self::Id, action: &Self::Action)
     -> impl Future<Output = Result<Self::ApplyOutput, CallError>>;
-    /// What an action does.
-    fn step(
-        observed: Option<Self::Observed>,
-        action: &Self::Action,
-        output: Self::ApplyOutput,
-    ) -> Option<Self::Observed>;
-    /// What `Fn::GetAtt` gives.
-    fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes;
 }
+
+/// The protocol for an object that several owners share, or that several processes change at the same time.
+///
+/// The service has no conditional write, and its reads lag behind its writes.
+///
+/// # Expected flow
+/// 1. A writer that finds a [`PendingOperation`] of another process waits until it ends or is out of date.
+/// 2. A resource that is about to leave writes its [`DeletionIntent`], waits twice the lag, and reads again before it decides.
+/// 3. A writer that has claimed a shared object reads it again after the plan, and plans again.
+/// 4. An action that takes something away is planned again right before it is applied ([`Self::needs_recheck`]), and undone
+///    afterwards if others turn out to need it ([`Self::compensate`]).
+///
+/// # Guarantees
+/// - The object is deleted only by its last owner.
+/// - An owner that claims the object while another one leaves keeps the object.
+///
+/// # Assumptions
+/// - A write is visible to every reader within the lag.
+/// - Every process that changes the object follows the protocol.
+///
+/// # Caveats
+/// - A part that two owners need may be missing for a moment before it is given back.
+/// - A process that stops between intent and deletion delays others by less than four times the lag.
+pub trait Sharing<R: Api> {
+    /// Reads the object with the details that a deletion depends on.
+    fn observe_for_delete(api: &R, id: &R::Id) -> impl Future<Output = Result<Option<R::Observed>, CallError>> {
+        api.observe(id)
+    }
+    /// Returns true if others may change what this plan changes, so that the object is read again afterwards.
+    #[must_use]
+    fn verify_after_apply(_plan: &Plan<R::Action>) -> bool {
+        false
+    }
+    /// Returns the action that gives back what this action took away and others need.
+    fn compensate(_owner: &Owner, _action: &R::Action, _observed: &R::Observed) -> Option<R::Action> {
+        None
+    }
+    /// Returns true if others may have come to need what this action takes away.
+    fn needs_recheck(_action: &R::Action) -> bool {
+        false
+    }
+    /// Returns the announcement that this resource is about to leave the object.
+    fn deletion_intent(_owner: &Owner, _observed: &R::Observed, _nonce: &str) -> Option<DeletionIntent<R::Action>> {
+        None
+    }
+    /// Returns the operation on the object that another process has announced.
+    fn pending_operation(
+        _owner: &Owner,
+        _desired: Option<&R::Desired>,
+        _observed: &R::Observed,
+    ) -> Option<PendingOperation<R::Action>> {
+        None
+    }
+}
+
+/// The protocol for objects with one owner: no hook does anything.
+#[derive(Debug)]
+pub enum Exclusive {}
+
+impl<R: Api> Sharing<R> for Exclusive {}
 
 /// What a look will probably find. Nothing is decided by it.
 #[derive(Clone, Copy, Debug)]

@@ -1,21 +1,23 @@
-//! Objects that stacks share. The service has no call that depends on what is there, and its reads lag behind its writes;
-//! so whoever is about to take something away says so and gives the others time, and whoever has claimed something looks
-//! whether it is still there.
+//! The protocol of [`Sharing`](super::Sharing): a process that is about to take something away announces it and gives the
+//! others time, and a process that has claimed something checks that it is still there.
 
 use std::time::Duration;
 
-use super::{DeletionIntent, PendingOperation, Reconciler, Resource, WATCH};
+use tokio::time::Instant;
+
+use super::reconciler::{Reconciler, WATCH_INTERVAL};
+use super::resource::{Api, DeletionIntent, PendingOperation, Sharing};
 use crate::aws::{CallError, ErrorKind};
 use crate::error::{Error, Refusal};
 
-impl<K: Resource> Reconciler<'_, K> {
-    /// What is there, once nobody who shares it can come in between.
-    pub(super) async fn uncontended(
+impl<R: Api> Reconciler<'_, R> {
+    /// Returns the state once no other process that shares the object can come in between.
+    pub(super) async fn await_others(
         &self,
-        id: &K::Id,
-        desired: Option<&K::Desired>,
-        observed: Option<K::Observed>,
-    ) -> Result<Option<K::Observed>, Error> {
+        id: &R::Id,
+        desired: Option<&R::Desired>,
+        observed: Option<R::Observed>,
+    ) -> Result<Option<R::Observed>, Error> {
         match (desired, observed) {
             (_, None) => Ok(None),
             (Some(desired), Some(observed)) => self.await_other_writer(id, desired, observed).await,
@@ -23,87 +25,78 @@ impl<K: Resource> Reconciler<'_, K> {
         }
     }
 
-    /// How long an announced deletion waits: whoever claims the object without having seen the announcement does so
-    /// within one lag after it, and the claim is seen within another.
-    fn notice(&self) -> Duration {
+    /// The grace period of an announced deletion: a process that has not seen the announcement claims the object within one
+    /// lag after it, and its claim is visible within another one.
+    fn grace_period(&self) -> Duration {
         self.lag * 2 + self.lag / 6
     }
 
-    /// What is there, once others have had time to claim what is about to be deleted, and once of all who leave at the
-    /// same moment one knows that it is the last.
-    async fn await_deletion_grace(&self, id: &K::Id, observed: K::Observed) -> Result<Option<K::Observed>, Error> {
+    /// Announces the deletion, and returns the state after the grace period. If several owners leave at the same moment, one
+    /// of them finds that it is the last.
+    async fn await_deletion_grace(&self, id: &R::Id, mut observed: R::Observed) -> Result<Option<R::Observed>, Error> {
         let nonce = format!("{:016x}", fastrand::u64(..));
-        let mut observed = observed;
-        // Whoever has told that it leaves may find that all others have told the same.
-        for told in [false, true] {
-            let (announcement, notice, deleting) = match K::deletion_intent(self.owner, &observed, &nonce) {
-                Some(DeletionIntent::Deleting(announcement)) => (announcement, self.notice(), true),
-                Some(DeletionIntent::Staying(announcement)) if !told => (announcement, self.lag, false),
+        // An owner that has announced that it leaves may find that all others have announced the same.
+        for has_announced in [false, true] {
+            let (announcement, pause, is_deletion) = match R::Sharing::deletion_intent(self.owner, &observed, &nonce) {
+                Some(DeletionIntent::Deleting(announcement)) => (announcement, self.grace_period(), true),
+                Some(DeletionIntent::Staying(announcement)) if !has_announced => (announcement, self.lag, false),
                 Some(DeletionIntent::Staying(_)) | None => break,
             };
-            if !self.deadline.allows(notice) {
-                return Err(Error::Refused(Refusal::PreconditionFailed {
-                    what: format!(
-                        "{id} is shared, and others have {} s to be heard before it is left, which is more than there is",
-                        notice.as_secs()
-                    ),
-                    remedy: "Raise `ServiceTimeout`, or leave it out".to_owned(),
-                }));
+            if !self.deadline.allows(pause) {
+                return Err(no_time_for_grace(&id.to_string(), pause).into());
             }
-            match self.kind.apply(id, &announcement).await {
+            match self.api.apply(id, &announcement).await {
                 Ok(_) => {}
                 Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
-            tracing::info!(%id, action = %announcement, "waiting for others who share it");
-            tokio::time::sleep(notice).await;
-            if deleting {
-                return Ok(self.kind.observe_for_delete(id).await?);
+            tracing::info!(%id, action = %announcement, "waiting for the other owners");
+            tokio::time::sleep(pause).await;
+            if is_deletion {
+                return Ok(R::Sharing::observe_for_delete(self.api, id).await?);
             }
-            match self.kind.observe(id).await? {
-                Some(seen) => observed = seen,
+            match self.api.observe(id).await? {
+                Some(now) => observed = now,
                 None => return Ok(None),
             }
         }
         Ok(Some(observed))
     }
 
-    /// What is there, once nobody else is about to delete it, or to make it again.
+    /// Returns the state once no other process is deleting or recreating the object.
     async fn await_other_writer(
         &self,
-        id: &K::Id,
-        desired: &K::Desired,
-        observed: K::Observed,
-    ) -> Result<Option<K::Observed>, Error> {
+        id: &R::Id,
+        desired: &R::Desired,
+        observed: R::Observed,
+    ) -> Result<Option<R::Observed>, Error> {
         let mut observed = Some(observed);
-        let mut since: Option<(String, tokio::time::Instant)> = None;
+        let mut since: Option<(String, Instant)> = None;
         loop {
-            let pending_operation =
-                observed.as_ref().and_then(|observed| K::pending_operation(self.owner, Some(desired), observed));
-            let Some(PendingOperation { nonce, by_us, doing, retract }) = pending_operation else {
-                return Ok(observed);
-            };
-            let now = tokio::time::Instant::now();
+            let pending =
+                observed.as_ref().and_then(|now| R::Sharing::pending_operation(self.owner, Some(desired), now));
+            let Some(PendingOperation { nonce, by_us, doing, retract }) = pending else { return Ok(observed) };
+            let now = Instant::now();
             let first = match since.take() {
-                Some((seen, first)) if seen == nonce => first,
+                Some((known, first)) if known == nonce => first,
                 _ => now,
             };
-            // Whoever announced it has died on the way.
-            if now - first > self.notice() + self.lag {
-                self.kind.apply(id, &retract).await?;
+            // The process that announced it has died.
+            if now - first > self.grace_period() + self.lag {
+                self.api.apply(id, &retract).await?;
                 return Ok(observed);
             }
-            if !self.deadline.allows(WATCH) {
+            if !self.deadline.allows(WATCH_INTERVAL) {
                 return Err(Error::Refused(Refusal::PreconditionFailed {
                     what: format!("another process was still {doing} {id} when the time was up"),
                     remedy: "Try again when that has ended".to_owned(),
                 }));
             }
-            tracing::info!(%id, doing, "another process is at it; waiting for that to end");
+            tracing::info!(%id, doing, "another process changes the object; waiting");
             since = Some((nonce, first));
-            tokio::time::sleep(WATCH).await;
-            observed = self.kind.observe(id).await?;
-            // Our own Delete has overtaken us: this is an event that came once more, and nobody waits for it.
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            observed = self.api.observe(id).await?;
+            // Our own Delete has overtaken this event, which came twice, and nobody waits for its response.
             if by_us && observed.is_none() {
                 return Err(Error::Refused(Refusal::PreconditionFailed {
                     what: format!("this resource was deleted, and {id} with it"),
@@ -113,12 +106,22 @@ impl<K: Resource> Reconciler<'_, K> {
         }
     }
 
-    /// Looks at what contended actions took away, and gives back what others have claimed meanwhile.
-    pub(super) async fn compensate(&self, id: &K::Id, stage: &[K::Action]) -> Result<(), CallError> {
-        let Some(observed) = self.kind.observe(id).await? else { return Ok(()) };
-        for action in stage.iter().filter_map(|action| K::compensate(self.owner, action, &observed)) {
-            self.kind.apply(id, &action).await?;
+    /// Gives back the parts that a stage took away and others have claimed meanwhile.
+    pub(super) async fn compensate(&self, id: &R::Id, stage: &[R::Action]) -> Result<(), CallError> {
+        let Some(observed) = self.api.observe(id).await? else { return Ok(()) };
+        for action in stage.iter().filter_map(|action| R::Sharing::compensate(self.owner, action, &observed)) {
+            self.api.apply(id, &action).await?;
         }
         Ok(())
+    }
+}
+
+fn no_time_for_grace(id: &str, pause: Duration) -> Refusal {
+    Refusal::PreconditionFailed {
+        what: format!(
+            "{id} is shared, and others have {} s to be heard before it is left, which is more than there is",
+            pause.as_secs()
+        ),
+        remedy: "Raise `ServiceTimeout`, or leave it out".to_owned(),
     }
 }

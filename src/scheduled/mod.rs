@@ -7,7 +7,6 @@ mod checkpoint;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::app::App;
 use crate::aws::Deadline;
@@ -21,7 +20,7 @@ use crate::resources::eks_access_entry::{
     self as access_entry, AccessEntries, EntryCheck, EntryId, NeedsRepair, ScheduledOutcome,
 };
 use crate::resources::github_role;
-use crate::resources::oidc_provider::{self, OidcProviders};
+use crate::resources::oidc_provider::{self};
 use batch::{Failures, ItemOutcome, TimeWindow, run_batch};
 use checkpoint::{Checkpoint, CheckpointStore, Phase};
 
@@ -155,13 +154,7 @@ impl Run<'_> {
     /// Thumbprints follow the certificates of their issuers.
     async fn providers(&mut self, after: &[String]) -> Stopped {
         let now = self.app.clock.now();
-        let kind = OidcProviders {
-            iam: self.app.iam.clone(),
-            deadline: self.window.work,
-            issuers: Arc::clone(&self.app.issuers),
-            now,
-            rotation_policy: self.app.settings.rotation_policy,
-        };
+        let kind = self.app.providers(self.window.work);
         let owner = Owner::schedule(&self.deployment.region);
         let mut providers = match kind.list().await {
             Ok(providers) => providers,
@@ -173,9 +166,11 @@ impl Run<'_> {
             let progress = Progress::new(id.to_string());
             let lag = app.settings.iam_lag;
             let (kind, owner, deadline) = (&kind, &owner, window.work);
-            let task = Reconciler { kind, owner, deployment, deadline, lag, progress: &progress, before: "" };
+            let reconciler = Reconciler { api: kind, owner, deployment, deadline, lag, progress: &progress };
             // Boxed, as in the handler: its type would be too deep for the compiler.
-            let Err(error) = Box::pin(oidc_provider::keep(&task, id)).await else { return ItemOutcome::Reconciled };
+            let Err(error) = Box::pin(oidc_provider::keep(&reconciler, id)).await else {
+                return ItemOutcome::Reconciled;
+            };
             ItemOutcome::failed(window, &error, |reason| {
                 tracing::error!(%id, reason, "the provider keeps the thumbprints that it has");
                 metrics::count("FailedRotations", 1, id.issuer(), now);
@@ -288,8 +283,8 @@ async fn keep(
     let NeedsRepair { id, owner } = due;
     let progress = Progress::new(id.to_string());
     let (deadline, lag) = (window.work, app.settings.iam_lag);
-    let task = Reconciler { kind, owner, deployment, deadline, lag, progress: &progress, before: "" };
-    match Box::pin(access_entry::keep(&task, id)).await {
+    let reconciler = Reconciler { api: kind, owner, deployment, deadline, lag, progress: &progress };
+    match Box::pin(access_entry::keep(&reconciler, id)).await {
         Ok(ScheduledOutcome::Healthy) => ItemOutcome::Reconciled,
         Ok(ScheduledOutcome::ClusterDeleted) => {
             tracing::info!(%id, "its cluster is gone, and what was remembered of it forgotten");

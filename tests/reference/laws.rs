@@ -24,7 +24,7 @@ pub(super) fn mistakes(resource: &ResourceSchema, properties: &Map<String, Value
             account: "123456789012".into(),
             role_path: "/github/".into(),
         };
-        let mut fields = Fields::of_request(properties, K::RESOURCE.object.properties);
+        let mut fields = Fields::of_request(properties, K::SCHEMA.object.properties);
         let _ = K::parse(&mut fields, &home);
         fields.finish().map_or_else(|problems| problems.to_string(), |()| String::new())
     }

@@ -1,5 +1,11 @@
 //! Each action is one call of EKS; removing what is gone already succeeds.
 
+use super::Desired;
+use super::Spec;
+use super::Wanted;
+use super::sharing::RecreatedEntry;
+use crate::ownership::Owner;
+use crate::reconcile::Api;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AuthenticationMode, ClusterStatus};
@@ -14,6 +20,114 @@ use crate::cloudformation::properties::nearest_few;
 use crate::deployment::Deployment;
 use crate::error::{Error, Refusal};
 use crate::metrics;
+
+impl Api for AccessEntries {
+    type Sharing = RecreatedEntry;
+
+    async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Desired, Error> {
+        let policies = spec.policies.iter().flat_map(|policies| policies.keys());
+        let (cluster, policies, role) =
+            join3(self.wait_for_cluster(&spec.cluster), self.check_policies(policies), self.role(&spec.principal))
+                .await;
+        cluster?;
+        policies?;
+        Ok(Desired { role: role?, wanted: Wanted::Declared(Box::new(spec)), process: self.process.clone() })
+    }
+
+    async fn observe(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
+        // All at once; where there is no entry, or one of a type without policies, the second call tells nothing.
+        let (entry, policies, memory) = join3(self.describe(id), self.associated(id), self.remembered(id)).await;
+        Ok(Observed::of(whole(id, entry?, policies)?, memory?))
+    }
+
+    async fn apply(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
+        let Self { eks, iam: _, secrets: _, process: _, now, deployment: _, deadline } = self;
+        let EntryId { principal, cluster } = id;
+        match action {
+            Action::Create { shell } => {
+                let EntryCreateInput { cluster: _, principal: _, entry_type, username, groups, tags } = shell.as_ref();
+                let standard = entry_type == EntryType::STANDARD.0;
+                let request = eks
+                    .create_access_entry()
+                    .cluster_name(cluster)
+                    .principal_arn(principal)
+                    .r#type(entry_type)
+                    .set_username(username.clone())
+                    .set_kubernetes_groups(standard.then(|| groups.iter().cloned().collect()))
+                    .set_tags(Some(tags.clone().into_iter().collect()));
+                let output = deadline.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
+                if tags.get(RESTORING).is_some_and(|why| why == RETYPED) {
+                    tracing::info!(%principal, cluster, "made an access entry again, with another type");
+                } else if tags.contains_key(RESTORING) {
+                    tracing::warn!(%principal, cluster, "made an access entry again, because its role was made again");
+                    metrics::count_of("RestoredEntries", 1, ("Cluster", cluster), *now);
+                }
+                return Ok(output.access_entry.map(|entry| Created {
+                    arn: entry.access_entry_arn.unwrap_or_default(),
+                    username: entry.username.unwrap_or_default(),
+                    created: entry.created_at.map_or(i64::MAX, |created| created.secs()),
+                }));
+            }
+            Action::Update { username, groups } => {
+                let request = eks
+                    .update_access_entry()
+                    .cluster_name(cluster)
+                    .principal_arn(principal)
+                    .set_username(username.clone())
+                    .set_kubernetes_groups(groups.as_ref().map(|groups| groups.iter().cloned().collect()));
+                deadline.call("eks:UpdateAccessEntry", id, || request.clone().send()).await.map(drop)
+            }
+            Action::Associate { policy, scope } => {
+                let request = eks
+                    .associate_access_policy()
+                    .cluster_name(cluster)
+                    .principal_arn(principal)
+                    .policy_arn(policy)
+                    .access_scope(access_scope(scope));
+                let call = || deadline.call("eks:AssociateAccessPolicy", id, || request.clone().send());
+                let associated = call().await?.associated_access_policy.and_then(|policy| policy.access_scope);
+                // The API reference says that associating again changes the scope. If it did not, it takes two calls.
+                if associated.is_some() && observed_scope(associated) != *scope {
+                    let request = eks
+                        .disassociate_access_policy()
+                        .cluster_name(cluster)
+                        .principal_arn(principal)
+                        .policy_arn(policy);
+                    ignore_not_found(
+                        deadline.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await,
+                    )?;
+                    call().await?;
+                }
+                Ok(())
+            }
+            Action::Disassociate(policy) => {
+                let request =
+                    eks.disassociate_access_policy().cluster_name(cluster).principal_arn(principal).policy_arn(policy);
+                ignore_not_found(deadline.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await)
+            }
+            Action::Tag { arn, tags } => {
+                let request = eks.tag_resource().resource_arn(arn).set_tags(Some(tags.clone().into_iter().collect()));
+                deadline.call("eks:TagResource", id, || request.clone().send()).await.map(drop)
+            }
+            Action::Untag { arn, keys } => {
+                let keys = keys.iter().cloned().collect();
+                let request = eks.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
+                ignore_not_found(deadline.call("eks:UntagResource", id, || request.clone().send()).await)
+            }
+            Action::Unmark { arn } => {
+                let request = eks.untag_resource().resource_arn(arn).tag_keys(RESTORING);
+                ignore_not_found(deadline.once().call("eks:UntagResource", id, || request.clone().send()).await)
+            }
+            Action::SaveRecord { memory, known } => self.remember(id, memory, *known).await,
+            Action::DeleteRecord => self.forget(id).await,
+            Action::Delete { stale: _ } => {
+                let request = eks.delete_access_entry().cluster_name(cluster).principal_arn(principal);
+                ignore_not_found(deadline.call("eks:DeleteAccessEntry", id, || request.clone().send()).await)
+            }
+        }?;
+        Ok(None)
+    }
+}
 
 impl AccessEntries {
     /// Waits while the cluster is being made; refuses one that takes no access entries.
@@ -141,12 +255,6 @@ impl AccessEntries {
         is_role_of(principal, &self.deployment)
     }
 
-    pub(super) async fn look(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
-        // All at once; where there is no entry, or one of a type without policies, the second call tells nothing.
-        let (entry, policies, memory) = join3(self.describe(id), self.associated(id), self.remembered(id)).await;
-        Ok(Observed::of(whole(id, entry?, policies)?, memory?))
-    }
-
     /// The entry alone.
     pub(super) async fn entry(&self, id: &EntryId) -> Result<Option<ObservedEntry>, CallError> {
         whole(id, self.describe(id).await?, Ok(BTreeMap::new()))
@@ -212,94 +320,6 @@ impl AccessEntries {
                 return Ok(policies);
             }
         }
-    }
-
-    pub(super) async fn carry_out(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { eks, iam: _, secrets: _, process: _, now, deployment: _, deadline } = self;
-        let EntryId { principal, cluster } = id;
-        match action {
-            Action::Create { shell } => {
-                let EntryCreateInput { cluster: _, principal: _, entry_type, username, groups, tags } = shell.as_ref();
-                let standard = entry_type == EntryType::STANDARD.0;
-                let request = eks
-                    .create_access_entry()
-                    .cluster_name(cluster)
-                    .principal_arn(principal)
-                    .r#type(entry_type)
-                    .set_username(username.clone())
-                    .set_kubernetes_groups(standard.then(|| groups.iter().cloned().collect()))
-                    .set_tags(Some(tags.clone().into_iter().collect()));
-                let output = deadline.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
-                if tags.get(RESTORING).is_some_and(|why| why == RETYPED) {
-                    tracing::info!(%principal, cluster, "made an access entry again, with another type");
-                } else if tags.contains_key(RESTORING) {
-                    tracing::warn!(%principal, cluster, "made an access entry again, because its role was made again");
-                    metrics::count_of("RestoredEntries", 1, ("Cluster", cluster), *now);
-                }
-                return Ok(output.access_entry.map(|entry| Created {
-                    arn: entry.access_entry_arn.unwrap_or_default(),
-                    username: entry.username.unwrap_or_default(),
-                    created: entry.created_at.map_or(i64::MAX, |created| created.secs()),
-                }));
-            }
-            Action::Update { username, groups } => {
-                let request = eks
-                    .update_access_entry()
-                    .cluster_name(cluster)
-                    .principal_arn(principal)
-                    .set_username(username.clone())
-                    .set_kubernetes_groups(groups.as_ref().map(|groups| groups.iter().cloned().collect()));
-                deadline.call("eks:UpdateAccessEntry", id, || request.clone().send()).await.map(drop)
-            }
-            Action::Associate { policy, scope } => {
-                let request = eks
-                    .associate_access_policy()
-                    .cluster_name(cluster)
-                    .principal_arn(principal)
-                    .policy_arn(policy)
-                    .access_scope(access_scope(scope));
-                let call = || deadline.call("eks:AssociateAccessPolicy", id, || request.clone().send());
-                let associated = call().await?.associated_access_policy.and_then(|policy| policy.access_scope);
-                // The API reference says that associating again changes the scope. If it did not, it takes two calls.
-                if associated.is_some() && observed_scope(associated) != *scope {
-                    let request = eks
-                        .disassociate_access_policy()
-                        .cluster_name(cluster)
-                        .principal_arn(principal)
-                        .policy_arn(policy);
-                    ignore_not_found(
-                        deadline.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await,
-                    )?;
-                    call().await?;
-                }
-                Ok(())
-            }
-            Action::Disassociate(policy) => {
-                let request =
-                    eks.disassociate_access_policy().cluster_name(cluster).principal_arn(principal).policy_arn(policy);
-                ignore_not_found(deadline.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await)
-            }
-            Action::Tag { arn, tags } => {
-                let request = eks.tag_resource().resource_arn(arn).set_tags(Some(tags.clone().into_iter().collect()));
-                deadline.call("eks:TagResource", id, || request.clone().send()).await.map(drop)
-            }
-            Action::Untag { arn, keys } => {
-                let keys = keys.iter().cloned().collect();
-                let request = eks.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
-                ignore_not_found(deadline.call("eks:UntagResource", id, || request.clone().send()).await)
-            }
-            Action::Unmark { arn } => {
-                let request = eks.untag_resource().resource_arn(arn).tag_keys(RESTORING);
-                ignore_not_found(deadline.once().call("eks:UntagResource", id, || request.clone().send()).await)
-            }
-            Action::SaveRecord { memory, known } => self.remember(id, memory, *known).await,
-            Action::DeleteRecord => self.forget(id).await,
-            Action::Delete { stale: _ } => {
-                let request = eks.delete_access_entry().cluster_name(cluster).principal_arn(principal);
-                ignore_not_found(deadline.call("eks:DeleteAccessEntry", id, || request.clone().send()).await)
-            }
-        }?;
-        Ok(None)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{AccessEntries, Created, Desired, EntryContent, EntryType, Observed, 
 use crate::error::Refusal;
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
-use crate::reconcile::{Plan, Resource};
+use crate::reconcile::{Plan, Planner};
 
 const PRINCIPAL: &str = "arn:aws:iam::123456789012:role/ci/deploy";
 /// Tagged by somebody else.

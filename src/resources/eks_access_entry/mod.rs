@@ -13,6 +13,7 @@ mod plan;
 mod properties;
 mod recreation_record;
 mod scheduled;
+mod sharing;
 mod state;
 mod target;
 
@@ -20,20 +21,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::SystemTime;
 
-use futures_util::future::join3;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::CallError;
 use crate::aws::Deadline;
+use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
-use crate::cloudformation::{Attributes, Fields};
 use crate::deployment::Deployment;
-use crate::error::{Error, Refusal};
 use crate::guardrails::GuardrailCheck;
 use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
-use crate::reconcile::{PendingOperation, Plan, Resource};
+use crate::reconcile::Resource;
 use properties::{CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED};
 
 pub use plan::Action;
@@ -192,7 +190,7 @@ pub struct Created {
 }
 
 impl Resource for AccessEntries {
-    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const SCHEMA: ResourceSchema = properties::SCHEMA;
     const NOUN: &'static str = "access entry";
     // EKS shows what it has made.
     const READS_LAG: bool = false;
@@ -272,74 +270,6 @@ impl Resource for AccessEntries {
         let (principal, cluster) = physical_id.rsplit_once('|')?;
         let valid = principal.starts_with("arn:") && cluster_name(cluster).is_ok();
         valid.then(|| EntryId { principal: principal.to_owned(), cluster: cluster.to_owned() })
-    }
-
-    async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Desired, Error> {
-        let policies = spec.policies.iter().flat_map(|policies| policies.keys());
-        let (cluster, policies, role) =
-            join3(self.wait_for_cluster(&spec.cluster), self.check_policies(policies), self.role(&spec.principal))
-                .await;
-        cluster?;
-        policies?;
-        Ok(Desired { role: role?, wanted: Wanted::Declared(Box::new(spec)), process: self.process.clone() })
-    }
-
-    async fn observe(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
-        self.look(id).await
-    }
-
-    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-        plan::plan(owner, desired, observed)
-    }
-
-    async fn apply(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
-        self.carry_out(id, action).await
-    }
-
-    fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
-        plan::step(observed, action, output)
-    }
-
-    /// Before what is remembered counts, and before the new entry is said to be whole, is looked whether both are there.
-    fn needs_recheck(action: &Action) -> bool {
-        match action {
-            Action::SaveRecord { memory, known: _ } => memory.taken_down,
-            action => matches!(action, Action::Unmark { .. }),
-        }
-    }
-
-    /// Another process is making it again; that can be taken over once it has outlived its author.
-    fn pending_operation(
-        _: &Owner,
-        desired: Option<&Desired>,
-        observed: &Observed,
-    ) -> Option<PendingOperation<Action>> {
-        let (desired, memory) = desired.zip(observed.memory.as_ref())?;
-        let taken_over = RecreationRecord { by: desired.process.clone(), ..memory.clone() };
-        (memory.by != desired.process).then(|| PendingOperation {
-            nonce: format!("{}{}", memory.by, memory.taken_down),
-            by_us: false,
-            doing: "making again",
-            retract: Action::SaveRecord { memory: Box::new(taken_over), known: true },
-        })
-    }
-
-    /// Whoever deletes an entry, or forgets one that is being made again, looks whether it has come back meanwhile.
-    fn verify_after_apply(plan: &Plan<Action>) -> bool {
-        plan.stages()
-            .iter()
-            .flatten()
-            .any(|action| matches!(action, Action::DeleteRecord | Action::Delete { stale: false }))
-    }
-
-    fn attributes(_: &Self::Desired, observed: &Observed) -> Attributes {
-        let Some(ObservedEntry { content, arn, created: _ }) = &observed.entry else { return Attributes::new() };
-        [
-            ("AccessEntryArn", arn.clone()),
-            ("PrincipalArn", content.principal.clone()),
-            ("Username", content.username.clone()),
-        ]
-        .into()
     }
 }
 

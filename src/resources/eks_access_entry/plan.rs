@@ -9,6 +9,9 @@
 //! the old entry, and the mark is taken away only while it is seen beside the new one; a deletion forgets it before it
 //! deletes, and looks again afterwards. An entry with a mark and no memory is one that came back after its deletion.
 
+use super::AccessEntries;
+use crate::cloudformation::Attributes;
+use crate::reconcile::Planner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -113,44 +116,6 @@ pub(super) const RETYPED: &str = "type";
 pub(super) const ADOPTED: &str = "github-trust:adopted";
 /// In seconds: how far the clocks of IAM and EKS may be apart.
 const CLOCKS: i64 = 60;
-
-/// Decides; see the module.
-pub(super) fn plan(
-    owner: &Owner,
-    desired: Option<&Desired>,
-    observed: Option<&Observed>,
-) -> Result<Plan<Action>, Refusal> {
-    let (entry, memory) = observed.map_or((None, None), |Observed { entry, memory }| (entry.as_ref(), memory.as_ref()));
-    let ours = |tags: &Tags| owner.owns(tags);
-    let our_memory = memory.filter(|memory| ours(&memory.content.tags));
-    let Some(desired) = desired else { return Ok(absent(owner, entry, our_memory)) };
-    match (&desired.wanted, entry) {
-        (_, Some(entry)) if ours(&entry.content.tags) => present(desired, entry, memory),
-        // Somebody has made another one: what is remembered has no place any more.
-        (Wanted::ScheduledOutcome, Some(_)) => Ok(Plan::nothing().then(our_memory.map(|_| Action::DeleteRecord))),
-        (Wanted::ScheduledOutcome, None) => Ok(match our_memory {
-            Some(memory) if memory.taken_down => restored(desired, memory),
-            memory => Plan::nothing().then(memory.map(|_| Action::DeleteRecord)),
-        }),
-        (Wanted::Declared(spec), Some(entry)) => {
-            if !(spec.adopt && is_adoptable(&entry.content)) {
-                return Err(foreign(&entry.content));
-            }
-            // From the first call on it is ours, and known to have been somebody else's.
-            let mut claim = owner.tags();
-            claim.insert(ADOPTED.to_owned(), "true".to_owned());
-            let mut claimed = entry.clone();
-            claimed.content.tags.extend(claim.clone());
-            let plan = Plan::nothing().then([Action::Tag { arn: entry.arn.clone(), tags: claim }]);
-            Ok(plan.followed_by(present(desired, &claimed, memory)?))
-        }
-        (Wanted::Declared(spec), None) => match (memory, our_memory) {
-            (Some(memory), None) if memory.taken_down => Err(foreign(&memory.content)),
-            (_, Some(memory)) if memory.taken_down => Ok(restored(desired, memory)),
-            (_, memory) => Ok(created(owner, desired, spec).then(memory.map(|_| Action::DeleteRecord))),
-        },
-    }
-}
 
 fn foreign(content: &EntryContent) -> Refusal {
     let adoptable = is_adoptable(content);
@@ -357,7 +322,7 @@ fn created(owner: &Owner, desired: &Desired, spec: &Spec) -> Plan<Action> {
 
 fn filled(shell: EntryCreateInput, fill: impl FnOnce(&ObservedEntry) -> Plan<Action>) -> Plan<Action> {
     let create = Action::Create { shell: Box::new(shell) };
-    let made = step(None, &create, None).and_then(|made| made.entry);
+    let made = AccessEntries::step(None, &create, None).and_then(|made| made.entry);
     let fill = made.map_or_else(Plan::nothing, |made| fill(&made));
     Plan::nothing().then([create]).followed_by(fill)
 }
@@ -387,42 +352,6 @@ pub(super) fn default_username(principal: &str) -> String {
     }
 }
 
-/// What an action does.
-pub(super) fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
-    let Observed { mut entry, mut memory } = observed.unwrap_or(Observed { entry: None, memory: None });
-    let mut change = |change: &mut dyn FnMut(&mut EntryContent)| {
-        if let Some(entry) = &mut entry {
-            change(&mut entry.content);
-        }
-    };
-    match action {
-        Action::Create { shell } => entry = Some(made(shell, output)),
-        Action::Update { username, groups } => change(&mut |content| {
-            if let Some(username) = username {
-                content.username.clone_from(username);
-            }
-            if let Some(groups) = groups {
-                content.groups.clone_from(groups);
-            }
-        }),
-        Action::Associate { policy, scope } => change(&mut |content| {
-            content.policies.insert(policy.clone(), scope.clone());
-        }),
-        Action::Disassociate(policy) => change(&mut |content| {
-            content.policies.remove(policy);
-        }),
-        Action::Tag { arn: _, tags } => change(&mut |content| content.tags.extend(tags.clone())),
-        Action::Untag { arn: _, keys } => change(&mut |content| content.tags.retain(|key, _| !keys.contains(key))),
-        Action::Unmark { arn: _ } => change(&mut |content| {
-            content.tags.remove(RESTORING);
-        }),
-        Action::Delete { stale: _ } => entry = None,
-        Action::SaveRecord { memory: kept, known: _ } => memory = Some(kept.as_ref().clone()),
-        Action::DeleteRecord => memory = None,
-    }
-    Observed::of(entry, memory)
-}
-
 fn made(shell: &EntryCreateInput, output: Option<Created>) -> ObservedEntry {
     let EntryCreateInput { cluster, principal, entry_type, username, groups, tags } = shell.clone();
     let output = output.unwrap_or(Created { arn: String::new(), username: String::new(), created: i64::MAX });
@@ -430,4 +359,85 @@ fn made(shell: &EntryCreateInput, output: Option<Created>) -> ObservedEntry {
     let username = if given.is_empty() { username.unwrap_or_else(|| default_username(&principal)) } else { given };
     let content = EntryContent { cluster, principal, entry_type, username, groups, policies: BTreeMap::new(), tags };
     ObservedEntry { content, arn, created }
+}
+
+impl Planner for AccessEntries {
+    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        let (entry, memory) =
+            observed.map_or((None, None), |Observed { entry, memory }| (entry.as_ref(), memory.as_ref()));
+        let ours = |tags: &Tags| owner.owns(tags);
+        let our_memory = memory.filter(|memory| ours(&memory.content.tags));
+        let Some(desired) = desired else { return Ok(absent(owner, entry, our_memory)) };
+        match (&desired.wanted, entry) {
+            (_, Some(entry)) if ours(&entry.content.tags) => present(desired, entry, memory),
+            // Somebody has made another one: what is remembered has no place any more.
+            (Wanted::ScheduledOutcome, Some(_)) => Ok(Plan::nothing().then(our_memory.map(|_| Action::DeleteRecord))),
+            (Wanted::ScheduledOutcome, None) => Ok(match our_memory {
+                Some(memory) if memory.taken_down => restored(desired, memory),
+                memory => Plan::nothing().then(memory.map(|_| Action::DeleteRecord)),
+            }),
+            (Wanted::Declared(spec), Some(entry)) => {
+                if !(spec.adopt && is_adoptable(&entry.content)) {
+                    return Err(foreign(&entry.content));
+                }
+                // From the first call on it is ours, and known to have been somebody else's.
+                let mut claim = owner.tags();
+                claim.insert(ADOPTED.to_owned(), "true".to_owned());
+                let mut claimed = entry.clone();
+                claimed.content.tags.extend(claim.clone());
+                let plan = Plan::nothing().then([Action::Tag { arn: entry.arn.clone(), tags: claim }]);
+                Ok(plan.followed_by(present(desired, &claimed, memory)?))
+            }
+            (Wanted::Declared(spec), None) => match (memory, our_memory) {
+                (Some(memory), None) if memory.taken_down => Err(foreign(&memory.content)),
+                (_, Some(memory)) if memory.taken_down => Ok(restored(desired, memory)),
+                (_, memory) => Ok(created(owner, desired, spec).then(memory.map(|_| Action::DeleteRecord))),
+            },
+        }
+    }
+
+    fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
+        let Observed { mut entry, mut memory } = observed.unwrap_or(Observed { entry: None, memory: None });
+        let mut change = |change: &mut dyn FnMut(&mut EntryContent)| {
+            if let Some(entry) = &mut entry {
+                change(&mut entry.content);
+            }
+        };
+        match action {
+            Action::Create { shell } => entry = Some(made(shell, output)),
+            Action::Update { username, groups } => change(&mut |content| {
+                if let Some(username) = username {
+                    content.username.clone_from(username);
+                }
+                if let Some(groups) = groups {
+                    content.groups.clone_from(groups);
+                }
+            }),
+            Action::Associate { policy, scope } => change(&mut |content| {
+                content.policies.insert(policy.clone(), scope.clone());
+            }),
+            Action::Disassociate(policy) => change(&mut |content| {
+                content.policies.remove(policy);
+            }),
+            Action::Tag { arn: _, tags } => change(&mut |content| content.tags.extend(tags.clone())),
+            Action::Untag { arn: _, keys } => change(&mut |content| content.tags.retain(|key, _| !keys.contains(key))),
+            Action::Unmark { arn: _ } => change(&mut |content| {
+                content.tags.remove(RESTORING);
+            }),
+            Action::Delete { stale: _ } => entry = None,
+            Action::SaveRecord { memory: kept, known: _ } => memory = Some(kept.as_ref().clone()),
+            Action::DeleteRecord => memory = None,
+        }
+        Observed::of(entry, memory)
+    }
+
+    fn attributes(_: &Self::Desired, observed: &Observed) -> Attributes {
+        let Some(ObservedEntry { content, arn, created: _ }) = &observed.entry else { return Attributes::new() };
+        [
+            ("AccessEntryArn", arn.clone()),
+            ("PrincipalArn", content.principal.clone()),
+            ("Username", content.username.clone()),
+        ]
+        .into()
+    }
 }

@@ -5,7 +5,7 @@ use crate::ownership::tags_property as tags;
 
 use super::{EntryType, POLICY_LIMIT, TAG_LIMIT};
 
-pub(super) const RESOURCE: ResourceSchema = ResourceSchema {
+pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::EksAccessEntry",
     doc: "An EKS access entry with its access policies: lets a role or user into a cluster's Kubernetes API. The cluster is \
           in the function's account and region, and its authentication mode is `API` or `API_AND_CONFIG_MAP`; one that is \

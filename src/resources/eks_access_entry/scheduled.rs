@@ -9,7 +9,7 @@ use super::{AccessEntries, Desired, EntryId, Principal, Wanted};
 use crate::aws::{CallError, ErrorKind};
 use crate::error::{Error, Refusal};
 use crate::ownership::Owner;
-use crate::reconcile::{Reconciler, Resource};
+use crate::reconcile::{Api, Reconciler};
 
 /// An entry of ours that has to be seen to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +119,8 @@ pub enum ScheduledOutcome {
 ///
 /// # Errors
 /// When it could not be made again; what is remembered of it stays for the next run.
-pub async fn keep(task: &Reconciler<'_, AccessEntries>, id: &EntryId) -> Result<ScheduledOutcome, Error> {
-    let kind = task.kind;
+pub async fn keep(reconciler: &Reconciler<'_, AccessEntries>, id: &EntryId) -> Result<ScheduledOutcome, Error> {
+    let kind = reconciler.api;
     let role = kind.role(&id.principal).await?;
     let observed = kind.observe(id).await?;
     let taken_down = |memory: &RecreationRecord| memory.taken_down;
@@ -139,7 +139,7 @@ pub async fn keep(task: &Reconciler<'_, AccessEntries>, id: &EntryId) -> Result<
             }));
         }
     }
-    task.maintain(id, &Desired { wanted: Wanted::ScheduledOutcome, role, process: kind.process.clone() }).await?;
+    reconciler.maintain(id, &Desired { wanted: Wanted::ScheduledOutcome, role, process: kind.process.clone() }).await?;
     Ok(ScheduledOutcome::Healthy)
 }
 

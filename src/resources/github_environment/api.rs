@@ -1,5 +1,11 @@
 //! The calls, one for each action, and the looks before them.
 
+use super::Spec;
+use crate::error::Error;
+use crate::ownership::Owner;
+use crate::reconcile::Api;
+use crate::reconcile::Exclusive;
+use crate::reconcile::ReadHint;
 use std::collections::BTreeMap;
 
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -80,21 +86,38 @@ impl EnvironmentId {
     }
 }
 
-impl GitHubEnvironments {
-    fn issuer(id: &EnvironmentId) -> Result<Issuer, CallError> {
-        Issuer::of_host(&id.host).map_err(|why| CallError {
-            action: "github:GetEnvironment",
-            resource: id.to_string(),
-            kind: ErrorKind::Invalid,
-            code: "Host".to_owned(),
-            message: why,
-            request_id: None,
-            uncertain: false,
-        })
+impl Api for GitHubEnvironments {
+    type Sharing = Exclusive;
+
+    /// An Update keeps the moment of the Create, as long as what that made is there.
+    async fn resolve_id(&self, id: EnvironmentId, old: Option<&EnvironmentId>) -> Result<EnvironmentId, Error> {
+        let known = old.filter(|old| **old == id);
+        let created = match self.created(known.unwrap_or(&id)).await {
+            Ok(created) => created,
+            // Nothing was made by a function that may not even look.
+            Err(error) if known.is_none() && !matches!(error.kind, ErrorKind::Denied | ErrorKind::Invalid) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let since = self.asked.kept(known.and_then(|known| known.since), created);
+        Ok(EnvironmentId { since: Some(since), ..known.cloned().unwrap_or(id) })
+    }
+
+    fn prefetch(&self, what: ReadHint<'_, Spec>) {
+        let custom =
+            |spec: &Spec| spec.branches.as_ref().is_some_and(|(policy, _)| *policy == DeploymentBranchPolicy::Custom);
+        self.read_plan.set(match what {
+            ReadHint::Object(spec) if custom(spec) => Foreseen::Patterns,
+            ReadHint::Object(_) => Foreseen::Nothing,
+            ReadHint::Deletion => Foreseen::Deletion,
+        });
+    }
+
+    async fn resolve(&self, _: &Owner, _: &EnvironmentId, spec: Spec) -> Result<Spec, Error> {
+        Ok(spec)
     }
 
     /// What is there, and whether it is ours.
-    pub(super) async fn look(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {
+    async fn observe(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {
         let issuer = Self::issuer(id)?;
         let expected = self.read_plan.get();
         if expected != Foreseen::Nothing {
@@ -124,6 +147,53 @@ impl GitHubEnvironments {
             tracing::warn!(%id, "the environment stays, because there are variables or secrets in it");
         }
         Ok(Some(Observed { rules, patterns, created, ours, occupied }))
+    }
+
+    async fn apply(&self, id: &EnvironmentId, action: &Action) -> Result<ApplyOutput, CallError> {
+        let (issuer, what) = (Self::issuer(id)?, id.what());
+        let mut output = ApplyOutput::default();
+        match action {
+            Action::Create(rules) | Action::Set(rules) => {
+                let mut call = id.call("github:PutEnvironment", "PUT", "", &what);
+                call.body = Some(body(rules));
+                self.github.call(&issuer, &call).await?;
+            }
+            Action::Add(RefPattern { tag, name }) => {
+                let mut call =
+                    id.call("github:CreateDeploymentBranchPolicy", "POST", "/deployment-branch-policies", &what);
+                call.body = Some(json!({"name": name, "type": if *tag { "tag" } else { "branch" }}));
+                match self.github.call(&issuer, &call).await {
+                    // "If the same branch name pattern already exists."
+                    Err(error) if error.code == "303" => {}
+                    other => output.id = other?.json::<Numbered>(&call)?.id,
+                }
+            }
+            Action::Remove { pattern: _, id: pattern } => {
+                let rest = format!("/deployment-branch-policies/{pattern}");
+                let call = id.call("github:DeleteDeploymentBranchPolicy", "DELETE", &rest, &what);
+                ignore_not_found(self.github.call(&issuer, &call).await)?;
+            }
+            Action::Delete => {
+                ignore_not_found(
+                    self.github.call(&issuer, &id.call("github:DeleteEnvironment", "DELETE", "", &what)).await,
+                )?;
+            }
+        }
+        Ok(ApplyOutput { at: self.github.now(), ..output })
+    }
+}
+
+impl GitHubEnvironments {
+    fn issuer(id: &EnvironmentId) -> Result<Issuer, CallError> {
+        Issuer::of_host(&id.host).map_err(|why| CallError {
+            action: "github:GetEnvironment",
+            resource: id.to_string(),
+            kind: ErrorKind::Invalid,
+            code: "Host".to_owned(),
+            message: why,
+            request_id: None,
+            uncertain: false,
+        })
     }
 
     /// When the environment came into being, on our clock.
@@ -169,39 +239,6 @@ impl GitHubEnvironments {
         let (variables, secrets) =
             try_join(any("github:ListVariables", "/variables"), any("github:ListSecrets", "/secrets")).await?;
         Ok(variables || secrets)
-    }
-
-    pub(super) async fn carry_out(&self, id: &EnvironmentId, action: &Action) -> Result<ApplyOutput, CallError> {
-        let (issuer, what) = (Self::issuer(id)?, id.what());
-        let mut output = ApplyOutput::default();
-        match action {
-            Action::Create(rules) | Action::Set(rules) => {
-                let mut call = id.call("github:PutEnvironment", "PUT", "", &what);
-                call.body = Some(body(rules));
-                self.github.call(&issuer, &call).await?;
-            }
-            Action::Add(RefPattern { tag, name }) => {
-                let mut call =
-                    id.call("github:CreateDeploymentBranchPolicy", "POST", "/deployment-branch-policies", &what);
-                call.body = Some(json!({"name": name, "type": if *tag { "tag" } else { "branch" }}));
-                match self.github.call(&issuer, &call).await {
-                    // "If the same branch name pattern already exists."
-                    Err(error) if error.code == "303" => {}
-                    other => output.id = other?.json::<Numbered>(&call)?.id,
-                }
-            }
-            Action::Remove { pattern: _, id: pattern } => {
-                let rest = format!("/deployment-branch-policies/{pattern}");
-                let call = id.call("github:DeleteDeploymentBranchPolicy", "DELETE", &rest, &what);
-                ignore_not_found(self.github.call(&issuer, &call).await)?;
-            }
-            Action::Delete => {
-                ignore_not_found(
-                    self.github.call(&issuer, &id.call("github:DeleteEnvironment", "DELETE", "", &what)).await,
-                )?;
-            }
-        }
-        Ok(ApplyOutput { at: self.github.now(), ..output })
     }
 }
 

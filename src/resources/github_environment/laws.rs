@@ -8,6 +8,7 @@ use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::Owner;
+use crate::reconcile::Planner;
 
 const WRITTEN: i64 = 1_000_000;
 /// Of these only the first is protected.
@@ -156,7 +157,7 @@ fn nothing_of_others_is_changed_unless_the_author_says_so() {
         let state = after::<GitHubEnvironments>(&owner, Some(&old), None).expect("an environment");
         let theirs = Observed { ours: false, ..state };
         for new in specs().into_iter().filter(|new| !new.adopt) {
-            if let Ok(plan) = super::plan::plan(Some(&new), Some(&theirs)) {
+            if let Ok(plan) = GitHubEnvironments::plan(&owner, Some(&new), Some(&theirs)) {
                 assert!(plan.is_empty(), "{plan:?}");
             }
         }

@@ -11,18 +11,16 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::aws::{CallError, ErrorKind};
 use crate::cloudformation::schema::ResourceSchema;
-use crate::cloudformation::{Attributes, Fields, Request, RequestType};
+use crate::cloudformation::{Fields, Request, RequestType};
 use crate::deployment::Deployment;
-use crate::error::{Error, Refusal};
 use crate::github::Issuer;
 use crate::github::creation_window::CreationWindow;
 use crate::github::name::{self as github, Repository};
 use crate::github::queries::Client;
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
-use crate::reconcile::{Plan, ReadHint, Resource};
+use crate::reconcile::Resource;
 
 pub use plan::Action;
 
@@ -185,7 +183,7 @@ pub struct ApplyOutput {
 }
 
 impl Resource for GitHubEnvironments {
-    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const SCHEMA: ResourceSchema = properties::SCHEMA;
     const NOUN: &'static str = "environment";
     const READS_LAG: bool = false;
     type Id = EnvironmentId;
@@ -234,53 +232,6 @@ impl Resource for GitHubEnvironments {
         let name = self::name(name).ok()?;
         let (host, repository) = (host.to_owned(), Repository::parse(repository).ok()?);
         Some(EnvironmentId { host, repository, name, since })
-    }
-
-    /// An Update keeps the moment of the Create, as long as what that made is there.
-    async fn resolve_id(&self, id: EnvironmentId, old: Option<&EnvironmentId>) -> Result<EnvironmentId, CallError> {
-        let known = old.filter(|old| **old == id);
-        let created = match self.created(known.unwrap_or(&id)).await {
-            Ok(created) => created,
-            // Nothing was made by a function that may not even look.
-            Err(error) if known.is_none() && !matches!(error.kind, ErrorKind::Denied | ErrorKind::Invalid) => None,
-            Err(error) => return Err(error),
-        };
-        let since = self.asked.kept(known.and_then(|known| known.since), created);
-        Ok(EnvironmentId { since: Some(since), ..known.cloned().unwrap_or(id) })
-    }
-
-    async fn resolve(&self, _: &Owner, _: &EnvironmentId, spec: Spec) -> Result<Spec, Error> {
-        Ok(spec)
-    }
-
-    fn prefetch(&self, what: ReadHint<'_, Spec>) {
-        let custom =
-            |spec: &Spec| spec.branches.as_ref().is_some_and(|(policy, _)| *policy == DeploymentBranchPolicy::Custom);
-        self.read_plan.set(match what {
-            ReadHint::Object(spec) if custom(spec) => Foreseen::Patterns,
-            ReadHint::Object(_) => Foreseen::Nothing,
-            ReadHint::Deletion => Foreseen::Deletion,
-        });
-    }
-
-    async fn observe(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {
-        self.look(id).await
-    }
-
-    fn plan(_: &Owner, desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-        plan::plan(desired, observed)
-    }
-
-    async fn apply(&self, id: &EnvironmentId, action: &Action) -> Result<ApplyOutput, CallError> {
-        self.carry_out(id, action).await
-    }
-
-    fn step(observed: Option<Observed>, action: &Action, output: ApplyOutput) -> Option<Observed> {
-        plan::step(observed, action, output)
-    }
-
-    fn attributes(desired: &Spec, _: &Observed) -> Attributes {
-        [("Name", desired.name.clone())].into()
     }
 }
 
@@ -344,7 +295,7 @@ mod tests {
             role_path: "/".into(),
         };
         let mut fields =
-            Fields::of_request(properties.as_object().unwrap(), GitHubEnvironments::RESOURCE.object.properties);
+            Fields::of_request(properties.as_object().unwrap(), GitHubEnvironments::SCHEMA.object.properties);
         let spec = GitHubEnvironments::parse(&mut fields, &deployment);
         match fields.finish() {
             Ok(()) => format!(

@@ -2,6 +2,10 @@
 //! a branch may deploy that neither the old nor the new declaration lets; an environment that is restricted to patterns and
 //! has none yet lets nobody.
 
+use super::GitHubEnvironments;
+use crate::cloudformation::Attributes;
+use crate::ownership::Owner;
+use crate::reconcile::Planner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -42,42 +46,6 @@ impl fmt::Display for Action {
     }
 }
 
-/// Decides; see the module.
-pub(super) fn plan(desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-    let Some(desired) = desired else {
-        let delete = observed.filter(|observed| observed.ours && !observed.occupied).map(|_| Action::Delete);
-        return Ok(Plan::nothing().then(delete));
-    };
-    let Some(observed) = observed else {
-        let rules = rules(desired, &Rules::NONE);
-        let add = desired.branches.iter().flat_map(|(_, patterns)| patterns.iter().cloned().map(Action::Add));
-        return Ok(Plan::nothing().then([Action::Create(rules)]).then(add));
-    };
-    let rules = rules(desired, &observed.rules);
-    let wanted: BTreeSet<RefPattern> = match &desired.branches {
-        Some((_, patterns)) => patterns.clone(),
-        None => observed.patterns.keys().cloned().collect(),
-    };
-    // With another policy they go by themselves.
-    let superfluous = observed
-        .patterns
-        .iter()
-        .filter(|(pattern, _)| rules.policy == DeploymentBranchPolicy::Custom && !wanted.contains(*pattern));
-    let missing = wanted.iter().filter(|pattern| !observed.patterns.contains_key(*pattern));
-    let plan = Plan::nothing()
-        .then(superfluous.map(|(pattern, id)| Action::Remove { pattern: pattern.clone(), id: *id }))
-        .then((rules != observed.rules).then(|| Action::Set(rules.clone())))
-        .then(missing.cloned().map(Action::Add));
-    if !plan.is_empty() && !observed.ours && !desired.adopt {
-        return Err(Refusal::Foreign {
-            what: format!("environment {:?} of {}", desired.name, desired.repository),
-            owner: "it was there before, or was made by somebody else".to_owned(),
-            remedy: "Delete it at GitHub, choose another `Name`, or take it over with `OnExisting: Adopt`",
-        });
-    }
-    Ok(plan)
-}
-
 /// What is declared, and for what is not, what there is.
 fn rules(desired: &Spec, there: &Rules) -> Rules {
     let Spec { issuer: _, repository: _, name: _, wait_timer, prevent_self_review, reviewers, branches, adopt: _ } =
@@ -92,28 +60,68 @@ fn rules(desired: &Spec, there: &Rules) -> Rules {
     }
 }
 
-/// What an action does.
-pub(super) fn step(observed: Option<Observed>, action: &Action, output: ApplyOutput) -> Option<Observed> {
-    if let Action::Create(rules) = action {
-        let (rules, patterns) = (rules.clone(), BTreeMap::new());
-        return Some(Observed { rules, patterns, created: output.at, ours: true, occupied: false });
+impl Planner for GitHubEnvironments {
+    fn plan(_: &Owner, desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        let Some(desired) = desired else {
+            let delete = observed.filter(|observed| observed.ours && !observed.occupied).map(|_| Action::Delete);
+            return Ok(Plan::nothing().then(delete));
+        };
+        let Some(observed) = observed else {
+            let rules = rules(desired, &Rules::NONE);
+            let add = desired.branches.iter().flat_map(|(_, patterns)| patterns.iter().cloned().map(Action::Add));
+            return Ok(Plan::nothing().then([Action::Create(rules)]).then(add));
+        };
+        let rules = rules(desired, &observed.rules);
+        let wanted: BTreeSet<RefPattern> = match &desired.branches {
+            Some((_, patterns)) => patterns.clone(),
+            None => observed.patterns.keys().cloned().collect(),
+        };
+        // With another policy they go by themselves.
+        let superfluous = observed
+            .patterns
+            .iter()
+            .filter(|(pattern, _)| rules.policy == DeploymentBranchPolicy::Custom && !wanted.contains(*pattern));
+        let missing = wanted.iter().filter(|pattern| !observed.patterns.contains_key(*pattern));
+        let plan = Plan::nothing()
+            .then(superfluous.map(|(pattern, id)| Action::Remove { pattern: pattern.clone(), id: *id }))
+            .then((rules != observed.rules).then(|| Action::Set(rules.clone())))
+            .then(missing.cloned().map(Action::Add));
+        if !plan.is_empty() && !observed.ours && !desired.adopt {
+            return Err(Refusal::Foreign {
+                what: format!("environment {:?} of {}", desired.name, desired.repository),
+                owner: "it was there before, or was made by somebody else".to_owned(),
+                remedy: "Delete it at GitHub, choose another `Name`, or take it over with `OnExisting: Adopt`",
+            });
+        }
+        Ok(plan)
     }
-    let mut observed = observed?;
-    match action.clone() {
-        Action::Create(_) => {}
-        Action::Set(rules) => {
-            if rules.policy != DeploymentBranchPolicy::Custom {
-                observed.patterns.clear();
+
+    fn step(observed: Option<Observed>, action: &Action, output: ApplyOutput) -> Option<Observed> {
+        if let Action::Create(rules) = action {
+            let (rules, patterns) = (rules.clone(), BTreeMap::new());
+            return Some(Observed { rules, patterns, created: output.at, ours: true, occupied: false });
+        }
+        let mut observed = observed?;
+        match action.clone() {
+            Action::Create(_) => {}
+            Action::Set(rules) => {
+                if rules.policy != DeploymentBranchPolicy::Custom {
+                    observed.patterns.clear();
+                }
+                observed.rules = rules;
             }
-            observed.rules = rules;
+            Action::Add(pattern) => {
+                observed.patterns.insert(pattern, output.id);
+            }
+            Action::Remove { pattern, id: _ } => {
+                observed.patterns.remove(&pattern);
+            }
+            Action::Delete => return None,
         }
-        Action::Add(pattern) => {
-            observed.patterns.insert(pattern, output.id);
-        }
-        Action::Remove { pattern, id: _ } => {
-            observed.patterns.remove(&pattern);
-        }
-        Action::Delete => return None,
+        Some(observed)
     }
-    Some(observed)
+
+    fn attributes(desired: &Spec, _: &Observed) -> Attributes {
+        [("Name", desired.name.clone())].into()
+    }
 }

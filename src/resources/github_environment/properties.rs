@@ -4,7 +4,7 @@ use crate::cloudformation::schema::{Count, Object, Property, PropertyType, Resou
 
 use super::{ID_EXPECTED, LONGEST_WAIT, NAME_EXPECTED, PATTERN_EXPECTED, REVIEWER_LIMIT};
 
-pub(super) const RESOURCE: ResourceSchema = ResourceSchema {
+pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubEnvironment",
     doc: "An environment of a repository with its protection: which branches may deploy to it, and who has to look first. One \
           that does not exist is made without any protection by the first workflow that names it.",

@@ -1,5 +1,10 @@
 //! The calls. <https://docs.github.com/en/rest/actions/oidc>
 
+use super::Spec;
+use crate::error::Error;
+use crate::ownership::Owner;
+use crate::reconcile::Api;
+use crate::reconcile::Exclusive;
 use futures_util::future::join;
 use serde_json::json;
 
@@ -56,6 +61,47 @@ fn chosen(shown: &Customization) -> Subjects {
     form(shown.use_immutable_subject == Some(true))
 }
 
+impl Api for GitHubRepositoryOidcs {
+    type Sharing = Exclusive;
+
+    /// What was chosen before this resource is asked once, and the id keeps it.
+    async fn resolve_id(&self, id: OidcId, old: Option<&OidcId>) -> Result<OidcId, Error> {
+        if let Some(known) = old.filter(|old| **old == id) {
+            return Ok(known.clone());
+        }
+        // Switched a moment later, it could never be switched back: nobody would know to what.
+        let Some(before) = self.chosen(&id).await? else { return Err(id.invisible().into()) };
+        Ok(OidcId { before: Some(before), ..id })
+    }
+
+    async fn resolve(&self, _: &Owner, _: &OidcId, spec: Spec) -> Result<Spec, Error> {
+        Ok(spec)
+    }
+
+    async fn observe(&self, id: &OidcId) -> Result<Option<Observed>, CallError> {
+        let seen = self.look(id).await?;
+        if let Some((observed, before)) = seen.as_ref().and_then(|seen| Some((seen, seen.before?))) {
+            let locked_out = observed.locked_out(before);
+            if before != observed.chosen && !locked_out.is_empty() {
+                tracing::warn!(%id, roles = ?locked_out, "as the roles are, a deletion leaves the repository switched");
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn apply(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
+        let Action::Switch { to, template: CustomizationTemplate { use_default, keys } } = action;
+        let (issuer, what) = (id.issuer()?, id.what());
+        let mut call = id.call("github:SetOidcCustomization", "PUT", &what);
+        let mut body = json!({"use_default": use_default, "use_immutable_subject": *to == Subjects::Immutable});
+        if let Some(keys) = keys.as_ref().filter(|_| !use_default) {
+            body["include_claim_keys"] = json!(keys);
+        }
+        call.body = Some(body);
+        self.github.call(&issuer, &call).await.map(drop)
+    }
+}
+
 impl GitHubRepositoryOidcs {
     pub(super) async fn look(&self, id: &OidcId) -> Result<Option<Observed>, CallError> {
         let (shown, only) = join(self.customization(id), self.only(id)).await;
@@ -108,18 +154,6 @@ impl GitHubRepositoryOidcs {
                 _ => return Ok(only),
             }
         }
-    }
-
-    pub(super) async fn carry_out(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
-        let Action::Switch { to, template: CustomizationTemplate { use_default, keys } } = action;
-        let (issuer, what) = (id.issuer()?, id.what());
-        let mut call = id.call("github:SetOidcCustomization", "PUT", &what);
-        let mut body = json!({"use_default": use_default, "use_immutable_subject": *to == Subjects::Immutable});
-        if let Some(keys) = keys.as_ref().filter(|_| !use_default) {
-            body["include_claim_keys"] = json!(keys);
-        }
-        call.body = Some(body);
-        self.github.call(&issuer, &call).await.map(drop)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::laws::{Coverage, PlanLaws, owner};
 use crate::ownership::Owner;
+use crate::reconcile::Planner;
 
 const FORMS: [Subjects; 2] = [Subjects::Classic, Subjects::Immutable];
 
@@ -100,7 +101,7 @@ fn switches_obey_the_laws() {
 fn no_switch_locks_out_a_role_that_trusts_one_form_only() {
     for observed in worlds() {
         let plans = [None, Some(spec(Subjects::Classic)), Some(spec(Subjects::Immutable))]
-            .map(|desired| super::plan::plan(desired.as_ref(), Some(&observed)));
+            .map(|desired| GitHubRepositoryOidcs::plan(&owner("Oidc"), desired.as_ref(), Some(&observed)));
         for plan in plans.into_iter().flatten() {
             for Action::Switch { to, .. } in plan.stages().iter().flatten() {
                 assert!(observed.locked_out(*to).is_empty(), "{observed:?} {plan:?}");

@@ -10,19 +10,17 @@ mod properties;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::aws::CallError;
 use crate::aws::Deadline;
+use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
-use crate::cloudformation::{Attributes, Fields};
 use crate::deployment::Deployment;
-use crate::error::{Error, Refusal};
 use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::github::queries::Client;
 use crate::guardrails::GuardrailCheck;
 use crate::lazy::Lazy;
 use crate::ownership::Owner;
-use crate::reconcile::{Plan, Resource};
+use crate::reconcile::Resource;
 
 pub use plan::Action;
 
@@ -141,7 +139,7 @@ impl Observed {
 }
 
 impl Resource for GitHubRepositoryOidcs {
-    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const SCHEMA: ResourceSchema = properties::SCHEMA;
     const NOUN: &'static str = "form of subjects of";
     const READS_LAG: bool = false;
     type Id = OidcId;
@@ -186,47 +184,6 @@ impl Resource for GitHubRepositoryOidcs {
         let repository = Repository::parse(rest.strip_suffix("/oidc")?).ok()?;
         Issuer::of_host(host).ok()?;
         Some(OidcId { host: host.to_owned(), repository, before })
-    }
-
-    /// What was chosen before this resource is asked once, and the id keeps it.
-    async fn resolve_id(&self, id: OidcId, old: Option<&OidcId>) -> Result<OidcId, CallError> {
-        if let Some(known) = old.filter(|old| **old == id) {
-            return Ok(known.clone());
-        }
-        // Switched a moment later, it could never be switched back: nobody would know to what.
-        let Some(before) = self.chosen(&id).await? else { return Err(id.invisible()) };
-        Ok(OidcId { before: Some(before), ..id })
-    }
-
-    async fn resolve(&self, _: &Owner, _: &OidcId, spec: Spec) -> Result<Spec, Error> {
-        Ok(spec)
-    }
-
-    async fn observe(&self, id: &OidcId) -> Result<Option<Observed>, CallError> {
-        let seen = self.look(id).await?;
-        if let Some((observed, before)) = seen.as_ref().and_then(|seen| Some((seen, seen.before?))) {
-            let locked_out = observed.locked_out(before);
-            if before != observed.chosen && !locked_out.is_empty() {
-                tracing::warn!(%id, roles = ?locked_out, "as the roles are, a deletion leaves the repository switched");
-            }
-        }
-        Ok(seen)
-    }
-
-    fn plan(_: &Owner, desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-        plan::plan(desired, observed)
-    }
-
-    async fn apply(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
-        self.carry_out(id, action).await
-    }
-
-    fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {
-        plan::step(observed, action)
-    }
-
-    fn attributes(desired: &Spec, _: &Observed) -> Attributes {
-        [("Repository", desired.repository.to_string())].into()
     }
 }
 

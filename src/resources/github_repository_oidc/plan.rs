@@ -1,6 +1,10 @@
 //! Decisions about the form of a repository's subjects. A role that trusts one form only is locked out by a switch to the
 //! other, so that the switch is refused until it trusts both; and a deletion leaves things as they are rather than do that.
 
+use super::GitHubRepositoryOidcs;
+use crate::cloudformation::Attributes;
+use crate::ownership::Owner;
+use crate::reconcile::Planner;
 use std::fmt;
 
 use super::{CustomizationTemplate, Observed, Spec, Subjects};
@@ -21,44 +25,48 @@ impl fmt::Display for Action {
     }
 }
 
-/// Decides; see the module.
-pub(super) fn plan(desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-    let Some(observed) = observed else {
-        return match desired {
-            None => Ok(Plan::nothing()),
-            Some(desired) => Err(Refusal::PreconditionFailed {
-                what: format!("GitHub shows no repository {} to the function's credential", desired.repository),
-                remedy: "It is not there, or the credential may not see its Actions settings".to_owned(),
-            }),
+impl Planner for GitHubRepositoryOidcs {
+    fn plan(_: &Owner, desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        let Some(observed) = observed else {
+            return match desired {
+                None => Ok(Plan::nothing()),
+                Some(desired) => Err(Refusal::PreconditionFailed {
+                    what: format!("GitHub shows no repository {} to the function's credential", desired.repository),
+                    remedy: "It is not there, or the credential may not see its Actions settings".to_owned(),
+                }),
+            };
         };
-    };
-    let switch = |to| Plan::nothing().then([Action::Switch { to, template: observed.template.clone() }]);
-    let Some(Spec { issuer: _, repository, subjects }) = desired else {
-        let back =
-            observed.before.filter(|before| *before != observed.chosen && observed.locked_out(*before).is_empty());
-        return Ok(back.map_or_else(Plan::nothing, switch));
-    };
-    // What carries ids by itself needs no choice.
-    if observed.chosen == *subjects || (observed.sent == *subjects && *subjects == Subjects::Immutable) {
-        return Ok(Plan::nothing());
+        let switch = |to| Plan::nothing().then([Action::Switch { to, template: observed.template.clone() }]);
+        let Some(Spec { issuer: _, repository, subjects }) = desired else {
+            let back =
+                observed.before.filter(|before| *before != observed.chosen && observed.locked_out(*before).is_empty());
+            return Ok(back.map_or_else(Plan::nothing, switch));
+        };
+        // What carries ids by itself needs no choice.
+        if observed.chosen == *subjects || (observed.sent == *subjects && *subjects == Subjects::Immutable) {
+            return Ok(Plan::nothing());
+        }
+        let locked_out = observed.locked_out(*subjects);
+        if !locked_out.is_empty() {
+            let names: Vec<&str> = locked_out.iter().map(String::as_str).collect();
+            return Err(Refusal::PreconditionFailed {
+                what: format!(
+                    "with {subjects} subjects, workflows of {repository} could no longer assume {}",
+                    names.join(", ")
+                ),
+                remedy: "Let these trust both forms first (`SubjectFormat: Both`), switch, and then let them trust one"
+                    .to_owned(),
+            });
+        }
+        Ok(switch(*subjects))
     }
-    let locked_out = observed.locked_out(*subjects);
-    if !locked_out.is_empty() {
-        let names: Vec<&str> = locked_out.iter().map(String::as_str).collect();
-        return Err(Refusal::PreconditionFailed {
-            what: format!(
-                "with {subjects} subjects, workflows of {repository} could no longer assume {}",
-                names.join(", ")
-            ),
-            remedy: "Let these trust both forms first (`SubjectFormat: Both`), switch, and then let them trust one"
-                .to_owned(),
-        });
-    }
-    Ok(switch(*subjects))
-}
 
-/// What an action does.
-pub(super) fn step(observed: Option<Observed>, action: &Action) -> Option<Observed> {
-    let Action::Switch { to, template: _ } = action;
-    observed.map(|observed| Observed { chosen: *to, sent: *to, ..observed })
+    fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {
+        let Action::Switch { to, template: _ } = action;
+        observed.map(|observed| Observed { chosen: *to, sent: *to, ..observed })
+    }
+
+    fn attributes(desired: &Spec, _: &Observed) -> Attributes {
+        [("Repository", desired.repository.to_string())].into()
+    }
 }

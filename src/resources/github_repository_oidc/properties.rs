@@ -2,7 +2,7 @@
 
 use crate::cloudformation::schema::{Object, Property, PropertyType, ResourceSchema, TEXT, Update};
 
-pub(super) const RESOURCE: ResourceSchema = ResourceSchema {
+pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubRepositoryOidc",
     doc: "Opts an older repository in to subjects that carry ids, and back when the resource goes. A switch that would lock \
           workflows out of a role of the account is not made.",

@@ -1,5 +1,12 @@
 //! Each action is one call of IAM; removing what is gone already succeeds.
 
+use super::Desired;
+use super::RoleName;
+use crate::error::Error;
+use crate::error::Refusal;
+use crate::ownership::Owner;
+use crate::reconcile::Api;
+use crate::reconcile::Exclusive;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::types::Role;
@@ -56,10 +63,31 @@ impl ReadPlan {
     }
 }
 
-impl GitHubRoles {
+impl Api for GitHubRoles {
+    type Sharing = Exclusive;
+
+    async fn resolve_id(&self, id: RoleName, old: Option<&RoleName>) -> Result<RoleName, Error> {
+        match old.filter(|old| **old == id && old.0 != id.0) {
+            Some(old) => Err(refuse_other_case(&old.0, &id.0)),
+            None => Ok(id),
+        }
+    }
+
+    fn prefetch(&self, what: ReadHint<'_, Spec>) {
+        *self.read_plan.borrow_mut() = ReadPlan::of(&what);
+    }
+
+    async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
+        let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
+        self.prepare_for_environments(&trust).await;
+        let (policy, warning) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
+        Ok(Desired { name: id.to_string(), path, trust: policy?, settings, managed, inline, tags, adopt, warning })
+    }
+
     /// The role with everything that hangs on it: all of that at once where there should be one, otherwise the role itself
     /// first, because most such looks find nothing.
-    pub(super) async fn look(&self, name: &str) -> Result<Option<Observed>, CallError> {
+    async fn observe(&self, id: &RoleName) -> Result<Option<Observed>, CallError> {
+        let name = id.0.as_str();
         let read_plan = self.read_plan.borrow().clone();
         let parts = self.parts(name, &read_plan);
         let (role, parts) = if read_plan.exists {
@@ -80,6 +108,99 @@ impl GitHubRoles {
         }
     }
 
+    async fn apply(&self, id: &RoleName, action: &Action) -> Result<Option<Created>, CallError> {
+        let name = id.0.as_str();
+        let Self { iam, deployment: _, deadline, github: _, read_plan } = self;
+        read_plan.borrow_mut().after(action);
+        match action {
+            Action::Create { shell } => {
+                let RoleSettings { description, max_session, boundary } = &shell.settings;
+                let request = iam
+                    .create_role()
+                    .role_name(&shell.name)
+                    .path(&shell.path)
+                    .assume_role_policy_document(shell.trust.document().to_string())
+                    .set_description(description.clone())
+                    .set_max_session_duration(max_session.map(u32::cast_signed))
+                    .set_permissions_boundary(boundary.clone())
+                    .set_tags(Some(iam::tags(&shell.tags)));
+                let output = deadline.call("iam:CreateRole", name, || request.clone().send()).await;
+                let output = match output {
+                    Err(error) if error.kind == ErrorKind::AlreadyExists => {
+                        return Err(self.name_conflict(name, error).await);
+                    }
+                    other => other.map_err(|error| without_provider(error, &shell.trust))?,
+                };
+                return Ok(output.role.map(|role| Created {
+                    arn: arn(&self.deployment, &role.path, &role.role_name),
+                    role_id: role.role_id,
+                }));
+            }
+            Action::SetTrust(trust) => {
+                let document = trust.document().to_string();
+                let request = iam.update_assume_role_policy().role_name(name).policy_document(document);
+                let output = deadline.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await;
+                output.map(drop).map_err(|error| without_provider(error, trust))
+            }
+            Action::SetDetails { description, max_session } => {
+                let request = iam
+                    .update_role()
+                    .role_name(name)
+                    .description(description)
+                    .max_session_duration(max_session.cast_signed());
+                deadline.call("iam:UpdateRole", name, || request.clone().send()).await.map(drop)
+            }
+            Action::SetBoundary(arn) => {
+                let request = iam.put_role_permissions_boundary().role_name(name).permissions_boundary(arn);
+                deadline.call("iam:PutRolePermissionsBoundary", name, || request.clone().send()).await.map(drop)
+            }
+            Action::DeleteBoundary => {
+                let request = iam.delete_role_permissions_boundary().role_name(name);
+                ignore_not_found(
+                    deadline.call("iam:DeleteRolePermissionsBoundary", name, || request.clone().send()).await,
+                )
+            }
+            Action::Attach(arn) => {
+                let request = iam.attach_role_policy().role_name(name).policy_arn(arn);
+                deadline.call("iam:AttachRolePolicy", name, || request.clone().send()).await.map(drop)
+            }
+            Action::Detach(arn) => {
+                let request = iam.detach_role_policy().role_name(name).policy_arn(arn);
+                ignore_not_found(deadline.call("iam:DetachRolePolicy", name, || request.clone().send()).await)
+            }
+            Action::PutPolicy { name: policy, document } => {
+                let request =
+                    iam.put_role_policy().role_name(name).policy_name(policy).policy_document(document.to_string());
+                deadline.call("iam:PutRolePolicy", name, || request.clone().send()).await.map(drop)
+            }
+            Action::DeletePolicy(policy) => {
+                let request = iam.delete_role_policy().role_name(name).policy_name(policy);
+                ignore_not_found(deadline.call("iam:DeleteRolePolicy", name, || request.clone().send()).await)
+            }
+            Action::Tag(tags) => {
+                let request = iam.tag_role().role_name(name).set_tags(Some(iam::tags(tags)));
+                deadline.call("iam:TagRole", name, || request.clone().send()).await.map(drop)
+            }
+            Action::Untag(keys) => {
+                let request = iam.untag_role().role_name(name).set_tag_keys(Some(keys.iter().cloned().collect()));
+                ignore_not_found(deadline.call("iam:UntagRole", name, || request.clone().send()).await)
+            }
+            Action::LeaveInstanceProfile(profile) => {
+                let request = iam.remove_role_from_instance_profile().role_name(name).instance_profile_name(profile);
+                ignore_not_found(
+                    deadline.call("iam:RemoveRoleFromInstanceProfile", name, || request.clone().send()).await,
+                )
+            }
+            Action::Delete => {
+                let request = iam.delete_role().role_name(name);
+                ignore_not_found(deadline.call("iam:DeleteRole", name, || request.clone().send()).await)
+            }
+        }?;
+        Ok(None)
+    }
+}
+
+impl GitHubRoles {
     async fn role(&self, name: &str) -> Result<Option<Role>, CallError> {
         let request = self.iam.get_role().role_name(name);
         match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
@@ -94,7 +215,22 @@ impl GitHubRoles {
     }
 
     /// The role whose name is the same but for its case.
-    pub(super) async fn other_case(&self, name: &str) -> Result<Option<String>, CallError> {
+    /// Names the role of another case that keeps a role from being created: `GetRole` does not find it.
+    async fn name_conflict(&self, name: &str, error: CallError) -> CallError {
+        match self.other_case(name).await {
+            Ok(Some(other)) => CallError {
+                kind: ErrorKind::Invalid,
+                message: format!(
+                    "there is the role {other}, whose name differs from {name} in case only, and IAM does not distinguish \
+                     the case of role names: choose another `RoleName`"
+                ),
+                ..error
+            },
+            Ok(None) | Err(_) => error,
+        }
+    }
+
+    async fn other_case(&self, name: &str) -> Result<Option<String>, CallError> {
         let mut marker = None;
         loop {
             let request = self.iam.list_roles().set_marker(marker);
@@ -177,91 +313,16 @@ impl GitHubRoles {
             }
         }
     }
+}
 
-    pub(super) async fn carry_out(&self, name: &str, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { iam, deployment: _, deadline, github: _, read_plan } = self;
-        read_plan.borrow_mut().after(action);
-        match action {
-            Action::Create { shell } => {
-                let RoleSettings { description, max_session, boundary } = &shell.settings;
-                let request = iam
-                    .create_role()
-                    .role_name(&shell.name)
-                    .path(&shell.path)
-                    .assume_role_policy_document(shell.trust.document().to_string())
-                    .set_description(description.clone())
-                    .set_max_session_duration(max_session.map(u32::cast_signed))
-                    .set_permissions_boundary(boundary.clone())
-                    .set_tags(Some(iam::tags(&shell.tags)));
-                let output = deadline.call("iam:CreateRole", name, || request.clone().send()).await;
-                let output = output.map_err(|error| without_provider(error, &shell.trust))?;
-                return Ok(output.role.map(|role| Created {
-                    arn: arn(&self.deployment, &role.path, &role.role_name),
-                    role_id: role.role_id,
-                }));
-            }
-            Action::SetTrust(trust) => {
-                let document = trust.document().to_string();
-                let request = iam.update_assume_role_policy().role_name(name).policy_document(document);
-                let output = deadline.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await;
-                output.map(drop).map_err(|error| without_provider(error, trust))
-            }
-            Action::SetDetails { description, max_session } => {
-                let request = iam
-                    .update_role()
-                    .role_name(name)
-                    .description(description)
-                    .max_session_duration(max_session.cast_signed());
-                deadline.call("iam:UpdateRole", name, || request.clone().send()).await.map(drop)
-            }
-            Action::SetBoundary(arn) => {
-                let request = iam.put_role_permissions_boundary().role_name(name).permissions_boundary(arn);
-                deadline.call("iam:PutRolePermissionsBoundary", name, || request.clone().send()).await.map(drop)
-            }
-            Action::DeleteBoundary => {
-                let request = iam.delete_role_permissions_boundary().role_name(name);
-                ignore_not_found(
-                    deadline.call("iam:DeleteRolePermissionsBoundary", name, || request.clone().send()).await,
-                )
-            }
-            Action::Attach(arn) => {
-                let request = iam.attach_role_policy().role_name(name).policy_arn(arn);
-                deadline.call("iam:AttachRolePolicy", name, || request.clone().send()).await.map(drop)
-            }
-            Action::Detach(arn) => {
-                let request = iam.detach_role_policy().role_name(name).policy_arn(arn);
-                ignore_not_found(deadline.call("iam:DetachRolePolicy", name, || request.clone().send()).await)
-            }
-            Action::PutPolicy { name: policy, document } => {
-                let request =
-                    iam.put_role_policy().role_name(name).policy_name(policy).policy_document(document.to_string());
-                deadline.call("iam:PutRolePolicy", name, || request.clone().send()).await.map(drop)
-            }
-            Action::DeletePolicy(policy) => {
-                let request = iam.delete_role_policy().role_name(name).policy_name(policy);
-                ignore_not_found(deadline.call("iam:DeleteRolePolicy", name, || request.clone().send()).await)
-            }
-            Action::Tag(tags) => {
-                let request = iam.tag_role().role_name(name).set_tags(Some(iam::tags(tags)));
-                deadline.call("iam:TagRole", name, || request.clone().send()).await.map(drop)
-            }
-            Action::Untag(keys) => {
-                let request = iam.untag_role().role_name(name).set_tag_keys(Some(keys.iter().cloned().collect()));
-                ignore_not_found(deadline.call("iam:UntagRole", name, || request.clone().send()).await)
-            }
-            Action::LeaveInstanceProfile(profile) => {
-                let request = iam.remove_role_from_instance_profile().role_name(name).instance_profile_name(profile);
-                ignore_not_found(
-                    deadline.call("iam:RemoveRoleFromInstanceProfile", name, || request.clone().send()).await,
-                )
-            }
-            Action::Delete => {
-                let request = iam.delete_role().role_name(name);
-                ignore_not_found(deadline.call("iam:DeleteRole", name, || request.clone().send()).await)
-            }
-        }?;
-        Ok(None)
-    }
+/// Refuses a name that differs from the old one in case only.
+fn refuse_other_case(old: &str, new: &str) -> Error {
+    Error::Refused(Refusal::Immutable {
+        what: format!("the name of {old}"),
+        from: old.to_owned(),
+        to: new.to_owned(),
+        remedy: "AWS takes both for the same name; choose one that differs in more than case",
+    })
 }
 
 /// IAM names the principal that it does not see; the author has to know what to do about it.

@@ -10,6 +10,7 @@ use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
+use crate::reconcile::Planner;
 
 const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
 /// Attached and tagged by somebody else.
@@ -355,10 +356,10 @@ fn an_adopted_role_keeps_its_id_changes_by_the_laws_and_is_released() {
     let mut tally = Coverage::default();
     let wanted: Vec<Desired> = relations().into_iter().map(|desired| Desired { adopt: true, ..desired }).collect();
     for desired in &wanted {
-        let plan = super::plan::plan(&owner, Some(desired), Some(&found)).expect("a plan");
+        let plan = GitHubRoles::plan(&owner, Some(desired), Some(&found)).expect("a plan");
         let [Action::Tag(claim)] = plan.stages()[0].as_slice() else { panic!("{:?}", plan.stages()) };
         assert!(owner.owns(claim) && claim.len() == 3);
-        let claimed = super::plan::step(Some(found.clone()), &plan.stages()[0][0], None).expect("a role");
+        let claimed = GitHubRoles::step(Some(found.clone()), &plan.stages()[0][0], None).expect("a role");
         tally.check::<GitHubRoles>(&owner, Some(desired), Some(&claimed), None);
         let adopted = after::<GitHubRoles>(&owner, Some(desired), Some(found.clone())).expect("a role");
         assert_eq!(adopted.role_id, found.role_id);
@@ -375,7 +376,7 @@ fn an_adopted_role_keeps_its_id_changes_by_the_laws_and_is_released() {
 fn only_a_role_that_nobody_owns_is_adopted_and_only_when_asked_to() {
     let owner = owner("Role");
     let adopting = Desired { adopt: true, ..desired(&["a"], None, &[], &[]) };
-    let plan = |desired: &Desired, found: &Observed| super::plan::plan(&owner, Some(desired), Some(found));
+    let plan = |desired: &Desired, found: &Observed| GitHubRoles::plan(&owner, Some(desired), Some(found));
     assert!(plan(&Desired { adopt: false, ..adopting.clone() }, &foreign_role()).is_err());
     let of_another_stack = after::<GitHubRoles>(&crate::laws::owner("Other"), Some(&adopting), None).expect("a role");
     assert!(plan(&adopting, &of_another_stack).is_err());
@@ -391,7 +392,7 @@ fn a_role_with_another_path_or_case_is_refused() {
     let old = desired(&["a"], None, &[], &[]);
     let state = after::<GitHubRoles>(&owner, Some(&old), None).expect("a role");
     for new in [Desired { path: "/ci/".into(), ..old.clone() }, Desired { name: "ROLE".into(), ..old }] {
-        let refusal = super::plan::plan(&owner, Some(&new), Some(&state)).expect_err("a refusal").to_string();
+        let refusal = GitHubRoles::plan(&owner, Some(&new), Some(&state)).expect_err("a refusal").to_string();
         assert!(refusal.contains("in place"), "{refusal}");
     }
 }
@@ -403,10 +404,10 @@ fn a_crowded_role_makes_room_before_it_attaches() {
     let old = Desired { managed: names(0..8), ..desired(&["a"], None, &[], &[]) };
     let new = Desired { managed: names(6..14), ..old.clone() };
     let mut state = after::<GitHubRoles>(&owner, Some(&old), None);
-    let plan = super::plan::plan(&owner, Some(&new), state.as_ref()).expect("a plan");
+    let plan = GitHubRoles::plan(&owner, Some(&new), state.as_ref()).expect("a plan");
     let mut most = 0;
     for action in plan.stages().iter().flatten() {
-        state = super::plan::step(state, action, None);
+        state = GitHubRoles::step(state, action, None);
         most = most.max(state.as_ref().map_or(0, |role| role.managed.len()));
     }
     assert_eq!(most, 8);

@@ -25,15 +25,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use futures_util::future::join;
 use serde_json::Value;
 
-use crate::aws::CallError;
 use crate::aws::Deadline;
+use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
-use crate::cloudformation::{Attributes, Fields};
 use crate::deployment::Deployment;
-use crate::error::{Error, Refusal};
 use crate::github::Issuer;
 use crate::github::queries::Client;
 use crate::guardrails::GuardrailCheck;
@@ -41,7 +38,7 @@ use crate::iam_policy::trust_policy::{TrustPolicy, canonical};
 use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
-use crate::reconcile::{Plan, ReadHint, Resource};
+use crate::reconcile::Resource;
 use api::ReadPlan;
 use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED};
 use trust_declaration::TrustDeclaration;
@@ -88,8 +85,15 @@ impl GitHubRoles {
 }
 
 /// A role's name, which is also its physical id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RoleName(String);
+
+/// IAM: "Role names are not distinguished by case."
+impl PartialEq for RoleName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
 
 impl fmt::Display for RoleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,7 +163,7 @@ pub struct Created {
 }
 
 impl Resource for GitHubRoles {
-    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const SCHEMA: ResourceSchema = properties::SCHEMA;
     const NOUN: &'static str = "role";
     const READS_LAG: bool = true;
     type Id = RoleName;
@@ -206,70 +210,6 @@ impl Resource for GitHubRoles {
     fn id_from(physical_id: &str) -> Option<RoleName> {
         iam_name(physical_id, NAME_LIMIT).ok().map(RoleName)
     }
-
-    /// IAM: "Role names are not distinguished by case."
-    fn is_same_object(a: &RoleName, b: &RoleName) -> bool {
-        a.0.eq_ignore_ascii_case(&b.0)
-    }
-
-    async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
-        let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
-        self.prepare_for_environments(&trust).await;
-        let (policy, warning) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
-        Ok(Desired { name: id.to_string(), path, trust: policy?, settings, managed, inline, tags, adopt, warning })
-    }
-
-    fn prefetch(&self, what: ReadHint<'_, Spec>) {
-        *self.read_plan.borrow_mut() = ReadPlan::of(&what);
-    }
-
-    async fn observe(&self, id: &RoleName) -> Result<Option<Observed>, CallError> {
-        self.look(&id.0).await
-    }
-
-    async fn find_conflict(&self, id: &RoleName) -> Result<Option<Refusal>, CallError> {
-        let other = self.other_case(&id.0).await?;
-        Ok(other.map(|other| Refusal::Foreign {
-            what: format!("the role {other}, whose name differs from {id} in case only,"),
-            owner: "IAM does not distinguish the case of role names".to_owned(),
-            remedy: "Choose another `RoleName`",
-        }))
-    }
-
-    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-        plan::plan(owner, desired, observed)
-    }
-
-    async fn apply(&self, id: &RoleName, action: &Action) -> Result<Option<Created>, CallError> {
-        self.carry_out(&id.0, action).await
-    }
-
-    fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
-        plan::step(observed, action, output)
-    }
-
-    fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
-        let subjects = TrustPolicy::read(&observed.trust)
-            .map(|trust| trust.subjects().into_iter().collect::<Vec<_>>().join(", "))
-            .unwrap_or_default();
-        [
-            ("Arn", observed.arn.clone()),
-            ("RoleName", observed.name.clone()),
-            ("RoleId", observed.role_id.clone()),
-            ("Warning", fitting(&desired.warning, subjects.len())),
-            ("Subjects", subjects),
-        ]
-        .into()
-    }
-}
-
-/// An answer that does not fit would be a failure, which a remark is not worth; the log has it in any case.
-fn fitting(warning: &str, subjects: usize) -> String {
-    /// In bytes, with the subjects; what else is in an answer takes less than the rest of 4096.
-    const ROOM: usize = 2000;
-    const SHORT: &str = "The role trusts environments without protection: see the function's log";
-    let fits = |text: &&str| warning.is_empty() || subjects + text.len() <= ROOM;
-    [warning, SHORT].into_iter().find(fits).unwrap_or_default().to_owned()
 }
 
 fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {

@@ -19,6 +19,9 @@
 //! added last, so that nothing is granted too much, and what both declarations grant may be away for a few calls. The
 //! same order serves a role that has no room for the old and the new managed policies together.
 
+use super::GitHubRoles;
+use crate::cloudformation::Attributes;
+use crate::reconcile::Planner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -157,51 +160,6 @@ impl AppliedRecord {
             (SETTINGS, settings.join(" ")),
         ];
         all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
-    }
-}
-
-/// Decides; see the module.
-pub(super) fn plan(
-    owner: &Owner,
-    desired: Option<&Desired>,
-    observed: Option<&Observed>,
-) -> Result<Plan<Action>, Refusal> {
-    match (desired, observed) {
-        (None, None) => Ok(Plan::nothing()),
-        (None, Some(observed)) if !owner.owns(&observed.tags) => Ok(Plan::nothing()),
-        // It goes back to whoever has it, as it is.
-        (None, Some(observed)) if observed.tags.contains_key(ADOPTED) => {
-            let ours = observed.tags.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect();
-            Ok(Plan::nothing().then([Action::Untag(ours)]))
-        }
-        (None, Some(observed)) => Ok(delete(observed)),
-        (Some(desired), None) => {
-            // Create makes the empty shell and the ordinary difference fills it, so that create cannot forget a part.
-            let create = create(owner, desired);
-            let shell = step(None, &create, None);
-            let fill = shell.map_or_else(Plan::nothing, |shell| change(desired, &shell));
-            Ok(fill.stages().iter().fold(Plan::nothing().then([create]), |plan, stage| plan.then(stage.clone())))
-        }
-        (Some(desired), Some(observed)) => {
-            let ours = owner.owns(&observed.tags);
-            if !(ours || desired.adopt && is_adoptable(observed)) {
-                return Err(Refusal::Foreign {
-                    what: format!("the role {}", observed.name),
-                    owner: described(&observed.tags),
-                    remedy: "Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns \
-                             can be taken over with `OnExisting: Adopt`",
-                });
-            }
-            if observed.path != desired.path || observed.name != desired.name {
-                return Err(Refusal::Immutable {
-                    what: format!("name and path of the role {}", desired.name),
-                    from: format!("{}{}", observed.path, observed.name),
-                    to: format!("{}{}", desired.path, desired.name),
-                    remedy: "IAM cannot rename a role: change `RoleName` too, or leave it out",
-                });
-            }
-            if ours { Ok(change(desired, observed)) } else { Ok(adopt(owner, desired, observed)) }
-        }
     }
 }
 
@@ -344,53 +302,117 @@ impl Permissions {
     }
 }
 
-/// What an action does.
-pub(super) fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
-    if let Action::Create { shell } = action {
-        let RoleCreateInput { name, path, trust, settings, tags } = shell.as_ref().clone();
-        let Created { arn, role_id } = output.unwrap_or_default();
-        return Some(Observed {
-            name,
-            arn,
-            role_id,
-            path,
-            trust: trust.document(),
-            description: settings.description.unwrap_or_default(),
-            max_session: settings.max_session.unwrap_or(DEFAULT_MAX_SESSION),
-            boundary: settings.boundary,
-            managed: BTreeSet::new(),
-            inline: BTreeMap::new(),
-            instance_profiles: BTreeSet::new(),
-            tags,
-        });
+impl Planner for GitHubRoles {
+    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        match (desired, observed) {
+            (None, None) => Ok(Plan::nothing()),
+            (None, Some(observed)) if !owner.owns(&observed.tags) => Ok(Plan::nothing()),
+            // It goes back to whoever has it, as it is.
+            (None, Some(observed)) if observed.tags.contains_key(ADOPTED) => {
+                let ours = observed.tags.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect();
+                Ok(Plan::nothing().then([Action::Untag(ours)]))
+            }
+            (None, Some(observed)) => Ok(delete(observed)),
+            (Some(desired), None) => {
+                // Create makes the empty shell and the ordinary difference fills it, so that create cannot forget a part.
+                let create = create(owner, desired);
+                let shell = GitHubRoles::step(None, &create, None);
+                let fill = shell.map_or_else(Plan::nothing, |shell| change(desired, &shell));
+                Ok(fill.stages().iter().fold(Plan::nothing().then([create]), |plan, stage| plan.then(stage.clone())))
+            }
+            (Some(desired), Some(observed)) => {
+                let ours = owner.owns(&observed.tags);
+                if !(ours || desired.adopt && is_adoptable(observed)) {
+                    return Err(Refusal::Foreign {
+                        what: format!("the role {}", observed.name),
+                        owner: described(&observed.tags),
+                        remedy: "Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns \
+                             can be taken over with `OnExisting: Adopt`",
+                    });
+                }
+                if observed.path != desired.path || observed.name != desired.name {
+                    return Err(Refusal::Immutable {
+                        what: format!("name and path of the role {}", desired.name),
+                        from: format!("{}{}", observed.path, observed.name),
+                        to: format!("{}{}", desired.path, desired.name),
+                        remedy: "IAM cannot rename a role: change `RoleName` too, or leave it out",
+                    });
+                }
+                if ours { Ok(change(desired, observed)) } else { Ok(adopt(owner, desired, observed)) }
+            }
+        }
     }
-    let mut observed = observed?;
-    match action.clone() {
-        Action::Create { .. } => {}
-        Action::SetTrust(trust) => observed.trust = trust.document(),
-        Action::SetDetails { description, max_session } => {
-            (observed.description, observed.max_session) = (description, max_session);
+
+    fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
+        if let Action::Create { shell } = action {
+            let RoleCreateInput { name, path, trust, settings, tags } = shell.as_ref().clone();
+            let Created { arn, role_id } = output.unwrap_or_default();
+            return Some(Observed {
+                name,
+                arn,
+                role_id,
+                path,
+                trust: trust.document(),
+                description: settings.description.unwrap_or_default(),
+                max_session: settings.max_session.unwrap_or(DEFAULT_MAX_SESSION),
+                boundary: settings.boundary,
+                managed: BTreeSet::new(),
+                inline: BTreeMap::new(),
+                instance_profiles: BTreeSet::new(),
+                tags,
+            });
         }
-        Action::SetBoundary(arn) => observed.boundary = Some(arn),
-        Action::DeleteBoundary => observed.boundary = None,
-        Action::Attach(arn) => {
-            observed.managed.insert(arn);
+        let mut observed = observed?;
+        match action.clone() {
+            Action::Create { .. } => {}
+            Action::SetTrust(trust) => observed.trust = trust.document(),
+            Action::SetDetails { description, max_session } => {
+                (observed.description, observed.max_session) = (description, max_session);
+            }
+            Action::SetBoundary(arn) => observed.boundary = Some(arn),
+            Action::DeleteBoundary => observed.boundary = None,
+            Action::Attach(arn) => {
+                observed.managed.insert(arn);
+            }
+            Action::Detach(arn) => {
+                observed.managed.remove(&arn);
+            }
+            Action::PutPolicy { name, document } => {
+                observed.inline.insert(name, document);
+            }
+            Action::DeletePolicy(name) => {
+                observed.inline.remove(&name);
+            }
+            Action::Tag(tags) => observed.tags.extend(tags),
+            Action::Untag(keys) => observed.tags.retain(|key, _| !keys.contains(key)),
+            Action::LeaveInstanceProfile(name) => {
+                observed.instance_profiles.remove(&name);
+            }
+            Action::Delete => return None,
         }
-        Action::Detach(arn) => {
-            observed.managed.remove(&arn);
-        }
-        Action::PutPolicy { name, document } => {
-            observed.inline.insert(name, document);
-        }
-        Action::DeletePolicy(name) => {
-            observed.inline.remove(&name);
-        }
-        Action::Tag(tags) => observed.tags.extend(tags),
-        Action::Untag(keys) => observed.tags.retain(|key, _| !keys.contains(key)),
-        Action::LeaveInstanceProfile(name) => {
-            observed.instance_profiles.remove(&name);
-        }
-        Action::Delete => return None,
+        Some(observed)
     }
-    Some(observed)
+
+    fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
+        let subjects = TrustPolicy::read(&observed.trust)
+            .map(|trust| trust.subjects().into_iter().collect::<Vec<_>>().join(", "))
+            .unwrap_or_default();
+        [
+            ("Arn", observed.arn.clone()),
+            ("RoleName", observed.name.clone()),
+            ("RoleId", observed.role_id.clone()),
+            ("Warning", fitting(&desired.warning, subjects.len())),
+            ("Subjects", subjects),
+        ]
+        .into()
+    }
+}
+
+/// An answer that does not fit would be a failure, which a remark is not worth; the log has it in any case.
+fn fitting(warning: &str, subjects: usize) -> String {
+    /// In bytes, with the subjects; what else is in an answer takes less than the rest of 4096.
+    const ROOM: usize = 2000;
+    const SHORT: &str = "The role trusts environments without protection: see the function's log";
+    let fits = |text: &&str| warning.is_empty() || subjects + text.len() <= ROOM;
+    [warning, SHORT].into_iter().find(fits).unwrap_or_default().to_owned()
 }

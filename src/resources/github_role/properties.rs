@@ -6,7 +6,7 @@ use crate::ownership::tags_property as tags;
 
 use super::{DEFAULT_AUDIENCE, INLINE_LIMIT, MANAGED_LIMIT, NAME_LIMIT, POLICY_NAME_LIMIT, TAG_LIMIT};
 
-pub(super) const RESOURCE: ResourceSchema = ResourceSchema {
+pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubRole",
     doc: "An IAM role that exactly the named repositories, branches, tags, environments, pull requests or workflows can \
           assume. GitHub is asked which form the subjects of a repository's tokens have, and the trust policy lets in these \

@@ -1,5 +1,7 @@
 //! From `Trust` as declared to the policy that means the same for the tokens that GitHub really issues.
 
+use super::RoleName;
+use crate::reconcile::Api;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{FutureExt, ready};
@@ -52,7 +54,8 @@ impl GitHubRoles {
                 Err(problem) => {
                     if last.is_none() {
                         // What somebody else wrote is no memory of ours.
-                        let ours = self.look(role).await?.filter(|role| owner.owns(&role.tags));
+                        let ours =
+                            self.observe(&RoleName(role.to_owned())).await?.filter(|role| owner.owns(&role.tags));
                         last = Some(ours.and_then(|role| TrustPolicy::read(&role.trust)));
                     }
                     without(issuer, entry, last.as_ref().and_then(Option::as_ref), &problem, &at)?

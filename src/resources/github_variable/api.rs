@@ -1,5 +1,8 @@
 //! The calls, one for each action, and the looks before them.
 
+use crate::ownership::Owner;
+use crate::reconcile::Api;
+use crate::reconcile::Exclusive;
 use std::collections::BTreeSet;
 
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -76,9 +79,32 @@ impl VariableId {
     }
 }
 
-impl GitHubVariables {
+impl Api for GitHubVariables {
+    type Sharing = Exclusive;
+
+    /// An Update keeps the moment of the Create, as long as what that made is there.
+    async fn resolve_id(&self, id: VariableId, old: Option<&VariableId>) -> Result<VariableId, Error> {
+        let id = VariableId { since: Some(self.asked), ..id };
+        let known = old.filter(|old| **old == id);
+        let created = match self.observe(known.unwrap_or(&id)).await {
+            Ok(seen) => seen.map(|seen| seen.created),
+            // Nothing was made by a function that may not even look.
+            Err(error) if known.is_none() && !matches!(error.kind, ErrorKind::Denied | ErrorKind::Invalid) => {
+                tracing::info!(%error, "it cannot be looked at yet");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let since = self.asked.kept(known.and_then(|known| known.since), created);
+        Ok(VariableId { since: Some(since), ..known.cloned().unwrap_or(id) })
+    }
+
+    async fn resolve(&self, _: &Owner, id: &VariableId, spec: Spec) -> Result<Desired, Error> {
+        self.complete(id, spec).await
+    }
+
     /// What is there, and whether it is ours.
-    pub(super) async fn look(&self, id: &VariableId) -> Result<Option<Observed>, CallError> {
+    async fn observe(&self, id: &VariableId) -> Result<Option<Observed>, CallError> {
         let (issuer, what) = (id.issuer()?, id.what());
         let action = match id.sort {
             ValueKind::Variable => "github:GetVariable",
@@ -113,6 +139,50 @@ impl GitHubVariables {
         Ok(Some(Observed { value, reach, created, updated, ours, changed_by_others: !declared, what }))
     }
 
+    async fn apply(&self, id: &VariableId, action: &Action) -> Result<i64, CallError> {
+        let (issuer, what) = (id.issuer()?, id.what());
+        let one = format!("{}/{}", id.all(), id.name);
+        let (mut call, content) = match action {
+            Action::Create(content) => match content.sort {
+                ValueKind::Variable => (id.call("github:CreateVariable", "POST", id.all(), &what), content),
+                ValueKind::Secret => (id.call("github:CreateSecret", "PUT", one, &what), content),
+            },
+            Action::Update(content) => match content.sort {
+                ValueKind::Variable => (id.call("github:UpdateVariable", "PATCH", one, &what), content),
+                ValueKind::Secret => (id.call("github:UpdateSecret", "PUT", one, &what), content),
+            },
+            Action::Delete { sort } => {
+                let action = match sort {
+                    ValueKind::Variable => "github:DeleteVariable",
+                    ValueKind::Secret => "github:DeleteSecret",
+                };
+                let deleted = self.github.call(&issuer, &id.call(action, "DELETE", one, &what)).await;
+                return crate::aws::ignore_not_found(deleted).map(|()| self.github.now());
+            }
+        };
+        call.body = Some(body(id, content, &call)?);
+        let reply = self.github.call(&issuer, &call).await?;
+        if matches!(action, Action::Create(_)) && reply.status == 204 {
+            // It was not there a moment ago, and has just been made by somebody else, or by this request's other attempt.
+            let message = "somebody made it in the meantime".to_owned();
+            let resource = what.clone();
+            let code = "204".to_owned();
+            let kind = ErrorKind::AlreadyExists;
+            return Err(CallError {
+                action: call.action,
+                resource,
+                kind,
+                code,
+                message,
+                request_id: None,
+                uncertain: false,
+            });
+        }
+        Ok(self.github.now())
+    }
+}
+
+impl GitHubVariables {
     async fn reach(&self, id: &VariableId, issuer: &Issuer, visibility: &str) -> Result<Visibility, CallError> {
         let known = ["all", "private", "selected"].into_iter().find(|known| *known == visibility);
         // One that GitHub will have added is none that can be declared.
@@ -207,48 +277,6 @@ impl GitHubVariables {
             }
             _ => Error::Call(error),
         })
-    }
-
-    pub(super) async fn carry_out(&self, id: &VariableId, action: &Action) -> Result<i64, CallError> {
-        let (issuer, what) = (id.issuer()?, id.what());
-        let one = format!("{}/{}", id.all(), id.name);
-        let (mut call, content) = match action {
-            Action::Create(content) => match content.sort {
-                ValueKind::Variable => (id.call("github:CreateVariable", "POST", id.all(), &what), content),
-                ValueKind::Secret => (id.call("github:CreateSecret", "PUT", one, &what), content),
-            },
-            Action::Update(content) => match content.sort {
-                ValueKind::Variable => (id.call("github:UpdateVariable", "PATCH", one, &what), content),
-                ValueKind::Secret => (id.call("github:UpdateSecret", "PUT", one, &what), content),
-            },
-            Action::Delete { sort } => {
-                let action = match sort {
-                    ValueKind::Variable => "github:DeleteVariable",
-                    ValueKind::Secret => "github:DeleteSecret",
-                };
-                let deleted = self.github.call(&issuer, &id.call(action, "DELETE", one, &what)).await;
-                return crate::aws::ignore_not_found(deleted).map(|()| self.github.now());
-            }
-        };
-        call.body = Some(body(id, content, &call)?);
-        let reply = self.github.call(&issuer, &call).await?;
-        if matches!(action, Action::Create(_)) && reply.status == 204 {
-            // It was not there a moment ago, and has just been made by somebody else, or by this request's other attempt.
-            let message = "somebody made it in the meantime".to_owned();
-            let resource = what.clone();
-            let code = "204".to_owned();
-            let kind = ErrorKind::AlreadyExists;
-            return Err(CallError {
-                action: call.action,
-                resource,
-                kind,
-                code,
-                message,
-                request_id: None,
-                uncertain: false,
-            });
-        }
-        Ok(self.github.now())
     }
 }
 

@@ -152,7 +152,7 @@ mod tests {
 
     fn told(properties: &serde_json::Value) -> String {
         let members = properties.as_object().unwrap();
-        let mut fields = Fields::of_request(members, super::super::properties::RESOURCE.object.properties);
+        let mut fields = Fields::of_request(members, super::super::properties::SCHEMA.object.properties);
         let spec = parse(&mut fields);
         match fields.finish() {
             Ok(()) => format!(

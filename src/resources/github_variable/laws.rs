@@ -8,6 +8,7 @@ use super::{Desired, GitHubVariables, Observed, Value, ValueKind, Visibility};
 use crate::github::creation_window::CreationWindow;
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::Owner;
+use crate::reconcile::Planner;
 
 /// When a request was made, and when its call was.
 const ASKED: i64 = 1_000_000;
@@ -132,7 +133,7 @@ fn nothing_of_others_is_written_unless_the_author_says_so() {
         let state = after::<GitHubVariables>(&owner, Some(&desired), None).expect("something");
         let value = state.value.as_ref().map(|_| Value::new("theirs"));
         let theirs = Observed { ours: false, value, ..state };
-        let plan = super::plan::plan(Some(&desired), Some(&theirs));
+        let plan = GitHubVariables::plan(&owner, Some(&desired), Some(&theirs));
         assert_eq!(plan.is_ok(), desired.adopt, "{desired:?}");
     }
 }

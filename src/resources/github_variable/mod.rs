@@ -12,18 +12,16 @@ mod seal;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::aws::{CallError, ErrorKind};
 use crate::cloudformation::schema::ResourceSchema;
-use crate::cloudformation::{Attributes, Fields, Request};
+use crate::cloudformation::{Fields, Request};
 use crate::deployment::Deployment;
-use crate::error::{Error, Refusal};
 use crate::github::Issuer;
 use crate::github::creation_window::CreationWindow;
 use crate::github::name::Repository;
 use crate::github::queries::Client;
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
-use crate::reconcile::{Plan, Resource};
+use crate::reconcile::Resource;
 
 pub use declaration::Spec;
 pub use plan::Action;
@@ -265,7 +263,7 @@ pub struct Observed {
 }
 
 impl Resource for GitHubVariables {
-    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const SCHEMA: ResourceSchema = properties::SCHEMA;
     const NOUN: &'static str = "variable or secret";
     // GitHub shows what it has taken.
     const READS_LAG: bool = false;
@@ -298,47 +296,6 @@ impl Resource for GitHubVariables {
 
     fn id_from(physical_id: &str) -> Option<VariableId> {
         VariableId::parse(physical_id)
-    }
-
-    /// An Update keeps the moment of the Create, as long as what that made is there.
-    async fn resolve_id(&self, id: VariableId, old: Option<&VariableId>) -> Result<VariableId, CallError> {
-        let id = VariableId { since: Some(self.asked), ..id };
-        let known = old.filter(|old| **old == id);
-        let created = match self.look(known.unwrap_or(&id)).await {
-            Ok(seen) => seen.map(|seen| seen.created),
-            // Nothing was made by a function that may not even look.
-            Err(error) if known.is_none() && !matches!(error.kind, ErrorKind::Denied | ErrorKind::Invalid) => {
-                tracing::info!(%error, "it cannot be looked at yet");
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        let since = self.asked.kept(known.and_then(|known| known.since), created);
-        Ok(VariableId { since: Some(since), ..known.cloned().unwrap_or(id) })
-    }
-
-    async fn resolve(&self, _: &Owner, id: &VariableId, spec: Spec) -> Result<Desired, Error> {
-        self.complete(id, spec).await
-    }
-
-    async fn observe(&self, id: &VariableId) -> Result<Option<Observed>, CallError> {
-        self.look(id).await
-    }
-
-    fn plan(_: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-        plan::plan(desired, observed)
-    }
-
-    async fn apply(&self, id: &VariableId, action: &Action) -> Result<i64, CallError> {
-        self.carry_out(id, action).await
-    }
-
-    fn step(observed: Option<Observed>, action: &Action, output: i64) -> Option<Observed> {
-        plan::step(observed, action, output)
-    }
-
-    fn attributes(desired: &Desired, _: &Observed) -> Attributes {
-        [("Name", desired.name.clone()), ("Warning", desired.warning.clone())].into()
     }
 }
 

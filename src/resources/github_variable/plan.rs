@@ -1,6 +1,10 @@
 //! Decisions about a variable or a secret. What somebody else made is not written unless the author says so; what holds the
 //! declared value already needs nobody's permission. Nothing is deleted but what we made and nobody has changed since.
 
+use super::GitHubVariables;
+use crate::cloudformation::Attributes;
+use crate::ownership::Owner;
+use crate::reconcile::Planner;
 use std::fmt;
 
 use super::{Desired, Observed, PublicKey, Value, ValueKind, Visibility};
@@ -46,53 +50,57 @@ impl fmt::Display for Action {
     }
 }
 
-/// Decides; see the module.
-pub(super) fn plan(desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-    let Some(desired) = desired else {
-        let delete = observed.filter(|observed| observed.ours && !observed.changed_by_others);
-        return Ok(Plan::nothing().then(delete.map(|observed| Action::Delete { sort: sort(observed) })));
-    };
-    let Desired { name: _, sort, value, reach, adopt, asked, key, warning: _, what } = desired;
-    let content = || VariableContent {
-        sort: *sort,
-        value: value.clone(),
-        reach: reach.clone(),
-        key: key.clone(),
-        what: what.clone(),
-    };
-    let Some(observed) = observed else { return Ok(Plan::nothing().then([Action::Create(content())])) };
-    let same_value = match &observed.value {
-        Some(held) => held == value,
-        // Written since this was asked for, and by whom else than an earlier attempt?
-        None => (observed.ours || *adopt) && asked.precedes(observed.updated),
-    };
-    if same_value && observed.reach == *reach {
-        return Ok(Plan::nothing());
-    }
-    if !observed.ours && !adopt {
-        return Err(Refusal::Foreign {
-            what: format!("the {what}"),
-            owner: "it was there before, or was made by somebody else".to_owned(),
-            remedy: "Delete it at GitHub, choose another `Name`, or take it over with `OnExisting: Adopt`",
-        });
-    }
-    Ok(Plan::nothing().then([Action::Update(content())]))
-}
-
 fn sort(observed: &Observed) -> ValueKind {
     if observed.value.is_some() { ValueKind::Variable } else { ValueKind::Secret }
 }
 
-/// What an action does.
-pub(super) fn step(observed: Option<Observed>, action: &Action, written: i64) -> Option<Observed> {
-    let (VariableContent { sort, value, reach, key: _, what }, created, ours) = match action {
-        Action::Create(content) => (content.clone(), written, true),
-        Action::Update(content) => {
-            let Observed { created, ours, .. } = observed?;
-            (content.clone(), created, ours)
+impl Planner for GitHubVariables {
+    fn plan(_: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        let Some(desired) = desired else {
+            let delete = observed.filter(|observed| observed.ours && !observed.changed_by_others);
+            return Ok(Plan::nothing().then(delete.map(|observed| Action::Delete { sort: sort(observed) })));
+        };
+        let Desired { name: _, sort, value, reach, adopt, asked, key, warning: _, what } = desired;
+        let content = || VariableContent {
+            sort: *sort,
+            value: value.clone(),
+            reach: reach.clone(),
+            key: key.clone(),
+            what: what.clone(),
+        };
+        let Some(observed) = observed else { return Ok(Plan::nothing().then([Action::Create(content())])) };
+        let same_value = match &observed.value {
+            Some(held) => held == value,
+            // Written since this was asked for, and by whom else than an earlier attempt?
+            None => (observed.ours || *adopt) && asked.precedes(observed.updated),
+        };
+        if same_value && observed.reach == *reach {
+            return Ok(Plan::nothing());
         }
-        Action::Delete { .. } => return None,
-    };
-    let value = (sort == ValueKind::Variable).then_some(value);
-    Some(Observed { value, reach, created, updated: written, ours, changed_by_others: false, what })
+        if !observed.ours && !adopt {
+            return Err(Refusal::Foreign {
+                what: format!("the {what}"),
+                owner: "it was there before, or was made by somebody else".to_owned(),
+                remedy: "Delete it at GitHub, choose another `Name`, or take it over with `OnExisting: Adopt`",
+            });
+        }
+        Ok(Plan::nothing().then([Action::Update(content())]))
+    }
+
+    fn step(observed: Option<Observed>, action: &Action, written: i64) -> Option<Observed> {
+        let (VariableContent { sort, value, reach, key: _, what }, created, ours) = match action {
+            Action::Create(content) => (content.clone(), written, true),
+            Action::Update(content) => {
+                let Observed { created, ours, .. } = observed?;
+                (content.clone(), created, ours)
+            }
+            Action::Delete { .. } => return None,
+        };
+        let value = (sort == ValueKind::Variable).then_some(value);
+        Some(Observed { value, reach, created, updated: written, ours, changed_by_others: false, what })
+    }
+
+    fn attributes(desired: &Desired, _: &Observed) -> Attributes {
+        [("Name", desired.name.clone()), ("Warning", desired.warning.clone())].into()
+    }
 }

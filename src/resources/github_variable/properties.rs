@@ -4,7 +4,7 @@ use crate::cloudformation::schema::{Count, Object, Property, PropertyType, Resou
 
 use super::declaration::{ENVIRONMENT_EXPECTED, HOST_EXPECTED, NAME_EXPECTED, NAME_LIMIT, REACH_EXPECTED};
 
-pub(super) const RESOURCE: ResourceSchema = ResourceSchema {
+pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubVariable",
     doc: "A variable or a secret of GitHub Actions, such as a role's ARN, in a repository, one of its environments or an \
           organisation. What somebody else made is not overwritten, unless `OnExisting: Adopt` says so, and never deleted. \

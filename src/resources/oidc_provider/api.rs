@@ -1,6 +1,16 @@
 //! Each action is one call of IAM; removing what is gone already succeeds.
 
+use super::Declared;
+use super::Desired;
+use super::Spec;
+use super::ThumbprintUse;
+use super::Thumbprints;
+use super::sharing::SharedProvider;
+use crate::error::Error;
+use crate::ownership::Owner;
+use crate::reconcile::Api;
 use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIdConnectProviderOutput;
+use aws_smithy_types::base64;
 use serde_json::{Value, json};
 
 use super::plan::Action;
@@ -9,17 +19,35 @@ use crate::aws::iam;
 use crate::aws::{CallError, ErrorKind, ignore_not_found};
 use crate::metrics;
 
-impl OidcProviders {
-    pub(super) async fn get(&self, arn: &str) -> Result<Option<Observed>, CallError> {
-        let request = self.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn);
-        match self.deadline.call("iam:GetOpenIDConnectProvider", arn, || request.clone().send()).await {
-            Ok(output) => Ok(Some(observed(arn, output))),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+impl Api for OidcProviders {
+    type Sharing = SharedProvider;
+
+    /// A look that fails is no failure yet: whether it is one depends on what is there.
+    async fn resolve(&self, _: &Owner, id: &ProviderArn, spec: Spec) -> Result<Desired, Error> {
+        let Spec { issuer, client_ids, pins, ca, tags, share, retain } = spec;
+        let (thumbprints, use_of_thumbprints) = match pins {
+            Some(pins) => (Thumbprints::Pinned(pins), ThumbprintUse::presumed(&issuer, false)),
+            None => self.look(&issuer, ca.as_ref(), id).await,
+        };
+        Ok(Desired::Declared(Box::new(Declared {
+            arn: id.to_string(),
+            url: issuer.url(),
+            client_ids,
+            thumbprints,
+            use_of_thumbprints,
+            ca: ca.map(|ca| base64::encode(ca.to_bytes())),
+            tags,
+            share,
+            retain,
+        })))
     }
 
-    pub(super) async fn carry_out(&self, arn: &str, action: &Action) -> Result<(), CallError> {
+    async fn observe(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
+        self.get(&id.0).await
+    }
+
+    async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<(), CallError> {
+        let arn = id.0.as_str();
         let Self { iam, deadline, issuers: _, now: _, rotation_policy: _ } = self;
         match action {
             Action::Create { url, arn: _, client_ids, thumbprints, tags } => {
@@ -78,6 +106,17 @@ impl OidcProviders {
                 let request = iam.delete_open_id_connect_provider().open_id_connect_provider_arn(arn);
                 ignore_not_found(deadline.call("iam:DeleteOpenIDConnectProvider", arn, || request.clone().send()).await)
             }
+        }
+    }
+}
+
+impl OidcProviders {
+    pub(super) async fn get(&self, arn: &str) -> Result<Option<Observed>, CallError> {
+        let request = self.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn);
+        match self.deadline.call("iam:GetOpenIDConnectProvider", arn, || request.clone().send()).await {
+            Ok(output) => Ok(Some(observed(arn, output))),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::error::Refusal;
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Plan;
+use crate::reconcile::Planner;
 
 const ARN: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
 /// Client id and tag of whoever made the provider before us, and of what was added by hand later.
@@ -273,7 +274,7 @@ fn is_pinned(desired: &Desired) -> bool {
 
 impl OidcProviders {
     fn plan_for(owner: &Owner, desired: &Desired, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-        super::plan::plan(owner, Some(desired), observed)
+        OidcProviders::plan(owner, Some(desired), observed)
     }
 
     fn plan_is_refused(owner: &Owner, desired: &Desired, observed: Option<&Observed>) -> bool {

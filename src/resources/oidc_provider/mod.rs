@@ -10,6 +10,7 @@ mod plan;
 mod properties;
 pub mod rotation;
 mod scheduled;
+mod sharing;
 pub mod thumbprint;
 
 use std::collections::BTreeSet;
@@ -18,21 +19,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_smithy_types::base64;
-use futures_util::future::join;
 
-use crate::aws::CallError;
 use crate::aws::Deadline;
+use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
-use crate::cloudformation::{Attributes, Fields};
 use crate::deployment::Deployment;
-use crate::error::{Error, Refusal};
 use crate::github::{Issuer, IssuerKind};
 use crate::guardrails::GuardrailCheck;
 use crate::lazy::Lazy;
 use crate::metrics;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
-use crate::reconcile::{DeletionIntent, PendingOperation, Plan, Resource};
+use crate::reconcile::Resource;
 use rotation::{ObservedThumbprints, RotationPolicy, Timestamp};
 use thumbprint::{CaCertificate, Issuers, ProbeError, ProbeResult};
 
@@ -163,7 +161,7 @@ pub struct Observed {
 }
 
 impl Resource for OidcProviders {
-    const RESOURCE: ResourceSchema = properties::RESOURCE;
+    const SCHEMA: ResourceSchema = properties::SCHEMA;
     const NOUN: &'static str = "OIDC provider";
     const READS_LAG: bool = true;
     type Id = ProviderArn;
@@ -229,89 +227,6 @@ impl Resource for OidcProviders {
         let provider = shape[3].and_then(|resource| resource.strip_prefix("oidc-provider/"));
         (shape[..3] == [Some("arn"), Some("iam"), Some("")] && provider.is_some_and(|url| !url.is_empty()))
             .then(|| ProviderArn(physical_id.to_owned()))
-    }
-
-    /// A look that fails is no failure yet: whether it is one depends on what is there.
-    async fn resolve(&self, _: &Owner, id: &ProviderArn, spec: Spec) -> Result<Desired, Error> {
-        let Spec { issuer, client_ids, pins, ca, tags, share, retain } = spec;
-        let (thumbprints, use_of_thumbprints) = match pins {
-            Some(pins) => (Thumbprints::Pinned(pins), ThumbprintUse::presumed(&issuer, false)),
-            None => self.look(&issuer, ca.as_ref(), id).await,
-        };
-        Ok(Desired::Declared(Box::new(Declared {
-            arn: id.to_string(),
-            url: issuer.url(),
-            client_ids,
-            thumbprints,
-            use_of_thumbprints,
-            ca: ca.map(|ca| base64::encode(ca.to_bytes())),
-            tags,
-            share,
-            retain,
-        })))
-    }
-
-    async fn observe(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
-        self.get(&id.0).await
-    }
-
-    async fn observe_for_delete(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
-        let (observed, trusted_by) = join(self.get(&id.0), self.roles_that_trust(&id.0)).await;
-        let Some(mut observed) = observed? else { return Ok(None) };
-        observed.trusted_by = trusted_by?;
-        if !observed.trusted_by.is_empty() {
-            tracing::warn!(%id, roles = ?observed.trusted_by, "roles still trust the provider, so it will not be deleted");
-        }
-        Ok(Some(observed))
-    }
-
-    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
-        plan::plan(owner, desired, observed)
-    }
-
-    fn verify_after_apply(plan: &Plan<Action>) -> bool {
-        let joins = |action: &Action| !matches!(action, Action::Create { .. } | Action::Delete);
-        plan.stages().iter().flatten().any(joins)
-    }
-
-    fn compensate(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
-        plan::compensate(owner, action, observed)
-    }
-
-    fn needs_recheck(action: &Action) -> bool {
-        matches!(action, Action::RemoveClientId(_))
-    }
-
-    fn deletion_intent(owner: &Owner, observed: &Observed, nonce: &str) -> Option<DeletionIntent<Action>> {
-        plan::deletion_intent(owner, observed, nonce)
-    }
-
-    fn pending_operation(owner: &Owner, _: Option<&Desired>, observed: &Observed) -> Option<PendingOperation<Action>> {
-        plan::pending_operation(owner, observed)
-    }
-
-    async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<(), CallError> {
-        self.carry_out(&id.0, action).await
-    }
-
-    fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {
-        plan::step(observed, action)
-    }
-
-    fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
-        let issuer = observed.arn.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer);
-        let use_of_thumbprints = match desired {
-            Desired::Declared(declared) => declared.use_of_thumbprints,
-            Desired::Maintained(_) => ThumbprintUse::Unknown,
-        };
-        [
-            ("Arn", observed.arn.clone()),
-            ("Url", format!("https://{issuer}")),
-            ("Issuer", issuer.to_owned()),
-            ("ThumbprintList", observed.thumbprints.join(",")),
-            ("ThumbprintUse", format!("{use_of_thumbprints:?}")),
-        ]
-        .into()
     }
 }
 

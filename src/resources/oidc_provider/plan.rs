@@ -1,16 +1,20 @@
 //! Decisions about a provider. Claims are written before what they claim is added, and taken back after it is removed,
 //! so that whoever comes after an interruption knows what is whose.
 
+use super::OidcProviders;
+use super::ThumbprintUse;
+use crate::cloudformation::Attributes;
+use crate::reconcile::Planner;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
-use super::owner_stakes::{ca_tags, going, is_ca, is_state, key, pins_key, written};
+use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
 use super::rotation::{LIMIT, RotationState, is_mark, rotate};
 use super::{Declared, Desired, Observed, Thumbprints};
 use crate::error::Refusal;
 use crate::ownership::{Owner, PREFIX, Tags, authored};
-use crate::reconcile::{DeletionIntent, PendingOperation, Plan};
+use crate::reconcile::Plan;
 
 /// IAM's limit.
 const TAG_LIMIT: usize = 50;
@@ -49,21 +53,6 @@ impl fmt::Display for Action {
             Self::Untag(keys) => write!(f, "untag {keys:?}"),
             Self::Delete => f.write_str("delete the provider"),
         }
-    }
-}
-
-/// Decides; see the module.
-pub(super) fn plan(
-    owner: &Owner,
-    desired: Option<&Desired>,
-    observed: Option<&Observed>,
-) -> Result<Plan<Action>, Refusal> {
-    match (desired, observed) {
-        (None | Some(Desired::Maintained(_)), None) => Ok(Plan::nothing()),
-        (Some(Desired::Declared(declared)), None) => Ok(Plan::nothing().then([create(owner, declared)?])),
-        (None, Some(observed)) => Ok(release(owner, observed)),
-        (Some(Desired::Declared(declared)), Some(observed)) => join(owner, declared, observed),
-        (Some(Desired::Maintained(thumbprints)), Some(observed)) => Ok(maintain(owner, thumbprints, observed)),
     }
 }
 
@@ -308,43 +297,18 @@ fn fits(url: &str, observed: &Observed, claimed: &Tags) -> Result<(), Refusal> {
     })
 }
 
-/// Tells others that we are about to leave. IAM has no change that depends on what is there, and its reads lag behind its
-/// writes; so who joins has to hear of a deletion, and of all who leave at the same moment one has to know that it is the
-/// last.
-pub(super) fn deletion_intent(owner: &Owner, observed: &Observed, nonce: &str) -> Option<DeletionIntent<Action>> {
-    let deletes = release(owner, observed).stages().iter().flatten().any(|action| *action == Action::Delete);
-    if deletes {
-        let leaving = format!("{} {nonce}", owner.digest(DIGEST));
-        return Some(DeletionIntent::Deleting(Action::Tag([(LEAVING.to_owned(), leaving)].into())));
-    }
-    let claim = observed
-        .tags
-        .get(&key(owner))
-        .filter(|_| !OwnerStakes::of_those_who_stay(owner, &observed.tags).others.is_empty())?;
-    Some(DeletionIntent::Staying(Action::Tag([(key(owner), going(claim))].into())))
-}
-
-/// Gives a client id back that somebody claimed while we removed it.
-pub(super) fn compensate(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
-    let Action::RemoveClientId(client_id) = action else { return None };
-    let needed = OwnerStakes::of_those_who_stay(owner, &observed.tags).others_need(client_id);
-    (needed && !observed.client_ids.contains(client_id)).then(|| Action::AddClientId(client_id.clone()))
-}
-
-/// The announcement of a deletion, and how to take it back.
-pub(super) fn pending_operation(owner: &Owner, observed: &Observed) -> Option<PendingOperation<Action>> {
-    let nonce = observed.tags.get(LEAVING)?.clone();
-    let by_us = nonce.starts_with(&owner.digest(DIGEST));
-    Some(PendingOperation { nonce, by_us, doing: "deleting", retract: Action::Untag([LEAVING.to_owned()].into()) })
-}
-
 /// Whether a client id stays although we no longer need it.
 fn needed(owner_stakes: &OwnerStakes, observed: &Observed, client_id: &str) -> bool {
     owner_stakes.others_need(client_id)
         || observed.tags.get(FOUND).is_some_and(|found| Items::read(Some(found)).contains(client_id))
 }
 
-fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
+/// Returns true if the announced deletion is the one of this owner.
+pub(super) fn deletes(owner: &Owner, observed: &Observed) -> bool {
+    observed.tags.get(LEAVING).is_some_and(|nonce| nonce.starts_with(&owner.digest(DIGEST)))
+}
+
+pub(super) fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
     let owner_stakes = OwnerStakes::of_those_who_stay(owner, &observed.tags);
     let Some(ours) = &owner_stakes.ours else { return Plan::nothing() };
     let made_by_us = observed.tags.contains_key(MADE_BY);
@@ -352,11 +316,7 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
         ours.retain || observed.tags.contains_key(RETAINED) || OwnerStakes::read(owner, &observed.tags).others_retain();
     let alone = owner_stakes.others.is_empty();
     let mut last: BTreeSet<String> = [key(owner), pins_key(owner)].into();
-    last.extend(
-        pending_operation(owner, observed)
-            .filter(|pending_operation| pending_operation.by_us)
-            .map(|_| LEAVING.to_owned()),
-    );
+    last.extend(deletes(owner, observed).then(|| LEAVING.to_owned()));
     let remember = made_by_us && ours.retain;
     let remember = remember.then(|| Action::Tag([(RETAINED.to_owned(), owner.to_string())].into()));
     if alone && made_by_us {
@@ -392,30 +352,57 @@ fn same(a: &BTreeSet<String>, b: &[String]) -> bool {
     b.iter().map(|item| item.to_ascii_lowercase()).collect::<BTreeSet<_>>() == *a
 }
 
-/// What an action does.
-pub(super) fn step(observed: Option<Observed>, action: &Action) -> Option<Observed> {
-    if let Action::Create { url: _, arn, client_ids, thumbprints, tags } = action {
-        return Some(Observed {
-            arn: arn.clone(),
-            client_ids: client_ids.clone(),
-            thumbprints: thumbprints.clone(),
-            tags: tags.clone(),
-            trusted_by: Vec::new(),
-        });
-    }
-    let mut observed = observed?;
-    match action {
-        Action::Create { .. } => {}
-        Action::AddClientId(client_id) => {
-            observed.client_ids.insert(client_id.clone());
+impl Planner for OidcProviders {
+    fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+        match (desired, observed) {
+            (None | Some(Desired::Maintained(_)), None) => Ok(Plan::nothing()),
+            (Some(Desired::Declared(declared)), None) => Ok(Plan::nothing().then([create(owner, declared)?])),
+            (None, Some(observed)) => Ok(release(owner, observed)),
+            (Some(Desired::Declared(declared)), Some(observed)) => join(owner, declared, observed),
+            (Some(Desired::Maintained(thumbprints)), Some(observed)) => Ok(maintain(owner, thumbprints, observed)),
         }
-        Action::RemoveClientId(client_id) => {
-            observed.client_ids.remove(client_id);
-        }
-        Action::SetThumbprints { old: _, new, subjects: _ } => observed.thumbprints.clone_from(new),
-        Action::Tag(tags) => observed.tags.extend(tags.clone()),
-        Action::Untag(keys) => observed.tags.retain(|key, _| !keys.contains(key)),
-        Action::Delete => return None,
     }
-    Some(observed)
+
+    fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {
+        if let Action::Create { url: _, arn, client_ids, thumbprints, tags } = action {
+            return Some(Observed {
+                arn: arn.clone(),
+                client_ids: client_ids.clone(),
+                thumbprints: thumbprints.clone(),
+                tags: tags.clone(),
+                trusted_by: Vec::new(),
+            });
+        }
+        let mut observed = observed?;
+        match action {
+            Action::Create { .. } => {}
+            Action::AddClientId(client_id) => {
+                observed.client_ids.insert(client_id.clone());
+            }
+            Action::RemoveClientId(client_id) => {
+                observed.client_ids.remove(client_id);
+            }
+            Action::SetThumbprints { old: _, new, subjects: _ } => observed.thumbprints.clone_from(new),
+            Action::Tag(tags) => observed.tags.extend(tags.clone()),
+            Action::Untag(keys) => observed.tags.retain(|key, _| !keys.contains(key)),
+            Action::Delete => return None,
+        }
+        Some(observed)
+    }
+
+    fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
+        let issuer = observed.arn.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer);
+        let use_of_thumbprints = match desired {
+            Desired::Declared(declared) => declared.use_of_thumbprints,
+            Desired::Maintained(_) => ThumbprintUse::Unknown,
+        };
+        [
+            ("Arn", observed.arn.clone()),
+            ("Url", format!("https://{issuer}")),
+            ("Issuer", issuer.to_owned()),
+            ("ThumbprintList", observed.thumbprints.join(",")),
+            ("ThumbprintUse", format!("{use_of_thumbprints:?}")),
+        ]
+        .into()
+    }
 }

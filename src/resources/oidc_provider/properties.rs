@@ -5,7 +5,7 @@ use crate::ownership::tags_property as tags;
 
 use super::{CLIENT_ID_LIMIT, DEFAULT_CLIENT_ID, SERVICE_TIMEOUT, TAG_LIMIT};
 
-pub(super) const RESOURCE: ResourceSchema = ResourceSchema {
+pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubOidcProvider",
     doc: "The IAM OIDC provider of a GitHub issuer, with thumbprints of verified certificates that follow the issuer. An \
           account has one provider for each issuer, so stacks share it: the last one to go deletes it, unless it was there \

@@ -2,11 +2,12 @@
 
 use super::owner_stakes::{MADE_BY, OwnerStakes};
 use super::plan::unverified;
+use super::sharing::SharedProvider;
 use super::{Desired, Observed, OidcProviders, ProviderArn, Thumbprints, kept_ca};
 use crate::aws::CallError;
 use crate::error::{Error, Refusal};
 use crate::github::Issuer;
-use crate::reconcile::{Reconciler, Resource};
+use crate::reconcile::{Api, Reconciler, Sharing};
 
 impl OidcProviders {
     /// The providers of GitHub's issuers, whoever made them, in the order of their ARNs. An account has others, such as those
@@ -26,28 +27,28 @@ impl OidcProviders {
 ///
 /// # Errors
 /// When the issuer's certificates could not be verified, or IAM could not be told; then the provider keeps what it has.
-pub async fn keep(task: &Reconciler<'_, OidcProviders>, id: &ProviderArn) -> Result<(), Error> {
-    let kind = task.kind;
+pub async fn keep(reconciler: &Reconciler<'_, OidcProviders>, id: &ProviderArn) -> Result<(), Error> {
+    let kind = reconciler.api;
     let Some(observed) = kind.observe(id).await? else { return Ok(()) };
     if !observed.tags.contains_key(MADE_BY) {
         return Ok(());
     }
-    if OidcProviders::pending_operation(task.owner, None, &observed).is_some() {
+    if SharedProvider::pending_operation(reconciler.owner, None, &observed).is_some() {
         tracing::info!(%id, "the provider is about to be deleted; left alone");
         return Ok(());
     }
-    let thumbprints = if pinned(task, &observed) {
+    let thumbprints = if pinned(reconciler, &observed) {
         tracing::info!(%id, "its thumbprints are pinned");
         Thumbprints::Pinned(observed.thumbprints.iter().cloned().collect())
     } else {
         look(kind, id, &observed).await?
     };
-    task.maintain(id, &Desired::Maintained(thumbprints)).await?;
+    reconciler.maintain(id, &Desired::Maintained(thumbprints)).await?;
     Ok(())
 }
 
-fn pinned(task: &Reconciler<'_, OidcProviders>, observed: &Observed) -> bool {
-    let owner_stakes = OwnerStakes::read(task.owner, &observed.tags);
+fn pinned(reconciler: &Reconciler<'_, OidcProviders>, observed: &Observed) -> bool {
+    let owner_stakes = OwnerStakes::read(reconciler.owner, &observed.tags);
     !owner_stakes.our_pins.is_empty() || !owner_stakes.others_pins.is_empty()
 }
 

@@ -1,0 +1,285 @@
+//! The loop of observe, plan and apply as a state machine: after each round, [`Round::next`] decides.
+//!
+//! ```text
+//! Observed ─ plan ─▶ Planned ─ apply ─▶ Applied ─┬─▶ Confirmed
+//!     ▲                                          ├─▶ Failed
+//!     └──────────────── Retry(reason) ───────────┘
+//! ```
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::apply::{Applied, State};
+use super::plan::Plan;
+use super::reconciler::Reconciler;
+use super::resource::{Api, Sharing};
+use crate::aws::{Backoff, CallError, ErrorKind, PROPAGATION};
+use crate::error::{Error, Refusal};
+
+/// The knowledge about the state of an object.
+#[derive(Debug)]
+pub(super) enum Observation<R: Api> {
+    /// No state that a decision may depend on.
+    Stale,
+    /// The state that was read a moment ago.
+    Fresh(Option<R::Observed>),
+}
+
+/// The state after our last write, until it is visible.
+struct Written<R: Api> {
+    any: bool,
+    state: Option<R::Observed>,
+}
+
+/// The reason to observe and plan again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetryReason {
+    /// Others may have changed the shared object at the same moment.
+    Verify,
+    /// The next action is planned again right before it is applied.
+    Recheck,
+    /// The object appeared, vanished or was attached to something between observation and action, or our read was stale.
+    Conflict(ErrorKind),
+}
+
+/// The decision after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The desired state is reached.
+    Confirmed,
+    /// Another round.
+    Retry(RetryReason),
+    /// The error is final.
+    Failed,
+}
+
+/// The facts about a round that the next step depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    /// The number of this round, from 1.
+    pub(super) number: u32,
+    /// The plan changes what others may change at the same moment.
+    pub(super) is_shared: bool,
+    /// The plan holds an action that is planned again right before it is applied.
+    pub(super) has_recheck: bool,
+}
+
+/// The number of rounds after which a shared object is not verified again.
+const MAX_VERIFICATIONS: u32 = 4;
+
+impl Round {
+    /// Decides the next step.
+    pub(super) fn next(self, result: Result<Applied, ErrorKind>) -> Next {
+        match result {
+            Ok(Applied::All) if self.is_shared && self.number < MAX_VERIFICATIONS => Next::Retry(RetryReason::Verify),
+            Ok(Applied::All) => Next::Confirmed,
+            Ok(Applied::UntilRecheck) => Next::Retry(RetryReason::Recheck),
+            Err(kind @ (ErrorKind::AlreadyExists | ErrorKind::NotFound | ErrorKind::InUse)) => {
+                Next::Retry(RetryReason::Conflict(kind))
+            }
+            // Others may have come to need what the action takes away, so that the same action is not simply tried again.
+            Err(kind @ (ErrorKind::Busy | ErrorKind::Throttled | ErrorKind::Unknown)) if self.has_recheck => {
+                Next::Retry(RetryReason::Conflict(kind))
+            }
+            Err(_) => Next::Failed,
+        }
+    }
+}
+
+/// The time and the doubts of all rounds.
+struct Rounds {
+    started: Instant,
+    number: u32,
+    backoff: Backoff,
+    /// A creation ended unknown, or the object was said to exist: no refusal tells that it does not.
+    is_doubtful: bool,
+}
+
+impl Rounds {
+    fn new() -> Self {
+        Self { started: Instant::now(), number: 0, backoff: Backoff::new(), is_doubtful: false }
+    }
+
+    fn begin<R: Api>(&mut self, plan: &Plan<R::Action>) -> Round {
+        self.number += 1;
+        Round {
+            number: self.number,
+            is_shared: R::Sharing::verify_after_apply(plan),
+            has_recheck: plan.actions().any(R::Sharing::needs_recheck),
+        }
+    }
+
+    /// The pause before the next round; none where the time is up. Throttling says nothing about the state, so that it is
+    /// waited for as long as there is time.
+    fn pause<R: Api>(&mut self, reconciler: &Reconciler<'_, R>, kind: ErrorKind) -> Option<Duration> {
+        let pause = self.backoff.pause();
+        let is_over = self.started.elapsed() + pause > PROPAGATION && kind != ErrorKind::Throttled;
+        (!is_over && reconciler.deadline.allows(pause)).then_some(pause)
+    }
+}
+
+impl<R: Api> Reconciler<'_, R> {
+    /// Leads from the observed to the desired state, and waits until that is visible.
+    pub(super) async fn converge(
+        &self,
+        id: &R::Id,
+        desired: Option<&R::Desired>,
+        observation: Observation<R>,
+    ) -> Result<Option<R::Observed>, Error> {
+        let mut written = Written { any: false, state: None };
+        let result = self.reconcile_until_stable(id, desired, observation, &mut written).await;
+        if written.any {
+            let is_visible = |observed: Option<&R::Observed>| match &result {
+                Ok(_) => R::plan(self.owner, desired, observed).is_ok_and(|plan| plan.is_empty()),
+                Err(_) => observed == written.state.as_ref(),
+            };
+            self.wait_until_visible(id, is_visible).await;
+        }
+        result
+    }
+
+    /// Repeats rounds of observe, plan and apply until one is confirmed or fails.
+    async fn reconcile_until_stable(
+        &self,
+        id: &R::Id,
+        desired: Option<&R::Desired>,
+        mut observation: Observation<R>,
+        written: &mut Written<R>,
+    ) -> Result<Option<R::Observed>, Error> {
+        let mut rounds = Rounds::new();
+        // An object that this request has created is not read again: if it seems to be gone, it is not yet visible, or a
+        // Delete has come in between. Created a second time, it would be left behind.
+        let mut created = None;
+        loop {
+            let observed = match created.take() {
+                Some(created) => Some(created),
+                None => self.state_to_plan_from(id, desired, observation).await?,
+            };
+            let plan = self.plan(id, desired, observed.as_ref())?;
+            let round = rounds.begin::<R>(&plan);
+            let was_absent = observed.is_none();
+            let (state, result) = self.apply(id, &plan, observed).await;
+            if state.changed {
+                *written = Written { any: true, state: state.observed.clone() };
+            }
+            if let Err(error) = &result {
+                rounds.is_doubtful |= error.uncertain || error.kind == ErrorKind::AlreadyExists;
+                if was_absent && !state.created && !rounds.is_doubtful {
+                    self.progress.reset();
+                }
+            }
+            let next = round.next(result.as_ref().copied().map_err(|error| error.kind));
+            observation = match (next, result) {
+                (Next::Retry(RetryReason::Verify), _) => {
+                    let is_stable = |observed: Option<&R::Observed>| {
+                        R::plan(self.owner, desired, observed).is_ok_and(|plan| plan.is_empty())
+                    };
+                    let visibility = self.wait_until_visible(id, is_stable).await;
+                    written.any &= !visibility.is_visible;
+                    visibility.last
+                }
+                (Next::Retry(RetryReason::Recheck), _) => {
+                    let is_next = |observed: Option<&R::Observed>| {
+                        R::plan(self.owner, desired, observed).is_ok_and(|plan| starts_with_recheck::<R>(&plan))
+                    };
+                    self.wait_until_visible(id, is_next).await.last
+                }
+                (Next::Retry(RetryReason::Conflict(kind)), Err(error)) => {
+                    created = self.pause_after_conflict(&mut rounds, kind, error, state).await?;
+                    Observation::Stale
+                }
+                (_, Err(error)) => return Err(error.into()),
+                (_, Ok(_)) => return Ok(state.observed),
+            };
+        }
+    }
+
+    /// The state to plan from, once no other process that shares the object can come in between.
+    async fn state_to_plan_from(
+        &self,
+        id: &R::Id,
+        desired: Option<&R::Desired>,
+        observation: Observation<R>,
+    ) -> Result<Option<R::Observed>, Error> {
+        let observed = match observation {
+            Observation::Fresh(observed) => observed,
+            Observation::Stale => self.api.observe(id).await?,
+        };
+        self.await_others(id, desired, observed).await
+    }
+
+    /// Plans, and logs the plan.
+    fn plan(
+        &self,
+        id: &R::Id,
+        desired: Option<&R::Desired>,
+        observed: Option<&R::Observed>,
+    ) -> Result<Plan<R::Action>, Refusal> {
+        let plan = R::plan(self.owner, desired, observed).inspect_err(|_refusal| {
+            // The object belongs to another owner, or is unchanged.
+            self.progress.reset();
+            self.progress.set_partial(None);
+        })?;
+        let actions: Vec<String> = plan.actions().map(ToString::to_string).collect();
+        tracing::info!(resource = %id, kind = R::TYPE, owner = %self.owner, plan = ?actions, "planned");
+        if desired.is_some() && !plan.is_empty() {
+            self.progress.set(id);
+        }
+        Ok(plan)
+    }
+
+    /// Waits before the next round. Returns the state that this request has created, which is not read again.
+    async fn pause_after_conflict(
+        &self,
+        rounds: &mut Rounds,
+        kind: ErrorKind,
+        error: CallError,
+        state: State<R>,
+    ) -> Result<Option<R::Observed>, Error> {
+        let Some(pause) = rounds.pause(self, kind) else {
+            return Err(Error::ConflictRetriesExhausted { attempts: rounds.number, last: error });
+        };
+        tracing::info!(call = error.action, code = error.code, "the state changed; observing again");
+        tokio::time::sleep(pause).await;
+        Ok(state.observed.filter(|_| state.created))
+    }
+}
+
+/// Returns true if the first stage holds an action that is planned again right before it is applied.
+fn starts_with_recheck<R: Api>(plan: &Plan<R::Action>) -> bool {
+    let first = plan.stages().iter().position(|stage| stage.iter().any(R::Sharing::needs_recheck));
+    first.is_none_or(|first| first == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_result_of_a_round_leads_to_one_next_step() {
+        use ErrorKind::{AlreadyExists, Busy, Denied, InUse, NotFound, Throttled, Unknown};
+        let conflict = |kind| Next::Retry(RetryReason::Conflict(kind));
+        for (number, is_shared, has_recheck, result, expected) in [
+            (1, false, false, Ok(Applied::All), Next::Confirmed),
+            (1, true, false, Ok(Applied::All), Next::Retry(RetryReason::Verify)),
+            (3, true, false, Ok(Applied::All), Next::Retry(RetryReason::Verify)),
+            (4, true, false, Ok(Applied::All), Next::Confirmed),
+            (1, false, true, Ok(Applied::UntilRecheck), Next::Retry(RetryReason::Recheck)),
+            (9, true, true, Ok(Applied::UntilRecheck), Next::Retry(RetryReason::Recheck)),
+            (1, false, false, Err(AlreadyExists), conflict(AlreadyExists)),
+            (9, true, false, Err(NotFound), conflict(NotFound)),
+            (1, false, true, Err(InUse), conflict(InUse)),
+            (1, false, false, Err(Busy), Next::Failed),
+            (1, false, true, Err(Busy), conflict(Busy)),
+            (1, false, false, Err(Throttled), Next::Failed),
+            (1, false, true, Err(Throttled), conflict(Throttled)),
+            (1, false, false, Err(Unknown), Next::Failed),
+            (1, false, true, Err(Unknown), conflict(Unknown)),
+            (1, true, true, Err(Denied), Next::Failed),
+        ] {
+            let round = Round { number, is_shared, has_recheck };
+            assert_eq!(round.next(result), expected, "{round:?} {result:?}");
+        }
+    }
+}

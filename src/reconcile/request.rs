@@ -1,0 +1,155 @@
+//! One request of CloudFormation, carried out by the two doors.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::progress::Progress;
+use super::reconciler::{Certainty, Reconciler};
+use super::resource::Api;
+use crate::aws::Deadline;
+use crate::cloudformation::{Attributes, Fields, Request, RequestType};
+use crate::deployment::Deployment;
+use crate::error::Error;
+use crate::guardrails::Guardrails;
+use crate::ownership::Owner;
+
+/// The result of a request.
+#[derive(Debug)]
+pub struct Reconciled {
+    /// The id that `Ref` gives.
+    pub physical_id: String,
+    /// The attributes that `Fn::GetAtt` gives.
+    pub attributes: Attributes,
+}
+
+impl Reconciled {
+    /// The result of a Delete.
+    #[must_use]
+    pub fn deleted(request: &Request) -> Self {
+        Self { physical_id: failure_id(request), attributes: Attributes::new() }
+    }
+}
+
+/// The context of a request.
+#[derive(Debug)]
+pub struct RequestContext<'a> {
+    /// The owner that the request speaks for.
+    pub owner: &'a Owner,
+    /// The place of the function.
+    pub deployment: &'a Deployment,
+    /// The permissions of the deployment.
+    pub guardrails: &'a Guardrails,
+    /// The time after which no call starts.
+    pub deadline: Deadline,
+    /// The time by which reads of IAM may lag behind its writes.
+    pub lag: Duration,
+    /// The progress for the response to a failure.
+    pub progress: &'a Progress,
+}
+
+/// Begins the id of an object that was never created. No resource type has ids with a slash before a colon, or begins them
+/// with a host without a dot.
+const NEVER_CREATED: &str = "never-created/";
+
+/// The id for the response to a failure before anything was created: the known one, or one that can never name an object.
+#[must_use]
+pub fn failure_id(request: &Request) -> String {
+    request.physical_id.clone().unwrap_or_else(|| format!("{NEVER_CREATED}{}", request.request_id))
+}
+
+/// Carries out a request.
+///
+/// # Errors
+/// When it cannot be done; the progress then holds the id for the response.
+pub async fn reconcile_request<R: Api>(
+    api: &R,
+    request: &Request,
+    context: &RequestContext<'_>,
+) -> Result<Reconciled, Error> {
+    let RequestContext { owner, deployment, guardrails: _, deadline, lag, progress } = context;
+    let reconciler = Reconciler { api, owner, deployment, deadline: *deadline, lag: *lag, progress };
+    match request.request_type()? {
+        RequestType::Create | RequestType::Update => create_or_update(&reconciler, request, context.guardrails).await,
+        RequestType::Delete => delete(&reconciler, request).await,
+    }
+}
+
+async fn create_or_update<R: Api>(
+    reconciler: &Reconciler<'_, R>,
+    request: &Request,
+    guardrails: &Guardrails,
+) -> Result<Reconciled, Error> {
+    let Reconciler { owner, deployment, .. } = reconciler;
+    let spec = parse::<R>(&request.properties()?, request, deployment)?;
+    if let Err(refusal) = guardrails.check(&R::guardrail_checks(&spec), deployment) {
+        return unchanged(reconciler, spec, request).await.ok_or(Error::Refused(refusal));
+    }
+    let (id, attributes) = reconciler.ensure_present(spec, request.physical_id.as_deref()).await?;
+    // A replacement whose every attempt was killed is rolled back under the old id, and CloudFormation never hears of the
+    // new object. Only the properties of the other side lead to it; only our tags make it ours.
+    let other_side = request.old_properties().and_then(|properties| parse::<R>(&properties, request, deployment).ok());
+    let leftover = other_side.map(|spec| R::id(owner, &spec, deployment));
+    let known = request.physical_id.as_deref().and_then(R::id_from);
+    if let Some(leftover) = leftover.filter(|leftover| *leftover != id && known.as_ref() != Some(leftover)) {
+        reconciler.ensure_absent(&leftover, Certainty::Leftover).await?;
+    }
+    Ok(Reconciled { physical_id: id.to_string(), attributes })
+}
+
+async fn delete<R: Api>(reconciler: &Reconciler<'_, R>, request: &Request) -> Result<Reconciled, Error> {
+    let physical_id = request.physical_id.as_deref().unwrap_or_default();
+    if let Some(id) = R::id_from(physical_id).filter(|_| !is_invented(request, physical_id)) {
+        reconciler.ensure_absent(&id, Certainty::Answered).await?;
+    } else if let Ok(spec) = request
+        .properties()
+        .map_err(Error::from)
+        .and_then(|properties| parse::<R>(&properties, request, reconciler.deployment))
+    {
+        // An object that a Create without a response may have made is found under the id that its properties lead to, and
+        // known by the tags of its owner.
+        let id = R::id(reconciler.owner, &spec, reconciler.deployment);
+        let was_created = !physical_id.starts_with(NEVER_CREATED);
+        let certainty = if was_created { Certainty::Unanswered } else { Certainty::NeverCreated };
+        reconciler.ensure_absent(&id, certainty).await?;
+    }
+    Ok(Reconciled::deleted(request))
+}
+
+/// The result of an Update that asks for nothing but the observed state. Guardrails may have become stricter since it was
+/// created; a stack that leaves it alone, or rolls back to it, has to get through. No changing call is made.
+async fn unchanged<R: Api>(reconciler: &Reconciler<'_, R>, spec: R::Spec, request: &Request) -> Option<Reconciled> {
+    let Reconciler { api, owner, deployment, .. } = reconciler;
+    let id = R::id_from(request.physical_id.as_deref()?).filter(|id| *id == R::id(owner, &spec, deployment))?;
+    let desired = api.resolve(owner, &id, spec).await.ok()?;
+    let observed = api.observe(&id).await.ok()??;
+    let plan = R::plan(owner, Some(&desired), Some(&observed)).ok()?;
+    let attributes = || R::attributes(&desired, &observed);
+    plan.is_empty().then(|| Reconciled { physical_id: id.to_string(), attributes: attributes() })
+}
+
+fn parse<R: Api>(
+    properties: &Map<String, Value>,
+    request: &Request,
+    deployment: &Deployment,
+) -> Result<R::Spec, Error> {
+    let mut fields = Fields::of_request(properties, R::SCHEMA.object.properties);
+    let spec = R::parse(&mut fields, deployment);
+    let problems = |problems| Error::Properties { resource_type: R::TYPE, problems };
+    fields.finish().map_err(problems)?;
+    // A parser that notes no mistake has read everything; a law of the resource types holds this.
+    spec.ok_or_else(|| Error::Vanished(format!("the declaration of {}", request.logical_id)))
+}
+
+/// Returns true if CloudFormation invented this id, because a Create did not answer before the stack was rolled back: the
+/// stack's name, the logical id, and letters and digits in upper case
+/// (aws-cloudformation/cloudformation-coverage-roadmap#1814). It could be a role's name, but not a generated one.
+fn is_invented(request: &Request, physical_id: &str) -> bool {
+    let beginning = |text: &str| text.chars().take(20).collect::<String>();
+    let (stack, logical_id) = (beginning(request.stack.name()), beginning(&request.logical_id));
+    let suffix = physical_id.rsplit('-').next().unwrap_or_default();
+    physical_id.starts_with(&stack)
+        && physical_id.contains(&format!("-{logical_id}"))
+        && suffix.len() >= 10
+        && suffix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}

@@ -1,0 +1,71 @@
+//! A provider is shared by all stacks of an account: the protocol for joining and leaving it.
+
+use super::Action;
+use super::Desired;
+use super::Observed;
+use super::OidcProviders;
+use super::ProviderArn;
+use super::owner_stakes::{DIGEST, LEAVING, OwnerStakes, going, key};
+use super::plan::{deletes, release};
+use crate::aws::CallError;
+use crate::ownership::Owner;
+use crate::reconcile::DeletionIntent;
+use crate::reconcile::PendingOperation;
+use crate::reconcile::Plan;
+use crate::reconcile::Sharing;
+use futures_util::future::join;
+
+/// See the module.
+#[derive(Debug)]
+pub enum SharedProvider {}
+
+impl Sharing<OidcProviders> for SharedProvider {
+    async fn observe_for_delete(api: &OidcProviders, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
+        let (observed, trusted_by) = join(api.get(&id.0), api.roles_that_trust(&id.0)).await;
+        let Some(mut observed) = observed? else { return Ok(None) };
+        observed.trusted_by = trusted_by?;
+        if !observed.trusted_by.is_empty() {
+            tracing::warn!(%id, roles = ?observed.trusted_by, "roles still trust the provider, so it will not be deleted");
+        }
+        Ok(Some(observed))
+    }
+
+    fn verify_after_apply(plan: &Plan<Action>) -> bool {
+        let joins = |action: &Action| !matches!(action, Action::Create { .. } | Action::Delete);
+        plan.stages().iter().flatten().any(joins)
+    }
+
+    /// Gives a client id back that somebody claimed while we removed it.
+    fn compensate(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
+        let Action::RemoveClientId(client_id) = action else { return None };
+        let needed = OwnerStakes::of_those_who_stay(owner, &observed.tags).others_need(client_id);
+        (needed && !observed.client_ids.contains(client_id)).then(|| Action::AddClientId(client_id.clone()))
+    }
+
+    fn needs_recheck(action: &Action) -> bool {
+        matches!(action, Action::RemoveClientId(_))
+    }
+
+    /// Tells others that we are about to leave. IAM has no change that depends on what is there, and its reads lag behind its
+    /// writes; so who joins has to hear of a deletion, and of all who leave at the same moment one has to know that it is the
+    /// last.
+    fn deletion_intent(owner: &Owner, observed: &Observed, nonce: &str) -> Option<DeletionIntent<Action>> {
+        let deletes = release(owner, observed).stages().iter().flatten().any(|action| *action == Action::Delete);
+        if deletes {
+            let leaving = format!("{} {nonce}", owner.digest(DIGEST));
+            return Some(DeletionIntent::Deleting(Action::Tag([(LEAVING.to_owned(), leaving)].into())));
+        }
+        let claim = observed
+            .tags
+            .get(&key(owner))
+            .filter(|_| !OwnerStakes::of_those_who_stay(owner, &observed.tags).others.is_empty())?;
+        Some(DeletionIntent::Staying(Action::Tag([(key(owner), going(claim))].into())))
+    }
+
+    /// The announcement of a deletion, and how to take it back.
+    fn pending_operation(owner: &Owner, _: Option<&Desired>, observed: &Observed) -> Option<PendingOperation<Action>> {
+        let nonce = observed.tags.get(LEAVING)?.clone();
+        let by_us = deletes(owner, observed);
+        Some(PendingOperation { nonce, by_us, doing: "deleting", retract: Action::Untag([LEAVING.to_owned()].into()) })
+    }
+}
