@@ -18,20 +18,20 @@ use crate::resources::oidc_provider::OidcProviders;
 use crate::resources::oidc_provider::thumbprint::Issuers;
 use crate::settings::Settings;
 
-/// What every invocation of a warm function shares: clients and settings, nothing of any request.
+/// The clients and settings that all invocations of a process share. Nothing of a request is kept.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// What the deployment decides.
+    /// The settings of the deployment.
     pub settings: Settings,
     /// IAM.
     pub iam: Lazy<aws_sdk_iam::Client>,
     /// EKS.
     pub eks: Lazy<aws_sdk_eks::Client>,
-    /// Holds the credential for GitHub.
+    /// Secrets Manager, which holds the credential for GitHub.
     pub secrets: Lazy<aws_sdk_secretsmanager::Client>,
-    /// Shows the certificates of issuers.
+    /// The certificates of issuers.
     pub issuers: Arc<dyn Issuers>,
-    /// Sends the answers, and asks GitHub.
+    /// The HTTP client for responses and for GitHub.
     pub http: SharedHttpConnector,
     /// The time of day.
     pub clock: SharedTimeSource,
@@ -77,12 +77,12 @@ impl App {
         AccessEntries { eks, iam, secrets, process, now: self.clock.now(), deployment, deadline }
     }
 
-    /// A time of day on the clock that pauses and time-outs run on.
+    /// Converts a time of day to the clock that pauses and time-outs run on.
     pub(crate) fn instant(&self, time: SystemTime) -> Instant {
         Instant::now() + time.duration_since(self.clock.now()).unwrap_or_default()
     }
 
-    /// Where the function is.
+    /// Parses the function's ARN.
     pub(crate) fn deployment(&self, function_arn: &str) -> Option<Deployment> {
         let parts: Vec<&str> = function_arn.split(':').collect();
         let ["arn", partition, "lambda", region, account, "function", ..] = parts.as_slice() else { return None };

@@ -1,4 +1,4 @@
-//! The answer is sent until it arrives or the time is up: byte for byte the same each time, so that a connection lost
+//! Sends the response until it is accepted or the time is up: byte for byte the same each time, so that a connection lost
 //! after acceptance does no harm.
 
 use std::panic::AssertUnwindSafe;
@@ -13,44 +13,44 @@ use tokio::time::Instant;
 use crate::aws::Backoff;
 use crate::cloudformation::{Response, ResponseUrl};
 
-/// How long one attempt may take.
+/// The time for one attempt.
 const ATTEMPT: Duration = Duration::from_secs(4);
-/// What is left to Lambda for telling that the invocation failed.
+/// The time that Lambda needs to hear that the invocation failed.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// The answer did not get through; Lambda's retry is the recovery.
+/// The response was not accepted. Lambda delivers the event again.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer could not be delivered: {0}")]
 pub struct SendError(String);
 
-/// Sends the answer.
+/// Sends the response.
 ///
 /// # Errors
 /// When no attempt was accepted in time.
 pub async fn respond(
     http: &SharedHttpConnector,
     url: &ResponseUrl,
-    answer: &Response,
+    response: &Response,
     deadline: Instant,
 ) -> Result<(), SendError> {
     let deadline = deadline.checked_sub(MARGIN).unwrap_or(deadline);
-    let mut pauses = Backoff::new();
+    let mut backoff = Backoff::new();
     loop {
         let attempt = Instant::now() + ATTEMPT;
-        // A panic in here would be the one that nobody answers.
-        let sending = AssertUnwindSafe(put(http, url, answer)).catch_unwind();
+        // A panic in here would leave the request without a response.
+        let sending = AssertUnwindSafe(put(http, url, response)).catch_unwind();
         let problem = match tokio::time::timeout_at(attempt.min(deadline), sending).await {
             Ok(Ok(Ok(()))) => return Ok(()),
             Ok(Ok(Err(problem))) => problem,
             Ok(Err(_panic)) => "sending it panicked".to_owned(),
             Err(_elapsed) => "no answer in time".to_owned(),
         };
-        let pause = pauses.pause();
+        let pause = backoff.pause();
         tracing::warn!(problem, "the answer was not accepted");
         if Instant::now() + pause >= deadline {
             tracing::error!(
                 problem,
-                answer = %String::from_utf8_lossy(answer.as_bytes()),
+                answer = %String::from_utf8_lossy(response.as_bytes()),
                 "the answer could not be delivered. To answer by hand, write `answer` to a file and send it to the ResponseURL \
                  of the event (it is not in this log; the dead letter queue and the event's sender have it): \
                  curl -X PUT -H 'Content-Type:' --data-binary @answer.json \"$ResponseURL\""
@@ -61,17 +61,17 @@ pub async fn respond(
     }
 }
 
-async fn put(http: &SharedHttpConnector, url: &ResponseUrl, answer: &Response) -> Result<(), String> {
+async fn put(http: &SharedHttpConnector, url: &ResponseUrl, response: &Response) -> Result<(), String> {
     let request = http::Request::put(url.expose())
         // The signature covers an empty content type.
         .header(http::header::CONTENT_TYPE, "")
-        .header(http::header::CONTENT_LENGTH, answer.as_bytes().len())
-        .body(SdkBody::from(answer.as_bytes()));
-    // Errors of this kind could show the URL, so none of their text is passed on.
+        .header(http::header::CONTENT_LENGTH, response.as_bytes().len())
+        .body(SdkBody::from(response.as_bytes()));
+    // Such errors could show the URL, so that none of their text is passed on.
     let request = request.ok().and_then(|request| HttpRequest::try_from(request).ok());
     let request = request.ok_or_else(|| "the URL cannot be requested".to_owned())?;
     match http.call(request).await {
-        // A redirect is not followed: it would carry the answer elsewhere.
+        // A redirect is not followed: it would carry the response elsewhere.
         Ok(response) if response.status().is_success() => Ok(()),
         Ok(response) => Err(format!("status {}", response.status().as_u16())),
         Err(error) if error.is_timeout() => Err("the connection timed out".to_owned()),

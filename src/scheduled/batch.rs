@@ -1,4 +1,4 @@
-//! A walk through many things, a few at a time and in an order that the next run can go on in.
+//! A batch of items: a few at a time, in an order in which the next run can go on.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -10,26 +10,25 @@ use tokio::time::Instant;
 use crate::aws::Deadline;
 use crate::error::{Error, rendered};
 
-/// How many things are seen to at once, in every part of the run. Four calls under way keep the throttles of IAM and EKS
-/// busy, whatever they are: more would only be refused more often, and the account's stacks with them, because the
-/// throttles are the account's.
+/// The number of items at the same time. Four calls under way keep the throttles of IAM and EKS busy, whatever they are:
+/// more would only be refused more often, and the account's stacks with them, because the throttles are the account's.
 pub(super) const MAX_CONCURRENT_CALLS: usize = 4;
-/// Kept from the work, for writing down how far it came; at most an eighth of the time.
+/// The time for storing the checkpoint, taken from the work; at most an eighth of all time.
 const WRAP_UP: Duration = Duration::from_secs(30);
-/// Nothing is begun so shortly before the end of the work, so that what is begun can be ended; at most an eighth of the
-/// time. An entry is made again within seconds, unless a service throttles or is out of order.
+/// The time before the end of the work in which no item begins, so that those that have begun can end; at most an eighth of
+/// all time. An entry is recreated within seconds, unless a service throttles or is out of order.
 const ROOM: Duration = Duration::from_mins(1);
-/// So many failures are told by name. All of them are in the log, and Lambda keeps little of an error's text.
+/// The number of failures that are named. All of them are in the log, and Lambda keeps little of an error's text.
 const NAMED: usize = 20;
 
-/// How long the run may take.
+/// The time of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimeWindow {
-    /// Until when calls of the work may start.
+    /// The time after which no call of the work starts.
     pub(super) work: Deadline,
-    /// Nothing new is begun from then on.
+    /// The time after which no item begins.
     last_start: Instant,
-    /// What has not ended by then is left as it is.
+    /// The time at which items that have not ended are dropped.
     cut: Instant,
 }
 
@@ -41,30 +40,30 @@ impl TimeWindow {
         Self { work: Deadline::until(end), last_start: end - ROOM.min(left / 8), cut: end + wrap_up * 2 / 3 }
     }
 
-    /// Whether the run is about to end.
+    /// Returns true if the run is about to end.
     pub(super) fn is_over(&self) -> bool {
         Instant::now() >= self.last_start
     }
 }
 
-/// What came of one thing.
+/// The result of one item.
 #[derive(Debug)]
 pub(super) enum ItemOutcome {
-    Reconciled,
-    /// It was tried, and is told.
-    HandlerError(String),
-    /// The time was up; the next run sees to it.
+    Done,
+    /// The description of a failure.
+    Failed(String),
+    /// The time was up; the next run processes the item.
     NoTime,
 }
 
 impl ItemOutcome {
-    /// A failure, unless it is for want of time. What fails when the time is almost up may have had too little of it.
-    pub(super) fn failed(window: &TimeWindow, error: &Error, told: impl FnOnce(&str) -> String) -> Self {
-        if window.is_over() { Self::NoTime } else { Self::HandlerError(told(&rendered(error))) }
+    /// A failure; near the end of the time it counts as [`Self::NoTime`], because the item may have had too little of it.
+    pub(super) fn failed(window: &TimeWindow, error: &Error, describe: impl FnOnce(&str) -> String) -> Self {
+        if window.is_over() { Self::NoTime } else { Self::Failed(describe(&rendered(error))) }
     }
 }
 
-/// What failed in a run: as many as are told by name, and how many more.
+/// The failures of a run: some by name, and the number of the others.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     named: Vec<String>,
@@ -80,8 +79,8 @@ impl Failures {
         }
     }
 
-    /// All of them in one sentence; nothing for none.
-    pub(super) fn told(self) -> Option<String> {
+    /// Describes all failures in one sentence.
+    pub(super) fn message(self) -> Option<String> {
         let Self { mut named, more } = self;
         if more > 0 {
             named.push(format!("and {more} more, which are in the log"));
@@ -90,25 +89,25 @@ impl Failures {
     }
 }
 
-/// Sees to all of them, a few at a time. Gives how many of the first are done: all, or as many as the time was enough for;
-/// of those behind them some may be done, too.
+/// Processes the items, a few at a time. Returns the number of items at the beginning that are done; of those behind them,
+/// some may be done, too.
 pub(super) async fn run_batch<T>(
-    things: &[T],
+    items: &[T],
     window: &TimeWindow,
     failures: &mut Failures,
-    see: impl AsyncFn(&T) -> ItemOutcome,
+    process: impl AsyncFn(&T) -> ItemOutcome,
 ) -> usize {
-    let mut done = vec![false; things.len()];
-    let see = &see;
-    let looks = things.iter().enumerate().map(|(index, thing)| async move {
-        let seen = if window.is_over() { ItemOutcome::NoTime } else { see(thing).await };
-        (index, seen)
+    let mut done = vec![false; items.len()];
+    let process = &process;
+    let calls = items.iter().enumerate().map(|(index, item)| async move {
+        let outcome = if window.is_over() { ItemOutcome::NoTime } else { process(item).await };
+        (index, outcome)
     });
-    let mut looks = pin!(stream::iter(looks).buffer_unordered(MAX_CONCURRENT_CALLS));
-    while let Ok(Some((index, seen))) = tokio::time::timeout_at(window.cut, looks.next()).await {
-        match seen {
-            ItemOutcome::Reconciled => done[index] = true,
-            ItemOutcome::HandlerError(failure) => {
+    let mut calls = pin!(stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS));
+    while let Ok(Some((index, outcome))) = tokio::time::timeout_at(window.cut, calls.next()).await {
+        match outcome {
+            ItemOutcome::Done => done[index] = true,
+            ItemOutcome::Failed(failure) => {
                 failures.add(failure);
                 done[index] = true;
             }
@@ -138,7 +137,7 @@ mod tests {
                 most.set(most.get().max(now.get()));
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(1..100))).await;
                 now.set(now.get() - 1);
-                ItemOutcome::Reconciled
+                ItemOutcome::Done
             })
             .await;
             assert_eq!((done, most.get()), (100, MAX_CONCURRENT_CALLS));
@@ -149,16 +148,16 @@ mod tests {
     fn what_takes_long_keeps_nobody_behind_it_and_the_next_run_begins_with_it() {
         paused(async {
             let window = TimeWindow::within(Deadline::until(Instant::now() + Duration::from_mins(15)));
-            let seen = Cell::new(0);
-            let things: Vec<usize> = (0..1000).collect();
-            let done = run_batch(&things, &window, &mut Failures::default(), async |thing| {
-                seen.set(seen.get() + 1);
-                let takes = if *thing == 7 { Duration::from_hours(1) } else { Duration::from_secs(1) };
+            let outcome = Cell::new(0);
+            let items: Vec<usize> = (0..1000).collect();
+            let done = run_batch(&items, &window, &mut Failures::default(), async |item| {
+                outcome.set(outcome.get() + 1);
+                let takes = if *item == 7 { Duration::from_hours(1) } else { Duration::from_secs(1) };
                 tokio::time::sleep(takes).await;
-                ItemOutcome::Reconciled
+                ItemOutcome::Done
             })
             .await;
-            assert_eq!((done, seen.get()), (7, 1000));
+            assert_eq!((done, outcome.get()), (7, 1000));
         });
     }
 
@@ -168,15 +167,15 @@ mod tests {
             let (began, time) = (Instant::now(), Duration::from_mins(15));
             let window = TimeWindow::within(Deadline::until(began + time));
             let mut failures = Failures::default();
-            let things: Vec<usize> = (0..1000).collect();
-            let done = run_batch(&things, &window, &mut failures, async |thing| {
+            let items: Vec<usize> = (0..1000).collect();
+            let done = run_batch(&items, &window, &mut failures, async |item| {
                 tokio::time::sleep(Duration::from_secs(10)).await;
-                ItemOutcome::HandlerError(thing.to_string())
+                ItemOutcome::Failed(item.to_string())
             })
             .await;
             assert_eq!(done, 4 * 81, "of 810 s");
             assert!(began.elapsed() + WRAP_UP < time);
-            let told = failures.told().unwrap();
+            let told = failures.message().unwrap();
             assert!(told.ends_with("18; 19; and 304 more, which are in the log"), "{told}");
         });
     }

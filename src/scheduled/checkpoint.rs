@@ -1,6 +1,5 @@
-//! How far a run came that stopped early, kept for the next one: in Secrets Manager, where entries that are being made
-//! again are kept as well. It is there only between two such runs, and nothing depends on it: without it the next run
-//! begins anew.
+//! The place at which a run stopped early, stored for the next one in Secrets Manager, like the records of recreations. No
+//! correctness depends on it: without it the next run begins anew.
 
 use std::time::Duration;
 
@@ -11,12 +10,12 @@ use crate::aws::Deadline;
 use crate::aws::{CallError, ErrorKind, ignore_not_found};
 use crate::ownership::digest;
 
-/// Where it is. The function's role may use the names that begin like it.
+/// The name of the secret. The function's role may use the names that begin like it.
 const NAME: &str = "github-trust/upkeep/cursor";
-/// How long is waited for it at the beginning.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The time for reading it at the beginning of a run.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The parts of a run, in their order.
+/// The phases of a run, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Phase {
@@ -25,18 +24,18 @@ pub(super) enum Phase {
     Roles,
 }
 
-/// A place in a run: everything of earlier phases, and of this one all up to this key, is done. It is compared, not looked
-/// for: what it names may be gone meanwhile.
+/// A place in a run: earlier phases are done, and this one up to this key. Keys are compared and not looked up: the object
+/// may be gone by now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
     pub(super) phase: Phase,
-    /// An ARN; a cluster and a principal; a role's name. Nothing for the phase's beginning.
+    /// An ARN; a cluster and a principal; a role's name. Empty for the beginning of the phase.
     pub(super) after: Vec<String>,
 }
 
 impl Checkpoint {
-    /// In words.
-    pub(super) fn told(&self) -> String {
+    /// Describes the place.
+    pub(super) fn description(&self) -> String {
         let part = match self.phase {
             Phase::Providers => "the providers",
             Phase::Entries => "the access entries",
@@ -49,7 +48,7 @@ impl Checkpoint {
     }
 }
 
-/// Where it is kept.
+/// The store of checkpoints.
 #[derive(Debug)]
 pub(super) struct CheckpointStore<'a> {
     pub(super) secrets: &'a aws_sdk_secretsmanager::Client,
@@ -57,11 +56,11 @@ pub(super) struct CheckpointStore<'a> {
 }
 
 impl CheckpointStore<'_> {
-    /// What the last run left.
+    /// Reads the checkpoint of the last run.
     pub(super) async fn read(&self) -> Result<Option<Checkpoint>, CallError> {
         let action = "secretsmanager:GetSecretValue";
         let request = self.secrets.get_secret_value().secret_id(NAME);
-        let until = (Instant::now() + PATIENCE).min(self.deadline.end());
+        let until = (Instant::now() + READ_TIMEOUT).min(self.deadline.end());
         let output = match Deadline::until(until).call(action, NAME, || request.clone().send()).await {
             Ok(output) => output,
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
@@ -78,11 +77,11 @@ impl CheckpointStore<'_> {
         })
     }
 
-    /// Leaves it to the next run. Of two runs that stop, the last one to write wins.
-    pub(super) async fn write(&self, cursor: &Checkpoint, known: bool) -> Result<(), CallError> {
+    /// Stores a checkpoint. Of two runs that stop, the last write wins.
+    pub(super) async fn write(&self, cursor: &Checkpoint, is_stored: bool) -> Result<(), CallError> {
         let value = serde_json::to_string(cursor).unwrap_or_default();
         let token = digest(&[&format!("{:032x}", fastrand::u128(..)), &value], 40);
-        if !known {
+        if !is_stored {
             let description = "How far a scheduled run of github-trust came whose time was up, for the next one";
             let request = self.secrets.create_secret().name(NAME).description(description);
             let request = request.secret_string(&value).client_request_token(&token);
@@ -96,8 +95,8 @@ impl CheckpointStore<'_> {
         self.deadline.call("secretsmanager:PutSecretValue", NAME, || request.clone().send()).await.map(drop)
     }
 
-    /// The run that began with it has ended.
-    pub(super) async fn forget(&self) -> Result<(), CallError> {
+    /// Deletes the checkpoint of a run that is complete.
+    pub(super) async fn delete(&self) -> Result<(), CallError> {
         let request = self.secrets.delete_secret().secret_id(NAME).force_delete_without_recovery(true);
         ignore_not_found(self.deadline.call("secretsmanager:DeleteSecret", NAME, || request.clone().send()).await)
     }
@@ -107,7 +106,7 @@ impl CheckpointStore<'_> {
 mod tests {
     use super::*;
 
-    /// What one version leaves, another one has to be able to read.
+    /// Another version has to be able to read it.
     #[test]
     fn a_cursor_reads_the_same_again() {
         let after = vec!["prod".to_owned(), "arn:aws:iam::123456789012:role/deploy".to_owned()];

@@ -152,13 +152,13 @@ fn row_25_a_failure_half_way_says_what_it_left_behind() {
             ROLE,
             Deed::Create,
             "AttachRolePolicy",
-            "left behind: role deploy, on which 3 of 4 changes are done; not done, or not known to be: attach arn:aws:iam::aws:policy/ReadOnlyAccess",
+            "partially applied: role deploy (3 of 4 changes); remaining: attach arn:aws:iam::aws:policy/ReadOnlyAccess",
         ),
         (ROLE, Deed::Update, "UpdateAssumeRolePolicy", "changes are done; not done, or not known to be: trust ["),
-        (ROLE, Deed::Delete, "DeleteRolePolicy", "left behind: role deploy, on which "),
+        (ROLE, Deed::Delete, "DeleteRolePolicy", "partially applied: role deploy ("),
         (ROLE, Deed::Delete, "DeleteRole", "changes are done; not done, or not known to be: delete the role"),
-        (ENTRY, Deed::Create, "AssociateAccessPolicy", "left behind: access entry arn:"),
-        (PROVIDER, Deed::Delete, "DeleteOpenIDConnectProvider", "left behind: OIDC provider arn:"),
+        (ENTRY, Deed::Create, "AssociateAccessPolicy", "partially applied: access entry arn:"),
+        (PROVIDER, Deed::Delete, "DeleteOpenIDConnectProvider", "partially applied: OIDC provider arn:"),
     ];
     for (kind, deed, action, left) in cases {
         scene(async |scene| {

@@ -1,0 +1,36 @@
+//! The comparison of roles with GitHub. It changes no role: a trust policy changes when its stack is updated.
+
+use super::batch::{ItemOutcome, run_batch};
+use super::{Run, Stopped, stopped};
+use crate::metrics;
+use crate::resources::github_role::{Comparison, Counts};
+
+impl Run<'_> {
+    pub(super) async fn roles(&mut self, after: &[String]) -> Stopped {
+        let api = self.app.roles(self.deployment.clone(), self.window.work);
+        let comparison = Comparison::new(&api);
+        let mut names = match comparison.candidates().await {
+            Ok(names) => names,
+            Err(error) => return self.unlisted("the list of roles", error, after),
+        };
+        names.retain(|name| after.first().is_none_or(|after| name > after));
+        let Self { app, deployment: _, window, failures, repaired: _ } = self;
+        let done = run_batch(&names, window, failures, async |name| match comparison.look(name).await {
+            Ok(role) if role.unknown > 0 && window.is_over() => ItemOutcome::NoTime,
+            Ok(role) => {
+                for drifted in &role.drifted {
+                    metrics::count("DriftedRoles", 1, &drifted.issuer, app.clock.now());
+                }
+                ItemOutcome::Done
+            }
+            Err(error) => ItemOutcome::failed(window, &error.into(), |reason| {
+                tracing::error!(name, reason, "a role could not be compared with GitHub");
+                format!("the role {name}: {reason}")
+            }),
+        })
+        .await;
+        let Counts { roles, drifted, unknown } = comparison.counts();
+        tracing::info!(roles, drifted, unknown, "compared with GitHub");
+        stopped(&names, done, after, |name| vec![name.clone()])
+    }
+}
