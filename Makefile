@@ -2,7 +2,7 @@
 # and the package registries; everything else they install, pinned, into .venv. Where there is valgrind, `make test` counts
 # instructions, too.
 
-.PHONY: help run test check transcript schemas reference simulate fuzz planted rust-tests stack-tests environment tools \
+.PHONY: help run test check transcript schemas reference simulate fuzz mutants rust-tests stack-tests environment tools \
         build-Function bootstrap bundle bundle-twice bench profile figures links clean
 .DEFAULT_GOAL := help
 
@@ -14,6 +14,7 @@ help:
 	@echo "make test    every check: format, lints, docs, unit tests and laws, recorded events, stacks on a local AWS"
 	@echo "make check   the part of it that needs no local AWS"
 	@echo "make simulate N=100000, make fuzz   the same for longer"
+	@echo "make mutants   change the code that decides, one place at a time: some test has to fail (SHARD=0/16, FILES=...)"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
 	@echo "make bench   measure the function beside what people use instead, and write docs/performance.md (ROUNDS=15)"
 	@echo "make profile   what the cold path spends its instructions and system calls on"
@@ -70,9 +71,18 @@ EXECUTIONS ?= 1000000
 fuzz:
 	FUZZ_EXECUTIONS=$(EXECUTIONS) FUZZ_SEED=$(SEED) cargo test --locked --test suite fuzz:: -- --nocapture
 
-# Bugs planted one by one, each of which some test has to find.
-planted:
-	python3 tests/planted/run.py
+# Changes the code that decides, one place at a time (.cargo/mutants.toml), in the work tree itself; some test has to fail
+# for each. All of it takes a day on two cores, so `SHARD=0/16` takes one part of 16, and `FILES=src/ownership/owner.rs`
+# one file. What no test noticed is in target/mutants.out/missed.txt.
+CARGO_MUTANTS_VERSION = 27.1.0
+CARGO_MUTANTS = target/tools/cargo-mutants-$(CARGO_MUTANTS_VERSION)
+mutants: export N = 50
+mutants: export FUZZ_EXECUTIONS = 2000
+mutants: environment $(CARGO_MUTANTS)/bin/cargo-mutants
+	$(CARGO_MUTANTS)/bin/cargo-mutants mutants --in-place $(if $(SHARD),--shard $(SHARD)) $(FILES:%=--file %)
+
+$(CARGO_MUTANTS)/bin/cargo-mutants:
+	cargo install --locked --version $(CARGO_MUTANTS_VERSION) --root $(CARGO_MUTANTS) cargo-mutants
 
 # Every link of the documents that leads elsewhere is asked for.
 links: tools
