@@ -1,4 +1,4 @@
-//! One invocation, one response: CloudFormation hears of every request, also after a panic, before its own time-out and
+//! An invocation leads to one response: CloudFormation hears of every request, also after a panic, before its own time-out and
 //! before Lambda's.
 
 use std::panic::AssertUnwindSafe;

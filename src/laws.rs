@@ -18,32 +18,32 @@ use crate::cloudformation::StackId;
 use crate::ownership::Owner;
 use crate::reconcile::{Plan, Planner};
 
-/// What the laws ask of a kind besides its `plan` and `step`, written independently of them.
+/// The facts about a resource type that the laws need, written independently of its `plan` and `step`.
 pub(crate) trait PlanLaws: Planner<Desired: Debug, Observed: Debug + PartialEq, Action: Debug + Clone> {
     /// Every action's name.
     const VARIANTS: &'static [&'static str];
     /// The name of an action.
     fn variant(action: &Self::Action) -> &'static str;
-    /// What the service would answer.
+    /// Returns the output of the service.
     fn output(action: &Self::Action) -> Self::ApplyOutput;
-    /// Whether a state is what a declaration, or its deletion, asks for.
+    /// Checks that a state is the desired one, or the one after a deletion.
     fn done(
         owner: &Owner,
         desired: Option<&Self::Desired>,
         before: Option<&Self::Observed>,
         after: Option<&Self::Observed>,
     ) -> Result<(), String>;
-    /// What in a state belongs to others, as text; with `deleting`, what has to stay when our part goes.
+    /// Returns the parts of a state that belong to others, as text; with `deleting`, the parts that stay after a deletion.
     fn foreign(owner: &Owner, observed: Option<&Self::Observed>, deleting: bool) -> BTreeSet<String>;
     /// The pairs of subject and permission that a state grants.
     fn granted(observed: Option<&Self::Observed>) -> BTreeSet<(String, String)>;
-    /// Whether what both ends grant is promised to stay; that nothing is granted too much is promised always.
+    /// Returns true if a pair that both ends grant is never missing. No pair too many is granted in any case.
     fn keeps_common(_desired: Option<&Self::Desired>, _observed: Option<&Self::Observed>) -> bool {
         true
     }
 }
 
-/// What was checked.
+/// The number of cases that were checked.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage {
     pub(crate) worlds: usize,

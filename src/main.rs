@@ -32,7 +32,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lambda's longest time-out.
 const LONGEST: Duration = Duration::from_mins(15);
-/// How long one attempt at a call may take, so that one which hangs leaves time for another.
+/// The time for one attempt at a call: an attempt that hangs leaves time for another one.
 const ATTEMPT: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-/// JSON, one line an event, and only our own: the libraries' lines could show what must not be logged.
+/// Writes JSON, one line an event, and only our own events: those of libraries could show secrets.
 fn log() {
     let ours = tracing_subscriber::filter::Targets::new().with_target("github_trust", LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer()
@@ -90,8 +90,8 @@ impl Visit for Metrics {
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
-/// One TLS configuration and one connection pool serve the SDK's clients and the answers. What Lambda puts into the
-/// environment is all there is to configure: no profile, no other source of credentials.
+/// Builds the clients. The SDK and the responses share a TLS configuration and a connection pool. The environment that
+/// Lambda sets is the only configuration: no profile, no other source of credentials.
 fn function() -> App {
     let settings = Settings::read(|name| std::env::var(name).ok());
     let policy = ProbeLimits { private_addresses: settings.private_issuers, ..ProbeLimits::default() };

@@ -20,9 +20,9 @@ pub(super) enum Applied {
 /// The state that a plan has led to so far.
 pub(super) struct State<R: Api> {
     pub(super) observed: Option<R::Observed>,
-    /// This plan created the object.
+    /// True if this plan created the object.
     pub(super) created: bool,
-    /// This plan changed the object.
+    /// True if this plan changed the object.
     pub(super) changed: bool,
 }
 

@@ -11,7 +11,7 @@ use super::resource::Api;
 use crate::aws::Backoff;
 
 /// The result of a wait.
-pub(super) struct Visibility<R: Api> {
+pub(super) struct Wait<R: Api> {
     /// A read showed the expected state.
     pub(super) is_visible: bool,
     /// The last state that was read.
@@ -25,24 +25,24 @@ impl<R: Api> Reconciler<'_, R> {
         &self,
         id: &R::Id,
         is_expected: impl Fn(Option<&R::Observed>) -> bool,
-    ) -> Visibility<R> {
+    ) -> Wait<R> {
         let mut last = Observation::Stale;
         if !R::READS_LAG || self.lag.is_zero() {
-            return Visibility { is_visible: false, last };
+            return Wait { is_visible: false, last };
         }
         let end = Instant::now() + self.lag;
         let mut backoff = Backoff::new();
         loop {
             match tokio::time::timeout_at(end, self.api.observe(id)).await {
                 Ok(Ok(observed)) if is_expected(observed.as_ref()) => {
-                    return Visibility { is_visible: true, last: Observation::Fresh(observed) };
+                    return Wait { is_visible: true, last: Observation::Fresh(observed) };
                 }
                 Ok(Ok(observed)) => last = Observation::Fresh(observed),
                 Ok(Err(_)) | Err(_) => {}
             }
             let pause = backoff.pause().min(end.saturating_duration_since(Instant::now()));
             if pause == Duration::ZERO || !self.deadline.allows(pause) {
-                return Visibility { is_visible: false, last };
+                return Wait { is_visible: false, last };
             }
             tracing::info!(%id, "the change is not visible yet; observing again");
             tokio::time::sleep(pause).await;

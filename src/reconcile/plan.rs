@@ -42,7 +42,7 @@ impl<A> Plan<A> {
         &self.stages
     }
 
-    /// All actions in order.
+    /// The actions in order.
     pub fn actions(&self) -> impl Iterator<Item = &A> {
         self.stages.iter().flatten()
     }

@@ -1,4 +1,4 @@
-//! One request of CloudFormation, carried out by the two doors.
+//! A request of CloudFormation, carried out by the two doors.
 
 use std::time::Duration;
 

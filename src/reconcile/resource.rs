@@ -31,7 +31,7 @@ pub trait Resource {
     type Desired;
     /// The state of the object at the service.
     type Observed: Clone + PartialEq;
-    /// One change.
+    /// A change of the object.
     type Action: fmt::Display;
     /// The part of a change that only the service can tell: the ARN, the unique id.
     type ApplyOutput;
@@ -154,7 +154,7 @@ pub enum Exclusive {}
 
 impl<R: Api> Sharing<R> for Exclusive {}
 
-/// What a look will probably find. Nothing is decided by it.
+/// The probable result of the next observation. No decision depends on it.
 #[derive(Clone, Copy, Debug)]
 pub enum ReadHint<'a, S> {
     /// An object that is much like its declaration.
@@ -163,23 +163,23 @@ pub enum ReadHint<'a, S> {
     Deletion,
 }
 
-/// How others are told that a resource is about to leave what it shares with them.
+/// The announcement that a resource is about to leave an object that it shares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeletionIntent<A> {
-    /// It takes the object with it, because nobody else needs it.
+    /// Deletes the object, because no other resource needs it.
     Deleting(A),
     /// Others need the object; but they may be about to leave, too, and somebody has to be the last.
     Staying(A),
 }
 
-/// What another process is doing to an object, so that it has to be waited for.
+/// An operation of another process on an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingOperation<A> {
     /// Tells one announcement from the next.
     pub nonce: String,
-    /// Whether this resource itself is being deleted.
+    /// True if this resource itself is being deleted.
     pub by_us: bool,
-    /// What it is doing: `deleting`.
+    /// The operation as a participle: `deleting`.
     pub doing: &'static str,
     /// Takes the announcement back, or over.
     pub retract: A,

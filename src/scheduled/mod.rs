@@ -24,7 +24,7 @@ use checkpoint::{Checkpoint, CheckpointStore, Phase};
 #[error("{0}")]
 pub struct Unfinished(String);
 
-/// One scheduled run.
+/// Carries out a scheduled run.
 pub(crate) async fn run(app: &App, deployment: &Deployment, deadline: Deadline) -> Result<(), Unfinished> {
     let store = CheckpointStore { secrets: &app.secrets, deadline };
     let (start, mut is_stored) = match store.read().await {
