@@ -8,6 +8,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use tokio::time::Instant;
 
+use crate::arn::Arn;
 use crate::aws::Deadline;
 use crate::deployment::Deployment;
 use crate::github::queries::{Asked, Client};
@@ -84,9 +85,9 @@ impl App {
 
     /// Parses the function's ARN.
     pub(crate) fn deployment(&self, function_arn: &str) -> Option<Deployment> {
-        let parts: Vec<&str> = function_arn.split(':').collect();
-        let ["arn", partition, "lambda", region, account, "function", ..] = parts.as_slice() else { return None };
-        Some(self.deployment_at(partition, region, account))
+        let arn = Arn::parse(function_arn)?;
+        let is_function = arn.service == "lambda" && arn.resource.starts_with("function:");
+        is_function.then(|| self.deployment_at(arn.partition, arn.region, arn.account))
     }
 
     pub(crate) fn deployment_at(&self, partition: &str, region: &str, account: &str) -> Deployment {

@@ -1,5 +1,7 @@
 //! The place of the function: partition, region and account.
 
+use crate::arn::Arn;
+
 /// The account and region that the function works in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
@@ -9,6 +11,15 @@ pub struct Deployment {
     pub region: String,
     /// The twelve digits of the account.
     pub account: String,
-    /// Where roles are whose declaration names no path.
+    /// The path of roles whose declaration names none.
     pub role_path: String,
+}
+
+impl Deployment {
+    /// Returns the ARN of a resource of IAM in this account, such as `role/ci/deploy`.
+    #[must_use]
+    pub fn iam_arn(&self, resource: &str) -> String {
+        let Self { partition, account, region: _, role_path: _ } = self;
+        Arn { partition, service: "iam", region: "", account, resource }.to_string()
+    }
 }

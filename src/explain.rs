@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::aws::Deadline;
 use crate::aws::{CallError, ErrorKind};
 use crate::deployment::Deployment;
+use crate::github::subject::{pairs, without_ids};
+use crate::iam_policy::document::decode;
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
@@ -55,8 +57,7 @@ pub async fn answer(
     let subjects: Vec<String> = ours.iter().flat_map(TrustPolicy::rules).map(ToString::to_string).collect();
     let mut answer = json!({"RoleName": role_name, "Admits": subjects, "Policy": policy});
     if !claims.is_empty() {
-        let provider =
-            format!("arn:{}:iam::{}:oidc-provider/{}", deployment.partition, deployment.account, token.issuer);
+        let provider = deployment.iam_arn(&format!("oidc-provider/{}", token.issuer));
         let (verdict, reports) = evaluate(&policy, &provider, &token);
         answer["Verdict"] = json!(match verdict {
             Verdict::Admitted => "admitted",
@@ -73,8 +74,7 @@ async fn policy(iam: &aws_sdk_iam::Client, deadline: &Deadline, role: &str) -> R
     match deadline.call("iam:GetRole", role, || request.clone().send()).await {
         Ok(output) => {
             let encoded = output.role.and_then(|role| role.assume_role_policy_document).unwrap_or_default();
-            let text = urlencoding::decode(&encoded).unwrap_or_default();
-            Ok(Some(serde_json::from_str(&text).unwrap_or(Value::Null)))
+            Ok(Some(decode(&encoded).unwrap_or(Value::Null)))
         }
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -139,14 +139,7 @@ fn change(failed: &FailedCondition, token: &TokenClaims) -> String {
 }
 
 fn for_subject(subject: &str, expected: &[String]) -> String {
-    let plain = |text: &str| {
-        let mut text = text.to_owned();
-        while let Some(at) = text.find('@').filter(|_| text.starts_with("repo:")) {
-            let end = text[at + 1..].find(|c: char| !c.is_ascii_digit()).map_or(text.len(), |length| at + 1 + length);
-            text.replace_range(at..end, "");
-        }
-        text
-    };
+    let plain = |text: &str| if text.starts_with("repo:") { without_ids(text) } else { text.to_owned() };
     if let Some(other) = expected.iter().find(|other| plain(other) == plain(subject)) {
         let (has, wants) = if subject.contains('@') { ("with", "without") } else { ("without", "with") };
         return format!(
@@ -157,7 +150,7 @@ fn for_subject(subject: &str, expected: &[String]) -> String {
     if let Some(other) = expected.iter().find(|other| other.eq_ignore_ascii_case(subject)) {
         return format!("only the case differs from {other}: write the names as GitHub does");
     }
-    let repository = |text: &str| plain(text).split(':').nth(1).map(str::to_owned);
+    let repository = |text: &str| pairs(&plain(text)).next().and_then(|(_, value)| value.map(str::to_owned));
     if !expected.iter().any(|other| repository(other) == repository(subject)) {
         return format!("no entry of `Trust` is about the repository of {subject}: add one");
     }

@@ -29,6 +29,7 @@
 //! | [`connector`], [`later`], [`metrics`], [`retry`], [`deliver`], [`error`], [`settings`] | what the name says |
 
 pub mod app;
+pub mod arn;
 pub mod aws;
 pub mod cloudformation;
 pub mod deployment;

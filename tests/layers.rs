@@ -15,7 +15,7 @@ const fn floor(modules: &'static [&'static str], _holds: &'static str) -> Floor 
 
 /// From the ground up.
 const FLOORS: [Floor; 13] = [
-    floor(&["lazy", "metrics", "deployment"], "lazy values, metrics, the place of the function"),
+    floor(&["arn", "lazy", "metrics", "deployment"], "ARNs, lazy values, metrics, the place of the function"),
     floor(&["cloudformation"], "the custom resource protocol"),
     floor(&["net"], "the HTTP client, TLS and root certificates"),
     floor(&["ownership"], "owners and records in tags"),

@@ -84,18 +84,28 @@ impl fmt::Display for CallError {
 }
 
 impl CallError {
-    /// The call was not made, because there is no time for it any more.
-    pub fn time_up(action: &'static str, resource: impl fmt::Display) -> Self {
-        let (code, message) = (String::new(), String::new());
+    /// An error that this crate found itself, without a request id.
+    pub fn of(
+        kind: ErrorKind,
+        action: &'static str,
+        resource: impl fmt::Display,
+        code: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             action,
             resource: resource.to_string(),
-            kind: ErrorKind::TimeUp,
-            code,
-            message,
+            kind,
+            code: code.into(),
+            message: message.into(),
             request_id: None,
             uncertain: false,
         }
+    }
+
+    /// The error of a call that was not made, because the time was up.
+    pub fn time_up(action: &'static str, resource: impl fmt::Display) -> Self {
+        Self::of(ErrorKind::TimeUp, action, resource, "", "")
     }
 
     /// Reads what the SDK says about a failed call.

@@ -1,16 +1,38 @@
-//! What the kinds that live in IAM share in talking to it.
+//! The parts of IAM that several resource types need.
 
-use aws_sdk_iam::types::Tag;
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::{Role, Tag};
 
+use super::call::Deadline;
+use super::call_error::CallError;
+use super::pages::{marker, pages};
 use crate::ownership::Tags;
 
-/// Tags as IAM's client takes them.
+/// The largest page of `ListRoles`.
+const PAGE: i32 = 1000;
+
+/// Converts tags to the types of the SDK.
 pub(crate) fn tags(tags: &Tags) -> Vec<Tag> {
-    // A key and a value are all that the builder asks for.
+    // The builder needs a key and a value only.
     tags.iter().filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok()).collect()
 }
 
-/// Tags as IAM's client gives them.
+/// Converts tags from the types of the SDK.
 pub(crate) fn tags_of(tags: Option<Vec<Tag>>) -> Tags {
     tags.unwrap_or_default().into_iter().map(|Tag { key, value, .. }| (key, value)).collect()
+}
+
+/// Reads the roles of the account, without their tags. `select` takes the part of each role that is kept, so that the trust
+/// policies of 5,000 roles are never in memory at the same time.
+pub(crate) async fn list_roles<T>(
+    iam: &Client,
+    deadline: &Deadline,
+    select: impl Fn(Role) -> Option<T>,
+) -> Result<Vec<T>, CallError> {
+    pages(async |token| {
+        let request = iam.list_roles().max_items(PAGE).set_marker(token);
+        let page = deadline.call("iam:ListRoles", "*", || request.clone().send()).await?;
+        Ok((page.roles.into_iter().filter_map(&select).collect(), marker(page.is_truncated, page.marker)))
+    })
+    .await
 }

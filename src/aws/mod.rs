@@ -4,9 +4,11 @@ mod backoff;
 mod call;
 mod call_error;
 pub(crate) mod iam;
+mod pages;
 
 pub use backoff::Backoff;
 pub(crate) use call::millis;
 pub use call::{Deadline, PROPAGATION};
 pub(crate) use call_error::ignore_not_found;
 pub use call_error::{CallError, ErrorKind};
+pub(crate) use pages::{marker, pages};

@@ -1,5 +1,7 @@
 //! A stack's ARN is parsed once, at the edge; everything that depends on the account or the region reads it here.
 
+use crate::arn::Arn;
+
 use std::fmt;
 
 /// The ARN of the stack that sent a request.
@@ -23,13 +25,10 @@ impl StackId {
     /// # Errors
     /// When the text has another shape.
     pub fn parse(arn: &str) -> Result<Self, NotAStack> {
-        let mut parts = arn.splitn(6, ':');
-        let mut next = || parts.next().filter(|part| !part.is_empty()).ok_or(NotAStack);
-        let (scheme, partition, service, region, account, resource) =
-            (next()?, next()?, next()?, next()?, next()?, next()?);
+        let Arn { partition, service, region, account, resource } = Arn::parse(arn).ok_or(NotAStack)?;
         let mut resource = resource.split('/');
         let (kind, name, id) = (resource.next(), resource.next(), resource.next());
-        if scheme != "arn" || service != "cloudformation" || kind != Some("stack") || resource.next().is_some() {
+        if service != "cloudformation" || kind != Some("stack") || resource.next().is_some() {
             return Err(NotAStack);
         }
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');

@@ -161,6 +161,5 @@ fn told(call: &ApiCall<'_>, answer: &GitHubResponse, host: &str) -> (ErrorKind, 
 }
 
 fn failed(call: &ApiCall<'_>, kind: ErrorKind, code: String, message: String) -> CallError {
-    let resource = call.resource.to_string();
-    CallError { action: call.action, resource, kind, code, message, request_id: None, uncertain: false }
+    CallError::of(kind, call.action, call.resource, code, message)
 }

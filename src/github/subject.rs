@@ -31,18 +31,17 @@ pub fn check(text: &str) -> Result<Breadth, String> {
         return expected("");
     }
     let mut seen = SubjectParts::default();
-    let mut words = text.split(':').peekable();
-    while let Some(key) = words.next() {
+    for (key, value) in pairs(text) {
         if key == "pull_request" {
             seen.context = true;
             continue;
         }
         // Behind a repository, a wildcard in the place of everything else.
-        if key.chars().all(|c| c == '*') && words.peek().is_none() && seen.repository && !seen.context {
+        if key.chars().all(|c| c == '*') && value.is_none() && seen.repository && !seen.context {
             return Ok(Breadth::Broad(EVERY_JOB));
         }
         let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let Some(value) = words.next().filter(|value| is_key && !value.is_empty()) else {
+        let Some(value) = value.filter(|value| is_key && !value.is_empty()) else {
             return expected(", that is `key:value` pairs joined by `:`, with wildcards in values only");
         };
         if key == "repo" && (seen.repo || value == "repo") {
@@ -104,6 +103,30 @@ impl SubjectParts {
         }
         Ok(())
     }
+}
+
+/// Splits a subject into `key:value` pairs. `pull_request` is a word by itself, and a key at the end has no value.
+pub fn pairs(subject: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let mut words = subject.split(':');
+    std::iter::from_fn(move || {
+        let key = words.next()?;
+        Some((key, if key == "pull_request" { None } else { words.next() }))
+    })
+}
+
+/// Removes the ids of the immutable form: `o@1/r@2` becomes `o/r`.
+#[must_use]
+pub fn without_ids(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('@') {
+        plain.push_str(before);
+        rest = behind.trim_start_matches(|c: char| c.is_ascii_digit());
+        if rest.len() == behind.len() {
+            plain.push('@');
+        }
+    }
+    plain + rest
 }
 
 /// `OWNER/NAME` or `OWNER@ID/NAME@ID`.

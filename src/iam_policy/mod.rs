@@ -1,5 +1,8 @@
-//! IAM's policy language: patterns, trust policies and their evaluation. No resource type owns it.
+//! IAM's policy language: documents, patterns, trust policies and their evaluation. No resource type owns it.
 
+pub mod document;
 pub mod evaluate;
 pub mod pattern;
+pub mod repository_forms;
+pub mod string_like;
 pub mod trust_policy;

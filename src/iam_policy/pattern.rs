@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::string_like::covers;
+
 /// A value with which a claim is compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern {
@@ -47,7 +49,7 @@ impl Pattern {
     /// which can miss some, but never claims too much.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self == other || (self.wild && matches(self.text.as_bytes(), other.text.as_bytes()))
+        self == other || (self.wild && covers(&self.text, &other.text))
     }
 }
 
@@ -55,33 +57,6 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-/// IAM's `StringLike`: `*` stands for any characters, `?` for one.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at_pattern, mut at_text) = (0, 0);
-    // Where to go on if what follows the last `*` does not fit here.
-    let mut star: Option<(usize, usize)> = None;
-    while at_text < text.len() {
-        match pattern.get(at_pattern) {
-            Some(b'*') => {
-                star = Some((at_pattern + 1, at_text));
-                at_pattern += 1;
-            }
-            Some(&byte) if byte == text[at_text] || (byte == b'?' && text[at_text] != b'*') => {
-                at_pattern += 1;
-                at_text += 1;
-            }
-            _ => match &mut star {
-                Some((resume, reached)) => {
-                    *reached += 1;
-                    (at_pattern, at_text) = (*resume, *reached);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at_pattern..].iter().all(|&byte| byte == b'*')
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::document::{canonical, statements};
 use super::pattern::Pattern;
+use crate::arn::issuer_of_provider;
 
 /// A claim beside `aud` and `sub` that conditions are written on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,7 +190,7 @@ impl TrustPolicy {
 
     /// What condition keys begin with: the issuer without its scheme.
     fn key_prefix(&self) -> &str {
-        self.provider_arn.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer)
+        issuer_of_provider(&self.provider_arn).unwrap_or_default()
     }
 
     /// The policy as a document.
@@ -239,12 +241,9 @@ impl TrustPolicy {
     /// Reads a document, if it is one of ours to the letter; what others wrote stays a document.
     #[must_use]
     pub fn read(document: &Value) -> Option<Self> {
-        let statements = match document.get("Statement")? {
-            Value::Array(statements) => statements.as_slice(),
-            single => std::slice::from_ref(single),
-        };
+        let statements = statements(document);
         let provider_arn = statements.first()?.get("Principal")?.get("Federated")?.as_str()?;
-        let prefix = provider_arn.split_once("oidc-provider/")?.1;
+        let prefix = issuer_of_provider(provider_arn)?;
         let mut audience = None;
         let mut rules = Vec::new();
         for statement in statements {
@@ -292,29 +291,6 @@ impl fmt::Display for TrustPolicy {
             write!(f, "{}{rule}", if index == 0 { "" } else { ", " })?;
         }
         Ok(())
-    }
-}
-
-/// A policy document in the one form that equal documents share: IAM reads a list of one like the one itself, and the
-/// order of a list of strings means nothing.
-#[must_use]
-pub fn canonical(document: &Value) -> Value {
-    match document {
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(key, value)| (key.clone(), canonical(value))).collect())
-        }
-        Value::Array(items) => {
-            let mut items: Vec<Value> = items.iter().map(canonical).collect();
-            if items.iter().all(Value::is_string) {
-                items.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
-                items.dedup();
-            }
-            match <[Value; 1]>::try_from(items) {
-                Ok([single]) => single,
-                Err(items) => Value::Array(items),
-            }
-        }
-        scalar => scalar.clone(),
     }
 }
 
@@ -401,12 +377,5 @@ mod tests {
         let other = TrustPolicy { audience: "other".into(), ..policy(&["a"]) };
         assert!(!policy(&["a"]).covers(&other));
         assert_eq!(policy(&["a"]).intersection(&other), policy(&["nobody"]));
-    }
-
-    #[test]
-    fn equal_documents_are_equal() {
-        let a = json!({"Statement": [{"Action": ["b", "a"], "Resource": ["*"]}]});
-        let b = json!({"Statement": {"Action": ["a", "b"], "Resource": "*"}});
-        assert_eq!(canonical(&a), canonical(&b));
     }
 }

@@ -66,14 +66,14 @@ impl CheckpointStore<'_> {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        serde_json::from_str(output.secret_string().unwrap_or_default()).map(Some).map_err(|error| CallError {
-            action,
-            resource: NAME.to_owned(),
-            kind: ErrorKind::Invalid,
-            code: "Unreadable".to_owned(),
-            message: format!("it should be how far a scheduled run came, but {error}"),
-            request_id: None,
-            uncertain: false,
+        serde_json::from_str(output.secret_string().unwrap_or_default()).map(Some).map_err(|error| {
+            CallError::of(
+                ErrorKind::Invalid,
+                action,
+                NAME,
+                "Unreadable",
+                format!("it should be how far a scheduled run came, but {error}"),
+            )
         })
     }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::one_or_many;
-use super::text::{Piece, like, literal, with_variables};
+use crate::iam_policy::document::one_or_many;
+use crate::iam_policy::string_like::{Piece, like, literal, wild, with_variables};
 
 /// The condition keys that a token leads to.
 pub(super) struct ConditionContext {
@@ -43,7 +43,7 @@ pub(super) fn evaluate_all(
     let mut failed = Vec::new();
     for (operator, keys) in condition.and_then(Value::as_object).into_iter().flatten() {
         for (key, values) in keys.as_object().into_iter().flatten() {
-            let expected: Vec<String> = one_or_many(Some(values)).into_iter().map(written).collect();
+            let expected: Vec<String> = one_or_many(Some(values)).iter().map(written).collect();
             let met = evaluate(operator, key, &expected, context, variables);
             if met != Some(true) {
                 failed.push(FailedCondition {
@@ -130,7 +130,7 @@ fn evaluate(
     let lookup = |name: &str| context.keys.get(&name.to_lowercase()).and_then(|values| values.first().cloned());
     let patterns: Vec<Vec<Piece>> = expected
         .iter()
-        .filter_map(|value| if variables { with_variables(value, lookup) } else { Some(super::text::wild(value)) })
+        .filter_map(|value| if variables { with_variables(value, lookup) } else { Some(wild(value)) })
         .collect();
     let meets = |value: &String| patterns.iter().any(|pattern| comparison.holds(pattern, value)) != negated;
     Some(match set {

@@ -6,12 +6,13 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html>.
 
 mod condition;
-mod text;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::document::{one_or_many, statements};
+use super::string_like::string_like;
 use crate::github::Issuer;
 pub use condition::FailedCondition;
 use condition::{ConditionContext, evaluate_all};
@@ -102,8 +103,7 @@ pub struct StatementReport {
 pub fn evaluate(policy: &Value, provider_arn: &str, token: &TokenClaims) -> (Verdict, Vec<StatementReport>) {
     let variables = policy.get("Version").and_then(Value::as_str) == Some("2012-10-17");
     let context = token.context();
-    let statements = one_or_many(policy.get("Statement"));
-    let reports: Vec<StatementReport> = statements
+    let reports: Vec<StatementReport> = statements(policy)
         .iter()
         .enumerate()
         .map(|(index, statement)| report(index, statement, provider_arn, &context, variables))
@@ -140,7 +140,7 @@ fn report(
         Some(true) => {}
         Some(false) => {
             let other = one_or_many(statement.get("Principal").and_then(|principal| principal.get("Federated")));
-            let other = other.first().and_then(|arn| arn.as_str()).map(str::to_owned);
+            let other = other.first().and_then(Value::as_str).map(str::to_owned);
             return StatementReport { other_principal: other, ..failed };
         }
         None => return StatementReport { applies: None, ..failed },
@@ -152,8 +152,7 @@ fn report(
 /// Whether a statement's actions comprise ours. Actions know no case, and `*` and `?`.
 fn is_about_us(statement: &Value) -> bool {
     const ACTION: &str = "sts:assumerolewithwebidentity";
-    let matches =
-        |value: &&Value| value.as_str().is_some_and(|pattern| text::like(&text::wild(&pattern.to_lowercase()), ACTION));
+    let matches = |value: &Value| value.as_str().is_some_and(|pattern| string_like(&pattern.to_lowercase(), ACTION));
     match (statement.get("Action"), statement.get("NotAction")) {
         (Some(actions), _) => one_or_many(Some(actions)).iter().any(matches),
         (None, Some(actions)) => !one_or_many(Some(actions)).iter().any(matches),
@@ -170,13 +169,4 @@ fn principal(statement: &Value, provider_arn: &str) -> Option<bool> {
     }
     let federated = one_or_many(principal.get("Federated"));
     Some(federated.iter().any(|arn| arn.as_str() == Some(provider_arn)))
-}
-
-/// IAM's grammar allows one value in place of a list of one.
-fn one_or_many(value: Option<&Value>) -> Vec<&Value> {
-    match value {
-        Some(Value::Array(list)) => list.iter().collect(),
-        Some(Value::Null) | None => Vec::new(),
-        Some(one) => vec![one],
-    }
 }

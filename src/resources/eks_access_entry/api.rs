@@ -8,16 +8,18 @@ use crate::ownership::Owner;
 use crate::reconcile::Api;
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AuthenticationMode, ClusterStatus};
+use aws_sdk_eks::types::{
+    AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy, AuthenticationMode, ClusterStatus,
+};
 use futures_util::future::join3;
 
 use super::plan::{Action, EntryCreateInput, RESTORING, RETYPED};
 use super::state::{EntryContent, Observed, ObservedEntry};
 use super::{AccessEntries, Created, EntryId, EntryType, PolicyScope, Principal, is_role_of};
+use crate::arn::Arn;
 use crate::aws::Backoff;
-use crate::aws::{CallError, ErrorKind, ignore_not_found};
+use crate::aws::{CallError, ErrorKind, ignore_not_found, pages};
 use crate::cloudformation::properties::nearest_few;
-use crate::deployment::Deployment;
 use crate::error::{Error, Refusal};
 use crate::metrics;
 
@@ -202,17 +204,15 @@ impl AccessEntries {
         if wanted.peek().is_none() {
             return Ok(());
         }
-        let mut known = BTreeSet::new();
-        let mut token = None;
-        loop {
+        let known: BTreeSet<String> = pages(async |token| {
             let request = self.eks.list_access_policies().set_next_token(token);
             let page = self.deadline.call("eks:ListAccessPolicies", "*", || request.clone().send()).await?;
-            known.extend(page.access_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.arn));
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                break;
-            }
-        }
+            let arns = page.access_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.arn);
+            Ok((arns.collect(), page.next_token))
+        })
+        .await?
+        .into_iter()
+        .collect();
         let name = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
         let names: Vec<String> = known.iter().map(|arn| name(arn)).collect();
         let unknown: Vec<&str> = wanted.filter(|policy| !known.contains(*policy)).map(String::as_str).collect();
@@ -236,9 +236,10 @@ impl AccessEntries {
 
     /// The role as it is now, if it is one of this account.
     pub(super) async fn role(&self, principal: &str) -> Result<Option<Principal>, CallError> {
-        let Deployment { partition, account, region: _, role_path: _ } = &self.deployment;
-        let role = principal.strip_prefix(&format!("arn:{partition}:iam::{account}:role/"));
-        let Some(name) = role.and_then(|role| role.rsplit('/').next()) else { return Ok(None) };
+        let Some(name) = self.is_of_this_account(principal).then(|| Arn::parse(principal)?.role_name()).flatten()
+        else {
+            return Ok(None);
+        };
         let request = self.iam.get_role().role_name(name);
         match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
             Ok(output) => {
@@ -301,9 +302,7 @@ impl AccessEntries {
     }
 
     async fn associated(&self, id: &EntryId) -> Result<BTreeMap<String, PolicyScope>, CallError> {
-        let mut policies = BTreeMap::new();
-        let mut token = None;
-        loop {
+        let policies = pages(async |token| {
             let request = self
                 .eks
                 .list_associated_access_policies()
@@ -311,15 +310,11 @@ impl AccessEntries {
                 .principal_arn(&id.principal)
                 .set_next_token(token);
             let page = self.deadline.call("eks:ListAssociatedAccessPolicies", id, || request.clone().send()).await?;
-            for policy in page.associated_access_policies.unwrap_or_default() {
-                policies.extend(policy.policy_arn.map(|arn| (arn, observed_scope(policy.access_scope))));
-            }
-            // A page may be empty and still be followed by another.
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(policies);
-            }
-        }
+            Ok((page.associated_access_policies.unwrap_or_default(), page.next_token))
+        })
+        .await?;
+        let scope = |policy: AssociatedAccessPolicy| Some((policy.policy_arn?, observed_scope(policy.access_scope)));
+        Ok(policies.into_iter().filter_map(scope).collect())
     }
 }
 

@@ -23,6 +23,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::arn::Arn;
 use crate::aws::Deadline;
 use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
@@ -284,14 +285,14 @@ fn cluster_name(text: &str) -> Result<String, String> {
 }
 
 fn principal_arn(text: &str, deployment: &Deployment) -> Result<String, String> {
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let ["arn", partition, service, "", account, resource] = parts.as_slice() else {
+    let Some(arn) = Arn::parse(text).filter(|arn| arn.region.is_empty()) else {
         return Err(PRINCIPAL_EXPECTED.to_owned());
     };
-    if *service == "sts" {
-        let role = match resource.split('/').collect::<Vec<_>>().as_slice() {
-            ["assumed-role", name, ..] => format!("arn:{partition}:iam::{account}:role/{name}, with its path"),
-            _ => "the role's ARN, path included".to_owned(),
+    let Arn { partition, service, region: _, account, resource } = arn;
+    if service == "sts" {
+        let role = match arn.resource_of("assumed-role").and_then(|session| session.split('/').next()) {
+            Some(name) => format!("arn:{partition}:iam::{account}:role/{name}, with its path"),
+            None => "the role's ARN, path included".to_owned(),
         };
         return Err(format!("{PRINCIPAL_EXPECTED}, not of a session (write {role})"));
     }
@@ -301,11 +302,10 @@ fn principal_arn(text: &str, deployment: &Deployment) -> Result<String, String> 
         ));
     }
     let named = ["role/", "user/"].iter().any(|kind| resource.strip_prefix(kind).is_some_and(is_path_and_name));
-    let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    if *service != "iam" || !account || !named {
+    if service != "iam" || !arn.has_account_id() || !named {
         return Err(PRINCIPAL_EXPECTED.to_owned());
     }
-    if *partition != deployment.partition {
+    if partition != deployment.partition {
         return Err(format!("{PRINCIPAL_EXPECTED} in the cluster's partition {}", deployment.partition));
     }
     Ok(text.to_owned())
@@ -316,7 +316,7 @@ fn principal_arn(text: &str, deployment: &Deployment) -> Result<String, String> 
 /// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>,
 /// <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html>
 fn is_role_of(principal: &str, deployment: &Deployment) -> bool {
-    principal.starts_with(&format!("arn:{}:iam::{}:role/", deployment.partition, deployment.account))
+    principal.starts_with(&deployment.iam_arn("role/"))
 }
 
 /// The end of a role's or user's ARN: a path of printable characters where there is one, and a name, as long as IAM allows.

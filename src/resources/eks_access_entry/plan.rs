@@ -19,6 +19,7 @@ use super::applied_record::{AppliedRecord, ROLE_ID};
 use super::state::{EntryContent, Observed, ObservedEntry, RecreationRecord};
 use super::target::Target;
 use super::{Created, Desired, EntryType, PolicyScope, Principal, Spec, Wanted};
+use crate::arn::Arn;
 use crate::error::Refusal;
 use crate::ownership::{Owner, PREFIX, Tags, described};
 use crate::reconcile::Plan;
@@ -341,15 +342,11 @@ impl EntryCreateInput {
 /// The username that EKS makes where none is given.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>
 pub(super) fn default_username(principal: &str) -> String {
-    let mut parts = principal.splitn(6, ':');
-    let (partition, account, resource) = (parts.nth(1), parts.nth(2), parts.next());
-    match (partition, account, resource.and_then(|resource| resource.strip_prefix("role/"))) {
-        (Some(partition), Some(account), Some(role)) => {
-            let name = role.rsplit('/').next().unwrap_or(role);
-            format!("arn:{partition}:sts::{account}:assumed-role/{name}/{{{{SessionName}}}}")
-        }
-        _ => principal.to_owned(),
-    }
+    let session = |arn: Arn<'_>| {
+        let (Arn { partition, account, .. }, name) = (arn, arn.role_name()?);
+        Some(format!("arn:{partition}:sts::{account}:assumed-role/{name}/{{{{SessionName}}}}"))
+    };
+    Arn::parse(principal).and_then(session).unwrap_or_else(|| principal.to_owned())
 }
 
 fn made(shell: &EntryCreateInput, output: Option<Created>) -> ObservedEntry {

@@ -3,7 +3,7 @@
 
 use super::state::RecreationRecord;
 use super::{AccessEntries, EntryId};
-use crate::aws::{CallError, ErrorKind, ignore_not_found};
+use crate::aws::{CallError, ErrorKind, ignore_not_found, pages};
 use crate::ownership::digest;
 
 /// What the names begin with; the function's role may use no others.
@@ -31,17 +31,15 @@ impl AccessEntries {
         };
         match serde_json::from_str(&value) {
             Ok(memory) => Ok(Some(memory)),
-            Err(error) => Err(CallError {
-                action: "secretsmanager:GetSecretValue",
-                resource: name.to_owned(),
-                kind: ErrorKind::Invalid,
-                code: "Unreadable".to_owned(),
-                message: format!(
+            Err(error) => Err(CallError::of(
+                ErrorKind::Invalid,
+                "secretsmanager:GetSecretValue",
+                name,
+                "Unreadable",
+                format!(
                     "it should be what github-trust remembers of an access entry, but {error}. Delete the secret if you know what the entry was"
                 ),
-                request_id: None,
-                uncertain: false,
-            }),
+            )),
         }
     }
 
@@ -51,17 +49,13 @@ impl AccessEntries {
             .key(aws_sdk_secretsmanager::types::FilterNameStringType::Name)
             .values(PREFIX)
             .build();
-        let (mut names, mut token) = (Vec::new(), None);
-        loop {
+        pages(async |token| {
             let request = self.secrets.list_secrets().filters(filter.clone()).set_next_token(token);
             let page = self.deadline.call("secretsmanager:ListSecrets", PREFIX, || request.clone().send()).await?;
             let found = page.secret_list.unwrap_or_default().into_iter().filter_map(|secret| secret.name);
-            names.extend(found.filter(|name| name.starts_with(PREFIX)));
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(names);
-            }
-        }
+            Ok((found.filter(|name| name.starts_with(PREFIX)).collect(), page.next_token))
+        })
+        .await
     }
 
     pub(super) async fn remember(&self, id: &EntryId, memory: &RecreationRecord, known: bool) -> Result<(), CallError> {

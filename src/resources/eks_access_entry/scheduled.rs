@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_iam::types::Role;
+
 use super::plan::{is_marked, is_stale};
 use super::state::RecreationRecord;
 use super::{AccessEntries, Desired, EntryId, Principal, Wanted};
-use crate::aws::{CallError, ErrorKind};
+use crate::aws::{CallError, ErrorKind, iam, pages};
 use crate::error::{Error, Refusal};
 use crate::ownership::Owner;
 use crate::reconcile::{Api, Reconciler};
@@ -146,45 +148,28 @@ pub async fn keep(reconciler: &Reconciler<'_, AccessEntries>, id: &EntryId) -> R
 impl AccessEntries {
     /// All roles of the account, by their ARNs.
     async fn roles(&self) -> Result<BTreeMap<String, Principal>, CallError> {
-        let (mut roles, mut marker) = (BTreeMap::new(), None);
-        loop {
-            let request = self.iam.list_roles().set_marker(marker);
-            let page = self.deadline.call("iam:ListRoles", "all roles", || request.clone().send()).await?;
-            let found = page.roles.into_iter();
-            roles.extend(
-                found.map(|role| (role.arn, Principal { created: role.create_date.secs(), role_id: role.role_id })),
-            );
-            marker = page.marker.filter(|_| page.is_truncated);
-            if marker.is_none() {
-                return Ok(roles);
-            }
-        }
+        let principal = |role: &Role| Principal { created: role.create_date.secs(), role_id: role.role_id.clone() };
+        let roles =
+            iam::list_roles(&self.iam, &self.deadline, |role| Some((role.arn.clone(), principal(&role)))).await?;
+        Ok(roles.into_iter().collect())
     }
 
     async fn clusters(&self) -> Result<Vec<String>, CallError> {
-        let (mut clusters, mut token) = (Vec::new(), None);
-        loop {
+        pages(async |token| {
             let request = self.eks.list_clusters().set_next_token(token);
             let page = self.deadline.call("eks:ListClusters", "*", || request.clone().send()).await?;
-            clusters.extend(page.clusters.unwrap_or_default());
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(clusters);
-            }
-        }
+            Ok((page.clusters.unwrap_or_default(), page.next_token))
+        })
+        .await
     }
 
     async fn principals(&self, cluster: &str) -> Result<Vec<String>, CallError> {
-        let (mut principals, mut token) = (Vec::new(), None);
-        loop {
+        pages(async |token| {
             let request = self.eks.list_access_entries().cluster_name(cluster).set_next_token(token);
             let page = self.deadline.call("eks:ListAccessEntries", cluster, || request.clone().send()).await?;
-            principals.extend(page.access_entries.unwrap_or_default());
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(principals);
-            }
-        }
+            Ok((page.access_entries.unwrap_or_default(), page.next_token))
+        })
+        .await
     }
 
     async fn has_cluster(&self, cluster: &str) -> Result<bool, CallError> {

@@ -5,13 +5,17 @@ use crate::error::Error;
 use crate::ownership::Owner;
 use crate::reconcile::Api;
 use crate::reconcile::Exclusive;
+use aws_sdk_iam::types::Role;
 use futures_util::future::join;
 use serde_json::json;
 
 use super::{Action, CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcId, Only, Subjects};
+use crate::aws::iam;
 use crate::aws::{CallError, ErrorKind};
 use crate::github::facts::Customization;
 use crate::github::{ApiCall, Issuer, subject};
+use crate::iam_policy::document::decode;
+use crate::iam_policy::repository_forms::{AdmittedForms, admitted_forms};
 
 impl OidcId {
     fn call<'a>(&'a self, action: &'static str, method: &'static str, what: &'a String) -> ApiCall<'a> {
@@ -134,117 +138,20 @@ impl GitHubRepositoryOidcs {
     /// The roles that name the repository in one form only. Subjects that leave the repository open match either form or none,
     /// whatever is chosen.
     async fn only(&self, id: &OidcId) -> Result<Only, CallError> {
+        // A document that cannot be read lets nobody in, so that nobody is locked out.
+        let forms = |role: &Role| {
+            let policy = decode(role.assume_role_policy_document().unwrap_or_default())?;
+            Some(admitted_forms(&policy, &id.repository))
+        };
+        let roles = iam::list_roles(&self.iam, &self.deadline, |role| Some((forms(&role)?, role.role_name))).await?;
         let mut only = Only::default();
-        let mut marker: Option<String> = None;
-        loop {
-            let request = self.iam.list_roles().max_items(1000).set_marker(marker.take());
-            let page = self.deadline.call("iam:ListRoles", "*", || request.clone().send()).await?;
-            for role in &page.roles {
-                let policy = role.assume_role_policy_document().unwrap_or_default();
-                let policy = urlencoding::decode(policy).unwrap_or_default();
-                let forms = forms(&policy, id.repository.owner(), id.repository.name());
-                match forms {
-                    (true, false) => only.classic.insert(role.role_name().to_owned()),
-                    (false, true) => only.immutable.insert(role.role_name().to_owned()),
-                    _ => false,
-                };
-            }
-            match page.marker {
-                Some(next) if page.is_truncated => marker = Some(next),
-                _ => return Ok(only),
+        for (AdmittedForms { classic, immutable }, name) in roles.into_iter().filter(|(forms, _)| forms.is_one()) {
+            if classic {
+                only.classic.insert(name);
+            } else if immutable {
+                only.immutable.insert(name);
             }
         }
-    }
-}
-
-/// Whether a policy's subjects let in the repository with names only, and with ids. GitHub takes names in any case for the
-/// same, and so does this: a role that is overlooked would be locked out.
-fn forms(policy: &str, owner: &str, name: &str) -> (bool, bool) {
-    let policy = policy.to_ascii_lowercase();
-    let repository = format!("{owner}/{name}").to_ascii_lowercase();
-    // At the beginning of a subject, or behind what a template puts before it.
-    let keys = policy.match_indices("repo:").filter(|(at, _)| policy[..*at].ends_with(['"', ':']));
-    let subjects = keys.map(|(at, key)| {
-        let rest = &policy[at + key.len()..];
-        let subject = rest.split('"').next().unwrap_or_default();
-        // No name has a colon in it; without one, a wildcard stands for the rest.
-        subject.split(':').next().unwrap_or_default()
-    });
-    let mut found = (false, false);
-    for subject in subjects {
-        found.0 |= fits(subject, &repository);
-        found.1 |= without_ids(subject).is_some_and(|subject| fits(&subject, &repository))
-            || fits(subject, &with_ids(&repository));
-    }
-    found
-}
-
-/// IAM's `StringLike`; what is compared with `StringEquals` has no wildcards.
-fn fits(pattern: &str, text: &str) -> bool {
-    match (pattern.chars().next(), text.chars().next()) {
-        (None, None) => true,
-        (Some('*'), _) => {
-            (0..=text.len()).filter(|end| text.is_char_boundary(*end)).any(|end| fits(&pattern[1..], &text[end..]))
-        }
-        (Some(one), Some(other)) if one == '?' || one == other => {
-            fits(&pattern[one.len_utf8()..], &text[other.len_utf8()..])
-        }
-        _ => false,
-    }
-}
-
-/// `o@1/r@2` as `o/r`; nothing where no id is written.
-fn without_ids(subject: &str) -> Option<String> {
-    let mut plain = String::new();
-    let mut rest = subject;
-    while let Some((before, behind)) = rest.split_once('@') {
-        plain.push_str(before);
-        rest = behind.trim_start_matches(|c: char| c.is_ascii_digit());
-        if rest.len() == behind.len() {
-            return None;
-        }
-    }
-    plain.push_str(rest);
-    subject.contains('@').then_some(plain)
-}
-
-/// As a wildcard has to stretch to: whatever the ids are.
-fn with_ids(repository: &str) -> String {
-    format!("{}@0", repository.replace('/', "@0/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_policy_names_a_repository_in_either_form_and_not_its_neighbours() {
-        for (policy, expected) in [
-            (r#"["repo:o/r:ref:refs/heads/main"]"#, (true, false)),
-            (r#"["repo:o@1/r@2:ref:refs/heads/main"]"#, (false, true)),
-            (r#"["repo:o/r:pull_request","repo:o@1/r@2:pull_request"]"#, (true, true)),
-            (
-                r#"["repo:o/r2:pull_request","repo:o@1/r2@2:pull_request","repo:p/r:x","repo:oo@1/r@2:x"]"#,
-                (false, false),
-            ),
-            // GitHub writes names in one case, and takes them in any.
-            (r#"["repo:O/R:ref:refs/heads/main"]"#, (true, false)),
-            (r#"["repo:O@1/R@2:ref:refs/heads/main"]"#, (false, true)),
-            // Whole owners, and wildcards behind the name.
-            (r#"["repo:o/*:ref:refs/heads/main"]"#, (true, false)),
-            (r#"["repo:o/*"]"#, (true, false)),
-            (r#"["repo:o@1/*:ref:refs/heads/main"]"#, (false, true)),
-            (r#"["repo:o/*:pull_request","repo:o@1/*:pull_request"]"#, (true, true)),
-            (r#"["repo:o/r*"]"#, (true, false)),
-            (r#"["repo:o/?:*"]"#, (true, false)),
-            (r#"["environment:live:repo:o/r"]"#, (true, false)),
-            // These stretch over the ids, too.
-            (r#"["repo:o*/r*:*"]"#, (true, true)),
-            (r#"["repo:*"]"#, (true, true)),
-            (r#"["repo:p/*","repo:o/x*"]"#, (false, false)),
-            ("", (false, false)),
-        ] {
-            assert_eq!(forms(policy, "o", "r"), expected, "{policy}");
-        }
+        Ok(only)
     }
 }

@@ -17,8 +17,9 @@ use serde_json::Value;
 use super::plan::Action;
 use super::{Created, GitHubRoles, Observed, RoleSettings, Spec};
 use crate::aws::iam;
-use crate::aws::{CallError, ErrorKind, ignore_not_found};
+use crate::aws::{CallError, ErrorKind, ignore_not_found, marker, pages};
 use crate::deployment::Deployment;
+use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::reconcile::ReadHint;
 
@@ -231,33 +232,20 @@ impl GitHubRoles {
     }
 
     async fn other_case(&self, name: &str) -> Result<Option<String>, CallError> {
-        let mut marker = None;
-        loop {
-            let request = self.iam.list_roles().set_marker(marker);
-            let page = self.deadline.call("iam:ListRoles", name, || request.clone().send()).await?;
-            let same = |other: &String| other != name && other.eq_ignore_ascii_case(name);
-            if let Some(other) = page.roles.into_iter().map(|role| role.role_name).find(same) {
-                return Ok(Some(other));
-            }
-            marker = page.marker.filter(|_| page.is_truncated);
-            if marker.is_none() {
-                return Ok(None);
-            }
-        }
+        let same = |other: &String| other != name && other.eq_ignore_ascii_case(name);
+        let others = iam::list_roles(&self.iam, &self.deadline, |role| Some(role.role_name).filter(same)).await?;
+        Ok(others.into_iter().next())
     }
 
     async fn attached(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
-        let mut arns = BTreeSet::new();
-        let mut marker = None;
-        loop {
-            let request = self.iam.list_attached_role_policies().role_name(name).set_marker(marker);
+        let arns = pages(async |token| {
+            let request = self.iam.list_attached_role_policies().role_name(name).set_marker(token);
             let page = self.deadline.call("iam:ListAttachedRolePolicies", name, || request.clone().send()).await?;
-            arns.extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn));
-            marker = page.marker.filter(|_| page.is_truncated);
-            if marker.is_none() {
-                return Ok(arns);
-            }
-        }
+            let arns = page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn);
+            Ok((arns.collect(), marker(page.is_truncated, page.marker)))
+        })
+        .await?;
+        Ok(arns.into_iter().collect())
     }
 
     async fn inline(&self, name: &str, read_plan: &ReadPlan) -> Result<BTreeMap<String, Value>, CallError> {
@@ -277,41 +265,34 @@ impl GitHubRoles {
     }
 
     async fn inline_names(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
-        let mut policies = BTreeSet::new();
-        let mut marker = None;
-        loop {
-            let request = self.iam.list_role_policies().role_name(name).set_marker(marker);
+        let names = pages(async |token| {
+            let request = self.iam.list_role_policies().role_name(name).set_marker(token);
             let page = self.deadline.call("iam:ListRolePolicies", name, || request.clone().send()).await?;
-            policies.extend(page.policy_names);
-            marker = page.marker.filter(|_| page.is_truncated);
-            if marker.is_none() {
-                return Ok(policies);
-            }
-        }
+            Ok((page.policy_names, marker(page.is_truncated, page.marker)))
+        })
+        .await?;
+        Ok(names.into_iter().collect())
     }
 
     async fn inline_policy(&self, name: &str, policy: String) -> Result<Option<(String, Value)>, CallError> {
         let request = self.iam.get_role_policy().role_name(name).policy_name(&policy);
         let resource = format_args!("{name}/{policy}").to_string();
         match self.deadline.call("iam:GetRolePolicy", &resource, || request.clone().send()).await {
-            Ok(output) => Ok(Some((policy, document(&output.policy_document)))),
+            Ok(output) => Ok(Some((policy, decode(&output.policy_document).unwrap_or(Value::Null)))),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     async fn instance_profiles(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
-        let mut names = BTreeSet::new();
-        let mut marker = None;
-        loop {
-            let request = self.iam.list_instance_profiles_for_role().role_name(name).set_marker(marker);
+        let names = pages(async |token| {
+            let request = self.iam.list_instance_profiles_for_role().role_name(name).set_marker(token);
             let page = self.deadline.call("iam:ListInstanceProfilesForRole", name, || request.clone().send()).await?;
-            names.extend(page.instance_profiles.into_iter().map(|profile| profile.instance_profile_name));
-            marker = page.marker.filter(|_| page.is_truncated);
-            if marker.is_none() {
-                return Ok(names);
-            }
-        }
+            let names = page.instance_profiles.into_iter().map(|profile| profile.instance_profile_name);
+            Ok((names.collect(), marker(page.is_truncated, page.marker)))
+        })
+        .await?;
+        Ok(names.into_iter().collect())
     }
 }
 
@@ -350,7 +331,7 @@ fn observed(
         name: role.role_name,
         role_id: role.role_id,
         path: role.path,
-        trust: role.assume_role_policy_document.as_deref().map_or(Value::Null, document),
+        trust: role.assume_role_policy_document.as_deref().and_then(decode).unwrap_or(Value::Null),
         description: role.description.unwrap_or_default(),
         max_session: role.max_session_duration.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or_default(),
         boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
@@ -364,11 +345,5 @@ fn observed(
 /// A role's ARN. The one that IAM gives for a new role may not be one for a while (terraform-provider-aws waits for it to
 /// begin with `arn:`), and it says nothing that path and name do not.
 fn arn(deployment: &Deployment, path: &str, name: &str) -> String {
-    format!("arn:{}:iam::{}:role{path}{name}", deployment.partition, deployment.account)
-}
-
-/// IAM gives documents URL-encoded (RFC 3986). One that cannot be read equals none of ours and is written anew.
-pub(super) fn document(encoded: &str) -> Value {
-    let text = urlencoding::decode(encoded).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or(Value::Null)
+    deployment.iam_arn(&format!("role{path}{name}"))
 }

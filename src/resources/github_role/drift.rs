@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::aws::{CallError, ErrorKind};
+use crate::aws::{CallError, ErrorKind, iam};
 use crate::github::Issuer;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, prefix};
 use crate::github::name::Repository;
 use crate::github::queries::LookupError;
 use crate::github::subject;
+use crate::iam_policy::document::decode;
 use crate::ownership::PREFIX;
 
 use super::facts_from_policy::SubjectPairs;
@@ -91,20 +92,13 @@ impl<'a> Comparison<'a> {
     /// # Errors
     /// When IAM does not give its list.
     pub async fn candidates(&self) -> Result<Vec<String>, CallError> {
-        let (mut names, mut marker) = (Vec::new(), None);
-        loop {
-            let request = self.roles.iam.list_roles().set_marker(marker);
-            let page = self.roles.deadline.call("iam:ListRoles", "all roles", || request.clone().send()).await?;
-            let could_be_ours = |policy: &str| TrustPolicy::read(&super::api::document(policy)).is_some();
-            let found =
-                page.roles.into_iter().filter(|role| role.assume_role_policy_document().is_some_and(could_be_ours));
-            names.extend(found.map(|role| role.role_name));
-            marker = page.marker.filter(|_| page.is_truncated);
-            if marker.is_none() {
-                names.sort();
-                return Ok(names);
-            }
-        }
+        let could_be_ours = |policy: &str| decode(policy).is_some_and(|policy| TrustPolicy::read(&policy).is_some());
+        let mut names = iam::list_roles(&self.roles.iam, &self.roles.deadline, |role| {
+            role.assume_role_policy_document.as_deref().is_some_and(could_be_ours).then_some(role.role_name)
+        })
+        .await?;
+        names.sort();
+        Ok(names)
     }
 
     /// Looks at a role, if it is ours, and logs what no longer fits.
@@ -179,7 +173,7 @@ impl<'a> Comparison<'a> {
         };
         let ours = role.filter(|role| role.tags().iter().any(|tag| tag.key().starts_with(PREFIX)));
         let policy = ours.and_then(|role| role.assume_role_policy_document);
-        Ok(policy.and_then(|policy| TrustPolicy::read(&super::api::document(&policy))))
+        Ok(policy.and_then(|policy| decode(&policy).and_then(|policy| TrustPolicy::read(&policy))))
     }
 }
 

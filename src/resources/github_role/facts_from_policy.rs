@@ -82,12 +82,7 @@ pub(super) struct SubjectPairs<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> SubjectPairs<'a> {
     pub(super) fn of(subject: &'a str) -> Self {
-        let mut pairs = Vec::new();
-        let mut words = subject.split(':');
-        while let Some(key) = words.next() {
-            let value = if key == "pull_request" { "" } else { words.next().unwrap_or_default() };
-            pairs.push((key, value));
-        }
+        let pairs = subject::pairs(subject).map(|(key, value)| (key, value.unwrap_or_default())).collect();
         Self(pairs)
     }
 

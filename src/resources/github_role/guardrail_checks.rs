@@ -46,13 +46,9 @@ fn broad(index: usize, entry: &TrustEntry) -> impl Iterator<Item = GuardrailChec
 
 /// The owner whose jobs have this subject. A workflow's owner is not: jobs of others can call it.
 fn owner_in(subject: &str) -> Option<String> {
-    let mut words = subject.split(':');
-    while let Some(key) = words.next() {
-        // A word by itself; everything else is a pair, of which the value can read like a key.
-        if key == "pull_request" {
-            continue;
-        }
-        let value = words.next()?;
+    // `pull_request` is a word by itself. Every other word is a pair, of which the value can read like a key.
+    for (key, value) in subject::pairs(subject).filter(|(key, _)| *key != "pull_request") {
+        let value = value?;
         let owner = match key {
             "repo" => subject::prefix(value).map(|prefix| prefix.repository.owner().to_owned()),
             "repository" => Repository::parse(value).ok().map(|repository| repository.owner().to_owned()),

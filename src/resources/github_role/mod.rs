@@ -27,6 +27,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::arn::{Arn, issuer_of_provider};
 use crate::aws::Deadline;
 use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
@@ -34,7 +35,8 @@ use crate::deployment::Deployment;
 use crate::github::Issuer;
 use crate::github::queries::Client;
 use crate::guardrails::GuardrailCheck;
-use crate::iam_policy::trust_policy::{TrustPolicy, canonical};
+use crate::iam_policy::document::canonical;
+use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
@@ -235,13 +237,13 @@ fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {
 }
 
 fn provider_arn(text: &str, deployment: &Deployment) -> Result<String, String> {
-    let prefix = format!("arn:{}:iam::{}:oidc-provider/", deployment.partition, deployment.account);
+    let prefix = deployment.iam_arn("oidc-provider/");
     let issuer = text.strip_prefix(&prefix).ok_or_else(|| format!("{PROVIDER_EXPECTED} ({prefix}…)"))?;
     Issuer::parse_without_scheme(issuer).map(|issuer| format!("{prefix}{issuer}"))
 }
 
 fn issuer_of(provider_arn: &str) -> Option<Issuer> {
-    Issuer::parse_without_scheme(provider_arn.split_once("oidc-provider/")?.1).ok()
+    Issuer::parse_without_scheme(issuer_of_provider(provider_arn)?).ok()
 }
 
 fn iam_name(text: &str, limit: usize) -> Result<String, String> {
@@ -270,19 +272,10 @@ fn description(text: &str) -> Result<String, String> {
 }
 
 fn policy_arn(text: &str) -> Result<String, String> {
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let is_policy = match parts.as_slice() {
-        ["arn", partition, "iam", "", account, resource] => {
-            let account =
-                *account == "aws" || (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()));
-            partition.starts_with("aws")
-                && account
-                && resource.strip_prefix("policy/").is_some_and(|name| !name.is_empty())
-        }
-        _ => false,
+    let is_policy = |arn: Arn<'_>| {
+        let is_of_account = arn.account == "aws" || arn.has_account_id();
+        let is_iam = arn.partition.starts_with("aws") && arn.service == "iam" && arn.region.is_empty();
+        is_iam && is_of_account && arn.resource_of("policy").is_some()
     };
-    if is_policy {
-        return Ok(text.to_owned());
-    }
-    Err(POLICY_ARN_EXPECTED.to_owned())
+    if Arn::parse(text).is_some_and(is_policy) { Ok(text.to_owned()) } else { Err(POLICY_ARN_EXPECTED.to_owned()) }
 }

@@ -29,7 +29,7 @@ use serde_json::Value;
 
 use super::{Created, Desired, Observed, RoleSettings};
 use crate::error::Refusal;
-use crate::iam_policy::trust_policy::{TrustPolicy, canonical};
+use crate::iam_policy::{document::canonical, trust_policy::TrustPolicy};
 use crate::ownership::{AppliedItems, Owner, PREFIX, TagChanges, Tags, described};
 use crate::reconcile::Plan;
 

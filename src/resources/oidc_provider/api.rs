@@ -11,12 +11,13 @@ use crate::ownership::Owner;
 use crate::reconcile::Api;
 use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIdConnectProviderOutput;
 use aws_smithy_types::base64;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::plan::Action;
 use super::{Observed, OidcProviders, ProviderArn};
 use crate::aws::iam;
 use crate::aws::{CallError, ErrorKind, ignore_not_found};
+use crate::iam_policy::document::{decode, trusts_provider};
 use crate::metrics;
 
 impl Api for OidcProviders {
@@ -122,21 +123,12 @@ impl OidcProviders {
 
     /// The names of the roles that name the provider as a principal.
     pub(super) async fn roles_that_trust(&self, arn: &str) -> Result<Vec<String>, CallError> {
-        let mut found = Vec::new();
-        let mut marker = None;
-        loop {
-            let request = self.iam.list_roles().max_items(1000).set_marker(marker.take());
-            let page = self.deadline.call("iam:ListRoles", "*", || request.clone().send()).await?;
-            let trusting = page
-                .roles
-                .iter()
-                .filter(|role| role.assume_role_policy_document().is_some_and(|policy| trusts(policy, arn)));
-            found.extend(trusting.map(|role| role.role_name().to_owned()));
-            match page.marker {
-                Some(next) if page.is_truncated => marker = Some(next),
-                _ => return Ok(found),
-            }
-        }
+        // A document that cannot be read counts as one that trusts: the provider is then not deleted.
+        let trusts = |policy: &str| decode(policy).is_none_or(|policy| trusts_provider(&policy, arn));
+        iam::list_roles(&self.iam, &self.deadline, |role| {
+            role.assume_role_policy_document.as_deref().is_some_and(trusts).then_some(role.role_name)
+        })
+        .await
     }
 
     /// The ARNs of all providers of the account.
@@ -147,20 +139,6 @@ impl OidcProviders {
     }
 }
 
-/// Whether a trust policy, URL-encoded as IAM gives it, names a provider as a principal. One that cannot be read is taken to.
-fn trusts(policy: &str, arn: &str) -> bool {
-    let decoded = urlencoding::decode(policy).map_or_else(|_| policy.to_owned(), Into::into);
-    let Ok(policy) = serde_json::from_str::<Value>(&decoded) else { return decoded.contains(arn) };
-    let statements = match &policy["Statement"] {
-        Value::Array(statements) => statements.iter().collect(),
-        one => vec![one],
-    };
-    statements.iter().any(|statement| match &statement["Principal"]["Federated"] {
-        Value::Array(principals) => principals.iter().any(|principal| principal == arn),
-        principal => principal == arn,
-    })
-}
-
 fn observed(arn: &str, output: GetOpenIdConnectProviderOutput) -> Observed {
     Observed {
         arn: arn.to_owned(),
@@ -168,27 +146,5 @@ fn observed(arn: &str, output: GetOpenIdConnectProviderOutput) -> Observed {
         thumbprints: output.thumbprint_list.unwrap_or_default(),
         tags: iam::tags_of(output.tags),
         trusted_by: Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_role_trusts_a_provider_that_any_of_its_statements_names() {
-        let arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
-        let encoded = |policy: &str| urlencoding::encode(&policy.replace("ARN", arn)).into_owned();
-        for (policy, expected) in [
-            (r#"{"Statement": {"Principal": {"Federated": "ARN"}}}"#, true),
-            (r#"{"Statement": [{"Principal": {"Service": "x"}}, {"Principal": {"Federated": ["x", "ARN"]}}]}"#, true),
-            (r#"{"Statement": [{"Principal": {"Federated": "ARN/slug"}}]}"#, false),
-            (r#"{"Statement": [{"Principal": {"AWS": "ARN"}}]}"#, false),
-            (r#"{"Statement": [{"Principal": "*"}]}"#, false),
-            ("{}", false),
-            ("broken ARN", true),
-        ] {
-            assert_eq!(trusts(&encoded(policy), arn), expected, "{policy}");
-        }
     }
 }

@@ -20,6 +20,7 @@ use std::time::SystemTime;
 
 use aws_smithy_types::base64;
 
+use crate::arn::{Arn, issuer_of_provider};
 use crate::aws::Deadline;
 use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
@@ -69,7 +70,7 @@ impl ProviderArn {
     /// The issuer, without its scheme.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.0.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer)
+        issuer_of_provider(&self.0).unwrap_or_default()
     }
 }
 
@@ -218,15 +219,13 @@ impl Resource for OidcProviders {
     }
 
     fn id(_: &Owner, spec: &Spec, deployment: &Deployment) -> ProviderArn {
-        ProviderArn(format!("arn:{}:iam::{}:oidc-provider/{}", deployment.partition, deployment.account, spec.issuer))
+        ProviderArn(deployment.iam_arn(&format!("oidc-provider/{}", spec.issuer)))
     }
 
     fn id_from(physical_id: &str) -> Option<ProviderArn> {
-        let mut parts = physical_id.splitn(6, ':');
-        let shape = [parts.next(), parts.nth(1), parts.next(), parts.nth(1)];
-        let provider = shape[3].and_then(|resource| resource.strip_prefix("oidc-provider/"));
-        (shape[..3] == [Some("arn"), Some("iam"), Some("")] && provider.is_some_and(|url| !url.is_empty()))
-            .then(|| ProviderArn(physical_id.to_owned()))
+        let is_provider =
+            |arn: Arn<'_>| arn.service == "iam" && arn.region.is_empty() && arn.resource_of("oidc-provider").is_some();
+        Arn::parse(physical_id).is_some_and(is_provider).then(|| ProviderArn(physical_id.to_owned()))
     }
 }
 

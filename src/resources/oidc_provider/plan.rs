@@ -12,6 +12,7 @@ use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, Ow
 use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
 use super::rotation::{LIMIT, RotationState, is_mark, rotate};
 use super::{Declared, Desired, Observed, Thumbprints};
+use crate::arn::issuer_of_provider;
 use crate::error::Refusal;
 use crate::ownership::{Owner, PREFIX, Tags, authored};
 use crate::reconcile::Plan;
@@ -391,7 +392,7 @@ impl Planner for OidcProviders {
     }
 
     fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
-        let issuer = observed.arn.split_once("oidc-provider/").map_or("", |(_, issuer)| issuer);
+        let issuer = issuer_of_provider(&observed.arn).unwrap_or_default();
         let use_of_thumbprints = match desired {
             Desired::Declared(declared) => declared.use_of_thumbprints,
             Desired::Maintained(_) => ThumbprintUse::Unknown,

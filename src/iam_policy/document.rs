@@ -1,0 +1,128 @@
+//! Policy documents as IAM gives them.
+
+use serde_json::Value;
+
+/// Decodes a document, which IAM gives URL-encoded (RFC 3986). Returns `None` for a document that is not JSON: it equals no
+/// document of ours, and each caller decides what else it means.
+#[must_use]
+pub fn decode(encoded: &str) -> Option<Value> {
+    serde_json::from_str(&urlencoding::decode(encoded).ok()?).ok()
+}
+
+/// Returns the one form that equal documents share: IAM reads a list of one like the item itself, and the order of a list
+/// of strings means nothing.
+#[must_use]
+pub fn canonical(document: &Value) -> Value {
+    match document {
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(key, value)| (key.clone(), canonical(value))).collect())
+        }
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(canonical).collect();
+            if items.iter().all(Value::is_string) {
+                items.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+                items.dedup();
+            }
+            match <[Value; 1]>::try_from(items) {
+                Ok([single]) => single,
+                Err(items) => Value::Array(items),
+            }
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+/// Returns the items of a list. IAM's grammar allows one item in place of a list.
+#[must_use]
+pub fn one_or_many(value: Option<&Value>) -> &[Value] {
+    match value {
+        Some(Value::Array(list)) => list,
+        Some(Value::Null) | None => &[],
+        Some(one) => std::slice::from_ref(one),
+    }
+}
+
+/// Returns the statements of a policy.
+#[must_use]
+pub fn statements(policy: &Value) -> &[Value] {
+    one_or_many(policy.get("Statement"))
+}
+
+/// Returns true if a statement of a trust policy names this OIDC provider as a principal.
+#[must_use]
+pub fn trusts_provider(policy: &Value, provider_arn: &str) -> bool {
+    let federated = |statement: &Value| statement.get("Principal")?.get("Federated").cloned();
+    statements(policy)
+        .iter()
+        .any(|statement| one_or_many(federated(statement).as_ref()).iter().any(|arn| arn == provider_arn))
+}
+
+/// Returns the values that the `Allow` statements of a policy compare with a claim, whatever the issuer.
+#[must_use]
+pub fn allowed_values<'a>(policy: &'a Value, claim: &str) -> Vec<&'a str> {
+    let mut values = Vec::new();
+    let is_allow = |statement: &&Value| statement.get("Effect").is_some_and(|effect| effect == "Allow");
+    for statement in statements(policy).iter().filter(is_allow) {
+        let operators = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
+        for (_, keys) in operators.filter(|(operator, _)| is_positive(operator)) {
+            let of_claim = |key: &str| key.rsplit(':').next().is_some_and(|name| name.eq_ignore_ascii_case(claim));
+            let keys = keys.as_object().into_iter().flatten().filter(|(key, _)| of_claim(key));
+            values.extend(keys.flat_map(|(_, value)| one_or_many(Some(value))).filter_map(Value::as_str));
+        }
+    }
+    values
+}
+
+/// Returns true for an operator that admits the values it lists.
+fn is_positive(operator: &str) -> bool {
+    let operator = operator.rsplit(':').next().unwrap_or_default();
+    matches!(operator.trim_end_matches("IfExists"), "StringEquals" | "StringEqualsIgnoreCase" | "StringLike")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn equal_documents_have_one_canonical_form() {
+        let a = json!({"Statement": [{"Action": ["b", "a"], "Resource": ["*"]}]});
+        let b = json!({"Statement": {"Action": ["a", "b"], "Resource": "*"}});
+        assert_eq!(canonical(&a), canonical(&b));
+    }
+
+    #[test]
+    fn a_document_is_decoded_or_is_none() {
+        assert_eq!(decode("%7B%22a%22%3A1%7D"), Some(json!({"a": 1})));
+        assert_eq!((decode("%7B"), decode(""), decode("%FF")), (None, None, None));
+    }
+
+    #[test]
+    fn a_role_trusts_a_provider_that_any_of_its_statements_names() {
+        let arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
+        for (policy, expected) in [
+            (json!({"Statement": {"Principal": {"Federated": arn}}}), true),
+            (json!({"Statement": [{"Principal": {"Service": "x"}}, {"Principal": {"Federated": ["x", arn]}}]}), true),
+            (json!({"Statement": [{"Principal": {"Federated": format!("{arn}/slug")}}]}), false),
+            (json!({"Statement": [{"Principal": {"AWS": arn}}]}), false),
+            (json!({"Statement": [{"Principal": "*"}]}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(trusts_provider(&policy, arn), expected, "{policy}");
+        }
+    }
+
+    #[test]
+    fn only_values_that_let_a_token_in_are_allowed_values() {
+        let policy = json!({"Statement": [
+            {"Effect": "Allow", "Condition": {
+                "StringEquals": {"i.example:sub": "a", "i.example:aud": "x"},
+                "ForAnyValue:StringLike": {"i.example:Sub": ["b", "c"]},
+                "StringNotLike": {"i.example:sub": "d"},
+            }},
+            {"Effect": "Deny", "Condition": {"StringLike": {"i.example:sub": "e"}}},
+        ]});
+        assert_eq!(allowed_values(&policy, "sub"), ["b", "c", "a"]);
+    }
+}

@@ -1,0 +1,85 @@
+//! The forms of subject under which trust policies admit a repository.
+
+use serde_json::Value;
+
+use super::document::allowed_values;
+use super::string_like::string_like;
+use crate::github::name::Repository;
+use crate::github::subject::without_ids;
+
+/// The forms of a repository's subject that a policy admits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AdmittedForms {
+    /// Subjects with names only.
+    pub classic: bool,
+    /// Subjects with ids.
+    pub immutable: bool,
+}
+
+impl AdmittedForms {
+    /// Returns true if one of the two forms is admitted and the other one is not.
+    #[must_use]
+    pub fn is_one(self) -> bool {
+        self.classic != self.immutable
+    }
+}
+
+/// Returns the forms under which a policy admits a repository. GitHub takes names in any case for the same, and so does
+/// this: a role that is overlooked would be locked out.
+#[must_use]
+pub fn admitted_forms(policy: &Value, repository: &Repository) -> AdmittedForms {
+    let repository = repository.to_string().to_ascii_lowercase();
+    // The ids of a pattern with wildcards are any.
+    let with_ids = format!("{}@0", repository.replace('/', "@0/"));
+    let mut forms = AdmittedForms::default();
+    for subject in allowed_values(policy, "sub") {
+        let subject = subject.to_ascii_lowercase();
+        let words: Vec<&str> = subject.split(':').collect();
+        // The repository is at the beginning of a subject, or behind the keys that a template puts before it.
+        for name in words.windows(2).filter(|pair| pair[0] == "repo").map(|pair| pair[1]) {
+            let plain = without_ids(name);
+            forms.classic |= string_like(name, &repository);
+            forms.immutable |= plain != name && string_like(&plain, &repository) || string_like(name, &with_ids);
+        }
+    }
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_names_a_repository_in_either_form_and_not_its_neighbours() {
+        for (subjects, classic, immutable) in [
+            (&["repo:o/r:ref:refs/heads/main"][..], true, false),
+            (&["repo:o@1/r@2:ref:refs/heads/main"], false, true),
+            (&["repo:o/r:pull_request", "repo:o@1/r@2:pull_request"], true, true),
+            (&["repo:o/r2:x", "repo:o@1/r2@2:x", "repo:p/r:x", "repo:oo@1/r@2:x"], false, false),
+            // GitHub writes names in one case, and takes them in any.
+            (&["repo:O/R:ref:refs/heads/main"], true, false),
+            (&["repo:O@1/R@2:ref:refs/heads/main"], false, true),
+            // Whole owners, and wildcards behind the name.
+            (&["repo:o/*:ref:refs/heads/main"], true, false),
+            (&["repo:o/*"], true, false),
+            (&["repo:o@1/*:ref:refs/heads/main"], false, true),
+            (&["repo:o/*:pull_request", "repo:o@1/*:pull_request"], true, true),
+            (&["repo:o/r*"], true, false),
+            (&["repo:o/?:*"], true, false),
+            (&["environment:live:repo:o/r"], true, false),
+            // Patterns that stretch over the ids, too.
+            (&["repo:o*/r*:*"], true, true),
+            (&["repo:*"], true, true),
+            (&["repo:o@*/r@*:*"], false, true),
+            (&["repo:p/*", "repo:o/x*"], false, false),
+            (&[], false, false),
+        ] {
+            let condition = json!({"StringLike": {"token.actions.githubusercontent.com:sub": subjects}});
+            let policy = json!({"Statement": {"Effect": "Allow", "Condition": condition}});
+            let forms = admitted_forms(&policy, &Repository::parse("o/r").unwrap());
+            assert_eq!(forms, AdmittedForms { classic, immutable }, "{subjects:?}");
+        }
+    }
+}
