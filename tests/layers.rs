@@ -62,21 +62,13 @@ fn sources() -> BTreeMap<String, String> {
     files
         .into_iter()
         .map(|file| (name(&file), std::fs::read_to_string(&file).unwrap()))
-        .filter(|(path, _)| !is_test(path))
+        .filter(|(path, _)| !path.contains("/tests/"))
         .map(|(path, text)| {
-            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             let lines = code.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line });
             (path, lines.collect::<Vec<_>>().join("\n"))
         })
         .collect()
-}
-
-/// Files that only tests compile.
-fn is_test(path: &str) -> bool {
-    path.contains("/tests/")
-        || ["laws", "exact", "vectors", "tutorials", "cases", "checks"]
-            .iter()
-            .any(|name| path.ends_with(&format!("{name}.rs")))
 }
 
 /// The module path of a file: `github/subject.rs` is `github::subject`, `github/mod.rs` is `github`.

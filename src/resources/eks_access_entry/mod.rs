@@ -3,12 +3,6 @@
 
 mod api;
 mod applied_record;
-#[cfg(test)]
-mod cases;
-#[cfg(test)]
-mod checks;
-#[cfg(test)]
-mod laws;
 mod plan;
 mod properties;
 mod recreation_record;
@@ -16,6 +10,8 @@ mod scheduled;
 mod sharing;
 mod state;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -2,10 +2,10 @@
 //! that would lock out a workflow of this account is not made.
 
 mod api;
-#[cfg(test)]
-mod laws;
 mod plan;
 mod properties;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -184,21 +184,5 @@ impl Resource for GitHubRepositoryOidcs {
         let repository = Repository::parse(rest.strip_suffix("/oidc")?).ok()?;
         Issuer::of_host(host).ok()?;
         Some(OidcId { host: host.to_owned(), repository, before })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_survive_their_text() {
-        let text = "github.com/repos/octo-org/octo-repo/oidc@classic";
-        let id = GitHubRepositoryOidcs::id_from(text).unwrap();
-        assert_eq!(id.to_string(), text);
-        assert_eq!(id, OidcId { before: None, ..id.clone() });
-        for text in ["github.com/repos/o/r/oidc@new", "github.com/repos/o/oidc", "never-created/1", "arn:x@classic"] {
-            assert!(GitHubRepositoryOidcs::id_from(text).is_none(), "{text}");
-        }
     }
 }

@@ -6,20 +6,14 @@ mod api;
 mod compile;
 mod drift;
 mod environment_warnings;
-#[cfg(test)]
-mod exact;
 mod facts_from_policy;
 mod guardrail_checks;
-#[cfg(test)]
-mod laws;
 mod plan;
 mod properties;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod trust_declaration;
-#[cfg(test)]
-mod tutorials;
-#[cfg(test)]
-mod vectors;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,11 +3,11 @@
 
 mod api;
 mod declaration;
-#[cfg(test)]
-mod laws;
 mod plan;
 mod properties;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -296,50 +296,5 @@ impl Resource for GitHubVariables {
 
     fn id_from(physical_id: &str) -> Option<VariableId> {
         VariableId::parse(physical_id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_survive_their_text_and_name_the_same_in_any_case() {
-        for text in [
-            "github.com/repos/octo-org/octo-repo/variables/AWS_ROLE_ARN@2026-11-21T09:00:00Z",
-            "github.com/repos/octo-org/octo-repo/environments/eu: live%2Fa%25%40/secrets/X@2026-11-21T09:00:00Z",
-            "octo.ghe.com/orgs/octo-org/secrets/X@2026-11-21T09:00:00Z",
-            "github.example.com/orgs/octo-org/variables/X@2026-11-21T09:00:00Z",
-        ] {
-            let id = GitHubVariables::id_from(text).unwrap();
-            assert_eq!(id.to_string(), text);
-            let later = VariableId {
-                since: Some(CreationWindow::at(1)),
-                ..VariableId::parse(&text.replace("octo-org", "Octo-Org")).unwrap()
-            };
-            assert_eq!(id, later);
-            assert_ne!(id, VariableId { name: "Y".into(), ..id.clone() });
-        }
-    }
-
-    #[test]
-    fn no_other_id_is_taken_for_one() {
-        for text in [
-            "never-created/5b1c0e70",
-            "arn:aws:iam::123456789012:role/x",
-            "quickstart-Variable-1ABCDEFGHIJKL",
-            "github.com/repos/octo-org/octo-repo/variables/X@yesterday",
-            "github.com/repos/octo-org/octo-repo/labels/X@2026-11-21T09:00:00Z",
-            "github.com/repos/octo-org/variables/X@2026-11-21T09:00:00Z",
-            "GITHUB.com/orgs/octo-org/variables/X@2026-11-21T09:00:00Z",
-            "github.com/orgs/octo-org/variables/X Y@2026-11-21T09:00:00Z",
-        ] {
-            assert!(GitHubVariables::id_from(text).is_none(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_value_does_not_show_itself() {
-        assert_eq!(format!("{:?}", Value::new("hunter2")), "Value(…)");
     }
 }

@@ -3,14 +3,14 @@
 //! we made. Its thumbprints are verified, and follow the issuer's certificates.
 
 mod api;
-#[cfg(test)]
-mod laws;
 mod owner_stakes;
 mod plan;
 mod properties;
 pub mod rotation;
 mod scheduled;
 mod sharing;
+#[cfg(test)]
+mod tests;
 pub mod thumbprint;
 
 use std::collections::BTreeSet;

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::Action;
-use super::{ApplyOutput, DeploymentBranchPolicy, GitHubEnvironments, Observed, RefPattern, Reviewer, Rules, Spec};
 use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
+use crate::resources::github_environment::plan::Action;
+use crate::resources::github_environment::{
+    ApplyOutput, DeploymentBranchPolicy, GitHubEnvironments, Observed, RefPattern, Reviewer, Rules, Spec,
+};
 
 const WRITTEN: i64 = 1_000_000;
 /// Of these only the first is protected.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Action, VariableContent};
-use super::seal::PublicKey;
-use super::{Desired, GitHubVariables, Observed, Value, ValueKind, Visibility};
 use crate::github::creation_window::CreationWindow;
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
+use crate::resources::github_variable::plan::{Action, VariableContent};
+use crate::resources::github_variable::seal::PublicKey;
+use crate::resources::github_variable::{Desired, GitHubVariables, Observed, Value, ValueKind, Visibility};
 
 /// When a request was made, and when its call was.
 const ASKED: i64 = 1_000_000;

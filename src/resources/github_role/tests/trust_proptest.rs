@@ -10,9 +10,6 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 
-use super::compile::compile;
-use super::trust_declaration::{Actor, TrustEntry};
-use super::{GitHubRoles, Spec};
 use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
@@ -20,6 +17,9 @@ use crate::github::name::RepositoryScope;
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::reconcile::Resource;
+use crate::resources::github_role::compile::compile;
+use crate::resources::github_role::trust_declaration::{Actor, TrustEntry};
+use crate::resources::github_role::{GitHubRoles, Spec};
 
 const GITHUB: &str = "token.actions.githubusercontent.com";
 const SERVER: &str = "github.example.com/_services/token";

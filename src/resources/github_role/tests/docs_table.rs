@@ -6,18 +6,18 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::compile::compile;
-use super::{GitHubRoles, Spec};
 use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
 use crate::github::facts::{SubjectFacts, SubjectFormat};
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::reconcile::Resource;
+use crate::resources::github_role::compile::compile;
+use crate::resources::github_role::{GitHubRoles, Spec};
 
 const ISSUER: &str = "token.actions.githubusercontent.com";
 const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
-const BEGIN: &str = "<!-- The table is written by a test: see src/github_role/tutorials.rs. -->\n";
+const BEGIN: &str = "<!-- The table is written by a test: see src/resources/github_role/tests/docs_table.rs. -->\n";
 const END: &str = "<!-- The end of the table. -->\n";
 
 /// A new repository, one that is as old as the hills, and who should not get in: others of the organisation, strangers

@@ -7,15 +7,15 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::compile::compile;
-use super::trust_declaration::{Actor, TrustDeclaration};
-use super::{GitHubRoles, Spec};
 use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
 use crate::github::facts::{SubjectFacts, SubjectFormat};
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::reconcile::Resource;
+use crate::resources::github_role::compile::compile;
+use crate::resources::github_role::trust_declaration::{Actor, TrustDeclaration};
+use crate::resources::github_role::{GitHubRoles, Spec};
 
 const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
 /// The ids that the catalogue gives its repository.

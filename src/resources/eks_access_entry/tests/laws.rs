@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{ADOPTED, Action, RESTORING, default_username};
-use super::{AccessEntries, Created, Desired, EntryContent, EntryType, Observed, PolicyScope, Principal, Spec, Wanted};
 use crate::error::Refusal;
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::{Plan, Planner};
+use crate::resources::eks_access_entry::plan::{ADOPTED, Action, RESTORING, default_username};
+use crate::resources::eks_access_entry::{
+    AccessEntries, Created, Desired, EntryContent, EntryType, Observed, PolicyScope, Principal, Spec, Wanted,
+};
 
 const PRINCIPAL: &str = "arn:aws:iam::123456789012:role/ci/deploy";
 /// Tagged by somebody else.

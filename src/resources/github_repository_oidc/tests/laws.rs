@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::Action;
-use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Only, Spec, Subjects};
 use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::laws::{Coverage, PlanLaws, owner};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
+use crate::resources::github_repository_oidc::plan::Action;
+use crate::resources::github_repository_oidc::{
+    CustomizationTemplate, GitHubRepositoryOidcs, Observed, Only, Spec, Subjects,
+};
 
 const FORMS: [Subjects; 2] = [Subjects::Classic, Subjects::Immutable];
 

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::plan::Action;
-use super::{Created, Desired, GitHubRoles, Observed, RoleSettings};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Planner;
+use crate::resources::github_role::plan::Action;
+use crate::resources::github_role::{Created, Desired, GitHubRoles, Observed, RoleSettings};
 
 const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
 /// Attached and tagged by somebody else.

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 
 use time::{Duration, OffsetDateTime};
 
-use super::owner_stakes::{RETAINED, stored_ca};
-use super::plan::Action;
-use super::rotation::{ObservedThumbprints, RotationPolicy, Timestamp, is_mark};
-use super::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
 use crate::error::Refusal;
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Plan;
 use crate::reconcile::Planner;
+use crate::resources::oidc_provider::owner_stakes::{RETAINED, stored_ca};
+use crate::resources::oidc_provider::plan::Action;
+use crate::resources::oidc_provider::rotation::{ObservedThumbprints, RotationPolicy, Timestamp, is_mark};
+use crate::resources::oidc_provider::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
 
 const ARN: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
 /// Client id and tag of whoever made the provider before us, and of what was added by hand later.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::EntryType;
-use super::cases::{ROLE, policy, problems, problems_in};
+use super::parse_eksctl::{ROLE, policy, problems, problems_in};
+use crate::resources::eks_access_entry::EntryType;
 
 const USER: &str = "arn:aws:iam::111122223333:user/ci/me";
 const ELSEWHERE: &str = "arn:aws:iam::444455556666:role/node";

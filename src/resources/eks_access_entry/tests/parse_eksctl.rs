@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::AccessEntries;
 use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
 use crate::reconcile::Resource;
+use crate::resources::eks_access_entry::AccessEntries;
 
 pub(super) const ROLE: &str = "arn:aws:iam::111122223333:role/role-1";
 const VIEW: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy";

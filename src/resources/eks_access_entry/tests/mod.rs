@@ -1,0 +1,3 @@
+mod laws;
+mod parse_eks;
+mod parse_eksctl;

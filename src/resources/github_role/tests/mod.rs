@@ -1,0 +1,4 @@
+mod docs_table;
+mod laws;
+mod subvectors;
+mod trust_proptest;
