@@ -79,7 +79,7 @@ CARGO_MUTANTS = target/tools/cargo-mutants-$(CARGO_MUTANTS_VERSION)
 mutants: export N = 50
 mutants: export FUZZ_EXECUTIONS = 2000
 mutants: environment $(CARGO_MUTANTS)/bin/cargo-mutants
-	$(CARGO_MUTANTS)/bin/cargo-mutants mutants --in-place $(if $(SHARD),--shard $(SHARD)) $(FILES:%=--file %)
+	$(CARGO_MUTANTS)/bin/cargo-mutants mutants --in-place $(if $(SHARD),--shard $(SHARD)) $(FILES:%=--re ^%:)
 
 $(CARGO_MUTANTS)/bin/cargo-mutants:
 	cargo install --locked --version $(CARGO_MUTANTS_VERSION) --root $(CARGO_MUTANTS) cargo-mutants
