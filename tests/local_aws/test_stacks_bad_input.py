@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deployment import create_cluster, function_calls
+from deployment import function_calls
 from local_aws import ACCOUNT, LocalAws
 from stack import Stack, template
 
@@ -121,17 +121,6 @@ def test_a_mistake_is_answered_soon_and_leaves_nothing(
     assert stack.requests()[-1]["physical_id"].startswith("never-created/")
 
 
-def test_a_cluster_in_config_map_mode_is_named_as_the_reason(
-    aws: LocalAws, stack: Stack, service_token: str, name: str
-) -> None:
-    create_cluster(aws, f"{name}-old", mode=None)
-    properties = {**PLAIN[ENTRY], "ClusterName": f"{name}-old"}
-    assert stack.create(template(service_token, {"Thing": (ENTRY, properties)})) == "ROLLBACK_COMPLETE"
-    reason = stack.reasons()["Thing"]
-    assert f"{name}-old" in reason
-    assert "CONFIG_MAP" in reason
-
-
 def test_an_unknown_resource_type_is_answered_with_the_nearest(stack: Stack, service_token: str) -> None:
     assert stack.create(template(service_token, {"Thing": ("Custom::GithubRole", PLAIN[ROLE])})) == "ROLLBACK_COMPLETE"
     assert "unknown resource type `Custom::GithubRole`" in stack.reasons()["Thing"]
@@ -142,13 +131,6 @@ def test_a_resource_type_unlike_any_is_answered_with_all(stack: Stack, service_t
     assert stack.create(template(service_token, {"Thing": ("Custom::Toaster", {})})) == "ROLLBACK_COMPLETE"
     for known in (PROVIDER, ROLE, ENTRY):
         assert known in stack.reasons()["Thing"]
-
-
-def test_all_mistakes_of_a_resource_are_named_at_once(stack: Stack, service_token: str) -> None:
-    properties = {**PLAIN[ROLE], "MaxSessionDuration": 1, "Path": "no", "Pathe": "x"}
-    assert stack.create(template(service_token, {"Thing": (ROLE, properties)})) == "ROLLBACK_COMPLETE"
-    reason = stack.reasons()["Thing"]
-    assert [name for name in ("`MaxSessionDuration`", "`Path`", "`Pathe`") if name not in reason] == []
 
 
 def test_a_mistake_in_an_update_leaves_the_resource_as_it_was(
@@ -162,16 +144,3 @@ def test_a_mistake_in_an_update_leaves_the_resource_as_it_was(
     assert "`MaxSessionDuration`" in stack.reasons()["Thing"]
     assert iam.get_role(RoleName=name)["Role"] == before
     assert stack.physical_ids() == {"Thing": name}
-
-
-def test_what_cloudformation_sends_as_text_is_accepted(iam: Any, stack: Stack, service_token: str, name: str) -> None:
-    properties = {
-        **PLAIN[ROLE],
-        "RoleName": name,
-        "MaxSessionDuration": "3600",
-        "ManagedPolicyArns": "arn:aws:iam::aws:policy/ReadOnlyAccess",
-        "Trust": {"Repository": "acme/app", "Branches": "main", "PullRequests": "true"},
-    }
-    assert stack.create(template(service_token, {"Thing": (ROLE, properties)})) == "CREATE_COMPLETE"
-    attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    assert [policy["PolicyName"] for policy in attached] == ["ReadOnlyAccess"]

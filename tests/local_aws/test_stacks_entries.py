@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -136,17 +135,6 @@ def test_an_entry_is_updated_in_place(stack: Stack, entry: Entries, found: Found
     assert made["authored"] == {"b": "2"}
 
 
-def test_policies_and_groups_that_are_no_longer_written_are_taken_away(
-    stack: Stack, entry: Entries, found: Found
-) -> None:
-    policies = [{"PolicyArn": arn, "AccessScope": EVERYWHERE} for arn in (VIEW, EDIT)]
-    stack.create(entry(KubernetesGroups=["one"], AccessPolicies=policies))
-    assert stack.update(entry(KubernetesGroups=[], AccessPolicies=policies[:1])) == "UPDATE_COMPLETE"
-    made = found()
-    assert made is not None
-    assert (made["kubernetesGroups"], list(made["policies"])) == ([], [VIEW])
-
-
 def test_an_update_that_changes_nothing_makes_no_changing_call(aws: LocalAws, stack: Stack, entry: Entries) -> None:
     policies = [{"PolicyArn": VIEW, "AccessScope": within("a", "b")}, {"PolicyArn": EDIT, "AccessScope": EVERYWHERE}]
     stack.create(entry(KubernetesGroups=["one", "two"], AccessPolicies=policies))
@@ -157,18 +145,6 @@ def test_an_update_that_changes_nothing_makes_no_changing_call(aws: LocalAws, st
     ((_, calls),) = by_request(aws.recording(start))
     assert calls
     assert changing(calls) == []
-
-
-def test_another_principal_replaces_the_entry(
-    iam: Any, eks: Any, stack: Stack, entry: Entries, found: Found, cluster: str, principal: str, name: str
-) -> None:
-    same_trust = iam.get_role(RoleName=principal.rsplit("/", 1)[-1])["Role"]["AssumeRolePolicyDocument"]
-    other = iam.create_role(RoleName=f"{name}-2", AssumeRolePolicyDocument=json.dumps(same_trust))["Role"]["Arn"]
-    stack.create(entry())
-    assert stack.update(entry(PrincipalArn=other)) == "UPDATE_COMPLETE"
-    assert stack.outputs()["Ref"] == f"{other}|{cluster}"
-    assert found() is None
-    assert eks.describe_access_entry(clusterName=cluster, principalArn=other)
 
 
 def test_an_entry_for_another_account_is_allowed(eks: Any, stack: Stack, entry: Entries, cluster: str) -> None:
@@ -218,18 +194,6 @@ def test_an_entry_is_taken_over_on_demand_and_given_back(
     eks.delete_access_entry(**place)
 
 
-def test_an_entry_of_another_stack_is_not_taken_over(
-    aws: LocalAws, stack: Stack, entry: Entries, found: Found, name: str
-) -> None:
-    assert stack.create(entry()) == "CREATE_COMPLETE"
-    before = found()
-    other = Stack(aws, f"{name}-other")
-    assert other.create(entry(OnExisting="Adopt")) == "ROLLBACK_COMPLETE"
-    assert any("belongs to Entry of" in reason for reason in other.reasons().values())
-    other.delete()
-    assert found() == before
-
-
 def test_nodes_of_auto_mode_get_their_policy(
     eks: Any, stack: Stack, entry: Entries, cluster: str, principal: str
 ) -> None:
@@ -266,28 +230,6 @@ def test_a_scheduled_run_makes_an_entry_again_whose_role_was_made_again(
     assert secrets == []
 
 
-def test_a_create_that_fails_half_way_is_undone_by_the_rollback(
-    stack: Stack, entry: Entries, found: Found, deny: Callable[..., None]
-) -> None:
-    deny("eks:AssociateAccessPolicy")
-    assert stack.create(entry(AccessPolicies=[{"PolicyArn": VIEW, "AccessScope": EVERYWHERE}])) == "ROLLBACK_COMPLETE"
-    assert "eks:AssociateAccessPolicy" in stack.reasons()["Entry"]
-    assert found() is None
-
-
-def test_an_update_that_fails_half_way_is_rolled_back(
-    stack: Stack, entry: Entries, found: Found, deny: Callable[..., None]
-) -> None:
-    view = {"PolicyArn": VIEW, "AccessScope": EVERYWHERE}
-    stack.create(entry(Username="old", AccessPolicies=[view]))
-    before = found()
-    deny("eks:AssociateAccessPolicy")
-    changed = entry(Username="new", AccessPolicies=[view, {"PolicyArn": EDIT, "AccessScope": EVERYWHERE}])
-    assert stack.update(changed) == "UPDATE_ROLLBACK_COMPLETE"
-    assert "eks:AssociateAccessPolicy" in stack.reasons()["Entry"]
-    assert found() == before
-
-
 def test_an_unknown_access_policy_fails_the_create_and_leaves_nothing(
     stack: Stack, entry: Entries, found: Found
 ) -> None:
@@ -295,14 +237,6 @@ def test_an_unknown_access_policy_fails_the_create_and_leaves_nothing(
     assert stack.create(entry(AccessPolicies=policies)) == "ROLLBACK_COMPLETE"
     assert "AmazonEKSNoSuchPolicy" in stack.reasons()["Entry"]
     assert found() is None
-
-
-def test_an_entry_that_is_gone_already_is_deleted_all_the_same(
-    eks: Any, stack: Stack, entry: Entries, cluster: str, principal: str
-) -> None:
-    stack.create(entry())
-    eks.delete_access_entry(clusterName=cluster, principalArn=principal)
-    assert stack.delete() == "DELETE_COMPLETE"
 
 
 def test_the_three_kinds_work_together(

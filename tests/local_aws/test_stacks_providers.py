@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -183,43 +182,6 @@ def test_an_issuer_that_does_not_verify_is_refused_and_nothing_is_made(
     assert f'is signed by "{expected}", which the server did not send and which is no trusted CA' in reason
 
 
-def test_three_stacks_share_one_provider_and_leave_in_any_order(
-    aws: LocalAws, iam: Any, provider: Providers, name: str
-) -> None:
-    stacks = {letter: Stack(aws, f"{name}-{letter}") for letter in "abc"}
-    for leaving in ("abc", "cab", "bca"):
-        for letter, each in stacks.items():
-            assert each.create(provider(ClientIdList=["all", letter])) == "CREATE_COMPLETE", each.reasons()
-        present = set("abc")
-        for letter in leaving:
-            assert sorted((found(iam, provider.arn) or {})["ClientIDList"]) == sorted(present | {"all"})
-            assert stacks[letter].delete() == "DELETE_COMPLETE"
-            present.remove(letter)
-        assert found(iam, provider.arn) is None
-
-
-def test_a_provider_that_a_role_still_trusts_or_that_is_to_be_retained_stays(
-    aws: LocalAws, iam: Any, stack: Stack, provider: Providers, name: str
-) -> None:
-    stack.create(provider())
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Federated": provider.arn},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {f"{provider.url.removeprefix('https://')}:sub": "repo:o/r:pull_request"}},
-    }
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.create_role(RoleName=f"{name}-theirs", AssumeRolePolicyDocument=trust)
-    assert stack.delete() == "DELETE_COMPLETE"
-    assert found(iam, provider.arn) is not None
-    iam.delete_role(RoleName=f"{name}-theirs")
-    again = Stack(aws, f"{name}-again")
-    again.create(provider(DeletionMode="Retain"))
-    assert again.delete() == "DELETE_COMPLETE"
-    assert found(iam, provider.arn) is not None
-    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider.arn)
-
-
 def test_an_update_that_changes_nothing_makes_no_changing_call(
     aws: LocalAws, stack: Stack, provider: Providers
 ) -> None:
@@ -234,15 +196,6 @@ def test_an_update_that_changes_nothing_makes_no_changing_call(
     assert changing(calls) == []
 
 
-def test_another_url_replaces_the_provider(iam: Any, stack: Stack, service_token: str, name: str) -> None:
-    old, new = (Providers(service_token, f"{name}-{suffix}.example") for suffix in ("old", "new"))
-    stack.create(old())
-    assert stack.update(new()) == "UPDATE_COMPLETE"
-    assert stack.physical_ids() == {"Provider": new.arn}
-    assert found(iam, old.arn) is None
-    assert found(iam, new.arn) is not None
-
-
 def test_two_stacks_share_a_provider_and_the_last_one_out_deletes_it(
     aws: LocalAws, iam: Any, stack: Stack, provider: Providers, name: str
 ) -> None:
@@ -254,51 +207,3 @@ def test_two_stacks_share_a_provider_and_the_last_one_out_deletes_it(
     assert sorted((found(iam, provider.arn) or {})["ClientIDList"]) == ["both", "second"]
     assert other.delete() == "DELETE_COMPLETE"
     assert found(iam, provider.arn) is None
-
-
-def test_a_provider_that_was_there_before_is_shared_and_left_as_it_was_found(
-    iam: Any, stack: Stack, provider: Providers
-) -> None:
-    iam.create_open_id_connect_provider(
-        Url=provider.url, ClientIDList=["theirs"], ThumbprintList=[TWO], Tags=[{"Key": "of", "Value": "others"}]
-    )
-    before = found(iam, provider.arn)
-    assert stack.create(provider(ClientIdList=["ours"])) == "CREATE_COMPLETE"
-    assert sorted((found(iam, provider.arn) or {})["ClientIDList"]) == ["ours", "theirs"]
-    assert stack.delete() == "DELETE_COMPLETE"
-    after = found(iam, provider.arn)
-    for state in (before, after):
-        assert state is not None
-        del state["ResponseMetadata"]
-    assert after == before
-
-
-def test_a_create_that_is_denied_leaves_nothing(
-    iam: Any, stack: Stack, provider: Providers, deny: Callable[..., None]
-) -> None:
-    deny("iam:CreateOpenIDConnectProvider")
-    assert stack.create(provider()) == "ROLLBACK_COMPLETE"
-    reason = stack.reasons()["Provider"]
-    assert "iam:CreateOpenIDConnectProvider" in reason
-    assert provider.arn in reason
-    assert found(iam, provider.arn) is None
-
-
-def test_an_update_that_fails_half_way_is_rolled_back(
-    iam: Any, stack: Stack, provider: Providers, deny: Callable[..., None]
-) -> None:
-    stack.create(provider(ClientIdList=["one"], ThumbprintList=[ONE]))
-    deny("iam:UpdateOpenIDConnectProviderThumbprint")
-    assert stack.update(provider(ClientIdList=["one", "two"], ThumbprintList=[TWO])) == "UPDATE_ROLLBACK_COMPLETE"
-    assert "iam:UpdateOpenIDConnectProviderThumbprint" in stack.reasons()["Provider"]
-    made = found(iam, provider.arn)
-    assert made is not None
-    assert (made["ClientIDList"], made["ThumbprintList"]) == (["one"], [ONE])
-    assert stack.physical_ids() == {"Provider": provider.arn}
-    assert "Delete" not in [request["request"] for request in stack.requests()]
-
-
-def test_a_provider_that_is_gone_already_is_deleted_all_the_same(iam: Any, stack: Stack, provider: Providers) -> None:
-    stack.create(provider())
-    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider.arn)
-    assert stack.delete() == "DELETE_COMPLETE"

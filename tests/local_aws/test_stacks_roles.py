@@ -175,25 +175,6 @@ def test_a_role_is_updated_in_place(iam: Any, stack: Stack, role: Roles) -> None
     assert authored(made) == {"b": "2"}
 
 
-def test_what_is_no_longer_written_is_taken_back(iam: Any, stack: Stack, role: Roles) -> None:
-    stack.create(
-        role(
-            Description="old",
-            MaxSessionDuration=7200,
-            PermissionsBoundary=POWER,
-            ManagedPolicyArns=[READ],
-            Policies=[{"PolicyName": "one", "PolicyDocument": policy("s3:GetObject")}],
-            Tags=[{"Key": "a", "Value": "1"}],
-        )
-    )
-    assert stack.update(role()) == "UPDATE_COMPLETE"
-    made = everything(iam, stack.outputs()["Ref"])
-    assert not made.get("Description")
-    assert made["MaxSessionDuration"] == 3600
-    assert "PermissionsBoundary" not in made
-    assert (made["Attached"], made["Inline"], authored(made)) == ([], {}, {})
-
-
 def test_what_others_did_to_a_role_stays(iam: Any, stack: Stack, role: Roles) -> None:
     stack.create(role(ManagedPolicyArns=[READ]))
     name = stack.outputs()["Ref"]
@@ -227,36 +208,6 @@ def test_an_update_that_changes_nothing_makes_no_changing_call(aws: LocalAws, st
     assert changing(calls) == []
 
 
-@pytest.mark.parametrize("change", ["RoleName", "Path"])
-def test_another_name_or_path_replaces_the_role(iam: Any, stack: Stack, role: Roles, name: str, change: str) -> None:
-    assert stack.create(role(RoleName=f"{name}-old")) == "CREATE_COMPLETE"
-    old = stack.outputs()["Ref"]
-    changed = role(RoleName=f"{name}-new") if change == "RoleName" else role(RoleName=f"{name}-n2", Path="/x/")
-    assert stack.update(changed) == "UPDATE_COMPLETE"
-    new = stack.outputs()["Ref"]
-    assert new != old
-    assert found(iam, old) is None
-    assert found(iam, new) is not None
-
-
-def test_a_replacement_that_is_rolled_back_leaves_the_old_role_alone(
-    iam: Any, stack: Stack, service_token: str, name: str
-) -> None:
-    def two(role_name: str, session: int) -> Template:
-        shared: dict[str, Any] = {"ProviderArn": PROVIDER, "Trust": MAIN}
-        resources = {
-            "First": (TYPE, {**shared, "RoleName": role_name}),
-            "Second": (TYPE, {**shared, "Description": {"Ref": "First"}, "MaxSessionDuration": session}),
-        }
-        return template(service_token, resources)
-
-    stack.create(two(f"{name}-old", 3600))
-    before = everything(iam, f"{name}-old")
-    assert stack.update(two(f"{name}-new", 1)) == "UPDATE_ROLLBACK_COMPLETE"
-    assert everything(iam, f"{name}-old") == before
-    assert found(iam, f"{name}-new") is None
-
-
 def test_a_failed_create_of_a_role_whose_name_exists_leaves_the_existing_role_untouched_after_the_rollback(
     iam: Any, stack: Stack, role: Roles, principal: str
 ) -> None:
@@ -269,39 +220,6 @@ def test_a_failed_create_of_a_role_whose_name_exists_leaves_the_existing_role_un
     assert "not owned by this resource" in reason
     assert [request["request"] for request in stack.requests()] == ["Create", "Delete"]
     assert everything(iam, name) == before
-
-
-def test_a_role_of_another_stack_is_not_taken_over(
-    aws: LocalAws, iam: Any, stack: Stack, role: Roles, name: str
-) -> None:
-    assert stack.create(role(RoleName=name)) == "CREATE_COMPLETE"
-    before = everything(iam, name)
-    other = Stack(aws, f"{name}-other")
-    assert other.create(role(RoleName=name)) == "ROLLBACK_COMPLETE"
-    assert f":stack/{stack.name}/" in other.reasons()["Role"]
-    assert everything(iam, name) == before
-    other.delete()
-
-
-def test_a_role_whose_name_differs_from_anothers_in_case_only_is_refused_soon(
-    iam: Any, stack: Stack, role: Roles, principal: str
-) -> None:
-    name = principal.rsplit("/", 1)[-1]
-    before = everything(iam, name)
-    assert stack.create(role(RoleName=name.upper())) == "ROLLBACK_COMPLETE"
-    assert name.upper() in stack.reasons()["Role"]
-    assert everything(iam, name) == before
-
-
-def test_a_create_that_fails_half_way_is_undone_by_the_rollback(
-    iam: Any, stack: Stack, role: Roles, name: str, deny: Callable[..., None]
-) -> None:
-    deny("iam:AttachRolePolicy")
-    assert stack.create(role(RoleName=name, ManagedPolicyArns=[READ])) == "ROLLBACK_COMPLETE"
-    reason = stack.reasons()["Role"]
-    assert "iam:AttachRolePolicy" in reason
-    assert f":role/{name}" in reason
-    assert found(iam, name) is None
 
 
 def test_an_update_that_fails_half_way_is_rolled_back(
@@ -328,9 +246,3 @@ def test_a_role_that_others_put_to_use_is_deleted_all_the_same(iam: Any, stack: 
     iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     assert stack.delete() == "DELETE_COMPLETE"
     assert found(iam, name) is None
-
-
-def test_a_role_that_is_gone_already_is_deleted_all_the_same(iam: Any, stack: Stack, role: Roles) -> None:
-    stack.create(role())
-    iam.delete_role(RoleName=stack.outputs()["Ref"])
-    assert stack.delete() == "DELETE_COMPLETE"

@@ -91,16 +91,6 @@ def test_what_is_there_stays_unless_it_is_adopted(
     assert aws.at_github()["values"][path] == "one"
 
 
-def test_a_value_that_somebody_changed_stays_when_the_stack_goes(
-    aws: LocalAws, service_token: str, stack: Stack
-) -> None:
-    (path, *_) = PLACES
-    assert stack.create(declared(service_token)) == "CREATE_COMPLETE", stack.reasons()
-    aws.at_github(set={path: "theirs"})
-    assert stack.delete() == "DELETE_COMPLETE"
-    assert aws.at_github()["values"][path] == "theirs"
-
-
 def test_each_error_that_is_documented_is_told_or_overcome(aws: LocalAws, service_token: str, stack: Stack) -> None:
     """Those of the description, and those that it leaves to the pages on troubleshooting and rate limits."""
     asked = {
