@@ -1,5 +1,5 @@
-//! One call that changes something at GitHub, or looks at what is about to be changed. Its failures are told like those of
-//! AWS, with what the reader can do: GitHub's own words are often no more than "Not Found".
+//! Calls that change something at GitHub, or read what is about to be changed. Their failures have the form of AWS's, with a
+//! hint for the reader: GitHub's own words are often no more than "Not Found".
 
 use std::fmt::Display;
 
@@ -13,40 +13,48 @@ use super::name::Repository;
 use super::queries::{Client, LookupError};
 use crate::aws::{CallError, ErrorKind};
 
-/// One call. It has no `Debug`, because its body may hold a value.
+/// A call. It has no `Debug`, because its body may hold a value.
 pub struct ApiCall<'a> {
-    /// What it is called in a message: `github:CreateVariable`.
+    /// The name of the call in a message: `github:CreateVariable`.
     pub action: &'static str,
     /// `GET`, `PUT` …
     pub method: &'static str,
     /// Behind the API's root.
     pub path: String,
-    /// What it is about, for a message.
+    /// The object in a message.
     pub resource: &'a dyn Display,
-    /// The repository that it is in, whose new name is told if it was renamed.
+    /// The repository that the object is in. Its new name is in the message if it was renamed.
     pub repository: Option<&'a Repository>,
-    /// What is sent.
+    /// The body of the request.
     pub body: Option<Value>,
 }
 
-/// An answer that says yes.
+impl ApiCall<'_> {
+    /// The error of this call.
+    #[must_use]
+    pub fn error(&self, kind: ErrorKind, code: impl Into<String>, message: String) -> CallError {
+        CallError::of(kind, self.action, self.resource, code.into(), message)
+    }
+}
+
+/// The response to a call that was carried out.
 pub struct ApiResponse {
     /// 200, 201, 204.
     pub status: u16,
-    /// How many seconds GitHub's clock is ahead of ours.
+    /// The seconds by which GitHub's clock is ahead of ours.
     pub ahead: i64,
     body: Vec<u8>,
 }
 
 impl ApiResponse {
-    /// The body.
+    /// Parses the body.
     ///
     /// # Errors
-    /// When it is not what GitHub documents.
+    /// When the body is not what GitHub documents.
     pub fn json<T: DeserializeOwned>(&self, call: &ApiCall<'_>) -> Result<T, CallError> {
         serde_json::from_slice(&self.body).map_err(|_json| {
             let message = "GitHub's answer is not what its documentation says".to_owned();
-            failed(call, ErrorKind::Invalid, self.status.to_string(), message)
+            call.error(ErrorKind::Invalid, self.status.to_string(), message)
         })
     }
 }
@@ -55,31 +63,31 @@ impl Client {
     /// Makes a call. GitHub shows nothing that can be changed to the public, so that it needs a credential.
     ///
     /// # Errors
-    /// When it is not carried out, or nobody knows whether it was.
+    /// When the call is not carried out, or its outcome is unknown.
     pub async fn call(&self, issuer: &Issuer, call: &ApiCall<'_>) -> Result<ApiResponse, CallError> {
         let token = self.token(issuer).await.map_err(|problem| {
             let message = format!("without a credential for {} it cannot be made: {problem}", issuer.web_host());
-            failed(call, ErrorKind::Denied, "NoCredential".to_owned(), message)
+            call.error(ErrorKind::Denied, "NoCredential", message)
         })?;
         let Some(token) = token else {
             let message = format!(
                 "the function has no credential for {}; give it one that may write there (`GitHubSecretArn` of its template)",
                 issuer.web_host()
             );
-            return Err(failed(call, ErrorKind::Denied, "NoCredential".to_owned(), message));
+            return Err(call.error(ErrorKind::Denied, "NoCredential", message));
         };
         let body = call.body.as_ref().map(ToString::to_string);
-        let ask = GitHubRequest::patient(call.method, &call.path, body.as_ref().map(String::as_bytes));
-        let answer = match self.ask(issuer, &ask, Some(&token)).await {
+        let request = GitHubRequest::patient(call.method, &call.path, body.as_ref().map(String::as_bytes));
+        let answer = match self.ask(issuer, &request, Some(&token)).await {
             Ok(answer) => answer,
-            Err(silence) => {
-                let kind = match silence.kind {
+            Err(no_response) => {
+                let kind = match no_response.kind {
                     NoResponseKind::TimeUp => ErrorKind::TimeUp,
                     NoResponseKind::Throttled => ErrorKind::Throttled,
                     NoResponseKind::Broken => ErrorKind::Unknown,
                 };
-                let error = failed(call, kind, "GitHub".to_owned(), silence.what);
-                return Err(CallError { uncertain: silence.uncertain, ..error });
+                let error = call.error(kind, "GitHub", no_response.what);
+                return Err(CallError { uncertain: no_response.uncertain, ..error });
             }
         };
         if (200..300).contains(&answer.status) {
@@ -94,28 +102,28 @@ impl Client {
                 ),
                 problem => (ErrorKind::Invalid, problem.to_string()),
             },
-            _ => told(call, &answer, &issuer.web_host()),
+            _ => diagnose(call, &answer, &issuer.web_host()),
         };
         let request_id = Some(answer.request_id).filter(|id| !id.is_empty());
-        let error = failed(call, kind, answer.status.to_string(), message);
+        let error = call.error(kind, answer.status.to_string(), message);
         Err(CallError { request_id, uncertain: answer.uncertain, ..error })
     }
 }
 
-/// GitHub's body of an error, as far as it is read.
+/// The body of GitHub's errors, as far as it is read.
 #[derive(Default, Deserialize)]
-struct Complaint {
+struct ErrorBody {
     #[serde(default)]
     message: String,
     #[serde(default)]
     errors: Option<Value>,
 }
 
-/// What a refusal means, and what to do about it.
-fn told(call: &ApiCall<'_>, answer: &GitHubResponse, host: &str) -> (ErrorKind, String) {
-    let complaint: Complaint = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let mut words = complaint.message;
-    if let Some(errors) = complaint.errors.filter(|_| call.body.is_some()) {
+/// The kind of a refusal, and its message with a hint.
+fn diagnose(call: &ApiCall<'_>, answer: &GitHubResponse, host: &str) -> (ErrorKind, String) {
+    let error: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let mut words = error.message;
+    if let Some(errors) = error.errors.filter(|_| call.body.is_some()) {
         words = format!("{words} {errors}");
     }
     // Bounded, because it may be anything.
@@ -158,8 +166,4 @@ fn told(call: &ApiCall<'_>, answer: &GitHubResponse, host: &str) -> (ErrorKind, 
         409 => (ErrorKind::InUse, with("another change is in progress")),
         _ => (ErrorKind::Invalid, words),
     }
-}
-
-fn failed(call: &ApiCall<'_>, kind: ErrorKind, code: String, message: String) -> CallError {
-    CallError::of(kind, call.action, call.resource, code, message)
 }

@@ -1,63 +1,72 @@
-//! What is ours at GitHub, which has no tags: what came into being while a request of ours to make it was alive.
+//! Ownership of objects at GitHub, which has no tags: an object is ours if it came into being while our Create could make it.
 //!
-//! The id of what a Create makes carries the moment at which CloudFormation asked for it. Something under that name that is
-//! older was there before, and something much younger was made by somebody else after ours was gone. Both times are GitHub's
-//! and CloudFormation's, not ours to choose, so that an event which is delivered again finds the work of its first attempt.
+//! The id of an object carries the moment at which CloudFormation asked for it. An older object of that name was there
+//! before, and a much younger one was made by somebody else after ours was gone. Both times are GitHub's and
+//! CloudFormation's, so that an event which is delivered again finds the work of its first attempt.
 //!
-//! Not told apart: what somebody else makes under the same name within the hour in which the request could have made it.
+//! Not told apart: an object that somebody else makes under the same name within the hour of the request.
 
 use std::fmt;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::cloudformation::Request;
+
 /// In seconds: GitHub writes whole ones, and so does CloudFormation.
 const SLACK: i64 = 2;
-/// In seconds: how long CloudFormation waits at most, and with it how long a request can make anything.
+/// In seconds: the time that CloudFormation waits at most, and with it the life of a request.
 const LIFE: i64 = 3600;
 
-/// When CloudFormation asked for something to be made, in seconds since 1970.
+/// The time in which a request can create something. It begins when CloudFormation asks, in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CreationWindow(i64);
 
 impl CreationWindow {
-    /// A moment.
+    /// The window that begins at a moment.
     #[must_use]
     pub fn at(seconds: i64) -> Self {
         Self(seconds)
     }
 
-    /// As the end of an id has it.
+    /// The window of a request. Without a date of its own the request was made now.
+    #[must_use]
+    pub fn of(request: &Request, now: i64) -> Self {
+        let signed = request.response_url.signed_at().and_then(|signed| i64::try_from(signed).ok());
+        Self(signed.unwrap_or(now))
+    }
+
+    /// Parses the mark of an id.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         Some(Self(moment.unix_timestamp())).filter(|moment| moment.to_string() == text)
     }
 
-    /// Whether a request of this moment can have made what came into being then.
+    /// Returns true if the request can have created an object that exists since `created`.
     #[must_use]
     pub fn covers(self, created: i64) -> bool {
         (self.0 - SLACK..=self.0 + LIFE + SLACK).contains(&created)
     }
 
-    /// Whether a request can have made it that never answered, so that no id tells its moment, and whose deletion is asked for
-    /// now: CloudFormation waits an hour for an answer before it undoes things.
+    /// Returns true if this deletion can be for an object that exists since `created` and whose Create never answered, so
+    /// that no id tells its window: CloudFormation waits an hour for an answer before it undoes things.
     #[must_use]
     pub fn may_follow(self, created: i64) -> bool {
         created >= self.0 - 2 * LIFE
     }
 
-    /// The moment that an Update goes on with: that of the id so far, as long as what was made then is there; but its own
-    /// where nothing is, or what an earlier attempt of it made.
+    /// The window of an id after an Update in this window: the old one as long as its object exists, else the new one. The
+    /// new one also covers an object that an earlier attempt of the Update created.
     #[must_use]
-    pub fn kept(self, old: Option<Self>, created: Option<i64>) -> Self {
+    pub fn for_update(self, old: Option<Self>, created: Option<i64>) -> Self {
         match (old, created) {
             (Some(old), Some(created)) if old.covers(created) || !self.covers(created) => old,
             _ => self,
         }
     }
 
-    /// Whether something was written after this moment, beyond doubt.
+    /// Returns true if something was written after the beginning, beyond doubt.
     #[must_use]
     pub fn precedes(self, written: i64) -> bool {
         written > self.0 + SLACK
@@ -76,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_survive_an_id() {
+    fn a_window_survives_its_text() {
         let moment = CreationWindow::at(1_795_219_200);
         assert_eq!(moment.to_string(), "2026-11-21T00:00:00Z");
         assert_eq!(CreationWindow::parse("2026-11-21T00:00:00Z"), Some(moment));
@@ -86,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_older_than_the_request_or_younger_than_its_end_is_not_its_work() {
+    fn older_and_younger_objects_are_not_of_the_request() {
         let asked = CreationWindow::at(10_000);
         for (created, ours) in [(9_000, false), (9_997, false), (9_998, true), (13_600, true), (13_603, false)] {
             assert_eq!(asked.covers(created), ours, "{created}");
@@ -96,11 +105,11 @@ mod tests {
     }
 
     #[test]
-    fn an_update_keeps_the_moment_of_what_is_there_and_gives_its_own_to_what_it_makes() {
+    fn an_update_keeps_the_window_of_an_object_that_exists() {
         let (old, asked) = (CreationWindow::at(10_000), CreationWindow::at(90_000));
-        for (created, kept) in [(Some(10_001), old), (Some(90_001), asked), (None, asked), (Some(5_000), old)] {
-            assert_eq!(asked.kept(Some(old), created), kept, "{created:?}");
-            assert_eq!(asked.kept(None, created), asked);
+        for (created, expected) in [(Some(10_001), old), (Some(90_001), asked), (None, asked), (Some(5_000), old)] {
+            assert_eq!(asked.for_update(Some(old), created), expected, "{created:?}");
+            assert_eq!(asked.for_update(None, created), asked);
         }
     }
 }

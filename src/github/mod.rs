@@ -7,9 +7,11 @@ pub mod facts;
 mod http;
 pub mod issuer;
 pub mod name;
+mod object_id;
 pub mod protection;
 pub mod queries;
 pub mod subject;
 
 pub use api_call::{ApiCall, ApiResponse};
 pub use issuer::{Issuer, IssuerKind};
+pub use object_id::{GitHubObjectId, Mark, ObjectName};

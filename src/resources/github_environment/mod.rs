@@ -14,10 +14,10 @@ use std::fmt;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Fields, Request, RequestType};
 use crate::deployment::Deployment;
-use crate::github::Issuer;
 use crate::github::creation_window::CreationWindow;
 use crate::github::name::{self as github, Repository};
 use crate::github::queries::Client;
+use crate::github::{GitHubObjectId, Issuer, ObjectName};
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
 use crate::reconcile::Resource;
@@ -36,14 +36,14 @@ const NAME_LIMIT: usize = 600;
 pub struct GitHubEnvironments {
     github: Client,
     asked: CreationWindow,
-    /// Only then it matters what else is in an environment.
+    /// True for a Delete. Only then the content of an environment matters.
     deleting: bool,
-    read_plan: Cell<Foreseen>,
+    prefetch: Cell<Prefetch>,
 }
 
-/// What the next looks will find, as far as it can be foreseen.
+/// The parts that the next observations will probably need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Foreseen {
+enum Prefetch {
     #[default]
     Nothing,
     /// Branches and tags by patterns.
@@ -53,81 +53,113 @@ enum Foreseen {
 }
 
 impl GitHubEnvironments {
-    /// For one request; without a date of its own it was made now.
+    /// The calls for one request.
     #[must_use]
     pub fn new(github: Client, request: &Request) -> Self {
-        let signed = request.response_url.signed_at().and_then(|signed| i64::try_from(signed).ok());
-        let asked = CreationWindow::at(signed.unwrap_or_else(|| github.now()));
+        let asked = CreationWindow::of(request, github.now());
         let deleting = request.request_type().is_ok_and(|kind| kind == RequestType::Delete);
-        Self { github, asked, deleting, read_plan: Cell::default() }
+        Self { github, asked, deleting, prefetch: Cell::default() }
     }
 }
 
-/// What names one, and when it was asked for: `github.com/repos/octo-org/octo-repo/environments/live@2026-11-21T09:00:00Z`.
-#[derive(Clone, Debug)]
-pub struct EnvironmentId {
-    host: String,
+/// The name of an environment. Its path is `repos/octo-org/octo-repo/environments/live`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentName {
     repository: Repository,
     name: String,
-    since: Option<CreationWindow>,
 }
 
-/// Two ids are of the same environment whenever it was asked for.
-impl PartialEq for EnvironmentId {
-    fn eq(&self, other: &Self) -> bool {
-        self.unmarked().to_lowercase() == other.unmarked().to_lowercase()
+/// The id of an environment, with the window of its Create.
+pub type EnvironmentId = GitHubObjectId<EnvironmentName>;
+
+impl ObjectName for EnvironmentName {
+    type Mark = CreationWindow;
+
+    fn parse(path: &str) -> Option<Self> {
+        let (repository, name) = path.strip_prefix("repos/")?.split_once("/environments/")?;
+        Some(Self { repository: Repository::parse(repository).ok()?, name: self::name(name).ok()? })
+    }
+
+    fn path(&self) -> String {
+        format!("repos/{}/environments/{}", self.repository, self.name)
+    }
+
+    fn repository(&self) -> Option<&Repository> {
+        Some(&self.repository)
     }
 }
 
-impl EnvironmentId {
-    fn unmarked(&self) -> String {
-        let Self { host, repository, name, since: _ } = self;
-        format!("{host}/repos/{repository}/environments/{name}")
-    }
-}
-
-impl fmt::Display for EnvironmentId {
+impl fmt::Display for EnvironmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.unmarked())?;
-        match self.since {
-            Some(since) => write!(f, "@{since}"),
-            None => Ok(()),
-        }
+        write!(f, "environment {:?} of {}", self.name, self.repository)
+    }
+}
+
+/// The type of a reviewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReviewerKind {
+    /// One user.
+    User,
+    /// The members of a team.
+    Team,
+}
+
+impl ReviewerKind {
+    fn of(text: &str) -> Self {
+        if text == "Team" { Self::Team } else { Self::User }
     }
 }
 
 /// A user or a team, by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reviewer {
-    team: bool,
+    kind: ReviewerKind,
     id: u64,
+}
+
+/// The type of a git ref.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RefKind {
+    /// `refs/heads/…`
+    Branch,
+    /// `refs/tags/…`
+    Tag,
+}
+
+impl fmt::Display for RefKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Branch => "branch",
+            Self::Tag => "tag",
+        })
+    }
 }
 
 /// Branches or tags by a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RefPattern {
-    tag: bool,
+    kind: RefKind,
     name: String,
 }
 
 impl fmt::Display for RefPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", if self.tag { "tag" } else { "branch" }, self.name)
+        write!(f, "{} {}", self.kind, self.name)
     }
 }
 
-/// Which branches and tags may deploy.
+/// The branches and tags that may deploy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeploymentBranchPolicy {
-    /// All of them.
+    /// Every branch and tag.
     Any,
     /// Branches that are protected in the repository.
     Protected,
-    /// Those of the patterns, and without patterns none.
+    /// Branches and tags of the patterns. Without patterns there are none.
     Custom,
 }
 
-/// What one call sets.
+/// The rules that one call sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     wait_timer: u32,
@@ -137,7 +169,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Those of an environment that a workflow has named.
+    /// The rules of an environment that a workflow has created.
     const NONE: Self = Self {
         wait_timer: 0,
         prevent_self_review: false,
@@ -146,7 +178,7 @@ impl Rules {
     };
 }
 
-/// What the author wrote. What is left out is not compared.
+/// The declaration of the author. Omitted parts are not compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     issuer: Issuer,
@@ -159,7 +191,7 @@ pub struct Spec {
     adopt: bool,
 }
 
-/// What GitHub has.
+/// The environment that GitHub has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     rules: Rules,
@@ -167,18 +199,18 @@ pub struct Observed {
     patterns: BTreeMap<RefPattern, u64>,
     /// On our clock, in seconds since 1970.
     created: i64,
-    /// Whether this resource made it.
+    /// True if this resource created it.
     ours: bool,
-    /// Whether there are variables or secrets in it, which would go with it.
+    /// True if there are variables or secrets in it, which a deletion would delete.
     occupied: bool,
 }
 
-/// What only GitHub can tell.
+/// The facts that only GitHub can tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ApplyOutput {
-    /// A pattern's id.
+    /// The id of a pattern.
     id: u64,
-    /// When it was done, on our clock.
+    /// The time of the call, on our clock.
     at: i64,
 }
 
@@ -220,18 +252,11 @@ impl Resource for GitHubEnvironments {
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> EnvironmentId {
         let Spec { issuer, repository, name, .. } = spec;
-        EnvironmentId { host: issuer.web_host(), repository: repository.clone(), name: name.clone(), since: None }
+        EnvironmentId::new(issuer, EnvironmentName { repository: repository.clone(), name: name.clone() })
     }
 
     fn id_from(physical_id: &str) -> Option<EnvironmentId> {
-        let marked = physical_id.rsplit_once('@').and_then(|(rest, since)| Some((rest, CreationWindow::parse(since)?)));
-        let (unmarked, since) = marked.map_or((physical_id, None), |(rest, since)| (rest, Some(since)));
-        let (host, rest) = unmarked.split_once("/repos/")?;
-        let (repository, name) = rest.split_once("/environments/")?;
-        Issuer::of_host(host).ok()?;
-        let name = self::name(name).ok()?;
-        let (host, repository) = (host.to_owned(), Repository::parse(repository).ok()?);
-        Some(EnvironmentId { host, repository, name, since })
+        EnvironmentId::parse(physical_id)
     }
 }
 
@@ -246,9 +271,9 @@ fn name(text: &str) -> Result<String, String> {
 
 fn reviewers(fields: &mut Fields<'_>) -> Option<BTreeSet<Reviewer>> {
     let reviewers = fields.objects("Reviewers", |fields| {
-        let team = fields.choice("Type").map(|kind| kind == "Team");
+        let kind = fields.choice("Type").map(ReviewerKind::of);
         let id = fields.checked("Id", |text| text.parse::<u64>().map_err(|_number| ID_EXPECTED.to_owned()));
-        Some(Reviewer { team: team?, id: id? })
+        Some(Reviewer { kind: kind?, id: id? })
     })?;
     Some(reviewers.into_iter().collect())
 }
@@ -265,10 +290,10 @@ fn branches(fields: &mut Fields<'_>) -> Option<(DeploymentBranchPolicy, BTreeSet
     };
     let mut patterns = BTreeSet::new();
     let mut custom = false;
-    for (property, tag) in [("Branches", false), ("Tags", true)] {
+    for (property, kind) in [("Branches", RefKind::Branch), ("Tags", RefKind::Tag)] {
         custom |= fields.has(property);
         let names = fields.texts(property, pattern).unwrap_or_default();
-        patterns.extend(names.into_iter().map(|name| RefPattern { tag, name }));
+        patterns.extend(names.into_iter().map(|name| RefPattern { kind, name }));
     }
     match (protected, custom) {
         (Some(true), true) => {

@@ -1,19 +1,17 @@
-//! Decisions about an environment. Patterns that go are removed first and those that come are added last, so that at no moment
-//! a branch may deploy that neither the old nor the new declaration lets; an environment that is restricted to patterns and
-//! has none yet lets nobody.
+//! Decisions about an environment. Superfluous patterns are removed first and missing ones added last, so that at no moment a
+//! branch may deploy that neither the old nor the new declaration allows. An environment that is restricted to patterns and
+//! has none yet allows no branch.
 
-use super::GitHubEnvironments;
-use crate::cloudformation::Attributes;
-use crate::ownership::Owner;
-use crate::reconcile::Planner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{ApplyOutput, DeploymentBranchPolicy, Observed, RefPattern, Reviewer, Rules, Spec};
+use super::{ApplyOutput, DeploymentBranchPolicy, GitHubEnvironments, Observed, RefPattern, Reviewer, Rules, Spec};
+use crate::cloudformation::Attributes;
 use crate::error::Refusal;
-use crate::reconcile::Plan;
+use crate::ownership::Owner;
+use crate::reconcile::{Plan, Planner};
 
-/// One change.
+/// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Action {
@@ -36,7 +34,7 @@ impl fmt::Display for Action {
         let Rules { wait_timer, prevent_self_review, reviewers, policy } = rules;
         let reviewers: Vec<String> = reviewers
             .iter()
-            .map(|Reviewer { team, id }| format!("{} {id}", if *team { "team" } else { "user" }))
+            .map(|Reviewer { kind, id }| format!("{} {id}", format!("{kind:?}").to_lowercase()))
             .collect();
         write!(
             f,
@@ -46,17 +44,17 @@ impl fmt::Display for Action {
     }
 }
 
-/// What is declared, and for what is not, what there is.
-fn rules(desired: &Spec, there: &Rules) -> Rules {
+/// The declared rules; where a rule is not declared, the current one.
+fn rules(desired: &Spec, current: &Rules) -> Rules {
     let Spec { issuer: _, repository: _, name: _, wait_timer, prevent_self_review, reviewers, branches, adopt: _ } =
         desired;
-    let reviewers = reviewers.clone().unwrap_or_else(|| there.reviewers.clone());
-    let prevent_self_review = prevent_self_review.unwrap_or(there.prevent_self_review) && !reviewers.is_empty();
+    let reviewers = reviewers.clone().unwrap_or_else(|| current.reviewers.clone());
+    let prevent_self_review = prevent_self_review.unwrap_or(current.prevent_self_review) && !reviewers.is_empty();
     Rules {
-        wait_timer: wait_timer.unwrap_or(there.wait_timer),
+        wait_timer: wait_timer.unwrap_or(current.wait_timer),
         prevent_self_review,
         reviewers,
-        policy: branches.as_ref().map_or(there.policy, |(policy, _)| *policy),
+        policy: branches.as_ref().map_or(current.policy, |(policy, _)| *policy),
     }
 }
 
@@ -76,7 +74,7 @@ impl Planner for GitHubEnvironments {
             Some((_, patterns)) => patterns.clone(),
             None => observed.patterns.keys().cloned().collect(),
         };
-        // With another policy they go by themselves.
+        // GitHub removes them itself under another policy.
         let superfluous = observed
             .patterns
             .iter()

@@ -1,4 +1,4 @@
-//! What the author of a template can say about an environment.
+//! The properties of an environment.
 
 use crate::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, TEXT, Text, Update};
 

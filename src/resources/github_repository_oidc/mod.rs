@@ -14,9 +14,9 @@ use crate::aws::Deadline;
 use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::deployment::Deployment;
-use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::github::queries::Client;
+use crate::github::{GitHubObjectId, Issuer, Mark, ObjectName};
 use crate::guardrails::GuardrailCheck;
 use crate::lazy::Lazy;
 use crate::ownership::Owner;
@@ -31,11 +31,11 @@ pub struct GitHubRepositoryOidcs {
     pub github: Client,
     /// IAM, for the roles that trust the repository.
     pub iam: Lazy<aws_sdk_iam::Client>,
-    /// Until when.
+    /// The deadline of the request.
     pub deadline: Deadline,
 }
 
-/// Which of the two forms the subjects of a repository have.
+/// The format of a repository's subjects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subjects {
     /// With names only.
@@ -44,9 +44,9 @@ pub enum Subjects {
     Immutable,
 }
 
-impl Subjects {
+impl Mark for Subjects {
     fn parse(text: &str) -> Option<Self> {
-        [Self::Classic, Self::Immutable].into_iter().find(|one| one.to_string() == text)
+        [Self::Classic, Self::Immutable].into_iter().find(|subjects| subjects.to_string() == text)
     }
 }
 
@@ -59,39 +59,36 @@ impl fmt::Display for Subjects {
     }
 }
 
-/// The repository, and what it was before: `github.com/repos/octo-org/octo-repo/oidc@classic`.
-#[derive(Clone, Debug)]
-pub struct OidcId {
-    host: String,
-    repository: Repository,
-    /// Nothing where only the properties tell of it.
-    before: Option<Subjects>,
-}
+/// The customization of a repository's subjects. Its path is `repos/octo-org/octo-repo/oidc`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OidcCustomization(Repository);
 
-/// Two ids are of the same repository whatever it was before.
-impl PartialEq for OidcId {
-    fn eq(&self, other: &Self) -> bool {
-        self.unmarked().eq_ignore_ascii_case(&other.unmarked())
+/// The id of a customization, with the subjects before this resource.
+pub type OidcId = GitHubObjectId<OidcCustomization>;
+
+impl ObjectName for OidcCustomization {
+    type Mark = Subjects;
+
+    fn parse(path: &str) -> Option<Self> {
+        Repository::parse(path.strip_prefix("repos/")?.strip_suffix("/oidc")?).ok().map(Self)
+    }
+
+    fn path(&self) -> String {
+        format!("repos/{}/oidc", self.0)
+    }
+
+    fn repository(&self) -> Option<&Repository> {
+        Some(&self.0)
     }
 }
 
-impl OidcId {
-    fn unmarked(&self) -> String {
-        format!("{}/repos/{}/oidc", self.host, self.repository)
-    }
-}
-
-impl fmt::Display for OidcId {
+impl fmt::Display for OidcCustomization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.unmarked())?;
-        match self.before {
-            Some(before) => write!(f, "@{before}"),
-            None => Ok(()),
-        }
+        write!(f, "the subjects of {}", self.0)
     }
 }
 
-/// What the author wrote.
+/// The declaration of the author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     issuer: Issuer,
@@ -99,14 +96,14 @@ pub struct Spec {
     subjects: Subjects,
 }
 
-/// What GitHub has.
+/// The customization that GitHub has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// What somebody has opted for.
+    /// The format that somebody has opted for.
     chosen: Subjects,
-    /// What the subjects really are: those of a new repository carry ids whatever is chosen.
+    /// The format of the tokens. New repositories send ids even if the classic format is chosen.
     sent: Subjects,
-    /// What they were before this resource.
+    /// The format before this resource.
     before: Option<Subjects>,
     /// The template, which the same call sets.
     template: CustomizationTemplate,
@@ -129,7 +126,7 @@ pub struct Only {
 }
 
 impl Observed {
-    /// Whom a switch would lock out.
+    /// The roles that a switch would lock out.
     fn locked_out(&self, to: Subjects) -> &BTreeSet<String> {
         match to {
             Subjects::Classic => &self.only.immutable,
@@ -174,15 +171,10 @@ impl Resource for GitHubRepositoryOidcs {
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> OidcId {
         let Spec { issuer, repository, subjects: _ } = spec;
-        OidcId { host: issuer.web_host(), repository: repository.clone(), before: None }
+        OidcId::new(issuer, OidcCustomization(repository.clone()))
     }
 
     fn id_from(physical_id: &str) -> Option<OidcId> {
-        let marked = physical_id.rsplit_once('@').and_then(|(rest, before)| Some((rest, Subjects::parse(before)?)));
-        let (unmarked, before) = marked.map_or((physical_id, None), |(rest, before)| (rest, Some(before)));
-        let (host, rest) = unmarked.split_once("/repos/")?;
-        let repository = Repository::parse(rest.strip_suffix("/oidc")?).ok()?;
-        Issuer::of_host(host).ok()?;
-        Some(OidcId { host: host.to_owned(), repository, before })
+        OidcId::parse(physical_id)
     }
 }

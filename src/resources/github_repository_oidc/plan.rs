@@ -1,17 +1,15 @@
 //! Decisions about the form of a repository's subjects. A role that trusts one form only is locked out by a switch to the
 //! other, so that the switch is refused until it trusts both; and a deletion leaves things as they are rather than do that.
 
-use super::GitHubRepositoryOidcs;
-use crate::cloudformation::Attributes;
-use crate::ownership::Owner;
-use crate::reconcile::Planner;
 use std::fmt;
 
-use super::{CustomizationTemplate, Observed, Spec, Subjects};
+use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Spec, Subjects};
+use crate::cloudformation::Attributes;
 use crate::error::Refusal;
-use crate::reconcile::Plan;
+use crate::ownership::Owner;
+use crate::reconcile::{Plan, Planner};
 
-/// One change.
+/// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the name says it")]
 pub enum Action {
@@ -42,7 +40,7 @@ impl Planner for GitHubRepositoryOidcs {
                 observed.before.filter(|before| *before != observed.chosen && observed.locked_out(*before).is_empty());
             return Ok(back.map_or_else(Plan::nothing, switch));
         };
-        // What carries ids by itself needs no choice.
+        // A repository that sends ids by itself needs no choice.
         if observed.chosen == *subjects || (observed.sent == *subjects && *subjects == Subjects::Immutable) {
             return Ok(Plan::nothing());
         }

@@ -1,4 +1,4 @@
-//! What the author of a template can say about the form of a repository's subjects.
+//! The properties of a repository's subjects.
 
 use crate::cloudformation::schema::{Object, Property, PropertyType, ResourceSchema, TEXT, Update};
 

@@ -1,4 +1,4 @@
-//! What the author wrote, checked before any call by what GitHub documents.
+//! The declaration of a variable or a secret, checked before any call by what GitHub documents.
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/variables#naming-conventions-for-configuration-variables>,
 //! <https://docs.github.com/en/actions/reference/security/secrets>
 
@@ -20,19 +20,20 @@ pub(super) const HOST_EXPECTED: &str =
 
 pub(super) const ENVIRONMENT_EXPECTED: &str =
     "the name of one environment, without wildcards, at most 255 characters and 400 bytes";
-pub(super) const REACH_EXPECTED: &str = "all, private or selected: which repositories of the organisation may read it";
+pub(super) const VISIBILITY_EXPECTED: &str =
+    "all, private or selected: which repositories of the organisation may read it";
 
-/// What the author wrote.
+/// The declaration of the author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// Which GitHub.
+    /// The GitHub that has the object.
     pub(super) issuer: Issuer,
     pub(super) place: Location,
     pub(super) name: String,
-    pub(super) sort: ValueKind,
+    pub(super) kind: ValueKind,
     pub(super) value: Value,
-    /// Visibility, and the names of the selected repositories of an organisation.
-    pub(super) reach: Option<(&'static str, Vec<String>)>,
+    /// The level, and the names of the selected repositories of an organisation.
+    pub(super) visibility: Option<(&'static str, Vec<String>)>,
     pub(super) adopt: bool,
 }
 
@@ -43,12 +44,12 @@ pub(super) fn parse(fields: &mut Fields<'_>) -> Option<Spec> {
         Issuer::of_host("github.com").ok()
     };
     let place = place(fields);
-    let reach = reach(fields, place.as_ref());
+    let visibility = visibility(fields, place.as_ref());
     let name = fields.checked("Name", name);
     let value = value(fields);
-    let sort = if fields.boolean("Secret") == Some(true) { ValueKind::Secret } else { ValueKind::Variable };
+    let kind = if fields.boolean("Secret") == Some(true) { ValueKind::Secret } else { ValueKind::Variable };
     let adopt = fields.choice("OnExisting") == Some("Adopt");
-    Some(Spec { issuer: issuer?, place: place?, name: name?, sort, value: value?, reach, adopt })
+    Some(Spec { issuer: issuer?, place: place?, name: name?, kind, value: value?, visibility, adopt })
 }
 
 /// A name in the case in which GitHub keeps it, whichever it is given in.
@@ -104,7 +105,7 @@ pub(crate) fn environment(text: &str) -> Result<String, String> {
     github::environment(text)
 }
 
-fn reach(fields: &mut Fields<'_>, place: Option<&Location>) -> Option<(&'static str, Vec<String>)> {
+fn visibility(fields: &mut Fields<'_>, place: Option<&Location>) -> Option<(&'static str, Vec<String>)> {
     let visibility = fields.choice("Visibility");
     let names = fields.texts("SelectedRepositories", |text| Ok(text.to_owned()));
     let Some(Location::Organization(organization)) = place else {
@@ -116,7 +117,7 @@ fn reach(fields: &mut Fields<'_>, place: Option<&Location>) -> Option<(&'static 
         return None;
     };
     if !fields.has("Visibility") {
-        fields.missing("Visibility", REACH_EXPECTED);
+        fields.missing("Visibility", VISIBILITY_EXPECTED);
         return None;
     }
     let visibility = visibility?;
@@ -150,15 +151,22 @@ mod tests {
 
     use super::*;
 
-    fn told(properties: &serde_json::Value) -> String {
+    fn describe(properties: &serde_json::Value) -> String {
         let members = properties.as_object().unwrap();
         let mut fields = Fields::of_request(members, super::super::properties::SCHEMA.object.properties);
         let spec = parse(&mut fields);
         match fields.finish() {
             Ok(()) => format!(
                 "{:?}",
-                spec.map(|spec| (spec.issuer.web_host(), spec.place, spec.sort, spec.name, spec.reach, spec.adopt))
-                    .unwrap()
+                spec.map(|spec| (
+                    spec.issuer.web_host(),
+                    spec.place,
+                    spec.kind,
+                    spec.name,
+                    spec.visibility,
+                    spec.adopt
+                ))
+                .unwrap()
             ),
             Err(problems) => problems.to_string(),
         }
@@ -174,12 +182,12 @@ mod tests {
             (24 * 1024, "\u{e9}", true),
             (24 * 1024 + 1, "\u{e9}", false),
         ] {
-            let found = told(&of("X", &letter.repeat(size)));
+            let found = describe(&of("X", &letter.repeat(size)));
             assert_eq!(!found.contains("at most 48 KB"), good, "{size}");
             assert!(!found.contains(&letter.repeat(20)), "no value in a message");
         }
         for (size, good) in [(1, true), (255, true), (256, false)] {
-            assert_eq!(told(&of(&"X".repeat(size), "v")).starts_with('('), good, "{size}");
+            assert_eq!(describe(&of(&"X".repeat(size), "v")).starts_with('('), good, "{size}");
         }
     }
 
@@ -217,7 +225,7 @@ mod tests {
             json!({"Repository": "o/r", "Name": "X", "Valeu": value}),
         ]
         .iter()
-        .map(told)
+        .map(describe)
         .collect();
         assert!(lines.iter().all(|line| !line.contains(value)), "{lines:#?}");
         insta::assert_snapshot!(lines.join("\n"));

@@ -15,10 +15,10 @@ use std::fmt;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Fields, Request};
 use crate::deployment::Deployment;
-use crate::github::Issuer;
 use crate::github::creation_window::CreationWindow;
 use crate::github::name::Repository;
 use crate::github::queries::Client;
+use crate::github::{GitHubObjectId, ObjectName};
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
 use crate::reconcile::Resource;
@@ -32,16 +32,15 @@ pub use seal::PublicKey;
 pub struct GitHubVariables {
     github: Client,
     asked: CreationWindow,
-    /// What the two sides of the request declare: a variable that holds something else was changed by somebody else.
+    /// The values of both sides of the request: a variable with another value was changed by somebody else.
     declared: Vec<Value>,
 }
 
 impl GitHubVariables {
-    /// For one request; without a date of its own it was made now.
+    /// The calls for one request.
     #[must_use]
     pub fn new(github: Client, request: &Request) -> Self {
-        let signed = request.response_url.signed_at().and_then(|signed| i64::try_from(signed).ok());
-        let asked = CreationWindow::at(signed.unwrap_or_else(|| github.now()));
+        let asked = CreationWindow::of(request, github.now());
         let sides = [request.properties().ok(), request.old_properties()];
         let value = |properties: serde_json::Map<String, serde_json::Value>| {
             properties.get("Value").and_then(serde_json::Value::as_str).map(Value::new)
@@ -51,13 +50,12 @@ impl GitHubVariables {
     }
 }
 
-/// What a variable or a secret holds. It never shows itself: `Secret: true` is not the only reason to keep a value to
-/// oneself.
+/// The value of a variable or a secret. It has no text: `Secret: true` is not the only reason to keep a value private.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Value(String);
 
 impl Value {
-    /// Wraps one.
+    /// Wraps a value.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
@@ -74,19 +72,19 @@ impl fmt::Debug for Value {
     }
 }
 
-/// Who can read it. GitHub takes names in any case for the same.
+/// The readers of a value. GitHub takes names in any case for the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// The workflows of one repository.
     Repository(Repository),
-    /// Those of its jobs that name this environment.
+    /// The jobs of a repository that name this environment.
     Environment(Repository, String),
     /// Repositories of an organisation.
     Organization(String),
 }
 
 impl Location {
-    /// Where it is in the API.
+    /// The path of the location in the API.
     fn path(&self) -> String {
         match self {
             Self::Repository(repository) => format!("/repos/{repository}/actions"),
@@ -94,13 +92,6 @@ impl Location {
                 format!("/repos/{repository}/environments/{}", urlencoding::encode(environment))
             }
             Self::Organization(organization) => format!("/orgs/{organization}/actions"),
-        }
-    }
-
-    fn repository(&self) -> Option<&Repository> {
-        match self {
-            Self::Repository(repository) | Self::Environment(repository, _) => Some(repository),
-            Self::Organization(_) => None,
         }
     }
 }
@@ -133,49 +124,25 @@ impl fmt::Display for ValueKind {
     }
 }
 
-/// What names one, and when it was asked for. Its text is
-/// `github.com/repos/octo-org/octo-repo/variables/AWS_ROLE_ARN@2026-11-21T09:00:00Z`.
-#[derive(Clone, Debug)]
-pub struct VariableId {
-    host: String,
+/// The name of a variable or a secret. Its path is `repos/octo-org/octo-repo/variables/AWS_ROLE_ARN`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariableName {
     place: Location,
-    sort: ValueKind,
+    kind: ValueKind,
     name: String,
-    /// Nothing where only the properties tell of it.
-    since: Option<CreationWindow>,
 }
 
-/// Two ids are of the same variable whenever it was asked for.
-impl PartialEq for VariableId {
-    fn eq(&self, other: &Self) -> bool {
-        self.unmarked().eq_ignore_ascii_case(&other.unmarked())
-    }
-}
+/// The id of a variable or a secret, with the window of its Create.
+pub type VariableId = GitHubObjectId<VariableName>;
 
-impl VariableId {
-    fn unmarked(&self) -> String {
-        let Self { host, place, sort, name, since: _ } = self;
-        let (repos, place) = match place {
-            Location::Repository(repository) => ("repos", repository.to_string()),
-            Location::Environment(repository, environment) => {
-                ("repos", format!("{repository}/environments/{}", marked_off(environment)))
-            }
-            Location::Organization(organization) => ("orgs", organization.clone()),
-        };
-        format!("{host}/{repos}/{place}/{sort}s/{name}")
-    }
+impl ObjectName for VariableName {
+    type Mark = CreationWindow;
 
-    fn parse(text: &str) -> Option<Self> {
-        let (unmarked, since) = match text.rsplit_once('@') {
-            Some((unmarked, since)) => (unmarked, Some(CreationWindow::parse(since)?)),
-            None => (text, None),
-        };
-        let parts: Vec<&str> = unmarked.split('/').collect();
-        let (host, place, sort, name) = match parts.as_slice() {
-            [host, "orgs", organization, sort, name] => {
-                (host, Location::Organization((*organization).to_owned()), sort, name)
-            }
-            [host, "repos", owner, repository, rest @ .., sort, name] => {
+    fn parse(path: &str) -> Option<Self> {
+        let parts: Vec<&str> = path.split('/').collect();
+        let (place, kind, name) = match parts.as_slice() {
+            ["orgs", organization, kind, name] => (Location::Organization((*organization).to_owned()), kind, name),
+            ["repos", owner, repository, rest @ .., kind, name] => {
                 let repository = Repository::parse(&format!("{owner}/{repository}")).ok()?;
                 let place = match rest {
                     [] => Location::Repository(repository),
@@ -184,23 +151,48 @@ impl VariableId {
                     }
                     _ => return None,
                 };
-                (host, place, sort, name)
+                (place, kind, name)
             }
             _ => return None,
         };
-        let sort = match *sort {
+        let kind = match *kind {
             "variables" => ValueKind::Variable,
             "secrets" => ValueKind::Secret,
             _ => return None,
         };
-        Issuer::of_host(host).ok()?;
         declaration::name(name).ok()?;
-        Some(Self { host: (*host).to_owned(), place, sort, name: (*name).to_owned(), since })
+        Some(Self { place, kind, name: (*name).to_owned() })
+    }
+
+    fn path(&self) -> String {
+        let Self { place, kind, name } = self;
+        let place = match place {
+            Location::Repository(repository) => format!("repos/{repository}"),
+            Location::Environment(repository, environment) => {
+                format!("repos/{repository}/environments/{}", encode_separators(environment))
+            }
+            Location::Organization(organization) => format!("orgs/{organization}"),
+        };
+        format!("{place}/{kind}s/{name}")
+    }
+
+    fn repository(&self) -> Option<&Repository> {
+        match &self.place {
+            Location::Repository(repository) | Location::Environment(repository, _) => Some(repository),
+            Location::Organization(_) => None,
+        }
     }
 }
 
-/// The name of an environment between slashes. What need not be encoded is not, so that an id stays short enough.
-fn marked_off(environment: &str) -> String {
+impl fmt::Display for VariableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, kind, name } = self;
+        write!(f, "{kind} {name} of {place}")
+    }
+}
+
+/// Encodes the name of an environment for an id. The rest of its characters stays, so that an id is short enough.
+fn encode_separators(environment: &str) -> String {
     let encode = |character: char| match character {
         '/' | '%' | '@' => urlencoding::encode(&character.to_string()).into_owned(),
         other => other.to_string(),
@@ -208,57 +200,47 @@ fn marked_off(environment: &str) -> String {
     environment.chars().map(encode).collect()
 }
 
-impl fmt::Display for VariableId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.unmarked())?;
-        match self.since {
-            Some(since) => write!(f, "@{since}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Which of an organisation's repositories can read it.
+/// The repositories of an organisation that can read a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Visibility {
+pub struct RepositoryVisibility {
     /// `all`, `private` or `selected`.
-    visibility: &'static str,
+    level: &'static str,
     /// The ids of the selected ones.
     selected: BTreeSet<u64>,
 }
 
-/// What there should be.
+/// The declaration, with the facts that only GitHub knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
     name: String,
-    sort: ValueKind,
+    kind: ValueKind,
     value: Value,
-    reach: Option<Visibility>,
+    visibility: Option<RepositoryVisibility>,
     adopt: bool,
-    /// When this was asked for.
+    /// The window of the request.
     asked: CreationWindow,
-    /// What a secret is sealed with.
+    /// The key that seals a secret.
     key: Option<PublicKey>,
-    /// What the author should know.
+    /// The warning for the author, or an empty text.
     warning: String,
-    /// What it is called in a sentence.
+    /// The object in a sentence.
     what: String,
 }
 
-/// What GitHub has.
+/// The variable or secret that GitHub has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// Nothing for a secret, which cannot be read.
+    /// Absent for a secret, which cannot be read.
     value: Option<Value>,
-    reach: Option<Visibility>,
+    visibility: Option<RepositoryVisibility>,
     /// On our clock, in seconds since 1970, as is the next.
     created: i64,
     updated: i64,
-    /// Whether this resource made it.
+    /// True if this resource created it.
     ours: bool,
-    /// Whether somebody else has changed it since, as far as can be told.
+    /// True if somebody else has changed it since, as far as is known.
     changed_by_others: bool,
-    /// What it is called in a sentence.
+    /// The object in a sentence.
     what: String,
 }
 
@@ -272,7 +254,7 @@ impl Resource for GitHubVariables {
     type Desired = Desired;
     type Observed = Observed;
     type Action = Action;
-    /// When it was done, on our clock.
+    /// The time of the call, on our clock.
     type ApplyOutput = i64;
 
     fn parse(fields: &mut Fields<'_>, _: &Deployment) -> Option<Spec> {
@@ -290,8 +272,8 @@ impl Resource for GitHubVariables {
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> VariableId {
-        let Spec { issuer, place, name, sort, .. } = spec;
-        VariableId { host: issuer.web_host(), place: place.clone(), sort: *sort, name: name.clone(), since: None }
+        let Spec { issuer, place, name, kind, .. } = spec;
+        VariableId::new(issuer, VariableName { place: place.clone(), kind: *kind, name: name.clone() })
     }
 
     fn id_from(physical_id: &str) -> Option<VariableId> {

@@ -1,31 +1,29 @@
-//! Decisions about a variable or a secret. What somebody else made is not written unless the author says so; what holds the
-//! declared value already needs nobody's permission. Nothing is deleted but what we made and nobody has changed since.
+//! Decisions about a variable or a secret. An object of somebody else is not written unless the author says so; if it holds the
+//! declared value already, no write is needed. An object is deleted only if we created it and nobody has changed it since.
 
-use super::GitHubVariables;
-use crate::cloudformation::Attributes;
-use crate::ownership::Owner;
-use crate::reconcile::Planner;
 use std::fmt;
 
-use super::{Desired, Observed, PublicKey, Value, ValueKind, Visibility};
+use super::{Desired, GitHubVariables, Observed, PublicKey, RepositoryVisibility, Value, ValueKind};
+use crate::cloudformation::Attributes;
 use crate::error::Refusal;
-use crate::reconcile::Plan;
+use crate::ownership::Owner;
+use crate::reconcile::{Plan, Planner};
 
-/// One change.
+/// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Action {
     Create(VariableContent),
     Update(VariableContent),
-    Delete { sort: ValueKind },
+    Delete { kind: ValueKind },
 }
 
-/// All that is written, in one call.
+/// The content that one call writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariableContent {
-    pub(super) sort: ValueKind,
+    pub(super) kind: ValueKind,
     pub(super) value: Value,
-    pub(super) reach: Option<Visibility>,
+    pub(super) visibility: Option<RepositoryVisibility>,
     pub(super) key: Option<PublicKey>,
     pub(super) what: String,
 }
@@ -36,12 +34,12 @@ impl fmt::Display for Action {
         let (verb, content) = match self {
             Self::Create(content) => ("create", content),
             Self::Update(content) => ("set", content),
-            Self::Delete { sort } => return write!(f, "delete the {sort}"),
+            Self::Delete { kind } => return write!(f, "delete the {kind}"),
         };
-        let VariableContent { sort, value: _, reach, key, what: _ } = content;
-        write!(f, "{verb} the {sort}")?;
-        if let Some(Visibility { visibility, selected }) = reach {
-            write!(f, " for {visibility} repositories {selected:?}")?;
+        let VariableContent { kind, value: _, visibility, key, what: _ } = content;
+        write!(f, "{verb} the {kind}")?;
+        if let Some(RepositoryVisibility { level, selected }) = visibility {
+            write!(f, " for {level} repositories {selected:?}")?;
         }
         match key {
             Some(key) => write!(f, ", sealed with key {}", key.id),
@@ -50,7 +48,7 @@ impl fmt::Display for Action {
     }
 }
 
-fn sort(observed: &Observed) -> ValueKind {
+fn kind(observed: &Observed) -> ValueKind {
     if observed.value.is_some() { ValueKind::Variable } else { ValueKind::Secret }
 }
 
@@ -58,23 +56,23 @@ impl Planner for GitHubVariables {
     fn plan(_: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
         let Some(desired) = desired else {
             let delete = observed.filter(|observed| observed.ours && !observed.changed_by_others);
-            return Ok(Plan::nothing().then(delete.map(|observed| Action::Delete { sort: sort(observed) })));
+            return Ok(Plan::nothing().then(delete.map(|observed| Action::Delete { kind: kind(observed) })));
         };
-        let Desired { name: _, sort, value, reach, adopt, asked, key, warning: _, what } = desired;
+        let Desired { name: _, kind, value, visibility, adopt, asked, key, warning: _, what } = desired;
         let content = || VariableContent {
-            sort: *sort,
+            kind: *kind,
             value: value.clone(),
-            reach: reach.clone(),
+            visibility: visibility.clone(),
             key: key.clone(),
             what: what.clone(),
         };
         let Some(observed) = observed else { return Ok(Plan::nothing().then([Action::Create(content())])) };
         let same_value = match &observed.value {
-            Some(held) => held == value,
-            // Written since this was asked for, and by whom else than an earlier attempt?
+            Some(current) => current == value,
+            // A write since the request is that of an earlier attempt.
             None => (observed.ours || *adopt) && asked.precedes(observed.updated),
         };
-        if same_value && observed.reach == *reach {
+        if same_value && observed.visibility == *visibility {
             return Ok(Plan::nothing());
         }
         if !observed.ours && !adopt {
@@ -88,7 +86,7 @@ impl Planner for GitHubVariables {
     }
 
     fn step(observed: Option<Observed>, action: &Action, written: i64) -> Option<Observed> {
-        let (VariableContent { sort, value, reach, key: _, what }, created, ours) = match action {
+        let (VariableContent { kind, value, visibility, key: _, what }, created, ours) = match action {
             Action::Create(content) => (content.clone(), written, true),
             Action::Update(content) => {
                 let Observed { created, ours, .. } = observed?;
@@ -96,8 +94,8 @@ impl Planner for GitHubVariables {
             }
             Action::Delete { .. } => return None,
         };
-        let value = (sort == ValueKind::Variable).then_some(value);
-        Some(Observed { value, reach, created, updated: written, ours, changed_by_others: false, what })
+        let value = (kind == ValueKind::Variable).then_some(value);
+        Some(Observed { value, visibility, created, updated: written, ours, changed_by_others: false, what })
     }
 
     fn attributes(desired: &Desired, _: &Observed) -> Attributes {

@@ -1,8 +1,8 @@
-//! What the author of a template can say about a variable or a secret.
+//! The properties of a variable or a secret.
 
 use crate::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, TEXT, Text, Update};
 
-use super::declaration::{ENVIRONMENT_EXPECTED, HOST_EXPECTED, NAME_EXPECTED, NAME_LIMIT, REACH_EXPECTED};
+use super::declaration::{ENVIRONMENT_EXPECTED, HOST_EXPECTED, NAME_EXPECTED, NAME_LIMIT, VISIBILITY_EXPECTED};
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubVariable",
@@ -39,7 +39,7 @@ const PROPERTIES: &[Property] = &[
     Property::new(
         "Visibility",
         PropertyType::Text(Text::one_of(&["all", "private", "selected"])),
-        REACH_EXPECTED,
+        VISIBILITY_EXPECTED,
         "Which repositories of the organisation may read it.",
     ),
     Property::new(

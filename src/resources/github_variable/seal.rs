@@ -10,7 +10,7 @@ use super::Value;
 /// The key of a repository, an environment or an organisation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    /// What GitHub calls it.
+    /// The id that GitHub gives the key.
     pub(super) id: String,
     key: crypto_box::PublicKey,
 }

@@ -96,7 +96,7 @@ impl PlanLaws for GitHubEnvironments {
 }
 
 fn specs() -> Vec<Spec> {
-    let pattern = |name: &str| RefPattern { tag: false, name: name.to_owned() };
+    let pattern = |name: &str| RefPattern { kind: RefKind::Branch, name: name.to_owned() };
     let branches = [
         None,
         Some((DeploymentBranchPolicy::Any, BTreeSet::new())),
@@ -106,7 +106,7 @@ fn specs() -> Vec<Spec> {
         Some((DeploymentBranchPolicy::Custom, [pattern("main"), pattern("dev")].into())),
         Some((DeploymentBranchPolicy::Custom, [pattern("wild")].into())),
     ];
-    let reviewers = [None, Some(BTreeSet::new()), Some([Reviewer { team: true, id: 7 }].into())];
+    let reviewers = [None, Some(BTreeSet::new()), Some([Reviewer { kind: ReviewerKind::Team, id: 7 }].into())];
     let mut all = Vec::new();
     for branches in &branches {
         for reviewers in &reviewers {

@@ -46,7 +46,7 @@ fn ids_survive_their_text() {
     ] {
         let id = GitHubEnvironments::id_from(text).unwrap();
         assert_eq!(id.to_string(), text);
-        assert_eq!(id, EnvironmentId { since: None, ..id.clone() });
+        assert_eq!(id, EnvironmentId { mark: None, ..id.clone() });
     }
     for text in [
         "never-created/1",

@@ -8,7 +8,7 @@ use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_variable::plan::{Action, VariableContent};
 use crate::resources::github_variable::seal::PublicKey;
-use crate::resources::github_variable::{Desired, GitHubVariables, Observed, Value, ValueKind, Visibility};
+use crate::resources::github_variable::{Desired, GitHubVariables, Observed, Value, ValueKind, RepositoryVisibility};
 
 /// When a request was made, and when its call was.
 const ASKED: i64 = 1_000_000;
@@ -42,13 +42,17 @@ impl PlanLaws for GitHubVariables {
             (None, Some(_)) => Err("final: it is still there".into()),
             (Some(_), None) => Err("it is not there".into()),
             (Some(desired), Some(after)) => {
-                let holds = match desired.sort {
+                let holds = match desired.kind {
                     ValueKind::Variable => after.value.as_ref() == Some(&desired.value),
                     // Nobody can read it; that it was written after it was asked for is all there is.
                     ValueKind::Secret => after.value.is_none() && after.updated > ASKED,
                 };
                 let ours = before.is_none_or(|before| before.ours) == after.ours;
-                if holds && ours && after.reach == desired.reach { Ok(()) } else { Err("value, reach or owner".into()) }
+                if holds && ours && after.visibility == desired.visibility {
+                    Ok(())
+                } else {
+                    Err("value, visibility or owner".into())
+                }
             }
         }
     }
@@ -70,24 +74,24 @@ impl PlanLaws for GitHubVariables {
 
 fn desires() -> Vec<Desired> {
     let key = PublicKey::read("k", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
-    let reaches = [
+    let visibilities = [
         None,
-        Some(Visibility { visibility: "all", selected: BTreeSet::new() }),
-        Some(Visibility { visibility: "selected", selected: [1, 2].into() }),
+        Some(RepositoryVisibility { level: "all", selected: BTreeSet::new() }),
+        Some(RepositoryVisibility { level: "selected", selected: [1, 2].into() }),
     ];
     let mut all = Vec::new();
-    for sort in [ValueKind::Variable, ValueKind::Secret] {
+    for kind in [ValueKind::Variable, ValueKind::Secret] {
         for value in ["a", "b"] {
-            for reach in &reaches {
+            for visibility in &visibilities {
                 for adopt in [false, true] {
                     all.push(Desired {
                         name: "X".into(),
-                        sort,
+                        kind,
                         value: Value::new(value),
-                        reach: reach.clone(),
+                        visibility: visibility.clone(),
                         adopt,
                         asked: CreationWindow::at(ASKED),
-                        key: key.clone().filter(|_| sort == ValueKind::Secret),
+                        key: key.clone().filter(|_| kind == ValueKind::Secret),
                         warning: String::new(),
                         what: "X of o/r".into(),
                     });
@@ -109,16 +113,20 @@ fn the_plans_of_variables_and_secrets_obey_the_laws() {
         let earlier = Observed { updated: ASKED - 100, ..state.clone() };
         let theirs = Observed { ours: false, ..earlier.clone() };
         let value = state.value.as_ref().map(|_| Value::new("c"));
-        let changed = Observed { value, changed_by_others: old.sort == ValueKind::Variable, ..earlier.clone() };
+        let changed = Observed { value, changed_by_others: old.kind == ValueKind::Variable, ..earlier.clone() };
         for observed in [&state, &earlier, &theirs, &changed] {
             tally.check::<GitHubVariables>(&owner, None, Some(observed), None);
-            for new in desires().iter().filter(|new| new.sort == old.sort && new.reach.is_some() == old.reach.is_some())
+            for new in desires()
+                .iter()
+                .filter(|new| new.kind == old.kind && new.visibility.is_some() == old.visibility.is_some())
             {
                 tally.check::<GitHubVariables>(&owner, Some(new), Some(observed), None);
             }
         }
         // There and back again.
-        for new in desires().iter().filter(|new| new.sort == old.sort && new.reach.is_some() == old.reach.is_some()) {
+        for new in
+            desires().iter().filter(|new| new.kind == old.kind && new.visibility.is_some() == old.visibility.is_some())
+        {
             tally.check::<GitHubVariables>(&owner, Some(new), Some(&state), Some(&old));
         }
     }
@@ -141,8 +149,8 @@ fn nothing_of_others_is_written_unless_the_author_says_so() {
 #[test]
 fn no_plan_shows_a_value() {
     for desired in desires() {
-        let Desired { name: _, sort, value: _, reach, adopt: _, asked: _, key, warning: _, what } = desired;
-        let content = VariableContent { sort, value: Value::new("hunter2"), reach, key, what };
+        let Desired { name: _, kind, value: _, visibility, adopt: _, asked: _, key, warning: _, what } = desired;
+        let content = VariableContent { kind, value: Value::new("hunter2"), visibility, key, what };
         for action in [Action::Create(content.clone()), Action::Update(content)] {
             assert!(!format!("{action} {action:?}").contains("hunter2"), "{action}");
         }

@@ -13,11 +13,12 @@ fn ids_survive_their_text_and_name_the_same_in_any_case() {
         let id = GitHubVariables::id_from(text).unwrap();
         assert_eq!(id.to_string(), text);
         let later = VariableId {
-            since: Some(CreationWindow::at(1)),
+            mark: Some(CreationWindow::at(1)),
             ..VariableId::parse(&text.replace("octo-org", "Octo-Org")).unwrap()
         };
         assert_eq!(id, later);
-        assert_ne!(id, VariableId { name: "Y".into(), ..id.clone() });
+        let other = VariableName { name: "Y".into(), ..id.name.clone() };
+            assert_ne!(id, VariableId { name: other, ..id.clone() });
     }
 }
 
