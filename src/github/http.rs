@@ -1,7 +1,7 @@
 //! How GitHub's REST API is asked: every answer is bounded in size and time, and what passes by waiting is waited for, as
 //! long as GitHub asks for and there is time.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
@@ -127,7 +127,7 @@ impl Client {
             // Whoever is told to wait will be answered.
             let limited = matches!(status, 403 | 429) && ask.patience == PATIENCE;
             let patience = if limited { LONG_PATIENCE } else { ask.patience };
-            if first.elapsed() + pause > patience || !self.deadline.allows(pause) {
+            if is_too_long(first.elapsed(), pause, patience) || !self.deadline.allows(pause) {
                 let (what, kind) = match status {
                     403 | 429 => (
                         format!("its rate limit is used up for the next {} s", wait.as_secs()),
@@ -173,7 +173,7 @@ impl Client {
         let response = self.http.call(request).await.map_err(|error| {
             if error.is_timeout() { "the connection timed out".to_owned() } else { "the connection failed".to_owned() }
         })?;
-        let asked_to_wait = self.wait(&response);
+        let asked_to_wait = wait(&response, self.clock.now());
         let header = |name: &'static str| response.headers().get(name).map(str::to_owned);
         let date = header("date").and_then(|date| DateTime::from_str(&date, Format::HttpDate).ok());
         let answer = GitHubResponse {
@@ -197,29 +197,35 @@ impl Client {
         let wait = asked_to_wait.or_else(|| limited(answer.status, &body).then_some(UNTOLD));
         Ok((GitHubResponse { body, ..answer }, wait))
     }
+}
 
-    /// How long GitHub asks to wait, if it does: "If the `retry-after` response header is present, you should not retry
-    /// until after that many seconds has elapsed. If `x-ratelimit-remaining` is `0`, until after the time in
-    /// `x-ratelimit-reset`."
-    /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
-    fn wait(&self, response: &HttpResponse) -> Option<Duration> {
-        let number = |name: &'static str| response.headers().get(name).and_then(|value| value.parse::<u64>().ok());
-        let status = response.status().as_u16();
-        if status >= 500 {
-            return Some(Duration::ZERO);
-        }
-        if status != 403 && status != 429 {
-            return None;
-        }
-        if let Some(seconds) = number("retry-after") {
-            return Some(Duration::from_secs(seconds));
-        }
-        if number("x-ratelimit-remaining") == Some(0) {
-            let reset = UNIX_EPOCH + Duration::from_secs(number("x-ratelimit-reset").unwrap_or_default());
-            return Some(reset.duration_since(self.clock.now()).unwrap_or_default());
-        }
-        None
+/// Returns true if a pause does not fit into the rest of the patience. The pause is GitHub's, and may be any number.
+fn is_too_long(elapsed: Duration, pause: Duration, patience: Duration) -> bool {
+    elapsed.saturating_add(pause) > patience
+}
+
+/// The time that GitHub asks to wait, if it does: "If the `retry-after` response header is present, you should not retry
+/// until after that many seconds has elapsed. If `x-ratelimit-remaining` is `0`, until after the time in
+/// `x-ratelimit-reset`."
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+fn wait(response: &HttpResponse, now: SystemTime) -> Option<Duration> {
+    let number = |name: &'static str| response.headers().get(name).and_then(|value| value.parse::<u64>().ok());
+    let status = response.status().as_u16();
+    if status >= 500 {
+        return Some(Duration::ZERO);
     }
+    if status != 403 && status != 429 {
+        return None;
+    }
+    if let Some(seconds) = number("retry-after") {
+        return Some(Duration::from_secs(seconds));
+    }
+    if number("x-ratelimit-remaining") == Some(0) {
+        // Seconds since 1970. The number is GitHub's, and may be too large for a `SystemTime`.
+        let reset = Duration::from_secs(number("x-ratelimit-reset").unwrap_or_default());
+        return Some(reset.saturating_sub(now.duration_since(UNIX_EPOCH).unwrap_or_default()));
+    }
+    None
 }
 
 /// Whether a refusal without any of these headers is for a secondary rate limit, which is told from a lacking permission
@@ -227,4 +233,34 @@ impl Client {
 fn limited(status: u16, body: &[u8]) -> bool {
     let says_so = || String::from_utf8_lossy(body).to_ascii_lowercase().contains("secondary rate limit");
     status == 429 || (status == 403 && says_so())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(headers: &[(&'static str, &'static str)]) -> HttpResponse {
+        let mut response = HttpResponse::new(403.try_into().unwrap(), SdkBody::empty());
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, *value);
+        }
+        response
+    }
+
+    #[test]
+    fn a_reset_beyond_all_clocks_is_waited_for_without_a_panic() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000);
+        for (reset, expected) in [("1060", 60), ("900", 0), ("9223372036854775808", 9_223_372_036_854_774_808)] {
+            let response = refused(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset)]);
+            assert_eq!(wait(&response, now), Some(Duration::from_secs(expected)), "{reset}");
+        }
+    }
+
+    #[test]
+    fn a_pause_of_all_seconds_is_longer_than_any_patience() {
+        let response = refused(&[("retry-after", "18446744073709551615")]);
+        let pause = wait(&response, UNIX_EPOCH).unwrap();
+        assert!(is_too_long(Duration::from_secs(1), pause, LONG_PATIENCE));
+        assert!(!is_too_long(Duration::from_secs(1), Duration::from_mins(1), LONG_PATIENCE));
+    }
 }
