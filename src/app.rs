@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::arn::Arn;
 use crate::aws::Deadline;
 use crate::deployment::Deployment;
-use crate::github::queries::{Asked, Client};
+use crate::github::client::{Asked, Client};
 use crate::lazy::Lazy;
 use crate::resources::eks_access_entry::AccessEntries;
 use crate::resources::github_role::GitHubRoles;

@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Issuer;
+use super::client::{Client, LookupError};
 use super::http::{GitHubRequest, GitHubResponse, NoResponseKind};
 use super::name::Repository;
-use super::queries::{Client, LookupError};
 use crate::aws::{CallError, ErrorKind};
 
 /// A call. It has no `Debug`, because its body may hold a value.

@@ -10,10 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::Issuer;
-use super::issuer;
 use super::name::Repository;
 use super::subject;
+use super::{Issuer, IssuerKind};
 
 /// "All repositories created, renamed or transferred after July 15, 2026": those created on that very day may have
 /// either form.
@@ -137,7 +136,7 @@ fn told(customization: Option<&Customization>) -> Option<SubjectFormat> {
 /// A new repository has the immutable form. An old one may have been renamed, transferred or opted in since. The date is
 /// github.com's; of GHE.com none is known.
 fn inferred(issuer: &Issuer, described: &RepositoryResponse) -> Option<SubjectFormat> {
-    if !matches!(issuer.form(), Some(issuer::IssuerKind::GitHub | issuer::IssuerKind::Enterprise)) {
+    if !matches!(issuer.kind(), IssuerKind::GitHub | IssuerKind::Enterprise) {
         return None;
     }
     let created = described.created_at.as_deref()?;

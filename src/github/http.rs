@@ -11,8 +11,8 @@ use aws_smithy_types::date_time::{DateTime, Format};
 use tokio::time::Instant;
 
 use super::Issuer;
+use super::client::Client;
 use super::credential::AccessToken;
-use super::queries::{Client, refused};
 use crate::aws::{Backoff, millis};
 
 /// A repository's description has about 10 KB.
@@ -233,6 +233,10 @@ fn wait(response: &HttpResponse, now: SystemTime) -> Option<Duration> {
 fn limited(status: u16, body: &[u8]) -> bool {
     let says_so = || String::from_utf8_lossy(body).to_ascii_lowercase().contains("secondary rate limit");
     status == 429 || (status == 403 && says_so())
+}
+
+pub(super) fn refused(status: u16) -> String {
+    format!("it answers with status {status}")
 }
 
 #[cfg(test)]

@@ -18,10 +18,11 @@ const LIMIT: usize = 255;
 pub struct Issuer {
     host: String,
     path: String,
+    kind: IssuerKind,
 }
 
-/// Which of GitHub's products issues the tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The product of GitHub's that issues the tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum IssuerKind {
     /// github.com.
     GitHub,
@@ -58,9 +59,9 @@ impl Issuer {
         if host.split('.').any(|label| !(1..=63).contains(&label.len())) {
             return expected("a host name of labels with 1 to 63 characters");
         }
-        let issuer = Self { host: host.to_owned(), path: url.path().trim_end_matches('/').to_owned() };
-        match issuer.form() {
-            Some(_) => Ok(issuer),
+        let path = url.path().trim_end_matches('/');
+        match kind(host, path) {
+            Some(kind) => Ok(Self { host: host.to_owned(), path: path.to_owned(), kind }),
             None => expected(
                 "one of GitHub's issuers (https://token.actions.githubusercontent.com, the same with /<enterprise>, \
                  https://token.actions.<subdomain>.ghe.com, https://<host>/_services/token)",
@@ -92,22 +93,10 @@ impl Issuer {
         })
     }
 
-    /// Which of the four forms it has.
+    /// The product that issues the tokens.
     #[must_use]
-    pub fn form(&self) -> Option<IssuerKind> {
-        let segments: Vec<&str> = self.path.split('/').skip(1).collect();
-        let data_residency = |host: &str| {
-            let subdomain = host.strip_prefix("token.actions.").and_then(|rest| rest.strip_suffix(".ghe.com"));
-            subdomain.is_some_and(|subdomain| !subdomain.is_empty() && !subdomain.contains('.'))
-        };
-        match (self.host.as_str(), segments.as_slice()) {
-            (GITHUB, []) => Some(IssuerKind::GitHub),
-            (GITHUB, [enterprise]) if !enterprise.is_empty() => Some(IssuerKind::Enterprise),
-            (GITHUB, _) => None,
-            (host, []) if data_residency(host) => Some(IssuerKind::DataResidency),
-            (host, _) if self.path == SERVER_PATH && !host.ends_with(".ghe.com") => Some(IssuerKind::Server),
-            _ => None,
-        }
+    pub fn kind(&self) -> IssuerKind {
+        self.kind
     }
 
     /// Whether STS reads this claim of the issuer's tokens into a condition key, beside `aud` and `sub`. A key that STS
@@ -128,32 +117,32 @@ impl Issuer {
             "repository_id",
             "workflow",
         ];
-        self.form() != Some(IssuerKind::Server) && KEYS.contains(&claim)
+        self.kind != IssuerKind::Server && KEYS.contains(&claim)
     }
 
     /// Whether its subjects can carry ids: "Immutable subject claims are not available on GitHub Enterprise Server."
     #[must_use]
     pub fn has_immutable_subjects(&self) -> bool {
-        self.form() != Some(IssuerKind::Server)
+        self.kind != IssuerKind::Server
     }
 
     /// The host that people see, which `gh --hostname` and the credential's secret know it by.
     #[must_use]
     pub fn web_host(&self) -> String {
-        match self.form() {
-            Some(IssuerKind::GitHub | IssuerKind::Enterprise) => "github.com".to_owned(),
-            Some(IssuerKind::DataResidency) => self.host.trim_start_matches("token.actions.").to_owned(),
-            Some(IssuerKind::Server) | None => self.host.clone(),
+        match self.kind {
+            IssuerKind::GitHub | IssuerKind::Enterprise => "github.com".to_owned(),
+            IssuerKind::DataResidency => self.host.trim_start_matches("token.actions.").to_owned(),
+            IssuerKind::Server => self.host.clone(),
         }
     }
 
     /// Where its REST API is. <https://docs.github.com/en/enterprise-server/rest/enterprise-admin>
     #[must_use]
     pub fn api_root(&self) -> String {
-        match self.form() {
-            Some(IssuerKind::GitHub | IssuerKind::Enterprise) => "https://api.github.com".to_owned(),
-            Some(IssuerKind::DataResidency) => format!("https://api.{}", self.web_host()),
-            Some(IssuerKind::Server) | None => format!("https://{}/api/v3", self.host),
+        match self.kind {
+            IssuerKind::GitHub | IssuerKind::Enterprise => "https://api.github.com".to_owned(),
+            IssuerKind::DataResidency => format!("https://api.{}", self.web_host()),
+            IssuerKind::Server => format!("https://{}/api/v3", self.host),
         }
     }
 
@@ -167,6 +156,23 @@ impl Issuer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{self}")
+    }
+}
+
+/// The product whose issuers have this host and path.
+fn kind(host: &str, path: &str) -> Option<IssuerKind> {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let data_residency = |host: &str| {
+        let subdomain = host.strip_prefix("token.actions.").and_then(|rest| rest.strip_suffix(".ghe.com"));
+        subdomain.is_some_and(|subdomain| !subdomain.is_empty() && !subdomain.contains('.'))
+    };
+    match (host, segments.as_slice()) {
+        (GITHUB, []) => Some(IssuerKind::GitHub),
+        (GITHUB, [enterprise]) if !enterprise.is_empty() => Some(IssuerKind::Enterprise),
+        (GITHUB, _) => None,
+        (host, []) if data_residency(host) => Some(IssuerKind::DataResidency),
+        (host, _) if path == SERVER_PATH && !host.ends_with(".ghe.com") => Some(IssuerKind::Server),
+        _ => None,
     }
 }
 
@@ -195,7 +201,7 @@ mod tests {
             ("https://github.example.com/_services/token", IssuerKind::Server, "github.example.com/_services/token"),
         ] {
             let issuer = Issuer::parse(url).unwrap();
-            assert_eq!((issuer.form(), issuer.to_string().as_str()), (Some(form), prefix), "{url}");
+            assert_eq!((issuer.kind(), issuer.to_string().as_str()), (form, prefix), "{url}");
             assert_eq!(Issuer::parse(&issuer.url()), Ok(issuer.clone()));
             assert_eq!(Issuer::parse_without_scheme(prefix), Ok(issuer));
         }

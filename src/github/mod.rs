@@ -1,6 +1,7 @@
 //! What GitHub says and how it writes it: its issuers and the subjects of its tokens.
 
 mod api_call;
+pub mod client;
 pub mod creation_window;
 pub mod credential;
 pub mod facts;
@@ -9,7 +10,7 @@ pub mod issuer;
 pub mod name;
 mod object_id;
 pub mod protection;
-pub mod queries;
+mod queries;
 pub mod subject;
 
 pub use api_call::{ApiCall, ApiResponse};

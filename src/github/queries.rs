@@ -1,70 +1,17 @@
 //! GitHub's REST API, as little of it as is needed: what a repository is called, which ids it has, and what its subjects
 //! are made of. None is followed elsewhere with a credential.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::time::UNIX_EPOCH;
-
-use aws_smithy_async::time::SharedTimeSource;
-use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use futures_util::future::{OptionFuture, join};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Issuer;
+use super::client::{Client, LookupError};
 use super::credential::{self, AccessToken, App, Credential};
 use super::facts::{Account, Customization, RepositoryResponse};
-use super::http::{GitHubRequest, GitHubResponse, NoResponse};
+use super::http::{GitHubRequest, GitHubResponse, NoResponse, refused};
 use super::name::Repository;
 use super::protection::{Environment, Protection};
-use crate::aws::Deadline;
-use crate::lazy::Lazy;
-
-/// Why something could not be found out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LookupError {
-    /// 404: it is not there, or not for us to see.
-    #[error("{0}")]
-    Invisible(String),
-    /// It has another name now.
-    #[error("it was renamed or transferred, and is {0} now")]
-    Renamed(String),
-    /// No usable answer, and none to be expected soon.
-    #[error("GitHub could not be asked: {0}")]
-    Unreachable(String),
-}
-
-/// Asks.
-#[derive(Debug)]
-pub struct Client {
-    /// Carries the requests.
-    pub http: SharedHttpConnector,
-    /// Holds the credential.
-    pub secrets: Lazy<aws_sdk_secretsmanager::Client>,
-    /// Where the credential is, if there is one.
-    pub secret: Option<String>,
-    /// Another place for all API roots, for a GitHub on this machine.
-    pub api_root: Option<String>,
-    /// The time of day.
-    pub clock: SharedTimeSource,
-    /// Until when.
-    pub deadline: Deadline,
-    /// What was read from the secret.
-    pub credentials: RefCell<Option<BTreeMap<String, Credential>>>,
-    /// Tokens of Apps by host.
-    pub tokens: RefCell<BTreeMap<String, AccessToken>>,
-    /// What was asked already.
-    pub asked: Asked,
-}
-
-/// What GitHub said, so that a question of several entries is asked once, and can be asked before it is needed.
-#[derive(Debug, Default)]
-pub struct Asked {
-    repositories: Answers<Repository, (RepositoryResponse, Option<Customization>)>,
-    accounts: Answers<String, Account>,
-}
-
-type Answers<Q, A> = RefCell<BTreeMap<(Issuer, Q), Result<A, LookupError>>>;
 
 impl From<NoResponse> for LookupError {
     fn from(silence: NoResponse) -> Self {
@@ -221,10 +168,6 @@ impl Client {
         }
     }
 
-    pub(super) fn root(&self, issuer: &Issuer) -> String {
-        self.api_root.clone().unwrap_or_else(|| issuer.api_root())
-    }
-
     async fn load(&self) -> Result<(), LookupError> {
         let Some(id) = self.secret.as_ref().filter(|_| self.credentials.borrow().is_none()) else { return Ok(()) };
         let request = self.secrets.get_secret_value().secret_id(id);
@@ -235,13 +178,6 @@ impl Client {
         let read = read.map_err(|unusable| LookupError::Unreachable(format!("{unusable} ({id})")))?;
         *self.credentials.borrow_mut() = Some(read);
         Ok(())
-    }
-
-    /// Seconds since 1970 on our clock.
-    #[must_use]
-    pub fn now(&self) -> i64 {
-        let since = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     }
 
     pub(super) async fn token(&self, issuer: &Issuer) -> Result<Option<AccessToken>, LookupError> {
@@ -298,10 +234,6 @@ fn parse<T: DeserializeOwned>(answer: &GitHubResponse) -> Result<T, LookupError>
 
 fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 307 | 308)
-}
-
-pub(super) fn refused(status: u16) -> String {
-    format!("it answers with status {status}")
 }
 
 /// <https://docs.github.com/en/rest/apps/apps#create-an-installation-access-token-for-an-app>

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::github::Issuer;
+use crate::github::client::LookupError;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, prefix};
 use crate::github::name::Repository;
-use crate::github::queries::LookupError;
 use crate::github::subject;
 use crate::iam_policy::document::decode;
 use crate::ownership::PREFIX;

@@ -27,7 +27,7 @@ use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::deployment::Deployment;
 use crate::github::Issuer;
-use crate::github::queries::Client;
+use crate::github::client::Client;
 use crate::guardrails::GuardrailCheck;
 use crate::iam_policy::document::canonical;
 use crate::iam_policy::trust_policy::TrustPolicy;

@@ -10,9 +10,9 @@ use futures_util::stream::{self, StreamExt};
 use crate::aws::CallError;
 use crate::error::{Error, Refusal};
 use crate::github::Issuer;
+use crate::github::client::LookupError;
 use crate::github::facts::{SubjectFacts, SubjectFormat};
 use crate::github::name::{Repository, RepositoryScope};
-use crate::github::queries::LookupError;
 use crate::ownership::Owner;
 
 use super::GitHubRoles;

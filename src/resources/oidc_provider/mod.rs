@@ -142,10 +142,10 @@ pub enum ThumbprintUse {
 impl ThumbprintUse {
     /// What is known without a look: GitHub's own hosts have certificates of a public CA.
     fn presumed(issuer: &Issuer, private_ca: bool) -> Self {
-        match issuer.form() {
+        match issuer.kind() {
             _ if private_ca => Self::InUse,
-            Some(IssuerKind::Server) | None => Self::Unknown,
-            Some(IssuerKind::GitHub | IssuerKind::Enterprise | IssuerKind::DataResidency) => Self::Fallback,
+            IssuerKind::Server => Self::Unknown,
+            IssuerKind::GitHub | IssuerKind::Enterprise | IssuerKind::DataResidency => Self::Fallback,
         }
     }
 }
@@ -192,8 +192,7 @@ impl Resource for OidcProviders {
                 "both",
             );
         }
-        if let Some(issuer) = issuer.as_ref().filter(|issuer| ca.is_some() && issuer.form() != Some(IssuerKind::Server))
-        {
+        if let Some(issuer) = issuer.as_ref().filter(|issuer| ca.is_some() && issuer.kind() != IssuerKind::Server) {
             fields.invalid(
                 "CaCertificate",
                 "an Enterprise Server's issuer as `Url`, because all others have certificates of public CAs",
@@ -241,7 +240,7 @@ impl OidcProviders {
         let mut private_ca = ca.is_some();
         if found.is_err()
             && ca.is_none()
-            && issuer.form() == Some(IssuerKind::Server)
+            && issuer.kind() == IssuerKind::Server
             && let Ok(Some(observed)) = self.get(&id.0).await
             && let Some(ca) = kept_ca(&observed)
         {
