@@ -9,7 +9,8 @@ use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_environment::plan::Action;
 use crate::resources::github_environment::{
-    ApplyOutput, DeploymentBranchPolicy, GitHubEnvironments, Observed, RefPattern, Reviewer, Rules, Spec,
+    ApplyOutput, DeploymentBranchPolicy, GitHubEnvironments, Observed, RefKind, RefPattern, Reviewer, ReviewerKind,
+    Rules, Spec,
 };
 
 const WRITTEN: i64 = 1_000_000;

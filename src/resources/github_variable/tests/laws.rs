@@ -8,7 +8,7 @@ use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_variable::plan::{Action, VariableContent};
 use crate::resources::github_variable::seal::PublicKey;
-use crate::resources::github_variable::{Desired, GitHubVariables, Observed, Value, ValueKind, RepositoryVisibility};
+use crate::resources::github_variable::{Desired, GitHubVariables, Observed, RepositoryVisibility, Value, ValueKind};
 
 /// When a request was made, and when its call was.
 const ASKED: i64 = 1_000_000;

@@ -18,7 +18,7 @@ fn ids_survive_their_text_and_name_the_same_in_any_case() {
         };
         assert_eq!(id, later);
         let other = VariableName { name: "Y".into(), ..id.name.clone() };
-            assert_ne!(id, VariableId { name: other, ..id.clone() });
+        assert_ne!(id, VariableId { name: other, ..id.clone() });
     }
 }
 
