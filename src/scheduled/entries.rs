@@ -17,7 +17,7 @@ impl Run<'_> {
     /// Processes the entries that have a record of a recreation. Returns true if the time was up before all were done.
     pub(super) async fn interrupted_entries(&mut self) -> bool {
         let api = self.app.entries(self.deployment.clone(), self.window.work);
-        let names = match access_entry::remembered(&api).await {
+        let names = match access_entry::record_names(&api).await {
             Ok(names) => names,
             Err(error) => {
                 return self.unlisted("the list of what is remembered of access entries", error, &[]).is_some();
@@ -25,21 +25,22 @@ impl Run<'_> {
         };
         let Self { app, deployment, window, failures, repaired } = self;
         let repaired = RefCell::new(repaired);
-        let done = run_batch(&names, window, failures, async |name| match access_entry::recalled(&api, name).await {
-            Ok(Some((id, owner))) => {
-                repaired.borrow_mut().insert(id.to_string());
-                match owner {
-                    Some(owner) => repair(app, deployment, window, &api, &NeedsRepair { id, owner }).await,
-                    None => ItemOutcome::Done,
+        let done =
+            run_batch(&names, window, failures, async |name| match access_entry::recorded_entry(&api, name).await {
+                Ok(Some((id, owner))) => {
+                    repaired.borrow_mut().insert(id.to_string());
+                    match owner {
+                        Some(owner) => repair(app, deployment, window, &api, &NeedsRepair { id, owner }).await,
+                        None => ItemOutcome::Done,
+                    }
                 }
-            }
-            Ok(None) => ItemOutcome::Done,
-            Err(error) => ItemOutcome::failed(window, &error.into(), |reason| {
-                tracing::error!(name, reason, "what is remembered of an access entry could not be read");
-                format!("{name}: {reason}")
-            }),
-        })
-        .await;
+                Ok(None) => ItemOutcome::Done,
+                Err(error) => ItemOutcome::failed(window, &error.into(), |reason| {
+                    tracing::error!(name, reason, "what is remembered of an access entry could not be read");
+                    format!("{name}: {reason}")
+                }),
+            })
+            .await;
         done < names.len()
     }
 
@@ -92,7 +93,7 @@ impl Run<'_> {
     ) -> usize {
         let Self { app, deployment, window, failures, repaired: _ } = self;
         let add = |count: &Cell<usize>| count.set(count.get() + 1);
-        run_batch(ids, window, failures, async |id| match access_entry::look(api, id, roles).await {
+        run_batch(ids, window, failures, async |id| match access_entry::check_entry(api, id, roles).await {
             Ok(EntryCheck::Foreign) => ItemOutcome::Done,
             Ok(EntryCheck::Healthy) => {
                 add(&counts.ours);
@@ -127,7 +128,7 @@ async fn repair(
     let progress = Progress::new(id.to_string());
     let (deadline, lag) = (window.work, app.settings.iam_lag);
     let reconciler = Reconciler { api, owner, deployment, deadline, lag, progress: &progress };
-    match Box::pin(access_entry::keep(&reconciler, id)).await {
+    match Box::pin(access_entry::reconcile_scheduled(&reconciler, id)).await {
         Ok(ScheduledOutcome::Healthy) => ItemOutcome::Done,
         Ok(ScheduledOutcome::ClusterDeleted) => {
             tracing::info!(%id, "its cluster is gone, and what was remembered of it forgotten");

@@ -1,27 +1,22 @@
-//! Each action is one call of EKS; removing what is gone already succeeds.
+//! The calls to EKS, IAM and Secrets Manager. Each action is one call; removing an absent item succeeds.
 
-use super::Desired;
-use super::Spec;
-use super::Wanted;
-use super::sharing::RecreatedEntry;
-use crate::ownership::Owner;
-use crate::reconcile::Api;
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_eks::types::{
-    AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy, AuthenticationMode, ClusterStatus,
-};
+use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy, Cluster};
 use futures_util::future::join3;
 
-use super::plan::{Action, EntryCreateInput, RESTORING, RETYPED};
-use super::state::{EntryContent, Observed, ObservedEntry};
-use super::{AccessEntries, Created, EntryId, EntryType, PolicyScope, Principal, is_role_of};
+use super::action::{Action, EntryCreateInput};
+use super::cluster::{ClusterReadiness, readiness};
+use super::sharing::RecreatedEntry;
+use super::state::{EntryContent, Observed, ObservedEntry, RESTORING, TYPE_CHANGED};
+use super::{AccessEntries, Created, Desired, EntryId, EntryType, PolicyScope, Principal, Spec, Wanted, is_role_of};
 use crate::arn::Arn;
-use crate::aws::Backoff;
-use crate::aws::{CallError, ErrorKind, ignore_not_found, pages};
+use crate::aws::{Backoff, CallError, ErrorKind, ignore_not_found, pages};
 use crate::cloudformation::properties::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
+use crate::ownership::Owner;
+use crate::reconcile::Api;
 
 impl Api for AccessEntries {
     type Sharing = RecreatedEntry;
@@ -37,17 +32,17 @@ impl Api for AccessEntries {
     }
 
     async fn observe(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
-        // All at once; where there is no entry, or one of a type without policies, the second call tells nothing.
-        let (entry, policies, memory) = join3(self.describe(id), self.associated(id), self.remembered(id)).await;
-        Ok(Observed::of(whole(id, entry?, policies)?, memory?))
+        // At the same time: without an entry, or for a type without policies, the second call fails.
+        let (entry, policies, record) = join3(self.describe(id), self.associated(id), self.read_record(id)).await;
+        Ok(Observed::of(observed_entry(id, entry?, policies)?, record?))
     }
 
     async fn apply(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
         let Self { eks, iam: _, secrets: _, process: _, now, deployment: _, deadline } = self;
         let EntryId { principal, cluster } = id;
         match action {
-            Action::Create { shell } => {
-                let EntryCreateInput { cluster: _, principal: _, entry_type, username, groups, tags } = shell.as_ref();
+            Action::Create { input } => {
+                let EntryCreateInput { cluster: _, principal: _, entry_type, username, groups, tags } = input.as_ref();
                 let standard = entry_type == EntryType::STANDARD.0;
                 let request = eks
                     .create_access_entry()
@@ -58,16 +53,16 @@ impl Api for AccessEntries {
                     .set_kubernetes_groups(standard.then(|| groups.iter().cloned().collect()))
                     .set_tags(Some(tags.clone().into_iter().collect()));
                 let output = deadline.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
-                if tags.get(RESTORING).is_some_and(|why| why == RETYPED) {
+                if tags.get(RESTORING).is_some_and(|reason| reason == TYPE_CHANGED) {
                     tracing::info!(%principal, cluster, "made an access entry again, with another type");
                 } else if tags.contains_key(RESTORING) {
                     tracing::warn!(%principal, cluster, "made an access entry again, because its role was made again");
                     metrics::count_of("RestoredEntries", 1, ("Cluster", cluster), *now);
                 }
                 return Ok(output.access_entry.map(|entry| Created {
-                    arn: entry.access_entry_arn.unwrap_or_default(),
-                    username: entry.username.unwrap_or_default(),
-                    created: entry.created_at.map_or(i64::MAX, |created| created.secs()),
+                    arn: entry.access_entry_arn,
+                    username: entry.username,
+                    created: entry.created_at.map(|created| created.secs()),
                 }));
             }
             Action::Update { username, groups } => {
@@ -88,7 +83,7 @@ impl Api for AccessEntries {
                     .access_scope(access_scope(scope));
                 let call = || deadline.call("eks:AssociateAccessPolicy", id, || request.clone().send());
                 let associated = call().await?.associated_access_policy.and_then(|policy| policy.access_scope);
-                // The API reference says that associating again changes the scope. If it did not, it takes two calls.
+                // The API reference says that a second association changes the scope. If it did not, it takes two calls.
                 if associated.is_some() && observed_scope(associated) != *scope {
                     let request = eks
                         .disassociate_access_policy()
@@ -108,20 +103,23 @@ impl Api for AccessEntries {
                 ignore_not_found(deadline.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await)
             }
             Action::Tag { arn, tags } => {
-                let request = eks.tag_resource().resource_arn(arn).set_tags(Some(tags.clone().into_iter().collect()));
+                let arn = self.arn(id, arn.as_ref()).await?;
+                let request =
+                    eks.tag_resource().set_resource_arn(arn).set_tags(Some(tags.clone().into_iter().collect()));
                 deadline.call("eks:TagResource", id, || request.clone().send()).await.map(drop)
             }
             Action::Untag { arn, keys } => {
-                let keys = keys.iter().cloned().collect();
-                let request = eks.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
+                let (arn, keys) = (self.arn(id, arn.as_ref()).await?, keys.iter().cloned().collect());
+                let request = eks.untag_resource().set_resource_arn(arn).set_tag_keys(Some(keys));
                 ignore_not_found(deadline.call("eks:UntagResource", id, || request.clone().send()).await)
             }
             Action::Unmark { arn } => {
-                let request = eks.untag_resource().resource_arn(arn).tag_keys(RESTORING);
+                let arn = self.arn(id, arn.as_ref()).await?;
+                let request = eks.untag_resource().set_resource_arn(arn).tag_keys(RESTORING);
                 ignore_not_found(deadline.once().call("eks:UntagResource", id, || request.clone().send()).await)
             }
-            Action::SaveRecord { memory, known } => self.remember(id, memory, *known).await,
-            Action::DeleteRecord => self.forget(id).await,
+            Action::SaveRecord { record, exists } => self.save_record(id, record, *exists).await,
+            Action::DeleteRecord => self.delete_record(id).await,
             Action::Delete { stale: _ } => {
                 let request = eks.delete_access_entry().cluster_name(cluster).principal_arn(principal);
                 ignore_not_found(deadline.call("eks:DeleteAccessEntry", id, || request.clone().send()).await)
@@ -132,73 +130,30 @@ impl Api for AccessEntries {
 }
 
 impl AccessEntries {
-    /// Waits while the cluster is being made; refuses one that takes no access entries.
-    pub(super) async fn wait_for_cluster(&self, cluster: &str) -> Result<(), Error> {
-        let unfit = |what: String, remedy: String| Err(Error::Refused(Refusal::PreconditionFailed { what, remedy }));
-        let mut pauses = Backoff::new();
+    /// Waits while the cluster is being created. Refuses a cluster that takes no access entries.
+    pub(super) async fn wait_for_cluster(&self, name: &str) -> Result<(), Error> {
+        let mut backoff = Backoff::new();
         loop {
-            let request = self.eks.describe_cluster().name(cluster);
-            let output = match self.deadline.call("eks:DescribeCluster", cluster, || request.clone().send()).await {
-                Ok(output) => output,
-                Err(error) if error.kind == ErrorKind::NotFound => {
-                    return unfit(
-                        format!("`ClusterName`: there is no EKS cluster {cluster:?} in this account and region"),
-                        "Check the name and the region of the stack".to_owned(),
-                    );
-                }
+            let request = self.eks.describe_cluster().name(name);
+            let cluster = match self.deadline.call("eks:DescribeCluster", name, || request.clone().send()).await {
+                Ok(output) => output.cluster.unwrap_or_else(|| Cluster::builder().build()).into(),
+                Err(error) if error.kind == ErrorKind::NotFound => None,
                 Err(error) => return Err(error.into()),
             };
-            let description = output.cluster;
-            let status = description.as_ref().and_then(|cluster| cluster.status.clone());
-            let mode =
-                description.and_then(|cluster| cluster.access_config).and_then(|access| access.authentication_mode);
-            match status {
-                Some(ClusterStatus::Creating | ClusterStatus::Pending) => {
-                    let pause = pauses.pause();
-                    if !self.deadline.allows(pause) {
-                        return unfit(
-                            format!("the EKS cluster {cluster:?} was still being created when the time was up"),
-                            "Let this resource depend on the cluster, or raise `ServiceTimeout`".to_owned(),
-                        );
-                    }
-                    tokio::time::sleep(pause).await;
-                }
-                // What is changed may be just that: a cluster shows its old mode until the update is done.
-                Some(ClusterStatus::Updating) if mode == Some(AuthenticationMode::ConfigMap) => {
-                    let pause = pauses.pause();
-                    if !self.deadline.allows(pause) {
-                        return unfit(
-                            format!(
-                                "the EKS cluster {cluster:?} was still being updated when the time was up, and had \
-                                 authentication mode CONFIG_MAP, which knows no access entries"
-                            ),
-                            "Wait for its update, and see that its mode becomes API_AND_CONFIG_MAP or API".to_owned(),
-                        );
-                    }
-                    tokio::time::sleep(pause).await;
-                }
-                Some(status @ (ClusterStatus::Deleting | ClusterStatus::Failed)) => {
-                    return unfit(
-                        format!("the EKS cluster {cluster:?} is {}", status.as_str()),
-                        "It takes no access entries any more".to_owned(),
-                    );
-                }
-                _ if mode == Some(AuthenticationMode::ConfigMap) => {
-                    return unfit(
-                        format!(
-                            "the EKS cluster {cluster:?} has authentication mode CONFIG_MAP, which knows no access entries"
-                        ),
-                        format!(
-                            "Change it: aws eks update-cluster-config --name {cluster} --access-config authenticationMode=API_AND_CONFIG_MAP"
-                        ),
-                    );
-                }
-                _ => return Ok(()),
+            let refusal = match readiness(name, cluster.as_ref()) {
+                ClusterReadiness::Ready => return Ok(()),
+                ClusterReadiness::Unfit(refusal) => return Err(refusal.into()),
+                ClusterReadiness::Pending(refusal) => refusal,
+            };
+            let pause = backoff.pause();
+            if !self.deadline.allows(pause) {
+                return Err(refusal.into());
             }
+            tokio::time::sleep(pause).await;
         }
     }
 
-    /// Refuses policies that EKS does not have. The list grows, so it is asked for and never written down.
+    /// Refuses policies that EKS does not have. The list grows, so it is read and not part of this code.
     pub(super) async fn check_policies(&self, wanted: impl Iterator<Item = &String>) -> Result<(), Error> {
         let mut wanted = wanted.peekable();
         if wanted.peek().is_none() {
@@ -234,7 +189,7 @@ impl AccessEntries {
         }))
     }
 
-    /// The role as it is now, if it is one of this account.
+    /// The current role, if the principal is a role of this account.
     pub(super) async fn role(&self, principal: &str) -> Result<Option<Principal>, CallError> {
         let Some(name) = self.is_of_this_account(principal).then(|| Arn::parse(principal)?.role_name()).flatten()
         else {
@@ -245,25 +200,25 @@ impl AccessEntries {
             Ok(output) => {
                 Ok(output.role.map(|role| Principal { created: role.create_date.secs(), role_id: role.role_id }))
             }
-            // Whether there is one, EKS says.
+            // EKS decides whether it takes the principal.
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Whether a principal is of the account whose roles can be looked at.
+    /// Returns true if the principal is a role of this account, which IAM can show.
     pub(super) fn is_of_this_account(&self, principal: &str) -> bool {
         is_role_of(principal, &self.deployment)
     }
 
-    /// The entry alone.
+    /// The entry without its policies.
     pub(super) async fn entry(&self, id: &EntryId) -> Result<Option<ObservedEntry>, CallError> {
-        whole(id, self.describe(id).await?, Ok(BTreeMap::new()))
+        observed_entry(id, self.describe(id).await?, Ok(BTreeMap::new()))
     }
 }
 
-/// What EKS says of an entry in two answers.
-fn whole(
+/// The entry from the two responses of EKS.
+fn observed_entry(
     id: &EntryId,
     entry: Option<AccessEntry>,
     policies: Result<BTreeMap<String, PolicyScope>, CallError>,
@@ -272,7 +227,7 @@ fn whole(
     let standard = entry.r#type.as_deref() == Some(EntryType::STANDARD.0);
     let policies = match policies {
         Ok(policies) => policies,
-        // EKS says so also while it does not see the role yet; whether the entry is there, the other call has said.
+        // EKS also fails like this while it does not see the role yet. The other call tells whether the entry exists.
         Err(error) if error.kind == ErrorKind::NotFound => BTreeMap::new(),
         Err(error) if error.kind == ErrorKind::Invalid && !standard => BTreeMap::new(),
         Err(error) => return Err(error),
@@ -286,11 +241,19 @@ fn whole(
         policies,
         tags: entry.tags.unwrap_or_default().into_iter().collect(),
     };
-    let created = entry.created_at.map_or(i64::MAX, |created| created.secs());
-    Ok(Some(ObservedEntry { content, arn: entry.access_entry_arn.unwrap_or_default(), created }))
+    let created = entry.created_at.map(|created| created.secs());
+    Ok(Some(ObservedEntry { content, arn: entry.access_entry_arn, created }))
 }
 
 impl AccessEntries {
+    /// The ARN of the entry: as planned, or as EKS gave it to an entry that the plan has created.
+    async fn arn(&self, id: &EntryId, planned: Option<&String>) -> Result<Option<String>, CallError> {
+        match planned {
+            Some(arn) => Ok(Some(arn.clone())),
+            None => Ok(self.describe(id).await?.and_then(|entry| entry.access_entry_arn)),
+        }
+    }
+
     async fn describe(&self, id: &EntryId) -> Result<Option<AccessEntry>, CallError> {
         let request = self.eks.describe_access_entry().cluster_name(&id.cluster).principal_arn(&id.principal);
         match self.deadline.call("eks:DescribeAccessEntry", id, || request.clone().send()).await {

@@ -1,10 +1,10 @@
-//! What we applied to an entry, on the entry itself.
+//! The items that we applied to an entry, recorded in its tags.
 
 use crate::ownership::{AppliedItems, Tags};
 
 use super::Spec;
 
-/// What we applied, as tags on the entry itself say.
+/// The items that we applied to an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AppliedRecord {
     pub(super) groups: AppliedItems<8>,
@@ -16,7 +16,7 @@ pub(super) struct AppliedRecord {
 }
 
 pub(super) const ROLE_ID: &str = "github-trust:role-id";
-/// The tags of a record.
+/// The keys of the tags of a record.
 const KEYS: [&str; 5] = [GROUPS, POLICIES, TAGS, USERNAME, ROLE_ID];
 const GROUPS: &str = "github-trust:groups";
 const POLICIES: &str = "github-trust:policies";
@@ -24,7 +24,7 @@ const TAGS: &str = "github-trust:tags";
 const USERNAME: &str = "github-trust:username";
 
 impl AppliedRecord {
-    /// What a declaration will have applied, but for the role's id.
+    /// The record of a declaration, without the role's id.
     pub(super) fn of(spec: &Spec) -> Self {
         Self {
             role_id: None,
@@ -70,7 +70,7 @@ impl AppliedRecord {
     }
 }
 
-/// Whether a tag is part of a record.
+/// Returns true if the tag is part of a record.
 pub(super) fn is_record(key: &str) -> bool {
     KEYS.contains(&key)
 }

@@ -1,8 +1,10 @@
-//! `Custom::EksAccessEntry`: lets a role or user into a cluster's Kubernetes API, with the access policies that the
-//! author declares and no others.
+//! `Custom::EksAccessEntry`: an EKS access entry with its access policies, which lets a role or user into a cluster's
+//! Kubernetes API.
 
+mod action;
 mod api;
 mod applied_record;
+mod cluster;
 mod plan;
 mod properties;
 mod recreation_record;
@@ -31,39 +33,40 @@ use crate::ownership::{Owner, Tags};
 use crate::reconcile::Resource;
 use properties::{CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED};
 
-pub use plan::Action;
+pub use action::Action;
 pub use scheduled::{
-    EntryCheck, NeedsRepair, Roles, ScheduledOutcome, clusters, entries, keep, look, recalled, remembered, roles,
+    EntryCheck, NeedsRepair, Roles, ScheduledOutcome, check_entry, clusters, entries, reconcile_scheduled,
+    record_names, recorded_entry, roles,
 };
 pub use state::{EntryContent, Observed, ObservedEntry, RecreationRecord};
 
-/// Of the 50 tags of an entry, nine are ours: two of its owner, five of the record, one on an entry that was taken over, one
-/// on an entry that is being made again.
+/// The number of tags that an author may declare. Of the 50 tags of an entry, nine are ours: two of its owner, five of the
+/// applied record, one of an adopted entry, one of an entry that is being recreated.
 const TAG_LIMIT: usize = 41;
-/// As in the native resource.
+/// The number of access policies, as in the native resource.
 const POLICY_LIMIT: usize = 20;
 
-/// Carries out the calls for access entries.
+/// The clients and settings of the calls for access entries.
 #[derive(Debug)]
 pub struct AccessEntries {
     /// EKS.
     pub eks: Lazy<aws_sdk_eks::Client>,
     /// IAM, for the unique ids of roles.
     pub iam: Lazy<aws_sdk_iam::Client>,
-    /// Secrets Manager, for what is remembered of an entry while it is made again.
+    /// Secrets Manager, for the records of entries that are being recreated.
     pub secrets: Lazy<aws_sdk_secretsmanager::Client>,
-    /// Tells this process from others that make the same entry again.
+    /// The random id of this process. It distinguishes processes that recreate the same entry.
     pub process: String,
-    /// What time it is, for metrics.
+    /// The time of day, for metrics.
     pub now: SystemTime,
-    /// Where the function is: roles of other accounts are not looked at.
+    /// The account of the function. Roles of other accounts are not read.
     pub deployment: Deployment,
-    /// Until when.
+    /// The deadline of the calls.
     pub deadline: Deadline,
 }
 
-/// The pair that names an entry. Its text is the native resource's `Ref`: `<PrincipalArn>|<ClusterName>`. The entry's own
-/// ARN would not do, because it changes when an entry is made again.
+/// The id of an entry: principal and cluster. Its text is the native resource's `Ref`, `<PrincipalArn>|<ClusterName>`. The
+/// ARN of the entry would not do, because it changes when the entry is recreated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryId {
     pub(crate) principal: String,
@@ -90,7 +93,7 @@ impl fmt::Display for EntryId {
     }
 }
 
-/// An entry's type, as EKS names it. It never changes for an entry that exists.
+/// The type of an entry, as EKS names it. EKS never changes the type of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryType(&'static str);
 
@@ -106,18 +109,18 @@ impl fmt::Display for EntryType {
     }
 }
 
-/// Where in the cluster a policy holds.
+/// The scope of an access policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PolicyScope {
-    /// Everywhere.
+    /// The whole cluster.
     Cluster,
-    /// In these namespaces; `*` is a wildcard.
+    /// Namespaces; `*` is a wildcard.
     Namespaces(BTreeSet<String>),
 }
 
 impl PolicyScope {
-    /// Everywhere where either holds.
+    /// The smallest scope that includes both.
     fn union(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::Namespaces(a), Self::Namespaces(b)) => Self::Namespaces(a.union(b).cloned().collect()),
@@ -135,8 +138,8 @@ impl fmt::Display for PolicyScope {
     }
 }
 
-/// A role as it is now. An entry is bound to the unique id that its role had when the entry was made; made again under the
-/// same name, the role has another, and the entry, though it looks right, lets nobody in.
+/// The current state of a role. EKS binds an entry to the unique id of its role. A role that is recreated under the same name
+/// has another id, and the entry, which looks right, lets nobody in.
 /// <https://github.com/aws/containers-roadmap/issues/2441>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -145,26 +148,26 @@ pub struct Principal {
     pub(crate) created: i64,
 }
 
-/// What there should be.
+/// The desired state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
     pub(crate) wanted: Wanted,
-    /// Nothing for users, for roles of other accounts, and for one that IAM does not show yet.
+    /// The role. `None` for users, for roles of other accounts, and for a role that IAM does not show yet.
     pub(crate) role: Option<Principal>,
-    /// Tells this process from others that make the same entry again.
+    /// The process that recreates the entry, if necessary.
     pub(crate) process: String,
 }
 
-/// Whose wish it is.
+/// The desired content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// A template's.
+    /// The content that a template declares.
     Declared(Box<Spec>),
-    /// The schedule's: what is there is to stay, and to work.
-    ScheduledOutcome,
+    /// The content that the entry has, bound to the current role.
+    Unchanged,
 }
 
-/// What the author wrote.
+/// The declaration of the author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     pub(crate) cluster: String,
@@ -174,22 +177,21 @@ pub struct Spec {
     pub(crate) groups: Option<BTreeSet<String>>,
     pub(crate) policies: Option<BTreeMap<String, PolicyScope>>,
     pub(crate) tags: Tags,
-    /// Whether an entry that nobody owns is taken over.
+    /// An entry that nobody owns is adopted.
     pub(crate) adopt: bool,
 }
 
-/// What only EKS can tell of a new entry.
+/// The facts about a new entry that only EKS can tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Created {
-    pub(crate) arn: String,
-    pub(crate) username: String,
-    pub(crate) created: i64,
+    pub(crate) arn: Option<String>,
+    pub(crate) username: Option<String>,
+    pub(crate) created: Option<i64>,
 }
 
 impl Resource for AccessEntries {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
     const NOUN: &'static str = "access entry";
-    // EKS shows what it has made.
     const READS_LAG: bool = false;
     type Id = EntryId;
     type Spec = Spec;

@@ -1,28 +1,28 @@
-//! Where an entry is remembered while it is made again: in Secrets Manager, which takes 64 KB in one call and which the
-//! function knows already. Nothing in it is secret. It is there for seconds, or until the next run if that one died.
+//! The store of recreation records: Secrets Manager, which takes 64 KB in one call and which the function uses anyway. A
+//! record holds no secrets. It exists for seconds, or until the next scheduled run if its process has died.
 
 use super::state::RecreationRecord;
 use super::{AccessEntries, EntryId};
 use crate::aws::{CallError, ErrorKind, ignore_not_found, pages};
 use crate::ownership::digest;
 
-/// What the names begin with; the function's role may use no others.
+/// The prefix of the names. The function's role may use no others.
 pub(super) const PREFIX: &str = "github-trust/access-entry/";
 
-/// Under which name an entry is remembered.
+/// The name of the record of an entry.
 fn name(id: &EntryId) -> String {
     format!("{PREFIX}{}", digest(&[&id.cluster, &id.principal], 26))
 }
 
 impl AccessEntries {
-    /// What is remembered of an entry.
-    pub(super) async fn remembered(&self, id: &EntryId) -> Result<Option<RecreationRecord>, CallError> {
-        let memory = self.recall(&name(id)).await?;
-        Ok(memory.filter(|memory| memory.content.principal == id.principal && memory.content.cluster == id.cluster))
+    /// Reads the record of an entry.
+    pub(super) async fn read_record(&self, id: &EntryId) -> Result<Option<RecreationRecord>, CallError> {
+        let record = self.read_record_named(&name(id)).await?;
+        Ok(record.filter(|record| record.content.principal == id.principal && record.content.cluster == id.cluster))
     }
 
-    /// What stands under a name.
-    pub(super) async fn recall(&self, name: &str) -> Result<Option<RecreationRecord>, CallError> {
+    /// Reads the record with a name.
+    pub(super) async fn read_record_named(&self, name: &str) -> Result<Option<RecreationRecord>, CallError> {
         let request = self.secrets.get_secret_value().secret_id(name);
         let value = match self.deadline.call("secretsmanager:GetSecretValue", name, || request.clone().send()).await {
             Ok(output) => output.secret_string.unwrap_or_default(),
@@ -30,7 +30,7 @@ impl AccessEntries {
             Err(error) => return Err(error),
         };
         match serde_json::from_str(&value) {
-            Ok(memory) => Ok(Some(memory)),
+            Ok(record) => Ok(Some(record)),
             Err(error) => Err(CallError::of(
                 ErrorKind::Invalid,
                 "secretsmanager:GetSecretValue",
@@ -43,8 +43,8 @@ impl AccessEntries {
         }
     }
 
-    /// The names of all that is remembered.
-    pub(super) async fn memories(&self) -> Result<Vec<String>, CallError> {
+    /// Lists the names of all records.
+    pub(super) async fn list_records(&self) -> Result<Vec<String>, CallError> {
         let filter = aws_sdk_secretsmanager::types::Filter::builder()
             .key(aws_sdk_secretsmanager::types::FilterNameStringType::Name)
             .values(PREFIX)
@@ -58,14 +58,19 @@ impl AccessEntries {
         .await
     }
 
-    pub(super) async fn remember(&self, id: &EntryId, memory: &RecreationRecord, known: bool) -> Result<(), CallError> {
+    pub(super) async fn save_record(
+        &self,
+        id: &EntryId,
+        record: &RecreationRecord,
+        exists: bool,
+    ) -> Result<(), CallError> {
         let name = name(id);
-        let value = serde_json::to_string(memory).unwrap_or_default();
-        // The same content under the same token is the same request to Secrets Manager; of two processes one wins.
-        let token = digest(&[&memory.by, &value], 40);
-        // What counts from now on is decided right before.
-        let deadline = if memory.taken_down { self.deadline.once() } else { self.deadline };
-        if known {
+        let value = serde_json::to_string(record).unwrap_or_default();
+        // For Secrets Manager, the same content with the same token is the same request. Of two processes, one wins.
+        let token = digest(&[&record.process, &value], 40);
+        // A commit is decided right before the call, so that it is not repeated without a new decision.
+        let deadline = if record.committed { self.deadline.once() } else { self.deadline };
+        if exists {
             let request =
                 self.secrets.put_secret_value().secret_id(&name).secret_string(value).client_request_token(token);
             return deadline.call("secretsmanager:PutSecretValue", &name, || request.clone().send()).await.map(drop);
@@ -84,7 +89,7 @@ impl AccessEntries {
         self.deadline.call("secretsmanager:CreateSecret", &name, || request.clone().send()).await.map(drop)
     }
 
-    pub(super) async fn forget(&self, id: &EntryId) -> Result<(), CallError> {
+    pub(super) async fn delete_record(&self, id: &EntryId) -> Result<(), CallError> {
         let name = name(id);
         let request = self.secrets.delete_secret().secret_id(&name).force_delete_without_recovery(true);
         ignore_not_found(self.deadline.call("secretsmanager:DeleteSecret", &name, || request.clone().send()).await)
@@ -96,9 +101,9 @@ mod tests {
     use super::*;
     use crate::resources::eks_access_entry::{EntryContent, PolicyScope};
 
-    /// What one version remembers, another one has to be able to read.
+    /// The JSON may not change once there are releases: another version reads it.
     #[test]
-    fn what_is_remembered_reads_the_same_again() {
+    fn a_record_reads_the_same_again_as_json() {
         let content = EntryContent {
             cluster: "prod".into(),
             principal: "arn:aws:iam::123456789012:role/ci/deploy".into(),
@@ -112,9 +117,9 @@ mod tests {
             .into(),
             tags: [("k".to_owned(), "v".to_owned())].into(),
         };
-        let memory = RecreationRecord { content, taken_down: true, retyped: false, by: "a".into() };
-        let text = serde_json::to_string_pretty(&memory).unwrap();
-        assert_eq!(serde_json::from_str::<RecreationRecord>(&text).unwrap(), memory);
+        let record = RecreationRecord { content, committed: true, type_changed: false, process: "a".into() };
+        let text = serde_json::to_string_pretty(&record).unwrap();
+        assert_eq!(serde_json::from_str::<RecreationRecord>(&text).unwrap(), record);
         insta::assert_snapshot!(text, @r#"
         {
           "cluster": "prod",
@@ -135,8 +140,8 @@ mod tests {
           "tags": {
             "k": "v"
           },
-          "taken_down": true,
-          "by": "a"
+          "committed": true,
+          "process": "a"
         }
         "#);
     }

@@ -1,11 +1,11 @@
-//! The scheduled look at access entries: one whose role was made again is made again too, and one whose making again was
-//! broken off is brought back.
+//! The scheduled check of access entries: recreates an entry whose role was recreated, and ends a recreation that was
+//! interrupted.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::Role;
 
-use super::plan::{is_marked, is_stale};
+use super::plan::is_stale;
 use super::state::RecreationRecord;
 use super::{AccessEntries, Desired, EntryId, Principal, Wanted};
 use crate::aws::{CallError, ErrorKind, iam, pages};
@@ -13,79 +13,77 @@ use crate::error::{Error, Refusal};
 use crate::ownership::Owner;
 use crate::reconcile::{Api, Reconciler};
 
-/// An entry of ours that has to be seen to.
+/// An entry of ours that needs repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeedsRepair {
-    /// Which.
+    /// The id of the entry.
     pub id: EntryId,
-    /// Whose.
+    /// The owner of the entry.
     pub owner: Owner,
 }
 
-/// The account's roles by their ARNs, each in as little as tells it from another of its name. IAM's quota bounds them: at
-/// most 5,000 roles, which is a megabyte or two.
+/// The account's roles by their ARNs, with the few facts that distinguish a role from its predecessor. IAM's quota of 5,000
+/// roles bounds them to a megabyte or two.
 #[derive(Debug)]
 pub struct Roles(BTreeMap<String, Principal>);
 
-/// What a look at an entry found.
+/// The result of checking an entry.
 #[derive(Debug)]
 pub enum EntryCheck {
-    /// None of ours, or none at all any more.
+    /// The entry is not ours, or no longer there.
     Foreign,
-    /// Ours, and well.
+    /// The entry is ours, and complete.
     Healthy,
-    /// Ours, and bound to a role that is no more, or not whole.
+    /// The entry is ours, and incomplete or bound to a role that is no longer there.
     NeedsRepair(NeedsRepair),
 }
 
-/// The names of what is remembered: entries that were being made again when a process died, or that another one is at.
+/// Lists the names of the recreation records: of entries whose process has died, and of those that another one recreates.
 ///
 /// # Errors
-/// When Secrets Manager does not give its list.
-pub async fn remembered(kind: &AccessEntries) -> Result<Vec<String>, CallError> {
-    let mut names = kind.memories().await?;
+/// When the call fails.
+pub async fn record_names(api: &AccessEntries) -> Result<Vec<String>, CallError> {
+    let mut names = api.list_records().await?;
     names.sort();
     Ok(names)
 }
 
-/// The entry that is remembered under a name, and whose it is.
+/// Reads the id and the owner of the entry with a recreation record.
 ///
 /// # Errors
-/// When Secrets Manager does not give it.
-pub async fn recalled(kind: &AccessEntries, name: &str) -> Result<Option<(EntryId, Option<Owner>)>, CallError> {
-    // Forgotten between two looks, or remembered by a run that is under way.
-    let Some(RecreationRecord { content, .. }) = kind.recall(name).await? else { return Ok(None) };
+/// When the call fails.
+pub async fn recorded_entry(api: &AccessEntries, name: &str) -> Result<Option<(EntryId, Option<Owner>)>, CallError> {
+    let Some(RecreationRecord { content, .. }) = api.read_record_named(name).await? else { return Ok(None) };
     let owner = Owner::of_tags(&content.tags);
     Ok(Some((EntryId { principal: content.principal, cluster: content.cluster }, owner)))
 }
 
-/// All roles of the account.
+/// Lists the roles of the account.
 ///
 /// # Errors
-/// When IAM does not give its list.
-pub async fn roles(kind: &AccessEntries) -> Result<Roles, CallError> {
-    kind.roles().await.map(Roles)
+/// When the call fails.
+pub async fn roles(api: &AccessEntries) -> Result<Roles, CallError> {
+    api.roles().await.map(Roles)
 }
 
-/// The clusters of the region, in the order of their names.
+/// Lists the clusters of the region, sorted by name.
 ///
 /// # Errors
-/// When EKS does not give its list.
-pub async fn clusters(kind: &AccessEntries) -> Result<Vec<String>, CallError> {
-    let mut clusters = kind.clusters().await?;
+/// When the call fails.
+pub async fn clusters(api: &AccessEntries) -> Result<Vec<String>, CallError> {
+    let mut clusters = api.clusters().await?;
     clusters.sort();
     Ok(clusters)
 }
 
-/// The entries of this account's roles in a cluster, in the order of their principals: at most the 3,000 that a cluster
-/// can have.
+/// Lists the entries of this account's roles in a cluster, sorted by principal. A cluster has at most 3,000 entries.
 ///
 /// # Errors
-/// When EKS does not give its list.
-pub async fn entries(kind: &AccessEntries, cluster: &str, roles: &Roles) -> Result<Vec<EntryId>, CallError> {
-    let mut principals = match kind.principals(cluster).await {
+/// When the call fails.
+pub async fn entries(api: &AccessEntries, cluster: &str, roles: &Roles) -> Result<Vec<EntryId>, CallError> {
+    let mut principals = match api.principals(cluster).await {
         Ok(principals) => principals,
-        // It went away between two looks, or takes no access entries.
+        // The cluster was deleted meanwhile, or takes no access entries.
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
@@ -94,44 +92,47 @@ pub async fn entries(kind: &AccessEntries, cluster: &str, roles: &Roles) -> Resu
     Ok(principals.into_iter().map(|principal| EntryId { principal, cluster: cluster.to_owned() }).collect())
 }
 
-/// Looks at an entry.
+/// Checks an entry.
 ///
 /// # Errors
-/// When EKS does not show it.
-pub async fn look(kind: &AccessEntries, id: &EntryId, roles: &Roles) -> Result<EntryCheck, CallError> {
+/// When the call fails.
+pub async fn check_entry(api: &AccessEntries, id: &EntryId, roles: &Roles) -> Result<EntryCheck, CallError> {
     let Some(role) = roles.0.get(&id.principal) else { return Ok(EntryCheck::Foreign) };
-    let Some(entry) = kind.entry(id).await? else { return Ok(EntryCheck::Foreign) };
+    let Some(entry) = api.entry(id).await? else { return Ok(EntryCheck::Foreign) };
     let Some(owner) = Owner::of_tags(&entry.content.tags) else { return Ok(EntryCheck::Foreign) };
-    if is_stale(role, &entry) || is_marked(&entry.content) {
+    if is_stale(role, &entry) || entry.content.is_marked() {
         return Ok(EntryCheck::NeedsRepair(NeedsRepair { id: id.clone(), owner }));
     }
     Ok(EntryCheck::Healthy)
 }
 
-/// What became of an entry.
+/// The result of a scheduled reconciliation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScheduledOutcome {
-    /// It works.
+    /// The entry is complete.
     Healthy,
-    /// Its cluster is gone.
+    /// The cluster of the entry was deleted.
     ClusterDeleted,
 }
 
-/// Sees to one entry.
+/// Repairs one entry.
 ///
 /// # Errors
-/// When it could not be made again; what is remembered of it stays for the next run.
-pub async fn keep(reconciler: &Reconciler<'_, AccessEntries>, id: &EntryId) -> Result<ScheduledOutcome, Error> {
-    let kind = reconciler.api;
-    let role = kind.role(&id.principal).await?;
-    let observed = kind.observe(id).await?;
-    let taken_down = |memory: &RecreationRecord| memory.taken_down;
-    if observed.is_some_and(|observed| observed.entry.is_none() && observed.memory.as_ref().is_some_and(taken_down)) {
-        if !kind.has_cluster(&id.cluster).await? {
-            kind.forget(id).await?;
+/// When the entry could not be recreated. Its record stays for the next run.
+pub async fn reconcile_scheduled(
+    reconciler: &Reconciler<'_, AccessEntries>,
+    id: &EntryId,
+) -> Result<ScheduledOutcome, Error> {
+    let api = reconciler.api;
+    let role = api.role(&id.principal).await?;
+    let observed = api.observe(id).await?;
+    let is_committed = |record: &RecreationRecord| record.committed;
+    if observed.is_some_and(|observed| observed.entry.is_none() && observed.record.as_ref().is_some_and(is_committed)) {
+        if !api.has_cluster(&id.cluster).await? {
+            api.delete_record(id).await?;
             return Ok(ScheduledOutcome::ClusterDeleted);
         }
-        if role.is_none() && kind.is_of_this_account(&id.principal) {
+        if role.is_none() && api.is_of_this_account(&id.principal) {
             return Err(Error::Refused(Refusal::PreconditionFailed {
                 what: format!("{id} was deleted to be made again, and now there is no role {}", id.principal),
                 remedy:
@@ -141,12 +142,12 @@ pub async fn keep(reconciler: &Reconciler<'_, AccessEntries>, id: &EntryId) -> R
             }));
         }
     }
-    reconciler.maintain(id, &Desired { wanted: Wanted::ScheduledOutcome, role, process: kind.process.clone() }).await?;
+    reconciler.maintain(id, &Desired { wanted: Wanted::Unchanged, role, process: api.process.clone() }).await?;
     Ok(ScheduledOutcome::Healthy)
 }
 
 impl AccessEntries {
-    /// All roles of the account, by their ARNs.
+    /// Lists the roles of the account by their ARNs.
     async fn roles(&self) -> Result<BTreeMap<String, Principal>, CallError> {
         let principal = |role: &Role| Principal { created: role.create_date.secs(), role_id: role.role_id.clone() };
         let roles =

@@ -1,21 +1,18 @@
-//! An entry is recreated by one process at a time: the protocol for waiting for it, and for taking over.
+//! The [`Sharing`] of an entry that is being recreated: one process recreates it at a time. The others wait for it, or take
+//! over from a process that has died.
 
-use super::AccessEntries;
-use super::Action;
-use super::Desired;
-use super::Observed;
-use super::RecreationRecord;
+use super::action::Action;
+use super::state::{Observed, RecreationRecord};
+use super::{AccessEntries, Desired};
 use crate::ownership::Owner;
-use crate::reconcile::PendingOperation;
-use crate::reconcile::Plan;
-use crate::reconcile::Sharing;
+use crate::reconcile::{PendingOperation, Plan, Sharing};
 
-/// See the module.
+/// The protocol of the recreation of an entry.
 #[derive(Debug)]
 pub enum RecreatedEntry {}
 
 impl Sharing<AccessEntries> for RecreatedEntry {
-    /// Whoever deletes an entry, or forgets one that is being made again, looks whether it has come back meanwhile.
+    /// Returns true for the deletion of an entry or of its record: another process may have recreated the entry meanwhile.
     fn verify_after_apply(plan: &Plan<Action>) -> bool {
         plan.stages()
             .iter()
@@ -23,27 +20,27 @@ impl Sharing<AccessEntries> for RecreatedEntry {
             .any(|action| matches!(action, Action::DeleteRecord | Action::Delete { stale: false }))
     }
 
-    /// Before what is remembered counts, and before the new entry is said to be whole, is looked whether both are there.
+    /// Returns true before the record is committed and before the mark is removed: both need entry and record to be there.
     fn needs_recheck(action: &Action) -> bool {
         match action {
-            Action::SaveRecord { memory, known: _ } => memory.taken_down,
+            Action::SaveRecord { record, exists: _ } => record.committed,
             action => matches!(action, Action::Unmark { .. }),
         }
     }
 
-    /// Another process is making it again; that can be taken over once it has outlived its author.
+    /// Returns the recreation by another process, with the record that takes it over.
     fn pending_operation(
         _: &Owner,
         desired: Option<&Desired>,
         observed: &Observed,
     ) -> Option<PendingOperation<Action>> {
-        let (desired, memory) = desired.zip(observed.memory.as_ref())?;
-        let taken_over = RecreationRecord { by: desired.process.clone(), ..memory.clone() };
-        (memory.by != desired.process).then(|| PendingOperation {
-            nonce: format!("{}{}", memory.by, memory.taken_down),
+        let (desired, record) = desired.zip(observed.record.as_ref())?;
+        let taken_over = RecreationRecord { process: desired.process.clone(), ..record.clone() };
+        (record.process != desired.process).then(|| PendingOperation {
+            nonce: format!("{}{}", record.process, record.committed),
             by_us: false,
             doing: "making again",
-            retract: Action::SaveRecord { memory: Box::new(taken_over), known: true },
+            retract: Action::SaveRecord { record: Box::new(taken_over), exists: true },
         })
     }
 }

@@ -1,13 +1,22 @@
-//! What EKS has of an entry, and what is remembered of it while it is made again.
+//! The observed state of an access entry: the entry itself, and the record of an entry that is being recreated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::PolicyScope;
-use crate::ownership::Tags;
+use super::applied_record::ROLE_ID;
+use crate::arn::Arn;
+use crate::ownership::{PREFIX, Tags};
 
-/// All of an entry that has to come back when it is made again.
+/// The tag of an entry that is being recreated.
+pub(super) const RESTORING: &str = "github-trust:restoring";
+/// The value of that tag if another type is declared; otherwise the role was recreated.
+pub(super) const TYPE_CHANGED: &str = "type";
+/// The tag of an adopted entry.
+pub(super) const ADOPTED: &str = "github-trust:adopted";
+
+/// The content of an entry that has to survive its recreation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryContent {
     pub(crate) cluster: String,
@@ -20,41 +29,73 @@ pub struct EntryContent {
     pub(crate) tags: Tags,
 }
 
-/// An entry as EKS has it.
+impl EntryContent {
+    /// Returns true if the entry is being recreated.
+    pub(super) fn is_marked(&self) -> bool {
+        self.tags.contains_key(RESTORING)
+    }
+
+    pub(super) fn is_adopted(&self) -> bool {
+        self.tags.contains_key(ADOPTED)
+    }
+
+    /// Returns true if no stack owns the entry.
+    pub(super) fn is_adoptable(&self) -> bool {
+        !self.tags.keys().any(|key| key.starts_with(PREFIX))
+    }
+
+    /// The unique id of the role that the entry is bound to, as far as it was recorded.
+    pub(super) fn role_id(&self) -> Option<String> {
+        self.tags.get(ROLE_ID).cloned()
+    }
+}
+
+/// An entry as EKS has it. The fields that only EKS can tell are `None` in a plan that has yet to create the entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedEntry {
     pub(crate) content: EntryContent,
-    pub(crate) arn: String,
+    pub(crate) arn: Option<String>,
     /// In seconds since 1970.
-    pub(crate) created: i64,
+    pub(crate) created: Option<i64>,
 }
 
-/// What is remembered of an entry while it is made again.
+/// The record of an entry while it is recreated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecreationRecord {
-    /// What it is to become.
+    /// The content of the new entry.
     #[serde(flatten)]
     pub(crate) content: EntryContent,
-    /// Whether its deletion was decided with this in mind. If not, and it is gone, somebody else has deleted it.
-    pub(crate) taken_down: bool,
-    /// Whether it is made again because another type was declared, and not because its role was made again.
+    /// The record was read beside the old entry, and the old entry is deleted because of it. The deletion of an entry with an
+    /// uncommitted record was decided by somebody else.
+    pub(crate) committed: bool,
+    /// The entry is recreated because another type is declared, and not because its role was recreated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) retyped: bool,
-    /// The process that is at it.
-    pub(crate) by: String,
+    pub(crate) type_changed: bool,
+    /// The process that recreates the entry.
+    pub(crate) process: String,
 }
 
-/// What there is under an id. One of both at least.
+/// The observed state: an entry, a record, or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     pub(crate) entry: Option<ObservedEntry>,
-    /// It is there from before the old one is deleted until the new one is whole.
-    pub(crate) memory: Option<RecreationRecord>,
+    /// The record exists from before the old entry is deleted until the new one is complete.
+    pub(crate) record: Option<RecreationRecord>,
 }
 
 impl Observed {
-    /// What there is, if anything.
-    pub(super) fn of(entry: Option<ObservedEntry>, memory: Option<RecreationRecord>) -> Option<Self> {
-        (entry.is_some() || memory.is_some()).then_some(Self { entry, memory })
+    /// Returns the state, unless there is neither entry nor record.
+    pub(super) fn of(entry: Option<ObservedEntry>, record: Option<RecreationRecord>) -> Option<Self> {
+        (entry.is_some() || record.is_some()).then_some(Self { entry, record })
     }
+}
+
+/// The username that EKS gives an entry without one.
+/// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>
+pub(super) fn default_username(principal: &str) -> String {
+    let session = |arn: Arn<'_>| {
+        let (Arn { partition, account, .. }, name) = (arn, arn.role_name()?);
+        Some(format!("arn:{partition}:sts::{account}:assumed-role/{name}/{{{{SessionName}}}}"))
+    };
+    Arn::parse(principal).and_then(session).unwrap_or_else(|| principal.to_owned())
 }

@@ -1,17 +1,19 @@
-//! What an entry is to become, and the way there. The principal of an entry never changes, so whatever the order, nothing is
-//! granted that neither the old nor the new declaration grants; and because two policies may allow the same, what comes is
-//! associated first, what changes its scope follows, and what goes is disassociated last.
+//! The target content of an entry, and the order of the changes that lead to it.
+//!
+//! The principal of an entry never changes, so no order grants more than the old and the new declaration together. Two
+//! policies may allow the same, so new policies are associated first, changed scopes follow, and old policies are
+//! disassociated last.
 
 use std::collections::BTreeMap;
 
+use super::action::Action;
 use super::applied_record::{AppliedRecord, is_record};
-use super::plan::{Action, RESTORING, default_username};
-use super::state::{EntryContent, ObservedEntry};
-use super::{Desired, EntryType, PolicyScope, Wanted};
+use super::state::{EntryContent, ObservedEntry, RESTORING, default_username};
+use super::{EntryType, PolicyScope, Wanted};
 use crate::ownership::{PREFIX, TagChanges, Tags, authored};
 use crate::reconcile::Plan;
 
-/// What an entry of ours is to become.
+/// The target content of an entry of ours, and the records before, during and after the change.
 pub(super) struct Target {
     pub(super) content: EntryContent,
     before: AppliedRecord,
@@ -20,9 +22,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Where a declaration leads from what there is, or was. `role_id` is the id that the entry is, or will be, bound to.
-    pub(super) fn new(desired: &Desired, base: &EntryContent, role_id: Option<String>) -> Self {
-        let Desired { wanted, role: _, process: _ } = desired;
+    /// The target that starts from `base`. `role_id` is the id that the entry is, or will be, bound to.
+    pub(super) fn new(wanted: &Wanted, base: &EntryContent, role_id: Option<String>) -> Self {
         let before = AppliedRecord::read(&base.tags);
         let (after, content) = match wanted {
             Wanted::Declared(spec) => {
@@ -35,7 +36,7 @@ impl Target {
                         None if before.username => default_username(&base.principal),
                         None => base.username.clone(),
                     },
-                    // What the author leaves out is not compared, but for what we put there when it was still declared.
+                    // Properties that the author leaves out are not compared, except for items that we applied while they were declared.
                     groups: match &spec.groups {
                         Some(groups) => groups.clone(),
                         None => base.groups.iter().filter(|group| !before.groups.contains(group)).cloned().collect(),
@@ -52,7 +53,7 @@ impl Target {
                 };
                 (AppliedRecord::of(spec), content)
             }
-            Wanted::ScheduledOutcome => {
+            Wanted::Unchanged => {
                 let tags = authored(&base.tags).map(|(key, value)| (key.clone(), value.clone())).collect();
                 (before.clone(), EntryContent { tags, ..base.clone() })
             }
@@ -66,8 +67,8 @@ impl Target {
         Self { content, before, between, after }
     }
 
-    /// The way there from what EKS has.
-    pub(super) fn reached_from(&self, entry: &ObservedEntry) -> Plan<Action> {
+    /// Plans the changes of an observed entry.
+    pub(super) fn plan_from(&self, entry: &ObservedEntry) -> Plan<Action> {
         let Self { content, before, between, after } = self;
         let ObservedEntry { content: observed, arn, created: _ } = entry;
         let wanted: Tags =
@@ -77,7 +78,7 @@ impl Target {
 
         let username = (content.username != observed.username).then(|| content.username.clone());
         let groups = (content.groups != observed.groups).then(|| content.groups.clone());
-        // EKS gives nodes theirs, and lets nobody change them.
+        // EKS sets those of nodes, and nobody can change them.
         let update = content.entry_type == EntryType::STANDARD.0 && (username.is_some() || groups.is_some());
         let update = update.then_some(Action::Update { username, groups });
         let policies = &content.policies;

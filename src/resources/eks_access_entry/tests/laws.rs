@@ -6,7 +6,8 @@ use crate::error::Refusal;
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::{Plan, Planner};
-use crate::resources::eks_access_entry::plan::{ADOPTED, Action, RESTORING, default_username};
+use crate::resources::eks_access_entry::action::Action;
+use crate::resources::eks_access_entry::state::{ADOPTED, RESTORING, default_username};
 use crate::resources::eks_access_entry::{
     AccessEntries, Created, Desired, EntryContent, EntryType, Observed, PolicyScope, Principal, Spec, Wanted,
 };
@@ -16,8 +17,18 @@ const PRINCIPAL: &str = "arn:aws:iam::123456789012:role/ci/deploy";
 const FOREIGN: &str = "foreign";
 
 impl PlanLaws for AccessEntries {
-    const VARIANTS: &'static [&'static str] =
-        &["Create", "Update", "Associate", "Disassociate", "Tag", "Untag", "Delete", "Remember", "Unmark", "Forget"];
+    const VARIANTS: &'static [&'static str] = &[
+        "Create",
+        "Update",
+        "Associate",
+        "Disassociate",
+        "Tag",
+        "Untag",
+        "Delete",
+        "SaveRecord",
+        "Unmark",
+        "DeleteRecord",
+    ];
 
     fn variant(action: &Action) -> &'static str {
         match action {
@@ -28,16 +39,16 @@ impl PlanLaws for AccessEntries {
             Action::Tag { .. } => "Tag",
             Action::Untag { .. } => "Untag",
             Action::Delete { .. } => "Delete",
-            Action::SaveRecord { .. } => "Remember",
+            Action::SaveRecord { .. } => "SaveRecord",
             Action::Unmark { .. } => "Unmark",
-            Action::DeleteRecord => "Forget",
+            Action::DeleteRecord => "DeleteRecord",
         }
     }
 
     fn output(action: &Action) -> Option<Created> {
-        let Action::Create { shell } = action else { return None };
-        let username = shell.username.clone().unwrap_or_else(|| username_of(&shell.entry_type));
-        Some(Created { arn: "arn".into(), username, created: NOW })
+        let Action::Create { input } = action else { return None };
+        let username = input.username.clone().unwrap_or_else(|| username_of(&input.entry_type));
+        Some(Created { arn: Some("arn".into()), username: Some(username), created: Some(NOW) })
     }
 
     fn done(
@@ -49,7 +60,7 @@ impl PlanLaws for AccessEntries {
         if let Some(before) = before.filter(|before| is_theirs(owner, before)) {
             return if after == Some(before) { Ok(()) } else { Err("what is not ours was touched".into()) };
         }
-        if after.is_some_and(|after| after.memory.is_some()) {
+        if after.is_some_and(|after| after.record.is_some()) {
             return Err("something is still remembered".into());
         }
         let after = after.and_then(|after| after.entry.as_ref());
@@ -58,7 +69,7 @@ impl PlanLaws for AccessEntries {
             (None, None) if !before.is_some_and(is_adopted) => return Ok(()),
             (None, Some(after)) if before.is_some_and(is_adopted) && !ours(&after.content) => return Ok(()),
             (None, _) => return Err("final: the entry is still there, or not given back".into()),
-            (Some(Desired { wanted: Wanted::ScheduledOutcome, .. }), None) if before.is_none() => return Ok(()),
+            (Some(Desired { wanted: Wanted::Unchanged, .. }), None) if before.is_none() => return Ok(()),
             (Some(_), None) => return Err("the entry is not there".into()),
             (Some(desired), Some(after)) => (desired, after),
         };
@@ -68,7 +79,7 @@ impl PlanLaws for AccessEntries {
         check(!after.content.tags.contains_key(RESTORING), "still marked")?;
         if let Some(role) = role {
             check(after.content.tags.get("github-trust:role-id") == Some(&role.role_id), "the role's id")?;
-            check(after.created >= role.created, "bound to a role that is no more")?;
+            check(after.created >= Some(role.created), "bound to a role that is no more")?;
         }
         let after = &after.content;
         let Wanted::Declared(spec) = wanted else { return Ok(()) };
@@ -127,7 +138,7 @@ impl PlanLaws for AccessEntries {
         let Some((desired, entry)) = desired.zip(observed.and_then(|observed| observed.entry.as_ref())) else {
             return true;
         };
-        let bound = desired.role.as_ref().is_none_or(|role| role.created <= entry.created);
+        let bound = desired.role.as_ref().is_none_or(|role| Some(role.created) <= entry.created);
         let Wanted::Declared(spec) = &desired.wanted else { return bound };
         bound && spec.entry_type.to_string() == entry.content.entry_type
     }
@@ -142,8 +153,8 @@ fn username_of(entry_type: &str) -> String {
 }
 
 fn contents(observed: &Observed) -> impl Iterator<Item = &EntryContent> {
-    let Observed { entry, memory } = observed;
-    entry.iter().map(|entry| &entry.content).chain(memory.iter().map(|memory| &memory.content))
+    let Observed { entry, record } = observed;
+    entry.iter().map(|entry| &entry.content).chain(record.iter().map(|record| &record.content))
 }
 
 /// Neither the entry nor what is remembered is the owner's.
@@ -218,7 +229,7 @@ fn specs() -> Vec<Spec> {
 fn type_of(desired: &Desired) -> Option<EntryType> {
     match &desired.wanted {
         Wanted::Declared(spec) => Some(spec.entry_type),
-        Wanted::ScheduledOutcome => None,
+        Wanted::Unchanged => None,
     }
 }
 
@@ -242,7 +253,7 @@ fn by_hand(content: &mut EntryContent) {
 /// The entry is of then, and its role of a later moment.
 fn outlived(observed: &Observed) -> Observed {
     let mut outlived = observed.clone();
-    outlived.entry.as_mut().expect("an entry").created = NOW - 80;
+    outlived.entry.as_mut().expect("an entry").created = Some(NOW - 80);
     outlived
 }
 
@@ -296,7 +307,7 @@ fn an_access_entrys_plans_obey_the_laws() {
     }
     tally.check::<AccessEntries>(&owner, None, None, None);
     let stale = outlived(&after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), None).expect("an entry"));
-    let kept = Desired { wanted: Wanted::ScheduledOutcome, role: Some(new_role()), process: "p".into() };
+    let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into() };
     tally.check::<AccessEntries>(&owner, Some(&kept), Some(&stale), None);
     tally.covered::<AccessEntries>();
     tally.report::<AccessEntries>();
@@ -317,7 +328,7 @@ fn what_the_author_leaves_out_is_not_compared_and_what_we_set_before_is_taken_ba
 fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
     let owner = owner("Entry");
     let mut tally = Coverage::default();
-    let kept = Desired { wanted: Wanted::ScheduledOutcome, role: Some(new_role()), process: "p".into() };
+    let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into() };
     for old in declarations() {
         let state = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
         // One that was made before ids were recorded.
@@ -368,8 +379,8 @@ fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
 fn an_entry_that_is_half_made_again_loses_nothing_whatever_comes_next() {
     let (owner, stranger) = (owner("Entry"), owner("Stranger"));
     let mut tally = Coverage::default();
-    let kept = Desired { wanted: Wanted::ScheduledOutcome, role: Some(new_role()), process: "p".into() };
-    let unseen = Desired { wanted: Wanted::ScheduledOutcome, role: None, process: "p".into() };
+    let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into() };
+    let unseen = Desired { wanted: Wanted::Unchanged, role: None, process: "p".into() };
     let declarations: Vec<Desired> = declarations()
         .into_iter()
         .filter(|desired| type_of(desired) == Some(EntryType::STANDARD))
@@ -381,11 +392,11 @@ fn an_entry_that_is_half_made_again_loses_nothing_whatever_comes_next() {
         let stale = outlived(&changed(&whole, by_hand));
         for first in [&kept, &declarations[(index * 7 + 3) % declarations.len()]] {
             for state in passed(&owner, first, &stale).into_iter().flatten() {
-                // Without the mark there has to be the whole entry, and without the entry the whole memory.
+                // Without the mark there has to be the whole entry, and without the entry the whole record.
                 let entry = state.entry.as_ref().map(|entry| &entry.content);
                 let whole = entry
                     .filter(|content| !content.tags.contains_key(RESTORING))
-                    .or(state.memory.as_ref().map(|memory| &memory.content));
+                    .or(state.record.as_ref().map(|record| &record.content));
                 let whole = whole.expect("one of both is whole");
                 let is_kept = |declared: bool| {
                     declared || (whole.groups.contains("by-hand") && whole.policies.contains_key("by-hand"))
@@ -406,7 +417,7 @@ fn an_entry_that_is_half_made_again_loses_nothing_whatever_comes_next() {
                 let marked = state.entry.filter(|entry| entry.content.tags.contains_key(RESTORING));
                 if let Some(entry) = marked {
                     // Its owner deleted the resource meanwhile.
-                    let back = Observed { entry: Some(entry), memory: None };
+                    let back = Observed { entry: Some(entry), record: None };
                     let plan = AccessEntries::plan(&owner, Some(&kept), Some(&back)).expect("no refusal");
                     assert_eq!(plan, Plan::nothing().then([Action::Delete { stale: false }]));
                 }
@@ -425,7 +436,7 @@ fn an_entry_is_taken_over_only_on_demand_changes_by_the_laws_and_is_given_back()
         Wanted::Declared(spec) => {
             Desired { wanted: Wanted::Declared(Box::new(Spec { adopt: true, ..*spec })), ..desired }
         }
-        Wanted::ScheduledOutcome => desired,
+        Wanted::Unchanged => desired,
     };
     let found = |observed: &Observed| {
         changed(observed, |content| {
