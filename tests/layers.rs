@@ -4,31 +4,42 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// One floor: modules at the top of `src` that may not import each other.
+/// Modules at the top of `src`, and the text of the table about them. A module also imports from those before it in the list.
 struct Floor {
     modules: &'static [&'static str],
+    holds: &'static str,
 }
 
-const fn floor(modules: &'static [&'static str], _holds: &'static str) -> Floor {
-    Floor { modules }
+const fn floor(modules: &'static [&'static str], holds: &'static str) -> Floor {
+    Floor { modules, holds }
 }
 
 /// From the ground up.
 const FLOORS: [Floor; 13] = [
-    floor(&["arn", "lazy", "metrics", "deployment"], "ARNs, lazy values, metrics, the place of the function"),
-    floor(&["cloudformation"], "the custom resource protocol"),
+    floor(
+        &["arn", "lazy", "metrics", "deployment"],
+        "ARNs; values made on first use; metrics; partition, region and account",
+    ),
+    floor(&["cloudformation"], "the custom resource protocol: request, properties and their schema, response"),
     floor(&["net"], "the HTTP client, TLS and root certificates"),
-    floor(&["ownership"], "owners and records in tags"),
-    floor(&["aws"], "calls to AWS: deadline, retry, errors, pages"),
-    floor(&["error"], "errors of a request"),
+    floor(&["ownership"], "the owner of an object and the record of what was applied to it, as tags"),
+    floor(&["aws"], "calls to AWS: deadline, retry, error kinds, pages"),
+    floor(&["error"], "the errors of a request, and the reason that a stack shows"),
     floor(&["github"], "issuers, names, subjects and the REST API of GitHub"),
     floor(&["iam_policy"], "IAM's policy language: patterns, documents, evaluation"),
-    floor(&["guardrails"], "permissions of this deployment"),
-    floor(&["reconcile"], "observe, plan, apply"),
-    floor(&["resources"], "the resource types"),
-    floor(&["settings", "app"], "settings and clients"),
-    floor(&["explain", "scheduled", "respond", "handler"], "one invocation"),
+    floor(&["guardrails"], "what this deployment lets stacks ask for"),
+    floor(&["reconcile"], "the algorithm: observe, plan, apply; and the traits of a resource type"),
+    floor(&["resources"], "the resource types, one folder each"),
+    floor(&["settings", "app"], "the environment variables; the clients that invocations share"),
+    floor(
+        &["explain", "scheduled", "respond", "handler"],
+        "an invocation: a question, the scheduled run, the response to CloudFormation, and the choice between them",
+    ),
 ];
+
+const PAGE: &str = "docs/architecture.md";
+const BEGIN: &str = "<!-- The floors, written by `WRITE=1 cargo test --test suite the_table_of_floors`. -->\n";
+const END: &str = "<!-- The end of the floors. -->\n";
 
 /// Modules that decide. They do not name the SDK, the runtime, a clock or a source of chance.
 const PURE: [&str; 7] =
@@ -221,4 +232,31 @@ fn pure_modules_name_no_sdk_no_runtime_and_no_clock() {
         }
     }
     assert!(checked > 10_000, "only {checked} lines were held against a rule");
+}
+
+/// The floors as a table, the highest first, each module with a link to its source.
+fn table() -> String {
+    let link = |module: &&str| {
+        let ending = if root().join("src").join(module).is_dir() { "" } else { ".rs" };
+        format!("[{module}](../src/{module}{ending})")
+    };
+    let row = |(number, Floor { modules, holds }): (usize, &Floor)| {
+        let links: Vec<String> = modules.iter().map(link).collect();
+        format!("| {number} | {} | {holds} |\n", links.join(", "))
+    };
+    let rows: String = (1..).zip(&FLOORS).collect::<Vec<_>>().into_iter().rev().map(row).collect();
+    format!("| floor | modules | holds |\n|--:|---|---|\n{rows}")
+}
+
+#[test]
+fn the_table_of_floors_in_the_architecture_is_the_list_of_this_test() {
+    let path = root().join(PAGE);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).expect("the beginning of the table");
+    let (written, after) = rest.split_once(END).expect("the end of the table");
+    if std::env::var_os("WRITE").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{}{END}{after}", table())).unwrap();
+        return;
+    }
+    assert!(written == table(), "{PAGE} has other floors: write them with WRITE=1");
 }

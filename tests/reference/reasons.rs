@@ -1,5 +1,5 @@
 //! Readers look for the reason that a stack shows them, so what `docs/troubleshooting.md` quotes has to be what the function
-//! says; and what the README promises has to be shown by a test of that name.
+//! says; and the tests that `docs/guarantees.md` names have to exist.
 
 use std::path::Path;
 
@@ -164,24 +164,27 @@ fn every_reason_in_the_troubleshooting_is_one_that_the_function_gives() {
 }
 
 #[test]
-fn every_test_that_the_readme_names_is_where_it_says() {
-    let text = std::fs::read_to_string(root().join("README.md")).unwrap();
+fn every_test_that_a_promise_names_is_where_it_says() {
     let mut named = 0;
-    for link in text.split("[`").skip(1) {
-        let Some((name, rest)) = link.split_once("`](") else { continue };
-        let path = rest.split([')', '#']).next().unwrap_or_default();
-        if !path.starts_with("tests/") && !path.starts_with("src/") {
-            continue;
+    for document in ["README.md", "docs/guarantees.md"] {
+        let document = root().join(document);
+        let (text, shown) = (std::fs::read_to_string(&document).unwrap(), document.display());
+        for link in text.split("[`").skip(1) {
+            let Some((name, rest)) = link.split_once("`](") else { continue };
+            let path = rest.split([')', '#']).next().unwrap_or_default();
+            if !["tests/", "src/"].iter().any(|folder| path.trim_start_matches("../").starts_with(folder)) {
+                continue;
+            }
+            let file = document.with_file_name(path);
+            let name = name.trim_end_matches('…');
+            if file.is_dir() || Path::new(name).extension().is_some() {
+                assert!(file.exists(), "{shown}: {path} is not there");
+                continue;
+            }
+            let body = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{shown}: {path}: {error}"));
+            assert!(body.contains(name), "{shown}: no {name} in {path}");
+            named += 1;
         }
-        let file = root().join(path);
-        let name = name.trim_end_matches('…');
-        if file.is_dir() || Path::new(name).extension().is_some() {
-            assert!(file.exists(), "README.md: {path} is not there");
-            continue;
-        }
-        let body = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("README.md: {path}: {error}"));
-        assert!(body.contains(name), "README.md: no {name} in {path}");
-        named += 1;
     }
     assert!(named > 15, "{named}");
 }
