@@ -36,6 +36,7 @@ check: environment
 	.venv/bin/ruff check $(PYTHON)
 	.venv/bin/ruff format --check $(PYTHON)
 	.venv/bin/python tests/documents/links.py
+	.venv/bin/python tests/documents/words.py
 	.venv/bin/python -m pytest --quiet tests/documents
 	.venv/bin/python -m pytest --quiet tests/bench
 	cargo test --locked

@@ -7,7 +7,7 @@ use crate::aws::CallError;
 use crate::cloudformation::Malformed;
 use crate::cloudformation::properties::PropertyErrors;
 
-/// Why a request was not carried out.
+/// The reason that a request was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request itself is broken.
@@ -18,28 +18,28 @@ pub enum Error {
     Properties {
         /// The kind whose properties they are.
         resource_type: &'static str,
-        /// All of them.
+        /// The mistakes.
         problems: PropertyErrors,
     },
     /// No kind of that name.
     #[error("unknown resource type `{found}`; {}", match nearest { Some(name) => format!("did you mean `{name}`?"), None => format!("this function handles {}", known.join(", ")) })]
     UnknownType {
-        /// What the template says.
+        /// The type in the template.
         found: String,
         /// The kind that looks most like it.
         nearest: Option<&'static str>,
-        /// All kinds.
+        /// The known types.
         known: Vec<&'static str>,
     },
-    /// What was found cannot become what is wanted.
+    /// A refusal: the observed object cannot become the desired one.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// What only somebody outside AWS knows could not be found out.
+    /// A fact from outside AWS could not be looked up.
     #[error("{what}. {remedy}")]
     LookupFailed {
-        /// What is not known, and why.
+        /// The unknown fact, and the reason.
         what: String,
-        /// What the author can do.
+        /// The remedy for the author.
         remedy: String,
     },
     /// A call to AWS failed for good.
@@ -48,17 +48,17 @@ pub enum Error {
     /// A plan for something desired ended with nothing there. A law of the kinds rules this out.
     #[error("{0} is not there although everything was done to make it")]
     Vanished(String),
-    /// What exists kept changing under our hands.
+    /// The object changed between observation and action in each attempt.
     #[error("{attempts} attempts found the state changed by somebody else each time; the last one failed with: {last}")]
     ConflictRetriesExhausted {
-        /// How often we looked.
+        /// The number of attempts.
         attempts: u32,
-        /// What the last attempt ran into.
+        /// The error of the last attempt.
         last: CallError,
     },
 }
 
-/// What was found cannot, or must not, become what is wanted.
+/// A refusal: the observed object cannot, or must not, become the desired one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Somebody else's object has the name.
@@ -66,7 +66,7 @@ pub enum Refusal {
     Foreign {
         /// The object.
         what: String,
-        /// Who owns it, as far as its tags tell.
+        /// The owner, as far as the tags tell.
         owner: String,
         /// What the author can do.
         remedy: &'static str,
@@ -76,9 +76,9 @@ pub enum Refusal {
     Immutable {
         /// The property and the object.
         what: String,
-        /// What is there.
+        /// The observed value.
         from: String,
-        /// What is wanted.
+        /// The desired value.
         to: String,
         /// What the author can do.
         remedy: &'static str,
@@ -86,7 +86,7 @@ pub enum Refusal {
     /// The surroundings do not allow it.
     #[error("{what}{}{remedy}", if remedy.is_empty() { "" } else { ". " })]
     PreconditionFailed {
-        /// What is wrong.
+        /// The violated condition.
         what: String,
         /// What the author can do.
         remedy: String,

@@ -12,7 +12,7 @@ use crate::iam_policy::document::decode;
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
-/// What is asked.
+/// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Question {
@@ -109,7 +109,7 @@ fn condition(failed: &FailedCondition, token: &TokenClaims) -> Value {
     })
 }
 
-/// What to change so that the token is let in, if it is to be.
+/// Describes the change that would let the token in.
 fn change(failed: &FailedCondition, token: &TokenClaims) -> String {
     let claim = failed.key.rsplit(':').next().unwrap_or_default();
     let found = failed.found.as_ref().and_then(|values| values.first()).map(String::as_str);

@@ -1,6 +1,6 @@
-//! What this deployment permits, whatever a template asks for. The team that deploys the function decides it, by parameters
-//! of its template; here it is checked before any call, and the function's own policy says it again as far as IAM can, so
-//! that a mistake in this code cannot pass it.
+//! The permissions of this deployment, whatever a template asks for. The team that deploys the function sets them by
+//! parameters of its template. They are checked here before any call, and the function's own policy repeats them as far
+//! as IAM can, so that a mistake in this code cannot pass it.
 //!
 //! Guardrails know no kind: a kind says in their words what its declaration asks for. They only refuse, and change nothing
 //! of what was asked for. They do not hold for a deletion, which grants nothing; and a template that asks for no more than
@@ -13,7 +13,7 @@ use crate::deployment::Deployment;
 use crate::error::Refusal;
 use crate::iam_policy::string_like::string_like;
 
-/// What a declaration asks for that a deployment may forbid. The texts are those of the template's author.
+/// A part of a declaration that a deployment may forbid. The texts are those of the template's author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GuardrailCheck {
     /// A role in this path.
@@ -22,7 +22,7 @@ pub enum GuardrailCheck {
     Boundary(Option<String>),
     /// Trust in jobs of this owner at GitHub; nothing where it cannot be told whose jobs they are.
     Owner {
-        /// Where it is asked for.
+        /// The property.
         property: String,
         /// The owner's name.
         owner: Option<String>,
@@ -31,7 +31,7 @@ pub enum GuardrailCheck {
     Broad {
         /// Where it is asked for.
         property: String,
-        /// What it lets in.
+        /// The jobs that it lets in.
         what: String,
     },
     /// Tokens of this issuer (without `https://`).
@@ -41,15 +41,15 @@ pub enum GuardrailCheck {
         /// The issuer.
         issuer: String,
     },
-    /// This managed policy.
+    /// A managed policy.
     ManagedPolicy(String),
     /// An inline policy of this name, which may allow anything.
     InlinePolicy(String),
     /// Sessions of this many seconds.
     Session(u32),
-    /// One of these, such as roles, that somebody else made.
+    /// The adoption of objects, such as roles, that somebody else created.
     Adoption(&'static str),
-    /// This access policy, in the whole cluster or in these namespaces.
+    /// An access policy, in the whole cluster or in these namespaces.
     AccessPolicy {
         /// Its ARN.
         arn: String,
@@ -67,18 +67,18 @@ pub enum GuardrailCheck {
     },
 }
 
-/// Which inline policies roles may have. What they allow is not looked at.
+/// The inline policies that roles may have. Their contents are not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inline {
     /// Any.
     Always,
-    /// Where the deployment demands a permissions boundary, which then limits them.
+    /// Permitted if the deployment demands a permissions boundary, which then limits them.
     WithBoundary,
     /// None.
     Never,
 }
 
-/// What is permitted.
+/// The permissions of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guardrails {
     role_path: String,
@@ -97,7 +97,7 @@ pub struct Guardrails {
     contact: Option<String>,
 }
 
-/// What holds where the template says nothing; the same values are the defaults of its parameters.
+/// The value without a parameter, which is also the default of the parameter.
 const ROLE_PATH: &str = "/github/";
 /// Elsewhere the same owner's name is somebody else's.
 const ISSUERS: &str = "token.actions.githubusercontent.com,token.actions.githubusercontent.com/*";
@@ -109,13 +109,13 @@ const FORBIDDEN: &str = "arn:*:iam::aws:policy/AdministratorAccess*,arn:*:iam::a
 /// <https://docs.github.com/en/actions/reference/limits>
 const LONGEST_SESSION: u32 = 6 * 60 * 60;
 
-/// They let their holder act as a service account of the namespaces that they hold in. In those of Kubernetes itself there
-/// is one that may change every role binding, so that each of them is one step away from being the first.
+/// Policies that let their holder act as a service account of their namespaces. In Kubernetes' own namespaces there is
+/// a service account that may change every role binding, so that each of them is one step away from being the first.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html>
 const ADMINISTRATORS: [&str; 3] = ["AmazonEKSClusterAdminPolicy", "AmazonEKSAdminPolicy", "AmazonEKSEditPolicy"];
 
 impl Guardrails {
-    /// Nothing is forbidden; for whoever tries what lies behind the guardrails.
+    /// Permits everything, for tests of the code behind the guardrails.
     #[must_use]
     pub fn none() -> Self {
         let any = || vec!["*".to_owned()];
@@ -170,7 +170,7 @@ impl Guardrails {
         }
     }
 
-    /// Where roles are whose declaration names no path.
+    /// The path of roles whose declaration names none.
     #[must_use]
     pub fn role_path(&self) -> &str {
         &self.role_path
@@ -218,7 +218,7 @@ impl Guardrails {
         }
     }
 
-    /// Why it is forbidden, if it is.
+    /// Returns the reason of a refusal.
     fn forbids(&self, demand: &GuardrailCheck) -> Option<String> {
         let one_of = |allowed: &[String]| format!("is not one of {}", allowed.join(", "));
         match demand {
@@ -327,8 +327,8 @@ fn any<'a>(items: &'a [String], holds: impl Fn(&'a str) -> bool) -> bool {
     items.iter().any(|item| holds(item))
 }
 
-/// Whether a namespace is, or a pattern of them may be, one of Kubernetes' own, which begin with `kube-`. The function's
-/// policy says the same, in patterns of patterns.
+/// Returns true if a namespace is, or a pattern may match, one of Kubernetes' own, which begin with `kube-`. The
+/// function's policy says the same, in patterns of patterns.
 fn reaches_kubernetes(namespace: &str) -> bool {
     const RESERVED: &str = "kube-";
     match namespace.split_once('*') {

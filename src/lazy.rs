@@ -1,4 +1,4 @@
-//! What not every invocation needs is made when it is first asked for: most processes serve one request and are gone.
+//! Values that are made on first use: most processes serve one request and end.
 
 use std::fmt;
 use std::ops::Deref;
@@ -36,6 +36,6 @@ impl<T> Clone for Lazy<T> {
 
 impl<T> fmt::Debug for Lazy<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Later")
+        f.write_str("Lazy")
     }
 }

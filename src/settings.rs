@@ -1,4 +1,4 @@
-//! What the deployment decides, read once from the environment that the template sets.
+//! The settings of the deployment, read once from the environment that the template sets.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,24 +10,25 @@ use crate::resources::oidc_provider::rotation::RotationPolicy;
 /// The function's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// One origin besides CloudFormation's buckets that answers may go to, for a local AWS: `GITHUB_TRUST_RESPONSE_ORIGIN`.
+    /// The origin besides CloudFormation's buckets that responses may go to, for a local AWS:
+    /// `GITHUB_TRUST_RESPONSE_ORIGIN`.
     pub response_origin: Option<String>,
-    /// How far IAM's reads may lag behind its writes: `GITHUB_TRUST_IAM_LAG_SECONDS`, 60 where it is not set. A local AWS
-    /// has no lag.
+    /// The time by which reads of IAM may lag behind its writes: `GITHUB_TRUST_IAM_LAG_SECONDS`, by default 60. A local
+    /// AWS has no lag.
     pub iam_lag: Duration,
     /// The secret with the credential for GitHub: `GITHUB_TRUST_GITHUB_SECRET`.
     pub github_secret: Option<String>,
-    /// One place for every GitHub's REST API, for a GitHub on this machine: `GITHUB_TRUST_GITHUB_API`.
+    /// The root of every GitHub's REST API, for a GitHub on this machine: `GITHUB_TRUST_GITHUB_API`.
     pub github_api_root: Option<String>,
-    /// What templates may ask for: the guardrails' variables.
+    /// The permissions of templates: the guardrails' variables.
     pub guardrails: Guardrails,
-    /// How fast thumbprints follow: `GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS`, 30 where it is not set, and
-    /// `GITHUB_TRUST_LOOKS_APART_SECONDS`, an hour.
+    /// The rotation of thumbprints: `GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS`, by default 30, and
+    /// `GITHUB_TRUST_LOOKS_APART_SECONDS`, by default an hour.
     pub rotation_policy: RotationPolicy,
-    /// Whether issuers may be in private networks: `GITHUB_TRUST_PRIVATE_ISSUERS`, `true` or not.
+    /// True if issuers may be in private networks: `GITHUB_TRUST_PRIVATE_ISSUERS`, `true` or not.
     pub private_issuers: bool,
-    /// Where issuers are that no name server knows, for a local AWS: `GITHUB_TRUST_HOSTS`, as `name=address:port`,
-    /// separated by spaces; the name `*` stands for all others.
+    /// The addresses of issuers that no name server knows, for a local AWS: `GITHUB_TRUST_HOSTS`, as
+    /// `name=address:port`, separated by spaces; the name `*` stands for all others.
     pub hosts: BTreeMap<String, SocketAddr>,
 }
 
@@ -41,7 +42,7 @@ const DAY: u64 = 24 * 60 * 60;
 /// In seconds. Lambda delivers a failed event again after one and two minutes, which is no second look.
 const APART: u64 = 60 * 60;
 
-/// Those of an environment that sets nothing, but without guardrails: they are tried by themselves.
+/// The settings of an empty environment, but without guardrails, which have tests of their own.
 impl Default for Settings {
     fn default() -> Self {
         Self { guardrails: Guardrails::none(), ..Self::read(|_| None) }

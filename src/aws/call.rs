@@ -1,4 +1,5 @@
-//! What heals by waiting is waited for, within the time that the request has; everything else is told at once.
+//! Calls with a deadline. A failure that passes by itself is retried within the time of the request; any other failure
+//! is returned at once.
 //!
 //! The SDK's own retries are turned off: they hide whether an attempt may have been carried out, give up early, and keep
 //! a budget that one request would use up for the next.
@@ -21,11 +22,12 @@ use tokio::time::Instant;
 use super::backoff::Backoff;
 use super::call_error::{CallError, ErrorKind};
 
-/// How long a new principal may take to be seen everywhere: terraform-provider-aws#35535 reports up to two minutes.
+/// The time in which a new principal becomes visible everywhere: terraform-provider-aws#35535 reports up to two
+/// minutes.
 pub const PROPAGATION: Duration = Duration::from_secs(150);
-/// How long another change to the same object may be in progress.
+/// The time in which another change to the same object ends.
 const BUSY: Duration = Duration::from_mins(1);
-/// How long a service may be out of reach or out of order.
+/// The time for which a service may be out of reach or out of order.
 const UNREACHABLE: Duration = Duration::from_mins(2);
 /// A service that asks for more is asked again after this.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -50,13 +52,13 @@ impl Deadline {
         Self { once: true, ..*self }
     }
 
-    /// When it ends.
+    /// The end of the deadline.
     #[must_use]
     pub fn end(&self) -> Instant {
         self.until
     }
 
-    /// Whether there is time for a pause and something after it.
+    /// Returns true if there is time for a pause and a call after it.
     #[must_use]
     pub fn allows(&self, pause: Duration) -> bool {
         Instant::now() + pause < self.until
@@ -145,7 +147,7 @@ impl Deadline {
     }
 }
 
-/// How long a service asks to wait before the same call, if it does: in seconds (RFC 9110, 10.2.3).
+/// Returns the time that a service asks to wait before the same call, in seconds (RFC 9110, 10.2.3).
 fn asked_to_wait<E>(error: &SdkError<E, HttpResponse>) -> Duration {
     let header = error.raw_response().and_then(|response| response.headers().get("retry-after"));
     let seconds = header.and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
@@ -155,7 +157,7 @@ fn asked_to_wait<E>(error: &SdkError<E, HttpResponse>) -> Duration {
 /// The request's id, or why it failed and how long to wait at least before the next attempt.
 type Attempt = Result<String, (CallError, Duration)>;
 
-/// How long a failure of this sort may last before it is taken for good; nothing where it never passes by itself.
+/// Returns the time for which a failure of this kind is retried; `None` if it never passes by itself.
 fn max_retry_duration(kind: ErrorKind) -> Option<Duration> {
     match kind {
         ErrorKind::Throttled => Some(Duration::MAX),

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// What a failed call means for us.
+/// The consequence of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The object is not there, or not yet visible.
@@ -18,7 +18,7 @@ pub enum ErrorKind {
     InUse,
     /// Another change is in progress; the same call will succeed later.
     Busy,
-    /// What the call refers to was made moments ago; the same call will succeed later.
+    /// The call refers to an object that was created moments ago; the same call will succeed later.
     Propagating,
     /// Too many calls.
     Throttled,
@@ -39,9 +39,9 @@ pub enum ErrorKind {
 pub struct CallError {
     /// Service and action as IAM policies write them: `iam:CreateRole`. GitHub's are `github:CreateVariable` and the like.
     pub action: &'static str,
-    /// What it was called on.
+    /// The object of the call.
     pub resource: String,
-    /// What the failure means.
+    /// The consequence of the failure.
     pub kind: ErrorKind,
     /// The service's error code, or what kept the call from being answered.
     pub code: String,
@@ -49,7 +49,7 @@ pub struct CallError {
     pub message: String,
     /// The service's request id.
     pub request_id: Option<String>,
-    /// Whether an earlier attempt at the same call ended unknown, so that it may have been carried out all the same.
+    /// True if an attempt at the same call ended unknown, so that the call may have been carried out.
     pub uncertain: bool,
 }
 

@@ -1,8 +1,8 @@
-//! What is wrong with a request's properties, as its author reads it: where, what is allowed, and what was found.
+//! Mistakes in the properties of a request: the property, the allowed values, and the value found.
 
 use std::fmt;
 
-/// One mistake in the properties: where, what is allowed, what was found.
+/// A mistake in the properties.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PropertyError {
     /// A property that must be there is not.
@@ -10,7 +10,7 @@ pub enum PropertyError {
     Missing {
         /// The property, from the top.
         path: String,
-        /// What it should say.
+        /// The allowed values.
         expected: String,
     },
     /// A value that is not allowed.
@@ -18,9 +18,9 @@ pub enum PropertyError {
     Invalid {
         /// The property, from the top.
         path: String,
-        /// What is allowed.
+        /// The allowed values.
         expected: String,
-        /// What was there, cut to a readable length.
+        /// The value found, cut to a readable length.
         found: String,
     },
     /// A property that this kind does not have.
@@ -30,7 +30,7 @@ pub enum PropertyError {
         path: String,
         /// The allowed name that looks most like it.
         nearest: Option<&'static str>,
-        /// All allowed names.
+        /// The allowed names.
         known: Vec<&'static str>,
     },
     /// A property that is read although its kind does not describe it. It cannot be left unseen: every request fails.
@@ -38,12 +38,12 @@ pub enum PropertyError {
     Undescribed {
         /// The property, from the top.
         path: String,
-        /// What it is read as.
+        /// The type that it is read as.
         form: &'static str,
     },
 }
 
-/// All mistakes of one request.
+/// The mistakes of one request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct PropertyErrors(pub Vec<PropertyError>);
 

@@ -76,13 +76,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether a mistake was noted in this object.
+    /// Returns true if a mistake was noted in this object.
     #[must_use]
     pub fn has_problems(&self) -> bool {
         !self.problems.is_empty()
     }
 
-    /// Whether the author wrote this member.
+    /// Returns true if the author wrote this member.
     pub fn has(&mut self, name: &'static str) -> bool {
         if !self.known.contains(&name) {
             self.known.push(name);
@@ -90,7 +90,7 @@ impl<'a> Fields<'a> {
         self.members.contains_key(name)
     }
 
-    /// What is described and what the author wrote, which is missed here where it has to be there.
+    /// Returns the description of a member and its value. A required member that is missing is noted.
     fn member<T>(
         &mut self,
         name: &'static str,
@@ -139,7 +139,7 @@ impl<'a> Fields<'a> {
         check(&text).map_err(|expected| self.invalid(name, expected, format_args!("{text:?}"))).ok()
     }
 
-    /// One of few values; where the author left it out, the one that holds then.
+    /// Reads one of few values; the default where the author left it out.
     pub fn choice(&mut self, name: &'static str) -> Option<&'static str> {
         if !self.has(name)
             && let Some(property) = self.described.iter().find(|property| property.name == name)
@@ -263,7 +263,7 @@ impl<'a> Fields<'a> {
         (self.problems.len() == before).then_some(values)
     }
 
-    /// One object.
+    /// Reads an object.
     pub fn object<T>(&mut self, name: &'static str, mut read: impl FnMut(&mut Fields<'_>) -> Option<T>) -> Option<T> {
         let (_, object, value) = self.member(name, "an object", |form| match form {
             PropertyType::Object(object) => Some(object),
@@ -343,7 +343,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     nearest_few(name, known).into_iter().next()
 }
 
-/// Those that look like it, the most alike first; three at most.
+/// Returns the known names that are most like a name: three at most, the most alike first.
 pub(crate) fn nearest_few<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     const NEAR_ENOUGH: f64 = 0.8;
     let lower = name.to_lowercase();

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{ResponseUrl, StackId, response_url};
 
-/// What this invocation of the function is.
+/// The kind of an invocation.
 #[derive(Debug)]
 pub enum Invocation {
     /// A request of CloudFormation, sent directly or through SNS.
@@ -20,7 +20,8 @@ pub enum Invocation {
     Unknown,
 }
 
-/// Why a request of CloudFormation cannot be answered at all. CloudFormation itself never sends such a request.
+/// The reason that a request of CloudFormation cannot be answered at all. CloudFormation itself never sends such a
+/// request.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswerable {
     /// A member without which no answer can be built or sent.
@@ -34,7 +35,7 @@ pub enum Unanswerable {
     Url(#[from] response_url::Refused),
 }
 
-/// What CloudFormation wants.
+/// The type of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestType {
     /// A new resource.
@@ -65,7 +66,7 @@ pub enum Malformed {
 /// A request whose answer can be built and sent.
 #[derive(Debug)]
 pub struct Request {
-    /// Where the answer goes.
+    /// The URL for the response.
     pub response_url: ResponseUrl,
     /// The stack that asks.
     pub stack: StackId,

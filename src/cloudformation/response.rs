@@ -15,21 +15,21 @@ pub const PHYSICAL_ID_LIMIT: usize = 1024;
 /// What `Fn::GetAtt` reads.
 pub type Attributes = BTreeMap<&'static str, String>;
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// What was asked for is there, or gone.
+    /// The desired state is reached.
     Success {
-        /// What `Ref` gives.
+        /// The id that `Ref` gives.
         physical_id: String,
         /// What `Fn::GetAtt` gives.
         attributes: Attributes,
     },
-    /// It is not.
+    /// The request failed.
     Failure {
         /// The id under which CloudFormation goes on: the old one, a new one, or one that names nothing.
         physical_id: String,
-        /// What the reader of the stack's events is told.
+        /// The reason in the events of the stack.
         reason: String,
     },
 }

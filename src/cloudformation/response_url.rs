@@ -1,5 +1,5 @@
-//! Whoever reads a `ResponseURL` can answer in our place, so it is a secret, and whoever writes one could make us send
-//! an answer anywhere, so it is checked before it is contacted.
+//! The pre-signed URL for the response. A reader of it can answer in our place, so that it is a secret; a writer of it
+//! could make us send a response anywhere, so that it is checked before it is contacted.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use super::StackId;
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResponseUrl(Url);
 
-/// Why a `ResponseURL` is not contacted. The text holds nothing of the query.
+/// The reason that a `ResponseURL` is not contacted. The text holds no part of the query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`ResponseURL` is not contacted: {reason} (host {host:?})")]
 pub struct Refused {
-    /// What is wrong with it.
+    /// The mistake.
     pub reason: &'static str,
     /// The host it names, for the log.
     pub host: String,

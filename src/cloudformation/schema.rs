@@ -1,19 +1,19 @@
-//! What a kind's properties are, said once: requests are read by it, and the JSON Schemas and the reference are written
-//! from it. Reading a property that is not described here fails every request of its kind, and what is described but
-//! never read fails a test.
+//! The schema of a resource type, stated once: requests are read by it, and the JSON Schemas and the reference are
+//! written from it. A property that is read but not described fails every request of its type; one that is described
+//! but never read fails a test.
 
 /// A type of resource, as its author sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct ResourceSchema {
     /// `Custom::…`
     pub name: &'static str,
-    /// What it keeps, in a sentence or more.
+    /// The purpose of the type, in a sentence or more.
     pub doc: &'static str,
     /// The page in `docs/` that explains it, and with other hyphens its module: `github-role`.
     pub guide: &'static str,
     /// Its properties, beside CloudFormation's own.
     pub object: Object,
-    /// What `Ref` gives.
+    /// The value that `Ref` gives.
     pub reference: &'static str,
     /// What `Fn::GetAtt` gives: names and what they say.
     pub attributes: &'static [(&'static str, &'static str)],
@@ -24,7 +24,7 @@ pub struct ResourceSchema {
 pub struct Object {
     /// Its name in schemas and in the reference, as CloudFormation names property types: `AccessScope`.
     pub name: &'static str,
-    /// What it says.
+    /// The description.
     pub doc: &'static str,
     /// Its members.
     pub properties: &'static [Property],
@@ -32,26 +32,26 @@ pub struct Object {
     pub any_of: &'static [&'static [&'static str]],
 }
 
-/// One property.
+/// A property.
 #[derive(Clone, Copy, Debug)]
 pub struct Property {
     /// As CloudFormation, GitHub or we name it.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of its value.
     pub form: PropertyType,
-    /// Whether it has to be there.
+    /// True if it is required.
     pub required: bool,
-    /// What is allowed, for the message about a value that is not.
+    /// The allowed values, for the message about any other value.
     pub expected: &'static str,
-    /// What holds where the author leaves it out.
+    /// The default.
     pub default: Option<&'static str>,
-    /// What another value does to the object; within another property, that of the whole.
+    /// The effect of an update on the object; within another property, that of the whole.
     pub update: Update,
-    /// What it says, in Markdown.
+    /// The description, in Markdown.
     pub doc: &'static str,
 }
 
-/// What a property holds.
+/// The type of a property.
 #[derive(Clone, Copy, Debug)]
 pub enum PropertyType {
     /// A string.
@@ -64,13 +64,13 @@ pub enum PropertyType {
     Texts(Text, Count),
     /// A list of objects; a single object is a list of one.
     Objects(&'static Object, Count),
-    /// One object.
+    /// An object.
     Object(&'static Object),
     /// A JSON document, or the text of one.
     Document,
 }
 
-/// What a string has to be. Kinds check more than can be said here.
+/// The limits of a string. Resource types check more than can be stated here.
 #[derive(Clone, Copy, Debug)]
 pub struct Text {
     /// In characters.
@@ -83,18 +83,18 @@ pub struct Text {
     pub values: &'static [&'static str],
 }
 
-/// How many items a list has.
+/// The limits of the length of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Count {
     /// At least.
     pub min: usize,
     /// At most.
     pub max: usize,
-    /// What they are called.
+    /// The noun for the items.
     pub noun: &'static str,
 }
 
-/// What an Update that changes a property does, in CloudFormation's words.
+/// The effect of an Update that changes a property, in CloudFormation's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
     /// The object is changed.
@@ -105,7 +105,7 @@ pub enum Update {
     Replacement,
 }
 
-/// Nothing but a string that is not empty.
+/// A string that is not empty.
 pub const TEXT: Text = Text { min: 1, max: usize::MAX, pattern: None, values: &[] };
 
 impl Text {
@@ -133,7 +133,7 @@ impl Text {
         Self { pattern: Some(pattern), ..self }
     }
 
-    /// One of these.
+    /// A string that is one of these values.
     #[must_use]
     pub const fn one_of(values: &'static [&'static str]) -> Self {
         Self { values, ..TEXT }
@@ -159,7 +159,7 @@ impl Count {
         Self::at_most(usize::MAX, noun)
     }
 
-    /// What is allowed, for a message.
+    /// The allowed values, for a message.
     #[must_use]
     pub fn expected(self) -> String {
         match self {
@@ -171,13 +171,13 @@ impl Count {
 }
 
 impl Property {
-    /// One that may be left out and is changed in place.
+    /// A property that may be left out and is updated in place.
     #[must_use]
     pub const fn new(name: &'static str, form: PropertyType, expected: &'static str, doc: &'static str) -> Self {
         Self { name, form, required: false, expected, default: None, update: Update::NoInterruption, doc }
     }
 
-    /// That has to be there.
+    /// Makes the property required.
     #[must_use]
     pub const fn required(self) -> Self {
         Self { required: true, ..self }
@@ -189,7 +189,7 @@ impl Property {
         Self { default: Some(default), ..self }
     }
 
-    /// That asks for another object.
+    /// Sets the effect of an update.
     #[must_use]
     pub const fn update(self, update: Update) -> Self {
         Self { update, ..self }

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What goes into `Authorization`.
+/// The value of `Authorization`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken(String);
 
@@ -36,13 +36,13 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// One way of asking.
+/// A credential for GitHub.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A personal access token or the like.
     AccessToken(AccessToken),
     /// A GitHub App's installation.
-    App(App),
+    App(GitHubApp),
 }
 
 impl fmt::Debug for Credential {
@@ -56,7 +56,7 @@ impl fmt::Debug for Credential {
 
 /// A GitHub App, installed where the repositories are.
 #[derive(Clone, PartialEq, Eq)]
-pub struct App {
+pub struct GitHubApp {
     /// Its id or client id.
     pub id: String,
     /// The installation's id.
@@ -65,7 +65,7 @@ pub struct App {
     pkcs1: bool,
 }
 
-/// Why a secret is none of ours. It never shows the secret's value.
+/// The reason that a secret holds no credential. The message never shows its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// Not a JSON object of the form that the documentation gives.
@@ -115,13 +115,13 @@ fn credential(written: Written) -> Result<Credential, Unusable> {
                 _ => return Err(Unusable::Key),
             };
             let installation = text(&installation_id)?.parse().map_err(|_number| Unusable::Form)?;
-            let app = App { id: text(&app_id)?, installation, key, pkcs1 };
+            let app = GitHubApp { id: text(&app_id)?, installation, key, pkcs1 };
             app.key_pair().map(|_| Credential::App(app))
         }
     }
 }
 
-impl App {
+impl GitHubApp {
     fn key_pair(&self) -> Result<RsaKeyPair, Unusable> {
         let pair = if self.pkcs1 { RsaKeyPair::from_der(&self.key) } else { RsaKeyPair::from_pkcs8(&self.key) };
         pair.map_err(|_key| Unusable::Key)

@@ -1,4 +1,4 @@
-//! What GitHub says about the subjects of a repository, and what follows where it does not say.
+//! Facts from GitHub about the subjects of a repository, and their inference where GitHub gives no answer.
 //!
 //! Known is known exactly. Where only the ids are known, a repository may send either form, and both are written out.
 //! No wildcard ever stands in for an id: a pattern that catches both forms of one repository also catches repositories
@@ -18,7 +18,7 @@ use super::{Issuer, IssuerKind};
 /// either form.
 const IMMUTABLE_SINCE: &str = "2026-07-16";
 
-/// How a repository's subjects begin.
+/// The format of the subjects of a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SubjectFormat {
     /// `repo:OWNER/NAME`.
@@ -27,17 +27,17 @@ pub enum SubjectFormat {
     Immutable,
 }
 
-/// What a subject is made of.
+/// The template of a subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SubjectTemplate {
     /// `repo` and `context`.
     #[default]
     Default,
-    /// These claims, in this order.
+    /// The claims in this order.
     Custom(Vec<String>),
 }
 
-/// What has to be known to write the subjects of a repository.
+/// The facts that the subjects of a repository depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubjectFacts {
     /// The owner's id.
@@ -46,7 +46,7 @@ pub struct SubjectFacts {
     pub repository_id: Option<u64>,
     /// The forms that its subjects may have; more than one where it is not known.
     pub forms: BTreeSet<SubjectFormat>,
-    /// What its subjects are made of.
+    /// The template of its subjects.
     pub template: SubjectTemplate,
     /// `public`, `private` or `internal`, for templates that ask for it.
     pub visibility: Option<String>,
@@ -61,9 +61,9 @@ pub struct RepositoryResponse {
     pub id: u64,
     /// `owner/name` as GitHub writes it.
     pub full_name: String,
-    /// Who owns it.
+    /// The owner.
     pub owner: Account,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Option<String>,
     /// `public`, `private` or `internal`.
     pub visibility: Option<String>,
@@ -88,13 +88,13 @@ pub struct Customization {
     pub include_claim_keys: Option<Vec<String>>,
     /// `false` only means that nobody opted in by hand: it is seen together with an immutable prefix.
     pub use_immutable_subject: Option<bool>,
-    /// How the subjects really begin.
+    /// The beginning of the subjects as they are sent.
     pub sub_claim_prefix: Option<String>,
 }
 
 impl SubjectFacts {
-    /// What follows from GitHub's answers. `customization` is nothing where the credential, or having none, did not
-    /// allow to ask.
+    /// Infers the facts from GitHub's responses. `customization` is `None` where the credential, or its absence, did
+    /// not allow to ask.
     #[must_use]
     pub fn of(issuer: &Issuer, described: &RepositoryResponse, customization: Option<&Customization>) -> Self {
         let forms: BTreeSet<SubjectFormat> = if issuer.has_immutable_subjects() {
@@ -143,7 +143,7 @@ fn inferred(issuer: &Issuer, described: &RepositoryResponse) -> Option<SubjectFo
     (created.get(..10)? >= IMMUTABLE_SINCE).then_some(SubjectFormat::Immutable)
 }
 
-/// How the subjects of a repository begin, in one form.
+/// Returns the beginning of the subjects of a repository in one format.
 #[must_use]
 pub fn prefix(
     repository: &Repository,

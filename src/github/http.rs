@@ -1,5 +1,5 @@
-//! How GitHub's REST API is asked: every answer is bounded in size and time, and what passes by waiting is waited for, as
-//! long as GitHub asks for and there is time.
+//! Requests to GitHub's REST API. Each response is bounded in size and time; a failure that passes by itself is
+//! retried, as long as GitHub asks for and there is time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,9 +17,9 @@ use crate::aws::{Backoff, millis};
 
 /// A repository's description has about 10 KB.
 const BODY_LIMIT: usize = 1024 * 1024;
-/// How long one attempt may take.
+/// The time for one attempt.
 const ATTEMPT: Duration = Duration::from_secs(8);
-/// How long GitHub may be out of reach before we go on without it.
+/// The time for which GitHub may be out of reach before the request goes on without it.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// The same where nothing goes on without it, and where GitHub asks to wait: a secondary rate limit does so for a minute or
 /// more, and the next attempt may meet it again.
@@ -27,10 +27,10 @@ const LONG_PATIENCE: Duration = Duration::from_mins(5);
 /// "Otherwise, wait for at least one minute before retrying."
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>
 const UNTOLD: Duration = Duration::from_mins(1);
-/// How long something is asked for that only a remark depends on.
+/// The time for a request that only a remark depends on.
 const BRIEF_PATIENCE: Duration = Duration::from_secs(5);
 
-/// One request. It has no `Debug`, because its body may hold a value.
+/// A request. It has no `Debug`, because its body may hold a value.
 pub(super) struct GitHubRequest<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
@@ -39,23 +39,23 @@ pub(super) struct GitHubRequest<'a> {
 }
 
 impl<'a> GitHubRequest<'a> {
-    /// One that only a remark depends on.
+    /// A request that only a remark depends on.
     pub(super) fn brief(method: &'a str, path: &'a str) -> Self {
         Self { method, path, body: None, patience: BRIEF_PATIENCE }
     }
 
-    /// One that there is an answer without.
+    /// A request that has a substitute.
     pub(super) fn short(method: &'a str, path: &'a str) -> Self {
         Self { method, path, body: None, patience: PATIENCE }
     }
 
-    /// One without which nothing goes on.
+    /// A request that has no substitute.
     pub(super) fn patient(method: &'a str, path: &'a str, body: Option<&'a [u8]>) -> Self {
         Self { method, path, body, patience: LONG_PATIENCE }
     }
 }
 
-/// One answer.
+/// A response.
 pub(super) struct GitHubResponse {
     pub(super) status: u16,
     pub(super) request_id: String,
@@ -64,9 +64,9 @@ pub(super) struct GitHubResponse {
     pub(super) date: Option<i64>,
     /// The permissions that would do, where GitHub says so.
     pub(super) permissions: Option<String>,
-    /// Whether single sign-on is what is missing.
+    /// True if single sign-on is missing.
     pub(super) sso: bool,
-    /// Whether an earlier attempt may have been carried out.
+    /// True if an earlier attempt may have been carried out.
     pub(super) uncertain: bool,
     pub(super) location: Option<String>,
 }
@@ -75,11 +75,11 @@ pub(super) struct GitHubResponse {
 pub(super) struct NoResponse {
     pub(super) what: String,
     pub(super) kind: NoResponseKind,
-    /// Whether an attempt may have been carried out.
+    /// True if an attempt may have been carried out.
     pub(super) uncertain: bool,
 }
 
-/// Why there is none.
+/// The reason that there is no response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoResponseKind {
     TimeUp,
@@ -144,7 +144,7 @@ impl Client {
         }
     }
 
-    /// One attempt; with how long to wait before the next, where one would help.
+    /// Makes one attempt. An error carries the pause before the next attempt, where one would help.
     async fn send(
         &self,
         root: &str,
@@ -228,8 +228,8 @@ fn wait(response: &HttpResponse, now: SystemTime) -> Option<Duration> {
     None
 }
 
-/// Whether a refusal without any of these headers is for a secondary rate limit, which is told from a lacking permission
-/// by its words only.
+/// Returns true if a refusal without these headers is a secondary rate limit. Only its words tell it from a lacking
+/// permission.
 fn limited(status: u16, body: &[u8]) -> bool {
     let says_so = || String::from_utf8_lossy(body).to_ascii_lowercase().contains("secondary rate limit");
     status == 429 || (status == 403 && says_so())

@@ -8,7 +8,7 @@ use std::fmt;
 use url::{Host, Url};
 
 const GITHUB: &str = "token.actions.githubusercontent.com";
-/// Where an Enterprise Server has its issuer.
+/// The path of an Enterprise Server's issuer.
 const SERVER_PATH: &str = "/_services/token";
 /// IAM's limit for a provider's URL, in characters.
 const LIMIT: usize = 255;
@@ -99,8 +99,8 @@ impl Issuer {
         self.kind
     }
 
-    /// Whether STS reads this claim of the issuer's tokens into a condition key, beside `aud` and `sub`. A key that STS
-    /// does not know is absent, so that a condition on it is never met and nobody could assume the role.
+    /// Returns true if STS reads this claim of the issuer's tokens into a condition key, beside `aud` and `sub`. A key
+    /// that STS does not know is absent, so that a condition on it is never met and nobody could assume the role.
     ///
     /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html>, "Available
     /// keys for AWS OIDC federation"; Enterprise Servers are not among them.
@@ -120,7 +120,8 @@ impl Issuer {
         self.kind != IssuerKind::Server && KEYS.contains(&claim)
     }
 
-    /// Whether its subjects can carry ids: "Immutable subject claims are not available on GitHub Enterprise Server."
+    /// Returns true if the subjects can carry ids: "Immutable subject claims are not available on GitHub Enterprise
+    /// Server."
     #[must_use]
     pub fn has_immutable_subjects(&self) -> bool {
         self.kind != IssuerKind::Server
@@ -136,7 +137,7 @@ impl Issuer {
         }
     }
 
-    /// Where its REST API is. <https://docs.github.com/en/enterprise-server/rest/enterprise-admin>
+    /// Returns the root of the REST API. <https://docs.github.com/en/enterprise-server/rest/enterprise-admin>
     #[must_use]
     pub fn api_root(&self) -> String {
         match self.kind {

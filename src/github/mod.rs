@@ -1,4 +1,4 @@
-//! What GitHub says and how it writes it: its issuers and the subjects of its tokens.
+//! GitHub: its issuers, the subjects of its tokens, its names and its REST API.
 
 mod api_call;
 pub mod client;

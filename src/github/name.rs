@@ -11,7 +11,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// What a repository looks like, for messages.
+    /// The expected form of a repository, for messages.
     pub const EXPECTED: &'static str = "\"owner/name\" of one GitHub repository";
 
     /// Reads `owner/name`.
@@ -49,10 +49,10 @@ impl Repository {
     }
 }
 
-/// What an entry of a trust is about.
+/// The scope of a trust entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RepositoryScope {
-    /// One repository.
+    /// A repository.
     Repository(Repository),
     /// Every repository of an owner, now and in the future.
     Organisation(String),

@@ -1,5 +1,5 @@
-//! What keeps anybody who can push a workflow out of an environment: GitHub makes one without any protection for the first
-//! workflow that names it.
+//! The protection of an environment, which keeps out anybody who can push a workflow. GitHub creates an environment
+//! without protection for the first workflow that names it.
 
 use serde::Deserialize;
 
@@ -16,19 +16,19 @@ struct Rule {
 }
 
 impl Environment {
-    /// Whether anybody is kept out. A wait timer keeps nobody out.
+    /// Returns true if the protection keeps anybody out. A wait timer keeps nobody out.
     #[must_use]
     pub fn is_protected(&self) -> bool {
         self.protection_rules.iter().any(|rule| rule.r#type != "wait_timer")
     }
 }
 
-/// What is known of an environment.
+/// The knowledge about an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
     /// Something keeps people out.
     Protected,
-    /// It is there, and nothing does.
+    /// The environment exists without protection.
     Open,
     /// GitHub shows none of that name.
     Absent,

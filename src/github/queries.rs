@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::Issuer;
 use super::client::{Client, LookupError};
-use super::credential::{self, AccessToken, App, Credential};
+use super::credential::{self, AccessToken, Credential, GitHubApp};
 use super::facts::{Account, Customization, RepositoryResponse};
 use super::http::{GitHubRequest, GitHubResponse, NoResponse, refused};
 use super::name::Repository;
@@ -20,7 +20,7 @@ impl From<NoResponse> for LookupError {
 }
 
 impl Client {
-    /// What a repository is, and what its subjects are made of where that may be asked.
+    /// Returns a repository, and the template of its subjects where that may be asked.
     ///
     /// # Errors
     /// When it cannot be found out.
@@ -106,8 +106,8 @@ impl Client {
         }
     }
 
-    /// What protects an environment. It is asked for a remark only, so that not to know is no failure: nothing without a
-    /// credential, or where GitHub does not say at once.
+    /// Returns the protection of an environment. Only a remark depends on it, so that an unknown one is no failure:
+    /// `None` without a credential, or where GitHub does not answer at once.
     pub async fn protection(&self, issuer: &Issuer, repository: &Repository, environment: &str) -> Option<Protection> {
         let token = self.token(issuer).await.ok()??;
         let path = format!("/repos/{repository}/environments/{}", urlencoding::encode(environment));
@@ -120,7 +120,7 @@ impl Client {
         }
     }
 
-    /// Whether there is a credential for an issuer.
+    /// Returns true if there is a credential for an issuer.
     ///
     /// # Errors
     /// When the secret cannot be read.
@@ -137,7 +137,7 @@ impl Client {
         self.token(issuer).await.map(drop)
     }
 
-    /// What a repository that is answered for with a redirect is called now.
+    /// Returns the new name of a repository that is answered with a redirect.
     pub(super) async fn new_name(
         &self,
         issuer: &Issuer,
@@ -151,7 +151,7 @@ impl Client {
         }
     }
 
-    /// Where a redirect leads tells the new name. It is followed once, and only within the same API.
+    /// Follows a redirect to the new name: once, and only within the same API.
     async fn renamed(&self, issuer: &Issuer, answer: &GitHubResponse, token: Option<&AccessToken>) -> LookupError {
         let root = self.root(issuer);
         let path = answer.location.as_deref().and_then(|location| location.strip_prefix(root.as_str()));
@@ -237,8 +237,8 @@ fn is_redirect(status: u16) -> bool {
 }
 
 /// <https://docs.github.com/en/rest/apps/apps#create-an-installation-access-token-for-an-app>
-fn no_token(app: &App, status: u16) -> String {
-    let App { id, installation, .. } = app;
+fn no_token(app: &GitHubApp, status: u16) -> String {
+    let GitHubApp { id, installation, .. } = app;
     let hint = match status {
         401 => ": its `app_id` and `private_key` do not belong together, or the key was revoked",
         403 => ": the installation is suspended, or may not do what is asked for",

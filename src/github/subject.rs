@@ -6,7 +6,7 @@
 
 use super::name::{self, Repository};
 
-/// How far a whole subject reaches.
+/// The breadth of a whole subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Breadth {
     /// Certain jobs of a repository, or a certain workflow.
@@ -63,7 +63,7 @@ pub fn check(text: &str) -> Result<Breadth, String> {
 
 const EVERY_JOB: &str = "every branch, tag, environment and pull request of the repository is let in";
 
-/// What a subject has pinned so far.
+/// The parts that a subject has pinned so far.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is pinned or not, whatever the others are")]
 struct SubjectParts {
@@ -144,7 +144,7 @@ fn repo_value(value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What stands behind `repo:` in a subject.
+/// The value behind `repo:` in a subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
     /// Owner and name.
@@ -173,7 +173,7 @@ pub fn number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == text)
 }
 
-/// Whether the value of `ref` pins something.
+/// Returns true if the value of `ref` pins something.
 fn reference(value: &str) -> Result<bool, String> {
     match (value.strip_prefix("refs/heads/"), value.strip_prefix("refs/tags/")) {
         (Some("*"), _) | (_, Some("*")) => Ok(false),

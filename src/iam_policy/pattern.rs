@@ -26,7 +26,7 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether it has wildcards.
+    /// Returns true for a value with wildcards.
     #[must_use]
     pub fn is_wild(&self) -> bool {
         self.wild
@@ -45,8 +45,8 @@ impl Pattern {
         Self { text: value.replace("${$}", "$"), wild }
     }
 
-    /// Whether every value that `other` lets pass is let pass by this one. A pattern is compared with a pattern as text,
-    /// which can miss some, but never claims too much.
+    /// Returns true if this value matches every value that `other` matches. A pattern is compared with a pattern as
+    /// text, which can miss some, but never claims too much.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self == other || (self.wild && covers(&self.text, &other.text))

@@ -26,7 +26,7 @@ pub enum Claim {
 }
 
 impl Claim {
-    /// All of them.
+    /// The claims.
     pub const ALL: [Self; 6] =
         [Self::ActorId, Self::EnterpriseId, Self::Environment, Self::JobWorkflowRef, Self::Ref, Self::RepositoryId];
 
@@ -47,23 +47,23 @@ impl Claim {
 /// The claims that have to come with a subject; each has to have one of its values.
 pub type Claims = BTreeMap<Claim, BTreeSet<Pattern>>;
 
-/// One way in.
+/// A rule: a subject, and the claims that have to come with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TrustRule {
     /// The claim `sub`.
     pub subject: Pattern,
-    /// What else the token has to say.
+    /// The other claims of the token.
     pub claims: Claims,
 }
 
 impl TrustRule {
-    /// Whoever has this subject.
+    /// The rule for a subject alone.
     #[must_use]
     pub fn of(subject: Pattern) -> Self {
         Self { subject, claims: Claims::new() }
     }
 
-    /// Whether every token that `other` admits is admitted by this one.
+    /// Returns true if this rule admits every token that `other` admits.
     fn covers(&self, other: &Self) -> bool {
         let Self { subject, claims } = self;
         let within = |values: &BTreeSet<Pattern>, others: &BTreeSet<Pattern>| {
@@ -73,8 +73,8 @@ impl TrustRule {
             && claims.iter().all(|(claim, values)| other.claims.get(claim).is_some_and(|others| within(values, others)))
     }
 
-    /// Those whom both admit. Two patterns that overlap without one covering the other are taken to have nothing in
-    /// common, which admits too few for the moment and never too many.
+    /// The rule for tokens that both admit. Two patterns that overlap without one covering the other count as disjoint,
+    /// which admits too few for the moment and never too many.
     fn intersect(&self, other: &Self) -> Option<Self> {
         let narrower = |a: &Pattern, b: &Pattern| {
             if a.covers(b) { Some(b.clone()) } else { b.covers(a).then(|| a.clone()) }
@@ -127,7 +127,7 @@ impl fmt::Display for TrustRule {
     }
 }
 
-/// Who may assume a role.
+/// The tokens that may assume a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustPolicy {
     /// The provider that vouches for the tokens.
@@ -170,14 +170,14 @@ impl TrustPolicy {
         self.provider_arn == other.provider_arn && self.audience == other.audience
     }
 
-    /// Whether everyone whom `other` admits is admitted by this one.
+    /// Returns true if this policy admits every token that `other` admits.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let admits = |theirs: &TrustRule| self.rules.iter().any(|ours| ours.covers(theirs));
         self.same_issuer(other) && other.rules.iter().all(admits)
     }
 
-    /// Those whom both admit.
+    /// The policy for tokens that both admit.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         if !self.same_issuer(other) {
@@ -188,7 +188,7 @@ impl TrustPolicy {
         if both.is_empty() { self.deny_all() } else { self.with(both) }
     }
 
-    /// What condition keys begin with: the issuer without its scheme.
+    /// The prefix of condition keys: the issuer without its scheme.
     fn key_prefix(&self) -> &str {
         issuer_of_provider(&self.provider_arn).unwrap_or_default()
     }
@@ -232,7 +232,7 @@ impl TrustPolicy {
         })
     }
 
-    /// How much of the account's quota it takes: IAM does not count white space.
+    /// The part of the account's quota that the policy takes: IAM does not count white space.
     #[must_use]
     pub fn size(&self) -> usize {
         self.document().to_string().chars().filter(|c| !c.is_whitespace()).count()

@@ -20,7 +20,7 @@ use crate::lazy::Lazy;
 use crate::net::root_store;
 use crate::net::tls::provider;
 
-/// How long a connection may take; how long an answer may, whoever asks decides.
+/// The time for a connection. The caller bounds the time for a response.
 const CONNECT: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl HttpConnector for HyperConnector {
     }
 }
 
-/// Whether connecting took too long.
+/// Returns true if the connection timed out.
 fn timed_out(error: &hyper_util::client::legacy::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -10,14 +10,14 @@ use memchr::memchr;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-/// Where Amazon Linux keeps them in one file, and where Debian does.
+/// The bundles of Amazon Linux and of Debian.
 const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 /// A bundle has some 200 KiB, so that it is read in a few pieces and never held.
 const PIECE: usize = 32 * 1024;
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const END: &[u8] = b"-----END CERTIFICATE-----";
 
-/// All of them.
+/// The public CAs.
 pub(crate) fn store() -> Arc<RootCertStore> {
     static STORE: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| Arc::new(read(|name| std::env::var(name).ok())));
     Arc::clone(&STORE)

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::owner::digest;
 
-/// What we applied to an object, in the room of one tag: a fixed number of characters for each item.
+/// A record of the items that we applied to an object, in one tag: a fixed number of characters for each item.
 ///
 /// Others may attach policies to our role or tag it; what they did is not ours to undo, and the request does not say
 /// reliably what we did before (`OldResourceProperties` is wrong after a skipped rollback). So it stands on the object.
@@ -41,7 +41,7 @@ impl<const WIDTH: usize> AppliedItems<WIDTH> {
         Self { items: items.filter_map(|item| String::from_utf8(item.to_vec()).ok()).collect() }
     }
 
-    /// Whether the item was applied by us.
+    /// Returns true if we applied the item.
     #[must_use]
     pub fn contains(&self, item: &str) -> bool {
         let item = digest(&[item], WIDTH);
@@ -58,13 +58,13 @@ impl<const WIDTH: usize> AppliedItems<WIDTH> {
         Self { items: items.into_iter().collect() }
     }
 
-    /// How many items.
+    /// The number of items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether nothing was applied.
+    /// Returns true if there are no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()

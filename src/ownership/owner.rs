@@ -13,7 +13,7 @@ use crate::cloudformation::StackId;
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
 
-/// What all our own tag keys begin with; authors may not use it.
+/// The prefix of our own tag keys; authors may not use it.
 pub const PREFIX: &str = "github-trust:";
 const STACK: &str = "github-trust:stack-id";
 const LOGICAL: &str = "github-trust:logical-id";
@@ -64,7 +64,7 @@ impl Owner {
         [(STACK.to_owned(), self.stack_id.clone()), (LOGICAL.to_owned(), self.logical_id.clone())].into()
     }
 
-    /// Whether an object with these tags is ours.
+    /// Returns true if an object with these tags belongs to this owner.
     #[must_use]
     pub fn owns(&self, tags: &Tags) -> bool {
         tags.get(STACK) == Some(&self.stack_id) && tags.get(LOGICAL) == Some(&self.logical_id)
@@ -95,7 +95,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Who owns an object with these tags, for a message.
+/// Describes the owner of an object with these tags.
 #[must_use]
 pub fn described(tags: &Tags) -> String {
     match (tags.get(STACK), tags.get(LOGICAL)) {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::owner::{Tags, authored};
 
-/// How the tags of an object of ours change around all other changes: first what is going to be ours is written down,
-/// last what is ours no longer, so that an interruption leaves nothing that nobody answers for.
+/// The changes of an object's tags around all other changes. New items are recorded first, and old ones forgotten last,
+/// so that an interruption leaves no item without an owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagChanges {
     /// To set before everything else.

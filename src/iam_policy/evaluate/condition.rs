@@ -28,13 +28,13 @@ pub struct FailedCondition {
     pub key: String,
     /// As the policy writes them.
     pub expected: Vec<String>,
-    /// What the token has; nothing where the key is absent.
+    /// The values of the token; `None` if the key is absent.
     pub found: Option<Vec<String>>,
-    /// Whether it cannot be told from the token.
+    /// True if the result depends on more than the token.
     pub depends: bool,
 }
 
-/// Whether all conditions are met, and which are not.
+/// Evaluates all conditions, and returns those that are not met.
 pub(super) fn evaluate_all(
     condition: Option<&Value>,
     context: &ConditionContext,
@@ -83,7 +83,7 @@ impl Comparison {
     }
 }
 
-/// Nothing where it cannot be told.
+/// Evaluates one condition; `None` if the result depends on more than the token.
 fn evaluate(
     operator: &str,
     key: &str,

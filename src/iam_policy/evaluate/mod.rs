@@ -1,6 +1,6 @@
-//! Whether a trust policy, whoever wrote it, lets a token in: IAM's rules, applied to the document that IAM has and not
-//! to our idea of it. What the rules depend on beyond the token (the caller's address, say) is not guessed: the answer
-//! is then that it depends.
+//! The evaluation of a trust policy with a token: IAM's rules, applied to the document that IAM has, whoever wrote it.
+//! A rule that depends on more than the token, such as the address of the caller, is not guessed: the result is then
+//! that it depends.
 //!
 //! Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html>.
@@ -50,7 +50,7 @@ impl TokenClaims {
         Self { issuer, claims }
     }
 
-    /// What STS makes of the claims: condition keys in lower case. A claim that STS does not know has none.
+    /// Converts the claims to condition keys in lower case, as STS does. A claim that STS does not know has no key.
     fn context(&self) -> ConditionContext {
         // Some sources list `repository_owner_id` among the keys. Here it counts as one, because to call a role closed
         // that is open would be the worse mistake; what is emitted does not rely on it.
@@ -71,25 +71,25 @@ impl TokenClaims {
 
 const GITHUB: &str = "token.actions.githubusercontent.com";
 
-/// What comes of it.
+/// The result of an evaluation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The token is let in.
     Admitted,
-    /// It is not.
+    /// The token is refused.
     Refused,
-    /// It depends on something that the token does not say.
+    /// The result depends on more than the token.
     Depends,
 }
 
-/// How one statement fares.
+/// The evaluation of one statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatementReport {
     /// Counted from 0.
     pub statement: usize,
-    /// Whether it denies.
+    /// True for `Deny`.
     pub deny: bool,
-    /// Whether it applies; nothing where that depends.
+    /// True if the statement applies; `None` if that depends on more than the token.
     pub applies: Option<bool>,
     /// The principal that it is about, where the token is of another.
     pub other_principal: Option<String>,
@@ -149,7 +149,8 @@ fn report(
     StatementReport { applies, failed: conditions, ..failed }
 }
 
-/// Whether a statement's actions comprise ours. Actions know no case, and `*` and `?`.
+/// Returns true if the actions of a statement include `sts:AssumeRoleWithWebIdentity`. Actions have no case, and `*`
+/// and `?` as wildcards.
 fn is_about_us(statement: &Value) -> bool {
     const ACTION: &str = "sts:assumerolewithwebidentity";
     let matches = |value: &Value| value.as_str().is_some_and(|pattern| string_like(&pattern.to_lowercase(), ACTION));
@@ -160,7 +161,7 @@ fn is_about_us(statement: &Value) -> bool {
     }
 }
 
-/// Whether a statement is about who comes with a token of this provider.
+/// Returns true if a statement is about tokens of this provider.
 fn principal(statement: &Value, provider_arn: &str) -> Option<bool> {
     // IAM does not let a trust policy say `NotPrincipal` with `Allow`, and warns of it with `Deny`.
     let principal = statement.get("Principal")?;

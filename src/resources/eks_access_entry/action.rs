@@ -7,7 +7,7 @@ use super::state::{EntryContent, RecreationRecord, default_username};
 use super::{EntryType, PolicyScope};
 use crate::ownership::Tags;
 
-/// One change to an entry. An `arn` is `None` while the plan has yet to create the entry that it names.
+/// A change of an entry. An `arn` is `None` while the plan has yet to create the entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are EKS's")]
 pub enum Action {

@@ -98,7 +98,7 @@ impl fmt::Display for EnvironmentName {
 /// The type of a reviewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReviewerKind {
-    /// One user.
+    /// A user.
     User,
     /// The members of a team.
     Team,

@@ -23,18 +23,18 @@ use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::reconcile::ReadHint;
 
-/// How many inline policies are read at once.
+/// The number of inline policies that are read at the same time.
 const MAX_CONCURRENT_CALLS: usize = 4;
 
 /// Attached policies, inline policies, instance profiles.
 type Parts = (BTreeSet<String>, BTreeMap<String, Value>, BTreeSet<String>);
 
-/// What the next looks at a role will find, as far as it can be foreseen.
+/// The expected result of the next observation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReadPlan {
     exists: bool,
     inline: BTreeSet<String>,
-    /// Whether nobody wants to know what inline policies say.
+    /// True if the contents of inline policies do not matter.
     names_only: bool,
 }
 
@@ -48,7 +48,7 @@ impl ReadPlan {
         }
     }
 
-    /// What an action of ours leaves is looked for.
+    /// Expects the state after an action.
     fn after(&mut self, action: &Action) {
         match action {
             Action::Create { .. } => self.exists = true,

@@ -40,7 +40,7 @@ struct Compiler<'a> {
 #[derive(Clone, Default)]
 struct SubjectBuilder {
     parts: Vec<String>,
-    /// Whether it says of which repository by an id.
+    /// True if an id tells the repository.
     has_id: bool,
 }
 
@@ -98,7 +98,7 @@ impl Compiler<'_> {
         Ok(drafts.iter().map(rule).collect())
     }
 
-    /// What one key of a template puts into the subject, and whether that holds the repository's id.
+    /// Returns the part of the subject for one key of a template, and true if it holds the repository's id.
     fn values(
         &self,
         key: &str,
@@ -184,7 +184,7 @@ impl Compiler<'_> {
         Ok(claims)
     }
 
-    /// What of the context the subject does not say, or not so that it could be told from another.
+    /// Pins the parts of the context that the subject does not carry, or does not tell apart from others.
     fn pin_context(&self, claims: &mut Claims, context: &JobContext, keys: &[String]) -> Result<(), String> {
         let silent = !["context", "ref", "environment"].iter().any(|key| says(keys, key));
         let unpinned = || {
@@ -229,7 +229,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether the subject carries a claim itself.
+/// Returns true if the subject carries a claim itself.
 fn says(keys: &[String], claim: &str) -> bool {
     keys.iter().any(|key| key == claim)
 }

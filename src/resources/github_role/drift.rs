@@ -1,6 +1,6 @@
-//! Whether the subjects that our roles trust are still those that GitHub issues. A repository that is renamed,
-//! transferred or opted in sends other subjects from one day to the next, and its jobs are then refused with a message
-//! that says nothing; here it is said. Nothing is changed: the next update of the stack does that.
+//! The comparison of the subjects that our roles trust with those that GitHub issues. A repository that is renamed,
+//! transferred or opted in sends other subjects from one day to the next, and its jobs are then refused without a
+//! reason; the comparison reports it. It changes no role: the next update of the stack does that.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ const SLOW: Duration = Duration::from_secs(30);
 /// minute.
 const SILENT: usize = 4;
 
-/// What the scheduled run found so far.
+/// The counts of a scheduled run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Roles of ours that were looked at.
@@ -49,11 +49,11 @@ pub struct Drifted {
     pub role: String,
     /// The repository as the role's policy names it.
     pub repository: String,
-    /// What is wrong.
+    /// The difference.
     pub what: String,
 }
 
-/// What a look at one role found.
+/// The result of comparing one role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoleComparison {
     /// Subjects that GitHub no longer issues, or new ones that the role lacks.
@@ -74,13 +74,13 @@ pub struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// One in which nothing was asked yet.
+    /// A comparison that has asked nothing yet.
     #[must_use]
     pub fn new(roles: &'a GitHubRoles) -> Self {
         Self { roles, answers: RefCell::default(), silent: RefCell::default(), counts: Cell::default() }
     }
 
-    /// What was found so far.
+    /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts.get()
@@ -134,7 +134,7 @@ impl<'a> Comparison<'a> {
         Ok(look)
     }
 
-    /// What GitHub says of a repository; nothing where its issuer is not asked any more.
+    /// Returns the answer of GitHub about a repository; empty if its issuer is not asked any more.
     async fn answer(&self, issuer: &Issuer, repository: &Repository) -> PendingSubjects {
         let answer = Rc::clone(self.answers.borrow_mut().entry((issuer.clone(), repository.clone())).or_default());
         let is_silent = || self.silent.borrow().get(issuer).is_some_and(|times| *times >= SILENT);
@@ -177,17 +177,17 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// What GitHub says of a repository.
+/// The subjects of a repository as GitHub issues them.
 struct CurrentSubjects {
     facts: SubjectFacts,
     /// Without a credential, a template is not visible.
     template_is_known: bool,
 }
 
-/// What a policy's subjects of one repository are like.
+/// The subjects of one repository in a policy.
 #[derive(Default)]
 struct Trusted {
-    /// What they begin with.
+    /// The beginnings of the subjects.
     prefixes: BTreeSet<String>,
     /// The claims that they are made of, in order.
     templates: BTreeSet<Vec<String>>,
@@ -207,7 +207,7 @@ fn trusted(policy: &TrustPolicy) -> BTreeMap<Repository, Trusted> {
     found
 }
 
-/// What GitHub issues and the role does not trust, if anything.
+/// Describes the subjects that GitHub issues and the role does not trust.
 fn differs(repository: &Repository, trusted: &Trusted, said: &CurrentSubjects) -> Option<String> {
     let (Trusted { prefixes: trusted, templates }, CurrentSubjects { facts, template_is_known }) = (trusted, said);
     let issued: Vec<String> =

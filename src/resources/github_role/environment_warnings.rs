@@ -1,4 +1,4 @@
-//! What a trust in an environment is worth: it is said, and nothing fails, because of an environment that nobody protects.
+//! Warnings about trusted environments without protection. They fail no request.
 
 use futures_util::future::ready;
 use futures_util::stream::{self, StreamExt};
@@ -9,12 +9,12 @@ use crate::github::protection::Protection;
 use super::GitHubRoles;
 use super::trust_declaration::{JobContext, TrustDeclaration};
 
-/// How many are asked for: each is a call.
+/// The number of environments that are looked up: each is a call.
 const MOST: usize = 20;
-/// How many are named in the attribute; the log names all.
+/// The number of environments that the attribute names; the log names all.
 const NAMED: usize = 4;
 
-/// How many are asked for at once.
+/// The number of look-ups at the same time.
 const MAX_CONCURRENT_CALLS: usize = 4;
 
 /// An environment that is trusted.
@@ -50,8 +50,8 @@ impl GitHubRoles {
         }
     }
 
-    /// What the author should know of the environments that the role trusts; nothing where there is nothing to say, or where
-    /// nobody can tell.
+    /// Returns the warning about the environments that the role trusts; empty if there is none, or if GitHub does not
+    /// answer.
     pub(super) async fn unprotected(&self, declaration: &TrustDeclaration) -> String {
         let issuer = &declaration.issuer;
         let asked = stream::iter(trusted(declaration).into_iter().take(MOST)).map(|trusted| async move {

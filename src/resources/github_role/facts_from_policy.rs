@@ -1,6 +1,5 @@
-//! When GitHub cannot be asked, the policy that IAM has still says what GitHub said the last time: the ids, the form and
-//! the template of each repository stand in it. So an update that leaves the trust as it is does not fail, nor does a
-//! rollback, because GitHub is down.
+//! The facts that GitHub gave the last time, read from the policy that IAM has: ids, format and template of each
+//! repository. With them, an update or rollback that leaves the trust as it is succeeds while GitHub is down.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +11,7 @@ use super::trust_declaration::{Actor, TrustEntry};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 
-/// What a policy of ours tells about the repository of an entry; nothing where it does not mention it.
+/// Returns the facts about the repository of an entry; `None` if the policy does not mention it.
 pub(crate) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Option<SubjectFacts> {
     let scope = entry.scope.as_ref()?;
     let mut facts = SubjectFacts::default();
@@ -57,7 +56,7 @@ fn ids(value: &str, scope: &RepositoryScope) -> Option<(Option<u64>, Option<u64>
     }
 }
 
-/// One name and one id that is not declared belong together.
+/// Pairs a name with an id that is not declared.
 fn recall_users(facts: &mut SubjectFacts, entry: &TrustEntry, ids: Option<&BTreeSet<Pattern>>) {
     let mut names = Vec::new();
     let mut declared = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! What a declared role asks for, in the words of the guardrails.
+//! The guardrail checks of a declared role.
 
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
@@ -7,7 +7,7 @@ use crate::guardrails::GuardrailCheck;
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
 use super::{RoleSettings, Spec};
 
-/// All of it, in the order of the properties in the documentation.
+/// Returns the checks in the order of the properties in the documentation.
 pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
     let Spec { name: _, path, trust, settings, managed, inline, tags: _, adopt } = spec;
     let TrustDeclaration { provider_arn: _, issuer, audience: _, entries } = trust;

@@ -63,7 +63,7 @@ const INLINE_LIMIT: usize = 32;
 pub struct GitHubRoles {
     /// IAM.
     pub iam: Lazy<aws_sdk_iam::Client>,
-    /// Where.
+    /// The place of the function.
     pub deployment: Deployment,
     /// Until when.
     pub deadline: Deadline,
@@ -97,7 +97,7 @@ impl fmt::Display for RoleName {
     }
 }
 
-/// What the author wrote.
+/// The declaration of the author, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     name: Option<String>,
@@ -110,7 +110,7 @@ pub struct Spec {
     adopt: bool,
 }
 
-/// What the author may leave out, and what then is left alone unless we set it before.
+/// The settings that the author may leave out. A setting that is left out stays as it is, unless we set it before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RoleSettings {
     pub(crate) description: Option<String>,
@@ -118,7 +118,7 @@ pub(crate) struct RoleSettings {
     pub(crate) boundary: Option<String>,
 }
 
-/// What there should be.
+/// The desired state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
     pub(crate) name: String,
@@ -128,13 +128,13 @@ pub struct Desired {
     pub(crate) managed: BTreeSet<String>,
     pub(crate) inline: BTreeMap<String, Value>,
     pub(crate) tags: Tags,
-    /// Whether a role of that name which nobody owns is taken over.
+    /// True if a role of that name without an owner is adopted.
     pub(crate) adopt: bool,
-    /// What the author should know.
+    /// The warning for the author.
     pub(crate) warning: String,
 }
 
-/// What IAM has.
+/// The observed state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     pub(crate) name: String,
@@ -151,7 +151,7 @@ pub struct Observed {
     pub(crate) tags: Tags,
 }
 
-/// What only IAM can tell of a new role.
+/// The part of a new role that only IAM can tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Created {
     pub(crate) arn: String,

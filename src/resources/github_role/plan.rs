@@ -34,10 +34,10 @@ use crate::ownership::{AppliedItems, Owner, PREFIX, TagChanges, Tags, described}
 use crate::reconcile::Plan;
 
 const DEFAULT_MAX_SESSION: u32 = 3600;
-/// How many managed policies AWS lets a role have unless it raises the quota.
+/// The number of managed policies that a role may have unless AWS raises the quota.
 const ATTACHED_QUOTA: usize = 10;
 
-/// One change to a role.
+/// A change of a role.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the names are IAM's")]
 pub enum Action {
@@ -92,7 +92,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// What we applied, as tags on the role itself say.
+/// The record of the parts that we applied, in the role's tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct AppliedRecord {
     managed: AppliedItems<8>,
@@ -163,7 +163,7 @@ impl AppliedRecord {
     }
 }
 
-/// Whether no stack owns it, and AWS does not either.
+/// Returns true if neither a stack nor AWS owns the role.
 fn is_adoptable(observed: &Observed) -> bool {
     !observed.tags.keys().any(|key| key.starts_with(PREFIX)) && !observed.path.starts_with("/aws-service-role/")
 }

@@ -1,4 +1,4 @@
-//! What the author of a template can say about a role.
+//! The properties of a role.
 
 use crate::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, TEXT, Text, Update};
 use crate::github::name::Repository;

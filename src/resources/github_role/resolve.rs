@@ -21,11 +21,11 @@ use super::facts_from_policy::facts_from_policy;
 use super::trust_declaration::{Actor, Format, TrustDeclaration, TrustEntry};
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 
-/// What every account has at least, so that the quota is asked for only beyond it.
+/// The quota of every account, so that the real one is read only beyond it.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 const SMALLEST_QUOTA: usize = 2048;
-/// How many questions GitHub is asked at once: "make requests serially instead of concurrently", it says, to avoid its
-/// secondary limits; the lowest of which is for 100 at once.
+/// The number of requests to GitHub at the same time: "make requests serially instead of concurrently", it says, to
+/// avoid its secondary limits; the lowest of which is for 100 at once.
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 const MAX_CONCURRENT_CALLS: usize = 4;
 
@@ -102,7 +102,8 @@ impl GitHubRoles {
         stream::iter(questions).buffer_unordered(MAX_CONCURRENT_CALLS).for_each(|()| ready(())).await;
     }
 
-    /// What is known about the repository of an entry: declared, or asked for. The inner error says why it is not known.
+    /// Returns the facts about the repository of an entry: declared, or asked for. The inner error is the reason that
+    /// they are unknown.
     async fn facts(
         &self,
         issuer: &Issuer,
@@ -216,7 +217,7 @@ fn given(entry: &TrustEntry, forms: impl IntoIterator<Item = SubjectFormat>) -> 
     }
 }
 
-/// What GitHub says, and what the author insists on.
+/// Combines the facts from GitHub with those that the author insists on.
 fn chosen(entry: &TrustEntry, mut facts: SubjectFacts, at: &str) -> Result<SubjectFacts, Refusal> {
     for (property, declared, found) in
         [("OwnerId", entry.owner_id, facts.owner_id), ("RepositoryId", entry.repository_id, facts.repository_id)]
@@ -268,7 +269,7 @@ fn without(
     Err(Error::LookupFailed { what: format!("{at}: {problem}"), remedy: by_hand(issuer, entry) })
 }
 
-/// How the author finds out what the function could not.
+/// Describes the way to find out by hand the facts that the function could not.
 fn by_hand(issuer: &Issuer, entry: &TrustEntry) -> String {
     let host = match issuer.web_host() {
         host if host == "github.com" => String::new(),

@@ -10,7 +10,7 @@ use crate::github::subject::{self, Breadth};
 
 use crate::iam_policy::pattern::Pattern;
 
-/// Who may assume a role, as declared.
+/// The declared trust of a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TrustDeclaration {
     pub(crate) provider_arn: String,
@@ -19,10 +19,10 @@ pub(crate) struct TrustDeclaration {
     pub(crate) entries: Vec<TrustEntry>,
 }
 
-/// One repository and who in it.
+/// A repository and the jobs of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TrustEntry {
-    /// Nothing where whole subjects say it.
+    /// The repository or owner; `None` where whole subjects tell it.
     pub(crate) scope: Option<RepositoryScope>,
     pub(crate) contexts: BTreeSet<JobContext>,
     pub(crate) workflows: BTreeSet<Pattern>,
@@ -32,11 +32,11 @@ pub(crate) struct TrustEntry {
     pub(crate) format: Format,
     pub(crate) owner_id: Option<u64>,
     pub(crate) repository_id: Option<u64>,
-    /// What of it is broad, and why.
+    /// The broad parts of the entry, each with its reason.
     pub(crate) broad: Vec<String>,
 }
 
-/// What a job runs for. An environment wins over everything else: a job that names one has no ref in its subject.
+/// The context of a job. An environment wins over everything else: a job that names one has no ref in its subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum JobContext {
     /// A push to a branch, or anything else that runs on it.
@@ -51,7 +51,7 @@ pub(crate) enum JobContext {
     AnyRef,
 }
 
-/// Who triggered a job. A name can be given up and taken by somebody else; an id cannot.
+/// The user who triggered a job. A name can be given up and taken by somebody else; an id cannot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Actor {
     /// A user's id.
@@ -60,10 +60,10 @@ pub(crate) enum Actor {
     Name(String),
 }
 
-/// Which form subjects have.
+/// The declared format of subjects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// What GitHub says.
+    /// The format that GitHub reports.
     #[default]
     Auto,
     /// With ids.
@@ -138,7 +138,8 @@ fn subjects(fields: &mut Fields<'_>, entry: &mut TrustEntry) {
     }
 }
 
-/// What the issuer's tokens or STS cannot tell would make a role that nobody can assume, or that more can than it says.
+/// Refuses parts that the issuer's tokens or STS cannot tell: they would make a role that nobody can assume, or that
+/// admits more than it says.
 fn fit(fields: &mut Fields<'_>, entry: &TrustEntry, issuer: &Issuer) {
     if !issuer.has_immutable_subjects() && matches!(entry.format, Format::Immutable | Format::Both) {
         fields.invalid(

@@ -44,7 +44,7 @@ const DEFAULT_CLIENT_ID: &str = "sts.amazonaws.com";
 const TAG_LIMIT: usize = 8;
 /// In seconds: a little more than three times the lag of IAM's reads, and room for the calls.
 const SERVICE_TIMEOUT: u32 = 240;
-/// What one owner's tag has room for.
+/// The number of client ids that the tag of one owner has room for.
 const CLIENT_ID_LIMIT: usize = 20;
 
 /// Carries out the calls for providers.
@@ -58,7 +58,7 @@ pub struct OidcProviders {
     pub issuers: Arc<dyn Issuers>,
     /// The time of day.
     pub now: SystemTime,
-    /// How fast thumbprints follow.
+    /// The rotation of thumbprints.
     pub rotation_policy: RotationPolicy,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for ProviderArn {
     }
 }
 
-/// What the author wrote.
+/// The declaration of the author, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     issuer: Issuer,
@@ -92,16 +92,16 @@ pub struct Spec {
     retain: bool,
 }
 
-/// What there should be.
+/// The desired state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Desired {
-    /// What a stack declares.
+    /// The declaration of a stack.
     Declared(Box<Declared>),
-    /// What there is, with the thumbprints that a scheduled look found.
+    /// The observed state with the thumbprints of a scheduled run.
     Maintained(Thumbprints),
 }
 
-/// What a stack declares.
+/// The declaration of a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
     pub(crate) arn: String,
@@ -116,18 +116,18 @@ pub struct Declared {
     pub(crate) retain: bool,
 }
 
-/// Where a provider's thumbprints come from.
+/// The source of a provider's thumbprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Thumbprints {
     /// From the author.
     Pinned(BTreeSet<String>),
     /// From the issuer's verified certificates.
-    ObservedThumbprints(ObservedThumbprints),
+    Observed(ObservedThumbprints),
     /// The certificates could not be verified, and why.
     Unknown(String),
 }
 
-/// Whether IAM looks at a provider's thumbprints: it verifies an issuer with its own list of public CAs first.
+/// The use of a provider's thumbprints by IAM, which verifies an issuer with its own list of public CAs first.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc_verify-thumbprint.html>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThumbprintUse {
@@ -140,7 +140,7 @@ pub enum ThumbprintUse {
 }
 
 impl ThumbprintUse {
-    /// What is known without a look: GitHub's own hosts have certificates of a public CA.
+    /// The use that is known without a probe: GitHub's own hosts have certificates of a public CA.
     fn presumed(issuer: &Issuer, private_ca: bool) -> Self {
         match issuer.kind() {
             _ if private_ca => Self::InUse,
@@ -150,7 +150,7 @@ impl ThumbprintUse {
     }
 }
 
-/// What IAM has.
+/// The observed state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     pub(crate) arn: String,
@@ -251,7 +251,7 @@ impl OidcProviders {
         match found {
             Ok(look) => {
                 let used = if look.publicly_trusted { ThumbprintUse::Fallback } else { ThumbprintUse::InUse };
-                (Thumbprints::ObservedThumbprints(self.seen(look)), used)
+                (Thumbprints::Observed(self.seen(look)), used)
             }
             Err(error) => (Thumbprints::Unknown(error.to_string()), ThumbprintUse::presumed(issuer, private_ca)),
         }

@@ -1,4 +1,4 @@
-//! What the owners of a provider have claimed, as it stands in the provider's tags.
+//! The stakes of the owners of a provider, as its tags record them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,8 +31,7 @@ const CA_DIGEST: usize = 8;
 
 pub(super) type Items = AppliedItems<5>;
 
-/// What one owner needs: the client ids and the author's tags that it brought, the CA that it gave, and whether the
-/// provider stays when it leaves.
+/// The stake of one owner: its client ids and tags, its CA, and true if the provider stays when it leaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OwnerStake {
     pub(super) client_ids: Items,
@@ -60,7 +59,7 @@ impl OwnerStake {
         Self { ca_before: ca_before.clone(), ..next }
     }
 
-    /// What is needed while this claim becomes the next.
+    /// The stake while this one becomes the next.
     pub(super) fn union(&self, next: &Self) -> Self {
         let Self { client_ids, tags, ca, ca_before, retain } = next.clone();
         Self { client_ids: client_ids.union(&self.client_ids), tags: tags.union(&self.tags), ca, ca_before, retain }
@@ -129,12 +128,12 @@ pub(super) fn stored_ca(tags: &Tags) -> Option<String> {
     rest.try_fold(first.to_owned(), |ca, piece| Some(ca + piece?))
 }
 
-/// Whether a tag holds a piece of a CA.
+/// Returns true for a tag with a piece of a CA.
 pub(super) fn is_ca(key: &str) -> bool {
     key == CA || key.strip_prefix(CA).is_some_and(|rest| rest.starts_with(':'))
 }
 
-/// Whether a tag is about the thumbprints and nobody's claim.
+/// Returns true for a tag about the thumbprints.
 pub(super) fn is_state(key: &str) -> bool {
     is_ca(key) || is_mark(key)
 }
@@ -175,7 +174,7 @@ impl OwnerStakes {
         Self::read(owner, &staying.collect())
     }
 
-    /// Whether anybody else wants the provider to stay, be it on leaving.
+    /// Returns true if another owner wants the provider to stay, also after it leaves.
     pub(super) fn others_retain(&self) -> bool {
         self.others.values().any(|claim| claim.retain)
     }

@@ -22,7 +22,7 @@ const TAG_LIMIT: usize = 50;
 /// Two for marks, one for an announcement.
 const TAGS_KEPT_FREE: usize = 3;
 
-/// One change to a provider.
+/// A change of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are IAM's")]
 pub enum Action {
@@ -67,7 +67,7 @@ fn create(owner: &Owner, declared: &Declared) -> Result<Action, Refusal> {
             ours.insert(pins_key(owner), written(&pins));
             pins
         }
-        Thumbprints::ObservedThumbprints(seen) => seen.values.into_keys().collect(),
+        Thumbprints::Observed(seen) => seen.values.into_keys().collect(),
         Thumbprints::Unknown(why) => return Err(unverified(&url, &why)),
     };
     ours.extend(ca.iter().flat_map(|ca| ca_tags(ca)));
@@ -86,7 +86,7 @@ pub(super) fn unverified(url: &str, why: &str) -> Refusal {
 struct Listing {
     list: BTreeSet<String>,
     marks: Tags,
-    /// Whose certificates were seen.
+    /// The subjects of the certificates.
     subjects: Vec<String>,
 }
 
@@ -102,7 +102,7 @@ impl Listing {
             return Self::pinned(pins);
         }
         let marks = RotationState::read(&observed.tags);
-        let Thumbprints::ObservedThumbprints(seen) = thumbprints else {
+        let Thumbprints::Observed(seen) = thumbprints else {
             return Self { list: listed, marks: marks.write(), subjects: Vec::new() };
         };
         let (list, marks) = rotate(&listed, &marks, seen, at_once);
@@ -119,7 +119,7 @@ impl Listing {
     }
 
     /// Marks that are set and marks that are gone; both after the list, so that an interruption forgets nothing.
-    fn resolve_id(&self, observed: &Observed) -> (Tags, BTreeSet<String>) {
+    fn tag_changes(&self, observed: &Observed) -> (Tags, BTreeSet<String>) {
         let set = self.marks.iter().filter(|(key, value)| observed.tags.get(*key) != Some(value));
         let gone = observed.tags.keys().filter(|key| is_mark(key) && !self.marks.contains_key(*key));
         (set.map(|(key, value)| (key.clone(), value.clone())).collect(), gone.cloned().collect())
@@ -133,7 +133,7 @@ fn maintain(owner: &Owner, thumbprints: &Thumbprints, observed: &Observed) -> Pl
     }
     let owner_stakes = OwnerStakes::read(owner, &observed.tags);
     let listing = Listing::new(observed, pinned(observed, owner_stakes), thumbprints, false);
-    let (set, gone) = listing.resolve_id(observed);
+    let (set, gone) = listing.tag_changes(observed);
     Plan::nothing().then(listing.change(observed)).then(tagged(set)).then(untagged(gone))
 }
 
@@ -181,7 +181,7 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
         let at_once = new_ca.is_some() || (!owner_stakes.our_pins.is_empty() && our_pins.is_empty());
         let listing = Listing::new(observed, pins, thumbprints, at_once);
         set_thumbprints = listing.change(observed);
-        (last, gone) = listing.resolve_id(observed);
+        (last, gone) = listing.tag_changes(observed);
         if our_pins.is_empty() {
             gone.extend((!owner_stakes.our_pins.is_empty()).then(|| pins_key(owner)));
         } else {
@@ -247,7 +247,7 @@ fn too_many_pins(url: &str, pins: &BTreeSet<String>) -> Refusal {
     }
 }
 
-/// What others made keeps its thumbprints and its tags.
+/// Refuses changes to a provider of others: it keeps its thumbprints and its tags.
 fn respect(
     declared: &Declared,
     observed: &Observed,
@@ -298,7 +298,7 @@ fn fits(url: &str, observed: &Observed, claimed: &Tags) -> Result<(), Refusal> {
     })
 }
 
-/// Whether a client id stays although we no longer need it.
+/// Returns true if a client id stays although this owner no longer needs it.
 fn needed(owner_stakes: &OwnerStakes, observed: &Observed, client_id: &str) -> bool {
     owner_stakes.others_need(client_id)
         || observed.tags.get(FOUND).is_some_and(|found| Items::read(Some(found)).contains(client_id))

@@ -1,4 +1,4 @@
-//! What the author of a template can say about a provider.
+//! The properties of a provider.
 
 use crate::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, TEXT, Text, Update};
 use crate::ownership::tags_property as tags;

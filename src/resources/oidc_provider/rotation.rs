@@ -1,6 +1,6 @@
-//! How a provider's thumbprints follow what its issuer shows. Old and new overlap, and nothing new is believed at first
-//! sight. A value that is listed but was not seen, and one that was seen but is not listed, is marked with the time; the
-//! marks stand in two tags of the provider, and while there is nothing to say there are none.
+//! The rotation of a provider's thumbprints. Old and new ones overlap, and a new one is not listed at first sight. A
+//! value that is listed but was not observed, and one that was observed but is not listed, is marked with the time; the
+//! marks stand in two tags of the provider, which are absent without marks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::ownership::{PREFIX, Tags};
 
-/// How many thumbprints IAM keeps.
+/// The number of thumbprints that IAM keeps.
 pub(super) const LIMIT: usize = 5;
 /// Listed, but missing in each look since.
 pub(super) const UNSEEN: &str = "github-trust:unseen";
@@ -50,7 +50,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// What the deployment decides about rotation.
+/// The settings of the rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RotationPolicy {
     /// In seconds: how long a value that is no longer seen stays.
@@ -59,20 +59,20 @@ pub struct RotationPolicy {
     pub confirmation_interval: u64,
 }
 
-/// One look at an issuer.
+/// The result of one probe of an issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedThumbprints {
     /// Thumbprints, and whose certificates these are.
     pub values: BTreeMap<String, String>,
-    /// When.
+    /// The time of the probe.
     pub at: Timestamp,
-    /// How fast a provider follows.
+    /// The settings of the rotation.
     pub rotation_policy: RotationPolicy,
 }
 
 type Since = BTreeMap<String, Timestamp>;
 
-/// What was missing, and what was new, since when.
+/// The values that were missing and those that were new, each with the time since when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RotationState {
     unseen: Since,
@@ -108,7 +108,7 @@ impl RotationState {
     }
 }
 
-/// Whether a tag holds marks.
+/// Returns true for a tag with marks.
 pub(super) fn is_mark(key: &str) -> bool {
     debug_assert!(UNSEEN.starts_with(PREFIX) && CANDIDATES.starts_with(PREFIX), "authors may not write these");
     key == UNSEEN || key == CANDIDATES
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    /// What a list becomes over days, each with what was seen; the marks go through their tags on the way.
+    /// Returns a list over days, each with its observations; the marks go through their tags on the way.
     fn history(start: &str, looks: &[(i64, &str)]) -> Vec<String> {
         let (mut listed, mut tags) = (list(start), Tags::new());
         let mut lists = Vec::new();

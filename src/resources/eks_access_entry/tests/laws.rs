@@ -180,7 +180,7 @@ fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, PolicyScope)]>) -> Sp
     }
 }
 
-/// When the entries of these worlds are made.
+/// The time at which the entries of these worlds are created.
 const NOW: i64 = 1_000_000;
 
 /// The role that the entries are for, made before them.

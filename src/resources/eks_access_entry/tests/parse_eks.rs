@@ -1,4 +1,4 @@
-//! What EKS documents and eksctl does not try, refused before any call as well.
+//! Declarations that EKS documents as invalid, beside those of eksctl: refused before any call.
 
 use serde_json::{Value, json};
 

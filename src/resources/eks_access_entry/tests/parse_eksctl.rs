@@ -11,7 +11,7 @@ use crate::resources::eks_access_entry::AccessEntries;
 pub(super) const ROLE: &str = "arn:aws:iam::111122223333:role/role-1";
 const VIEW: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy";
 
-/// All problems with these properties, in the words that stand in the stack event.
+/// The mistakes of these properties, in the words of the stack event.
 pub(super) fn problems(more: &Value) -> String {
     problems_in("aws", more)
 }

@@ -66,7 +66,7 @@ impl PlanLaws for GitHubEnvironments {
         observed.filter(|_| deleting).filter(stays).map(|observed| format!("{observed:?}")).into_iter().collect()
     }
 
-    /// Which branches may deploy, and whether without anybody having looked.
+    /// The branches that may deploy, with and without a review.
     fn granted(observed: Option<&Observed>) -> BTreeSet<(String, String)> {
         // What is not there is made without protection by the first workflow that names it.
         let nothing =

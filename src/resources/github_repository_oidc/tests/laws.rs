@@ -46,7 +46,7 @@ impl PlanLaws for GitHubRepositoryOidcs {
         observed.map(|observed| format!("{:?}", observed.template)).into_iter().collect()
     }
 
-    /// Which roles the workflows can assume.
+    /// The roles that the workflows can assume.
     fn granted(observed: Option<&Observed>) -> BTreeSet<(String, String)> {
         let Some(Observed { sent, only, .. }) = observed else { return BTreeSet::new() };
         let admitted = match sent {

@@ -83,7 +83,7 @@ fn policy(condition: &Value) -> Value {
         "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition}]})
 }
 
-/// How it is written by hand.
+/// The policies as they are written by hand.
 fn by_hand() -> Vec<(&'static str, Value)> {
     let aud = "sts.amazonaws.com";
     vec![

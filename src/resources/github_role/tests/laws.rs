@@ -16,7 +16,7 @@ const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.gi
 /// Attached and tagged by somebody else.
 const FOREIGN: &str = "foreign";
 
-/// What each policy or boundary allows. They overlap on purpose.
+/// The permissions of each policy or boundary. They overlap on purpose.
 fn allows(policy: &str) -> &'static [&'static str] {
     match policy {
         "m1" => &["p1", "p2"],

@@ -21,7 +21,7 @@ const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.gi
 /// The ids that the catalogue gives its repository.
 const OWNER_ID: u64 = 123_456;
 const REPOSITORY_ID: u64 = 7_891_011;
-/// Whom `octocat` is, until somebody else takes the name.
+/// The id of `octocat`, until somebody else takes the name.
 const OCTOCAT: u64 = 583_231;
 
 #[derive(Deserialize)]
@@ -209,7 +209,7 @@ fn structured(subject: &str) -> Option<Value> {
     Some(entry)
 }
 
-/// What a deployment that allows nothing broad makes of a declaration.
+/// Compiles a declaration as a deployment that permits nothing broad.
 fn emitted(trust: &Value) -> Result<TrustPolicy, String> {
     let deployment = Deployment {
         partition: "aws".into(),

@@ -31,12 +31,12 @@ struct Repo {
     owner_id: u64,
     id: u64,
     form: SubjectFormat,
-    /// Whether the function gets to know the form.
+    /// True if the function can look up the format.
     form_is_known: bool,
     template: Option<Vec<&'static str>>,
 }
 
-/// What somebody runs.
+/// A job.
 #[derive(Clone, Debug)]
 struct Job {
     repo: Repo,
@@ -65,7 +65,7 @@ const WORKFLOWS: [&str; 3] = [
     "evil/ci/.github/workflows/d.yml@refs/heads/main",
 ];
 
-/// Those that are declared, and neighbours that must not be taken for them. The last two have taken over a name.
+/// The declared repositories, and neighbours that must not be taken for them. The last two have taken over a name.
 fn repos(server: bool) -> Vec<Repo> {
     let repo = |name, owner_id, id| Repo {
         name,
@@ -160,7 +160,7 @@ fn one_of(list: &Value, text: &str) -> bool {
     list.as_array().into_iter().flatten().any(|pattern| glob(pattern.as_str().unwrap(), text))
 }
 
-/// What an entry's documentation says of a job.
+/// Returns true if the documentation of an entry describes a job.
 fn describes(entry: &Value, known: &[Repo], job: &Job) -> bool {
     let meant = known.iter().find(|repo| Some(repo.name) == entry["Repository"].as_str()).unwrap();
     if meant.id != job.repo.id || meant.name != job.repo.name {
@@ -320,7 +320,7 @@ fn worlds(server: bool) -> impl Strategy<Value = (Vec<Repo>, Vec<Job>)> {
     })
 }
 
-/// How many tokens were let in and kept out, so that the test cannot pass by seeing only one of both.
+/// Counts the tokens that are let in and kept out, so that the test cannot pass by seeing only one of both.
 fn check(server: bool, trust: &[Value], known: &[Repo], jobs: &[Job], seen: &mut [usize; 3]) {
     let issuer = if server { SERVER } else { GITHUB };
     let Some(spec) = declared(trust, issuer) else {

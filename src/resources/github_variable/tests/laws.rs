@@ -10,7 +10,7 @@ use crate::resources::github_variable::plan::{Action, VariableContent};
 use crate::resources::github_variable::seal::PublicKey;
 use crate::resources::github_variable::{Desired, GitHubVariables, Observed, RepositoryVisibility, Value, ValueKind};
 
-/// When a request was made, and when its call was.
+/// The times of a request and of its call.
 const ASKED: i64 = 1_000_000;
 const WRITTEN: i64 = ASKED + 10;
 

@@ -169,7 +169,7 @@ fn declared(client_ids: &[&str], pins: Option<&[&str]>, tags: &[(&str, &str)]) -
 fn seen(values: &[&str], day: i64) -> Thumbprints {
     let at = Timestamp::of(OffsetDateTime::UNIX_EPOCH + Duration::days(20_000 + day));
     let rotation_policy = RotationPolicy { overlap: 30 * 24 * 60 * 60, confirmation_interval: 60 * 60 };
-    Thumbprints::ObservedThumbprints(ObservedThumbprints {
+    Thumbprints::Observed(ObservedThumbprints {
         values: values.iter().map(|&value| (value.to_owned(), String::new())).collect(),
         at,
         rotation_policy,
@@ -441,7 +441,7 @@ fn what_cannot_be_done_to_a_provider_is_told() {
     insta::assert_snapshot!(told);
 }
 
-/// Whoever joins, or declares the same again, is not held up by an issuer that is out of order.
+/// An owner that joins, or declares the same again, does not depend on an issuer that is out of order.
 #[test]
 fn an_issuer_that_cannot_be_verified_changes_nothing_where_a_provider_is_there() {
     let (us, other) = (owner("Provider"), owner("Other"));

@@ -1,4 +1,5 @@
-//! Where no issuer is: a host name must not lead this function to what only it can reach.
+//! The addresses that an issuer must not have: a host name must not lead this function to an address that only it can
+//! reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,5 +1,4 @@
-//! What a message about a certificate needs: whose it is, who signed it, and when it ends. Nothing is decided by it; what
-//! decides is rustls.
+//! The details of a certificate for messages: subject, issuer, and end. No decision depends on them; rustls decides.
 
 use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
@@ -20,7 +19,7 @@ const ATTRIBUTES: [(ObjectIdentifier, &str); 7] = [
     (ObjectIdentifier::new_unwrap("2.5.4.11"), "OU"),
 ];
 
-/// What a certificate says of itself.
+/// The details of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CertificateInfo {
     pub(super) subject: String,
@@ -32,7 +31,7 @@ pub(super) struct CertificateInfo {
 }
 
 impl CertificateInfo {
-    /// Nothing where the certificate cannot be read.
+    /// Parses a certificate; `None` if that fails.
     pub(super) fn read(certificate: &CertificateDer<'_>) -> Option<Self> {
         read(certificate).ok()
     }

@@ -14,7 +14,7 @@ use super::roots::Roots;
 /// Each further certificate is another signature to check; real servers send up to five.
 pub(super) const LONGEST_CHAIN: usize = 16;
 
-/// What a server sent, in its order, and every verified path through it; none of them the beginning of another.
+/// A chain as the server sent it, and every verified path through it; no path is the beginning of another one.
 #[derive(Debug)]
 pub(super) struct Chain {
     pub(super) name: ServerName<'static>,
@@ -24,14 +24,14 @@ pub(super) struct Chain {
 
 type Path = Vec<CertificateDer<'static>>;
 
-/// What the certificates of an accepted chain are.
+/// The certificates of an accepted chain.
 #[derive(Debug, Default)]
 pub(super) struct Verified {
-    /// Those that give a thumbprint.
+    /// The certificates that give a thumbprint.
     pub(super) tops: Vec<CertificateDer<'static>>,
-    /// All above the server's own.
+    /// The certificates above the server's own.
     pub(super) intermediates: Vec<CertificateDer<'static>>,
-    /// What was sent and is on no verified path.
+    /// The certificates that were sent and are on no verified path.
     pub(super) strangers: Vec<CertificateDer<'static>>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Verifier {
 /// the same CA.
 type Ca = (Vec<u8>, Vec<u8>);
 
-/// What is asked about each path.
+/// The check of each path.
 type Each<'a> = &'a dyn Fn(&VerifiedPath<'_>) -> Result<(), webpki::Error>;
 
 fn ca(anchor: &TrustAnchor<'_>) -> Ca {
@@ -63,7 +63,7 @@ impl Verifier {
         Self { roots, provider, now }
     }
 
-    /// Whether a server's certificate is one that the author gave, byte for byte.
+    /// Returns true if the author gave this server's certificate, byte for byte.
     ///
     /// What `openssl req -x509` makes is marked as a CA's, and such a one is never accepted as a server's own, by rustls
     /// neither; but here it is what the author said to trust. Its name, its dates and the server's key are still checked.
@@ -87,7 +87,7 @@ impl Verifier {
         end.verify_for_usage(algorithms, anchors, others, self.now, KeyUsage::server_auth(), None, each).map(drop)
     }
 
-    /// Whether rustls would accept this chain for this name.
+    /// Returns true if rustls would accept this chain for this name.
     pub(super) fn accepts(&self, served: &[CertificateDer<'_>], name: &ServerName<'_>) -> bool {
         let Some((end, others)) = served.split_first() else { return false };
         EndEntityCert::try_from(end).is_ok_and(|end| {
@@ -133,7 +133,7 @@ impl Verifier {
 }
 
 impl Chain {
-    /// What is on a verified path, and what of it gives a thumbprint:
+    /// Returns the certificates on verified paths, and those of them that give a thumbprint:
     ///
     /// - the end of every path, and its last certificate that does not sign itself;
     /// - what was sent last (what `openssl s_client -showcerts` shows last), and where that signs itself the last that

@@ -1,5 +1,5 @@
-//! One small document is asked for, over a connection that is already verified. Whatever else comes back (a redirect,
-//! another issuer, a body without end) is refused.
+//! The discovery of an issuer: one small document, over a connection that is already verified. Any other response (a
+//! redirect, another issuer, a body without end) is refused.
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
@@ -18,7 +18,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 const HEAD_LIMIT: usize = 16 * 1024;
 const URL_LIMIT: usize = 2048;
 
-/// What was wrong with an issuer's `openid-configuration`.
+/// The mistake in an issuer's `openid-configuration`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoveryProblem {
     /// The server points elsewhere.
@@ -26,16 +26,16 @@ pub enum DiscoveryProblem {
     Redirect {
         /// The status.
         status: u16,
-        /// Where to.
+        /// The target.
         to: String,
     },
     /// Another status than 200.
     #[error("was answered with status {0}")]
     Status(u16),
-    /// It does not end.
+    /// The body does not end.
     #[error("is larger than 64 KiB")]
     TooLarge,
-    /// It does not come.
+    /// The response does not arrive.
     #[error("did not arrive within {0} s")]
     TooSlow(u64),
     /// The answer is no HTTP.
@@ -44,7 +44,7 @@ pub enum DiscoveryProblem {
     /// Not the JSON of such a document.
     #[error("is not the JSON of an OpenID configuration: {0}")]
     Json(String),
-    /// It is about somebody else.
+    /// The document is of another issuer.
     #[error("is of another issuer: {0:?}")]
     OtherIssuer(String),
     /// No issuer.
@@ -56,9 +56,9 @@ pub enum DiscoveryProblem {
     /// The keys are at a place that is not looked at.
     #[error("has a `jwks_uri` that is not {expected}: {found:?}")]
     JwksUri {
-        /// What is allowed.
+        /// The allowed values.
         expected: &'static str,
-        /// What it says.
+        /// The value in the document.
         found: String,
     },
 }

@@ -7,7 +7,7 @@ use super::discovery::DiscoveryProblem;
 use super::untrusted_certificate::UntrustedCertificate;
 use super::{LIMIT, Thumbprint};
 
-/// Why nothing is known.
+/// The reason that a probe has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
     /// No public CA is known.
@@ -18,7 +18,7 @@ pub enum ProbeError {
     Unresolved {
         /// The host.
         host: String,
-        /// What kept it.
+        /// The cause.
         why: String,
     },
     /// An address that is not connected to.
@@ -26,9 +26,9 @@ pub enum ProbeError {
     Address {
         /// The host.
         host: String,
-        /// One of its addresses.
+        /// The address.
         address: IpAddr,
-        /// What it is.
+        /// The range of the address.
         range: &'static str,
     },
     /// No address gave a chain.
@@ -36,7 +36,7 @@ pub enum ProbeError {
     Unreachable {
         /// The host.
         host: String,
-        /// What each address led to.
+        /// The result of each address.
         tried: Vec<(SocketAddr, String)>,
     },
     /// A chain that is not to be trusted.
@@ -44,17 +44,17 @@ pub enum ProbeError {
     Untrusted {
         /// The host.
         host: String,
-        /// Which of its addresses.
+        /// The address.
         address: SocketAddr,
-        /// Which certificate.
+        /// The certificate at fault.
         certificate: Box<UntrustedCertificate>,
     },
     /// The issuer's configuration is not what it should be.
     #[error("{url} {problem}")]
     Discovery {
-        /// Where it was asked for.
+        /// The URL of the document.
         url: String,
-        /// What was wrong.
+        /// The mistake.
         problem: DiscoveryProblem,
     },
     /// More than IAM keeps.
@@ -64,10 +64,10 @@ pub enum ProbeError {
         found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     TooMany {
-        /// All of them.
+        /// The thumbprints.
         found: BTreeSet<Thumbprint>,
     },
-    /// It took too long.
+    /// The probe took too long.
     #[error("looking at the certificates of {0} took too long")]
     TimeUp(String),
 }

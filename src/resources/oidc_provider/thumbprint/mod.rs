@@ -43,31 +43,31 @@ pub use probe::{Network, System};
 pub use roots::{CaCertificate, Roots};
 pub use untrusted_certificate::{CertificateProblem, UntrustedCertificate};
 
-/// How many thumbprints IAM keeps.
+/// The number of thumbprints that IAM keeps.
 pub const LIMIT: usize = 5;
-/// How long before its end a certificate is worth a warning.
+/// The time before the end of a certificate in which it is worth a warning.
 const ENDING: Duration = Duration::from_hours(30 * 24);
-/// How many handshakes with a host are under way at once: those of four addresses, three times each.
+/// The number of handshakes with a host at the same time: those of four addresses, three times each.
 const MAX_CONCURRENT_CALLS: usize = 12;
 /// No text from outside is longer than this in a message.
 const TEXT_LIMIT: usize = 200;
 
-/// How far a look goes.
+/// The limits of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeLimits {
-    /// Whether a host may be in a private network or on this machine.
+    /// True if a host may be in a private network or on this machine.
     pub private_addresses: bool,
-    /// How many addresses of a host are looked at.
+    /// The number of addresses of a host that are probed.
     pub addresses: usize,
-    /// How often each is.
+    /// The number of probes of each address.
     pub attempts: usize,
-    /// How long a host may take to be found, and to be connected to.
+    /// The time for resolving a host, and for connecting to it.
     pub connect: Duration,
-    /// How long a TLS handshake may take.
+    /// The time for a TLS handshake.
     pub handshake: Duration,
-    /// How long the configuration may take, from the request to its last byte.
+    /// The time for the configuration, from the request to its last byte.
     pub fetch: Duration,
-    /// How long all of it may take.
+    /// The time for a whole probe.
     pub total: Duration,
 }
 
@@ -85,14 +85,14 @@ impl Default for ProbeLimits {
     }
 }
 
-/// What a look needs from outside.
+/// The context of a probe.
 #[derive(Debug)]
 pub struct ProbeContext<'a, N> {
     /// The way out.
     pub network: &'a N,
     /// The public CAs.
     pub public: &'a Roots,
-    /// How far to go.
+    /// The limits.
     pub policy: &'a ProbeLimits,
     /// The time that certificates have to be valid at.
     pub now: SystemTime,
@@ -105,9 +105,9 @@ pub struct ProbeContext<'a, N> {
 pub struct Thumbprint {
     /// As IAM takes it: 40 hexadecimal digits, in lower case.
     pub hex: String,
-    /// Whose certificate it is.
+    /// The subject of the certificate.
     pub subject: String,
-    /// When it ends.
+    /// The end of the certificate.
     pub not_after: OffsetDateTime,
     /// The hosts that sent it.
     pub hosts: BTreeSet<String>,
@@ -121,16 +121,16 @@ impl fmt::Display for Thumbprint {
     }
 }
 
-/// What was seen.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeResult {
-    /// One to five.
+    /// The thumbprints, one to five.
     pub thumbprints: BTreeSet<Thumbprint>,
-    /// Whether every chain also ends in a public CA. IAM then looks at thumbprints only where it cannot verify by itself.
+    /// True if every chain also ends in a public CA. IAM then uses thumbprints only where it cannot verify by itself.
     pub publicly_trusted: bool,
     /// Intermediates that end within 30 days, and what of the thumbprints does.
     pub expiring: Vec<Thumbprint>,
-    /// What was sent but is on no verified path, and so gives no thumbprint.
+    /// The certificates that were sent but are on no verified path, and so give no thumbprint.
     pub left_out: Vec<Thumbprint>,
     /// Addresses that gave no chain while another address of the same host did, and why.
     pub unreached: Vec<(SocketAddr, String)>,
@@ -151,9 +151,9 @@ pub trait Issuers: fmt::Debug {
 /// The issuers in the network that the function is in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Internet {
-    /// Where hosts are.
+    /// The network.
     pub network: System,
-    /// How far to go.
+    /// The limits.
     pub policy: ProbeLimits,
 }
 
@@ -295,7 +295,7 @@ async fn probe_all<N: Network>(
     Ok(surveyed)
 }
 
-/// What the addresses of a host showed.
+/// The thumbprints of all addresses of a host.
 #[derive(Default)]
 struct Surveyed {
     chains: Vec<Arc<Chain>>,

@@ -30,7 +30,7 @@ use super::{Endpoint, ProbeError, ProbeLimits, plain};
 pub trait Network {
     /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin;
-    /// All addresses of a host.
+    /// Resolves the addresses of a host.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>>;
     /// Connects to this address and no other.
     fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
@@ -39,8 +39,8 @@ pub trait Network {
 /// The network that the function is in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct System {
-    /// Where hosts are that no name server knows, for a local AWS; `*` stands for all others. The rules for addresses hold
-    /// for these too.
+    /// The addresses of hosts that no name server knows, for a local AWS; `*` stands for all others. The rules for
+    /// addresses hold for these too.
     pub hosts: BTreeMap<String, SocketAddr>,
 }
 
@@ -93,12 +93,12 @@ pub(super) async fn resolve<N: Network>(
     if chosen.is_empty() { Err(unresolved("it has no address".to_owned())) } else { Ok(chosen) }
 }
 
-/// Why one address gave no chain.
+/// The reason that one address gave no chain.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It may be down; another one may do.
+    /// The address may be down; another one may do.
     Unreachable(String),
-    /// What it showed is not to be trusted.
+    /// The chain is not to be trusted.
     Untrusted(Box<UntrustedCertificate>),
 }
 
@@ -125,7 +125,7 @@ pub(super) struct Prober<'a, N> {
     pub(super) network: &'a N,
     pub(super) policy: &'a ProbeLimits,
     pub(super) verifier: &'a Verifier,
-    /// What was accepted at this moment; verified again, it would be again.
+    /// The chains that were accepted at this moment; verified again, they would be again.
     pub(super) accepted: Arc<Mutex<Vec<Arc<Chain>>>>,
 }
 
@@ -189,7 +189,7 @@ struct Recorder {
     shown: Mutex<Shown>,
 }
 
-/// What one handshake showed.
+/// The result of one handshake.
 #[derive(Debug)]
 enum Shown {
     Accepted(Arc<Chain>),
@@ -228,7 +228,7 @@ impl Recorder {
     }
 }
 
-/// What the server is told of it.
+/// Converts an error to the alert for the server.
 fn told(error: webpki::Error) -> CertificateError {
     match error {
         webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer,

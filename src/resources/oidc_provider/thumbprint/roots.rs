@@ -1,4 +1,4 @@
-//! What a chain has to end in: a public CA, or, where the author gave one, that one and no other.
+//! The roots of a chain: a public CA, or, where the author gave one, that one and no other.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl CaCertificate {
     }
 }
 
-/// What a chain has to end in.
+/// The roots of a chain.
 #[derive(Clone, Debug)]
 pub struct Roots {
     pub(super) store: Arc<RootCertStore>,
@@ -85,7 +85,7 @@ impl Roots {
         Self { store: root_store::store(), given: Vec::new() }
     }
 
-    /// These public CAs.
+    /// The roots of these public CAs.
     #[must_use]
     pub fn of(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
         let mut store = RootCertStore::empty();

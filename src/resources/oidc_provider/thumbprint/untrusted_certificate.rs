@@ -12,22 +12,22 @@ use super::{plain, written};
 
 /// A certificate may be for hundreds of names.
 const NAMES_SHOWN: usize = 10;
-/// What was wrong with a certificate.
+/// The fault of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateProblem {
     /// Its time is over.
     #[error("expired on {}", written(*not_after))]
     Expired {
-        /// When.
+        /// The end.
         not_after: OffsetDateTime,
     },
     /// Its time has not begun.
     #[error("is not valid before {}", written(*not_before))]
     NotYetValid {
-        /// When it begins.
+        /// The beginning.
         not_before: OffsetDateTime,
     },
-    /// It is another host's.
+    /// The certificate is for another host.
     #[error("is not for {expected} but for {}", if found.is_empty() { "no host name".to_owned() } else { found.join(", ") })]
     WrongName {
         /// The host that we connected to.
@@ -41,7 +41,7 @@ pub enum CertificateProblem {
          certificate as `CaCertificate`)"
     )]
     UnknownCa {
-        /// Who signed it.
+        /// The signer.
         issuer: String,
     },
     /// The path ends in a certificate that signs itself and is not trusted.
@@ -50,10 +50,10 @@ pub enum CertificateProblem {
     /// Somebody else signed it than it says, or it was changed.
     #[error("has a signature that is not {issuer:?}'s")]
     BadSignature {
-        /// Who should have signed it.
+        /// The expected signer.
         issuer: String,
     },
-    /// It signed another one without being a CA.
+    /// The certificate signed another one without being a CA.
     #[error("is used as a CA's but is none")]
     NotACa,
     /// The server's own certificate is a CA's.
@@ -68,7 +68,7 @@ pub enum CertificateProblem {
         /// The CA that signed it.
         issuer: String,
     },
-    /// It is for something else than a server.
+    /// The certificate is not for a server.
     #[error("is not for TLS servers")]
     WrongPurpose,
     /// More intermediate CAs than are looked at.
@@ -88,16 +88,16 @@ pub enum CertificateProblem {
     Other(String),
 }
 
-/// Which certificate it was.
+/// The certificate at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UntrustedCertificate {
     /// The place in what the server sent, from 1.
     pub place: usize,
-    /// How many it sent.
+    /// The number of certificates that the server sent.
     pub sent: usize,
-    /// Whose it is.
+    /// The subject.
     pub subject: String,
-    /// What was wrong.
+    /// The fault.
     pub problem: CertificateProblem,
 }
 
@@ -109,9 +109,9 @@ impl fmt::Display for UntrustedCertificate {
 }
 
 impl Verifier {
-    /// Which certificate of a refused chain is at fault. rustls says what is wrong but not with which; so the path is
-    /// walked upwards, each CA in turn taken for trusted: the first that cannot be reached puts the blame on the one
-    /// below it.
+    /// Returns the certificate of a refused chain that is at fault. rustls tells the fault but not the certificate; so
+    /// the path is walked upwards, each CA in turn taken for trusted: the first that cannot be reached puts the fault
+    /// on the one below it.
     pub(super) fn diagnose(&self, served: &[CertificateDer<'_>], name: &ServerName<'_>) -> UntrustedCertificate {
         let facts: Vec<Option<CertificateInfo>> = served.iter().map(CertificateInfo::read).collect();
         let diagnose = |place: usize, problem| {
