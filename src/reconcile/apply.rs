@@ -67,11 +67,11 @@ impl<R: Api> Reconciler<'_, R> {
     async fn apply_stage<'a>(
         &self,
         id: &R::Id,
-        stage: &'a [R::Action],
+        actions: &'a [R::Action],
         state: &mut State<R>,
         remaining: &mut Remaining<'a, R::Action>,
     ) -> Result<(), CallError> {
-        let calls = stream::iter(stage).map(|action| async move { (action, self.api.apply(id, action).await) });
+        let calls = stream::iter(actions).map(|action| async move { (action, self.api.apply(id, action).await) });
         let mut results = pin!(calls.buffered(MAX_CONCURRENT_CALLS));
         let mut failure: Option<CallError> = None;
         while let Some((action, result)) = results.next().await {

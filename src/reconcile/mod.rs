@@ -13,6 +13,7 @@
 mod apply;
 mod consistency;
 mod convergence;
+mod doors;
 mod plan;
 mod progress;
 mod reconciler;
@@ -20,8 +21,9 @@ mod request;
 mod resource;
 mod shared_deletion;
 
+pub use doors::Certainty;
 pub use plan::Plan;
 pub use progress::Progress;
-pub use reconciler::{Certainty, Reconciler};
+pub use reconciler::Reconciler;
 pub use request::{Reconciled, RequestContext, failure_id, reconcile_request};
 pub use resource::{Api, DeletionIntent, Exclusive, PendingOperation, Planner, ReadHint, Resource, Sharing};

@@ -1,17 +1,11 @@
-//! The two doors: [`Reconciler::ensure_present`] and [`Reconciler::ensure_absent`].
+//! The context of one reconciliation.
 
 use std::time::Duration;
 
-use futures_util::future::join;
-use tokio::time::Instant;
-
-use super::convergence::Observation;
 use super::progress::Progress;
-use super::resource::{Api, ReadHint};
-use crate::aws::{Backoff, Deadline};
-use crate::cloudformation::Attributes;
+use super::resource::Api;
+use crate::aws::Deadline;
 use crate::deployment::Deployment;
-use crate::error::Error;
 use crate::ownership::Owner;
 
 /// The context of one reconciliation.
@@ -31,152 +25,5 @@ pub struct Reconciler<'a, R: Api> {
     pub progress: &'a Progress,
 }
 
-/// The knowledge about an object that is to be deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Certainty {
-    /// CloudFormation was told this id. The object may not be visible yet.
-    Answered,
-    /// The Create never answered. It may still be under way, or Lambda may deliver its event again.
-    Unanswered,
-    /// The Create answered that it created nothing. Its event may have come twice, and only one of the two have failed.
-    NeverCreated,
-    /// A replacement whose every attempt died may have left the object.
-    Leftover,
-}
-
-/// The age up to which an observation counts that was made while other facts were looked up.
-const FRESH: Duration = Duration::from_secs(5);
 /// The interval of observations while something else has to happen first.
 pub(super) const WATCH_INTERVAL: Duration = Duration::from_secs(10);
-/// The time after the Delete of a resource whose Create never answered in which that Create may still make something:
-/// Lambda delivers an event again one minute, and then two minutes, after its process failed.
-const UNANSWERED_CREATE: Duration = Duration::from_mins(5);
-
-impl<R: Api> Reconciler<'_, R> {
-    /// Creates or updates an object. `physical_id` is the id of an Update.
-    ///
-    /// # Errors
-    /// When it cannot be done; [`Progress`] then holds the id for the response.
-    pub async fn ensure_present(&self, spec: R::Spec, physical_id: Option<&str>) -> Result<(R::Id, Attributes), Error> {
-        let id = R::id(self.owner, &spec, self.deployment);
-        let old = physical_id.and_then(R::id_from);
-        let id = self.api.resolve_id(id, old.as_ref()).await?;
-        // From here on, an earlier attempt at the same request may have created the object.
-        self.progress.set(&id);
-        if physical_id.is_some() {
-            self.api.prefetch(ReadHint::Object(&spec));
-        }
-        let (desired, observation) = self.look_up(&id, spec).await?;
-        let converged = match observation {
-            Ok(observation) => self.converge(&id, Some(&desired), observation).await,
-            Err(error) => Err(error),
-        };
-        match converged {
-            Ok(Some(observed)) => Ok((id, R::attributes(&desired, &observed))),
-            Ok(None) => Err(Error::Vanished(id.to_string())),
-            Err(error) => {
-                self.undo_replacement(&id, physical_id).await;
-                Err(error)
-            }
-        }
-    }
-
-    /// Resolves the spec and observes the object at the same time: neither needs the other, and each is at least one call.
-    async fn look_up(&self, id: &R::Id, spec: R::Spec) -> Result<(R::Desired, Result<Observation<R>, Error>), Error> {
-        let started = Instant::now();
-        let (desired, observed) = join(self.api.resolve(self.owner, id, spec), self.api.observe(id)).await;
-        let desired = desired.inspect_err(|error| {
-            // A declaration that is refused was not carried out by an earlier attempt either.
-            if matches!(error, Error::Refused(_)) {
-                self.progress.reset();
-            }
-        })?;
-        let observation = if started.elapsed() > FRESH {
-            Ok(Observation::Stale)
-        } else {
-            observed.map(Observation::Fresh).map_err(Error::from)
-        };
-        Ok((desired, observation))
-    }
-
-    /// Deletes the new object of a replacement that failed half way, so that the response can name the old one. If that
-    /// fails too, the response names the new one, and CloudFormation deletes it.
-    async fn undo_replacement(&self, id: &R::Id, physical_id: Option<&str>) {
-        let Some(old) = physical_id.filter(|old| *old != id.to_string()) else { return };
-        if self.progress.physical_id() == id.to_string() {
-            tracing::info!(%id, "the replacement failed; its object is deleted again");
-            if self.ensure_absent(id, Certainty::Answered).await.is_ok() {
-                self.progress.set(old);
-            }
-        }
-    }
-
-    /// Brings an object to the desired state without a request. Returns the state then.
-    ///
-    /// # Errors
-    /// When it cannot be done.
-    pub async fn maintain(&self, id: &R::Id, desired: &R::Desired) -> Result<Option<R::Observed>, Error> {
-        self.converge(id, Some(desired), Observation::Stale).await
-    }
-
-    /// Deletes the object of this owner under this id. No object, or an object of another owner, is a success.
-    ///
-    /// # Errors
-    /// When an object of this owner is left.
-    pub async fn ensure_absent(&self, id: &R::Id, certainty: Certainty) -> Result<(), Error> {
-        self.api.prefetch(ReadHint::Deletion);
-        match certainty {
-            Certainty::Answered => self.delete_when_visible(id).await,
-            Certainty::Unanswered => self.delete_repeatedly(id, UNANSWERED_CREATE).await,
-            Certainty::Leftover => self.delete_repeatedly(id, Duration::ZERO).await,
-            Certainty::NeverCreated => self.delete_if_observed(id).await,
-        }
-    }
-
-    /// Looks for the object as long as the service may take to show it.
-    async fn delete_when_visible(&self, id: &R::Id) -> Result<(), Error> {
-        let first = Instant::now();
-        let visible_within = if R::READS_LAG { self.lag } else { Duration::ZERO };
-        let mut backoff = Backoff::new();
-        loop {
-            let observed = self.api.observe(id).await?;
-            if observed.is_some() {
-                return self.converge(id, None, Observation::Fresh(observed)).await.map(drop);
-            }
-            // The last observation is made after the whole lag.
-            let lag_left = visible_within.saturating_sub(first.elapsed());
-            let pause = backoff.pause().min(lag_left);
-            if lag_left.is_zero() || !self.deadline.allows(pause) {
-                return Ok(());
-            }
-            tracing::info!(%id, "no object to delete; observing again, because it may not be visible yet");
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// Deletes whatever appears under the id within this time.
-    async fn delete_repeatedly(&self, id: &R::Id, time: Duration) -> Result<(), Error> {
-        let end = Instant::now() + time;
-        loop {
-            self.converge(id, None, Observation::Stale).await?;
-            if Instant::now() + WATCH_INTERVAL > end || !self.deadline.allows(WATCH_INTERVAL) {
-                return Ok(());
-            }
-            tracing::info!(%id, "its Create never answered and may still be under way; observing again");
-            tokio::time::sleep(WATCH_INTERVAL).await;
-        }
-    }
-
-    /// Deletes the object if it is visible. A function that was not allowed to create it may not be allowed to read it
-    /// either; that is no failure.
-    async fn delete_if_observed(&self, id: &R::Id) -> Result<(), Error> {
-        match self.api.observe(id).await {
-            Ok(None) => Ok(()),
-            Ok(observed) => self.converge(id, None, Observation::Fresh(observed)).await.map(drop),
-            Err(error) => {
-                tracing::warn!(%id, %error, "it was never created, as far as is known, and cannot be read");
-                Ok(())
-            }
-        }
-    }
-}

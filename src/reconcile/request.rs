@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::doors::Certainty;
 use super::progress::Progress;
-use super::reconciler::{Certainty, Reconciler};
+use super::reconciler::Reconciler;
 use super::resource::Api;
 use crate::aws::Deadline;
 use crate::cloudformation::{Attributes, Fields, Request, RequestType};

@@ -27,7 +27,7 @@ pub struct Unfinished(String);
 /// Carries out a scheduled run.
 pub(crate) async fn run(app: &App, deployment: &Deployment, deadline: Deadline) -> Result<(), Unfinished> {
     let store = CheckpointStore { secrets: &app.secrets, deadline };
-    let (start, mut is_stored) = match store.read().await {
+    let (start, is_stored) = match store.read().await {
         Ok(checkpoint) => (checkpoint.clone(), checkpoint.is_some()),
         Err(error) => {
             let reason = rendered(&error);
@@ -42,17 +42,14 @@ pub(crate) async fn run(app: &App, deployment: &Deployment, deadline: Deadline) 
     let window = TimeWindow::within(deadline);
     let mut run = Run { app, deployment, window, failures: Failures::default(), repaired: BTreeSet::new() };
     let stopped = run.phases(start.as_ref()).await;
-    let stop_message = match &stopped {
-        Some(stopped) => Some(stop(app, deployment, &store, stopped, &mut is_stored).await),
-        None => {
-            if is_stored && let Err(error) = store.delete().await {
-                let reason = rendered(&error);
-                tracing::error!(reason, "where this run began could not be forgotten; the next one begins there, too");
-            }
-            None
-        }
-    };
-    let messages: Vec<String> = stop_message.into_iter().chain(run.failures.message()).collect();
+    let mut messages = Vec::new();
+    if let Some(stopped) = &stopped {
+        messages.push(stop(app, deployment, &store, stopped, is_stored).await);
+    } else if is_stored && let Err(error) = store.delete().await {
+        let reason = rendered(&error);
+        tracing::error!(reason, "where this run began could not be forgotten; the next one begins there, too");
+    }
+    messages.extend(run.failures.message());
     if messages.is_empty() { Ok(()) } else { Err(Unfinished(messages.join("; "))) }
 }
 
@@ -62,11 +59,11 @@ async fn stop(
     deployment: &Deployment,
     store: &CheckpointStore<'_>,
     stopped: &Checkpoint,
-    is_stored: &mut bool,
+    is_stored: bool,
 ) -> String {
     metrics::count_of("StoppedRuns", 1, ("Region", &deployment.region), app.clock.now());
     let place = stopped.description();
-    let next = match store.write(stopped, *is_stored).await {
+    let next = match store.write(stopped, is_stored).await {
         Ok(()) => "the next one goes on from there".to_owned(),
         Err(error) => format!("the next one begins anew, because that could not be kept: {}", rendered(&error)),
     };

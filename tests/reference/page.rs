@@ -207,13 +207,21 @@ fn example(resource: &ResourceSchema) -> String {
 
 /// What the function calls, as its source names it.
 fn permissions(resource: &ResourceSchema) -> String {
-    let folder = root().join("src").join(resource.guide.replace('-', "_"));
+    let (guide, types) = (resource.guide.replace('-', "_"), root().join("src/resources"));
     let mut files = Vec::new();
-    sources(&folder, &mut files);
+    sources(&types, &mut files);
+    files.retain(|file| {
+        let folders: Vec<_> = file.strip_prefix(&types).unwrap().iter().map(|name| name.to_string_lossy()).collect();
+        folders[0].ends_with(&guide) && !folders.contains(&"tests".into())
+    });
+    assert!(!files.is_empty(), "no source for {guide}");
     let mut actions = BTreeSet::new();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        if code.contains("iam::list_roles(") {
+            actions.insert("iam:ListRoles".to_owned());
+        }
         for quoted in code.split('"').skip(1).step_by(2) {
             if let Some(("iam" | "eks", action)) = quoted.split_once(':')
                 && action.starts_with(|c: char| c.is_ascii_uppercase())

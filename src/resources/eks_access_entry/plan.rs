@@ -104,14 +104,14 @@ fn plan_present(
     let target = Target::new(&desired.wanted, &content_of_type(desired, merge_record(entry, record)), role_id);
     // If both have changed, the role is the reason to report.
     let type_changed = type_changed && stale.is_none();
-    let same = record.filter(|record| record.content == target.content && record.type_changed == type_changed);
+    let matching = record.filter(|record| record.content == target.content && record.type_changed == type_changed);
     let save = |committed: bool, exists: bool| {
         let (content, process) = (target.content.clone(), desired.process.clone());
         Action::SaveRecord { record: Box::new(RecreationRecord { content, committed, type_changed, process }), exists }
     };
     let plan = Plan::nothing()
-        .then(same.is_none().then(|| save(false, record.is_some())))
-        .then(same.is_none_or(|same| !same.committed).then(|| save(true, true)))
+        .then(matching.is_none().then(|| save(false, record.is_some())))
+        .then(matching.is_none_or(|matching| !matching.committed).then(|| save(true, true)))
         .then([Action::Delete { stale: stale.is_some() }]);
     Ok(plan.followed_by(recreate(&target.content, type_changed)))
 }

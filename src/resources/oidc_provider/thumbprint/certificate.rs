@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_long_name_is_cut() {
         let read = CertificateInfo::read(&certificate(|params| {
-            params.distinguished_name.push(DnType::CommonName, "x".repeat(999))
+            params.distinguished_name.push(DnType::CommonName, "x".repeat(999));
         }));
         assert_eq!(read.unwrap().subject.chars().count(), 201);
     }
