@@ -35,7 +35,7 @@ impl<R: Api> Reconciler<'_, R> {
     /// Creates or updates an object. `physical_id` is the id of an Update.
     ///
     /// # Errors
-    /// When it cannot be done; [`Progress`] then holds the id for the response.
+    /// When it cannot be done; [`Progress`](super::Progress) then holds the id for the response.
     pub async fn ensure_present(&self, spec: R::Spec, physical_id: Option<&str>) -> Result<(R::Id, Attributes), Error> {
         let id = R::id(self.owner, &spec, self.deployment);
         let old = physical_id.and_then(R::id_from);

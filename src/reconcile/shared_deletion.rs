@@ -1,4 +1,4 @@
-//! The protocol of [`Sharing`](super::Sharing): a process that is about to take something away announces it and gives the
+//! The protocol of [`Sharing`]: a process that is about to take something away announces it and gives the
 //! others time, and a process that has claimed something checks that it is still there.
 
 use std::time::Duration;
