@@ -154,9 +154,9 @@ fn row_25_a_failure_half_way_says_what_it_left_behind() {
             "AttachRolePolicy",
             "partially applied: role deploy (3 of 4 changes); remaining: attach arn:aws:iam::aws:policy/ReadOnlyAccess",
         ),
-        (ROLE, Deed::Update, "UpdateAssumeRolePolicy", "changes are done; not done, or not known to be: trust ["),
+        (ROLE, Deed::Update, "UpdateAssumeRolePolicy", "changes); remaining: trust ["),
         (ROLE, Deed::Delete, "DeleteRolePolicy", "partially applied: role deploy ("),
-        (ROLE, Deed::Delete, "DeleteRole", "changes are done; not done, or not known to be: delete the role"),
+        (ROLE, Deed::Delete, "DeleteRole", "changes); remaining: delete the role"),
         (ENTRY, Deed::Create, "AssociateAccessPolicy", "partially applied: access entry arn:"),
         (PROVIDER, Deed::Delete, "DeleteOpenIDConnectProvider", "partially applied: OIDC provider arn:"),
     ];
