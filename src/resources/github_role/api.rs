@@ -215,7 +215,6 @@ impl GitHubRoles {
         try_join3(self.attached(name), self.inline(name, read_plan), self.instance_profiles(name)).await
     }
 
-    /// The role whose name is the same but for its case.
     /// Names the role of another case that keeps a role from being created: `GetRole` does not find it.
     async fn name_conflict(&self, name: &str, error: CallError) -> CallError {
         match self.other_case(name).await {
@@ -231,6 +230,7 @@ impl GitHubRoles {
         }
     }
 
+    /// Returns the role whose name differs in case only.
     async fn other_case(&self, name: &str) -> Result<Option<String>, CallError> {
         let same = |other: &String| other != name && other.eq_ignore_ascii_case(name);
         let others = iam::list_roles(&self.iam, &self.deadline, |role| Some(role.role_name).filter(same)).await?;

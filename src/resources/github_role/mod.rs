@@ -52,10 +52,10 @@ const POLICY_NAME_LIMIT: usize = 128;
 const TAG_LIMIT: usize = 43;
 /// The largest quota that AWS grants for attached managed policies.
 const MANAGED_LIMIT: usize = 25;
-/// As many as one tag can record.
 /// IAM's quota for all inline policies of a role together, which it does not raise.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 const INLINE_SIZE: usize = 10_240;
+/// The number of names that one tag can record.
 const INLINE_LIMIT: usize = 32;
 
 /// Carries out the calls for roles.
