@@ -61,7 +61,7 @@ impl Deadline {
     /// Returns true if there is time for a pause and a call after it.
     #[must_use]
     pub fn allows(&self, pause: Duration) -> bool {
-        Instant::now() + pause < self.until
+        Instant::now().checked_add(pause).is_some_and(|start| start < self.until)
     }
 
     /// Makes a call, and makes it again while its failure is one that passes. One log line for each attempt.

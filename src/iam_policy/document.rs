@@ -76,7 +76,8 @@ pub fn allowed_values<'a>(policy: &'a Value, claim: &str) -> Vec<&'a str> {
 /// Returns true for an operator that admits the values it lists.
 fn is_positive(operator: &str) -> bool {
     let operator = operator.rsplit(':').next().unwrap_or_default();
-    matches!(operator.trim_end_matches("IfExists"), "StringEquals" | "StringEqualsIgnoreCase" | "StringLike")
+    let operator = operator.strip_suffix("IfExists").unwrap_or(operator);
+    matches!(operator, "StringEquals" | "StringEqualsIgnoreCase" | "StringLike")
 }
 
 #[cfg(test)]
@@ -120,9 +121,11 @@ mod tests {
                 "StringEquals": {"i.example:sub": "a", "i.example:aud": "x"},
                 "ForAnyValue:StringLike": {"i.example:Sub": ["b", "c"]},
                 "StringNotLike": {"i.example:sub": "d"},
+                "StringLikeIfExists": {"i.example:sub": "e"},
+                "StringLikeIfExistsIfExists": {"i.example:sub": "f"},
             }},
-            {"Effect": "Deny", "Condition": {"StringLike": {"i.example:sub": "e"}}},
+            {"Effect": "Deny", "Condition": {"StringLike": {"i.example:sub": "g"}}},
         ]});
-        assert_eq!(allowed_values(&policy, "sub"), ["b", "c", "a"]);
+        assert_eq!(allowed_values(&policy, "sub"), ["b", "c", "a", "e"]);
     }
 }

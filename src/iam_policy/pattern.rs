@@ -6,6 +6,12 @@ use std::fmt;
 
 use super::string_like::covers;
 
+#[cfg(test)]
+thread_local! {
+    /// The comparisons of two values, for the worst cases of [`super::trust_policy`].
+    pub(super) static COMPARISONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// A value with which a claim is compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern {
@@ -49,6 +55,8 @@ impl Pattern {
     /// text, which can miss some, but never claims too much.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
+        #[cfg(test)]
+        COMPARISONS.set(COMPARISONS.get() + 1);
         self == other || (self.wild && covers(&self.text, &other.text))
     }
 }

@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::document::allowed_values;
 use super::string_like::string_like;
 use crate::github::name::Repository;
-use crate::github::subject::without_ids;
 
 /// The forms of a repository's subject that a policy admits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +28,7 @@ impl AdmittedForms {
 #[must_use]
 pub fn admitted_forms(policy: &Value, repository: &Repository) -> AdmittedForms {
     let repository = repository.to_string().to_ascii_lowercase();
-    // The ids of a pattern with wildcards are any.
+    // A policy may admit any ids, so all of them count as this one.
     let with_ids = format!("{}@0", repository.replace('/', "@0/"));
     let mut forms = AdmittedForms::default();
     for subject in allowed_values(policy, "sub") {
@@ -37,12 +36,27 @@ pub fn admitted_forms(policy: &Value, repository: &Repository) -> AdmittedForms 
         let words: Vec<&str> = subject.split(':').collect();
         // The repository is at the beginning of a subject, or behind the keys that a template puts before it.
         for name in words.windows(2).filter(|pair| pair[0] == "repo").map(|pair| pair[1]) {
-            let plain = without_ids(name);
             forms.classic |= string_like(name, &repository);
-            forms.immutable |= plain != name && string_like(&plain, &repository) || string_like(name, &with_ids);
+            forms.immutable |= string_like(&with_one_id(name), &with_ids);
         }
     }
     forms
+}
+
+/// Replaces each id by 0, and each pattern of ids by a pattern that 0 matches: `o@12/r@1*` becomes `o@0/r@*`.
+fn with_one_id(name: &str) -> String {
+    let mut parts = name.split('@');
+    let mut replaced = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '?' || c == '*');
+        let id = match &part[..part.len() - rest.len()] {
+            "" => "",
+            pattern if pattern.contains('*') => "*",
+            _ => "0",
+        };
+        replaced.extend(["@", id, rest]);
+    }
+    replaced
 }
 
 #[cfg(test)]
@@ -73,6 +87,11 @@ mod tests {
             (&["repo:o*/r*:*"], true, true),
             (&["repo:*"], true, true),
             (&["repo:o@*/r@*:*"], false, true),
+            (&["repo:o@1/r@*:*"], false, true),
+            (&["repo:o@*/r@2:*"], false, true),
+            (&["repo:o@1*/r@*2:*"], false, true),
+            (&["repo:o@1?/r@???"], false, true),
+            (&["repo:o@/r@2", "repo:o@1/r@2x", "repo:o@1/x@*"], false, false),
             (&["repo:p/*", "repo:o/x*"], false, false),
             (&[], false, false),
         ] {

@@ -66,11 +66,7 @@ impl TrustRule {
     /// Returns true if this rule admits every token that `other` admits.
     fn covers(&self, other: &Self) -> bool {
         let Self { subject, claims } = self;
-        let within = |values: &BTreeSet<Pattern>, others: &BTreeSet<Pattern>| {
-            others.iter().all(|other| values.iter().any(|value| value.covers(other)))
-        };
-        subject.covers(&other.subject)
-            && claims.iter().all(|(claim, values)| other.claims.get(claim).is_some_and(|others| within(values, others)))
+        subject.covers(&other.subject) && claims_cover(claims, &other.claims)
     }
 
     /// The rule for tokens that both admit. Two patterns that overlap without one covering the other count as disjoint,
@@ -115,6 +111,14 @@ impl TrustRule {
     }
 }
 
+/// Returns true if every token that has the other claims has these.
+fn claims_cover(claims: &Claims, others: &Claims) -> bool {
+    let within = |values: &BTreeSet<Pattern>, others: &BTreeSet<Pattern>| {
+        others.iter().all(|other| values.contains(other) || values.iter().any(|value| value.covers(other)))
+    };
+    claims.iter().all(|(claim, values)| others.get(claim).is_some_and(|others| within(values, others)))
+}
+
 impl fmt::Display for TrustRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { subject, claims } = self;
@@ -137,6 +141,10 @@ pub struct TrustPolicy {
     rules: BTreeSet<TrustRule>,
 }
 
+/// The largest number of values in the rules of a policy that is read. A policy of ours has far fewer; 8,192 characters,
+/// IAM's limit, can hold a million.
+const READ_LIMIT: usize = 100_000;
+
 /// A subject that no token of GitHub's carries: all of them are `key:value` pairs.
 const NOBODY: &str = "nobody";
 
@@ -144,9 +152,31 @@ impl TrustPolicy {
     /// The smallest policy that admits these and no others.
     #[must_use]
     pub fn of(provider_arn: &str, audience: &str, rules: impl IntoIterator<Item = TrustRule>) -> Self {
-        let all: BTreeSet<TrustRule> = rules.into_iter().flat_map(TrustRule::split).collect();
-        let needed = |one: &&TrustRule| !all.iter().any(|other| other != *one && other.covers(one));
-        let rules = all.iter().filter(needed).cloned().collect();
+        let mut groups: BTreeMap<Claims, BTreeSet<Pattern>> = BTreeMap::new();
+        for TrustRule { subject, claims } in rules.into_iter().flat_map(TrustRule::split) {
+            groups.entry(claims).or_default().insert(subject);
+        }
+        let mut rules = BTreeSet::new();
+        for (claims, subjects) in &groups {
+            // Subjects with the same claims share the comparison of claims, so that no pair of values is compared for
+            // every pair of subjects.
+            let wider: Vec<_> = groups
+                .iter()
+                .filter(|(other, _)| claims_cover(other, claims))
+                .map(|(other, subjects)| (other, subjects, claims_cover(claims, other)))
+                .collect();
+            let is_covered = |subject: &Pattern| {
+                wider.iter().any(|(other, subjects, is_same)| {
+                    subjects.iter().any(|one| {
+                        // Of rules that cover each other, the first one stays.
+                        let is_needed = *is_same && subject.covers(one) && (subject, claims) <= (one, other);
+                        one.covers(subject) && !is_needed
+                    })
+                })
+            };
+            let needed = subjects.iter().filter(|subject| !is_covered(subject));
+            rules.extend(needed.map(|subject| TrustRule { subject: subject.clone(), claims: claims.clone() }));
+        }
         Self { provider_arn: provider_arn.to_owned(), audience: audience.to_owned(), rules }
     }
 
@@ -246,6 +276,7 @@ impl TrustPolicy {
         let prefix = issuer_of_provider(provider_arn)?;
         let mut audience = None;
         let mut rules = Vec::new();
+        let mut size = 0;
         for statement in statements {
             let mut subjects = BTreeSet::new();
             let mut claims = Claims::new();
@@ -261,6 +292,10 @@ impl TrustPolicy {
                         claims.insert(Claim::ALL.into_iter().find(|claim| claim.name() == name)?, values);
                     }
                 }
+            }
+            size += subjects.len() * (1 + claims.values().map(BTreeSet::len).sum::<usize>());
+            if size > READ_LIMIT {
+                return None;
             }
             rules.extend(subjects.into_iter().map(|subject| TrustRule { subject, claims: claims.clone() }));
         }
@@ -297,6 +332,7 @@ impl fmt::Display for TrustPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::iam_policy::pattern::COMPARISONS;
 
     const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
 
@@ -342,6 +378,9 @@ mod tests {
     fn what_another_admission_covers_is_left_out() {
         assert_eq!(policy(&["a/*", "a/b", "a/c ref=x"]), policy(&["a/*"]));
         assert_eq!(policy(&["a ref=x|y", "a ref=x"]), policy(&["a ref=x|y"]));
+        // Rules that cover each other.
+        assert_eq!(policy(&["a*", "a**"]), policy(&["a*"]));
+        assert_eq!(policy(&["a ref=x*", "a ref=x*|xy*"]), policy(&["a ref=x*"]));
     }
 
     #[test]
@@ -360,6 +399,48 @@ mod tests {
         foreign["Statement"][0]["Condition"]["Bool"] = json!({"aws:SecureTransport": "true"});
         assert_eq!(TrustPolicy::read(&foreign), None);
         assert_eq!(TrustPolicy::read(&json!({})), None);
+    }
+
+    /// The worst document of the size that IAM stores, and the number of its values: the subjects of its statements are
+    /// equal, and of their lists for a claim only the last values do not cover each other.
+    fn largest(statements: usize) -> (Value, usize) {
+        const LIMIT: usize = 8192;
+        let document = |count: usize| {
+            let statement = |number: usize| {
+                let subjects: BTreeSet<_> = (0..count).map(|index| Pattern::written(&format!("*{index}"))).collect();
+                let stars = "*".repeat(number + 1);
+                let values = (1..count).map(|index| format!("{index}{stars}")).chain([format!("x{number}*")]);
+                let claims = [(Claim::Ref, values.map(|value| Pattern::written(&value)).collect())].into();
+                policy(&[]).statement(&claims, &subjects.iter().collect())
+            };
+            json!({"Version": "2012-10-17", "Statement": (0..statements).map(statement).collect::<Value>()})
+        };
+        let fits = |count: &usize| document(*count).to_string().len() <= LIMIT;
+        let count = (1..LIMIT).take_while(fits).last().unwrap();
+        (document(count), statements * count * 2)
+    }
+
+    #[test]
+    fn reading_compares_each_pair_of_values_at_most_twice() {
+        for statements in [2, 5, 10] {
+            let (document, values) = largest(statements);
+            let before = COMPARISONS.get();
+            let _ = TrustPolicy::read(&document);
+            let comparisons = COMPARISONS.get() - before;
+            assert!(comparisons <= 2 * values * values, "{comparisons} comparisons of {values} values");
+        }
+    }
+
+    #[test]
+    fn a_policy_with_more_values_than_the_limit_is_not_read() {
+        let read = |count: usize| {
+            let values = |prefix: &str| (0..count).map(|n| Pattern::written(&format!("{prefix}{n}"))).collect();
+            let subjects: BTreeSet<Pattern> = values("s");
+            let statement = policy(&[]).statement(&[(Claim::ActorId, values(""))].into(), &subjects.iter().collect());
+            TrustPolicy::read(&json!({"Version": "2012-10-17", "Statement": [statement]})).is_some()
+        };
+        assert!(read(100));
+        assert!(!read(1000));
     }
 
     #[test]
