@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::aws::Deadline;
-use crate::cloudformation::properties::nearest;
+use crate::cloudformation::nearest::nearest;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Invocation, Outcome, Request, RequestType, Response};
 use crate::error::{Error, rendered};

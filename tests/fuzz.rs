@@ -62,7 +62,7 @@ fn read(event: &str, seen: &mut Seen) {
 
 fn declared<K: Resource>(request: &Request, home: &Deployment, seen: &mut Seen) -> Result<String, String> {
     let properties = request.properties().map_err(|error| error.to_string())?;
-    let mut fields = Fields::of_request(&properties, K::SCHEMA.object.properties);
+    let mut fields = Fields::of_request(&properties);
     let spec = K::parse(&mut fields, home);
     fields.finish().map_err(|problems| problems.to_string())?;
     seen.write(&json!({"type": K::TYPE, "properties": properties}));

@@ -2,17 +2,22 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref.html>.
 
-pub mod problem;
+pub mod handle;
+pub(crate) mod nearest;
 pub mod properties;
+pub mod property_error;
 pub mod request;
 pub mod response;
 pub mod response_url;
 pub mod schema;
 pub mod stack;
 
-pub use problem::PropertyError;
 pub use properties::Fields;
+pub use property_error::PropertyError;
 pub use request::{Invocation, Malformed, Request, RequestType};
 pub use response::{Attributes, Outcome, Response};
 pub use response_url::ResponseUrl;
 pub use stack::StackId;
+
+#[cfg(test)]
+mod tests;

@@ -1,57 +1,55 @@
-//! The schema of a resource type, stated once: requests are read by it, and the JSON Schemas and the reference are
-//! written from it. A property that is read but not described fails every request of its type; one that is described
-//! but never read fails a test.
+//! The schema of a resource type. Requests are read by it, and the JSON Schemas and the reference are written from it.
 
-/// A type of resource, as its author sees it.
+/// The schema of a resource type.
 #[derive(Clone, Copy, Debug)]
 pub struct ResourceSchema {
-    /// `Custom::…`
+    /// The name of the type: `Custom::…`.
     pub name: &'static str,
-    /// The purpose of the type, in a sentence or more.
+    /// The description, in a sentence or more.
     pub doc: &'static str,
-    /// The page in `docs/` that explains it, and with other hyphens its module: `github-role`.
+    /// The page in `docs/` that explains the type. With other hyphens it is the module's name: `github-role`.
     pub guide: &'static str,
-    /// Its properties, beside CloudFormation's own.
-    pub object: Object,
-    /// The value that `Ref` gives.
+    /// The properties, beside CloudFormation's own.
+    pub object: &'static Object,
+    /// The value of `Ref`.
     pub reference: &'static str,
-    /// What `Fn::GetAtt` gives: names and what they say.
+    /// The names and descriptions of the values of `Fn::GetAtt`.
     pub attributes: &'static [(&'static str, &'static str)],
 }
 
-/// An object: a resource's properties, or what such a property holds.
+/// An object: the properties of a resource, or a value of such a property.
 #[derive(Clone, Copy, Debug)]
 pub struct Object {
-    /// Its name in schemas and in the reference, as CloudFormation names property types: `AccessScope`.
+    /// The name in schemas and in the reference, as CloudFormation names property types: `AccessScope`.
     pub name: &'static str,
     /// The description.
     pub doc: &'static str,
-    /// Its members.
+    /// The members.
     pub properties: &'static [Property],
-    /// Of each of these, at least one has to be there.
+    /// Groups of names; of each group at least one member is required.
     pub any_of: &'static [&'static [&'static str]],
 }
 
-/// A property.
+/// The description of one property.
 #[derive(Clone, Copy, Debug)]
 pub struct Property {
-    /// As CloudFormation, GitHub or we name it.
+    /// The name in templates.
     pub name: &'static str,
-    /// The type of its value.
+    /// The type of the value.
     pub form: PropertyType,
-    /// True if it is required.
+    /// The property must be present.
     pub required: bool,
-    /// The allowed values, for the message about any other value.
+    /// The allowed values, for the message about a value that is not.
     pub expected: &'static str,
-    /// The default.
+    /// The value of a property that is left out.
     pub default: Option<&'static str>,
-    /// The effect of an update on the object; within another property, that of the whole.
+    /// The effect of a changed value on the object; within another property, that of the whole.
     pub update: Update,
     /// The description, in Markdown.
     pub doc: &'static str,
 }
 
-/// The type of a property.
+/// The type of a property's value.
 #[derive(Clone, Copy, Debug)]
 pub enum PropertyType {
     /// A string.
@@ -64,31 +62,31 @@ pub enum PropertyType {
     Texts(Text, Count),
     /// A list of objects; a single object is a list of one.
     Objects(&'static Object, Count),
-    /// An object.
+    /// One object.
     Object(&'static Object),
     /// A JSON document, or the text of one.
     Document,
 }
 
-/// The limits of a string. Resource types check more than can be stated here.
+/// The limits of a string. Parsers check more than can be said here.
 #[derive(Clone, Copy, Debug)]
 pub struct Text {
-    /// In characters.
+    /// The least number of characters.
     pub min: usize,
-    /// In characters.
+    /// The greatest number of characters.
     pub max: usize,
     /// A regular expression that every allowed value matches, for schemas and the reference.
     pub pattern: Option<&'static str>,
-    /// The only values, where there are few.
+    /// The allowed values of an enumeration; else empty.
     pub values: &'static [&'static str],
 }
 
-/// The limits of the length of a list.
+/// The limits of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Count {
-    /// At least.
+    /// The least number of items.
     pub min: usize,
-    /// At most.
+    /// The greatest number of items.
     pub max: usize,
     /// The noun for the items.
     pub noun: &'static str,
@@ -99,9 +97,9 @@ pub struct Count {
 pub enum Update {
     /// The object is changed.
     NoInterruption,
-    /// The object is deleted and made again under the same id.
+    /// The object is deleted and created again under the same id.
     SomeInterruptions,
-    /// Another object is made, and the old one deleted when the stack's update is done.
+    /// Another object is created, and the old one deleted when the stack's update is done.
     Replacement,
 }
 
@@ -109,31 +107,31 @@ pub enum Update {
 pub const TEXT: Text = Text { min: 1, max: usize::MAX, pattern: None, values: &[] };
 
 impl Text {
-    /// At most so many characters.
+    /// Limits the string to `max` characters.
     #[must_use]
     pub const fn at_most(self, max: usize) -> Self {
         Self { max, ..self }
     }
 
-    /// At least so many characters.
+    /// Requires `min` characters.
     #[must_use]
     pub const fn at_least(self, min: usize) -> Self {
         Self { min, ..self }
     }
 
-    /// Empty, too.
+    /// Allows the empty string.
     #[must_use]
     pub const fn or_empty(self) -> Self {
         Self { min: 0, ..self }
     }
 
-    /// Matching a regular expression.
+    /// Adds a regular expression.
     #[must_use]
     pub const fn matching(self, pattern: &'static str) -> Self {
         Self { pattern: Some(pattern), ..self }
     }
 
-    /// A string that is one of these values.
+    /// Allows these values only.
     #[must_use]
     pub const fn one_of(values: &'static [&'static str]) -> Self {
         Self { values, ..TEXT }
@@ -141,25 +139,25 @@ impl Text {
 }
 
 impl Count {
-    /// At most so many.
+    /// Allows up to `max` items.
     #[must_use]
     pub const fn at_most(max: usize, noun: &'static str) -> Self {
         Self { min: 0, max, noun }
     }
 
-    /// At least one, at most so many.
+    /// Allows one to `max` items.
     #[must_use]
     pub const fn some(max: usize, noun: &'static str) -> Self {
         Self { min: 1, max, noun }
     }
 
-    /// Any number.
+    /// Allows any number of items.
     #[must_use]
     pub const fn any(noun: &'static str) -> Self {
         Self::at_most(usize::MAX, noun)
     }
 
-    /// The allowed values, for a message.
+    /// Describes the allowed numbers, for a message.
     #[must_use]
     pub fn expected(self) -> String {
         match self {
@@ -171,31 +169,11 @@ impl Count {
 }
 
 impl Property {
-    /// A property that may be left out and is updated in place.
-    #[must_use]
-    pub const fn new(name: &'static str, form: PropertyType, expected: &'static str, doc: &'static str) -> Self {
+    pub(super) const fn new(name: &'static str, form: PropertyType, expected: &'static str, doc: &'static str) -> Self {
         Self { name, form, required: false, expected, default: None, update: Update::NoInterruption, doc }
     }
 
-    /// Makes the property required.
-    #[must_use]
-    pub const fn required(self) -> Self {
-        Self { required: true, ..self }
-    }
-
-    /// With what holds where it is left out.
-    #[must_use]
-    pub const fn default(self, default: &'static str) -> Self {
-        Self { default: Some(default), ..self }
-    }
-
-    /// Sets the effect of an update.
-    #[must_use]
-    pub const fn update(self, update: Update) -> Self {
-        Self { update, ..self }
-    }
-
-    /// The only values, where there are few.
+    /// Returns the allowed values of an enumeration; else none.
     #[must_use]
     pub fn values(&self) -> &'static [&'static str] {
         match self.form {
@@ -204,11 +182,11 @@ impl Property {
         }
     }
 
-    /// What is allowed, for a message.
+    /// Describes the allowed values, for a message.
     #[must_use]
     pub fn allowed(&self) -> String {
         match (self.form, self.values()) {
-            (PropertyType::Integer(least, most, unit), _) => format!("{least} to {most} {unit}"),
+            (PropertyType::Integer(min, max, unit), _) => format!("{min} to {max} {unit}"),
             (_, []) => self.expected.to_owned(),
             (_, [some @ .., last]) if some.len() < 4 => format!("{} or {last}", some.join(", ")),
             (_, all) => format!("one of {}", all.join(", ")),

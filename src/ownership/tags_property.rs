@@ -1,50 +1,47 @@
 //! Tags as authors write them: a list of `Key` and `Value`, as in every native resource.
 
 use crate::cloudformation::Fields;
-use crate::cloudformation::schema::{Count, Object, Property, PropertyType, TEXT};
+use crate::cloudformation::handle::{Handle, ObjectType, Objects, Typed, object_type};
+use crate::cloudformation::schema::{Count, Property, TEXT, Text};
 use crate::ownership::{PREFIX, Tags};
 
-const TAG: Object = Object {
-    name: "Tag",
-    doc: "A tag. Keys that begin with `aws:` or `github-trust:` are refused; so is a key that differs from another in its case only.",
-    properties: &[
-        Property::new("Key", PropertyType::Text(TEXT.at_most(128)), KEY_EXPECTED, "The tag's key.").required(),
-        Property::new(
+object_type! {
+    pub(crate) Tag(
+        "A tag. Keys that begin with `aws:` or `github-trust:` are refused; so is a key that differs from another in its case only."
+    ) => {
+        KEY: Text = Property::text("Key", TEXT.at_most(128), KEY_EXPECTED, "The tag's key.").required();
+        VALUE: Text = Property::text(
             "Value",
-            PropertyType::Text(TEXT.or_empty().at_most(256)),
+            TEXT.or_empty().at_most(256),
             VALUE_EXPECTED,
             "The tag's value; empty where it is left out.",
-        ),
-    ],
-    any_of: &[],
-};
+        );
+    }
+}
+
 const KEY_EXPECTED: &str = "1 to 128 letters, digits, spaces and _.:/=+-@";
 
 const VALUE_EXPECTED: &str = "at most 256 letters, digits, spaces and _.:/=+-@";
 
-/// Describes `Tags`. `limit` is what is left of the 50 tags of an object beside our own.
-pub(crate) const fn property(limit: usize, doc: &'static str) -> Property {
-    Property::new(
-        "Tags",
-        PropertyType::Objects(&TAG, Count::at_most(limit, "tags")),
-        "a list of `Key` and `Value`",
-        doc,
-    )
+/// Describes `Tags`. `limit` is the rest of the 50 tags of an object beside our own.
+pub(crate) const fn property(limit: usize, doc: &'static str) -> Typed<Objects<Tag>> {
+    Property::objects("Tags", Count::at_most(limit, "tags"), "a list of `Key` and `Value`", doc)
 }
 
-/// Reads `Tags`.
-pub(crate) fn parse(fields: &mut Fields<'_>) -> Tags {
-    let pairs = fields.objects("Tags", |fields| {
-        let key = fields.checked("Key", key);
-        let value = fields
-            .checked("Value", |text| if allowed(text) { Ok(text.to_owned()) } else { Err(VALUE_EXPECTED.to_owned()) });
+/// Parses `Tags`.
+pub(crate) fn parse<O: ObjectType>(fields: &mut Fields<'_, O>, handle: Handle<O, Objects<Tag>>) -> Tags {
+    let pairs = fields.objects(handle, |fields| {
+        let key = fields.checked(Tag::KEY, key);
+        let value = fields.checked(Tag::VALUE, |text| {
+            if allowed(text) { Ok(text.to_owned()) } else { Err(VALUE_EXPECTED.to_owned()) }
+        });
         Some((key?, value.unwrap_or_default()))
     });
     let mut tags = Tags::new();
     for (key, value) in pairs.unwrap_or_default() {
         // IAM's tag keys are not case-sensitive.
         if tags.keys().any(|other: &String| other.eq_ignore_ascii_case(&key)) {
-            fields.invalid("Tags", "each key once", format_args!("{key:?} again"));
+            fields.invalid(handle, "each key once", format_args!("{key:?} again"));
         }
         tags.insert(key, value);
     }

@@ -134,7 +134,7 @@ fn parse<R: Api>(
     request: &Request,
     deployment: &Deployment,
 ) -> Result<R::Spec, Error> {
-    let mut fields = Fields::of_request(properties, R::SCHEMA.object.properties);
+    let mut fields = Fields::of_request(properties);
     let spec = R::parse(&mut fields, deployment);
     let problems = |problems| Error::Properties { resource_type: R::TYPE, problems };
     fields.finish().map_err(problems)?;

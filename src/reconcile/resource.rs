@@ -5,6 +5,7 @@ use std::future::Future;
 
 use super::plan::Plan;
 use crate::aws::CallError;
+use crate::cloudformation::handle::ObjectType;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Attributes, Fields};
 use crate::deployment::Deployment;
@@ -16,6 +17,8 @@ use crate::ownership::Owner;
 pub trait Resource {
     /// The properties and attributes, as an author sees them.
     const SCHEMA: ResourceSchema;
+    /// The properties of `SCHEMA`.
+    type Properties: ObjectType;
     /// `Custom::…`
     const TYPE: &'static str = Self::SCHEMA.name;
     /// The name of one object in a sentence.
@@ -38,7 +41,7 @@ pub trait Resource {
 
     /// Parses the properties that `SCHEMA` describes. Mistakes are noted in `fields`; where there are any, the result does
     /// not matter.
-    fn parse(fields: &mut Fields<'_>, deployment: &Deployment) -> Option<Self::Spec>;
+    fn parse(fields: &mut Fields<'_, Self::Properties>, deployment: &Deployment) -> Option<Self::Spec>;
     /// The parts of a spec that a deployment may forbid.
     fn guardrail_checks(spec: &Self::Spec) -> Vec<GuardrailCheck>;
     /// Returns the id of the object: a pure function of spec and owner, so that a repeated Create finds its own work.

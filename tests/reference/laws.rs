@@ -1,4 +1,4 @@
-//! What is described is read, what is read is described, and what is beyond a described limit is refused.
+//! Laws of the descriptions: each described property is read, and a value beyond a described limit is refused.
 
 use std::io::Write;
 
@@ -24,7 +24,7 @@ pub(super) fn mistakes(resource: &ResourceSchema, properties: &Map<String, Value
             account: "123456789012".into(),
             role_path: "/github/".into(),
         };
-        let mut fields = Fields::of_request(properties, K::SCHEMA.object.properties);
+        let mut fields = Fields::of_request(properties);
         let _ = K::parse(&mut fields, &home);
         fields.finish().map_or_else(|problems| problems.to_string(), |()| String::new())
     }
@@ -69,7 +69,7 @@ fn each_of(resource: &ResourceSchema, mut visit: impl FnMut(&Property, &str, &dy
 }
 
 #[test]
-fn every_property_that_is_described_is_read_and_no_other_is() {
+fn every_described_property_is_read_and_a_required_one_is_missed() {
     let mut seen = 0;
     for resource in &RESOURCES {
         each_of(resource, |property, path, around| {
@@ -77,7 +77,6 @@ fn every_property_that_is_described_is_read_and_no_other_is() {
             let told = mistakes(resource, around(json!(7.5)).as_object().unwrap());
             let read = told.contains(&format!("`{path}`: expected "));
             assert!(read, "{} `{path}` ({:?}) is described, but not read: {told}", resource.name, property.form);
-            assert!(!told.contains("is not described"), "{}: {told}", resource.name);
             seen += 1;
         });
         let told = mistakes(resource, &Map::new());

@@ -14,8 +14,8 @@ const TIMEOUT: &str = "How long CloudFormation waits for an answer, in seconds."
 pub(super) fn of_cloudformation(resource: &ResourceSchema) -> Vec<Property> {
     const TEXT: Text = github_trust::cloudformation::schema::TEXT;
     let own = [
-        Property::new("ServiceToken", PropertyType::Text(TEXT), "", TOKEN).required().update(Update::Replacement),
-        Property::new("ServiceTimeout", PropertyType::Integer(1, 3600, "seconds"), "", TIMEOUT).default("3600"),
+        Property::text("ServiceToken", TEXT, "", TOKEN).required().update(Update::Replacement).property,
+        Property::integer("ServiceTimeout", 1, 3600, "seconds", TIMEOUT).default("3600").property,
     ];
     let described = |name| resource.object.properties.iter().any(|property| property.name == name);
     own.into_iter().filter(|property| !described(property.name)).collect()

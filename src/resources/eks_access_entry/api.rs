@@ -12,7 +12,7 @@ use super::state::{EntryContent, Observed, ObservedEntry, RESTORING, TYPE_CHANGE
 use super::{AccessEntries, Created, Desired, EntryId, EntryType, PolicyScope, Principal, Spec, Wanted, is_role_of};
 use crate::arn::Arn;
 use crate::aws::{Backoff, CallError, ErrorKind, ignore_not_found, pages};
-use crate::cloudformation::properties::nearest_few;
+use crate::cloudformation::nearest::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
 use crate::ownership::Owner;

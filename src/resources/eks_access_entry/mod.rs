@@ -31,7 +31,7 @@ use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Resource;
-use properties::{CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED};
+use properties::{AccessPolicy, AccessScope, CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED, Properties};
 
 pub use action::Action;
 pub use scheduled::{
@@ -191,6 +191,7 @@ pub struct Created {
 
 impl Resource for AccessEntries {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
+    type Properties = Properties;
     const NOUN: &'static str = "access entry";
     const READS_LAG: bool = false;
     type Id = EntryId;
@@ -200,38 +201,35 @@ impl Resource for AccessEntries {
     type Action = Action;
     type ApplyOutput = Option<Created>;
 
-    fn parse(fields: &mut Fields<'_>, deployment: &Deployment) -> Option<Spec> {
-        let cluster = fields.checked("ClusterName", cluster_name);
-        let principal = fields.checked("PrincipalArn", |text| principal_arn(text, deployment));
-        let entry_type = fields.choice("Type").map(EntryType);
-        let username = fields.checked("Username", username);
-        let groups = fields.texts("KubernetesGroups", group).map(|groups| groups.into_iter().collect());
+    fn parse(fields: &mut Fields<'_, Properties>, deployment: &Deployment) -> Option<Spec> {
+        let cluster = fields.checked(Properties::CLUSTER_NAME, cluster_name);
+        let principal = fields.checked(Properties::PRINCIPAL_ARN, |text| principal_arn(text, deployment));
+        let entry_type = fields.choice(Properties::TYPE).map(EntryType);
+        let username = fields.checked(Properties::USERNAME, username);
+        let groups = fields.texts(Properties::KUBERNETES_GROUPS, group).map(|groups| groups.into_iter().collect());
         let policies = policies(fields, deployment);
         if let Some(entry_type) = entry_type.filter(|entry_type| *entry_type != EntryType::STANDARD) {
             if let Some(principal) = principal.as_deref().filter(|principal| !is_role_of(principal, deployment)) {
                 let role =
                     format!("a role of account {} with `Type: {entry_type}`, which is for nodes", deployment.account);
-                fields.invalid("PrincipalArn", role, format_args!("{principal:?}"));
+                fields.invalid(Properties::PRINCIPAL_ARN, role, format_args!("{principal:?}"));
             }
             let only_standard =
                 format!("to be left out with `Type: {entry_type}`, which EKS gives its own permissions");
-            for name in ["Username", "KubernetesGroups"] {
-                if fields.has(name) {
-                    fields.invalid(name, &*only_standard, "a value");
-                }
-            }
+            fields.forbid(Properties::USERNAME, &*only_standard);
+            fields.forbid(Properties::KUBERNETES_GROUPS, &*only_standard);
             let mut policies = policies.iter().flat_map(|policies| policies.keys());
             // The one exception: https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-nodepool.html
             let other = policies.find(|policy| entry_type.0 != "EC2" || !policy.ends_with(AUTO_NODE_POLICY));
             if other.is_some() && entry_type.0 == "EC2" {
                 let only = format!("at most {} with `Type: EC2`", &AUTO_NODE_POLICY[1..]);
-                fields.invalid("AccessPolicies", only, "another policy");
+                fields.invalid(Properties::ACCESS_POLICIES, only, "another policy");
             } else if other.is_some() {
-                fields.invalid("AccessPolicies", &*only_standard, "a value");
+                fields.invalid(Properties::ACCESS_POLICIES, &*only_standard, "a value");
             }
         }
-        let tags = tags::parse(fields);
-        let adopt = fields.choice("OnExisting") == Some("Adopt");
+        let tags = tags::parse(fields, Properties::TAGS);
+        let adopt = fields.choice(Properties::ON_EXISTING) == Some("Adopt");
         Some(Spec {
             cluster: cluster?,
             principal: principal?,
@@ -353,17 +351,17 @@ fn group(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn policies(fields: &mut Fields<'_>, deployment: &Deployment) -> Option<BTreeMap<String, PolicyScope>> {
-    let entries = fields.objects("AccessPolicies", |fields| {
-        let arn = fields.checked("PolicyArn", |text| policy_arn(text, deployment));
-        let scope = fields.object("AccessScope", scope);
+fn policies(fields: &mut Fields<'_, Properties>, deployment: &Deployment) -> Option<BTreeMap<String, PolicyScope>> {
+    let entries = fields.objects(Properties::ACCESS_POLICIES, |fields| {
+        let arn = fields.checked(AccessPolicy::POLICY_ARN, |text| policy_arn(text, deployment));
+        let scope = fields.object(AccessPolicy::ACCESS_SCOPE, scope);
         Some((arn?, scope?))
     })?;
     let mut policies = BTreeMap::new();
     for (arn, scope) in entries {
         if policies.insert(arn.clone(), scope).is_some() {
             fields.invalid(
-                "AccessPolicies",
+                Properties::ACCESS_POLICIES,
                 "each policy once (EKS keeps one scope for each)",
                 format_args!("{arn} again"),
             );
@@ -372,12 +370,12 @@ fn policies(fields: &mut Fields<'_>, deployment: &Deployment) -> Option<BTreeMap
     Some(policies)
 }
 
-fn scope(fields: &mut Fields<'_>) -> Option<PolicyScope> {
-    let is_cluster = fields.choice("Type").map(|scope| scope == "cluster");
-    let namespaces = fields.texts("Namespaces", |text| Ok(text.to_owned()));
+fn scope(fields: &mut Fields<'_, AccessScope>) -> Option<PolicyScope> {
+    let is_cluster = fields.choice(AccessScope::TYPE).map(|scope| scope == "cluster");
+    let namespaces = fields.texts(AccessScope::NAMESPACES, |text| Ok(text.to_owned()));
     match (is_cluster?, namespaces) {
         (true, Some(namespaces)) if !namespaces.is_empty() => {
-            fields.invalid("Namespaces", "nothing with `Type: cluster`", namespaces.join(", "));
+            fields.invalid(AccessScope::NAMESPACES, "nothing with `Type: cluster`", namespaces.join(", "));
             None
         }
         (true, _) => Some(PolicyScope::Cluster),
@@ -385,7 +383,7 @@ fn scope(fields: &mut Fields<'_>) -> Option<PolicyScope> {
             Some(PolicyScope::Namespaces(namespaces.into_iter().collect()))
         }
         (false, _) => {
-            fields.missing("Namespaces", "at least one namespace with `Type: namespace`");
+            fields.missing(AccessScope::NAMESPACES, "at least one namespace with `Type: namespace`");
             None
         }
     }

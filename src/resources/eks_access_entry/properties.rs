@@ -1,7 +1,8 @@
-//! The properties of an access entry.
+//! Properties of an access entry, as the author of a template declares them.
 
-use crate::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, TEXT, Text, Update};
-use crate::ownership::tags_property as tags;
+use crate::cloudformation::handle::{Nested, ObjectType, Objects, Texts, object_type};
+use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
+use crate::ownership::tags_property::{self as tags, Tag};
 
 use super::{EntryType, POLICY_LIMIT, TAG_LIMIT};
 
@@ -12,7 +13,7 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
           still being created is waited for. An entry lets in the role that was there when it was made: where the role was \
           made again since, the entry is made again, too, with all that it had.",
     guide: "access-entry",
-    object: Object { name: "Properties", doc: "", properties: PROPERTIES, any_of: &[] },
+    object: Properties::OBJECT,
     reference: "`<PrincipalArn>|<ClusterName>`, as of the native resource",
     attributes: &[
         ("AccessEntryArn", "The entry's ARN. It changes when the entry is made again."),
@@ -28,107 +29,97 @@ pub(super) const POLICY_EXPECTED: &str = "an access policy of EKS, such as Amazo
 /// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>
 const NOT_RESERVED: &str = "^(?!(system|eks|aws|amazon|iam):)";
 
-const PROPERTIES: &[Property] = &[
-    Property::new(
-        "ClusterName",
-        PropertyType::Text(TEXT.at_most(100).matching("^[0-9A-Za-z][A-Za-z0-9_-]*$")),
-        CLUSTER_EXPECTED,
-        "The cluster's name.",
-    )
-    .required()
-    .update(Update::Replacement),
-    Property::new(
-        "PrincipalArn",
-        PropertyType::Text(TEXT.at_most(2048).matching("^arn:aws[^:]*:iam::[0-9]{12}:(role|user)/")),
-        PRINCIPAL_EXPECTED,
-        "The ARN of a role or user, its path included; no session and no service-linked role. Nodes (any `Type` but \
-         `STANDARD`) are roles of the cluster's account.",
-    )
-    .required()
-    .update(Update::Replacement),
-    Property::new(
-        "Type",
-        PropertyType::Text(Text::one_of(&EntryType::ALL)),
-        "",
-        "The type of the entry. All but `STANDARD` are for nodes, have to be allowed by the deployment \
-         (`AllowClusterAdmin`), and take neither `Username`, `KubernetesGroups` nor \
-         `AccessPolicies`, but for `AmazonEKSAutoNodePolicy` with `EC2`. An adopted entry keeps its type.",
-    )
-    .default("STANDARD")
-    .update(Update::SomeInterruptions),
-    Property::new(
-        "Username",
-        PropertyType::Text(TEXT.matching(NOT_RESERVED)),
-        "a username",
-        "The Kubernetes username. It does not begin with `system:`, `eks:`, `aws:`, `amazon:` or `iam:`, and a \
-         `{{SessionName}}` or `{{SessionNameRaw}}` in it needs a colon before it. Where it is left out, EKS makes one.",
-    ),
-    Property::new(
-        "KubernetesGroups",
-        PropertyType::Texts(TEXT.at_most(253).matching(NOT_RESERVED), Count::any("groups")),
-        "at most 253 characters",
-        "The Kubernetes groups that role bindings of the cluster can name. The list is the whole list: others are removed. \
-         Where it is left out, they stay.",
-    ),
-    Property::new(
-        "AccessPolicies",
-        PropertyType::Objects(&ACCESS_POLICY, Count::at_most(POLICY_LIMIT, "policies")),
-        "a list of access policies",
-        "The access policies, each with its scope. The list is the whole list: others are disassociated. Where it is left \
-         out, they stay.",
-    ),
-    tags::property(TAG_LIMIT, "Tags of the entry, beside those that record its owner."),
-    Property::new(
-        "OnExisting",
-        PropertyType::Text(Text::one_of(&["Fail", "Adopt"])),
-        "",
-        "What to do with an entry of this principal that no stack owns: `Fail` refuses it, `Adopt` takes it over. An adopted \
-         entry is released when the resource is deleted: it stays as it is, without the owner's tags. The deployment has to \
-         allow it (`AllowRoleAdoption`).",
-    )
-    .default("Fail"),
-];
+object_type! {
+    /// Properties of an access entry.
+    pub Properties => {
+        CLUSTER_NAME: Text = Property::text(
+            "ClusterName",
+            TEXT.at_most(100).matching("^[0-9A-Za-z][A-Za-z0-9_-]*$"),
+            CLUSTER_EXPECTED,
+            "The cluster's name.",
+        )
+        .required()
+        .update(Update::Replacement);
+        PRINCIPAL_ARN: Text = Property::text(
+            "PrincipalArn",
+            TEXT.at_most(2048).matching("^arn:aws[^:]*:iam::[0-9]{12}:(role|user)/"),
+            PRINCIPAL_EXPECTED,
+            "The ARN of a role or user, its path included; no session and no service-linked role. Nodes (any `Type` but \
+             `STANDARD`) are roles of the cluster's account.",
+        )
+        .required()
+        .update(Update::Replacement);
+        TYPE: Text = Property::choice(
+            "Type",
+            &EntryType::ALL,
+            "The type of the entry. All but `STANDARD` are for nodes, have to be allowed by the deployment \
+             (`AllowClusterAdmin`), and take neither `Username`, `KubernetesGroups` nor \
+             `AccessPolicies`, but for `AmazonEKSAutoNodePolicy` with `EC2`. An adopted entry keeps its type.",
+        )
+        .default("STANDARD")
+        .update(Update::SomeInterruptions);
+        USERNAME: Text = Property::text(
+            "Username",
+            TEXT.matching(NOT_RESERVED),
+            "a username",
+            "The Kubernetes username. It does not begin with `system:`, `eks:`, `aws:`, `amazon:` or `iam:`, and a \
+             `{{SessionName}}` or `{{SessionNameRaw}}` in it needs a colon before it. Where it is left out, EKS makes one.",
+        );
+        KUBERNETES_GROUPS: Texts = Property::texts(
+            "KubernetesGroups",
+            TEXT.at_most(253).matching(NOT_RESERVED),
+            Count::any("groups"),
+            "at most 253 characters",
+            "The Kubernetes groups that role bindings of the cluster can name. The list is the whole list: others are removed. \
+             Where it is left out, they stay.",
+        );
+        ACCESS_POLICIES: Objects<AccessPolicy> = Property::objects(
+            "AccessPolicies",
+            Count::at_most(POLICY_LIMIT, "policies"),
+            "a list of access policies",
+            "The access policies, each with its scope. The list is the whole list: others are disassociated. Where it is left \
+             out, they stay.",
+        );
+        TAGS: Objects<Tag> = tags::property(TAG_LIMIT, "Tags of the entry, beside those that record its owner.");
+        ON_EXISTING: Text = Property::choice(
+            "OnExisting",
+            &["Fail", "Adopt"],
+            "What to do with an entry of this principal that no stack owns: `Fail` refuses it, `Adopt` takes it over. An adopted \
+             entry is released when the resource is deleted: it stays as it is, without the owner's tags. The deployment has to \
+             allow it (`AllowRoleAdoption`).",
+        )
+        .default("Fail");
+    }
+}
 
-const ACCESS_POLICY: Object = Object {
-    name: "AccessPolicy",
-    doc: "An access policy and where in the cluster it holds.",
-    properties: &[
-        Property::new(
+object_type! {
+    pub(super) AccessPolicy("An access policy and where in the cluster it holds.") => {
+        POLICY_ARN: Text = Property::text(
             "PolicyArn",
-            PropertyType::Text(TEXT.matching("^(arn:aws[^:]*:eks::aws:cluster-access-policy/)?[A-Za-z0-9]+$")),
+            TEXT.matching("^(arn:aws[^:]*:eks::aws:cluster-access-policy/)?[A-Za-z0-9]+$"),
             POLICY_EXPECTED,
             "The policy's ARN, or its name alone: `AmazonEKSViewPolicy`. Each policy can stand here once.",
         )
-        .required(),
-        Property::new(
+        .required();
+        ACCESS_SCOPE: Nested<AccessScope> = Property::object(
             "AccessScope",
-            PropertyType::Object(&ACCESS_SCOPE),
             "`Type: cluster`, or `Type: namespace` with `Namespaces`",
             "Where the policy holds.",
         )
-        .required(),
-    ],
-    any_of: &[],
-};
+        .required();
+    }
+}
 
-const ACCESS_SCOPE: Object = Object {
-    name: "AccessScope",
-    doc: "Where in the cluster an access policy holds.",
-    properties: &[
-        Property::new(
-            "Type",
-            PropertyType::Text(Text::one_of(&["cluster", "namespace"])),
-            "",
-            "`cluster` is everywhere.",
-        )
-        .required(),
-        Property::new(
+object_type! {
+    pub(super) AccessScope("Where in the cluster an access policy holds.") => {
+        TYPE: Text = Property::choice("Type", &["cluster", "namespace"], "`cluster` is everywhere.").required();
+        NAMESPACES: Texts = Property::texts(
             "Namespaces",
-            PropertyType::Texts(TEXT.at_most(63), Count::any("namespaces")),
+            TEXT.at_most(63),
+            Count::any("namespaces"),
             "at most 63 characters",
             "The namespaces, for `Type: namespace`, which needs at least one; `*` is a wildcard (`dev-*`). EKS does not check \
              that they exist.",
-        ),
-    ],
-    any_of: &[],
-};
+        );
+    }
+}

@@ -21,6 +21,7 @@ use crate::github::{GitHubObjectId, Issuer, ObjectName};
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
 use crate::reconcile::Resource;
+use properties::Properties;
 
 pub use plan::Action;
 
@@ -216,6 +217,7 @@ pub struct ApplyOutput {
 
 impl Resource for GitHubEnvironments {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
+    type Properties = Properties;
     const NOUN: &'static str = "environment";
     const READS_LAG: bool = false;
     type Id = EnvironmentId;
@@ -225,22 +227,22 @@ impl Resource for GitHubEnvironments {
     type Action = Action;
     type ApplyOutput = ApplyOutput;
 
-    fn parse(fields: &mut Fields<'_>, _: &Deployment) -> Option<Spec> {
-        let issuer = if fields.has("Host") {
-            fields.checked("Host", Issuer::of_host)
+    fn parse(fields: &mut Fields<'_, Properties>, _: &Deployment) -> Option<Spec> {
+        let issuer = if fields.has(Properties::HOST) {
+            fields.checked(Properties::HOST, Issuer::of_host)
         } else {
             Issuer::of_host("github.com").ok()
         };
-        let repository = fields.checked("Repository", Repository::parse);
-        let name = fields.checked("Name", name);
-        let wait_timer = fields.integer("WaitTimer");
-        let prevent_self_review = fields.boolean("PreventSelfReview");
+        let repository = fields.checked(Properties::REPOSITORY, Repository::parse);
+        let name = fields.checked(Properties::NAME, name);
+        let wait_timer = fields.integer(Properties::WAIT_TIMER);
+        let prevent_self_review = fields.boolean(Properties::PREVENT_SELF_REVIEW);
         let reviewers = reviewers(fields);
         if prevent_self_review == Some(true) && reviewers.as_ref().is_none_or(BTreeSet::is_empty) {
-            fields.invalid("PreventSelfReview", "`Reviewers` with it", "true");
+            fields.invalid(Properties::PREVENT_SELF_REVIEW, "`Reviewers` with it", "true");
         }
-        let branches = fields.object("DeploymentBranchPolicy", branches);
-        let adopt = fields.choice("OnExisting") == Some("Adopt");
+        let branches = fields.object(Properties::DEPLOYMENT_BRANCH_POLICY, branches);
+        let adopt = fields.choice(Properties::ON_EXISTING) == Some("Adopt");
         let (issuer, repository, name) = (issuer?, repository?, name?);
         Some(Spec { issuer, repository, name, wait_timer, prevent_self_review, reviewers, branches, adopt })
     }
@@ -269,10 +271,11 @@ fn name(text: &str) -> Result<String, String> {
     github::environment(text)
 }
 
-fn reviewers(fields: &mut Fields<'_>) -> Option<BTreeSet<Reviewer>> {
-    let reviewers = fields.objects("Reviewers", |fields| {
-        let kind = fields.choice("Type").map(ReviewerKind::of);
-        let id = fields.checked("Id", |text| text.parse::<u64>().map_err(|_number| ID_EXPECTED.to_owned()));
+fn reviewers(fields: &mut Fields<'_, Properties>) -> Option<BTreeSet<Reviewer>> {
+    let reviewers = fields.objects(Properties::REVIEWERS, |fields| {
+        let kind = fields.choice(properties::Reviewer::TYPE).map(ReviewerKind::of);
+        let id = fields
+            .checked(properties::Reviewer::ID, |text| text.parse::<u64>().map_err(|_number| ID_EXPECTED.to_owned()));
         Some(Reviewer { kind: kind?, id: id? })
     })?;
     Some(reviewers.into_iter().collect())
@@ -282,22 +285,29 @@ const PATTERN_EXPECTED: &str = "a pattern of at most 255 characters, such as \"r
 const ID_EXPECTED: &str =
     "the id of the user or team (`gh api users/NAME --jq .id`, `gh api orgs/ORG/teams/NAME --jq .id`)";
 
-fn branches(fields: &mut Fields<'_>) -> Option<(DeploymentBranchPolicy, BTreeSet<RefPattern>)> {
-    let protected = fields.boolean("ProtectedBranches");
+fn branches(
+    fields: &mut Fields<'_, properties::DeploymentBranchPolicy>,
+) -> Option<(DeploymentBranchPolicy, BTreeSet<RefPattern>)> {
+    use properties::DeploymentBranchPolicy as Patterns;
+    let protected = fields.boolean(Patterns::PROTECTED_BRANCHES);
     let pattern = |text: &str| {
         let valid = !text.chars().any(|c| c.is_control() || c.is_whitespace());
         if valid { Ok(text.to_owned()) } else { Err(PATTERN_EXPECTED.to_owned()) }
     };
     let mut patterns = BTreeSet::new();
     let mut custom = false;
-    for (property, kind) in [("Branches", RefKind::Branch), ("Tags", RefKind::Tag)] {
+    for (property, kind) in [(Patterns::BRANCHES, RefKind::Branch), (Patterns::TAGS, RefKind::Tag)] {
         custom |= fields.has(property);
         let names = fields.texts(property, pattern).unwrap_or_default();
         patterns.extend(names.into_iter().map(|name| RefPattern { kind, name }));
     }
     match (protected, custom) {
         (Some(true), true) => {
-            fields.invalid("ProtectedBranches", "either `ProtectedBranches: true`, or `Branches` and `Tags`", "both");
+            fields.invalid(
+                Patterns::PROTECTED_BRANCHES,
+                "either `ProtectedBranches: true`, or `Branches` and `Tags`",
+                "both",
+            );
             None
         }
         (Some(true), false) => Some((DeploymentBranchPolicy::Protected, patterns)),

@@ -21,6 +21,7 @@ use crate::guardrails::GuardrailCheck;
 use crate::lazy::Lazy;
 use crate::ownership::Owner;
 use crate::reconcile::Resource;
+use properties::Properties;
 
 pub use plan::Action;
 
@@ -137,6 +138,7 @@ impl Observed {
 
 impl Resource for GitHubRepositoryOidcs {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
+    type Properties = Properties;
     const NOUN: &'static str = "form of subjects of";
     const READS_LAG: bool = false;
     type Id = OidcId;
@@ -146,21 +148,22 @@ impl Resource for GitHubRepositoryOidcs {
     type Action = Action;
     type ApplyOutput = ();
 
-    fn parse(fields: &mut Fields<'_>, _: &Deployment) -> Option<Spec> {
-        let issuer = if fields.has("Host") {
-            fields.checked("Host", Issuer::of_host)
+    fn parse(fields: &mut Fields<'_, Properties>, _: &Deployment) -> Option<Spec> {
+        let issuer = if fields.has(Properties::HOST) {
+            fields.checked(Properties::HOST, Issuer::of_host)
         } else {
             Issuer::of_host("github.com").ok()
         };
         if issuer.as_ref().is_some_and(|issuer| !issuer.has_immutable_subjects()) {
             fields.invalid(
-                "Host",
+                Properties::HOST,
                 "github.com or GHE.com: an Enterprise Server has no ids in its subjects",
                 "a server",
             );
         }
-        let repository = fields.checked("Repository", Repository::parse);
-        let subjects = if fields.boolean("UseImmutableSubject")? { Subjects::Immutable } else { Subjects::Classic };
+        let repository = fields.checked(Properties::REPOSITORY, Repository::parse);
+        let subjects =
+            if fields.boolean(Properties::USE_IMMUTABLE_SUBJECT)? { Subjects::Immutable } else { Subjects::Classic };
         Some(Spec { issuer: issuer?, repository: repository?, subjects })
     }
 

@@ -1,34 +1,37 @@
-//! The properties of a repository's subjects.
+//! Properties of the format of a repository's subjects, as the author of a template declares them.
 
-use crate::cloudformation::schema::{Object, Property, PropertyType, ResourceSchema, TEXT, Update};
+use crate::cloudformation::handle::{Boolean, ObjectType, object_type};
+use crate::cloudformation::schema::{Property, ResourceSchema, TEXT, Text, Update};
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubRepositoryOidc",
     doc: "Opts an older repository in to subjects that carry ids, and back when the resource goes. A switch that would lock \
           workflows out of a role of the account is not made.",
     guide: "github-repository-oidc",
-    object: Object { name: "Properties", doc: "", properties: PROPERTIES, any_of: &[] },
+    object: Properties::OBJECT,
     reference: "the repository, and what had been chosen before: `github.com/repos/octo-org/octo-repo/oidc@classic`",
     attributes: &[("Repository", "The repository.")],
 };
 
-const PROPERTIES: &[Property] = &[
-    Property::new(
-        "Repository",
-        PropertyType::Text(TEXT),
-        "\"owner/name\" of one GitHub repository",
-        "The repository: `owner/name`.",
-    )
-    .required()
-    .update(Update::Replacement),
-    Property::new(
-        "UseImmutableSubject",
-        PropertyType::Boolean,
-        "true, for subjects that carry ids; or false",
-        "Whether the subjects of its tokens carry ids.",
-    )
-    .required(),
-    Property::new("Host", PropertyType::Text(TEXT), "a host", "Which GitHub: `github.com` or `<subdomain>.ghe.com`.")
-        .default("github.com")
-        .update(Update::Replacement),
-];
+object_type! {
+    /// Properties of the format of a repository's subjects.
+    pub Properties => {
+        REPOSITORY: Text = Property::text(
+            "Repository",
+            TEXT,
+            "\"owner/name\" of one GitHub repository",
+            "The repository: `owner/name`.",
+        )
+        .required()
+        .update(Update::Replacement);
+        USE_IMMUTABLE_SUBJECT: Boolean = Property::boolean(
+            "UseImmutableSubject",
+            "true, for subjects that carry ids; or false",
+            "Whether the subjects of its tokens carry ids.",
+        )
+        .required();
+        HOST: Text = Property::text("Host", TEXT, "a host", "Which GitHub: `github.com` or `<subdomain>.ghe.com`.")
+            .default("github.com")
+            .update(Update::Replacement);
+    }
+}

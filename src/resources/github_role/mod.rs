@@ -36,7 +36,7 @@ use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Resource;
 use api::ReadPlan;
-use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED};
+use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED, Policy, Properties};
 use trust_declaration::TrustDeclaration;
 
 pub use drift::{Comparison, Counts, Drifted, RoleComparison};
@@ -160,6 +160,7 @@ pub struct Created {
 
 impl Resource for GitHubRoles {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
+    type Properties = Properties;
     const NOUN: &'static str = "role";
     const READS_LAG: bool = true;
     type Id = RoleName;
@@ -169,25 +170,37 @@ impl Resource for GitHubRoles {
     type Action = Action;
     type ApplyOutput = Option<Created>;
 
-    fn parse(fields: &mut Fields<'_>, deployment: &Deployment) -> Option<Spec> {
-        let provider_arn = fields.checked("ProviderArn", |text| provider_arn(text, deployment));
-        let audience = if fields.has("Audience") { fields.text("Audience") } else { Some(DEFAULT_AUDIENCE.to_owned()) };
+    fn parse(fields: &mut Fields<'_, Properties>, deployment: &Deployment) -> Option<Spec> {
+        let provider_arn = fields.checked(Properties::PROVIDER_ARN, |text| provider_arn(text, deployment));
+        let audience = if fields.has(Properties::AUDIENCE) {
+            fields.text(Properties::AUDIENCE)
+        } else {
+            Some(DEFAULT_AUDIENCE.to_owned())
+        };
         let issuer = provider_arn.as_deref().and_then(issuer_of);
         let entries = trust_declaration::entries(fields, issuer.as_ref());
-        let name = fields.checked("RoleName", |text| iam_name(text, NAME_LIMIT));
-        let path = if fields.has("Path") { fields.checked("Path", path) } else { Some(deployment.role_path.clone()) };
+        let name = fields.checked(Properties::ROLE_NAME, |text| iam_name(text, NAME_LIMIT));
+        let path = if fields.has(Properties::PATH) {
+            fields.checked(Properties::PATH, path)
+        } else {
+            Some(deployment.role_path.clone())
+        };
         let settings = RoleSettings {
-            description: fields.checked("Description", description),
-            max_session: fields.integer("MaxSessionDuration"),
-            boundary: fields.checked("PermissionsBoundary", policy_arn),
+            description: fields.checked(Properties::DESCRIPTION, description),
+            max_session: fields.integer(Properties::MAX_SESSION_DURATION),
+            boundary: fields.checked(Properties::PERMISSIONS_BOUNDARY, policy_arn),
         };
         let managed: BTreeSet<String> =
-            fields.texts("ManagedPolicyArns", policy_arn).unwrap_or_default().into_iter().collect();
+            fields.texts(Properties::MANAGED_POLICY_ARNS, policy_arn).unwrap_or_default().into_iter().collect();
         let inline = inline_policies(fields);
-        let tags = tags::parse(fields);
-        let adopt = fields.choice("OnExisting") == Some("Adopt");
-        if adopt && !fields.has("RoleName") {
-            fields.invalid("OnExisting", "Adopt together with the `RoleName` of the role to adopt", "no `RoleName`");
+        let tags = tags::parse(fields, Properties::TAGS);
+        let adopt = fields.choice(Properties::ON_EXISTING) == Some("Adopt");
+        if adopt && !fields.has(Properties::ROLE_NAME) {
+            fields.invalid(
+                Properties::ON_EXISTING,
+                "Adopt together with the `RoleName` of the role to adopt",
+                "no `RoleName`",
+            );
         }
         let trust =
             TrustDeclaration { provider_arn: provider_arn?, issuer: issuer?, audience: audience?, entries: entries? };
@@ -208,16 +221,16 @@ impl Resource for GitHubRoles {
     }
 }
 
-fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {
-    let policies = fields.objects("Policies", |fields| {
-        let name = fields.checked("PolicyName", |text| iam_name(text, POLICY_NAME_LIMIT));
-        let document = fields.document("PolicyDocument");
+fn inline_policies(fields: &mut Fields<'_, Properties>) -> BTreeMap<String, Value> {
+    let policies = fields.objects(Properties::POLICIES, |fields| {
+        let name = fields.checked(Policy::POLICY_NAME, |text| iam_name(text, POLICY_NAME_LIMIT));
+        let document = fields.document(Policy::POLICY_DOCUMENT);
         Some((name?, canonical(&document?)))
     });
     let mut by_name: BTreeMap<String, Value> = BTreeMap::new();
     for (name, document) in policies.unwrap_or_default() {
         if by_name.keys().any(|other| other.eq_ignore_ascii_case(&name)) {
-            fields.invalid("Policies", "each `PolicyName` once", format_args!("{name:?} again"));
+            fields.invalid(Properties::POLICIES, "each `PolicyName` once", format_args!("{name:?} again"));
         }
         by_name.insert(name, document);
     }
@@ -225,7 +238,7 @@ fn inline_policies(fields: &mut Fields<'_>) -> BTreeMap<String, Value> {
     let size =
         by_name.values().map(|document| document.to_string().split_whitespace().map(str::len).sum::<usize>()).sum();
     if !(0..=INLINE_SIZE).contains(&size) {
-        fields.invalid("Policies", format!("at most {INLINE_SIZE} characters together"), size);
+        fields.invalid(Properties::POLICIES, format!("at most {INLINE_SIZE} characters together"), size);
     }
     by_name
 }

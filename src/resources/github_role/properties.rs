@@ -1,8 +1,9 @@
-//! The properties of a role.
+//! Properties of a role, as the author of a template declares them.
 
-use crate::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, TEXT, Text, Update};
+use crate::cloudformation::handle::{Boolean, Document, Integer, ObjectType, Objects, Texts, object_type};
+use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
 use crate::github::name::Repository;
-use crate::ownership::tags_property as tags;
+use crate::ownership::tags_property::{self as tags, Tag};
 
 use super::{DEFAULT_AUDIENCE, INLINE_LIMIT, MANAGED_LIMIT, NAME_LIMIT, POLICY_NAME_LIMIT, TAG_LIMIT};
 
@@ -12,7 +13,7 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
           assume. GitHub is asked which form the subjects of a repository's tokens have, and the trust policy lets in these \
           tokens and no others.",
     guide: "github-role",
-    object: Object { name: "Properties", doc: "", properties: PROPERTIES, any_of: &[] },
+    object: Properties::OBJECT,
     reference: "the role's name, such as `team-a-Role-6mkwfprgcokzk`",
     attributes: &[
         ("Arn", "The role's ARN, for `role-to-assume` of the workflow."),
@@ -35,211 +36,211 @@ pub(super) const PATH_EXPECTED: &str = "a path that begins and ends with /, at m
 const POLICY_ARN: Text = TEXT.at_least(20).at_most(2048).matching("^arn:aws[^:]*:iam::(aws|[0-9]{12}):policy/");
 const IAM_NAME: &str = "^[A-Za-z0-9_+=,.@-]+$";
 
-const PROPERTIES: &[Property] = &[
-    Property::new(
-        "ProviderArn",
-        PropertyType::Text(TEXT.matching("^arn:aws[^:]*:iam::[0-9]{12}:oidc-provider/.")),
-        PROVIDER_EXPECTED,
-        "The OIDC provider whose tokens the role takes: the ARN of a GitHub provider in the function's account, such as \
-         `!Ref` of a [`Custom::GitHubOidcProvider`](github-oidc-provider.md).",
-    )
-    .required(),
-    Property::new(
-        "Trust",
-        PropertyType::Objects(&TRUST, Count { min: 1, max: usize::MAX, noun: "entry" }),
-        "a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true` and \
-         `AnyRef: true`, or `Subjects`",
-        "Who may assume the role. A job that fits any of the entries may.",
-    )
-    .required(),
-    Property::new(
-        "Audience",
-        PropertyType::Text(TEXT.at_most(255)),
-        "1 to 255 characters",
-        "The audience that tokens have to be for. The provider's `ClientIdList` has to have it.",
-    )
-    .default(DEFAULT_AUDIENCE),
-    Property::new(
-        "RoleName",
-        PropertyType::Text(TEXT.at_most(NAME_LIMIT).matching(IAM_NAME)),
-        "1 to 64 letters, digits and _+=,.@-",
-        "The role's name. Where it is left out, one is made of the stack's name, the logical id and 13 characters; it is the \
-         same on every attempt. A change of nothing but the case is refused, because IAM takes both for one name.",
-    )
-    .update(Update::Replacement),
-    Property::new(
-        "Path",
-        PropertyType::Text(TEXT.at_most(512).matching("^/([!-~]*/)?$")),
-        PATH_EXPECTED,
-        "The role's path, which has to be within the deployment's `RolePath`; that is also what holds where it is left out. \
-         Another path together with the same `RoleName` is refused, because IAM cannot move a role.",
-    )
-    .update(Update::Replacement),
-    Property::new(
-        "Description",
-        PropertyType::Text(TEXT.at_most(1000)),
-        DESCRIPTION_EXPECTED,
-        "The role's description, in characters of Latin-1.",
-    ),
-    Property::new(
-        "MaxSessionDuration",
-        PropertyType::Integer(3600, 43200, "seconds"),
-        "",
-        "How long a session may last, in seconds.",
-    )
-    .default("3600"),
-    Property::new(
-        "PermissionsBoundary",
-        PropertyType::Text(POLICY_ARN),
-        POLICY_ARN_EXPECTED,
-        "The ARN of a managed policy that limits what the role may do, whatever its other policies allow. It is part of the \
-         call that makes the role.",
-    ),
-    Property::new(
-        "ManagedPolicyArns",
-        PropertyType::Texts(POLICY_ARN, Count::at_most(MANAGED_LIMIT, "policies")),
-        POLICY_ARN_EXPECTED,
-        "The ARNs of managed policies. What others attached to the role stays.",
-    ),
-    Property::new(
-        "Policies",
-        PropertyType::Objects(&POLICY, Count::at_most(INLINE_LIMIT, "policies")),
-        "a list of `PolicyName` and `PolicyDocument`",
-        "Inline policies, of at most 10,240 characters together, white space not counted. What others put on the role stays.",
-    ),
-    tags::property(TAG_LIMIT, "Tags of the role, beside those that record its owner."),
-    Property::new(
-        "OnExisting",
-        PropertyType::Text(Text::one_of(&["Fail", "Adopt"])),
-        "",
-        "What to do with a role of this `RoleName` that no stack owns: `Fail` refuses it, `Adopt` takes it over. An adopted \
-         role is released when the resource is deleted: it stays as it is, without the owner's tags. The deployment has to \
-         allow it (`AllowRoleAdoption`).",
-    )
-    .default("Fail"),
-];
+object_type! {
+    /// Properties of a role.
+    pub Properties => {
+        PROVIDER_ARN: Text = Property::text(
+            "ProviderArn",
+            TEXT.matching("^arn:aws[^:]*:iam::[0-9]{12}:oidc-provider/."),
+            PROVIDER_EXPECTED,
+            "The OIDC provider whose tokens the role takes: the ARN of a GitHub provider in the function's account, such as \
+             `!Ref` of a [`Custom::GitHubOidcProvider`](github-oidc-provider.md).",
+        )
+        .required();
+        TRUST: Objects<TrustEntry> = Property::objects(
+            "Trust",
+            Count { min: 1, max: usize::MAX, noun: "entry" },
+            "a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true` and \
+             `AnyRef: true`, or `Subjects`",
+            "Who may assume the role. A job that fits any of the entries may.",
+        )
+        .required();
+        AUDIENCE: Text = Property::text(
+            "Audience",
+            TEXT.at_most(255),
+            "1 to 255 characters",
+            "The audience that tokens have to be for. The provider's `ClientIdList` has to have it.",
+        )
+        .default(DEFAULT_AUDIENCE);
+        ROLE_NAME: Text = Property::text(
+            "RoleName",
+            TEXT.at_most(NAME_LIMIT).matching(IAM_NAME),
+            "1 to 64 letters, digits and _+=,.@-",
+            "The role's name. Where it is left out, one is made of the stack's name, the logical id and 13 characters; it is the \
+             same on every attempt. A change of nothing but the case is refused, because IAM takes both for one name.",
+        )
+        .update(Update::Replacement);
+        PATH: Text = Property::text(
+            "Path",
+            TEXT.at_most(512).matching("^/([!-~]*/)?$"),
+            PATH_EXPECTED,
+            "The role's path, which has to be within the deployment's `RolePath`; that is also what holds where it is left out. \
+             Another path together with the same `RoleName` is refused, because IAM cannot move a role.",
+        )
+        .update(Update::Replacement);
+        DESCRIPTION: Text = Property::text(
+            "Description",
+            TEXT.at_most(1000),
+            DESCRIPTION_EXPECTED,
+            "The role's description, in characters of Latin-1.",
+        );
+        MAX_SESSION_DURATION: Integer = Property::integer(
+            "MaxSessionDuration",
+            3600,
+            43200,
+            "seconds",
+            "How long a session may last, in seconds.",
+        )
+        .default("3600");
+        PERMISSIONS_BOUNDARY: Text = Property::text(
+            "PermissionsBoundary",
+            POLICY_ARN,
+            POLICY_ARN_EXPECTED,
+            "The ARN of a managed policy that limits what the role may do, whatever its other policies allow. It is part of the \
+             call that makes the role.",
+        );
+        MANAGED_POLICY_ARNS: Texts = Property::texts(
+            "ManagedPolicyArns",
+            POLICY_ARN,
+            Count::at_most(MANAGED_LIMIT, "policies"),
+            POLICY_ARN_EXPECTED,
+            "The ARNs of managed policies. What others attached to the role stays.",
+        );
+        POLICIES: Objects<Policy> = Property::objects(
+            "Policies",
+            Count::at_most(INLINE_LIMIT, "policies"),
+            "a list of `PolicyName` and `PolicyDocument`",
+            "Inline policies, of at most 10,240 characters together, white space not counted. What others put on the role stays.",
+        );
+        TAGS: Objects<Tag> = tags::property(TAG_LIMIT, "Tags of the role, beside those that record its owner.");
+        ON_EXISTING: Text = Property::choice(
+            "OnExisting",
+            &["Fail", "Adopt"],
+            "What to do with a role of this `RoleName` that no stack owns: `Fail` refuses it, `Adopt` takes it over. An adopted \
+             role is released when the resource is deleted: it stays as it is, without the owner's tags. The deployment has to \
+             allow it (`AllowRoleAdoption`).",
+        )
+        .default("Fail");
+    }
+}
 
-const POLICY: Object = Object {
-    name: "Policy",
-    doc: "An inline policy.",
-    properties: &[
-        Property::new(
+object_type! {
+    pub(super) Policy("An inline policy.") => {
+        POLICY_NAME: Text = Property::text(
             "PolicyName",
-            PropertyType::Text(TEXT.at_most(POLICY_NAME_LIMIT).matching(IAM_NAME)),
+            TEXT.at_most(POLICY_NAME_LIMIT).matching(IAM_NAME),
             "1 to 128 letters, digits and _+=,.@-",
             "The policy's name; each can stand here once, whatever its case.",
         )
-        .required(),
-        Property::new(
+        .required();
+        POLICY_DOCUMENT: Document = Property::document(
             "PolicyDocument",
-            PropertyType::Document,
             "a policy document",
             "The policy, as an object or as its text.",
         )
-        .required(),
-    ],
-    any_of: &[],
-};
+        .required();
+    }
+}
 
 const ID: Text = TEXT.matching("^[0-9]+$");
 const NO_REF: &str = "^(?!refs/)";
 
-const TRUST: Object = Object {
-    name: "TrustEntry",
-    doc: "A repository and who in it. It names a `Repository` and at least one context: `Branches`, `Tags`, `Environments`, \
-          `PullRequests` or `AnyRef`; or whole `Subjects`. A job that fits any context fits the entry; `Workflows`, `Actors` and \
-          `EnterpriseId` narrow all of it. Wildcards are `*` and `?`; a `*` also spans slashes.",
-    properties: &[
-        Property::new(
+object_type! {
+    pub(super) TrustEntry(
+        "A repository and who in it. It names a `Repository` and at least one context: `Branches`, `Tags`, `Environments`, \
+         `PullRequests` or `AnyRef`; or whole `Subjects`. A job that fits any context fits the entry; `Workflows`, `Actors` and \
+         `EnterpriseId` narrow all of it. Wildcards are `*` and `?`; a `*` also spans slashes.",
+        any_of: ["Repository", "Subjects"], ["Branches", "Tags", "Environments", "PullRequests", "AnyRef", "Subjects"]
+    ) => {
+        REPOSITORY: Text = Property::text(
             "Repository",
-            PropertyType::Text(TEXT.matching("^[A-Za-z0-9_][A-Za-z0-9_-]*/([A-Za-z0-9._-]+|\\*)$")),
+            TEXT.matching("^[A-Za-z0-9_][A-Za-z0-9_-]*/([A-Za-z0-9._-]+|\\*)$"),
             Repository::EXPECTED,
             "`owner/name`, in the case that GitHub has it. `owner/*` is a whole organisation, which the deployment has to allow \
              (`AllowBroadTrust`). May be left out where `Subjects` say it.",
-        ),
-        Property::new(
+        );
+        BRANCHES: Texts = Property::texts(
             "Branches",
-            PropertyType::Texts(TEXT.matching(NO_REF), Count::any("branches")),
+            TEXT.matching(NO_REF),
+            Count::any("branches"),
             "the short name of a branch",
             "Jobs on these branches that name no environment. Short names; wildcards only behind a `/` (`release/*`).",
-        ),
-        Property::new(
+        );
+        TAGS: Texts = Property::texts(
             "Tags",
-            PropertyType::Texts(TEXT.matching(NO_REF), Count::any("tags")),
+            TEXT.matching(NO_REF),
+            Count::any("tags"),
             "the short name of a tag",
             "Jobs on these tags that name no environment. Short names; wildcards need a literal beginning (`v*`).",
-        ),
-        Property::new(
+        );
+        ENVIRONMENTS: Texts = Property::texts(
             "Environments",
-            PropertyType::Texts(TEXT.at_most(255), Count::any("environments")),
+            TEXT.at_most(255),
+            Count::any("environments"),
             "the name of an environment, at most 255 characters",
             "Jobs that name these environments, on whatever branch or tag: a job that names an environment has neither in its \
              subject, so let GitHub restrict the environment's branches. Wildcards only behind `-`, `_`, `.` or `/` \
              (`review-*`).",
-        ),
-        Property::new(
+        );
+        PULL_REQUESTS: Boolean = Property::boolean(
             "PullRequests",
-            PropertyType::Boolean,
             "",
             "Whether jobs of pull requests are let in, also of such that nobody has reviewed.",
         )
-        .default("false"),
-        Property::new(
+        .default("false");
+        ANY_REF: Boolean = Property::boolean(
             "AnyRef",
-            PropertyType::Boolean,
             "",
             "Whether jobs on any branch or tag are let in. The deployment has to allow it (`AllowBroadTrust`).",
         )
-        .default("false"),
-        Property::new(
+        .default("false");
+        WORKFLOWS: Texts = Property::texts(
             "Workflows",
-            PropertyType::Texts(
-                TEXT.matching("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/\\.github/workflows/[^/@:]+@."),
-                Count::any("workflows"),
-            ),
+            TEXT.matching("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/\\.github/workflows/[^/@:]+@."),
+            Count::any("workflows"),
             "\"owner/name/.github/workflows/<file>@<ref>\"",
             "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, `refs/tags/…` or \
              a commit's whole SHA, as the claim `job_workflow_ref` has it. Wildcards in the ref, by the rules of branches \
              and tags.",
-        ),
-        Property::new(
+        );
+        ACTORS: Texts = Property::texts(
             "Actors",
-            PropertyType::Texts(TEXT.matching("^[A-Za-z0-9_-]+(\\[bot\\])?$"), Count::any("actors")),
+            TEXT.matching("^[A-Za-z0-9_-]+(\\[bot\\])?$"),
+            Count::any("actors"),
             "a user's id, or name without wildcards",
             "Only jobs that these users triggered: ids, or names, of which the id is asked for, because a name can change \
              hands.",
-        ),
-        Property::new(
+        );
+        ENTERPRISE_ID: Text = Property::text(
             "EnterpriseId",
-            PropertyType::Text(ID),
+            ID,
             "a whole number",
             "Only jobs of this enterprise, by its id.",
-        ),
-        Property::new(
+        );
+        SUBJECTS: Texts = Property::texts(
             "Subjects",
-            PropertyType::Texts(TEXT.at_most(1024), Count::any("subjects")),
+            TEXT.at_most(1024),
+            Count::any("subjects"),
             "a whole subject of at most 1024 characters",
             "Whole subjects that pin a repository or a workflow, for subject templates that the function cannot follow.",
-        ),
-        Property::new(
+        );
+        SUBJECT_FORMAT: Text = Property::choice(
             "SubjectFormat",
-            PropertyType::Text(Text::one_of(&["Auto", "Immutable", "Classic", "Both"])),
-            "",
+            &["Auto", "Immutable", "Classic", "Both"],
             "The form of the subjects: what GitHub says (`Auto`), with ids, without, or either.",
         )
-        .default("Auto"),
-        Property::new(
+        .default("Auto");
+        OWNER_ID: Text = Property::text(
             "OwnerId",
-            PropertyType::Text(ID),
+            ID,
             "a whole number",
             "The owner's id, where GitHub cannot be asked; where it can, it has to be right.",
-        ),
-        Property::new(
+        );
+        REPOSITORY_ID: Text = Property::text(
             "RepositoryId",
-            PropertyType::Text(ID),
+            ID,
             "a whole number",
             "The repository's id, where GitHub cannot be asked; where it can, it has to be right.",
-        ),
-    ],
-    any_of: &[&["Repository", "Subjects"], &["Branches", "Tags", "Environments", "PullRequests", "AnyRef", "Subjects"]],
-};
+        );
+    }
+}

@@ -10,6 +10,8 @@ use crate::github::subject::{self, Breadth};
 
 use crate::iam_policy::pattern::Pattern;
 
+use super::properties::{Properties, TrustEntry as Entry};
+
 /// The declared trust of a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TrustDeclaration {
@@ -78,29 +80,30 @@ const CONTEXTS: &str =
     "at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true` and `AnyRef: true`, or `Subjects`";
 
 /// Reads `Trust`.
-pub(crate) fn entries(fields: &mut Fields<'_>, issuer: Option<&Issuer>) -> Option<Vec<TrustEntry>> {
-    fields.objects("Trust", |fields| Some(entry(fields, issuer)))
+pub(crate) fn entries(fields: &mut Fields<'_, Properties>, issuer: Option<&Issuer>) -> Option<Vec<TrustEntry>> {
+    fields.objects(Properties::TRUST, |fields| Some(entry(fields, issuer)))
 }
 
-fn entry(fields: &mut Fields<'_>, issuer: Option<&Issuer>) -> TrustEntry {
+fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry {
     let mut entry = TrustEntry { contexts: contexts(fields), ..TrustEntry::default() };
     subjects(fields, &mut entry);
-    entry.scope = fields.checked("Repository", RepositoryScope::parse);
-    if !fields.has("Repository") && (!fields.has("Subjects") || !entry.contexts.is_empty()) {
-        fields.missing("Repository", Repository::EXPECTED);
+    entry.scope = fields.checked(Entry::REPOSITORY, RepositoryScope::parse);
+    if !fields.has(Entry::REPOSITORY) && (!fields.has(Entry::SUBJECTS) || !entry.contexts.is_empty()) {
+        fields.missing(Entry::REPOSITORY, Repository::EXPECTED);
     }
-    entry.workflows = patterns(fields.texts("Workflows", name::workflow));
-    entry.actors = fields.texts("Actors", actor).unwrap_or_default().into_iter().collect();
-    entry.enterprise_id = fields.checked("EnterpriseId", |text| id(text, "an enterprise"));
-    entry.owner_id = fields.checked("OwnerId", |text| id(text, "the owner"));
-    entry.repository_id = fields.checked("RepositoryId", |text| id(text, "the repository"));
-    entry.format = fields.choice("SubjectFormat").map_or_else(Format::default, format);
-    let written = ["Branches", "Tags", "Environments", "Subjects"].iter().any(|&name| fields.has(name));
-    if entry.contexts.is_empty() && entry.subjects.is_empty() && !fields.has_problems() {
+    entry.workflows = patterns(fields.texts(Entry::WORKFLOWS, name::workflow));
+    entry.actors = fields.texts(Entry::ACTORS, actor).unwrap_or_default().into_iter().collect();
+    entry.enterprise_id = fields.checked(Entry::ENTERPRISE_ID, |text| id(text, "an enterprise"));
+    entry.owner_id = fields.checked(Entry::OWNER_ID, |text| id(text, "the owner"));
+    entry.repository_id = fields.checked(Entry::REPOSITORY_ID, |text| id(text, "the repository"));
+    entry.format = fields.choice(Entry::SUBJECT_FORMAT).map_or_else(Format::default, format);
+    let written =
+        [Entry::BRANCHES, Entry::TAGS, Entry::ENVIRONMENTS, Entry::SUBJECTS].iter().any(|&list| fields.has(list));
+    if entry.contexts.is_empty() && entry.subjects.is_empty() && !fields.has_errors() {
         if written {
-            fields.invalid("Branches", CONTEXTS, "none");
+            fields.invalid(Entry::BRANCHES, CONTEXTS, "none");
         } else {
-            fields.missing("Branches", CONTEXTS);
+            fields.missing(Entry::BRANCHES, CONTEXTS);
         }
     }
     if let Some(issuer) = issuer {
@@ -109,7 +112,7 @@ fn entry(fields: &mut Fields<'_>, issuer: Option<&Issuer>) -> TrustEntry {
     if let Some(RepositoryScope::Organisation(owner)) = &entry.scope {
         entry.broad.push(format!("`{owner}/*` is every repository of {owner}, also one that somebody makes tomorrow"));
         if entry.repository_id.is_some() {
-            fields.invalid("RepositoryId", "no repository's id for a whole organisation", "one");
+            fields.invalid(Entry::REPOSITORY_ID, "no repository's id for a whole organisation", "one");
         }
     }
     if entry.contexts.contains(&JobContext::AnyRef) {
@@ -118,18 +121,20 @@ fn entry(fields: &mut Fields<'_>, issuer: Option<&Issuer>) -> TrustEntry {
     entry
 }
 
-fn contexts(fields: &mut Fields<'_>) -> BTreeSet<JobContext> {
+fn contexts(fields: &mut Fields<'_, Entry>) -> BTreeSet<JobContext> {
     let mut contexts = BTreeSet::new();
-    contexts.extend(fields.texts("Branches", name::branch).into_iter().flatten().map(JobContext::Branch));
-    contexts.extend(fields.texts("Tags", name::tag).into_iter().flatten().map(JobContext::Tag));
-    contexts.extend(fields.texts("Environments", name::environment).into_iter().flatten().map(JobContext::Environment));
-    contexts.extend((fields.boolean("PullRequests") == Some(true)).then_some(JobContext::PullRequest));
-    contexts.extend((fields.boolean("AnyRef") == Some(true)).then_some(JobContext::AnyRef));
+    contexts.extend(fields.texts(Entry::BRANCHES, name::branch).into_iter().flatten().map(JobContext::Branch));
+    contexts.extend(fields.texts(Entry::TAGS, name::tag).into_iter().flatten().map(JobContext::Tag));
+    contexts.extend(
+        fields.texts(Entry::ENVIRONMENTS, name::environment).into_iter().flatten().map(JobContext::Environment),
+    );
+    contexts.extend((fields.boolean(Entry::PULL_REQUESTS) == Some(true)).then_some(JobContext::PullRequest));
+    contexts.extend((fields.boolean(Entry::ANY_REF) == Some(true)).then_some(JobContext::AnyRef));
     contexts
 }
 
-fn subjects(fields: &mut Fields<'_>, entry: &mut TrustEntry) {
-    let subjects = fields.texts("Subjects", |text| subject::check(text).map(|reach| (text.to_owned(), reach)));
+fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry) {
+    let subjects = fields.texts(Entry::SUBJECTS, |text| subject::check(text).map(|reach| (text.to_owned(), reach)));
     for (text, reach) in subjects.into_iter().flatten() {
         if let Breadth::Broad(why) = reach {
             entry.broad.push(format!("`{text}`: {why}"));
@@ -140,37 +145,36 @@ fn subjects(fields: &mut Fields<'_>, entry: &mut TrustEntry) {
 
 /// Refuses parts that the issuer's tokens or STS cannot tell: they would make a role that nobody can assume, or that
 /// admits more than it says.
-fn fit(fields: &mut Fields<'_>, entry: &TrustEntry, issuer: &Issuer) {
+fn fit(fields: &mut Fields<'_, Entry>, entry: &TrustEntry, issuer: &Issuer) {
     if !issuer.has_immutable_subjects() && matches!(entry.format, Format::Immutable | Format::Both) {
         fields.invalid(
-            "SubjectFormat",
+            Entry::SUBJECT_FORMAT,
             "Auto or Classic, because an Enterprise Server has no immutable subjects",
             format_args!("{:?}", entry.format),
         );
     }
     // The claim `job_workflow_ref` can also be part of a custom subject; that is known only when GitHub was asked.
-    for (name, claim, used) in [
-        ("Actors", "actor_id", !entry.actors.is_empty()),
-        ("EnterpriseId", "enterprise_id", entry.enterprise_id.is_some()),
-    ] {
-        if used && !issuer.has_key(claim) {
-            fields.invalid(
-                name,
-                format!(
-                    "nothing here: STS reads no claim `{claim}` of an Enterprise Server, so nobody could assume the role \
-                     (a custom subject template can carry it; then write `Subjects`)"
-                ),
-                "a condition on it",
-            );
-        }
+    let unreadable = |claim: &str| {
+        let readable = issuer.has_key(claim);
+        (!readable).then(|| {
+            format!(
+                "nothing here: STS reads no claim `{claim}` of an Enterprise Server, so nobody could assume the role \
+                 (a custom subject template can carry it; then write `Subjects`)"
+            )
+        })
+    };
+    if let Some(expected) = unreadable("actor_id").filter(|_| !entry.actors.is_empty()) {
+        fields.invalid(Entry::ACTORS, expected, "a condition on it");
+    }
+    if let Some(expected) = unreadable("enterprise_id").filter(|_| entry.enterprise_id.is_some()) {
+        fields.invalid(Entry::ENTERPRISE_ID, expected, "a condition on it");
     }
     for context in &entry.contexts {
         if let JobContext::Environment(name) = context
             && name.contains([':', '%'])
             && !issuer.has_key("environment")
         {
-            fields.invalid(
-                "Environments",
+            fields.invalid(Entry::ENVIRONMENTS,
                 "names without `:` and `%`: GitHub writes `:` as `%3A` in the subject, so that two environments can have \
                  one subject, and STS reads no claim `environment` of an Enterprise Server to tell them apart",
                 format_args!("{name:?}"),

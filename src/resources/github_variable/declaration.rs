@@ -6,22 +6,14 @@ use crate::cloudformation::Fields;
 use crate::github::Issuer;
 use crate::github::name::{self as github, Repository};
 
+use super::properties::{
+    ENVIRONMENT_EXPECTED, HOST_EXPECTED, NAME_EXPECTED, NAME_LIMIT, Properties, VISIBILITY_EXPECTED,
+};
 use super::{Location, Value, ValueKind};
 
 /// "Individual variables are limited to 48 KB in size", and so are secrets.
 const VALUE_LIMIT: usize = 48 * 1024;
-/// Names are part of the physical id, which has at most 1024 bytes.
-pub(super) const NAME_LIMIT: usize = 255;
 const ENVIRONMENT_LIMIT: usize = 400;
-
-pub(super) const NAME_EXPECTED: &str = "1 to 255 letters, digits and `_`, not beginning with a digit or `GITHUB_`";
-pub(super) const HOST_EXPECTED: &str =
-    "github.com, <subdomain>.ghe.com or the host of an Enterprise Server, in lower case";
-
-pub(super) const ENVIRONMENT_EXPECTED: &str =
-    "the name of one environment, without wildcards, at most 255 characters and 400 bytes";
-pub(super) const VISIBILITY_EXPECTED: &str =
-    "all, private or selected: which repositories of the organisation may read it";
 
 /// The declaration of the author.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,18 +29,18 @@ pub struct Spec {
     pub(super) adopt: bool,
 }
 
-pub(super) fn parse(fields: &mut Fields<'_>) -> Option<Spec> {
-    let issuer = if fields.has("Host") {
-        fields.checked("Host", |host| Issuer::of_host(host).map_err(|_why| HOST_EXPECTED.to_owned()))
+pub(super) fn parse(fields: &mut Fields<'_, Properties>) -> Option<Spec> {
+    let issuer = if fields.has(Properties::HOST) {
+        fields.checked(Properties::HOST, |host| Issuer::of_host(host).map_err(|_why| HOST_EXPECTED.to_owned()))
     } else {
         Issuer::of_host("github.com").ok()
     };
     let place = place(fields);
     let visibility = visibility(fields, place.as_ref());
-    let name = fields.checked("Name", name);
+    let name = fields.checked(Properties::NAME, name);
     let value = value(fields);
-    let kind = if fields.boolean("Secret") == Some(true) { ValueKind::Secret } else { ValueKind::Variable };
-    let adopt = fields.choice("OnExisting") == Some("Adopt");
+    let kind = if fields.boolean(Properties::SECRET) == Some(true) { ValueKind::Secret } else { ValueKind::Variable };
+    let adopt = fields.choice(Properties::ON_EXISTING) == Some("Adopt");
     Some(Spec { issuer: issuer?, place: place?, name: name?, kind, value: value?, visibility, adopt })
 }
 
@@ -64,34 +56,32 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 }
 
 /// The value is in no message: it may be a secret.
-fn value(fields: &mut Fields<'_>) -> Option<Value> {
-    let text = fields.text("Value")?;
+fn value(fields: &mut Fields<'_, Properties>) -> Option<Value> {
+    let text = fields.text(Properties::VALUE)?;
     if text.len() > VALUE_LIMIT {
-        fields.invalid("Value", "at most 48 KB", format_args!("{} bytes", text.len()));
+        fields.invalid(Properties::VALUE, "at most 48 KB", format_args!("{} bytes", text.len()));
         return None;
     }
     Some(Value::new(&text))
 }
 
-fn place(fields: &mut Fields<'_>) -> Option<Location> {
-    let repository = fields.checked("Repository", Repository::parse);
-    let environment = fields.checked("Environment", environment);
-    let organization = fields.checked("Organization", github::owner);
-    match (fields.has("Repository"), fields.has("Organization")) {
+fn place(fields: &mut Fields<'_, Properties>) -> Option<Location> {
+    let repository = fields.checked(Properties::REPOSITORY, Repository::parse);
+    let environment = fields.checked(Properties::ENVIRONMENT, environment);
+    let organization = fields.checked(Properties::ORGANIZATION, github::owner);
+    match (fields.has(Properties::REPOSITORY), fields.has(Properties::ORGANIZATION)) {
         (true, true) => {
-            fields.invalid("Organization", "either `Repository` or `Organization`", "both");
+            fields.invalid(Properties::ORGANIZATION, "either `Repository` or `Organization`", "both");
             None
         }
         (false, false) => {
-            fields.invalid("Repository", "\"owner/name\", or `Organization` in its place", "neither");
+            fields.invalid(Properties::REPOSITORY, "\"owner/name\", or `Organization` in its place", "neither");
             None
         }
-        (true, false) if fields.has("Environment") => Some(Location::Environment(repository?, environment?)),
+        (true, false) if fields.has(Properties::ENVIRONMENT) => Some(Location::Environment(repository?, environment?)),
         (true, false) => Some(Location::Repository(repository?)),
         (false, true) => {
-            if fields.has("Environment") {
-                fields.invalid("Environment", "to be left out with `Organization`, which has none", "a value");
-            }
+            fields.forbid(Properties::ENVIRONMENT, "to be left out with `Organization`, which has none");
             organization.map(Location::Organization)
         }
     }
@@ -105,24 +95,23 @@ pub(crate) fn environment(text: &str) -> Result<String, String> {
     github::environment(text)
 }
 
-fn visibility(fields: &mut Fields<'_>, place: Option<&Location>) -> Option<(&'static str, Vec<String>)> {
-    let visibility = fields.choice("Visibility");
-    let names = fields.texts("SelectedRepositories", |text| Ok(text.to_owned()));
+fn visibility(fields: &mut Fields<'_, Properties>, place: Option<&Location>) -> Option<(&'static str, Vec<String>)> {
+    let visibility = fields.choice(Properties::VISIBILITY);
+    let names = fields.texts(Properties::SELECTED_REPOSITORIES, |text| Ok(text.to_owned()));
     let Some(Location::Organization(organization)) = place else {
-        for name in ["Visibility", "SelectedRepositories"] {
-            if place.is_some() && fields.has(name) {
-                fields.invalid(name, "to be left out without `Organization`", "a value");
-            }
+        if place.is_some() {
+            fields.forbid(Properties::VISIBILITY, "to be left out without `Organization`");
+            fields.forbid(Properties::SELECTED_REPOSITORIES, "to be left out without `Organization`");
         }
         return None;
     };
-    if !fields.has("Visibility") {
-        fields.missing("Visibility", VISIBILITY_EXPECTED);
+    if !fields.has(Properties::VISIBILITY) {
+        fields.missing(Properties::VISIBILITY, VISIBILITY_EXPECTED);
         return None;
     }
     let visibility = visibility?;
     if visibility != "selected" && names.as_ref().is_some_and(|names| !names.is_empty()) {
-        fields.invalid("SelectedRepositories", "nothing without `Visibility: selected`", "a list");
+        fields.invalid(Properties::SELECTED_REPOSITORIES, "nothing without `Visibility: selected`", "a list");
         return None;
     }
     let mut selected = Vec::new();
@@ -132,15 +121,16 @@ fn visibility(fields: &mut Fields<'_>, place: Option<&Location>) -> Option<(&'st
             Ok(repository) if repository.owner().eq_ignore_ascii_case(organization) => {
                 selected.push(repository.name().to_owned());
             }
-            _ => fields.invalid(
-                &format!("SelectedRepositories[{index}]"),
+            _ => fields.invalid_item(
+                Properties::SELECTED_REPOSITORIES,
+                index,
                 "the name of a repository of the organisation",
                 format_args!("{text:?}"),
             ),
         }
     }
     if visibility == "selected" && selected.is_empty() {
-        fields.missing("SelectedRepositories", "at least one repository with `Visibility: selected`");
+        fields.missing(Properties::SELECTED_REPOSITORIES, "at least one repository with `Visibility: selected`");
     }
     Some((visibility, selected))
 }
@@ -153,7 +143,7 @@ mod tests {
 
     fn describe(properties: &serde_json::Value) -> String {
         let members = properties.as_object().unwrap();
-        let mut fields = Fields::of_request(members, super::super::properties::SCHEMA.object.properties);
+        let mut fields = Fields::of_request(members);
         let spec = parse(&mut fields);
         match fields.finish() {
             Ok(()) => format!(

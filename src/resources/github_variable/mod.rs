@@ -22,6 +22,7 @@ use crate::github::{GitHubObjectId, ObjectName};
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
 use crate::reconcile::Resource;
+use properties::Properties;
 
 pub use declaration::Spec;
 pub use plan::Action;
@@ -246,6 +247,7 @@ pub struct Observed {
 
 impl Resource for GitHubVariables {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
+    type Properties = Properties;
     const NOUN: &'static str = "variable or secret";
     // GitHub shows what it has taken.
     const READS_LAG: bool = false;
@@ -257,7 +259,7 @@ impl Resource for GitHubVariables {
     /// The time of the call, on our clock.
     type ApplyOutput = i64;
 
-    fn parse(fields: &mut Fields<'_>, _: &Deployment) -> Option<Spec> {
+    fn parse(fields: &mut Fields<'_, Properties>, _: &Deployment) -> Option<Spec> {
         declaration::parse(fields)
     }
 

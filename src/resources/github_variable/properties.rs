@@ -1,8 +1,19 @@
-//! The properties of a variable or a secret.
+//! Properties of a variable or a secret, as the author of a template declares them.
 
-use crate::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, TEXT, Text, Update};
+use crate::cloudformation::handle::{Boolean, ObjectType, Texts, object_type};
+use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
 
-use super::declaration::{ENVIRONMENT_EXPECTED, HOST_EXPECTED, NAME_EXPECTED, NAME_LIMIT, VISIBILITY_EXPECTED};
+/// Names are part of the physical id, which has at most 1024 bytes.
+pub(super) const NAME_LIMIT: usize = 255;
+
+pub(super) const NAME_EXPECTED: &str = "1 to 255 letters, digits and `_`, not beginning with a digit or `GITHUB_`";
+pub(super) const HOST_EXPECTED: &str =
+    "github.com, <subdomain>.ghe.com or the host of an Enterprise Server, in lower case";
+
+pub(super) const ENVIRONMENT_EXPECTED: &str =
+    "the name of one environment, without wildcards, at most 255 characters and 400 bytes";
+pub(super) const VISIBILITY_EXPECTED: &str =
+    "all, private or selected: which repositories of the organisation may read it";
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubVariable",
@@ -10,7 +21,7 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
           organisation. What somebody else made is not overwritten, unless `OnExisting: Adopt` says so, and never deleted. \
           The function needs a credential that may write there (`GitHubSecretArn` of its template).",
     guide: "github-variable",
-    object: Object { name: "Properties", doc: "", properties: PROPERTIES, any_of: &[&["Repository", "Organization"]] },
+    object: Properties::OBJECT,
     reference: "place and name, and when it was asked for: \
                 `github.com/repos/octo-org/octo-repo/variables/AWS_ROLE_ARN@2026-11-21T09:00:00Z`",
     attributes: &[
@@ -19,67 +30,79 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     ],
 };
 
-const PROPERTIES: &[Property] = &[
-    Property::new("Repository", PropertyType::Text(TEXT), "\"owner/name\" of one GitHub repository", "The repository: `owner/name`.")
-        .update(Update::Replacement),
-    Property::new(
-        "Environment",
-        PropertyType::Text(TEXT),
-        ENVIRONMENT_EXPECTED,
-        "An environment of the repository. It has to be there; `Custom::GitHubEnvironment` makes one.",
-    )
-    .update(Update::Replacement),
-    Property::new(
-        "Organization",
-        PropertyType::Text(TEXT),
-        "the name of an organisation",
-        "The organisation, in place of `Repository`; it needs `Visibility`.",
-    )
-    .update(Update::Replacement),
-    Property::new(
-        "Visibility",
-        PropertyType::Text(Text::one_of(&["all", "private", "selected"])),
-        VISIBILITY_EXPECTED,
-        "Which repositories of the organisation may read it.",
-    ),
-    Property::new(
-        "SelectedRepositories",
-        PropertyType::Texts(TEXT, Count::any("repositories")),
-        "the name of a repository of the organisation",
-        "The names of the repositories, for `Visibility: selected`, which needs at least one.",
-    ),
-    Property::new(
-        "Name",
-        PropertyType::Text(TEXT.at_most(NAME_LIMIT).matching("^(?![Gg][Ii][Tt][Hh][Uu][Bb]_)[A-Za-z_][A-Za-z0-9_]*$")),
-        NAME_EXPECTED,
-        "The name, in any case; GitHub keeps it in upper case.",
-    )
-    .required()
-    .update(Update::Replacement),
-    Property::new(
-        "Value",
+object_type! {
+    /// Properties of a variable or a secret.
+    pub Properties("", any_of: ["Repository", "Organization"]) => {
+        REPOSITORY: Text = Property::text(
+            "Repository",
+            TEXT,
+            "\"owner/name\" of one GitHub repository",
+            "The repository: `owner/name`.",
+        )
+        .update(Update::Replacement);
+        ENVIRONMENT: Text = Property::text(
+            "Environment",
+            TEXT,
+            ENVIRONMENT_EXPECTED,
+            "An environment of the repository. It has to be there; `Custom::GitHubEnvironment` makes one.",
+        )
+        .update(Update::Replacement);
+        ORGANIZATION: Text = Property::text(
+            "Organization",
+            TEXT,
+            "the name of an organisation",
+            "The organisation, in place of `Repository`; it needs `Visibility`.",
+        )
+        .update(Update::Replacement);
+        VISIBILITY: Text = Property::text(
+            "Visibility",
+            Text::one_of(&["all", "private", "selected"]),
+            VISIBILITY_EXPECTED,
+            "Which repositories of the organisation may read it.",
+        );
+        SELECTED_REPOSITORIES: Texts = Property::texts(
+            "SelectedRepositories",
+            TEXT,
+            Count::any("repositories"),
+            "the name of a repository of the organisation",
+            "The names of the repositories, for `Visibility: selected`, which needs at least one.",
+        );
+        NAME: Text = Property::text(
+            "Name",
+            TEXT.at_most(NAME_LIMIT).matching("^(?![Gg][Ii][Tt][Hh][Uu][Bb]_)[A-Za-z_][A-Za-z0-9_]*$"),
+            NAME_EXPECTED,
+            "The name, in any case; GitHub keeps it in upper case.",
+        )
+        .required()
+        .update(Update::Replacement);
         // Without a limit here, because a message about one would show the value.
-        PropertyType::Text(TEXT),
-        "what the workflow is to read, such as `!GetAtt Role.Arn`",
-        "What the workflow reads: at most 48 KB.",
-    )
-    .required(),
-    Property::new("Secret", PropertyType::Boolean, "", "Whether it is a secret, which nobody can read back, or a variable.")
+        VALUE: Text = Property::text(
+            "Value",
+            TEXT,
+            "what the workflow is to read, such as `!GetAtt Role.Arn`",
+            "What the workflow reads: at most 48 KB.",
+        )
+        .required();
+        SECRET: Boolean = Property::boolean(
+            "Secret",
+            "",
+            "Whether it is a secret, which nobody can read back, or a variable.",
+        )
         .default("false")
-        .update(Update::Replacement),
-    Property::new(
-        "OnExisting",
-        PropertyType::Text(Text::one_of(&["Fail", "Adopt"])),
-        "",
-        "What is done where somebody else's holds another value: `Adopt` overwrites it, and leaves it there on deletion.",
-    )
-    .default("Fail"),
-    Property::new(
-        "Host",
-        PropertyType::Text(TEXT),
-        HOST_EXPECTED,
-        "Which GitHub: `github.com`, `<subdomain>.ghe.com`, or the host of an Enterprise Server.",
-    )
-    .default("github.com")
-    .update(Update::Replacement),
-];
+        .update(Update::Replacement);
+        ON_EXISTING: Text = Property::choice(
+            "OnExisting",
+            &["Fail", "Adopt"],
+            "What is done where somebody else's holds another value: `Adopt` overwrites it, and leaves it there on deletion.",
+        )
+        .default("Fail");
+        HOST: Text = Property::text(
+            "Host",
+            TEXT,
+            HOST_EXPECTED,
+            "Which GitHub: `github.com`, `<subdomain>.ghe.com`, or the host of an Enterprise Server.",
+        )
+        .default("github.com")
+        .update(Update::Replacement);
+    }
+}

@@ -32,6 +32,7 @@ use crate::metrics;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Resource;
+use properties::Properties;
 use rotation::{ObservedThumbprints, RotationPolicy, Timestamp};
 use thumbprint::{CaCertificate, Issuers, ProbeError, ProbeResult};
 
@@ -163,6 +164,7 @@ pub struct Observed {
 
 impl Resource for OidcProviders {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
+    type Properties = Properties;
     const NOUN: &'static str = "OIDC provider";
     const READS_LAG: bool = true;
     type Id = ProviderArn;
@@ -172,36 +174,37 @@ impl Resource for OidcProviders {
     type Action = Action;
     type ApplyOutput = ();
 
-    fn parse(fields: &mut Fields<'_>, _: &Deployment) -> Option<Spec> {
-        let issuer = if fields.has("Url") {
-            fields.checked("Url", Issuer::parse)
+    fn parse(fields: &mut Fields<'_, Properties>, _: &Deployment) -> Option<Spec> {
+        let issuer = if fields.has(Properties::URL) {
+            fields.checked(Properties::URL, Issuer::parse)
         } else {
             Issuer::parse("https://token.actions.githubusercontent.com").ok()
         };
-        let client_ids = if fields.has("ClientIdList") {
-            fields.texts("ClientIdList", |text| Ok(text.to_owned()))
+        let client_ids = if fields.has(Properties::CLIENT_ID_LIST) {
+            fields.texts(Properties::CLIENT_ID_LIST, |text| Ok(text.to_owned()))
         } else {
             Some(vec![DEFAULT_CLIENT_ID.to_owned()])
         };
-        let pins = fields.texts("ThumbprintList", thumbprint);
-        let ca = fields.checked("CaCertificate", ca_certificate);
+        let pins = fields.texts(Properties::THUMBPRINT_LIST, thumbprint);
+        let ca = fields.checked(Properties::CA_CERTIFICATE, ca_certificate);
         if ca.is_some() && pins.is_some() {
             fields.invalid(
-                "CaCertificate",
+                Properties::CA_CERTIFICATE,
                 "no `ThumbprintList` beside it, because pinned thumbprints are not verified",
                 "both",
             );
         }
         if let Some(issuer) = issuer.as_ref().filter(|issuer| ca.is_some() && issuer.kind() != IssuerKind::Server) {
             fields.invalid(
-                "CaCertificate",
+                Properties::CA_CERTIFICATE,
                 "an Enterprise Server's issuer as `Url`, because all others have certificates of public CAs",
                 format_args!("{:?}", issuer.url()),
             );
         }
-        let (on_existing, deletion_mode) = (fields.choice("OnExisting"), fields.choice("DeletionMode"));
-        fields.integer("ServiceTimeout");
-        let tags = tags::parse(fields);
+        let (on_existing, deletion_mode) =
+            (fields.choice(Properties::ON_EXISTING), fields.choice(Properties::DELETION_MODE));
+        fields.integer(Properties::SERVICE_TIMEOUT);
+        let tags = tags::parse(fields, Properties::TAGS);
         Some(Spec {
             issuer: issuer?,
             client_ids: client_ids?.into_iter().collect(),

@@ -1,7 +1,8 @@
-//! The properties of a provider.
+//! Properties of an OIDC provider, as the author of a template declares them.
 
-use crate::cloudformation::schema::{Count, Object, Property, PropertyType, ResourceSchema, TEXT, Text, Update};
-use crate::ownership::tags_property as tags;
+use crate::cloudformation::handle::{Integer, ObjectType, Objects, Texts, object_type};
+use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
+use crate::ownership::tags_property::{self as tags, Tag};
 
 use super::{CLIENT_ID_LIMIT, DEFAULT_CLIENT_ID, SERVICE_TIMEOUT, TAG_LIMIT};
 
@@ -11,7 +12,7 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
           account has one provider for each issuer, so stacks share it: the last one to go deletes it, unless it was there \
           before or a role still trusts it.",
     guide: "oidc-provider",
-    object: Object { name: "Properties", doc: "", properties: PROPERTIES, any_of: &[] },
+    object: Properties::OBJECT,
     reference: "the provider's ARN, such as `arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com`",
     attributes: &[
         ("Arn", "The provider's ARN."),
@@ -28,65 +29,66 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
 
 pub(super) const THUMBPRINT_EXPECTED: &str = "40 hexadecimal digits, the SHA-1 of a certificate without colons";
 
-const PROPERTIES: &[Property] = &[
-    Property::new(
-        "Url",
-        PropertyType::Text(TEXT.at_most(255)),
-        "the URL of a GitHub issuer",
-        "The issuer: `https://token.actions.githubusercontent.com` (github.com), the same with `/<enterprise>` (an \
-         enterprise's own issuer), `https://token.actions.<subdomain>.ghe.com` (GHE.com) or `https://<host>/_services/token` \
-         (Enterprise Server).",
-    )
-    .default("https://token.actions.githubusercontent.com")
-    .update(Update::Replacement),
-    Property::new(
-        "ClientIdList",
-        PropertyType::Texts(TEXT.at_most(255), Count::some(CLIENT_ID_LIMIT, "client ids")),
-        "1 to 255 characters",
-        "The audiences that tokens may be for. Every owner of the provider gets theirs; who leaves takes what nobody else \
-         needs.",
-    )
-    .default(DEFAULT_CLIENT_ID),
-    Property::new(
-        "ThumbprintList",
-        PropertyType::Texts(
+object_type! {
+    /// Properties of an OIDC provider.
+    pub Properties => {
+        URL: Text = Property::text(
+            "Url",
+            TEXT.at_most(255),
+            "the URL of a GitHub issuer",
+            "The issuer: `https://token.actions.githubusercontent.com` (github.com), the same with `/<enterprise>` (an \
+             enterprise's own issuer), `https://token.actions.<subdomain>.ghe.com` (GHE.com) or `https://<host>/_services/token` \
+             (Enterprise Server).",
+        )
+        .default("https://token.actions.githubusercontent.com")
+        .update(Update::Replacement);
+        CLIENT_ID_LIST: Texts = Property::texts(
+            "ClientIdList",
+            TEXT.at_most(255),
+            Count::some(CLIENT_ID_LIMIT, "client ids"),
+            "1 to 255 characters",
+            "The audiences that tokens may be for. Every owner of the provider gets theirs; who leaves takes what nobody else \
+             needs.",
+        )
+        .default(DEFAULT_CLIENT_ID);
+        THUMBPRINT_LIST: Texts = Property::texts(
+            "ThumbprintList",
             TEXT.matching("^[0-9A-Fa-f]{40}$"),
             Count::some(5, "thumbprints (leave it out to have them verified and rotated)"),
-        ),
-        THUMBPRINT_EXPECTED,
-        "Pins the thumbprints: nobody looks at the issuer's certificates, and nothing is rotated. Leave it out to have them \
-         verified and rotated.",
-    ),
-    Property::new(
-        "CaCertificate",
-        PropertyType::Text(TEXT),
-        "1 to 5 certificates in PEM",
-        "One to five certificates in PEM, of at most 3000 bytes together, that an Enterprise Server's certificates are \
-         verified with. Not together with `ThumbprintList`. Where it is left out, the public CAs verify.",
-    ),
-    Property::new(
-        "OnExisting",
-        PropertyType::Text(Text::one_of(&["Share", "Fail"])),
-        "",
-        "What to do with a provider that is there already: `Share` joins it, whoever made it, `Fail` refuses one that this \
-         resource has no claim on.",
-    )
-    .default("Share"),
-    Property::new(
-        "DeletionMode",
-        PropertyType::Text(Text::one_of(&["WhenUnused", "Retain"])),
-        "",
-        "What becomes of the provider when its last owner goes: `WhenUnused` deletes it, if one of these stacks made it and no \
-         role in the account trusts it; `Retain` lets it stay.",
-    )
-    .default("WhenUnused"),
-    // Deleting a shared provider waits until the claims of others must have become visible.
-    Property::new(
-        "ServiceTimeout",
-        PropertyType::Integer(SERVICE_TIMEOUT, 3600, "seconds, because its deletion takes up to four minutes"),
-        "",
-        "How long CloudFormation waits for an answer, in seconds. The deletion of a provider takes up to four minutes.",
-    )
-    .default("3600"),
-    tags::property(TAG_LIMIT, "Tags of the provider, beside those that record its owners."),
-];
+            THUMBPRINT_EXPECTED,
+            "Pins the thumbprints: nobody looks at the issuer's certificates, and nothing is rotated. Leave it out to have them \
+             verified and rotated.",
+        );
+        CA_CERTIFICATE: Text = Property::text(
+            "CaCertificate",
+            TEXT,
+            "1 to 5 certificates in PEM",
+            "One to five certificates in PEM, of at most 3000 bytes together, that an Enterprise Server's certificates are \
+             verified with. Not together with `ThumbprintList`. Where it is left out, the public CAs verify.",
+        );
+        ON_EXISTING: Text = Property::choice(
+            "OnExisting",
+            &["Share", "Fail"],
+            "What to do with a provider that is there already: `Share` joins it, whoever made it, `Fail` refuses one that this \
+             resource has no claim on.",
+        )
+        .default("Share");
+        DELETION_MODE: Text = Property::choice(
+            "DeletionMode",
+            &["WhenUnused", "Retain"],
+            "What becomes of the provider when its last owner goes: `WhenUnused` deletes it, if one of these stacks made it and no \
+             role in the account trusts it; `Retain` lets it stay.",
+        )
+        .default("WhenUnused");
+        // Deleting a shared provider waits until the claims of others must have become visible.
+        SERVICE_TIMEOUT: Integer = Property::integer(
+            "ServiceTimeout",
+            SERVICE_TIMEOUT,
+            3600,
+            "seconds, because its deletion takes up to four minutes",
+            "How long CloudFormation waits for an answer, in seconds. The deletion of a provider takes up to four minutes.",
+        )
+        .default("3600");
+        TAGS: Objects<Tag> = tags::property(TAG_LIMIT, "Tags of the provider, beside those that record its owners.");
+    }
+}

@@ -26,7 +26,7 @@ pub(super) fn problems_in(partition: &str, more: &Value) -> String {
         account: "111122223333".to_owned(),
         role_path: "/".to_owned(),
     };
-    let mut fields = Fields::of_request(members, AccessEntries::SCHEMA.object.properties);
+    let mut fields = Fields::of_request(members);
     AccessEntries::parse(&mut fields, &deployment);
     fields.finish().err().map(|problems| problems.to_string()).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use crate::resources::github_environment::*;
 fn told(properties: &serde_json::Value) -> String {
     let deployment =
         Deployment { partition: "aws".into(), region: "eu-west-1".into(), account: "1".into(), role_path: "/".into() };
-    let mut fields = Fields::of_request(properties.as_object().unwrap(), GitHubEnvironments::SCHEMA.object.properties);
+    let mut fields = Fields::of_request(properties.as_object().unwrap());
     let spec = GitHubEnvironments::parse(&mut fields, &deployment);
     match fields.finish() {
         Ok(()) => {

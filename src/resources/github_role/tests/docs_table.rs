@@ -130,7 +130,7 @@ fn ours() -> Value {
         role_path: "/".into(),
     };
     let properties = json!({"ProviderArn": PROVIDER, "Trust": trust()});
-    let mut fields = Fields::of_request(properties.as_object().unwrap(), GitHubRoles::SCHEMA.object.properties);
+    let mut fields = Fields::of_request(properties.as_object().unwrap());
     let Spec { trust: declaration, .. } = GitHubRoles::parse(&mut fields, &deployment).unwrap();
     let compiled = declaration.entries.iter().flat_map(|entry| {
         let name = entry.scope.as_ref().unwrap().to_string();

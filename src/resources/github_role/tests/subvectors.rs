@@ -218,7 +218,7 @@ fn emitted(trust: &Value) -> Result<TrustPolicy, String> {
         role_path: "/".into(),
     };
     let properties = json!({"ProviderArn": PROVIDER, "Trust": trust});
-    let mut fields = Fields::of_request(properties.as_object().unwrap(), GitHubRoles::SCHEMA.object.properties);
+    let mut fields = Fields::of_request(properties.as_object().unwrap());
     let spec = GitHubRoles::parse(&mut fields, &deployment);
     fields.finish().map_err(|problems| problems.to_string())?;
     let Spec { trust: TrustDeclaration { provider_arn, issuer, audience, entries }, .. } = spec.unwrap();

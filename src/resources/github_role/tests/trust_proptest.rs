@@ -196,7 +196,7 @@ fn declared(trust: &[Value], issuer: &str) -> Option<Spec> {
     };
     let properties =
         json!({"ProviderArn": format!("arn:aws:iam::123456789012:oidc-provider/{issuer}"), "Trust": trust});
-    let mut fields = Fields::of_request(properties.as_object().unwrap(), GitHubRoles::SCHEMA.object.properties);
+    let mut fields = Fields::of_request(properties.as_object().unwrap());
     let spec = GitHubRoles::parse(&mut fields, &deployment);
     fields.finish().ok().and(spec)
 }

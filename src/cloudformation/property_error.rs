@@ -1,0 +1,107 @@
+//! Mistakes in the properties of a request: the property, the allowed values, and the value that was found.
+
+use std::fmt;
+
+/// One mistake in the properties.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PropertyError {
+    /// A required property is absent.
+    #[error("`{path}` is required: {expected}")]
+    Missing {
+        /// The property, from the top.
+        path: String,
+        /// The allowed values.
+        expected: String,
+    },
+    /// A value that is not allowed.
+    #[error("`{path}`: expected {expected}, found {found}")]
+    Invalid {
+        /// The property, from the top.
+        path: String,
+        /// The allowed values.
+        expected: String,
+        /// The value, cut to a readable length.
+        found: String,
+    },
+    /// A property that the resource type does not have.
+    #[error("unknown property `{path}`; {}", match nearest { Some(name) => format!("did you mean `{name}`?"), None => format!("allowed are {}", known.join(", ")) })]
+    Unknown {
+        /// The property, from the top.
+        path: String,
+        /// The allowed name that is most similar.
+        nearest: Option<&'static str>,
+        /// The allowed names.
+        known: Vec<&'static str>,
+    },
+}
+
+/// The mistakes of one request. The first [`Self::LIMIT`] are kept and the others counted, because an event of a few megabytes
+/// can hold a million of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+pub struct PropertyErrors {
+    first: Vec<PropertyError>,
+    omitted: usize,
+}
+
+impl PropertyErrors {
+    /// The number of mistakes that are kept. A response has room for fewer.
+    pub const LIMIT: usize = 50;
+
+    /// Adds a mistake. `error` is called only for a mistake that is kept.
+    pub(super) fn push(&mut self, error: impl FnOnce() -> PropertyError) {
+        if self.first.len() < Self::LIMIT {
+            self.first.push(error());
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        for error in other.first {
+            self.push(|| error);
+        }
+        self.omitted += other.omitted;
+    }
+
+    pub(super) fn contains(&self, error: &PropertyError) -> bool {
+        self.first.contains(error)
+    }
+
+    /// The number of mistakes.
+    pub(super) fn len(&self) -> usize {
+        self.first.len() + self.omitted
+    }
+}
+
+impl fmt::Display for PropertyErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.first.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{error}")?;
+        }
+        if self.omitted > 0 {
+            write!(f, "; and {} more mistakes", self.omitted)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_mistakes_are_counted_but_not_kept() {
+        let (mut errors, mut calls) = (PropertyErrors::default(), 0);
+        for _ in 0..1_000_000 {
+            errors.push(|| {
+                calls += 1;
+                PropertyError::Missing { path: "A".to_owned(), expected: "a thing".to_owned() }
+            });
+        }
+        assert_eq!((errors.first.len(), calls, errors.len()), (50, 50, 1_000_000));
+        assert!(errors.to_string().ends_with("`A` is required: a thing; and 999950 more mistakes"));
+    }
+}
