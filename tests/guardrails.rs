@@ -132,12 +132,22 @@ fn inline() -> Value {
     }}])
 }
 
-const STRICT: [(&str, &str); 7] = [
+/// An entry for another principal, or in another cluster.
+fn entry_of(principal: &str, cluster: &str) -> Value {
+    let mut entry = entry("AmazonEKSViewPolicy", &[]);
+    (entry["PrincipalArn"], entry["ClusterName"]) = (json!(principal), json!(cluster));
+    entry
+}
+
+const STRICT: [(&str, &str); 10] = [
     ("ROLE_PERMISSIONS_BOUNDARY", BOUNDARY),
     ("ALLOWED_GITHUB_OWNERS", "octo-org,octo-lab-*"),
     ("ALLOWED_ISSUERS", "token.actions.githubusercontent.com,*/_services/token"),
     ("FORBIDDEN_MANAGED_POLICIES", "arn:*:iam::aws:policy/AdministratorAccess*"),
     ("ALLOWED_KUBERNETES_SUBJECTS", "team-*"),
+    ("ALLOWED_CLUSTERS", "prod,test-*"),
+    ("ALLOWED_NAMESPACES", "team-*,kube-*"),
+    ("ALLOWED_PRINCIPALS", "arn:*:iam::111122223333:role/github/*"),
     ("GUARDRAIL_CONTACT", "platform@example.com"),
     ("LONGEST_SESSION_SECONDS", "7200"),
 ];
@@ -169,6 +179,11 @@ fn what_guardrails_forbid_is_refused_before_any_call_and_all_of_it_at_once() {
         (ENTRY, adopting()),
         (ENTRY, entry("AmazonEKSAdminPolicy", &["team-a", "kube-system"])),
         (ENTRY, entry("AmazonEKSEditPolicy", &["k*"])),
+        (ENTRY, entry("AmazonEKSEditPolicy", &["team-a", "payments", "p*"])),
+        (ENTRY, entry("AmazonEKSLoadBalancingClusterPolicy", &[])),
+        (ENTRY, entry("AmazonEKSPolicyOfTomorrow", &["team-a"])),
+        (ENTRY, entry_of("arn:aws:iam::111122223333:role/deploy", "test-1")),
+        (ENTRY, entry_of("arn:aws:iam::111122223333:role/github/deploy", "production")),
         (
             ENTRY,
             json!({
@@ -214,6 +229,10 @@ fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
         (ROLE, role(json!({"MaxSessionDuration": 43200}))),
         (ROLE, role(json!({"OnExisting": "Adopt"}))),
         (ENTRY, entry("AmazonEKSClusterAdminPolicy", &[])),
+        (ENTRY, entry("AmazonEKSEditPolicy", &["team-a"])),
+        (ENTRY, entry("AmazonEKSSecretReaderPolicy", &["team-a"])),
+        (ENTRY, entry("AmazonEKSAdminViewPolicy", &[])),
+        (ENTRY, entry_of("arn:aws:iam::999988887777:role/deploy", "prod")),
         (ENTRY, node("EC2_LINUX")),
         (ENTRY, adopting()),
     ];
@@ -228,8 +247,8 @@ fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
             ROLE,
             role(json!({"PermissionsBoundary": null, "ManagedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]})),
         ),
-        (ENTRY, entry("AmazonEKSEditPolicy", &["team-a", "team-b-*"])),
         (ENTRY, entry("AmazonEKSViewPolicy", &[])),
+        (ENTRY, entry("AmazonEKSViewPolicy", &["kube-system"])),
     ] {
         deployed(&[], async |place| {
             if kind == ENTRY {
@@ -237,6 +256,26 @@ fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
             }
             let answer = place.create(kind, properties.clone()).await;
             assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+        });
+    }
+}
+
+#[test]
+fn policies_of_namespaces_are_given_where_the_deployment_names_them() {
+    for (allowed, namespaces, given) in [
+        ("", &["team-a"][..], false),
+        ("team-*", &["team-a", "team-b-*"], true),
+        ("team-*", &["team-a", "other"], false),
+        ("team-*", &["t*"], false),
+        ("*", &["payments"], true),
+        ("*", &["argocd"], false),
+        ("*,argocd", &["argocd"], false),
+        ("*", &["*"], false),
+    ] {
+        deployed(&[("ALLOWED_NAMESPACES", allowed)], async |place| {
+            place.create(ROLE, role(json!({"PermissionsBoundary": null}))).await;
+            let answer = place.create(ENTRY, entry("AmazonEKSAdminPolicy", namespaces)).await;
+            assert_eq!(answer["Status"] == "SUCCESS", given, "{allowed} {namespaces:?}: {answer}");
         });
     }
 }

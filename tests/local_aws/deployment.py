@@ -35,6 +35,7 @@ WITHOUT_GUARDRAILS = (
     "LongestSessionInSeconds=43200",
     "AllowRoleAdoption=true",
     "AllowClusterAdmin=true",
+    "AllowedPrincipals=arn:*:iam::*:*",
 )
 SECRET_NAME = "github-trust/github"  # noqa: S105 - where it is, not what it is
 OUTPUT_SHOWN = 40

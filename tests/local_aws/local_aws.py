@@ -32,6 +32,9 @@ ACCOUNT = "000000000000"
 # The account's root user in ministack, whom no policy binds.
 ROOT_KEY = "test"
 
+# What `eks:username` and `eks:kubernetesGroups` may hold: nothing says which.
+READINGS = ("request", "entry", "request, else entry", "request, else empty")
+
 START_SECONDS = 30
 # It has nothing to save: its state goes with its directory.
 STOP_SECONDS = 3
@@ -156,6 +159,13 @@ class LocalAws:
         generation = self.issuers / "generation"
         generation.write_text(str(int(generation.read_text()) + 1))
 
+    def let_eks_keys_hold(self, reading: str | None) -> None:
+        """One of `READINGS`, or what the emulator takes for granted."""
+        if reading is None:
+            (self.directory / "eks-keys").unlink(missing_ok=True)
+        else:
+            (self.directory / "eks-keys").write_text(reading)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -204,6 +214,7 @@ class LocalAws:
             "SSL_CERT_FILE": str(self.issuers / "public.pem"),
             "EMULATOR_ISSUERS": str(self.issuers),
             "EMULATOR_ISSUERS_PORT": str(self.issuers_port),
+            "EMULATOR_EKS_KEYS": str(self.directory / "eks-keys"),
             "EMULATOR_RECORDING": str(self.directory / "recording.jsonl"),
             "EMULATOR_STOPS_WITH_STDIN": "" if self.keep else "1",
             "PYTHONDONTWRITEBYTECODE": "1",

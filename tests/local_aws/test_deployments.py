@@ -43,6 +43,9 @@ EVERYTHING = (
     "AllowRoleAdoption=true",
     "AllowClusterAdmin=true",
     "AllowedKubernetesSubjects=team-*,viewers",
+    "AllowedClusters=production,test-*",
+    f"AllowedPrincipals=arn:aws:iam::{ACCOUNT}:role/platform/ci/*,arn:aws:iam::111122223333:role/deploy",
+    "AllowedNamespaces=team-*,web",
     'RotationSchedule="cron(0 3 * * ? *)"',
 )
 

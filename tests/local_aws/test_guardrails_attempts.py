@@ -28,6 +28,7 @@ AWS_POLICY = "arn:aws:iam::aws:policy/"
 ADMIN, READ = f"{AWS_POLICY}AdministratorAccess", f"{AWS_POLICY}ReadOnlyAccess"
 ACCESS_POLICY = "arn:aws:eks::aws:cluster-access-policy/"
 CLUSTER = "guarded"
+STRANGER = "arn:aws:iam::999988887777:role/stranger"
 # An administrator's role that has nothing to do with this, and one that somebody made where roles of ours are.
 ADMINISTRATOR, FOREIGN = "OrganizationAccountAccessRole", "somebody-elses"
 # Ours, from before a boundary was demanded.
@@ -106,6 +107,8 @@ def guarded(aws: LocalAws, service_token: str) -> Iterator[Guarded]:
         "AllowedGitHubOwners=octo-org,octo",
         f"AllowedIssuers={ISSUER}",
         "AllowedKubernetesSubjects=team-*",
+        "AllowedNamespaces=team-*,*-system",
+        f"AllowedClusters={CLUSTER}",
         "GuardrailContact=platform@example.com",
     )["ServiceToken"]
     configuration = aws.client("lambda").get_function_configuration(FunctionName=token)
@@ -199,11 +202,18 @@ def through_templates(guarded: Guarded) -> list[tuple[str, str, dict[str, Any]]]
         ("have longer sessions", ROLE, role(MaxSessionDuration=43200)),
         ("be administrator of a cluster", ENTRY, access("AmazonEKSClusterAdminPolicy")),
         ("be so by a wildcard among namespaces", ENTRY, access("AmazonEKSEditPolicy", "team-a", "k*")),
+        ("be what deploys for everybody", ENTRY, access("AmazonEKSEditPolicy", "flux-system")),
+        ("work in a namespace of another team", ENTRY, access("AmazonEKSEditPolicy", "payments")),
+        ("change every pod that is made", ENTRY, access("AmazonEKSLoadBalancingClusterPolicy")),
+        ("read every secret", ENTRY, access("AmazonEKSAdminViewPolicy")),
+        ("get into another cluster", ENTRY, entry(ClusterName="other")),
+        ("let another account in", ENTRY, entry(PrincipalArn=STRANGER)),
         ("take over an access entry", ENTRY, entry(PrincipalArn=role_arn(f"/github/{FOREIGN}"), OnExisting="Adopt")),
         ("be a node", ENTRY, entry(Type="HYBRID_LINUX")),
         ("be in `system:masters`", ENTRY, entry(KubernetesGroups=["system:masters"])),
         ("be in a group of administrators", ENTRY, entry(KubernetesGroups=["team-a", "platform-admins"])),
         ("have another's username", ENTRY, entry(Username="platform-admin")),
+        ("have another role's", ENTRY, entry(Username=f"arn:aws:sts::{ACCOUNT}:assumed-role/{ADMINISTRATOR}/ci")),
     ]
 
 
@@ -216,7 +226,10 @@ def as_the_function(guarded: Guarded) -> list[tuple[str, str, str, dict[str, Any
     tags = {"tags": {tag["Key"]: tag["Value"] for tag in TAGS}}
     ours = {"clusterName": CLUSTER, "principalArn": role_arn(f"/github/{HONEST}")}
     foreign = {"clusterName": CLUSTER, "principalArn": role_arn(f"/github/{FOREIGN}")}
-    everywhere, namespace = {"accessScope": {"type": "cluster"}}, {"type": "namespace", "namespaces": ["k*"]}
+    everywhere = {"accessScope": {"type": "cluster"}}
+
+    def within(*namespaces: str) -> dict[str, Any]:
+        return {"accessScope": {"type": "namespace", "namespaces": list(namespaces)}}
 
     def policy(name: str) -> dict[str, str]:
         return {"policyArn": f"{ACCESS_POLICY}{name}"}
@@ -307,11 +320,31 @@ def as_the_function(guarded: Guarded) -> list[tuple[str, str, str, dict[str, Any
             "by a wildcard among namespaces",
             "eks",
             "associate_access_policy",
-            {
-                **ours,
-                **policy("AmazonEKSAdminPolicy"),
-                "accessScope": namespace,
-            },
+            {**ours, **policy("AmazonEKSAdminPolicy"), **within("k*")},
+        ),
+        (
+            "be what deploys for everybody",
+            "eks",
+            "associate_access_policy",
+            {**ours, **policy("AmazonEKSEditPolicy"), **within("team-a", "flux-system")},
+        ),
+        (
+            "work in a namespace of another team",
+            "eks",
+            "associate_access_policy",
+            {**ours, **policy("AmazonEKSEditPolicy"), **within("team-a", "payments")},
+        ),
+        (
+            "change every pod that is made",
+            "eks",
+            "associate_access_policy",
+            {**ours, **policy("AmazonEKSLoadBalancingClusterPolicy"), **everywhere},
+        ),
+        (
+            "have a policy that is new tomorrow",
+            "eks",
+            "associate_access_policy",
+            {**ours, **policy("AmazonEKSPolicyOfTomorrow"), **within("team-a")},
         ),
         (
             "give a role of somebody else a policy",
@@ -327,8 +360,14 @@ def as_the_function(guarded: Guarded) -> list[tuple[str, str, str, dict[str, Any
             "create_access_entry",
             {**entry, **tags, "kubernetesGroups": ["team-a", "platform-admins"]},
         ),
-        ("move one there", "eks", "update_access_entry", {**ours, "kubernetesGroups": ["platform-admins"]}),
-        ("give one another's username", "eks", "update_access_entry", {**ours, "username": "platform-admin"}),
+        (
+            "make one with another's username",
+            "eks",
+            "create_access_entry",
+            {**entry, **tags, "username": "platform-admin"},
+        ),
+        ("make one in another cluster", "eks", "create_access_entry", {**entry, **tags, "clusterName": "other"}),
+        ("let another account in", "eks", "create_access_entry", {**entry, **tags, "principalArn": STRANGER}),
     ]
 
 

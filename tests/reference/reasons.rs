@@ -130,7 +130,9 @@ fn every_refusal_of_the_source_is_in_the_troubleshooting() {
 #[test]
 fn every_guardrail_is_in_the_troubleshooting_and_in_its_own_page() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
-    let source = joined(&read("src/guardrails.rs"));
+    let mut files = Vec::new();
+    super::page::sources(&root().join("src/guardrails"), &mut files);
+    let source: String = files.iter().map(|file| joined(&std::fs::read_to_string(file).unwrap())).collect();
     let (troubles, guardrails) = (read("docs/troubleshooting.md"), read("docs/guardrails.md"));
     let mut names: Vec<&str> = source.split("guardrail `").skip(1).filter_map(|rest| rest.split('`').next()).collect();
     names.sort_unstable();

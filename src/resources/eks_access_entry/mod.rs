@@ -26,7 +26,7 @@ use crate::aws::Deadline;
 use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::deployment::Deployment;
-use crate::guardrails::GuardrailCheck;
+use crate::guardrails::{AccessEntryCheck, GuardrailCheck};
 use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
@@ -243,19 +243,23 @@ impl Resource for AccessEntries {
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
-        let policies = spec.policies.iter().flatten().map(|(arn, scope)| GuardrailCheck::AccessPolicy {
+        let cluster = AccessEntryCheck::Cluster(spec.cluster.clone());
+        let principal = AccessEntryCheck::Principal(spec.principal.clone());
+        let node =
+            (spec.entry_type != EntryType::STANDARD).then(|| AccessEntryCheck::Node(spec.entry_type.to_string()));
+        let policies = spec.policies.iter().flatten().map(|(arn, scope)| AccessEntryCheck::Policy {
             arn: arn.clone(),
             namespaces: match scope {
                 PolicyScope::Cluster => None,
                 PolicyScope::Namespaces(namespaces) => Some(namespaces.iter().cloned().collect()),
             },
         });
-        let subject = |property, name: &String| GuardrailCheck::KubernetesSubject { property, name: name.clone() };
+        let subject = |property, name: &String| AccessEntryCheck::KubernetesSubject { property, name: name.clone() };
         let groups = spec.groups.iter().flatten().map(|group| subject("KubernetesGroups", group));
         let username = spec.username.iter().map(|username| subject("Username", username));
-        let node = (spec.entry_type != EntryType::STANDARD).then(|| GuardrailCheck::Node(spec.entry_type.to_string()));
+        let entry = [cluster, principal].into_iter().chain(node).chain(policies).chain(groups).chain(username);
         let adoption = spec.adopt.then_some(GuardrailCheck::Adoption("access entries"));
-        node.into_iter().chain(policies).chain(groups).chain(username).chain(adoption).collect()
+        entry.map(GuardrailCheck::AccessEntry).chain(adoption).collect()
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> EntryId {
@@ -338,6 +342,12 @@ fn not_reserved(text: &str) -> Result<(), String> {
 /// <https://docs.aws.amazon.com/eks/latest/userguide/set-custom-username.html>
 fn username(text: &str) -> Result<String, String> {
     not_reserved(text)?;
+    // It would be another principal's: EKS names those without a username by their ARNs.
+    if text.starts_with("arn:") {
+        return Err(
+            "a name that does not begin with `arn:` (leave it out, and EKS takes the principal's own ARN)".to_owned()
+        );
+    }
     for name in ["{{SessionName}}", "{{SessionNameRaw}}"] {
         if let Some((before, _)) = text.split_once(name).filter(|(before, _)| !before.contains(':')) {
             return Err(format!("a colon before {name}, such as \"{before}:{name}\""));

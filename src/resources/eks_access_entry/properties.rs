@@ -28,6 +28,7 @@ pub(super) const PRINCIPAL_EXPECTED: &str = "the ARN of an IAM role or user";
 pub(super) const POLICY_EXPECTED: &str = "an access policy of EKS, such as AmazonEKSViewPolicy or its ARN";
 /// <https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html>
 const NOT_RESERVED: &str = "^(?!(system|eks|aws|amazon|iam):)";
+const NOT_RESERVED_NOR_ARN: &str = "^(?!(system|eks|aws|amazon|iam|arn):)";
 
 object_type! {
     /// Properties of an access entry.
@@ -60,9 +61,9 @@ object_type! {
         .update(Update::SomeInterruptions);
         USERNAME: Text = Property::text(
             "Username",
-            TEXT.matching(NOT_RESERVED),
+            TEXT.matching(NOT_RESERVED_NOR_ARN),
             "a username",
-            "The Kubernetes username. It does not begin with `system:`, `eks:`, `aws:`, `amazon:` or `iam:`, and a \
+            "The Kubernetes username. It does not begin with `system:`, `eks:`, `aws:`, `amazon:`, `iam:` or `arn:`, and a \
              `{{SessionName}}` or `{{SessionNameRaw}}` in it needs a colon before it. Where it is left out, EKS makes one.",
         );
         KUBERNETES_GROUPS: Texts = Property::texts(
@@ -78,7 +79,8 @@ object_type! {
             Count::at_most(POLICY_LIMIT, "policies"),
             "a list of access policies",
             "The access policies, each with its scope. The list is the whole list: others are disassociated. Where it is left \
-             out, they stay.",
+             out, they stay. The deployment has to allow all but `AmazonEKSViewPolicy` (`AllowedNamespaces`, \
+             `AllowClusterAdmin`).",
         );
         TAGS: Objects<Tag> = tags::property(TAG_LIMIT, "Tags of the entry, beside those that record its owner.");
         ON_EXISTING: Text = Property::choice(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -56,6 +58,13 @@ _EKS_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
+
+# EKS asks for this, too, to make an entry of these types.
+# https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html
+_ALSO_PASS = ("EC2_LINUX", "EC2_WINDOWS")
+# The file that says what these two keys hold: the reference does not. `local_aws.READINGS` has the choices.
+_READING = Path(os.environ.get("EMULATOR_EKS_KEYS", "/nonexistent"))
+_UNDECIDED = ("eks:kubernetesGroups", "eks:username")
 
 # What actions on an entry that is there find in the entry, where the request does not say it.
 _EKS_KEYS_OF_ENTRY = {
@@ -205,6 +214,10 @@ def _eks_conditions(action: str, body: bytes) -> dict[str, Any]:
     return found
 
 
+def _reading() -> str:
+    return _READING.read_text() if _READING.exists() else "request, else entry"
+
+
 def _of_entries(stock: Callable[..., Any]) -> Callable[..., Any]:
     """An entry that is there brings its own conditions."""
 
@@ -217,18 +230,31 @@ def _of_entries(stock: Callable[..., Any]) -> Callable[..., Any]:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         context = dict(service_context or {})
-        if service == "eks" and ":access-entry/" in resource_arn:
-            entries = (entry for entry in eks._access_entries.values() if entry["accessEntryArn"] == resource_arn)
-            for key, member in _EKS_KEYS_OF_ENTRY.items() if (entry := next(entries, None)) else ():
-                if entry.get(member):
-                    context.setdefault(key, entry[member])
+        if service == "eks":
+            _complete(context, action, resource_arn)
         return stock(access_key, action, service, region, resource_arn=resource_arn, service_context=context)
 
     return enforce
 
 
+def _complete(context: dict[str, Any], action: str, resource_arn: str) -> None:
+    reading = _reading()
+    entries = (entry for entry in eks._access_entries.values() if entry["accessEntryArn"] == resource_arn)
+    entry = next(entries, {})
+    for key, member in _EKS_KEYS_OF_ENTRY.items():
+        held = entry.get(member)
+        if held and (key not in _UNDECIDED or reading == "request, else entry"):
+            context.setdefault(key, held)
+        elif held and reading == "entry":
+            context[key] = held
+        elif entry and reading == "entry":
+            context.pop(key, None)
+        elif key in _UNDECIDED and reading == "request, else empty" and (entry or action == "eks:CreateAccessEntry"):
+            context.setdefault(key, "")
+
+
 def _demanding_to_tag(stock: Callable[..., Any]) -> Callable[..., Any]:
-    """Making something with tags takes the permission to tag it, too."""
+    """Making something with tags takes the permission to tag it, too, and an entry for nodes that to pass its role."""
 
     def enforce(
         access_key: str,
@@ -240,6 +266,11 @@ def _demanding_to_tag(stock: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         denied = stock(access_key, action, service, region, resource_arn=resource_arn, service_context=service_context)
         context = service_context or {}
+        if not denied and context.get("eks:accessEntryType") in _ALSO_PASS and action == "eks:CreateAccessEntry":
+            passing, role = "iam:PassRole", context["eks:principalArn"]
+            passed = {"iam:PassedToService": "eks.amazonaws.com"}
+            denied = stock(access_key, passing, "iam", region, resource_arn=role, service_context=passed)
+            _denied.set((passing, role) if denied else None)
         if denied or action not in _ALSO_TAG or "aws:TagKeys" not in context:
             return denied
         if service == "eks":

@@ -6,7 +6,11 @@
 //! of what was asked for. They do not hold for a deletion, which grants nothing; and a template that asks for no more than
 //! what is there already is not refused, so that stricter guardrails do not keep a stack from rolling back.
 
-use std::fmt;
+mod access_entry;
+
+use access_entry::AccessEntryGuardrails;
+
+pub use access_entry::AccessEntryCheck;
 
 use crate::arn::parts;
 use crate::deployment::Deployment;
@@ -49,22 +53,8 @@ pub enum GuardrailCheck {
     Session(u32),
     /// The adoption of objects, such as roles, that somebody else created.
     Adoption(&'static str),
-    /// An access policy, in the whole cluster or in these namespaces.
-    AccessPolicy {
-        /// Its ARN.
-        arn: String,
-        /// None for the whole cluster; `*` is a wildcard.
-        namespaces: Option<Vec<String>>,
-    },
-    /// An access entry of this type, which is one for nodes.
-    Node(String),
-    /// A name that a cluster's role bindings may know.
-    KubernetesSubject {
-        /// Where it is asked for.
-        property: &'static str,
-        /// The group or user.
-        name: String,
-    },
+    /// A part of an access entry.
+    AccessEntry(AccessEntryCheck),
 }
 
 /// The inline policies that roles may have. Their contents are not checked.
@@ -91,8 +81,7 @@ pub struct Guardrails {
     inline: Inline,
     longest_session: u32,
     adoption: bool,
-    cluster_admin: bool,
-    kubernetes_subjects: Vec<String>,
+    access_entries: AccessEntryGuardrails,
     accounts: Vec<String>,
     contact: Option<String>,
 }
@@ -108,11 +97,6 @@ const FORBIDDEN: &str = "arn:*:iam::aws:policy/AdministratorAccess*,arn:*:iam::a
 /// In seconds. A job on GitHub's own runners lasts six hours at most.
 /// <https://docs.github.com/en/actions/reference/limits>
 const LONGEST_SESSION: u32 = 6 * 60 * 60;
-
-/// Policies that let their holder act as a service account of their namespaces. In Kubernetes' own namespaces there is
-/// a service account that may change every role binding, so that each of them is one step away from being the first.
-/// <https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html>
-const ADMINISTRATORS: [&str; 3] = ["AmazonEKSClusterAdminPolicy", "AmazonEKSAdminPolicy", "AmazonEKSEditPolicy"];
 
 impl Guardrails {
     /// Permits everything, for tests of the code behind the guardrails.
@@ -130,8 +114,7 @@ impl Guardrails {
             inline: Inline::Always,
             longest_session: u32::MAX,
             adoption: true,
-            cluster_admin: true,
-            kubernetes_subjects: any(),
+            access_entries: AccessEntryGuardrails::none(),
             accounts: Vec::new(),
             contact: None,
         }
@@ -163,8 +146,7 @@ impl Guardrails {
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(LONGEST_SESSION),
             adoption: allowed("ALLOW_ROLE_ADOPTION"),
-            cluster_admin: allowed("ALLOW_CLUSTER_ADMIN"),
-            kubernetes_subjects: list("ALLOWED_KUBERNETES_SUBJECTS", "*"),
+            access_entries: AccessEntryGuardrails::read(list, allowed),
             accounts: list("STACK_ACCOUNTS", ""),
             contact: variable("GUARDRAIL_CONTACT"),
         }
@@ -181,7 +163,8 @@ impl Guardrails {
     /// # Errors
     /// With all that is forbidden, the guardrails that forbid it, and who can change them.
     pub fn check(&self, guardrail_checks: &[GuardrailCheck], deployment: &Deployment) -> Result<(), Refusal> {
-        let forbidden: Vec<String> = guardrail_checks.iter().filter_map(|demand| self.forbids(demand)).collect();
+        let forbidden: Vec<String> =
+            guardrail_checks.iter().filter_map(|demand| self.forbids(demand, deployment)).collect();
         if forbidden.is_empty() { Ok(()) } else { Err(self.refusal(&forbidden.join("; "), deployment)) }
     }
 
@@ -219,8 +202,7 @@ impl Guardrails {
     }
 
     /// Returns the reason of a refusal.
-    fn forbids(&self, demand: &GuardrailCheck) -> Option<String> {
-        let one_of = |allowed: &[String]| format!("is not one of {}", allowed.join(", "));
+    fn forbids(&self, demand: &GuardrailCheck, deployment: &Deployment) -> Option<String> {
         match demand {
             GuardrailCheck::Path(path) => (!path.starts_with(&self.role_path))
                 .then(|| format!("`Path`: {path} is not below {} (guardrail `RolePath`)", self.role_path)),
@@ -270,30 +252,7 @@ impl Guardrails {
                      `AllowRoleAdoption`)"
                 )
             }),
-            GuardrailCheck::AccessPolicy { arn, namespaces } => {
-                let name = arn.rsplit('/').next().unwrap_or_default();
-                let reaches = namespaces.as_ref().is_none_or(|namespaces| any(namespaces, reaches_kubernetes));
-                (!self.cluster_admin && reaches && ADMINISTRATORS.contains(&name)).then(|| {
-                    let scope = ScopeText(namespaces.as_deref());
-                    format!(
-                        "`AccessPolicies`: {name} in {scope} can make its holder an administrator of the whole cluster \
-                         (guardrail `AllowClusterAdmin`)"
-                    )
-                })
-            }
-            // The node that it then is, a session's name says, and the session's holder chooses that.
-            GuardrailCheck::Node(kind) => (!self.cluster_admin).then(|| {
-                format!(
-                    "`Type`: {kind} makes its holder a node of the cluster, who can have what runs there (guardrail \
-                     `AllowClusterAdmin`)"
-                )
-            }),
-            GuardrailCheck::KubernetesSubject { property, name } => {
-                (!any(&self.kubernetes_subjects, |allowed| string_like(allowed, name))).then(|| {
-                    let allowed = one_of(&self.kubernetes_subjects);
-                    format!("`{property}`: {name} {allowed} (guardrail `AllowedKubernetesSubjects`)")
-                })
-            }
+            GuardrailCheck::AccessEntry(check) => self.access_entries.forbids(check, deployment),
         }
     }
 
@@ -312,29 +271,12 @@ impl Guardrails {
     }
 }
 
-struct ScopeText<'a>(Option<&'a [String]>);
-
-impl fmt::Display for ScopeText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None => f.write_str("the cluster"),
-            Some(namespaces) => write!(f, "the namespaces {}", namespaces.join(", ")),
-        }
-    }
+fn one_of(allowed: &[String]) -> String {
+    format!("is not one of {}", allowed.join(", "))
 }
 
 fn any<'a>(items: &'a [String], holds: impl Fn(&'a str) -> bool) -> bool {
     items.iter().any(|item| holds(item))
-}
-
-/// Returns true if a namespace is, or a pattern may match, one of Kubernetes' own, which begin with `kube-`. The
-/// function's policy says the same, in patterns of patterns.
-fn reaches_kubernetes(namespace: &str) -> bool {
-    const RESERVED: &str = "kube-";
-    match namespace.split_once('*') {
-        Some((beginning, _)) if RESERVED.starts_with(beginning) => true,
-        _ => namespace.starts_with(RESERVED),
-    }
 }
 
 /// IAM's `ArnLike`, which compares each of the six parts by itself.
@@ -353,15 +295,5 @@ mod tests {
         assert!(arn_matches("arn:*:iam::*:policy/*", arn));
         assert!(!arn_matches("arn:*:iam::aws:policy/*", arn));
         assert!(!arn_matches("arn:*", arn));
-    }
-
-    #[test]
-    fn namespaces_that_are_or_may_be_those_of_kubernetes_are_known() {
-        for reaching in ["kube-system", "kube-*", "kube-s*", "k*", "*", "*-dev", "kube*"] {
-            assert!(reaches_kubernetes(reaching), "{reaching}");
-        }
-        for apart in ["default", "kubeflow", "dev-*", "team-kube-system", "kubeflow-*"] {
-            assert!(!reaches_kubernetes(apart), "{apart}");
-        }
     }
 }
