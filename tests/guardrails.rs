@@ -141,7 +141,7 @@ fn entry_of(principal: &str, cluster: &str) -> Value {
 
 const STRICT: [(&str, &str); 10] = [
     ("ROLE_PERMISSIONS_BOUNDARY", BOUNDARY),
-    ("ALLOWED_GITHUB_OWNERS", "octo-org,octo-lab-*"),
+    ("ALLOWED_GITHUB_OWNERS", "octo-org,octo-lab"),
     ("ALLOWED_ISSUERS", "token.actions.githubusercontent.com,*/_services/token"),
     ("FORBIDDEN_MANAGED_POLICIES", "arn:*:iam::aws:policy/AdministratorAccess*"),
     ("ALLOWED_KUBERNETES_SUBJECTS", "team-*"),

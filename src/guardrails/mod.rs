@@ -3,19 +3,28 @@
 //! as IAM can, so that a mistake in this code cannot pass it.
 //!
 //! Guardrails know no kind: a kind says in their words what its declaration asks for. They only refuse, and change nothing
-//! of what was asked for. They do not hold for a deletion, which grants nothing; and a template that asks for no more than
-//! what is there already is not refused, so that stricter guardrails do not keep a stack from rolling back.
+//! of what was asked for. They do not hold for a deletion in AWS, which grants nothing; a deletion at GitHub takes away what
+//! protects others, and is not made where they forbid it. A template that asks for no more than what is there already is not
+//! refused, so that stricter guardrails do not keep a stack from rolling back.
 
 mod access_entry;
+mod at_github;
 
-use access_entry::AccessEntryGuardrails;
-
-pub use access_entry::AccessEntryCheck;
+use std::fmt;
 
 use crate::arn::parts;
+use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::error::Refusal;
+use crate::github::Issuer;
+use crate::github::name::Repository;
 use crate::iam_policy::string_like::string_like;
+
+use access_entry::AccessEntryGuardrails;
+use at_github::{AllowedOwner, Writable, allows_host};
+
+pub use access_entry::AccessEntryCheck;
+pub use at_github::WriteTarget;
 
 /// A part of a declaration that a deployment may forbid. The texts are those of the template's author.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +37,22 @@ pub enum GuardrailCheck {
     Owner {
         /// The property.
         property: String,
+        /// The GitHub that has the owner.
+        issuer: Issuer,
         /// The owner's name.
         owner: Option<String>,
     },
+    /// A write at GitHub.
+    Write {
+        /// Where it is asked for.
+        property: &'static str,
+        /// The repository or organisation.
+        target: WriteTarget,
+    },
+    /// Calls to the GitHub that issues these tokens.
+    Host(Issuer),
+    /// The adoption of objects at GitHub, such as environments, that somebody else created.
+    GitHubAdoption(&'static str),
     /// Trust in more than most people mean, such as a whole organisation.
     Broad {
         /// Where it is asked for.
@@ -57,6 +79,25 @@ pub enum GuardrailCheck {
     AccessEntry(AccessEntryCheck),
 }
 
+impl GuardrailCheck {
+    /// The checks of a write to a repository.
+    #[must_use]
+    pub fn writes(property: &'static str, issuer: &Issuer, repository: &Repository) -> [Self; 3] {
+        Self::writes_to(property, issuer, repository.owner(), Some(repository.name()))
+    }
+
+    /// The checks of a write to a repository, or to an organisation itself.
+    #[must_use]
+    pub fn writes_to(property: &'static str, issuer: &Issuer, owner: &str, repository: Option<&str>) -> [Self; 3] {
+        let (issuer, owner, repository) = (issuer.clone(), owner.to_owned(), repository.map(str::to_owned));
+        [
+            Self::Host(issuer.clone()),
+            Self::Owner { property: property.to_owned(), issuer: issuer.clone(), owner: Some(owner.clone()) },
+            Self::Write { property, target: WriteTarget { issuer, owner, repository } },
+        ]
+    }
+}
+
 /// The inline policies that roles may have. Their contents are not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inline {
@@ -73,7 +114,9 @@ pub enum Inline {
 pub struct Guardrails {
     role_path: String,
     boundary: Option<String>,
-    owners: Vec<String>,
+    owners: Vec<AllowedOwner>,
+    writable: Vec<Writable>,
+    github_adoption: bool,
     issuers: Vec<String>,
     broad_trust: bool,
     managed: Vec<String>,
@@ -106,7 +149,9 @@ impl Guardrails {
         Self {
             role_path: "/".to_owned(),
             boundary: None,
-            owners: any(),
+            owners: AllowedOwner::read("*").into_iter().collect(),
+            writable: ["*/*", "*"].into_iter().filter_map(Writable::read).collect(),
+            github_adoption: true,
             issuers: any(),
             broad_trust: true,
             managed: vec!["arn:*:*:*:*:*".to_owned()],
@@ -132,7 +177,9 @@ impl Guardrails {
         Self {
             role_path: variable("ROLE_PATH").unwrap_or_else(|| ROLE_PATH.to_owned()),
             boundary: variable("ROLE_PERMISSIONS_BOUNDARY"),
-            owners: list("ALLOWED_GITHUB_OWNERS", "*"),
+            owners: list("ALLOWED_GITHUB_OWNERS", "*").iter().filter_map(|text| AllowedOwner::read(text)).collect(),
+            writable: list("WRITABLE_GITHUB_REPOSITORIES", "").iter().filter_map(|text| Writable::read(text)).collect(),
+            github_adoption: allowed("ALLOW_GITHUB_ADOPTION"),
             issuers: list("ALLOWED_ISSUERS", ISSUERS),
             broad_trust: allowed("ALLOW_BROAD_TRUST"),
             managed: list("ALLOWED_MANAGED_POLICIES", MANAGED),
@@ -158,13 +205,18 @@ impl Guardrails {
         &self.role_path
     }
 
-    /// Checks everything that a declaration asks for.
+    /// Checks everything that the declaration of a stack asks for.
     ///
     /// # Errors
     /// With all that is forbidden, the guardrails that forbid it, and who can change them.
-    pub fn check(&self, guardrail_checks: &[GuardrailCheck], deployment: &Deployment) -> Result<(), Refusal> {
+    pub fn check(
+        &self,
+        guardrail_checks: &[GuardrailCheck],
+        stack: &StackId,
+        deployment: &Deployment,
+    ) -> Result<(), Refusal> {
         let forbidden: Vec<String> =
-            guardrail_checks.iter().filter_map(|demand| self.forbids(demand, deployment)).collect();
+            guardrail_checks.iter().filter_map(|demand| self.forbids(demand, stack, deployment)).collect();
         if forbidden.is_empty() { Ok(()) } else { Err(self.refusal(&forbidden.join("; "), deployment)) }
     }
 
@@ -202,7 +254,7 @@ impl Guardrails {
     }
 
     /// Returns the reason of a refusal.
-    fn forbids(&self, demand: &GuardrailCheck, deployment: &Deployment) -> Option<String> {
+    fn forbids(&self, demand: &GuardrailCheck, stack: &StackId, deployment: &Deployment) -> Option<String> {
         match demand {
             GuardrailCheck::Path(path) => (!path.starts_with(&self.role_path))
                 .then(|| format!("`Path`: {path} is not below {} (guardrail `RolePath`)", self.role_path)),
@@ -214,17 +266,16 @@ impl Guardrails {
                     )
                 },
             ),
-            GuardrailCheck::Owner { property, owner: Some(owner) } => (!any(&self.owners, |allowed| {
-                string_like(&allowed.to_ascii_lowercase(), &owner.to_ascii_lowercase())
-            }))
-            .then(|| {
-                format!("`{property}`: the owner {owner} {} (guardrail `AllowedGitHubOwners`)", one_of(&self.owners))
+            GuardrailCheck::Owner { property, issuer, owner } => self.forbids_owner(property, issuer, owner.as_deref()),
+            GuardrailCheck::Write { property, target } => self.forbids_write(property, target, stack),
+            GuardrailCheck::Host(issuer) => (!allows_host(&self.issuers, issuer)).then(|| {
+                let (host, allowed) = (issuer.web_host(), one_of(&self.issuers));
+                format!("`Host`: the issuer {issuer} of {host} {allowed} (guardrail `AllowedIssuers`)")
             }),
-            GuardrailCheck::Owner { property, owner: None } => (!any(&self.owners, |allowed| allowed == "*")).then(|| {
+            GuardrailCheck::GitHubAdoption(what) => (!self.github_adoption).then(|| {
                 format!(
-                    "`{property}`: it does not say whose jobs it lets in, and the owner has to be one of {} (guardrail \
-                     `AllowedGitHubOwners`)",
-                    self.owners.join(", ")
+                    "`OnExisting`: {what} that no stack of this function made cannot be adopted (guardrail \
+                     `AllowGitHubAdoption`)"
                 )
             }),
             GuardrailCheck::Broad { property, what } => {
@@ -256,6 +307,34 @@ impl Guardrails {
         }
     }
 
+    fn forbids_owner(&self, property: &str, issuer: &Issuer, owner: Option<&str>) -> Option<String> {
+        if self.owners.iter().any(|allowed| allowed.allows(issuer, owner)) {
+            return None;
+        }
+        let allowed = listed(&self.owners);
+        Some(match owner {
+            Some(owner) => {
+                format!("`{property}`: the owner {owner} is not one of {allowed} (guardrail `AllowedGitHubOwners`)")
+            }
+            None => format!(
+                "`{property}`: it does not say whose jobs it lets in, and the owner has to be one of {allowed} (guardrail \
+                 `AllowedGitHubOwners`)"
+            ),
+        })
+    }
+
+    fn forbids_write(&self, property: &str, target: &WriteTarget, stack: &StackId) -> Option<String> {
+        if self.writable.iter().any(|allowed| allowed.allows(stack, target)) {
+            return None;
+        }
+        let allowed = if self.writable.is_empty() { "nothing".to_owned() } else { listed(&self.writable) };
+        let (name, account) = (stack.name(), stack.account());
+        Some(format!(
+            "`{property}`: the stack {name} of account {account} may not write to {target}, only {allowed} is written to \
+             (guardrail `WritableGitHubRepositories`)"
+        ))
+    }
+
     fn forbids_inline(&self, name: &str) -> Option<String> {
         match self.inline {
             Inline::Always => None,
@@ -273,6 +352,10 @@ impl Guardrails {
 
 fn one_of(allowed: &[String]) -> String {
     format!("is not one of {}", allowed.join(", "))
+}
+
+fn listed(items: &[impl fmt::Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn any<'a>(items: &'a [String], holds: impl Fn(&'a str) -> bool) -> bool {

@@ -72,7 +72,7 @@ pub async fn reconcile_request<R: Api>(
     let reconciler = Reconciler { api, owner, deployment, deadline: *deadline, lag: *lag, progress };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => create_or_update(&reconciler, request, context.guardrails).await,
-        RequestType::Delete => delete(&reconciler, request).await,
+        RequestType::Delete => delete(&reconciler, request, context.guardrails).await,
     }
 }
 
@@ -83,7 +83,7 @@ async fn create_or_update<R: Api>(
 ) -> Result<Reconciled, Error> {
     let Reconciler { owner, deployment, .. } = reconciler;
     let spec = parse::<R>(&request.properties()?, request, deployment)?;
-    if let Err(refusal) = guardrails.check(&R::guardrail_checks(&spec), deployment) {
+    if let Err(refusal) = guardrails.check(&R::guardrail_checks(&spec), &request.stack, deployment) {
         return unchanged(reconciler, spec, request).await.ok_or(Error::Refused(refusal));
     }
     let (id, attributes) = reconciler.ensure_present(spec, request.physical_id.as_deref()).await?;
@@ -93,15 +93,19 @@ async fn create_or_update<R: Api>(
     let leftover = other_side.map(|spec| R::id(owner, &spec, deployment));
     let known = request.physical_id.as_deref().and_then(R::id_from);
     if let Some(leftover) = leftover.filter(|leftover| *leftover != id && known.as_ref() != Some(leftover)) {
-        reconciler.ensure_absent(&leftover, Certainty::Leftover).await?;
+        ensure_absent(reconciler, request, guardrails, &leftover, Certainty::Leftover).await?;
     }
     Ok(Reconciled { physical_id: id.to_string(), attributes })
 }
 
-async fn delete<R: Api>(reconciler: &Reconciler<'_, R>, request: &Request) -> Result<Reconciled, Error> {
+async fn delete<R: Api>(
+    reconciler: &Reconciler<'_, R>,
+    request: &Request,
+    guardrails: &Guardrails,
+) -> Result<Reconciled, Error> {
     let physical_id = request.physical_id.as_deref().unwrap_or_default();
     if let Some(id) = R::id_from(physical_id).filter(|_| !is_invented(request, physical_id)) {
-        reconciler.ensure_absent(&id, Certainty::Answered).await?;
+        ensure_absent(reconciler, request, guardrails, &id, Certainty::Answered).await?;
     } else if let Ok(spec) = request
         .properties()
         .map_err(Error::from)
@@ -112,9 +116,29 @@ async fn delete<R: Api>(reconciler: &Reconciler<'_, R>, request: &Request) -> Re
         let id = R::id(reconciler.owner, &spec, reconciler.deployment);
         let was_created = !physical_id.starts_with(NEVER_CREATED);
         let certainty = if was_created { Certainty::Unanswered } else { Certainty::NeverCreated };
-        reconciler.ensure_absent(&id, certainty).await?;
+        ensure_absent(reconciler, request, guardrails, &id, certainty).await?;
     }
     Ok(Reconciled::deleted(request))
+}
+
+/// Deletes an object, unless a guardrail forbids this stack to change it: the object then stays, and the stack goes all the
+/// same. A deletion that failed would keep the stack from ever going.
+async fn ensure_absent<R: Api>(
+    reconciler: &Reconciler<'_, R>,
+    request: &Request,
+    guardrails: &Guardrails,
+    id: &R::Id,
+    certainty: Certainty,
+) -> Result<(), Error> {
+    let (checks, stack, deployment) = (R::deletion_checks(id), &request.stack, reconciler.deployment);
+    if !checks.is_empty() {
+        let account = guardrails.check_account(stack.account(), deployment);
+        if let Err(refusal) = account.and_then(|()| guardrails.check(&checks, stack, deployment)) {
+            tracing::warn!(%id, %refusal, "the object stays, because the guardrails of today forbid to change it");
+            return Ok(());
+        }
+    }
+    reconciler.ensure_absent(id, certainty).await
 }
 
 /// The result of an Update that asks for nothing but the observed state. Guardrails may have become stricter since it was

@@ -44,6 +44,11 @@ pub trait Resource {
     fn parse(fields: &mut Fields<'_, Self::Properties>, deployment: &Deployment) -> Option<Self::Spec>;
     /// The parts of a spec that a deployment may forbid.
     fn guardrail_checks(spec: &Self::Spec) -> Vec<GuardrailCheck>;
+    /// The parts of a deletion that a deployment may forbid. Where there are none, a deletion is always made.
+    #[must_use]
+    fn deletion_checks(_id: &Self::Id) -> Vec<GuardrailCheck> {
+        Vec::new()
+    }
     /// Returns the id of the object: a pure function of spec and owner, so that a repeated Create finds its own work.
     fn id(owner: &Owner, spec: &Self::Spec, deployment: &Deployment) -> Self::Id;
     /// Parses a physical id, if it can be one of this type.

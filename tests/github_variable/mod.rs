@@ -3,12 +3,14 @@
 
 mod dying;
 mod environments;
+mod guarding;
 mod living;
 mod opting_in;
 mod refusing;
 
 use std::time::Duration;
 
+use github_trust::guardrails::Guardrails;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
@@ -37,11 +39,16 @@ struct Place {
 }
 
 fn at(test: impl AsyncFnOnce(&mut Place)) {
+    guarded(Guardrails::none(), test);
+}
+
+fn guarded(guardrails: Guardrails, test: impl AsyncFnOnce(&mut Place)) {
     in_virtual_time(async {
         let cloud = Cloud::new(1);
         let log = Log::default();
         let _listening = log.listen();
-        let mut place = Place::on(cloud, log.clone());
+        let settings = Settings { github_secret: Some(SECRET.to_owned()), guardrails, ..Settings::default() };
+        let mut place = Place::on(cloud, log.clone(), settings);
         tokio::task::LocalSet::new().run_until(test(&mut place)).await;
         for secret in [TOKEN, "hunter"] {
             assert!(!log.text().contains(secret), "{}", log.text());
@@ -50,8 +57,7 @@ fn at(test: impl AsyncFnOnce(&mut Place)) {
 }
 
 impl Place {
-    fn on(cloud: Cloud, log: Log) -> Self {
-        let settings = Settings { github_secret: Some(SECRET.to_owned()), ..Settings::default() };
+    fn on(cloud: Cloud, log: Log, settings: Settings) -> Self {
         let now = cloud.now();
         {
             let github = &mut cloud.state().account.github;

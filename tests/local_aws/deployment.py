@@ -34,6 +34,8 @@ WITHOUT_GUARDRAILS = (
     "ForbiddenManagedPolicies=arn:*:iam::aws:policy/AdministratorAccess",
     "LongestSessionInSeconds=43200",
     "AllowRoleAdoption=true",
+    "WritableGitHubRepositories=*/*,*",
+    "AllowGitHubAdoption=true",
     "AllowClusterAdmin=true",
     "AllowedPrincipals=arn:*:iam::*:*",
 )

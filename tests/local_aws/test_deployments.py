@@ -32,7 +32,9 @@ EVERYTHING = (
     f"KmsKeyArn={KEY}",
     f"AlarmTopicArn={TOPIC}",
     f"StackAccounts={ACCOUNT},111122223333",
-    "AllowedGitHubOwners=octo-org,octo-lab-*",
+    "AllowedGitHubOwners=octo-org,ghe.example.com/_services/token/octo-lab",
+    f"WritableGitHubRepositories=octo-org/app,{ACCOUNT}/team-*=ghe.example.com/octo-lab/*",
+    "AllowGitHubAdoption=true",
     "AllowedIssuers=token.actions.githubusercontent.com,token.actions.octo.ghe.com,ghe.example.com/_services/token",
     "AllowBroadTrust=true",
     "GuardrailContact=platform@example.com",
@@ -133,7 +135,7 @@ def test_with_everything_set_everything_is_there(aws: LocalAws, with_everything:
     assert configuration["VpcConfig"]["SecurityGroupIds"] == ["sg-0a1"]
     assert configuration["KMSKeyArn"] == KEY
     variables = configuration["Environment"]["Variables"]
-    assert variables["GITHUB_TRUST_ALLOWED_GITHUB_OWNERS"] == "octo-org,octo-lab-*"
+    assert variables["GITHUB_TRUST_ALLOWED_GITHUB_OWNERS"] == "octo-org,ghe.example.com/_services/token/octo-lab"
     assert sum(len(key) + len(text) for key, text in variables.items()) < ENVIRONMENT_QUOTA
     concurrency = functions.get_function_concurrency(FunctionName=with_everything)
     assert concurrency["ReservedConcurrentExecutions"] == 5

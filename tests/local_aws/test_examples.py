@@ -12,7 +12,7 @@ import pytest
 
 from deployment import SECRET_NAME, create_cluster, example, owned
 from github.repositories import TOKEN
-from local_aws import REGION, ROOT, TOOLS, LocalAws
+from local_aws import ACCOUNT, REGION, ROOT, TOOLS, LocalAws
 from stack import Stack
 from tokens import DEPLOY, OTHER, assume
 
@@ -34,6 +34,7 @@ def account(unpacked: Path) -> Iterator[LocalAws]:
         guardrails = [
             "RolePermissionsBoundary=github-boundary",
             "AllowedGitHubOwners=octo-org",
+            f"WritableGitHubRepositories={ACCOUNT}/*=octo-org/*",
             # Of which one is an Enterprise Server.
             "AllowedIssuers=token.actions.githubusercontent.com,private.*.example/_services/token",
         ]

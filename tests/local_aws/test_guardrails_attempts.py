@@ -105,6 +105,7 @@ def guarded(aws: LocalAws, service_token: str) -> Iterator[Guarded]:
         # By its name, as in a StackSet.
         f"RolePermissionsBoundary={arn.rsplit('/', 1)[-1]}",
         "AllowedGitHubOwners=octo-org,octo",
+        "WritableGitHubRepositories=team-a-*=octo-org/team-a",
         f"AllowedIssuers={ISSUER}",
         "AllowedKubernetesSubjects=team-*",
         "AllowedNamespaces=team-*,*-system",
@@ -174,6 +175,14 @@ def through_templates(guarded: Guarded) -> list[tuple[str, str, dict[str, Any]]]
         scope = {"Type": "namespace", "Namespaces": list(namespaces)} if namespaces else {"Type": "cluster"}
         return entry(AccessPolicies=[{"PolicyArn": policy, "AccessScope": scope}])
 
+    def environment(**properties: Any) -> dict[str, Any]:
+        return {"Repository": "octo-org/app", "Name": "production", **properties}
+
+    def variable(**properties: Any) -> dict[str, Any]:
+        return {"Repository": "octo-org/app", "Name": "ROLE", "Value": "mine", **properties}
+
+    open_to_all = {"Reviewers": [], "DeploymentBranchPolicy": {"ProtectedBranches": "false"}}
+    everywhere = {"Organization": "octo-org", "Visibility": "all"}
     dressed = "environment:repository_owner:octo:x:repository_id:42"
     workflow = "job_workflow_ref:octo-org/app/.github/workflows/x.yml@refs/heads/main"
     return [
@@ -199,6 +208,12 @@ def through_templates(guarded: Guarded) -> list[tuple[str, str, dict[str, Any]]]
         ("set another owner's variable", VARIABLE, {"Repository": "stranger/app", "Name": "ROLE", "Value": "mine"}),
         ("open another owner's environment", ENVIRONMENT, {"Repository": "stranger/app", "Name": "production"}),
         ("switch another owner's subjects", SWITCH, {"Repository": "stranger/app", "UseImmutableSubject": "true"}),
+        ("strip an environment of its reviewers", ENVIRONMENT, environment(OnExisting="Adopt", **open_to_all)),
+        ("make an environment in another team's repository", ENVIRONMENT, environment()),
+        ("redirect another team's variable", VARIABLE, variable(OnExisting="Adopt")),
+        ("set one for the whole organisation", VARIABLE, variable(Repository=None, **everywhere)),
+        ("switch another team's subjects", SWITCH, {"Repository": "octo-org/app", "UseImmutableSubject": "true"}),
+        ("write at another GitHub", VARIABLE, variable(Host="ghe.stranger.example")),
         ("have longer sessions", ROLE, role(MaxSessionDuration=43200)),
         ("be administrator of a cluster", ENTRY, access("AmazonEKSClusterAdminPolicy")),
         ("be so by a wildcard among namespaces", ENTRY, access("AmazonEKSEditPolicy", "team-a", "k*")),

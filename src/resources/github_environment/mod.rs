@@ -248,8 +248,12 @@ impl Resource for GitHubEnvironments {
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
-        let owner = Some(spec.repository.owner().to_owned());
-        vec![GuardrailCheck::Owner { property: "Repository".to_owned(), owner }]
+        let checks = GuardrailCheck::writes("Repository", &spec.issuer, &spec.repository);
+        checks.into_iter().chain(spec.adopt.then_some(GuardrailCheck::GitHubAdoption("environments"))).collect()
+    }
+
+    fn deletion_checks(id: &EnvironmentId) -> Vec<GuardrailCheck> {
+        GuardrailCheck::writes("Repository", &id.issuer, &id.name.repository).into()
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> EnvironmentId {

@@ -168,8 +168,11 @@ impl Resource for GitHubRepositoryOidcs {
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
-        let owner = Some(spec.repository.owner().to_owned());
-        vec![GuardrailCheck::Owner { property: "Repository".to_owned(), owner }]
+        GuardrailCheck::writes("Repository", &spec.issuer, &spec.repository).into()
+    }
+
+    fn deletion_checks(id: &OidcId) -> Vec<GuardrailCheck> {
+        GuardrailCheck::writes("Repository", &id.issuer, &id.name.0).into()
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> OidcId {

@@ -1,5 +1,6 @@
 //! The guardrail checks of a declared role.
 
+use crate::github::Issuer;
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
 use crate::guardrails::GuardrailCheck;
@@ -13,8 +14,9 @@ pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
     let TrustDeclaration { provider_arn: _, issuer, audience: _, entries } = trust;
     let RoleSettings { description: _, max_session, boundary } = settings;
     let mut guardrail_checks = vec![GuardrailCheck::Issuer { property: "ProviderArn", issuer: issuer.to_string() }];
-    guardrail_checks
-        .extend(entries.iter().enumerate().flat_map(|(index, entry)| owners(index, entry).chain(broad(index, entry))));
+    guardrail_checks.extend(
+        entries.iter().enumerate().flat_map(|(index, entry)| owners(index, issuer, entry).chain(broad(index, entry))),
+    );
     guardrail_checks.push(GuardrailCheck::Path(path.clone()));
     guardrail_checks.extend(max_session.map(GuardrailCheck::Session));
     guardrail_checks.push(GuardrailCheck::Boundary(boundary.clone()));
@@ -24,9 +26,10 @@ pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
     guardrail_checks
 }
 
-fn owners(index: usize, entry: &TrustEntry) -> impl Iterator<Item = GuardrailCheck> {
+fn owners(index: usize, issuer: &Issuer, entry: &TrustEntry) -> impl Iterator<Item = GuardrailCheck> {
     let scope = entry.scope.iter().map(move |scope| GuardrailCheck::Owner {
         property: format!("Trust[{index}].Repository"),
+        issuer: issuer.clone(),
         owner: Some(match scope {
             RepositoryScope::Repository(repository) => repository.owner().to_owned(),
             RepositoryScope::Organisation(owner) => owner.clone(),
@@ -34,6 +37,7 @@ fn owners(index: usize, entry: &TrustEntry) -> impl Iterator<Item = GuardrailChe
     });
     let subjects = entry.subjects.iter().map(move |subject| GuardrailCheck::Owner {
         property: format!("Trust[{index}].Subjects"),
+        issuer: issuer.clone(),
         owner: owner_in(subject.as_str()),
     });
     scope.chain(subjects)

@@ -18,7 +18,7 @@ use crate::deployment::Deployment;
 use crate::github::client::Client;
 use crate::github::creation_window::CreationWindow;
 use crate::github::name::Repository;
-use crate::github::{GitHubObjectId, ObjectName};
+use crate::github::{GitHubObjectId, Issuer, ObjectName};
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
 use crate::reconcile::Resource;
@@ -93,6 +93,17 @@ impl Location {
                 format!("/repos/{repository}/environments/{}", urlencoding::encode(environment))
             }
             Self::Organization(organization) => format!("/orgs/{organization}/actions"),
+        }
+    }
+}
+
+impl Location {
+    fn guardrail_checks(&self, issuer: &Issuer) -> [GuardrailCheck; 3] {
+        match self {
+            Self::Repository(repository) | Self::Environment(repository, _) => {
+                GuardrailCheck::writes("Repository", issuer, repository)
+            }
+            Self::Organization(organization) => GuardrailCheck::writes_to("Organization", issuer, organization, None),
         }
     }
 }
@@ -264,13 +275,12 @@ impl Resource for GitHubVariables {
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
-        let (property, owner) = match &spec.place {
-            Location::Repository(repository) | Location::Environment(repository, _) => {
-                ("Repository", repository.owner())
-            }
-            Location::Organization(organization) => ("Organization", organization.as_str()),
-        };
-        vec![GuardrailCheck::Owner { property: property.to_owned(), owner: Some(owner.to_owned()) }]
+        let adoption = spec.adopt.then_some(GuardrailCheck::GitHubAdoption("variables and secrets"));
+        spec.place.guardrail_checks(&spec.issuer).into_iter().chain(adoption).collect()
+    }
+
+    fn deletion_checks(id: &VariableId) -> Vec<GuardrailCheck> {
+        id.name.place.guardrail_checks(&id.issuer).into()
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> VariableId {
