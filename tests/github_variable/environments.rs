@@ -82,6 +82,52 @@ fn an_environment_of_others_stays_as_it_is_unless_it_is_adopted_and_is_never_del
     });
 }
 
+/// Somebody changes what one call sets.
+fn by_hand(place: &Place, name: &str, value: Value) {
+    place.github(|github| github.environments.get_mut(PATH).expect("an environment").set[name] = value);
+}
+
+#[test]
+fn what_somebody_has_made_stricter_stays_through_updates_and_the_deletion() {
+    at(async |place| {
+        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{}", place.reason());
+        minutes(90).await;
+        by_hand(place, "wait_timer", json!(60));
+        by_hand(place, "prevent_self_review", json!(true));
+        place.github(|github| {
+            let environment = github.environments.get_mut(PATH).expect("an environment");
+            environment.patterns.retain(|_, (_, name)| name != "dev");
+        });
+        let more = json!({"Reviewers": [{"Type": "Team", "Id": 7}], "WaitTimer": 5, "PreventSelfReview": false,
+                          "DeploymentBranchPolicy": {"Branches": ["main", "dev", "hotfix"]}});
+        assert_eq!(place.stack.update(&declared(&more)).await, Status::UpdateComplete, "{}", place.reason());
+        let kept = r#"60 [{"id":7,"type":"Team"}] true ["branch hotfix", "branch main"]"#;
+        assert_eq!(shown(place).as_deref(), Some(kept));
+        let warning = &place.stack.resource("Environment").unwrap().attributes["Warning"];
+        assert!(
+            warning.as_str().unwrap().contains("DeploymentBranchPolicy, PreventSelfReview, WaitTimer"),
+            "{warning}"
+        );
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert_eq!(shown(place).as_deref(), Some(kept));
+        assert!(place.log.text().contains("somebody has made it stricter"), "{}", place.log.text());
+    });
+}
+
+#[test]
+fn what_somebody_has_made_looser_is_set_again_and_goes_with_the_stack() {
+    at(async |place| {
+        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{}", place.reason());
+        minutes(90).await;
+        by_hand(place, "reviewers", json!([]));
+        let again = with(first(), "WaitTimer", json!(1));
+        assert_eq!(place.stack.update(&declared(&again)).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(shown(place), Some(FIRST.replacen('0', "1", 1)));
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert_eq!(shown(place), None);
+    });
+}
+
 #[test]
 fn an_environment_with_something_of_others_in_it_stays() {
     at(async |place| {

@@ -7,9 +7,10 @@ use futures_util::future::{OptionFuture, join3, try_join};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::stricter::is_stricter;
 use super::{
-    Action, ApplyOutput, DeploymentBranchPolicy, EnvironmentId, GitHubEnvironments, Observed, Prefetch, RefKind,
-    RefPattern, Reviewer, ReviewerKind, Rules, Spec,
+    Action, ApplyOutput, DeploymentBranchPolicy, Desired, EnvironmentId, GitHubEnvironments, Observed, Prefetch,
+    RefKind, RefPattern, Reviewer, ReviewerKind, Rules, Spec,
 };
 use crate::aws::{CallError, ErrorKind, ignore_not_found};
 use crate::error::Error;
@@ -98,8 +99,8 @@ impl Api for GitHubEnvironments {
         });
     }
 
-    async fn resolve(&self, _: &Owner, _: &EnvironmentId, spec: Spec) -> Result<Spec, Error> {
-        Ok(spec)
+    async fn resolve(&self, _: &Owner, id: &EnvironmentId, spec: Spec) -> Result<Desired, Error> {
+        Ok(Desired { spec, before: self.before.clone().filter(|before| before.id() == *id) })
     }
 
     async fn observe(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {
@@ -129,7 +130,12 @@ impl Api for GitHubEnvironments {
         if occupied {
             tracing::warn!(%id, "the environment stays, because there are variables or secrets in it");
         }
-        Ok(Some(Observed { rules, patterns, created, ours, occupied }))
+        let declared = self.before.as_ref().filter(|declared| ours && self.deleting && declared.id() == *id);
+        let stricter = declared.is_some_and(|declared| is_stricter(&rules, declared));
+        if stricter {
+            tracing::warn!(%id, "the environment stays, because somebody has made it stricter than it is declared");
+        }
+        Ok(Some(Observed { rules, patterns, created, ours, occupied, stricter }))
     }
 
     async fn apply(&self, id: &EnvironmentId, action: &Action) -> Result<ApplyOutput, CallError> {

@@ -4,6 +4,7 @@
 mod api;
 mod plan;
 mod properties;
+mod stricter;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,8 @@ pub struct GitHubEnvironments {
     asked: CreationWindow,
     /// True for a Delete. Only then the content of an environment matters.
     deleting: bool,
+    /// The declaration that the environment is as, if nobody has changed it: that of the last Create or Update.
+    before: Option<Spec>,
     prefetch: Cell<Prefetch>,
 }
 
@@ -59,7 +62,12 @@ impl GitHubEnvironments {
     pub fn new(github: Client, request: &Request) -> Self {
         let asked = CreationWindow::of(request, github.now());
         let deleting = request.request_type().is_ok_and(|kind| kind == RequestType::Delete);
-        Self { github, asked, deleting, prefetch: Cell::default() }
+        let properties = if deleting { request.properties().ok() } else { request.old_properties() };
+        let before = properties.and_then(|properties| {
+            let mut fields = Fields::of_request(&properties);
+            declaration(&mut fields).filter(|_| fields.finish().is_ok())
+        });
+        Self { github, asked, deleting, before, prefetch: Cell::default() }
     }
 }
 
@@ -192,6 +200,21 @@ pub struct Spec {
     adopt: bool,
 }
 
+impl Spec {
+    fn id(&self) -> EnvironmentId {
+        let name = EnvironmentName { repository: self.repository.clone(), name: self.name.clone() };
+        EnvironmentId::new(&self.issuer, name)
+    }
+}
+
+/// The declaration, with the one before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    spec: Spec,
+    /// Absent where this request is the first for the environment.
+    before: Option<Spec>,
+}
+
 /// The environment that GitHub has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
@@ -204,6 +227,8 @@ pub struct Observed {
     ours: bool,
     /// True if there are variables or secrets in it, which a deletion would delete.
     occupied: bool,
+    /// True if somebody has made it stricter than it is declared. Only a deletion looks.
+    stricter: bool,
 }
 
 /// The facts that only GitHub can tell.
@@ -222,29 +247,13 @@ impl Resource for GitHubEnvironments {
     const READS_LAG: bool = false;
     type Id = EnvironmentId;
     type Spec = Spec;
-    type Desired = Spec;
+    type Desired = Desired;
     type Observed = Observed;
     type Action = Action;
     type ApplyOutput = ApplyOutput;
 
     fn parse(fields: &mut Fields<'_, Properties>, _: &Deployment) -> Option<Spec> {
-        let issuer = if fields.has(Properties::HOST) {
-            fields.checked(Properties::HOST, Issuer::of_host)
-        } else {
-            Issuer::of_host("github.com").ok()
-        };
-        let repository = fields.checked(Properties::REPOSITORY, Repository::parse);
-        let name = fields.checked(Properties::NAME, name);
-        let wait_timer = fields.integer(Properties::WAIT_TIMER);
-        let prevent_self_review = fields.boolean(Properties::PREVENT_SELF_REVIEW);
-        let reviewers = reviewers(fields);
-        if prevent_self_review == Some(true) && reviewers.as_ref().is_none_or(BTreeSet::is_empty) {
-            fields.invalid(Properties::PREVENT_SELF_REVIEW, "`Reviewers` with it", "true");
-        }
-        let branches = fields.object(Properties::DEPLOYMENT_BRANCH_POLICY, branches);
-        let adopt = fields.choice(Properties::ON_EXISTING) == Some("Adopt");
-        let (issuer, repository, name) = (issuer?, repository?, name?);
-        Some(Spec { issuer, repository, name, wait_timer, prevent_self_review, reviewers, branches, adopt })
+        declaration(fields)
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
@@ -257,13 +266,32 @@ impl Resource for GitHubEnvironments {
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> EnvironmentId {
-        let Spec { issuer, repository, name, .. } = spec;
-        EnvironmentId::new(issuer, EnvironmentName { repository: repository.clone(), name: name.clone() })
+        spec.id()
     }
 
     fn id_from(physical_id: &str) -> Option<EnvironmentId> {
         EnvironmentId::parse(physical_id)
     }
+}
+
+fn declaration(fields: &mut Fields<'_, Properties>) -> Option<Spec> {
+    let issuer = if fields.has(Properties::HOST) {
+        fields.checked(Properties::HOST, Issuer::of_host)
+    } else {
+        Issuer::of_host("github.com").ok()
+    };
+    let repository = fields.checked(Properties::REPOSITORY, Repository::parse);
+    let name = fields.checked(Properties::NAME, name);
+    let wait_timer = fields.integer(Properties::WAIT_TIMER);
+    let prevent_self_review = fields.boolean(Properties::PREVENT_SELF_REVIEW);
+    let reviewers = reviewers(fields);
+    if prevent_self_review == Some(true) && reviewers.as_ref().is_none_or(BTreeSet::is_empty) {
+        fields.invalid(Properties::PREVENT_SELF_REVIEW, "`Reviewers` with it", "true");
+    }
+    let branches = fields.object(Properties::DEPLOYMENT_BRANCH_POLICY, branches);
+    let adopt = fields.choice(Properties::ON_EXISTING) == Some("Adopt");
+    let (issuer, repository, name) = (issuer?, repository?, name?);
+    Some(Spec { issuer, repository, name, wait_timer, prevent_self_review, reviewers, branches, adopt })
 }
 
 const NAME_EXPECTED: &str = "the name of one environment, at most 255 characters";

@@ -2,10 +2,11 @@
 //! branch may deploy that neither the old nor the new declaration allows. An environment that is restricted to patterns and
 //! has none yet allows no branch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{ApplyOutput, DeploymentBranchPolicy, GitHubEnvironments, Observed, RefPattern, Reviewer, Rules, Spec};
+use super::stricter::EnvironmentSettings;
+use super::{ApplyOutput, DeploymentBranchPolicy, Desired, GitHubEnvironments, Observed, RefPattern, Reviewer, Rules};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::ownership::Owner;
@@ -44,36 +45,38 @@ impl fmt::Display for Action {
     }
 }
 
-/// The declared rules; where a rule is not declared, the current one.
-fn rules(desired: &Spec, current: &Rules) -> Rules {
-    let Spec { issuer: _, repository: _, name: _, wait_timer, prevent_self_review, reviewers, branches, adopt: _ } =
-        desired;
-    let reviewers = reviewers.clone().unwrap_or_else(|| current.reviewers.clone());
-    let prevent_self_review = prevent_self_review.unwrap_or(current.prevent_self_review) && !reviewers.is_empty();
-    Rules {
-        wait_timer: wait_timer.unwrap_or(current.wait_timer),
-        prevent_self_review,
-        reviewers,
-        policy: branches.as_ref().map_or(current.policy, |(policy, _)| *policy),
+/// The settings that the environment is to have: as declared, but where somebody has made them stricter.
+fn wanted(desired: &Desired, observed: &Observed) -> EnvironmentSettings {
+    let Desired { spec, before } = desired;
+    let today = observed.settings();
+    let declared = EnvironmentSettings::declared(spec, &today);
+    match before {
+        Some(before) if observed.ours && !spec.adopt => {
+            declared.keep_stricter(&EnvironmentSettings::declared(before, &EnvironmentSettings::NONE), &today)
+        }
+        _ => declared,
+    }
+}
+
+impl Observed {
+    fn settings(&self) -> EnvironmentSettings {
+        EnvironmentSettings { rules: self.rules.clone(), patterns: self.patterns.keys().cloned().collect() }
     }
 }
 
 impl Planner for GitHubEnvironments {
-    fn plan(_: &Owner, desired: Option<&Spec>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
+    fn plan(_: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
         let Some(desired) = desired else {
-            let delete = observed.filter(|observed| observed.ours && !observed.occupied).map(|_| Action::Delete);
+            let delete = observed.filter(|observed| observed.ours && !observed.occupied && !observed.stricter);
+            let delete = delete.map(|_| Action::Delete);
             return Ok(Plan::nothing().then(delete));
         };
         let Some(observed) = observed else {
-            let rules = rules(desired, &Rules::NONE);
-            let add = desired.branches.iter().flat_map(|(_, patterns)| patterns.iter().cloned().map(Action::Add));
-            return Ok(Plan::nothing().then([Action::Create(rules)]).then(add));
+            let EnvironmentSettings { rules, patterns } =
+                EnvironmentSettings::declared(&desired.spec, &EnvironmentSettings::NONE);
+            return Ok(Plan::nothing().then([Action::Create(rules)]).then(patterns.into_iter().map(Action::Add)));
         };
-        let rules = rules(desired, &observed.rules);
-        let wanted: BTreeSet<RefPattern> = match &desired.branches {
-            Some((_, patterns)) => patterns.clone(),
-            None => observed.patterns.keys().cloned().collect(),
-        };
+        let EnvironmentSettings { rules, patterns: wanted } = wanted(desired, observed);
         // GitHub removes them itself under another policy.
         let superfluous = observed
             .patterns
@@ -84,9 +87,9 @@ impl Planner for GitHubEnvironments {
             .then(superfluous.map(|(pattern, id)| Action::Remove { pattern: pattern.clone(), id: *id }))
             .then((rules != observed.rules).then(|| Action::Set(rules.clone())))
             .then(missing.cloned().map(Action::Add));
-        if !plan.is_empty() && !observed.ours && !desired.adopt {
+        if !plan.is_empty() && !observed.ours && !desired.spec.adopt {
             return Err(Refusal::Foreign {
-                what: format!("environment {:?} of {}", desired.name, desired.repository),
+                what: format!("environment {:?} of {}", desired.spec.name, desired.spec.repository),
                 owner: "it was there before, or was made by somebody else".to_owned(),
                 remedy: "Delete it at GitHub, choose another `Name`, or take it over with `OnExisting: Adopt`",
             });
@@ -97,7 +100,14 @@ impl Planner for GitHubEnvironments {
     fn step(observed: Option<Observed>, action: &Action, output: ApplyOutput) -> Option<Observed> {
         if let Action::Create(rules) = action {
             let (rules, patterns) = (rules.clone(), BTreeMap::new());
-            return Some(Observed { rules, patterns, created: output.at, ours: true, occupied: false });
+            return Some(Observed {
+                rules,
+                patterns,
+                created: output.at,
+                ours: true,
+                occupied: false,
+                stricter: false,
+            });
         }
         let mut observed = observed?;
         match action.clone() {
@@ -119,7 +129,17 @@ impl Planner for GitHubEnvironments {
         Some(observed)
     }
 
-    fn attributes(desired: &Spec, _: &Observed) -> Attributes {
-        [("Name", desired.name.clone())].into()
+    fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
+        let declared = EnvironmentSettings::declared(&desired.spec, &observed.settings());
+        let kept: Vec<&str> = wanted(desired, observed).differences(&declared).collect();
+        let warning = match kept.as_slice() {
+            [] => String::new(),
+            kept => format!(
+                "somebody has made the environment stricter than it was declared before, and so it stays in: {}. \
+                 `OnExisting: Adopt` sets what is declared",
+                kept.join(", ")
+            ),
+        };
+        [("Name", desired.spec.name.clone()), ("Warning", warning)].into()
     }
 }

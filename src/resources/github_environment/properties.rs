@@ -13,7 +13,13 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     object: Properties::OBJECT,
     reference: "repository and name, and when it was asked for: \
                 `github.com/repos/octo-org/octo-repo/environments/production@2026-11-21T09:00:00Z`",
-    attributes: &[("Name", "The environment's name, for `Environments` of a role and `Environment` of a variable.")],
+    attributes: &[
+        ("Name", "The environment's name, for `Environments` of a role and `Environment` of a variable."),
+        (
+            "Warning",
+            "The properties that are stricter than declared, because somebody has made them so at GitHub, if any are.",
+        ),
+    ],
 };
 
 object_type! {

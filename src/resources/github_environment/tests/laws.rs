@@ -9,8 +9,8 @@ use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_environment::plan::Action;
 use crate::resources::github_environment::{
-    ApplyOutput, DeploymentBranchPolicy, GitHubEnvironments, Observed, RefKind, RefPattern, Reviewer, ReviewerKind,
-    Rules, Spec,
+    ApplyOutput, DeploymentBranchPolicy, Desired, GitHubEnvironments, Observed, RefKind, RefPattern, Reviewer,
+    ReviewerKind, Rules, Spec,
 };
 
 const WRITTEN: i64 = 1_000_000;
@@ -37,17 +37,17 @@ impl PlanLaws for GitHubEnvironments {
 
     fn done(
         _: &Owner,
-        desired: Option<&Spec>,
+        desired: Option<&Desired>,
         before: Option<&Observed>,
         after: Option<&Observed>,
     ) -> Result<(), String> {
-        let stays = before.is_some_and(|before| !before.ours || before.occupied);
+        let stays = before.is_some_and(|before| !before.ours || before.occupied || before.stricter);
         let (desired, after) = match (desired, after) {
             (None, None) => return Ok(()),
             (None, Some(_)) if stays => return Ok(()),
             (None, Some(_)) => return Err("final: it is still there".into()),
             (Some(_), None) => return Err("it is not there".into()),
-            (Some(desired), Some(after)) => (desired, after),
+            (Some(desired), Some(after)) => (&desired.spec, after),
         };
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         let none = Rules::NONE;
@@ -62,15 +62,15 @@ impl PlanLaws for GitHubEnvironments {
     }
 
     fn foreign(_: &Owner, observed: Option<&Observed>, deleting: bool) -> BTreeSet<String> {
-        let stays = |observed: &&Observed| !observed.ours || observed.occupied;
+        let stays = |observed: &&Observed| !observed.ours || observed.occupied || observed.stricter;
         observed.filter(|_| deleting).filter(stays).map(|observed| format!("{observed:?}")).into_iter().collect()
     }
 
     /// The branches that may deploy, with and without a review.
     fn granted(observed: Option<&Observed>) -> BTreeSet<(String, String)> {
         // What is not there is made without protection by the first workflow that names it.
-        let nothing =
-            Observed { rules: Rules::NONE, patterns: BTreeMap::new(), created: 0, ours: false, occupied: false };
+        let (rules, patterns) = (Rules::NONE, BTreeMap::new());
+        let nothing = Observed { rules, patterns, created: 0, ours: false, occupied: false, stricter: false };
         let observed = observed.unwrap_or(&nothing);
         let admitted = BRANCHES.iter().filter(|branch| match observed.rules.policy {
             DeploymentBranchPolicy::Any => true,
@@ -87,16 +87,16 @@ impl PlanLaws for GitHubEnvironments {
         granted
     }
 
-    fn keeps_common(desired: Option<&Spec>, observed: Option<&Observed>) -> bool {
+    fn keeps_common(desired: Option<&Desired>, observed: Option<&Observed>) -> bool {
         // One call sets the policy, and its patterns come after it.
         let before = observed.map(|observed| observed.rules.policy);
         let custom =
-            desired.is_some_and(|desired| matches!(desired.branches, Some((DeploymentBranchPolicy::Custom, _))));
+            desired.is_some_and(|desired| matches!(desired.spec.branches, Some((DeploymentBranchPolicy::Custom, _))));
         !custom || before == Some(DeploymentBranchPolicy::Custom)
     }
 }
 
-fn specs() -> Vec<Spec> {
+fn specs() -> Vec<Desired> {
     let pattern = |name: &str| RefPattern { kind: RefKind::Branch, name: name.to_owned() };
     let branches = [
         None,
@@ -112,7 +112,7 @@ fn specs() -> Vec<Spec> {
     for branches in &branches {
         for reviewers in &reviewers {
             for adopt in [false, true] {
-                all.push(Spec {
+                let spec = Spec {
                     issuer: Issuer::of_host("github.com").expect("a host"),
                     repository: Repository::parse("o/r").expect("a repository"),
                     name: "live".into(),
@@ -121,7 +121,8 @@ fn specs() -> Vec<Spec> {
                     reviewers: reviewers.clone(),
                     branches: branches.clone(),
                     adopt,
-                });
+                };
+                all.push(Desired { spec, before: None });
             }
         }
     }
@@ -138,10 +139,11 @@ fn the_plans_of_environments_obey_the_laws() {
         let state = after::<GitHubEnvironments>(&owner, Some(&old), None).expect("an environment");
         let theirs = Observed { ours: false, ..state.clone() };
         let occupied = Observed { occupied: true, ..state.clone() };
-        for observed in [&state, &theirs, &occupied] {
+        let stricter = Observed { stricter: true, ..state.clone() };
+        for observed in [&state, &theirs, &occupied, &stricter] {
             tally.check::<GitHubEnvironments>(&owner, None, Some(observed), None);
         }
-        let whole = |spec: &Spec| spec.branches.is_some() && spec.reviewers.is_some();
+        let whole = |desired: &Desired| desired.spec.branches.is_some() && desired.spec.reviewers.is_some();
         for new in specs() {
             tally.check::<GitHubEnvironments>(&owner, Some(&new), Some(&theirs), None);
             // What is left out stays, so that only whole declarations lead back.
@@ -159,9 +161,68 @@ fn nothing_of_others_is_changed_unless_the_author_says_so() {
     for old in specs() {
         let state = after::<GitHubEnvironments>(&owner, Some(&old), None).expect("an environment");
         let theirs = Observed { ours: false, ..state };
-        for new in specs().into_iter().filter(|new| !new.adopt) {
+        for new in specs().into_iter().filter(|new| !new.spec.adopt) {
             if let Ok(plan) = GitHubEnvironments::plan(&owner, Some(&new), Some(&theirs)) {
                 assert!(plan.is_empty(), "{plan:?}");
+            }
+        }
+    }
+}
+
+/// No setting that somebody has made stricter by hand is made looser, whatever is declared, unless the author adopts it.
+#[test]
+fn what_somebody_has_made_stricter_is_not_made_looser_without_adoption() {
+    let (owner, mut held) = (owner("Environment"), 0);
+    let granted = |observed: &Observed| GitHubEnvironments::granted(Some(observed));
+    let own = || specs().into_iter().filter(|desired| !desired.spec.adopt);
+    for before in own() {
+        let made = after::<GitHubEnvironments>(&owner, Some(&before), None).expect("an environment");
+        for by_hand in own() {
+            let by_hand = after::<GitHubEnvironments>(&owner, Some(&by_hand), None).expect("an environment");
+            if !granted(&by_hand).is_subset(&granted(&made)) || granted(&by_hand) == granted(&made) {
+                continue;
+            }
+            for new in own() {
+                let new = Desired { before: Some(before.spec.clone()), ..new };
+                let end = after::<GitHubEnvironments>(&owner, Some(&new), Some(by_hand.clone())).expect("one");
+                let again = after::<GitHubEnvironments>(&owner, Some(&new), Some(end.clone())).expect("one");
+                assert_eq!(again, end, "quiet: {new:#?}");
+                let custom = |policy| policy == DeploymentBranchPolicy::Custom;
+                let declared = new.spec.branches.as_ref().filter(|(policy, _)| custom(*policy));
+                // An attempt that died between the policy and its patterns has left less than it declared: this one, or
+                // the one that is being rolled back.
+                let may_be_ours = custom(by_hand.rules.policy)
+                    && match declared {
+                        Some((_, patterns)) => by_hand.patterns.keys().all(|pattern| patterns.contains(pattern)),
+                        None => custom(made.rules.policy) && new.spec.branches.is_some(),
+                    };
+                // Protected branches are neither stricter than patterns nor looser.
+                let apart = made.rules.policy != DeploymentBranchPolicy::Any
+                    && made.rules.policy != by_hand.rules.policy
+                    && !matches!(new.spec.branches, Some((DeploymentBranchPolicy::Any, _)));
+                let looser: Vec<_> = granted(&end).difference(&granted(&by_hand)).cloned().collect();
+                let loosened = looser.iter().any(|pair| granted(&made).contains(pair));
+                assert!(may_be_ours || apart || !loosened, "{looser:?}\n{made:#?}\n{by_hand:#?}\n{new:#?}");
+                held += usize::from(!GitHubEnvironments::attributes(&new, &end)["Warning"].is_empty());
+            }
+        }
+    }
+    assert!(held > 100, "{held}");
+}
+
+#[test]
+fn adoption_sets_what_is_declared_whoever_has_changed_it() {
+    let owner = owner("Environment");
+    for before in specs() {
+        for by_hand in specs() {
+            let by_hand = after::<GitHubEnvironments>(&owner, Some(&by_hand), None).expect("an environment");
+            for new in specs().into_iter().filter(|new| new.spec.adopt) {
+                let plain = GitHubEnvironments::plan(&owner, Some(&new), Some(&by_hand)).expect("a plan");
+                let new = Desired { before: Some(before.spec.clone()), ..new };
+                let plan = GitHubEnvironments::plan(&owner, Some(&new), Some(&by_hand)).expect("a plan");
+                assert_eq!(plan, plain);
+                let end = after::<GitHubEnvironments>(&owner, Some(&new), Some(by_hand.clone())).expect("one");
+                assert_eq!(GitHubEnvironments::attributes(&new, &end)["Warning"], "");
             }
         }
     }
