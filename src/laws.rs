@@ -26,6 +26,10 @@ pub(crate) trait PlanLaws: Planner<Desired: Debug, Observed: Debug + PartialEq, 
     fn variant(action: &Self::Action) -> &'static str;
     /// Returns the output of the service.
     fn output(action: &Self::Action) -> Self::ApplyOutput;
+    /// Returns the state as a deletion reads it.
+    fn observed_for_delete(observed: Self::Observed) -> Self::Observed {
+        observed
+    }
     /// Checks that a state is the desired one, or the one after a deletion.
     fn done(
         owner: &Owner,
@@ -64,8 +68,14 @@ pub(crate) fn after<K: PlanLaws>(
     desired: Option<&K::Desired>,
     observed: Option<K::Observed>,
 ) -> Option<K::Observed> {
+    let observed = read::<K>(desired, observed);
     let plan = K::plan(owner, desired, observed.as_ref()).expect("no refusal");
     finish::<K>(&plan, observed)
+}
+
+/// Returns the state as the loop reads it before it plans.
+fn read<K: PlanLaws>(desired: Option<&K::Desired>, observed: Option<K::Observed>) -> Option<K::Observed> {
+    if desired.is_none() { observed.map(K::observed_for_delete) } else { observed }
 }
 
 fn finish<K: PlanLaws>(plan: &Plan<K::Action>, observed: Option<K::Observed>) -> Option<K::Observed> {
@@ -83,6 +93,8 @@ impl Coverage {
         previous: Option<&K::Desired>,
     ) {
         self.worlds += 1;
+        let observed = read::<K>(desired, observed.cloned());
+        let observed = observed.as_ref();
         let world = || format!("\n  desired {desired:#?}\n  observed {observed:#?}");
         let plan = match K::plan(owner, desired, observed) {
             Ok(plan) => plan,
@@ -100,7 +112,7 @@ impl Coverage {
         if let Err(why) = K::done(owner, desired, observed, end.as_ref()) {
             panic!("sound: {why}{}\n  end {end:#?}", world());
         }
-        let again = K::plan(owner, desired, end.as_ref()).expect("no refusal");
+        let again = K::plan(owner, desired, read::<K>(desired, end.clone()).as_ref()).expect("no refusal");
         assert!(again.is_empty(), "quiet: {:?}{}", again.stages(), world());
 
         let deleting = desired.is_none();
@@ -121,7 +133,7 @@ impl Coverage {
                 if let Some(pair) = old.intersection(&new).find(|pair| common && !now.contains(pair)) {
                     panic!("tight: {pair:?} is missing {}", here());
                 }
-                let resumed = K::plan(owner, desired, state.as_ref()).expect("no refusal");
+                let resumed = K::plan(owner, desired, read::<K>(desired, state.clone()).as_ref()).expect("no refusal");
                 assert_eq!(finish::<K>(&resumed, state.clone()), end, "interruptible: {}", here());
                 if let Some(previous) = previous {
                     let back = K::plan(owner, Some(previous), state.as_ref()).expect("no refusal");

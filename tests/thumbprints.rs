@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use github_trust::aws::Deadline;
 use github_trust::github::Issuer;
 use github_trust::resources::oidc_provider::thumbprint::{
-    CaCertificate, Network, ProbeContext, ProbeError, ProbeLimits, ProbeResult, Roots, look,
+    CaCertificate, Network, ProbeContext, ProbeError, ProbeLimits, ProbeResult, Roots, probe_issuer,
 };
 
 /// The issuer of most tests; an Enterprise Server's.
@@ -32,12 +32,12 @@ async fn looked<N: Network>(
     ca: Option<&CaCertificate>,
     policy: &ProbeLimits,
 ) -> Result<ProbeResult, ProbeError> {
-    let surroundings = ProbeContext {
+    let context = ProbeContext {
         network,
         public,
         policy,
         now: SystemTime::UNIX_EPOCH + Duration::from_secs(NOW),
         deadline: Deadline::until(tokio::time::Instant::now() + Duration::from_mins(5)),
     };
-    look(&Issuer::parse(ISSUER).unwrap(), ca, &surroundings).await
+    probe_issuer(&Issuer::parse(ISSUER).unwrap(), ca, &context).await
 }

@@ -48,7 +48,7 @@ impl Default for Shown {
 pub(crate) struct SimulatedIssuers(pub(crate) Cloud);
 
 impl Issuers for SimulatedIssuers {
-    fn look<'a>(
+    fn probe<'a>(
         &'a self,
         issuer: &'a Issuer,
         _: Option<&'a CaCertificate>,

@@ -38,33 +38,10 @@ impl Api for AccessEntries {
     }
 
     async fn apply(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { eks, iam: _, secrets: _, process: _, now, deployment: _, deadline } = self;
+        let Self { eks, iam: _, secrets: _, process: _, now: _, deployment: _, deadline } = self;
         let EntryId { principal, cluster } = id;
         match action {
-            Action::Create { input } => {
-                let EntryCreateInput { cluster: _, principal: _, entry_type, username, groups, tags } = input.as_ref();
-                let standard = entry_type == EntryType::STANDARD.0;
-                let request = eks
-                    .create_access_entry()
-                    .cluster_name(cluster)
-                    .principal_arn(principal)
-                    .r#type(entry_type)
-                    .set_username(username.clone())
-                    .set_kubernetes_groups(standard.then(|| groups.iter().cloned().collect()))
-                    .set_tags(Some(tags.clone().into_iter().collect()));
-                let output = deadline.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
-                if tags.get(RESTORING).is_some_and(|reason| reason == TYPE_CHANGED) {
-                    tracing::info!(%principal, cluster, "made an access entry again, with another type");
-                } else if tags.contains_key(RESTORING) {
-                    tracing::warn!(%principal, cluster, "made an access entry again, because its role was made again");
-                    metrics::count_of("RestoredEntries", 1, ("Cluster", cluster), *now);
-                }
-                return Ok(output.access_entry.map(|entry| Created {
-                    arn: entry.access_entry_arn,
-                    username: entry.username,
-                    created: entry.created_at.map(|created| created.secs()),
-                }));
-            }
+            Action::Create { input } => return self.create(id, input).await,
             Action::Update { username, groups } => {
                 let request = eks
                     .update_access_entry()
@@ -74,34 +51,8 @@ impl Api for AccessEntries {
                     .set_kubernetes_groups(groups.as_ref().map(|groups| groups.iter().cloned().collect()));
                 deadline.call("eks:UpdateAccessEntry", id, || request.clone().send()).await.map(drop)
             }
-            Action::Associate { policy, scope } => {
-                let request = eks
-                    .associate_access_policy()
-                    .cluster_name(cluster)
-                    .principal_arn(principal)
-                    .policy_arn(policy)
-                    .access_scope(access_scope(scope));
-                let call = || deadline.call("eks:AssociateAccessPolicy", id, || request.clone().send());
-                let associated = call().await?.associated_access_policy.and_then(|policy| policy.access_scope);
-                // The API reference says that a second association changes the scope. If it did not, it takes two calls.
-                if associated.is_some() && observed_scope(associated) != *scope {
-                    let request = eks
-                        .disassociate_access_policy()
-                        .cluster_name(cluster)
-                        .principal_arn(principal)
-                        .policy_arn(policy);
-                    ignore_not_found(
-                        deadline.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await,
-                    )?;
-                    call().await?;
-                }
-                Ok(())
-            }
-            Action::Disassociate(policy) => {
-                let request =
-                    eks.disassociate_access_policy().cluster_name(cluster).principal_arn(principal).policy_arn(policy);
-                ignore_not_found(deadline.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await)
-            }
+            Action::Associate { policy, scope } => self.associate(id, policy, scope).await,
+            Action::Disassociate(policy) => self.disassociate(id, policy).await,
             Action::Tag { arn, tags } => {
                 let arn = self.arn(id, arn.as_ref()).await?;
                 let request =
@@ -246,6 +197,61 @@ fn observed_entry(
 }
 
 impl AccessEntries {
+    async fn create(&self, id: &EntryId, input: &EntryCreateInput) -> Result<Option<Created>, CallError> {
+        let EntryId { principal, cluster } = id;
+        let EntryCreateInput { cluster: _, principal: _, entry_type, username, groups, tags } = input;
+        let standard = entry_type == EntryType::STANDARD.0;
+        let request = self
+            .eks
+            .create_access_entry()
+            .cluster_name(cluster)
+            .principal_arn(principal)
+            .r#type(entry_type)
+            .set_username(username.clone())
+            .set_kubernetes_groups(standard.then(|| groups.iter().cloned().collect()))
+            .set_tags(Some(tags.clone().into_iter().collect()));
+        let output = self.deadline.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
+        if tags.get(RESTORING).is_some_and(|reason| reason == TYPE_CHANGED) {
+            tracing::info!(%principal, cluster, "made an access entry again, with another type");
+        } else if tags.contains_key(RESTORING) {
+            tracing::warn!(%principal, cluster, "made an access entry again, because its role was made again");
+            metrics::count_of("RestoredEntries", 1, ("Cluster", cluster), self.now);
+        }
+        Ok(output.access_entry.map(|entry| Created {
+            arn: entry.access_entry_arn,
+            username: entry.username,
+            created: entry.created_at.map(|created| created.secs()),
+        }))
+    }
+
+    async fn associate(&self, id: &EntryId, policy: &str, scope: &PolicyScope) -> Result<(), CallError> {
+        let request = self
+            .eks
+            .associate_access_policy()
+            .cluster_name(&id.cluster)
+            .principal_arn(&id.principal)
+            .policy_arn(policy)
+            .access_scope(access_scope(scope));
+        let call = || self.deadline.call("eks:AssociateAccessPolicy", id, || request.clone().send());
+        let associated = call().await?.associated_access_policy.and_then(|policy| policy.access_scope);
+        // The API reference says that a second association changes the scope. If it did not, it takes two calls.
+        if associated.is_some() && observed_scope(associated) != *scope {
+            self.disassociate(id, policy).await?;
+            call().await?;
+        }
+        Ok(())
+    }
+
+    async fn disassociate(&self, id: &EntryId, policy: &str) -> Result<(), CallError> {
+        let request = self
+            .eks
+            .disassociate_access_policy()
+            .cluster_name(&id.cluster)
+            .principal_arn(&id.principal)
+            .policy_arn(policy);
+        ignore_not_found(self.deadline.call("eks:DisassociateAccessPolicy", id, || request.clone().send()).await)
+    }
+
     /// The ARN of the entry: as planned, or as EKS gave it to an entry that the plan has created.
     async fn arn(&self, id: &EntryId, planned: Option<&String>) -> Result<Option<String>, CallError> {
         match planned {

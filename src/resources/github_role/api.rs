@@ -1,12 +1,5 @@
 //! Each action is one call of IAM; removing what is gone already succeeds.
 
-use super::Desired;
-use super::RoleName;
-use crate::error::Error;
-use crate::error::Refusal;
-use crate::ownership::Owner;
-use crate::reconcile::Api;
-use crate::reconcile::Exclusive;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::types::Role;
@@ -14,14 +7,16 @@ use futures_util::future::{join, try_join, try_join3};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
-use super::plan::Action;
-use super::{Created, GitHubRoles, Observed, RoleSettings, Spec};
+use super::action::{Action, RoleCreateInput};
+use super::{Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec};
 use crate::aws::iam;
 use crate::aws::{CallError, ErrorKind, ignore_not_found, marker, pages};
 use crate::deployment::Deployment;
+use crate::error::{Error, Refusal};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::TrustPolicy;
-use crate::reconcile::ReadHint;
+use crate::ownership::Owner;
+use crate::reconcile::{Api, Exclusive, ReadHint};
 
 /// The number of inline policies that are read at the same time.
 const MAX_CONCURRENT_CALLS: usize = 4;
@@ -111,44 +106,14 @@ impl Api for GitHubRoles {
 
     async fn apply(&self, id: &RoleName, action: &Action) -> Result<Option<Created>, CallError> {
         let name = id.0.as_str();
-        let Self { iam, deployment: _, deadline, github: _, read_plan } = self;
-        read_plan.borrow_mut().after(action);
+        let Self { iam, deadline, .. } = self;
+        self.read_plan.borrow_mut().after(action);
         match action {
-            Action::Create { shell } => {
-                let RoleSettings { description, max_session, boundary } = &shell.settings;
-                let request = iam
-                    .create_role()
-                    .role_name(&shell.name)
-                    .path(&shell.path)
-                    .assume_role_policy_document(shell.trust.document().to_string())
-                    .set_description(description.clone())
-                    .set_max_session_duration(max_session.map(u32::cast_signed))
-                    .set_permissions_boundary(boundary.clone())
-                    .set_tags(Some(iam::tags(&shell.tags)));
-                let output = deadline.call("iam:CreateRole", name, || request.clone().send()).await;
-                let output = match output {
-                    Err(error) if error.kind == ErrorKind::AlreadyExists => {
-                        return Err(self.name_conflict(name, error).await);
-                    }
-                    other => other.map_err(|error| without_provider(error, &shell.trust))?,
-                };
-                return Ok(output.role.map(|role| Created {
-                    arn: arn(&self.deployment, &role.path, &role.role_name),
-                    role_id: role.role_id,
-                }));
-            }
-            Action::SetTrust(trust) => {
-                let document = trust.document().to_string();
-                let request = iam.update_assume_role_policy().role_name(name).policy_document(document);
-                let output = deadline.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await;
-                output.map(drop).map_err(|error| without_provider(error, trust))
-            }
+            Action::Create { shell } => return self.create(shell).await,
+            Action::SetTrust(trust) => self.set_trust(name, trust).await,
             Action::SetDetails { description, max_session } => {
-                let request = iam
-                    .update_role()
-                    .role_name(name)
-                    .description(description)
-                    .max_session_duration(max_session.cast_signed());
+                let request = iam.update_role().role_name(name).description(description);
+                let request = request.max_session_duration(max_session.cast_signed());
                 deadline.call("iam:UpdateRole", name, || request.clone().send()).await.map(drop)
             }
             Action::SetBoundary(arn) => {
@@ -157,9 +122,8 @@ impl Api for GitHubRoles {
             }
             Action::DeleteBoundary => {
                 let request = iam.delete_role_permissions_boundary().role_name(name);
-                ignore_not_found(
-                    deadline.call("iam:DeleteRolePermissionsBoundary", name, || request.clone().send()).await,
-                )
+                let action = "iam:DeleteRolePermissionsBoundary";
+                ignore_not_found(deadline.call(action, name, || request.clone().send()).await)
             }
             Action::Attach(arn) => {
                 let request = iam.attach_role_policy().role_name(name).policy_arn(arn);
@@ -188,9 +152,8 @@ impl Api for GitHubRoles {
             }
             Action::LeaveInstanceProfile(profile) => {
                 let request = iam.remove_role_from_instance_profile().role_name(name).instance_profile_name(profile);
-                ignore_not_found(
-                    deadline.call("iam:RemoveRoleFromInstanceProfile", name, || request.clone().send()).await,
-                )
+                let action = "iam:RemoveRoleFromInstanceProfile";
+                ignore_not_found(deadline.call(action, name, || request.clone().send()).await)
             }
             Action::Delete => {
                 let request = iam.delete_role().role_name(name);
@@ -202,6 +165,35 @@ impl Api for GitHubRoles {
 }
 
 impl GitHubRoles {
+    async fn create(&self, input: &RoleCreateInput) -> Result<Option<Created>, CallError> {
+        let RoleCreateInput { name, path, trust, settings, tags } = input;
+        let RoleSettings { description, max_session, boundary } = settings;
+        let request = self
+            .iam
+            .create_role()
+            .role_name(name)
+            .path(path)
+            .assume_role_policy_document(trust.document().to_string())
+            .set_description(description.clone())
+            .set_max_session_duration(max_session.map(u32::cast_signed))
+            .set_permissions_boundary(boundary.clone())
+            .set_tags(Some(iam::tags(tags)));
+        let output = match self.deadline.call("iam:CreateRole", name, || request.clone().send()).await {
+            Err(error) if error.kind == ErrorKind::AlreadyExists => return Err(self.name_conflict(name, error).await),
+            other => other.map_err(|error| without_provider(error, trust))?,
+        };
+        Ok(output
+            .role
+            .map(|role| Created { arn: arn(&self.deployment, &role.path, &role.role_name), role_id: role.role_id }))
+    }
+
+    async fn set_trust(&self, name: &str, trust: &TrustPolicy) -> Result<(), CallError> {
+        let document = trust.document().to_string();
+        let request = self.iam.update_assume_role_policy().role_name(name).policy_document(document);
+        let output = self.deadline.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await;
+        output.map(drop).map_err(|error| without_provider(error, trust))
+    }
+
     async fn role(&self, name: &str) -> Result<Option<Role>, CallError> {
         let request = self.iam.get_role().role_name(name);
         match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {

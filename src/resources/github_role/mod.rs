@@ -2,6 +2,7 @@
 //! can assume. Its trust never widens and its permissions never grow beyond what the old or the new declaration grants,
 //! not even for the moment between two calls.
 
+mod action;
 mod api;
 mod compile;
 mod drift;
@@ -39,8 +40,8 @@ use api::ReadPlan;
 use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED, Policy, Properties};
 use trust_declaration::TrustDeclaration;
 
+pub use action::Action;
 pub use drift::{Comparison, Counts, Drifted, RoleComparison};
-pub use plan::Action;
 
 /// The audience that GitHub's official action asks for.
 const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";

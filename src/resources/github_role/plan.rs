@@ -1,7 +1,7 @@
 //! Decisions about a role, and their order.
 //!
-//! What a role grants are pairs of a subject and a permission: everyone whom the trust admits, times everything that
-//! the policies allow within the boundary. No state between two calls may grant a pair that neither the old nor the new
+//! A role grants pairs of a subject and a permission: everyone whom the trust admits, times everything that the policies
+//! allow within the boundary. No state between two calls may grant a pair that neither the old nor the new
 //! declaration grants, and a pair that both grant must not go missing. With the trust going from T₀ to T₁ and the
 //! permissions from P₀ to P₁ this gives:
 //!
@@ -19,78 +19,21 @@
 //! added last, so that nothing is granted too much, and what both declarations grant may be away for a few calls. The
 //! same order serves a role that has no room for the old and the new managed policies together.
 
-use super::GitHubRoles;
-use crate::cloudformation::Attributes;
-use crate::reconcile::Planner;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde_json::Value;
 
-use super::{Created, Desired, Observed, RoleSettings};
+use super::action::{Action, RoleCreateInput};
+use super::{Created, Desired, GitHubRoles, Observed, RoleSettings};
+use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::iam_policy::{document::canonical, trust_policy::TrustPolicy};
 use crate::ownership::{AppliedItems, Owner, PREFIX, TagChanges, Tags, described};
-use crate::reconcile::Plan;
+use crate::reconcile::{Plan, Planner};
 
 const DEFAULT_MAX_SESSION: u32 = 3600;
 /// The number of managed policies that a role may have unless AWS raises the quota.
 const ATTACHED_QUOTA: usize = 10;
-
-/// A change of a role.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the names are IAM's")]
-pub enum Action {
-    Create { shell: Box<RoleCreateInput> },
-    SetTrust(TrustPolicy),
-    SetDetails { description: String, max_session: u32 },
-    SetBoundary(String),
-    DeleteBoundary,
-    Attach(String),
-    Detach(String),
-    PutPolicy { name: String, document: Value },
-    DeletePolicy(String),
-    Tag(Tags),
-    Untag(BTreeSet<String>),
-    LeaveInstanceProfile(String),
-    Delete,
-}
-
-/// A role as the one call that makes it can make it: with its boundary and its owner, without permissions.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RoleCreateInput {
-    pub(super) name: String,
-    pub(super) path: String,
-    pub(super) trust: TrustPolicy,
-    pub(super) settings: RoleSettings,
-    pub(super) tags: Tags,
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Create { shell } => {
-                let RoleCreateInput { name, path, trust, settings, tags } = shell.as_ref();
-                let RoleSettings { description: _, max_session: _, boundary } = settings;
-                write!(f, "create role {path}{name} for [{trust}] with boundary {boundary:?}, tags {tags:?}")
-            }
-            Self::SetTrust(trust) => write!(f, "trust [{trust}]"),
-            Self::SetDetails { description, max_session } => {
-                write!(f, "set description {description:?} and longest session {max_session} s")
-            }
-            Self::SetBoundary(arn) => write!(f, "set boundary {arn}"),
-            Self::DeleteBoundary => f.write_str("delete boundary"),
-            Self::Attach(arn) => write!(f, "attach {arn}"),
-            Self::Detach(arn) => write!(f, "detach {arn}"),
-            Self::PutPolicy { name, document: _ } => write!(f, "put inline policy {name}"),
-            Self::DeletePolicy(name) => write!(f, "delete inline policy {name}"),
-            Self::Tag(tags) => write!(f, "tag {tags:?}"),
-            Self::Untag(keys) => write!(f, "untag {keys:?}"),
-            Self::LeaveInstanceProfile(name) => write!(f, "leave instance profile {name}"),
-            Self::Delete => f.write_str("delete the role"),
-        }
-    }
-}
 
 /// The record of the parts that we applied, in the role's tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

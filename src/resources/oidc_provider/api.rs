@@ -1,34 +1,29 @@
 //! Each action is one call of IAM; removing what is gone already succeeds.
 
-use super::Declared;
-use super::Desired;
-use super::Spec;
-use super::ThumbprintUse;
-use super::Thumbprints;
-use super::sharing::SharedProvider;
-use crate::error::Error;
-use crate::ownership::Owner;
-use crate::reconcile::Api;
 use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIdConnectProviderOutput;
 use aws_smithy_types::base64;
 use serde_json::json;
 
-use super::plan::Action;
-use super::{Observed, OidcProviders, ProviderArn};
+use super::action::Action;
+use super::sharing::SharedProvider;
+use super::{Declared, Desired, Observed, OidcProviders, ProviderArn, Spec, ThumbprintUse, Thumbprints};
 use crate::aws::iam;
 use crate::aws::{CallError, ErrorKind, ignore_not_found};
+use crate::error::Error;
 use crate::iam_policy::document::{decode, trusts_provider};
 use crate::metrics;
+use crate::ownership::Owner;
+use crate::reconcile::Api;
 
 impl Api for OidcProviders {
     type Sharing = SharedProvider;
 
-    /// A look that fails is no failure yet: whether it is one depends on what is there.
+    /// A probe that fails is no failure yet: the observed state decides that.
     async fn resolve(&self, _: &Owner, id: &ProviderArn, spec: Spec) -> Result<Desired, Error> {
         let Spec { issuer, client_ids, pins, ca, tags, share, retain } = spec;
         let (thumbprints, use_of_thumbprints) = match pins {
             Some(pins) => (Thumbprints::Pinned(pins), ThumbprintUse::presumed(&issuer, false)),
-            None => self.look(&issuer, ca.as_ref(), id).await,
+            None => self.probe(&issuer, ca.as_ref(), id).await,
         };
         Ok(Desired::Declared(Box::new(Declared {
             arn: id.to_string(),
@@ -82,11 +77,7 @@ impl Api for OidcProviders {
                     .set_thumbprint_list(Some(new.clone()));
                 let action = "iam:UpdateOpenIDConnectProviderThumbprint";
                 deadline.call(action, arn, || request.clone().send()).await?;
-                tracing::info!(provider = arn, ?old, ?new, ?subjects, "rotated the thumbprints");
-                let details =
-                    [("Provider", json!(arn)), ("Old", json!(old)), ("New", json!(new)), ("Subjects", json!(subjects))];
-                let details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-                metrics::count_with("RotatedThumbprints", 1, ProviderArn(arn.to_owned()).issuer(), self.now, details);
+                self.report_rotation(id, old, new, subjects);
                 Ok(())
             }
             Action::Tag(tags) => {
@@ -121,6 +112,14 @@ impl OidcProviders {
         }
     }
 
+    fn report_rotation(&self, id: &ProviderArn, old: &[String], new: &[String], subjects: &[String]) {
+        tracing::info!(provider = %id, ?old, ?new, ?subjects, "rotated the thumbprints");
+        let details =
+            [("Provider", json!(id.0)), ("Old", json!(old)), ("New", json!(new)), ("Subjects", json!(subjects))];
+        let details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        metrics::count_with("RotatedThumbprints", 1, id.issuer(), self.now, details);
+    }
+
     /// The names of the roles that name the provider as a principal.
     pub(super) async fn roles_that_trust(&self, arn: &str) -> Result<Vec<String>, CallError> {
         // A document that cannot be read counts as one that trusts: the provider is then not deleted.
@@ -145,6 +144,6 @@ fn observed(arn: &str, output: GetOpenIdConnectProviderOutput) -> Observed {
         client_ids: output.client_id_list.unwrap_or_default().into_iter().collect(),
         thumbprints: output.thumbprint_list.unwrap_or_default(),
         tags: iam::tags_of(output.tags),
-        trusted_by: Vec::new(),
+        trusted_by: None,
     }
 }

@@ -2,7 +2,9 @@
 //! claim is a tag of its own; who leaves takes away only what nobody else needs, and the last one out deletes only what
 //! we made. Its thumbprints are verified, and follow the issuer's certificates.
 
+mod action;
 mod api;
+mod listing;
 mod owner_stakes;
 mod plan;
 mod properties;
@@ -36,7 +38,7 @@ use properties::Properties;
 use rotation::{ObservedThumbprints, RotationPolicy, Timestamp};
 use thumbprint::{CaCertificate, Issuers, ProbeError, ProbeResult};
 
-pub use plan::Action;
+pub use action::Action;
 pub use scheduled::keep;
 
 /// The audience that GitHub's official action asks for.
@@ -110,7 +112,7 @@ pub struct Declared {
     pub(crate) client_ids: BTreeSet<String>,
     pub(crate) thumbprints: Thumbprints,
     pub(crate) use_of_thumbprints: ThumbprintUse,
-    /// The author's CA, as it is kept on the provider.
+    /// The author's CA, as it is stored on the provider.
     pub(crate) ca: Option<String>,
     pub(crate) tags: Tags,
     pub(crate) share: bool,
@@ -136,7 +138,7 @@ pub enum ThumbprintUse {
     Fallback,
     /// The issuer has certificates of a private CA: each time.
     InUse,
-    /// The certificates were not looked at.
+    /// The certificates were not probed.
     Unknown,
 }
 
@@ -158,8 +160,8 @@ pub struct Observed {
     pub(crate) client_ids: BTreeSet<String>,
     pub(crate) thumbprints: Vec<String>,
     pub(crate) tags: Tags,
-    /// Roles that trust the provider; looked for only before it is deleted.
-    pub(crate) trusted_by: Vec<String>,
+    /// The roles that trust the provider. `None` if they were not read; only a deletion reads them, and needs them.
+    pub(crate) trusted_by: Option<Vec<String>>,
 }
 
 impl Resource for OidcProviders {
@@ -232,46 +234,46 @@ impl Resource for OidcProviders {
 }
 
 impl OidcProviders {
-    /// Looks at the certificates; an Enterprise Server's also with the CA that another owner gave.
-    async fn look(
+    /// Probes the certificates of the issuer; an Enterprise Server's also with the CA that another owner gave.
+    async fn probe(
         &self,
         issuer: &Issuer,
         ca: Option<&CaCertificate>,
         id: &ProviderArn,
     ) -> (Thumbprints, ThumbprintUse) {
-        let mut found = self.issuers.look(issuer, ca, self.now, self.deadline).await;
+        let mut result = self.issuers.probe(issuer, ca, self.now, self.deadline).await;
         let mut private_ca = ca.is_some();
-        if found.is_err()
+        if result.is_err()
             && ca.is_none()
             && issuer.kind() == IssuerKind::Server
             && let Ok(Some(observed)) = self.get(&id.0).await
-            && let Some(ca) = kept_ca(&observed)
+            && let Some(ca) = ca_from_tags(&observed)
         {
-            found = self.issuers.look(issuer, Some(&ca), self.now, self.deadline).await;
+            result = self.issuers.probe(issuer, Some(&ca), self.now, self.deadline).await;
             private_ca = true;
         }
-        self.report(issuer, &found);
-        match found {
-            Ok(look) => {
-                let used = if look.publicly_trusted { ThumbprintUse::Fallback } else { ThumbprintUse::InUse };
-                (Thumbprints::Observed(self.seen(look)), used)
+        self.report(issuer, &result);
+        match result {
+            Ok(result) => {
+                let used = if result.publicly_trusted { ThumbprintUse::Fallback } else { ThumbprintUse::InUse };
+                (Thumbprints::Observed(self.observed_thumbprints(result)), used)
             }
             Err(error) => (Thumbprints::Unknown(error.to_string()), ThumbprintUse::presumed(issuer, private_ca)),
         }
     }
 
-    fn seen(&self, look: ProbeResult) -> ObservedThumbprints {
-        let seen = look.thumbprints.into_iter().map(|thumbprint| (thumbprint.hex, thumbprint.subject));
+    fn observed_thumbprints(&self, result: ProbeResult) -> ObservedThumbprints {
+        let values = result.thumbprints.into_iter().map(|thumbprint| (thumbprint.hex, thumbprint.subject));
         ObservedThumbprints {
-            values: seen.collect(),
+            values: values.collect(),
             at: Timestamp::of(self.now.into()),
             rotation_policy: self.rotation_policy,
         }
     }
 
-    /// Says what a look found that somebody should know of.
-    fn report(&self, issuer: &Issuer, found: &Result<ProbeResult, ProbeError>) {
-        match found {
+    /// Logs and counts the parts of a result that an operator should know.
+    fn report(&self, issuer: &Issuer, result: &Result<ProbeResult, ProbeError>) {
+        match result {
             Ok(ProbeResult { thumbprints, publicly_trusted, expiring, left_out, unreached }) => {
                 let thumbprints: Vec<String> = thumbprints.iter().map(ToString::to_string).collect();
                 tracing::info!(%issuer, ?thumbprints, publicly_trusted, "verified the issuer's certificates");
@@ -294,8 +296,8 @@ impl OidcProviders {
     }
 }
 
-/// The CA that an owner gave, as it is kept in the provider's tags.
-fn kept_ca(observed: &Observed) -> Option<CaCertificate> {
+/// The CA that an owner gave, from the provider's tags.
+fn ca_from_tags(observed: &Observed) -> Option<CaCertificate> {
     CaCertificate::from_bytes(&base64::decode(owner_stakes::stored_ca(&observed.tags)?).ok()?)
 }
 

@@ -1,61 +1,24 @@
 //! Decisions about a provider. Claims are written before what they claim is added, and taken back after it is removed,
 //! so that whoever comes after an interruption knows what is whose.
 
-use super::OidcProviders;
-use super::ThumbprintUse;
-use crate::cloudformation::Attributes;
-use crate::reconcile::Planner;
 use std::collections::BTreeSet;
-use std::fmt;
 
+use super::action::Action;
+use super::listing::Listing;
 use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
 use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
-use super::rotation::{LIMIT, RotationState, is_mark, rotate};
-use super::{Declared, Desired, Observed, Thumbprints};
+use super::rotation::{LIMIT, is_mark};
+use super::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
 use crate::arn::issuer_of_provider;
+use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::ownership::{Owner, PREFIX, Tags, authored};
-use crate::reconcile::Plan;
+use crate::reconcile::{Plan, Planner};
 
 /// IAM's limit.
 const TAG_LIMIT: usize = 50;
 /// Two for marks, one for an announcement.
-const TAGS_KEPT_FREE: usize = 3;
-
-/// A change of a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are IAM's")]
-pub enum Action {
-    Create { url: String, arn: String, client_ids: BTreeSet<String>, thumbprints: Vec<String>, tags: Tags },
-    AddClientId(String),
-    RemoveClientId(String),
-    SetThumbprints { old: Vec<String>, new: Vec<String>, subjects: Vec<String> },
-    Tag(Tags),
-    Untag(BTreeSet<String>),
-    Delete,
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Create { url, arn: _, client_ids, thumbprints, tags } => {
-                write!(
-                    f,
-                    "create a provider for {url} with client ids {client_ids:?}, thumbprints {thumbprints:?}, tags {tags:?}"
-                )
-            }
-            Self::AddClientId(client_id) => write!(f, "add client id {client_id}"),
-            Self::RemoveClientId(client_id) => write!(f, "remove client id {client_id}"),
-            Self::SetThumbprints { old, new, subjects } => {
-                write!(f, "change thumbprints from {old:?} to {new:?}")?;
-                if subjects.is_empty() { Ok(()) } else { write!(f, ", of {subjects:?}") }
-            }
-            Self::Tag(tags) => write!(f, "tag {tags:?}"),
-            Self::Untag(keys) => write!(f, "untag {keys:?}"),
-            Self::Delete => f.write_str("delete the provider"),
-        }
-    }
-}
+const RESERVED_TAGS: usize = 3;
 
 fn create(owner: &Owner, declared: &Declared) -> Result<Action, Refusal> {
     let Declared { arn, url, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share: _, retain: _ } =
@@ -67,7 +30,7 @@ fn create(owner: &Owner, declared: &Declared) -> Result<Action, Refusal> {
             ours.insert(pins_key(owner), written(&pins));
             pins
         }
-        Thumbprints::Observed(seen) => seen.values.into_keys().collect(),
+        Thumbprints::Observed(latest) => latest.values.into_keys().collect(),
         Thumbprints::Unknown(why) => return Err(unverified(&url, &why)),
     };
     ours.extend(ca.iter().flat_map(|ca| ca_tags(ca)));
@@ -82,51 +45,7 @@ pub(super) fn unverified(url: &str, why: &str) -> Refusal {
     }
 }
 
-/// The thumbprints that a provider of ours should have, and what is to be remembered about them.
-struct Listing {
-    list: BTreeSet<String>,
-    marks: Tags,
-    /// The subjects of the certificates.
-    subjects: Vec<String>,
-}
-
-impl Listing {
-    fn pinned(list: BTreeSet<String>) -> Self {
-        Self { list, marks: Tags::new(), subjects: Vec::new() }
-    }
-
-    /// As long as anybody pins, the list is what is pinned; otherwise it follows what the issuer shows.
-    fn new(observed: &Observed, pins: BTreeSet<String>, thumbprints: &Thumbprints, at_once: bool) -> Self {
-        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
-        if !pins.is_empty() {
-            return Self::pinned(pins);
-        }
-        let marks = RotationState::read(&observed.tags);
-        let Thumbprints::Observed(seen) = thumbprints else {
-            return Self { list: listed, marks: marks.write(), subjects: Vec::new() };
-        };
-        let (list, marks) = rotate(&listed, &marks, seen, at_once);
-        Self { list, marks: marks.write(), subjects: seen.values.values().cloned().collect() }
-    }
-
-    fn change(&self, observed: &Observed) -> Option<Action> {
-        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
-        (self.list != listed).then(|| Action::SetThumbprints {
-            old: observed.thumbprints.clone(),
-            new: self.list.iter().cloned().collect(),
-            subjects: self.subjects.clone(),
-        })
-    }
-
-    /// Marks that are set and marks that are gone; both after the list, so that an interruption forgets nothing.
-    fn tag_changes(&self, observed: &Observed) -> (Tags, BTreeSet<String>) {
-        let set = self.marks.iter().filter(|(key, value)| observed.tags.get(*key) != Some(value));
-        let gone = observed.tags.keys().filter(|key| is_mark(key) && !self.marks.contains_key(*key));
-        (set.map(|(key, value)| (key.clone(), value.clone())).collect(), gone.cloned().collect())
-    }
-}
-
-/// The scheduled look: claims stay as they are, and so does what others made.
+/// The plan of a scheduled run: claims and the providers of others stay as they are.
 fn maintain(owner: &Owner, thumbprints: &Thumbprints, observed: &Observed) -> Plan<Action> {
     if !observed.tags.contains_key(MADE_BY) {
         return Plan::nothing();
@@ -152,9 +71,10 @@ fn untagged(keys: BTreeSet<String>) -> Option<Action> {
 }
 
 fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<Action>, Refusal> {
-    let Declared { arn: _, url, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share, retain: _ } = declared;
+    let Declared { arn: _, url, client_ids, thumbprints: _, use_of_thumbprints: _, ca: _, tags, share, retain: _ } =
+        declared;
     let owner_stakes = OwnerStakes::read(owner, &observed.tags);
-    let made_by_us = observed.tags.contains_key(MADE_BY);
+    let is_ours = observed.tags.contains_key(MADE_BY);
     if !share && owner_stakes.ours.is_none() {
         return Err(exists_already(url, observed));
     }
@@ -162,42 +82,17 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
     let after = before.then(OwnerStake::of(declared));
     let between = before.union(&after);
 
-    let mut claimed = tags.clone();
-    let mut set_thumbprints = None;
-    let (mut last, mut gone) = (Tags::new(), BTreeSet::new());
-    if made_by_us {
-        let new_ca = ca.as_ref().filter(|ca| after.ca != before.ca && owner_stakes.ca.as_ref() != Some(ca));
-        if let (Thumbprints::Unknown(why), Some(_)) = (thumbprints, new_ca)
-            && after.ca != before.ca_before
-        {
-            return Err(unverified(url, why));
-        }
-        let our_pins = if let Thumbprints::Pinned(pins) = thumbprints { pins.clone() } else { BTreeSet::new() };
-        let pins: BTreeSet<String> = our_pins.union(&owner_stakes.others_pins).cloned().collect();
-        if pins.len() > LIMIT {
-            return Err(too_many_pins(url, &pins));
-        }
-        // The author has just asked for another source of thumbprints.
-        let at_once = new_ca.is_some() || (!owner_stakes.our_pins.is_empty() && our_pins.is_empty());
-        let listing = Listing::new(observed, pins, thumbprints, at_once);
-        set_thumbprints = listing.change(observed);
-        (last, gone) = listing.tag_changes(observed);
-        if our_pins.is_empty() {
-            gone.extend((!owner_stakes.our_pins.is_empty()).then(|| pins_key(owner)));
-        } else {
-            claimed.insert(pins_key(owner), written(&our_pins));
-        }
-        let ca = new_ca.or(owner_stakes.lasting_ca(&after)).map(|ca| ca_tags(ca)).unwrap_or_default();
-        gone.extend(observed.tags.keys().filter(|key| is_ca(key) && !ca.contains_key(*key)).cloned());
-        claimed.extend(ca);
+    let OwnChanges { mut claimed, set_thumbprints, mut last, gone } = if is_ours {
+        own_changes(owner, declared, observed, &owner_stakes, [&before, &after])?
     } else {
         respect(declared, observed, &before, &owner_stakes)?;
         // Only the first of us can tell what was there before.
-        if !observed.tags.keys().any(|key| key.starts_with(PREFIX)) {
-            let found = Items::of(observed.client_ids.iter().map(String::as_str));
-            claimed.insert(FOUND.to_owned(), found.to_string());
-        }
-    }
+        let is_first = !observed.tags.keys().any(|key| key.starts_with(PREFIX));
+        let found = || Items::of(observed.client_ids.iter().map(String::as_str)).to_string();
+        let claimed = is_first.then(|| (FOUND.to_owned(), found())).into_iter().collect();
+        OwnChanges { claimed, ..OwnChanges::default() }
+    };
+    claimed.extend(tags.clone());
     claimed.insert(key(owner), between.write(owner));
     claimed.retain(|key, value| observed.tags.get(key) != Some(value));
     fits(url, observed, &claimed)?;
@@ -224,6 +119,52 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
         .then(remove.chain(untagged(untag)))
         .then(tagged(last))
         .then(untagged(gone)))
+}
+
+/// The changes that only a provider of ours takes.
+#[derive(Default)]
+struct OwnChanges {
+    claimed: Tags,
+    set_thumbprints: Option<Action>,
+    /// Tags that are set last.
+    last: Tags,
+    /// The keys of tags that are removed last.
+    gone: BTreeSet<String>,
+}
+
+fn own_changes(
+    owner: &Owner,
+    declared: &Declared,
+    observed: &Observed,
+    owner_stakes: &OwnerStakes,
+    [before, after]: [&OwnerStake; 2],
+) -> Result<OwnChanges, Refusal> {
+    let Declared { url, thumbprints, ca, .. } = declared;
+    let new_ca = ca.as_ref().filter(|ca| after.ca != before.ca && owner_stakes.ca.as_ref() != Some(ca));
+    if let (Thumbprints::Unknown(why), Some(_)) = (thumbprints, new_ca)
+        && after.ca != before.ca_before
+    {
+        return Err(unverified(url, why));
+    }
+    let our_pins = if let Thumbprints::Pinned(pins) = thumbprints { pins.clone() } else { BTreeSet::new() };
+    let pins: BTreeSet<String> = our_pins.union(&owner_stakes.others_pins).cloned().collect();
+    if pins.len() > LIMIT {
+        return Err(too_many_pins(url, &pins));
+    }
+    // The author has just asked for another source of thumbprints.
+    let at_once = new_ca.is_some() || (!owner_stakes.our_pins.is_empty() && our_pins.is_empty());
+    let listing = Listing::new(observed, pins, thumbprints, at_once);
+    let (last, mut gone) = listing.tag_changes(observed);
+    let mut claimed = Tags::new();
+    if our_pins.is_empty() {
+        gone.extend((!owner_stakes.our_pins.is_empty()).then(|| pins_key(owner)));
+    } else {
+        claimed.insert(pins_key(owner), written(&our_pins));
+    }
+    let ca = new_ca.or(owner_stakes.lasting_ca(after)).map(|ca| ca_tags(ca)).unwrap_or_default();
+    gone.extend(observed.tags.keys().filter(|key| is_ca(key) && !ca.contains_key(*key)).cloned());
+    claimed.extend(ca);
+    Ok(OwnChanges { claimed, set_thumbprints: listing.change(observed), last, gone })
 }
 
 fn exists_already(url: &str, observed: &Observed) -> Refusal {
@@ -282,15 +223,15 @@ fn respect(
 }
 
 fn fits(url: &str, observed: &Observed, claimed: &Tags) -> Result<(), Refusal> {
-    let kept = observed.tags.keys().filter(|key| !is_mark(key) && *key != LEAVING);
-    let keys: BTreeSet<&String> = kept.chain(claimed.keys()).collect();
+    let lasting = observed.tags.keys().filter(|key| !is_mark(key) && *key != LEAVING);
+    let keys: BTreeSet<&String> = lasting.chain(claimed.keys()).collect();
     let added = claimed.keys().any(|key| !observed.tags.contains_key(key));
-    if !added || keys.len() <= TAG_LIMIT - TAGS_KEPT_FREE {
+    if !added || keys.len() <= TAG_LIMIT - RESERVED_TAGS {
         return Ok(());
     }
     Err(Refusal::PreconditionFailed {
         what: format!(
-            "the provider for {url} would have {} tags; IAM allows {TAG_LIMIT}, of which {TAGS_KEPT_FREE} are kept free. \
+            "the provider for {url} would have {} tags; IAM allows {TAG_LIMIT}, of which {RESERVED_TAGS} are kept free. \
              Each stack that shares it needs one",
             keys.len()
         ),
@@ -309,21 +250,28 @@ pub(super) fn deletes(owner: &Owner, observed: &Observed) -> bool {
     observed.tags.get(LEAVING).is_some_and(|nonce| nonce.starts_with(&owner.digest(DIGEST)))
 }
 
-pub(super) fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
+/// Returns true if nobody but this owner needs a provider of ours. It deletes the provider, unless a role trusts that.
+pub(super) fn is_last(owner: &Owner, observed: &Observed) -> bool {
+    let owner_stakes = OwnerStakes::of_those_who_stay(owner, &observed.tags);
+    let retained = observed.tags.contains_key(RETAINED) || OwnerStakes::read(owner, &observed.tags).others_retain();
+    owner_stakes.ours.is_some_and(|ours| !ours.retain && !retained)
+        && owner_stakes.others.is_empty()
+        && observed.tags.contains_key(MADE_BY)
+}
+
+fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
     let owner_stakes = OwnerStakes::of_those_who_stay(owner, &observed.tags);
     let Some(ours) = &owner_stakes.ours else { return Plan::nothing() };
-    let made_by_us = observed.tags.contains_key(MADE_BY);
-    let retained =
-        ours.retain || observed.tags.contains_key(RETAINED) || OwnerStakes::read(owner, &observed.tags).others_retain();
+    let is_ours = observed.tags.contains_key(MADE_BY);
     let alone = owner_stakes.others.is_empty();
     let mut last: BTreeSet<String> = [key(owner), pins_key(owner)].into();
     last.extend(deletes(owner, observed).then(|| LEAVING.to_owned()));
-    let remember = made_by_us && ours.retain;
+    let remember = is_ours && ours.retain;
     let remember = remember.then(|| Action::Tag([(RETAINED.to_owned(), owner.to_string())].into()));
-    if alone && made_by_us {
-        if !retained && observed.trusted_by.is_empty() {
-            return Plan::nothing().then([Action::Delete]);
-        }
+    if is_last(owner, observed) && observed.trusted_by.as_ref().is_some_and(Vec::is_empty) {
+        return Plan::nothing().then([Action::Delete]);
+    }
+    if alone && is_ours {
         // It stays as it is, for the roles that trust it; only nobody answers for it any more.
         last.retain(|key| observed.tags.contains_key(key));
         return Plan::nothing().then(remember).then(untagged(last));
@@ -337,7 +285,7 @@ pub(super) fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
         .cloned()
         .collect();
     // Where others pin, what only we pinned goes; where nobody does, rotation takes care of it.
-    let repin = (made_by_us && !owner_stakes.our_pins.is_empty() && !owner_stakes.others_pins.is_empty())
+    let repin = (is_ours && !owner_stakes.our_pins.is_empty() && !owner_stakes.others_pins.is_empty())
         .then(|| Listing::pinned(owner_stakes.others_pins.clone()).change(observed))
         .flatten();
     if alone {
@@ -371,10 +319,11 @@ impl Planner for OidcProviders {
                 client_ids: client_ids.clone(),
                 thumbprints: thumbprints.clone(),
                 tags: tags.clone(),
-                trusted_by: Vec::new(),
+                trusted_by: None,
             });
         }
-        let mut observed = observed?;
+        // The roles were read for one decision.
+        let mut observed = Observed { trusted_by: None, ..observed? };
         match action {
             Action::Create { .. } => {}
             Action::AddClientId(client_id) => {

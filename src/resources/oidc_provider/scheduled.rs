@@ -1,9 +1,9 @@
-//! The scheduled look at the providers that we made: the same plan as for a stack, with nothing new but the thumbprints.
+//! The scheduled run of the providers that we made: the same plan as for a stack, with new thumbprints only.
 
 use super::owner_stakes::{MADE_BY, OwnerStakes};
 use super::plan::unverified;
 use super::sharing::SharedProvider;
-use super::{Desired, Observed, OidcProviders, ProviderArn, Thumbprints, kept_ca};
+use super::{Desired, Observed, OidcProviders, ProviderArn, Thumbprints, ca_from_tags};
 use crate::aws::CallError;
 use crate::error::{Error, Refusal};
 use crate::github::Issuer;
@@ -23,7 +23,7 @@ impl OidcProviders {
     }
 }
 
-/// Looks at the issuer of one provider and lets its thumbprints follow, if we made it.
+/// Probes the issuer of one provider and lets its thumbprints follow, if we made it.
 ///
 /// # Errors
 /// When the issuer's certificates could not be verified, or IAM could not be told; then the provider keeps what it has.
@@ -41,7 +41,7 @@ pub async fn keep(reconciler: &Reconciler<'_, OidcProviders>, id: &ProviderArn) 
         tracing::info!(%id, "its thumbprints are pinned");
         Thumbprints::Pinned(observed.thumbprints.iter().cloned().collect())
     } else {
-        look(kind, id, &observed).await?
+        probe(kind, id, &observed).await?
     };
     reconciler.maintain(id, &Desired::Maintained(thumbprints)).await?;
     Ok(())
@@ -52,15 +52,15 @@ fn pinned(reconciler: &Reconciler<'_, OidcProviders>, observed: &Observed) -> bo
     !owner_stakes.our_pins.is_empty() || !owner_stakes.others_pins.is_empty()
 }
 
-async fn look(kind: &OidcProviders, id: &ProviderArn, observed: &Observed) -> Result<Thumbprints, Error> {
+async fn probe(kind: &OidcProviders, id: &ProviderArn, observed: &Observed) -> Result<Thumbprints, Error> {
     let issuer = Issuer::parse_without_scheme(id.issuer()).map_err(|expected| {
         Error::Refused(Refusal::PreconditionFailed {
             what: format!("{id} carries our tags, but its issuer is not {expected}"),
             remedy: "Remove the tags that begin with `github-trust:`, which somebody else put there".to_owned(),
         })
     })?;
-    let ca = kept_ca(observed);
-    match kind.look(&issuer, ca.as_ref(), id).await.0 {
+    let ca = ca_from_tags(observed);
+    match kind.probe(&issuer, ca.as_ref(), id).await.0 {
         Thumbprints::Unknown(why) => Err(unverified(&issuer.url(), &why).into()),
         thumbprints => Ok(thumbprints),
     }

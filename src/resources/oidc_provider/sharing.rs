@@ -6,7 +6,7 @@ use super::Observed;
 use super::OidcProviders;
 use super::ProviderArn;
 use super::owner_stakes::{DIGEST, LEAVING, OwnerStakes, going, key};
-use super::plan::{deletes, release};
+use super::plan::{deletes, is_last};
 use crate::aws::CallError;
 use crate::ownership::Owner;
 use crate::reconcile::DeletionIntent;
@@ -23,10 +23,11 @@ impl Sharing<OidcProviders> for SharedProvider {
     async fn observe_for_delete(api: &OidcProviders, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
         let (observed, trusted_by) = join(api.get(&id.0), api.roles_that_trust(&id.0)).await;
         let Some(mut observed) = observed? else { return Ok(None) };
-        observed.trusted_by = trusted_by?;
-        if !observed.trusted_by.is_empty() {
-            tracing::warn!(%id, roles = ?observed.trusted_by, "roles still trust the provider, so it will not be deleted");
+        let trusted_by = trusted_by?;
+        if !trusted_by.is_empty() {
+            tracing::warn!(%id, roles = ?trusted_by, "roles still trust the provider, so it will not be deleted");
         }
+        observed.trusted_by = Some(trusted_by);
         Ok(Some(observed))
     }
 
@@ -50,8 +51,7 @@ impl Sharing<OidcProviders> for SharedProvider {
     /// writes; so who joins has to hear of a deletion, and of all who leave at the same moment one has to know that it is the
     /// last.
     fn deletion_intent(owner: &Owner, observed: &Observed, nonce: &str) -> Option<DeletionIntent<Action>> {
-        let deletes = release(owner, observed).stages().iter().flatten().any(|action| *action == Action::Delete);
-        if deletes {
+        if is_last(owner, observed) {
             let leaving = format!("{} {nonce}", owner.digest(DIGEST));
             return Some(DeletionIntent::Deleting(Action::Tag([(LEAVING.to_owned(), leaving)].into())));
         }

@@ -9,7 +9,7 @@ use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Planner;
-use crate::resources::github_role::plan::Action;
+use crate::resources::github_role::Action;
 use crate::resources::github_role::{Created, Desired, GitHubRoles, Observed, RoleSettings};
 
 const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";

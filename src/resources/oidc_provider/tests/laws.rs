@@ -10,8 +10,8 @@ use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Plan;
 use crate::reconcile::Planner;
+use crate::resources::oidc_provider::Action;
 use crate::resources::oidc_provider::owner_stakes::{RETAINED, stored_ca};
-use crate::resources::oidc_provider::plan::Action;
 use crate::resources::oidc_provider::rotation::{ObservedThumbprints, RotationPolicy, Timestamp, is_mark};
 use crate::resources::oidc_provider::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
 
@@ -48,6 +48,11 @@ impl PlanLaws for OidcProviders {
 
     fn output(_: &Action) {}
 
+    fn observed_for_delete(mut observed: Observed) -> Observed {
+        observed.trusted_by.get_or_insert_default();
+        observed
+    }
+
     fn done(
         owner: &Owner,
         desired: Option<&Desired>,
@@ -60,7 +65,7 @@ impl PlanLaws for OidcProviders {
                 let others =
                     before.is_some_and(|before| owner_stakes(&before.tags).iter().any(|key| **key != claim(owner)));
                 check(
-                    before.is_none_or(|before| before.trusted_by.is_empty()),
+                    before.is_none_or(|before| before.trusted_by.as_ref().is_some_and(Vec::is_empty)),
                     "final: deleted although a role trusts it",
                 )?;
                 check(
@@ -74,7 +79,8 @@ impl PlanLaws for OidcProviders {
                 check(!after.tags.contains_key(&claim(owner)), "final: the claim is still there")?;
                 let ours = after.tags.contains_key("github-trust:made-by");
                 let claimed = before.is_some_and(|before| before.tags.contains_key(&claim(owner)));
-                let wanted = !after.trusted_by.is_empty() || after.tags.contains_key(RETAINED);
+                let trusted_by = before.and_then(|before| before.trusted_by.as_ref());
+                let wanted = trusted_by.is_some_and(|roles| !roles.is_empty()) || after.tags.contains_key(RETAINED);
                 check(
                     wanted || !(ours && claimed && owner_stakes(&after.tags).is_empty()),
                     "final: the last one out leaves ours behind",
@@ -188,7 +194,7 @@ fn foreign() -> Observed {
         client_ids: [FOREIGN.to_owned(), "a".to_owned()].into(),
         thumbprints: vec!["t0".into()],
         tags: [(FOREIGN.to_owned(), "v".to_owned())].into(),
-        trusted_by: Vec::new(),
+        trusted_by: None,
     }
 }
 
@@ -373,8 +379,10 @@ fn what_is_retained_or_still_trusted_stays_and_everything_else_goes() {
             }
             let alone = after::<OidcProviders>(&one, Some(first), start.clone());
             tally.check::<OidcProviders>(&one, None, alone.as_ref(), None);
+            let of_unread = OidcProviders::plan(&one, None, alone.as_ref()).unwrap();
+            assert!(!of_unread.actions().any(|action| *action == Action::Delete), "the roles were not read");
             let mut trusted = alone.clone();
-            trusted.as_mut().unwrap().trusted_by.push("deploy".into());
+            trusted.as_mut().unwrap().trusted_by = Some(vec!["deploy".into()]);
             tally.check::<OidcProviders>(&one, None, trusted.as_ref(), None);
             for second in &kinds {
                 if OidcProviders::plan_is_refused(&two, second, alone.as_ref()) {

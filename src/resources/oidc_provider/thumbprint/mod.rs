@@ -1,21 +1,21 @@
-//! Thumbprints are those of certificates that were verified a moment ago: name, dates and signatures, against public CAs
-//! or against the author's own. Whatever cannot be verified is refused with the certificate that is at fault, and then
-//! nothing is known: whoever asked keeps what there is.
+//! The thumbprints of certificates that were verified a moment ago: name, dates and signatures, against public CAs or
+//! against the author's own. A certificate that cannot be verified refuses the whole probe, and the caller keeps its list.
 //!
-//! IAM asks the issuer for its configuration and the host of `jwks_uri` for the keys, so both hosts are looked at; each at
+//! IAM asks the issuer for its configuration and the host of `jwks_uri` for the keys, so both hosts are probed; each at
 //! several addresses and several times, because a host's edges may send different chains.
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc_verify-thumbprint.html>.
 
 mod address;
 mod certificate;
 mod chain;
+mod collected;
 mod discovery;
 mod error;
 mod probe;
 mod roots;
 mod untrusted_certificate;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt;
 use futures_util::future::{LocalBoxFuture, join};
 use futures_util::stream;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::UnixTime;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
@@ -33,8 +33,8 @@ use url::Url;
 use crate::aws::Deadline;
 use crate::github::Issuer;
 use crate::net::tls;
-use certificate::CertificateInfo;
 use chain::{Chain, Verifier};
+use collected::CollectedThumbprints;
 use probe::{Accepted, Failure, Prober};
 
 pub use discovery::DiscoveryProblem;
@@ -45,8 +45,6 @@ pub use untrusted_certificate::{CertificateProblem, UntrustedCertificate};
 
 /// The number of thumbprints that IAM keeps.
 pub const LIMIT: usize = 5;
-/// The time before the end of a certificate in which it is worth a warning.
-const ENDING: Duration = Duration::from_hours(30 * 24);
 /// The number of handshakes with a host at the same time: those of four addresses, three times each.
 const MAX_CONCURRENT_CALLS: usize = 12;
 /// No text from outside is longer than this in a message.
@@ -136,10 +134,10 @@ pub struct ProbeResult {
     pub unreached: Vec<(SocketAddr, String)>,
 }
 
-/// Shows what certificates issuers have.
+/// The way to the certificates of issuers.
 pub trait Issuers: fmt::Debug {
-    /// Looks at the certificates of an issuer; see [`look`].
-    fn look<'a>(
+    /// Probes the certificates of an issuer; see [`probe_issuer`].
+    fn probe<'a>(
         &'a self,
         issuer: &'a Issuer,
         ca: Option<&'a CaCertificate>,
@@ -158,7 +156,7 @@ pub struct Internet {
 }
 
 impl Issuers for Internet {
-    fn look<'a>(
+    fn probe<'a>(
         &'a self,
         issuer: &'a Issuer,
         ca: Option<&'a CaCertificate>,
@@ -168,7 +166,7 @@ impl Issuers for Internet {
         let Self { network, policy } = self;
         Box::pin(async move {
             let public = Roots::public();
-            look(issuer, ca, &ProbeContext { network, public: &public, policy, now, deadline }).await
+            probe_issuer(issuer, ca, &ProbeContext { network, public: &public, policy, now, deadline }).await
         })
     }
 }
@@ -180,28 +178,28 @@ struct Endpoint {
     port: u16,
 }
 
-/// Looks at the certificates of an issuer.
+/// Probes the certificates of an issuer.
 ///
 /// With `ca`, only chains that end in it are accepted; without, only those that end in a public CA.
 ///
 /// # Errors
-/// When anything could not be verified. What is known then is that nothing is.
-pub async fn look<N: Network>(
+/// When anything could not be verified.
+pub async fn probe_issuer<N: Network>(
     issuer: &Issuer,
     ca: Option<&CaCertificate>,
-    surroundings: &ProbeContext<'_, N>,
+    context: &ProbeContext<'_, N>,
 ) -> Result<ProbeResult, ProbeError> {
-    let end = (Instant::now() + surroundings.policy.total).min(surroundings.deadline.end());
+    let end = (Instant::now() + context.policy.total).min(context.deadline.end());
     let time_up = |_elapsed| Err(ProbeError::TimeUp(issuer.to_string()));
-    tokio::time::timeout_at(end, look_at(issuer, ca, surroundings)).await.unwrap_or_else(time_up)
+    tokio::time::timeout_at(end, probe_hosts(issuer, ca, context)).await.unwrap_or_else(time_up)
 }
 
-async fn look_at<N: Network>(
+async fn probe_hosts<N: Network>(
     issuer: &Issuer,
     ca: Option<&CaCertificate>,
-    surroundings: &ProbeContext<'_, N>,
+    context: &ProbeContext<'_, N>,
 ) -> Result<ProbeResult, ProbeError> {
-    let ProbeContext { network, public, policy, now, deadline: _ } = surroundings;
+    let ProbeContext { network, public, policy, now, deadline: _ } = context;
     let provider = tls::provider();
     let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let at = UnixTime::since_unix_epoch(since_1970);
@@ -212,48 +210,43 @@ async fn look_at<N: Network>(
     if verifier.roots.store.is_empty() {
         return Err(ProbeError::NoRoots);
     }
-    let dialler = Prober { network: *network, policy, verifier: &verifier, accepted: Arc::new(Mutex::default()) };
-    let mut seen = ProbedThumbprints {
-        public: of_public.as_ref(),
-        now: since_1970,
-        examined: Vec::new(),
-        found: Found::default(),
-    };
+    let prober = Prober { network: *network, policy, verifier: &verifier, accepted: Arc::new(Mutex::default()) };
+    let mut collected = CollectedThumbprints::new(of_public.as_ref(), since_1970);
 
     let issuers = Endpoint { host: issuer.host().to_owned(), port: 443 };
     let addresses = probe::resolve(*network, &issuers, policy).await?;
-    // The host is looked at whatever its configuration says.
-    let (asked, surveyed) =
-        join(discover(issuer, &issuers, &addresses, &dialler), probe_all(&issuers, &addresses, 1, &dialler)).await;
-    let (keys, chain) = asked?;
-    seen.add(&issuers.host, &chain);
-    seen.take(&issuers.host, surveyed?);
+    // The host is probed whatever its configuration says.
+    let (discovered, chains) =
+        join(discover(issuer, &issuers, &addresses, &prober), probe_all(&issuers, &addresses, 1, &prober)).await;
+    let (keys, chain) = discovered?;
+    collected.add(&issuers.host, &chain);
+    collected.add_all(&issuers.host, chains?);
     if keys != issuers {
         let addresses = probe::resolve(*network, &keys, policy).await?;
-        let surveyed = probe_all(&keys, &addresses, 0, &dialler).await?;
-        if surveyed.chains.is_empty() {
-            return Err(ProbeError::Unreachable { host: keys.host, tried: surveyed.unreached });
+        let chains = probe_all(&keys, &addresses, 0, &prober).await?;
+        if chains.served.is_empty() {
+            return Err(ProbeError::Unreachable { host: keys.host, tried: chains.unreached });
         }
-        seen.take(&keys.host, surveyed);
+        collected.add_all(&keys.host, chains);
     }
-    seen.found.look()
+    collected.into_result()
 }
 
-/// Asks the first address that answers: where the keys are, and what it showed.
+/// Asks the first address that answers for the host of the keys. Returns the chain that the address sent, too.
 async fn discover<N: Network>(
     issuer: &Issuer,
     at: &Endpoint,
     addresses: &[SocketAddr],
-    dialler: &Prober<'_, N>,
+    prober: &Prober<'_, N>,
 ) -> Result<(Endpoint, Arc<Chain>), ProbeError> {
     let text = format!("{}/.well-known/openid-configuration", issuer.url());
     let discovery = |problem| ProbeError::Discovery { url: text.clone(), problem };
     let url = Url::parse(&text).map_err(|error| discovery(DiscoveryProblem::Http(error.to_string())))?;
     let mut tried = Vec::new();
     for address in addresses {
-        match dialler.probe(&at.host, *address).await {
+        match prober.probe(&at.host, *address).await {
             Ok(Accepted { stream, chain }) => {
-                let keys = discovery::ask(stream, &url, &issuer.url(), dialler.policy).await.map_err(discovery)?;
+                let keys = discovery::ask(stream, &url, &issuer.url(), prober.policy).await.map_err(discovery)?;
                 return Ok((keys, chain));
             }
             Err(Failure::Unreachable(why)) => tried.push((*address, why)),
@@ -265,124 +258,41 @@ async fn discover<N: Network>(
     Err(ProbeError::Unreachable { host: at.host.clone(), tried })
 }
 
-/// Shakes hands with each address several times, with the first one so many times fewer. One that cannot be reached may be
-/// down, or of a family that this network has no way to; one that shows what cannot be verified refuses the whole.
+/// Probes each address several times, the first one `done` times fewer. An address that cannot be reached may be down, or of a
+/// family that this network has no way to. An address whose chain cannot be verified refuses the whole probe.
 async fn probe_all<N: Network>(
     endpoint: &Endpoint,
     addresses: &[SocketAddr],
-    seen_already: usize,
-    dialler: &Prober<'_, N>,
-) -> Result<Surveyed, ProbeError> {
+    done: usize,
+    prober: &Prober<'_, N>,
+) -> Result<HostChains, ProbeError> {
     let host = &endpoint.host;
-    let attempts = |index| dialler.policy.attempts.max(1).saturating_sub(if index == 0 { seen_already } else { 0 });
-    let dials = addresses.iter().enumerate().flat_map(|(index, address)| vec![*address; attempts(index)]);
-    let looks: Vec<_> = stream::iter(dials)
-        .map(|address| async move { (address, dialler.probe(host, address).await) })
+    let attempts = |index| prober.policy.attempts.max(1).saturating_sub(if index == 0 { done } else { 0 });
+    let attempts = addresses.iter().enumerate().flat_map(|(index, address)| vec![*address; attempts(index)]);
+    let results: Vec<_> = stream::iter(attempts)
+        .map(|address| async move { (address, prober.probe(host, address).await) })
         .buffered(MAX_CONCURRENT_CALLS)
         .collect()
         .await;
-    let mut surveyed = Surveyed::default();
-    for (address, look) in looks {
-        match look {
-            Ok(accepted) => surveyed.chains.push(accepted.chain),
-            Err(Failure::Unreachable(_)) if surveyed.unreached.iter().any(|(known, _)| *known == address) => {}
-            Err(Failure::Unreachable(why)) => surveyed.unreached.push((address, why)),
+    let mut chains = HostChains::default();
+    for (address, result) in results {
+        match result {
+            Ok(accepted) => chains.served.push(accepted.chain),
+            Err(Failure::Unreachable(_)) if chains.unreached.iter().any(|(known, _)| *known == address) => {}
+            Err(Failure::Unreachable(why)) => chains.unreached.push((address, why)),
             Err(Failure::Untrusted(certificate)) => {
                 return Err(ProbeError::Untrusted { host: host.clone(), address, certificate });
             }
         }
     }
-    Ok(surveyed)
+    Ok(chains)
 }
 
-/// The thumbprints of all addresses of a host.
+/// The chains of all addresses of a host.
 #[derive(Default)]
-struct Surveyed {
-    chains: Vec<Arc<Chain>>,
+struct HostChains {
+    served: Vec<Arc<Chain>>,
     unreached: Vec<(SocketAddr, String)>,
-}
-
-/// Puts together what the chains show.
-struct ProbedThumbprints<'a> {
-    public: Option<&'a Verifier>,
-    now: Duration,
-    /// Each address shows the same, as a rule, and the same is one chain.
-    examined: Vec<Arc<Chain>>,
-    found: Found,
-}
-
-/// By thumbprint.
-type Thumbprints = BTreeMap<String, Thumbprint>;
-
-#[derive(Default)]
-struct Found {
-    tops: Thumbprints,
-    expiring: Thumbprints,
-    left_out: Thumbprints,
-    private: bool,
-    unreached: Vec<(SocketAddr, String)>,
-}
-
-impl ProbedThumbprints<'_> {
-    fn take(&mut self, host: &str, surveyed: Surveyed) {
-        for chain in surveyed.chains {
-            self.add(host, &chain);
-        }
-        self.found.unreached.extend(surveyed.unreached);
-    }
-
-    fn add(&mut self, host: &str, chain: &Arc<Chain>) {
-        if self.examined.iter().any(|examined| Arc::ptr_eq(examined, chain)) {
-            return;
-        }
-        self.examined.push(Arc::clone(chain));
-        let chain::Verified { tops, intermediates, strangers } = chain.examine();
-        let ending = OffsetDateTime::UNIX_EPOCH + self.now + ENDING;
-        let ends = |certificate: &&CertificateDer<'_>| {
-            CertificateInfo::read(certificate).is_some_and(|facts| facts.not_after <= ending)
-        };
-        for certificate in tops.iter().chain(&intermediates).filter(ends) {
-            add(&mut self.found.expiring, host, certificate);
-        }
-        for certificate in &tops {
-            add(&mut self.found.tops, host, certificate);
-        }
-        for certificate in &strangers {
-            add(&mut self.found.left_out, host, certificate);
-        }
-        if let Some(public) = self.public {
-            self.found.private |= !ServerName::try_from(host).is_ok_and(|name| public.accepts(&chain.served, &name));
-        }
-    }
-}
-
-fn add(found: &mut Thumbprints, host: &str, certificate: &CertificateDer<'_>) {
-    let hex = certificate::thumbprint(certificate);
-    let facts = CertificateInfo::read(certificate);
-    let entry = found.entry(hex.clone()).or_insert_with(|| Thumbprint {
-        hex,
-        subject: facts.as_ref().map(|facts| facts.subject.clone()).unwrap_or_default(),
-        not_after: facts.map_or(OffsetDateTime::UNIX_EPOCH, |facts| facts.not_after),
-        hosts: BTreeSet::new(),
-    });
-    entry.hosts.insert(host.to_owned());
-}
-
-impl Found {
-    fn look(self) -> Result<ProbeResult, ProbeError> {
-        let Self { tops, expiring, left_out, private, unreached } = self;
-        let thumbprints: BTreeSet<Thumbprint> = tops.into_values().collect();
-        if thumbprints.len() > LIMIT {
-            return Err(ProbeError::TooMany { found: thumbprints });
-        }
-        Ok(ProbeResult {
-            thumbprints,
-            publicly_trusted: !private,
-            expiring: expiring.into_values().collect(),
-            left_out: left_out.into_values().collect(),
-            unreached,
-        })
-    }
 }
 
 /// A date as people and machines read it.

@@ -1,4 +1,4 @@
-//! A refusal says which certificate is at fault and why, so that whoever runs the server knows what to replace.
+//! The certificate at fault in a refused chain and the reason, so that the operator of the server knows what to replace.
 
 use std::fmt;
 
@@ -12,6 +12,7 @@ use super::{plain, written};
 
 /// A certificate may be for hundreds of names.
 const NAMES_SHOWN: usize = 10;
+
 /// The fault of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateProblem {
@@ -109,46 +110,73 @@ impl fmt::Display for UntrustedCertificate {
 }
 
 impl Verifier {
-    /// Returns the certificate of a refused chain that is at fault. rustls tells the fault but not the certificate; so
-    /// the path is walked upwards, each CA in turn taken for trusted: the first that cannot be reached puts the fault
-    /// on the one below it.
+    /// Returns the certificate of a refused chain that is at fault, which rustls does not tell.
     pub(super) fn diagnose(&self, served: &[CertificateDer<'_>], name: &ServerName<'_>) -> UntrustedCertificate {
-        let facts: Vec<Option<CertificateInfo>> = served.iter().map(CertificateInfo::read).collect();
-        let diagnose = |place: usize, problem| {
-            let subject = facts.get(place).and_then(Option::as_ref).map(|facts| facts.subject.clone());
-            UntrustedCertificate { place: place + 1, sent: served.len(), subject: subject.unwrap_or_default(), problem }
-        };
-        let unreadable = |error: &dyn fmt::Debug| CertificateProblem::Unreadable(plain(&format!("{error:?}")));
+        let (place, problem) = self.fault(served, name);
+        let subject = served.get(place).and_then(CertificateInfo::read).map(|info| info.subject);
+        UntrustedCertificate { place: place + 1, sent: served.len(), subject: subject.unwrap_or_default(), problem }
+    }
+
+    /// Returns the place of the certificate at fault, and its problem.
+    fn fault(&self, served: &[CertificateDer<'_>], name: &ServerName<'_>) -> (usize, CertificateProblem) {
         if served.len() > LONGEST_CHAIN {
-            return diagnose(LONGEST_CHAIN, CertificateProblem::TooMany);
+            return (LONGEST_CHAIN, CertificateProblem::TooMany);
         }
         let Some((first, others)) = served.split_first() else {
-            return diagnose(0, CertificateProblem::Unreadable("none was sent".to_owned()));
+            return (0, CertificateProblem::Unreadable("none was sent".to_owned()));
         };
         let end = match EndEntityCert::try_from(first) {
             Ok(end) => end,
-            Err(error) => return diagnose(0, unreadable(&error)),
+            Err(error) => return (0, CertificateProblem::Unreadable(plain(&format!("{error:?}")))),
         };
-        let issuer = |place: usize| facts[place].as_ref().map(|facts| facts.issuer.clone()).unwrap_or_default();
-        let of_server = |issuer: String| match end.verify_is_valid_for_subject_name(name) {
-            Err(error) => problem(&error, issuer),
+        let of_server = || match end.verify_is_valid_for_subject_name(name) {
+            Err(error) => problem(&error, issuer(first)),
             Ok(()) => CertificateProblem::KeyNotHeld,
         };
         if self.is_given(first) {
-            return diagnose(0, of_server(issuer(0)));
+            return (0, of_server());
         }
+        let top = match self.top_of_path(served, &end) {
+            Ok(top) => top,
+            Err(fault) => return fault,
+        };
+        let issuer = issuer(&served[top]);
+        match self.path(&end, others, &self.roots.store.roots, None) {
+            // Somebody else's root may have the same name.
+            Err(webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey)
+                if signs_itself(&served[top]) =>
+            {
+                (top, CertificateProblem::SelfSigned)
+            }
+            Err(webpki::Error::UnknownIssuer) => (top, CertificateProblem::UnknownCa { issuer }),
+            Err(error) => (top, problem(&error, issuer)),
+            Ok(()) => (0, of_server()),
+        }
+    }
+
+    /// Walks the path upwards and takes each CA in turn for trusted. Returns the place of the last certificate that is reached.
+    ///
+    /// # Errors
+    /// The fault of a certificate whose CAs are there and none of which can be reached.
+    fn top_of_path(
+        &self,
+        served: &[CertificateDer<'_>],
+        end: &EndEntityCert<'_>,
+    ) -> Result<usize, (usize, CertificateProblem)> {
+        let subjects: Vec<Option<String>> =
+            served.iter().map(|certificate| CertificateInfo::read(certificate).map(|info| info.subject)).collect();
         let mut path = vec![0];
         let mut top = 0;
         loop {
+            let signer = issuer(&served[top]);
             let candidates = (1..served.len()).filter(|place| {
-                let signs = facts[*place].as_ref().is_some_and(|facts| facts.subject == issuer(top));
-                signs && path.iter().all(|below| served[*below] != served[*place])
+                subjects[*place].as_ref() == Some(&signer) && path.iter().all(|below| served[*below] != served[*place])
             });
             let mut failure = None;
             let mut next = None;
             for place in candidates {
                 let reached = anchor_from_trusted_cert(&served[place])
-                    .and_then(|anchor| self.path(&end, others, std::slice::from_ref(&anchor), None));
+                    .and_then(|anchor| self.path(end, &served[1..], std::slice::from_ref(&anchor), None));
                 match reached {
                     Ok(()) => next = next.or(Some(place)),
                     Err(error) => failure = failure.or(Some(error)),
@@ -159,22 +187,15 @@ impl Verifier {
                     path.push(place);
                     top = place;
                 }
-                (None, Some(error)) => return diagnose(top, problem(&error, issuer(top))),
-                (None, None) => break,
+                (None, Some(error)) => return Err((top, problem(&error, signer))),
+                (None, None) => return Ok(top),
             }
-        }
-        match self.path(&end, others, &self.roots.store.roots, None) {
-            // Somebody else's root may have the same name.
-            Err(webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey)
-                if signs_itself(&served[top]) =>
-            {
-                diagnose(top, CertificateProblem::SelfSigned)
-            }
-            Err(webpki::Error::UnknownIssuer) => diagnose(top, CertificateProblem::UnknownCa { issuer: issuer(top) }),
-            Err(error) => diagnose(top, problem(&error, issuer(top))),
-            Ok(()) => diagnose(0, of_server(issuer(0))),
         }
     }
+}
+
+fn issuer(certificate: &CertificateDer<'_>) -> String {
+    CertificateInfo::read(certificate).map(|info| info.issuer).unwrap_or_default()
 }
 
 fn problem(error: &webpki::Error, issuer: String) -> CertificateProblem {

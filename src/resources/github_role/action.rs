@@ -1,0 +1,65 @@
+//! The changes of a role.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::RoleSettings;
+use crate::iam_policy::trust_policy::TrustPolicy;
+use crate::ownership::Tags;
+
+/// A change of a role.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names are IAM's")]
+pub enum Action {
+    Create { shell: Box<RoleCreateInput> },
+    SetTrust(TrustPolicy),
+    SetDetails { description: String, max_session: u32 },
+    SetBoundary(String),
+    DeleteBoundary,
+    Attach(String),
+    Detach(String),
+    PutPolicy { name: String, document: Value },
+    DeletePolicy(String),
+    Tag(Tags),
+    Untag(BTreeSet<String>),
+    LeaveInstanceProfile(String),
+    Delete,
+}
+
+/// A role as the one call that makes it can make it: with its boundary and its owner, without permissions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoleCreateInput {
+    pub(super) name: String,
+    pub(super) path: String,
+    pub(super) trust: TrustPolicy,
+    pub(super) settings: RoleSettings,
+    pub(super) tags: Tags,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { shell } => {
+                let RoleCreateInput { name, path, trust, settings, tags } = shell.as_ref();
+                let RoleSettings { description: _, max_session: _, boundary } = settings;
+                write!(f, "create role {path}{name} for [{trust}] with boundary {boundary:?}, tags {tags:?}")
+            }
+            Self::SetTrust(trust) => write!(f, "trust [{trust}]"),
+            Self::SetDetails { description, max_session } => {
+                write!(f, "set description {description:?} and longest session {max_session} s")
+            }
+            Self::SetBoundary(arn) => write!(f, "set boundary {arn}"),
+            Self::DeleteBoundary => f.write_str("delete boundary"),
+            Self::Attach(arn) => write!(f, "attach {arn}"),
+            Self::Detach(arn) => write!(f, "detach {arn}"),
+            Self::PutPolicy { name, document: _ } => write!(f, "put inline policy {name}"),
+            Self::DeletePolicy(name) => write!(f, "delete inline policy {name}"),
+            Self::Tag(tags) => write!(f, "tag {tags:?}"),
+            Self::Untag(keys) => write!(f, "untag {keys:?}"),
+            Self::LeaveInstanceProfile(name) => write!(f, "leave instance profile {name}"),
+            Self::Delete => f.write_str("delete the role"),
+        }
+    }
+}
