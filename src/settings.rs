@@ -23,7 +23,7 @@ pub struct Settings {
     /// The permissions of templates: the guardrails' variables.
     pub guardrails: Guardrails,
     /// The rotation of thumbprints: `GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS`, by default 30, and
-    /// `GITHUB_TRUST_LOOKS_APART_SECONDS`, by default an hour.
+    /// `GITHUB_TRUST_THUMBPRINT_CONFIRMATION_SECONDS`, by default an hour.
     pub rotation_policy: RotationPolicy,
     /// True if issuers may be in private networks: `GITHUB_TRUST_PRIVATE_ISSUERS`, `true` or not.
     pub private_issuers: bool,
@@ -39,8 +39,8 @@ const IAM_LAG: Duration = Duration::from_mins(1);
 const OVERLAP_DAYS: u64 = 30;
 /// In seconds.
 const DAY: u64 = 24 * 60 * 60;
-/// In seconds. Lambda delivers a failed event again after one and two minutes, which is no second look.
-const APART: u64 = 60 * 60;
+/// In seconds. Lambda delivers a failed event again after one and two minutes, which is no confirmation.
+const CONFIRMATION_INTERVAL: u64 = 60 * 60;
 
 /// The settings of an empty environment, but without guardrails, which have tests of their own.
 impl Default for Settings {
@@ -68,7 +68,7 @@ impl Settings {
             guardrails: Guardrails::read(|name| variable(&format!("GITHUB_TRUST_{name}"))),
             rotation_policy: RotationPolicy {
                 overlap: number("GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS").unwrap_or(OVERLAP_DAYS) * DAY,
-                confirmation_interval: number("GITHUB_TRUST_LOOKS_APART_SECONDS").unwrap_or(APART),
+                confirmation_interval: number("GITHUB_TRUST_THUMBPRINT_CONFIRMATION_SECONDS").unwrap_or(CONFIRMATION_INTERVAL),
             },
             private_issuers: variable("GITHUB_TRUST_PRIVATE_ISSUERS").is_some_and(|value| value == "true"),
             hosts: hosts.split(' ').filter_map(host).collect(),

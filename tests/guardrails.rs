@@ -149,7 +149,7 @@ const STRICT: [(&str, &str); 10] = [
     ("ALLOWED_NAMESPACES", "team-*,kube-*"),
     ("ALLOWED_PRINCIPALS", "arn:*:iam::111122223333:role/github/*"),
     ("GUARDRAIL_CONTACT", "platform@example.com"),
-    ("LONGEST_SESSION_SECONDS", "7200"),
+    ("MAX_SESSION_DURATION", "7200"),
 ];
 
 #[test]
@@ -311,7 +311,7 @@ fn a_role_without_a_path_goes_where_roles_may_be() {
 fn stricter_guardrails_stop_no_deletion_and_no_update_that_changes_nothing() {
     let broad = json!([{"Repository": "octo-org/app", "AnyRef": true}]);
     let before = role(json!({"Path": "/", "PermissionsBoundary": null, "MaxSessionDuration": 43200, "Trust": broad}));
-    let none = [("ROLE_PATH", "/"), ("LONGEST_SESSION_SECONDS", "43200"), ("ALLOW_BROAD_TRUST", "true")];
+    let none = [("ROLE_PATH", "/"), ("MAX_SESSION_DURATION", "43200"), ("ALLOW_BROAD_TRUST", "true")];
     deployed(&none, async |place| {
         assert_eq!(place.create(ROLE, before.clone()).await["Status"], "SUCCESS");
         place.deploy(&STRICT);

@@ -122,7 +122,7 @@ pub struct Guardrails {
     managed: Vec<String>,
     forbidden: Vec<String>,
     inline: Inline,
-    longest_session: u32,
+    max_session_duration: u32,
     adoption: bool,
     access_entries: AccessEntryGuardrails,
     accounts: Vec<String>,
@@ -139,7 +139,7 @@ const FORBIDDEN: &str = "arn:*:iam::aws:policy/AdministratorAccess*,arn:*:iam::a
                          arn:*:iam::aws:policy/PowerUserAccess";
 /// In seconds. A job on GitHub's own runners lasts six hours at most.
 /// <https://docs.github.com/en/actions/reference/limits>
-const LONGEST_SESSION: u32 = 6 * 60 * 60;
+const MAX_SESSION_DURATION: u32 = 6 * 60 * 60;
 
 impl Guardrails {
     /// Permits everything, for tests of the code behind the guardrails.
@@ -157,7 +157,7 @@ impl Guardrails {
             managed: vec!["arn:*:*:*:*:*".to_owned()],
             forbidden: Vec::new(),
             inline: Inline::Always,
-            longest_session: u32::MAX,
+            max_session_duration: u32::MAX,
             adoption: true,
             access_entries: AccessEntryGuardrails::none(),
             accounts: Vec::new(),
@@ -189,9 +189,9 @@ impl Guardrails {
                 Some("Never") => Inline::Never,
                 _ => Inline::WithBoundary,
             },
-            longest_session: variable("LONGEST_SESSION_SECONDS")
+            max_session_duration: variable("MAX_SESSION_DURATION")
                 .and_then(|text| text.parse().ok())
-                .unwrap_or(LONGEST_SESSION),
+                .unwrap_or(MAX_SESSION_DURATION),
             adoption: allowed("ALLOW_ROLE_ADOPTION"),
             access_entries: AccessEntryGuardrails::read(list, allowed),
             accounts: list("STACK_ACCOUNTS", ""),
@@ -291,10 +291,10 @@ impl Guardrails {
                 format!("`ManagedPolicyArns`: {arn} {} (guardrail `AllowedManagedPolicies`)", one_of(&self.managed))
             }),
             GuardrailCheck::InlinePolicy(name) => self.forbids_inline(name),
-            GuardrailCheck::Session(seconds) => (*seconds > self.longest_session).then(|| {
+            GuardrailCheck::Session(seconds) => (*seconds > self.max_session_duration).then(|| {
                 format!(
-                    "`MaxSessionDuration`: {seconds} seconds are more than {} (guardrail `LongestSessionInSeconds`)",
-                    self.longest_session
+                    "`MaxSessionDuration`: {seconds} seconds are more than {} (guardrail `MaxSessionDuration`)",
+                    self.max_session_duration
                 )
             }),
             GuardrailCheck::Adoption(what) => (!self.adoption).then(|| {

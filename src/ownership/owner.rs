@@ -54,7 +54,7 @@ impl Owner {
             stack_id: schedule(),
             stack_name: schedule(),
             region: region.to_owned(),
-            logical_id: "upkeep".to_owned(),
+            logical_id: "scheduled".to_owned(),
         }
     }
 

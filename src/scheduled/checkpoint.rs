@@ -11,7 +11,7 @@ use crate::aws::{CallError, ErrorKind, ignore_not_found};
 use crate::ownership::digest;
 
 /// The name of the secret. The function's role may use the names that begin like it.
-const NAME: &str = "github-trust/upkeep/cursor";
+const NAME: &str = "github-trust/scheduled/checkpoint";
 /// The time for reading it at the beginning of a run.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 

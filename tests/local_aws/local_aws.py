@@ -210,7 +210,7 @@ class LocalAws:
             "EMULATOR_GITHUB_CA": str(self.directory / "github-ca.pem"),
             # Whatever issuer the function asks for is here, and the public CA is one of ours.
             "GITHUB_TRUST_HOSTS": f"*=127.0.0.1:{self.issuers_port}",
-            "GITHUB_TRUST_LOOKS_APART_SECONDS": "0",
+            "GITHUB_TRUST_THUMBPRINT_CONFIRMATION_SECONDS": "0",
             "SSL_CERT_FILE": str(self.issuers / "public.pem"),
             "EMULATOR_ISSUERS": str(self.issuers),
             "EMULATOR_ISSUERS_PORT": str(self.issuers_port),

@@ -32,7 +32,7 @@ QUICKSTART = {
     "AccessPolicy": "AmazonEKSEditPolicy",
 }
 CHANGED = {**QUICKSTART, "Branch": "release", "Namespace": "staging", "AccessPolicy": "AmazonEKSViewPolicy"}
-REMEMBERED = [{"Key": "name", "Values": ["github-trust/access-entry/", "github-trust/upkeep/"]}]
+REMEMBERED = [{"Key": "name", "Values": ["github-trust/access-entry/", "github-trust/scheduled/"]}]
 # Nobody but GitHub may see it.
 HIDDEN = "hunter2-of-the-run"
 SHARED = {"Repository": "octo-org/another-repo", "Environment": "production"}

@@ -24,7 +24,7 @@ use super::scene::{GIVEN_PROVIDER, GIVEN_ROLE, LAMBDA_TIMEOUT, Scene, access, al
 
 /// Four things at once, and four calls for each at most.
 const MOST_IN_FLIGHT: usize = 16;
-const CURSOR: &str = "github-trust/upkeep/cursor";
+const CURSOR: &str = "github-trust/scheduled/checkpoint";
 const BEGIN: &str = "<!-- The figures of growth are written by a test: see tests/simulation/matrix/growth.rs. -->\n";
 const END: &str = "<!-- The end of the figures of growth. -->\n";
 

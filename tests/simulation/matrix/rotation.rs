@@ -57,7 +57,7 @@ fn tags(scene: &Scene) -> Vec<String> {
 }
 
 async fn run(scene: &Scene) -> Ended {
-    let ended = scene.lambda.attempt(&Author::resource("schedule", "upkeep"), "schedule", SCHEDULE).await;
+    let ended = scene.lambda.attempt(&Author::resource("schedule", "scheduled"), "schedule", SCHEDULE).await;
     // IAM's reads have caught up when the next one comes.
     tokio::time::sleep(HOUR).await;
     ended
