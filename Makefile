@@ -28,7 +28,7 @@ run: environment
 
 test: check stack-tests
 
-PYTHON = tests/local_aws tests/reference schemas tests/documents tests/bench requirements events bundle
+PYTHON = tests/local_aws tests/policies tests/reference schemas tests/documents tests/bench requirements events bundle
 check: environment
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
@@ -39,6 +39,7 @@ check: environment
 	.venv/bin/python tests/documents/words.py
 	.venv/bin/python -m pytest --quiet tests/documents
 	.venv/bin/python -m pytest --quiet tests/bench
+	.venv/bin/python -m pytest --quiet tests/policies
 	cargo test --locked
 	$(MAKE) --no-print-directory transcript schemas
 

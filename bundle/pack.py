@@ -61,8 +61,6 @@ def pack(architecture: str, bootstrap: bytes, into: Path) -> Path:
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
         "THIRD-PARTY-LICENSES.txt": licences.texts(crates).encode(),
         "sbom.cdx.json": bill.encode(),
-        # What else the deployment may want, such as a permissions boundary.
-        **beside("templates"),
         # What docs/quick-start.md deploys next.
         **beside("examples"),
     }

@@ -5,7 +5,8 @@
     python3 requirements/install.py emulator    .venv/emulator: the local AWS
     python3 requirements/install.py linters     .venv/linters: actionlint, zizmor, readers of Terraform and CycloneDX
     python3 requirements/install.py checkov     .venv/checkov: checkov
-    python3 requirements/install.py catalogue   .venv/catalogue: subvectors, of which a test reads the data
+    python3 requirements/install.py catalogue   .venv/catalogue: subvectors and moto, of which tests read the data
+    python3 requirements/install.py simulator   .venv/simulator: iam-simulate and iam-data, where there is npm
     python3 requirements/install.py bench       .venv/bench: boto3 and crhelper, which `make bench` measures us against
 
 An environment remembers what it was made from; while that is unchanged this script does nothing.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import platform
+import shutil
 import subprocess
 import sys
 import venv
@@ -25,6 +27,8 @@ HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent / ".venv"
 # Data for a test, and no environment.
 CATALOGUE = TOOLS / "catalogue"
+# Packages of npm, which a lock file pins.
+SIMULATOR = TOOLS / "simulator"
 # Inside the first one, so that removing .venv removes everything: `tools` therefore has to come first.
 ENVIRONMENTS = {
     "tools": TOOLS,
@@ -32,6 +36,7 @@ ENVIRONMENTS = {
     "linters": TOOLS / "linters",
     "checkov": TOOLS / "checkov",
     "catalogue": CATALOGUE,
+    "simulator": SIMULATOR,
     "bench": TOOLS / "bench",
 }
 # For `make bench` alone.
@@ -47,11 +52,14 @@ def main(names: list[str]) -> int:
     for name, directory in ENVIRONMENTS.items():
         if name not in names and (names or name in ON_DEMAND):
             continue
-        requirements = HERE / f"{name}.txt"
+        if directory == SIMULATOR and shutil.which("npm") is None:
+            print("there is no npm: tests that evaluate policies are left out", flush=True)
+            continue
+        requirements = HERE / name / "package-lock.json" if directory == SIMULATOR else HERE / f"{name}.txt"
         stamp, wanted = directory / ".made-from", made_from(requirements, directory)
         if stamp.is_file() and stamp.read_text() == wanted:
             continue
-        print(f"making {directory.relative_to(HERE.parent)} from requirements/{requirements.name}", flush=True)
+        print(f"making {directory.relative_to(HERE.parent)} from {requirements.relative_to(HERE.parent)}", flush=True)
         if error := make(directory, requirements):
             return fail(error)
         stamp.write_text(wanted)
@@ -66,6 +74,13 @@ def made_from(requirements: Path, directory: Path) -> str:
 
 def make(directory: Path, requirements: Path) -> str | None:
     """What went wrong, or None."""
+    if directory == SIMULATOR:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(requirements.parent / name, directory)
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = subprocess.run(["npm", "ci", *quiet], cwd=directory).returncode == 0
+        return None if done else f"npm could not install {requirements}"
     if importlib.util.find_spec("ensurepip") is None:
         return (
             f"{sys.executable} ({platform.python_version()}) has no module ensurepip, which `python3 -m venv` needs; "

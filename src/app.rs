@@ -96,6 +96,7 @@ impl App {
             region: region.to_owned(),
             account: account.to_owned(),
             role_path: self.settings.guardrails.role_path().to_owned(),
+            role_boundary: self.settings.guardrails.role_boundary().map(str::to_owned),
         }
     }
 }

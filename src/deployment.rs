@@ -13,13 +13,15 @@ pub struct Deployment {
     pub account: String,
     /// The path of roles whose declaration names none.
     pub role_path: String,
+    /// The permissions boundary of roles whose declaration names none, where the deployment demands one.
+    pub role_boundary: Option<String>,
 }
 
 impl Deployment {
     /// Returns the ARN of a resource of IAM in this account, such as `role/ci/deploy`.
     #[must_use]
     pub fn iam_arn(&self, resource: &str) -> String {
-        let Self { partition, account, region: _, role_path: _ } = self;
+        let Self { partition, account, region: _, role_path: _, role_boundary: _ } = self;
         Arn { partition, service: "iam", region: "", account, resource }.to_string()
     }
 }

@@ -37,6 +37,7 @@ fn read(event: &str, seen: &mut Seen) {
         region: "us-east-1".into(),
         account: "123456789012".into(),
         role_path: "/".into(),
+        role_boundary: None,
     };
     let outcomes = [
         declared::<OidcProviders>(&request, &home, seen),

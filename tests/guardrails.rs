@@ -161,7 +161,6 @@ fn what_guardrails_forbid_is_refused_before_any_call_and_all_of_it_at_once() {
         (ROLE, role(json!({"ProviderArn": provider("token.actions.octo.ghe.com")}))),
         (ROLE, role(json!({"Path": "/"}))),
         (ROLE, role(json!({"Path": "/githubs/"}))),
-        (ROLE, role(json!({"PermissionsBoundary": null}))),
         (ROLE, role(json!({"PermissionsBoundary": aws("AdministratorAccess")}))),
         (ROLE, trust(json!({"Repository": "stranger/app", "Branches": ["main"]}))),
         (ROLE, trust(json!({"Subjects": ["repo:stranger/app:ref:refs/heads/main"]}))),
@@ -173,7 +172,7 @@ fn what_guardrails_forbid_is_refused_before_any_call_and_all_of_it_at_once() {
         (ROLE, role(json!({"ManagedPolicyArns": ["arn:aws:iam::111122223333:policy/admin"]}))),
         (ROLE, role(json!({"MaxSessionDuration": 7201}))),
         (ROLE, role(json!({"OnExisting": "Adopt"}))),
-        (ROLE, role(json!({"Path": "/", "PermissionsBoundary": null, "OnExisting": "Adopt"}))),
+        (ROLE, role(json!({"Path": "/", "PermissionsBoundary": aws("ReadOnlyAccess"), "OnExisting": "Adopt"}))),
         (ENTRY, entry("AmazonEKSClusterAdminPolicy", &[])),
         (ENTRY, node("HYBRID_LINUX")),
         (ENTRY, adopting()),
@@ -225,6 +224,8 @@ fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
         (ROLE, managed("AdministratorAccess")),
         (ROLE, managed("IAMFullAccess")),
         (ROLE, managed("PowerUserAccess")),
+        (ROLE, managed("AWSLambda_FullAccess")),
+        (ROLE, managed("ReadOnlyAccess")),
         (ROLE, role(json!({"ManagedPolicyArns": [BOUNDARY]}))),
         (ROLE, role(json!({"MaxSessionDuration": 43200}))),
         (ROLE, role(json!({"OnExisting": "Adopt"}))),
@@ -245,7 +246,7 @@ fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
     for (kind, properties) in [
         (
             ROLE,
-            role(json!({"PermissionsBoundary": null, "ManagedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]})),
+            role(json!({"PermissionsBoundary": null, "ManagedPolicyArns": ["arn:aws:iam::aws:policy/SecurityAudit"]})),
         ),
         (ENTRY, entry("AmazonEKSViewPolicy", &[])),
         (ENTRY, entry("AmazonEKSViewPolicy", &["kube-system"])),
@@ -304,6 +305,31 @@ fn a_role_without_a_path_goes_where_roles_may_be() {
         assert_eq!(answer["Data"]["Arn"], format!("arn:aws:iam::{ACCOUNT}:role/platform/ci/deploy"));
         let below = role(json!({"Path": "/platform/ci/team-a/", "RoleName": "other"}));
         assert_eq!(place.create(ROLE, below).await["Status"], "SUCCESS");
+    });
+}
+
+#[test]
+fn a_role_without_a_boundary_gets_that_of_the_deployment() {
+    let read = json!(["arn:aws:iam::aws:policy/ReadOnlyAccess"]);
+    deployed(&[], async |place| {
+        let mut before = role(json!({"PermissionsBoundary": null}));
+        assert_eq!(place.create(ROLE, before.clone()).await["Status"], "SUCCESS");
+        place.deploy(&[("ROLE_PERMISSIONS_BOUNDARY", BOUNDARY)]);
+        let left_out = role(json!({"RoleName": "new", "PermissionsBoundary": null, "ManagedPolicyArns": read}));
+        assert_eq!(place.create(ROLE, left_out).await["Status"], "SUCCESS");
+        // One from before gets it before anything else is changed.
+        before["Description"] = json!("changed");
+        before["Trust"][0]["Branches"] = json!(["release"]);
+        assert_eq!(place.request("Update", ROLE, before, Some("deploy")).await["Status"], "SUCCESS");
+        let state = place.cloud.state();
+        let boundaries: Vec<_> = state.account.iam.roles.all().map(|(_, role)| role.boundary.as_deref()).collect();
+        assert_eq!(boundaries, [Some(BOUNDARY), Some(BOUNDARY)]);
+        let changes = state.calls.iter().filter(|call| call.changed && call.service == "iam");
+        let order: Vec<_> =
+            changes.map(|call| call.action.as_str()).skip_while(|action| *action != "TagRole").collect();
+        let first = order.iter().position(|action| *action == "PutRolePermissionsBoundary");
+        assert!(first < order.iter().position(|action| *action == "UpdateRole"), "{order:?}");
+        assert!(first < order.iter().position(|action| *action == "UpdateAssumeRolePolicy"), "{order:?}");
     });
 }
 

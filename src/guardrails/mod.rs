@@ -134,9 +134,29 @@ const ROLE_PATH: &str = "/github/";
 /// Elsewhere the same owner's name is somebody else's.
 const ISSUERS: &str = "token.actions.githubusercontent.com,token.actions.githubusercontent.com/*";
 const MANAGED: &str = "arn:*:iam::aws:policy/*";
-/// The first also stands for its namesakes with a suffix.
-const FORBIDDEN: &str = "arn:*:iam::aws:policy/AdministratorAccess*,arn:*:iam::aws:policy/IAMFullAccess,\
-                         arn:*:iam::aws:policy/PowerUserAccess";
+/// Where no boundary limits what a policy leads to: policies that lead to no other permissions, and neither to the function
+/// nor to what it goes by. A test of the template computes it from AWS's documents.
+const MANAGED_WITHOUT_BOUNDARY: &str = "arn:*:iam::aws:policy/AmazonEC2ContainerRegistryPowerUser,\
+                                        arn:*:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly,\
+                                        arn:*:iam::aws:policy/AmazonS3ReadOnlyAccess,\
+                                        arn:*:iam::aws:policy/AWSCloudFormationReadOnlyAccess,\
+                                        arn:*:iam::aws:policy/SecurityAudit,\
+                                        arn:*:iam::aws:policy/job-function/ViewOnlyAccess";
+/// Policies that change permissions, assume any role, or change or ask the function. The first also stands for its
+/// namesakes with a suffix.
+const FORBIDDEN: &str = "arn:*:iam::aws:policy/AdministratorAccess*,\
+                         arn:*:iam::aws:policy/AIDevOpsAgentActionsPolicy,\
+                         arn:*:iam::aws:policy/AmazonDynamoDBFullAccesswithDataPipeline,\
+                         arn:*:iam::aws:policy/AmazonSageMakerJobFullAccess,\
+                         arn:*:iam::aws:policy/AWSCodeDeployRoleForECS,\
+                         arn:*:iam::aws:policy/AWSLambda_FullAccess,\
+                         arn:*:iam::aws:policy/AWSLambdaInvocation-DynamoDB,\
+                         arn:*:iam::aws:policy/BedrockAgentCoreFullAccess,\
+                         arn:*:iam::aws:policy/IAMFullAccess,arn:*:iam::aws:policy/PowerUserAccess,\
+                         arn:*:iam::aws:policy/SageMakerStudio*,\
+                         arn:*:iam::aws:policy/job-function/DataScientist,\
+                         arn:*:iam::aws:policy/job-function/SystemAdministrator,\
+                         arn:*:iam::aws:policy/service-role/AWSLambdaRole";
 /// In seconds. A job on GitHub's own runners lasts six hours at most.
 /// <https://docs.github.com/en/actions/reference/limits>
 const MAX_SESSION_DURATION: u32 = 6 * 60 * 60;
@@ -174,15 +194,17 @@ impl Guardrails {
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
         let allowed = |name: &str| variable(name).as_deref() == Some("true");
+        let boundary = variable("ROLE_PERMISSIONS_BOUNDARY");
+        let managed = if boundary.is_some() { MANAGED } else { MANAGED_WITHOUT_BOUNDARY };
         Self {
             role_path: variable("ROLE_PATH").unwrap_or_else(|| ROLE_PATH.to_owned()),
-            boundary: variable("ROLE_PERMISSIONS_BOUNDARY"),
+            boundary,
             owners: list("ALLOWED_GITHUB_OWNERS", "*").iter().filter_map(|text| AllowedOwner::read(text)).collect(),
             writable: list("WRITABLE_GITHUB_REPOSITORIES", "").iter().filter_map(|text| Writable::read(text)).collect(),
             github_adoption: allowed("ALLOW_GITHUB_ADOPTION"),
             issuers: list("ALLOWED_ISSUERS", ISSUERS),
             broad_trust: allowed("ALLOW_BROAD_TRUST"),
-            managed: list("ALLOWED_MANAGED_POLICIES", MANAGED),
+            managed: list("ALLOWED_MANAGED_POLICIES", managed),
             forbidden: list("FORBIDDEN_MANAGED_POLICIES", FORBIDDEN),
             inline: match variable("ALLOW_INLINE_POLICIES").as_deref() {
                 Some("Always") => Inline::Always,
@@ -203,6 +225,12 @@ impl Guardrails {
     #[must_use]
     pub fn role_path(&self) -> &str {
         &self.role_path
+    }
+
+    /// The permissions boundary of roles whose declaration names none.
+    #[must_use]
+    pub fn role_boundary(&self) -> Option<&str> {
+        self.boundary.as_deref()
     }
 
     /// Checks everything that the declaration of a stack asks for.

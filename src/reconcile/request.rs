@@ -84,7 +84,15 @@ async fn create_or_update<R: Api>(
     let Reconciler { owner, deployment, .. } = reconciler;
     let spec = parse::<R>(&request.properties()?, request, deployment)?;
     if let Err(refusal) = guardrails.check(&R::guardrail_checks(&spec), &request.stack, deployment) {
-        return unchanged(reconciler, spec, request).await.ok_or(Error::Refused(refusal));
+        // A role from before a boundary was demanded has none, and its stack has to get through all the same.
+        let before = Deployment { role_boundary: None, ..(*deployment).clone() };
+        let undemanding = parse::<R>(&request.properties()?, request, &before)?;
+        let other = (undemanding != spec).then_some(undemanding);
+        let mut reconciled = unchanged(reconciler, spec, request).await;
+        if let (None, Some(spec)) = (&reconciled, other) {
+            reconciled = unchanged(reconciler, spec, request).await;
+        }
+        return reconciled.ok_or(Error::Refused(refusal));
     }
     let (id, attributes) = reconciler.ensure_present(spec, request.physical_id.as_deref()).await?;
     // A replacement whose every attempt was killed is rolled back under the old id, and CloudFormation never hears of the

@@ -29,7 +29,7 @@ pub trait Resource {
     /// the same object.
     type Id: Clone + PartialEq + fmt::Display;
     /// The declaration of the author, checked.
-    type Spec;
+    type Spec: PartialEq;
     /// The spec, completed by facts from outside.
     type Desired;
     /// The state of the object at the service.

@@ -34,6 +34,16 @@ def service_token(aws: LocalAws) -> str:
 
 
 @pytest.fixture(scope="session")
+def default_account(service_token: str) -> Iterator[LocalAws]:
+    """Another account, with the product as it is by default."""
+    del service_token  # it has built the function
+    with LocalAws() as running:
+        deployment.deploy_as(running, deployment.FUNCTION)
+        deployment.create_cluster(running, "examples", "API")
+        yield running
+
+
+@pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive of `make bundle`, as it is released. That takes minutes, so everything that looks at it shares it."""
     into = tmp_path_factory.mktemp("bundle")

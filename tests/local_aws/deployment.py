@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from github.repositories import TOKEN
 from local_aws import ROOT, TOOLS, LocalAws, LocalAwsError, until
-from stack import Stack
 
 FUNCTION = "github-trust"
 STACK = "github-trust"
@@ -29,6 +25,7 @@ PARAMETERS = (f"Architecture={ARCHITECTURE}", "PrivateIssuers=true")
 WITHOUT_GUARDRAILS = (
     "RolePath=/",
     "AllowedIssuers=token.actions.githubusercontent.com,token.actions.githubusercontent.com/*,token.actions.*.ghe.com,*/_services/token",
+    "RolePermissionsBoundary=None",
     "AllowInlinePolicies=Always",
     "AllowedManagedPolicies=arn:*:iam::*:policy/*",
     "ForbiddenManagedPolicies=arn:*:iam::aws:policy/AdministratorAccess",
@@ -53,8 +50,7 @@ def build(aws: LocalAws) -> None:
 
 
 def deploy(aws: LocalAws, *parameters: str) -> dict[str, str]:
-    """The outputs of the deployed stack, without guardrails. The boundary that examples name is there, too."""
-    boundary(aws)
+    """The outputs of the deployed stack, without guardrails."""
     return deploy_as(aws, FUNCTION, *WITHOUT_GUARDRAILS, *parameters)
 
 
@@ -73,17 +69,6 @@ def deploy_as(aws: LocalAws, name: str, *parameters: str, stack: str | None = No
     )
     (deployed,) = aws.client("cloudformation").describe_stacks(StackName=stack or name)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in deployed["Outputs"]}
-
-
-def boundary(aws: LocalAws) -> str:
-    """The ARN of the recommended boundary, which is made the first time."""
-    stack = Stack(aws, "github-boundary")
-    with contextlib.suppress(ClientError):  # there is no such stack yet
-        return stack.outputs()["BoundaryArn"]
-    made = stack.create((ROOT / "templates" / "permissions-boundary.yaml").read_text())
-    if made != "CREATE_COMPLETE":
-        raise LocalAwsError(f"the boundary's stack is {made}: {stack.reasons()}")
-    return stack.outputs()["BoundaryArn"]
 
 
 def create_cluster(aws: LocalAws, name: str, mode: str | None = "API_AND_CONFIG_MAP") -> None:

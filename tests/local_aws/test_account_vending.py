@@ -35,7 +35,6 @@ Resources:
     Properties:
       ServiceToken: !ImportValue github-trust-ServiceToken
       ProviderArn: !Ref Provider
-      PermissionsBoundary: !Sub arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/github-boundary
       Trust: [{ Repository: octo-org/octo-repo, Branches: [main] }]
       Policies:
         - PolicyName: read
@@ -116,7 +115,7 @@ def by_landing_zone_accelerator() -> list[Vended]:
 
 def by_org_formation() -> list[Vended]:
     tasks = yaml_parse(example("account-vending/org-formation/organization-tasks.yml"))
-    order = {"GitHubTrust": "GitHubBoundary", "GitHubBoundary": "OrganizationUpdate"}
+    order = {"GitHubTrust": "OrganizationUpdate"}
     assert {name: task["DependsOn"] for name, task in tasks.items() if "DependsOn" in task} == order
     return [
         Vended(task["StackName"], Path(task["Template"]).name, task.get("Parameters", {}))
@@ -166,8 +165,8 @@ def test_no_parameter_of_the_stackset_is_left_for_the_accounts_to_fill_in(unpack
 
 
 def _templates(unpacked: Path) -> dict[str, Path]:
-    files = [unpacked / "github-trust.template.yaml", unpacked / "templates" / "permissions-boundary.yaml"]
-    return {file.name: file for file in files}
+    file = unpacked / "github-trust.template.yaml"
+    return {file.name: file}
 
 
 def _template(account: LocalAws, unpacked: Path, place: str) -> str:

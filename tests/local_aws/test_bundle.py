@@ -63,9 +63,9 @@ def account() -> Iterator[LocalAws]:
 
 def test_the_archive_holds_what_it_should_with_its_checksums(archive: Path, unpacked: Path) -> None:
     assert archive.name == f"github-trust-{_version()}-{deployment.ARCHITECTURE}.zip"
-    copied = [*(ROOT / "templates").rglob("*.*"), *(ROOT / "examples").rglob("*.*")]
+    copied = (ROOT / "examples").rglob("*.*")
     own = {path.relative_to(ROOT).as_posix() for path in copied if path.suffix != ".md"}
-    assert {"templates/permissions-boundary.yaml", "examples/static-site.yaml"} <= own
+    assert {"examples/static-site.yaml"} <= own
     found = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     assert found == FILES | own
     sums = dict(line.split()[::-1] for line in (unpacked / "SHA256SUMS").read_text().splitlines())

@@ -120,8 +120,11 @@ def test_by_default_there_is_no_network_no_key_and_nobody_is_alarmed(aws: LocalA
         "github-secret",
     }
     assert size(policies) < INLINE_QUOTA
-    # Without a boundary there are no inline policies.
-    assert "iam:PutRolePolicy" not in json.dumps(policies)
+    # There is a boundary by default, which makes inline policies possible and cannot be taken away.
+    roles = json.dumps(policies["roles"])
+    assert Stack.existing(aws, name).physical_ids()["Boundary"] in roles
+    assert "iam:PutRolePolicy" in roles
+    assert "iam:DeleteRolePermissionsBoundary" not in roles
     assert issuers(policies) == [
         "arn:*:iam::*:oidc-provider/token.actions.githubusercontent.com",
         "arn:*:iam::*:oidc-provider/token.actions.githubusercontent.com/*",
@@ -149,8 +152,8 @@ def test_with_everything_set_everything_is_there(aws: LocalAws, with_everything:
     assert "role/platform/ci/*" in roles
     assert "iam:PutRolePolicy" in roles
     assert "iam:DeleteRolePermissionsBoundary" not in roles
-    # Stacks of any account may own what is made: which ones, the function says.
-    assert "arn:aws:cloudformation:*:*:stack/*" in roles
+    assert f"arn:*:cloudformation:*:{ACCOUNT}:stack/*" in roles
+    assert "arn:*:cloudformation:*:111122223333:stack/*" in roles
     assert issuers(policies) == [
         "arn:*:iam::*:oidc-provider/token.actions.githubusercontent.com",
         "arn:*:iam::*:oidc-provider/token.actions.octo.ghe.com",

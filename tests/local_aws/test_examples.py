@@ -1,18 +1,19 @@
-"""Every example is deployed, and lets in whom it says: with the guardrails that docs/quick-start.md recommends."""
+"""Every example is deployed, and lets in whom it says: with the product as it is by default."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
-from deployment import SECRET_NAME, create_cluster, example, owned
-from github.repositories import TOKEN
-from local_aws import ACCOUNT, REGION, ROOT, TOOLS, LocalAws
+import deployment
+from deployment import example, owned
+from local_aws import REGION, ROOT, TOOLS, LocalAws
 from stack import Stack
 from tokens import DEPLOY, OTHER, assume
 
@@ -22,29 +23,19 @@ TEMPLATES = sorted(path for path in (ROOT / "examples").rglob("*.yaml") if "\nRe
 CLUSTER = "examples"
 
 
-@pytest.fixture(scope="module")
-def account(unpacked: Path) -> Iterator[LocalAws]:
-    """An account in which the bundle has been deployed as docs/quick-start.md says."""
-    with LocalAws() as running:
-        boundary = Stack(running, "github-boundary")
-        text = (unpacked / "templates" / "permissions-boundary.yaml").read_text()
-        assert boundary.create(text) == "CREATE_COMPLETE", boundary.reasons()
-        secret = {"Name": SECRET_NAME, "SecretString": json.dumps({"token": TOKEN})}
-        arn = running.client("secretsmanager").create_secret(**secret)["ARN"]
-        guardrails = [
-            "RolePermissionsBoundary=github-boundary",
-            "AllowedGitHubOwners=octo-org",
-            f"WritableGitHubRepositories={ACCOUNT}/*=octo-org/*",
-            # Of which one is an Enterprise Server.
-            "AllowedIssuers=token.actions.githubusercontent.com,private.*.example/_services/token",
-        ]
-        # A credential for the local GitHub; the issuers are on this machine.
-        local = [f"GitHubSecretArn={arn}", "PrivateIssuers=true"]
-        command = [str(TOOLS / "bin" / "sam"), "deploy", "--parameter-overrides", *guardrails, *local]
-        result = subprocess.run(command, cwd=unpacked, env=running.environment(), capture_output=True, text=True)
-        assert result.returncode == 0, result.stdout + result.stderr
-        create_cluster(running, CLUSTER, "API")
-        yield running
+@pytest.fixture
+def account(default_account: LocalAws) -> LocalAws:
+    return default_account
+
+
+@contextlib.contextmanager
+def guardrail(account: LocalAws, name: str, value: str) -> Iterator[None]:
+    """Another one than the default, for a while."""
+    default = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"][name]["Default"]
+    deployment.deploy_as(account, deployment.FUNCTION, f"{name}={value}")
+    yield
+    # What is not given stays as it was.
+    deployment.deploy_as(account, deployment.FUNCTION, f"{name}={default}")
 
 
 @pytest.fixture
@@ -98,14 +89,17 @@ def test_the_first_examples_keep_to_the_guardrails(account: LocalAws, stack: Sta
         assert other.delete() == "DELETE_COMPLETE"
 
 
-def test_a_repository_of_another_owner_and_a_role_without_the_boundary_are_refused(stack: Stack) -> None:
-    parameters = {"Repository": "somebody/web"}
-    assert stack.create(example("static-site.yaml"), **parameters) == "ROLLBACK_COMPLETE"
+def test_a_repository_of_another_owner_is_refused_where_owners_are_named(account: LocalAws, stack: Stack) -> None:
+    with guardrail(account, "AllowedGitHubOwners", "octo-org"):
+        assert stack.create(example("static-site.yaml"), Repository="somebody/web") == "ROLLBACK_COMPLETE"
     assert "guardrail `AllowedGitHubOwners`" in stack.reasons()["Sync"]
-    stack.delete()
+
+
+def test_another_boundary_than_the_deployment_s_is_refused(stack: Stack) -> None:
     lines = example("static-site.yaml").splitlines(keepends=True)
-    without = "".join(line for line in lines if "PermissionsBoundary" not in line)
-    assert stack.create(without, Repository=WEB) == "ROLLBACK_COMPLETE"
+    [place] = [number for number, line in enumerate(lines) if "ProviderArn: !Ref" in line]
+    lines.insert(place, "      PermissionsBoundary: arn:aws:iam::aws:policy/AdministratorAccess\n")
+    assert stack.create("".join(lines), Repository=WEB) == "ROLLBACK_COMPLETE"
     assert "guardrail `RolePermissionsBoundary`" in stack.reasons()["Sync"]
 
 
@@ -142,7 +136,9 @@ def test_an_enterprise_server_with_a_private_ca_gets_its_thumbprint_and_subjects
         "CaCertificate": account.ca_certificate("private"),
         "Repository": WEB,
     }
-    outputs = created(stack, "enterprise-server.yaml", **parameters)
+    issuers = f"token.actions.githubusercontent.com,private.{name}.example/_services/token"
+    with guardrail(account, "AllowedIssuers", issuers):
+        outputs = created(stack, "enterprise-server.yaml", **parameters)
     assert outputs["ThumbprintUse"] == "InUse"
     assert outputs["ThumbprintList"] == account.thumbprint("private")
     assert outputs["Subjects"] == f"repo:{WEB}:ref:refs/heads/main"

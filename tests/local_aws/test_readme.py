@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,14 +18,19 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
+def stack(default_account: LocalAws, name: str) -> Iterator[Stack]:
+    """In an account with the product as it is by default."""
+    stack = Stack(default_account, name)
+    yield stack
+    stack.delete()
+
+
+@pytest.fixture
 def shown() -> str:
     return next(block for block in blocks("yaml") if "Custom::GitHubRole" in block)
 
 
-def test_the_first_template_is_deployed_and_admits_what_the_readme_says(
-    aws: LocalAws, stack: Stack, service_token: str, shown: str
-) -> None:
-    assert service_token
+def test_the_first_template_is_deployed_and_admits_what_the_readme_says(stack: Stack, shown: str) -> None:
     assert len(shown.splitlines()) <= 12
     outputs = "Outputs:\n  Subjects:\n    Value: !GetAtt Role.Subjects\n"
     assert stack.create(shown + outputs) == "CREATE_COMPLETE"
@@ -32,8 +38,7 @@ def test_the_first_template_is_deployed_and_admits_what_the_readme_says(
     assert stack.outputs()["Subjects"] == subjects.strip()
 
 
-def test_its_mistakes_are_answered_as_the_readme_says(stack: Stack, service_token: str, shown: str) -> None:
-    assert service_token
+def test_its_mistakes_are_answered_as_the_readme_says(stack: Stack, shown: str) -> None:
     wrong = shown.replace("Branches:", "Branchs:").replace(
         "      ManagedPolicyArns:", "      MaxSessionDuration: 900\n      ManagedPolicyArns:"
     )

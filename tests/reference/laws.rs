@@ -23,6 +23,7 @@ pub(super) fn mistakes(resource: &ResourceSchema, properties: &Map<String, Value
             region: "us-east-1".into(),
             account: "123456789012".into(),
             role_path: "/github/".into(),
+            role_boundary: None,
         };
         let mut fields = Fields::of_request(properties);
         let _ = K::parse(&mut fields, &home);

@@ -10,22 +10,16 @@ locals {
 
 data "aws_region" "current" {}
 
-resource "aws_cloudformation_stack" "github_boundary" {
-  name         = "github-boundary"
-  template_url = "${local.github_trust_url}/permissions-boundary.yaml"
-  capabilities = ["CAPABILITY_NAMED_IAM"]
-}
-
 resource "aws_cloudformation_stack" "github_trust" {
   name         = "github-trust"
   template_url = "${local.github_trust_url}/github-trust.template.yaml"
   capabilities = ["CAPABILITY_IAM"]
 
   parameters = {
-    CodeBucket              = local.github_trust_bucket
-    CodeKey                 = "github-trust/${local.github_trust_version}/function.zip"
-    RolePermissionsBoundary = "github-boundary"
-    AllowedGitHubOwners     = "octo-org"
+    CodeBucket          = local.github_trust_bucket
+    CodeBuckets         = "${local.github_trust_bucket}-*"
+    CodeKey             = "github-trust/${local.github_trust_version}/function.zip"
+    AllowedGitHubOwners = "octo-org"
   }
 
   lifecycle {

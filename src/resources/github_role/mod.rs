@@ -186,10 +186,15 @@ impl Resource for GitHubRoles {
         } else {
             Some(deployment.role_path.clone())
         };
+        let boundary = if fields.has(Properties::PERMISSIONS_BOUNDARY) {
+            fields.checked(Properties::PERMISSIONS_BOUNDARY, policy_arn)
+        } else {
+            deployment.role_boundary.clone()
+        };
         let settings = RoleSettings {
             description: fields.checked(Properties::DESCRIPTION, description),
             max_session: fields.integer(Properties::MAX_SESSION_DURATION),
-            boundary: fields.checked(Properties::PERMISSIONS_BOUNDARY, policy_arn),
+            boundary,
         };
         let managed: BTreeSet<String> =
             fields.texts(Properties::MANAGED_POLICY_ARNS, policy_arn).unwrap_or_default().into_iter().collect();

@@ -13,11 +13,12 @@
 //! | neither | trust to T₀ ∩ T₁, permissions, trust to T₁ |
 //!
 //! Within the permissions, what comes is added first, what changes is replaced next, and what goes is removed last,
-//! because two policies may allow the same. (Two inline policies that swap their contents are beyond this.) The
-//! permissions boundary moves before that where there was none, and after it where there will be none. From one boundary
-//! to another nobody can tell which is wider; then everything that goes is removed first and everything that comes is
-//! added last, so that nothing is granted too much, and what both declarations grant may be away for a few calls. The
-//! same order serves a role that has no room for the old and the new managed policies together.
+//! because two policies may allow the same. (Two inline policies that swap their contents are beyond this.) A permissions
+//! boundary where there was none comes before everything else: it takes permissions away that the new declaration does not
+//! grant, and IAM lets the function change the trust of no role without one. A boundary that goes is removed after the
+//! permissions. From one boundary to another nobody can tell which is wider; then everything that goes is removed first
+//! and everything that comes is added last, so that nothing is granted too much, and what both declarations grant may be
+//! away for a few calls. The same order serves a role that has no room for the old and the new managed policies together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -150,11 +151,12 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
     let between = before.union(&after);
     let old_trust = TrustPolicy::read(&observed.trust);
     let permissions = Permissions::between(&before, desired, observed);
+    let new_boundary = settings.boundary.clone().filter(|_| observed.boundary.is_none()).map(Action::SetBoundary);
 
     let tags = TagChanges::new(tags, &between.write(), &after.write(), |key| before.tags.contains(key), &observed.tags);
 
     let mut plan = Plan::nothing().then((!tags.first.is_empty()).then_some(Action::Tag(tags.first)));
-    plan = plan.then(details(&before, settings, observed));
+    plan = plan.then(new_boundary).then(details(&before, settings, observed));
     let to = Action::SetTrust(trust.clone());
     plan = match &old_trust {
         Some(old) if old == trust => permissions.append(plan),
@@ -191,7 +193,7 @@ fn details(before: &AppliedRecord, settings: &RoleSettings, observed: &Observed)
     (!same).then_some(Action::SetDetails { description, max_session })
 }
 
-/// The change of what the role may do, in the order of its steps.
+/// The change of what the role may do, in the order of its steps, without a boundary where there was none.
 struct Permissions(Vec<Vec<Action>>);
 
 impl Permissions {
@@ -199,11 +201,11 @@ impl Permissions {
         let (from, to) = (observed.boundary.as_ref(), desired.settings.boundary.as_ref());
         let ours = before.settings.contains(BOUNDARY);
         let boundary = match to {
-            Some(arn) if from != Some(arn) => vec![Action::SetBoundary(arn.clone())],
+            Some(arn) if from.is_some_and(|from| from != arn) => vec![Action::SetBoundary(arn.clone())],
             None if ours && from.is_some() => vec![Action::DeleteBoundary],
             _ => Vec::new(),
         };
-        let swapped = !boundary.is_empty() && from.is_some() && to.is_some();
+        let swapped = !boundary.is_empty() && to.is_some();
         let wanted = |arn: &&String| desired.managed.contains(*arn);
         let crowded = observed.managed.union(&desired.managed).count() > ATTACHED_QUOTA
             && observed.managed.iter().any(|arn| before.managed.contains(arn) && !wanted(&arn));
@@ -226,14 +228,11 @@ impl Permissions {
         let replace: Vec<Action> = replaced.iter().copied().map(put).collect();
         let remove: Vec<Action> =
             detach.cloned().map(Action::Detach).chain(delete.cloned().map(Action::DeletePolicy)).collect();
-        let steps = match (from, to) {
-            _ if swapped => vec![remove, boundary, add, replace],
-            (None, _) if crowded => vec![boundary, remove, add, replace],
-            (None, _) => vec![boundary, add, replace, remove],
-            _ if crowded => vec![remove, add, replace, boundary],
-            _ => vec![add, replace, remove, boundary],
-        };
-        Self(steps)
+        Self(match (swapped, crowded) {
+            (true, _) => vec![remove, boundary, add, replace],
+            (false, true) => vec![remove, add, replace, boundary],
+            (false, false) => vec![add, replace, remove, boundary],
+        })
     }
 
     fn is_empty(&self) -> bool {

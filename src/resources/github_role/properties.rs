@@ -97,7 +97,8 @@ object_type! {
             POLICY_ARN,
             POLICY_ARN_EXPECTED,
             "The ARN of a managed policy that limits what the role may do, whatever its other policies allow. It is part of the \
-             call that makes the role.",
+             call that makes the role. Where it is left out, the role has the boundary of the deployment \
+             (`RolePermissionsBoundary`).",
         );
         MANAGED_POLICY_ARNS: Texts = Property::texts(
             "ManagedPolicyArns",

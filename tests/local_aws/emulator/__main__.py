@@ -27,6 +27,7 @@ def main() -> None:
         iam_providers,
         iam_roles,
         issuers,
+        managed_policies,
         native_function,
         native_provider,
         query_api,
@@ -37,6 +38,7 @@ def main() -> None:
     del iam_providers  # importing it has registered its actions
     query_api.install()
     iam_roles.install()
+    managed_policies.install()
     eks.install()
     cloudformation.install()
     conditions.install()

@@ -33,6 +33,8 @@ _BOUNDARY_OF_ROLE = {
     "DeleteRolePolicy",
     "DetachRolePolicy",
     "PutRolePolicy",
+    "UpdateAssumeRolePolicy",
+    "UpdateRole",
 }
 _POLICY_ARN = {"AttachRolePolicy", "DetachRolePolicy"}
 _ALSO_TAG = {

@@ -25,6 +25,7 @@ pub(super) fn problems_in(partition: &str, more: &Value) -> String {
         region: "eu-west-1".to_owned(),
         account: "111122223333".to_owned(),
         role_path: "/".to_owned(),
+        role_boundary: None,
     };
     let mut fields = Fields::of_request(members);
     AccessEntries::parse(&mut fields, &deployment);

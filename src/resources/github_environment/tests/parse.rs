@@ -5,8 +5,13 @@ use serde_json::json;
 use crate::resources::github_environment::*;
 
 fn told(properties: &serde_json::Value) -> String {
-    let deployment =
-        Deployment { partition: "aws".into(), region: "eu-west-1".into(), account: "1".into(), role_path: "/".into() };
+    let deployment = Deployment {
+        partition: "aws".into(),
+        region: "eu-west-1".into(),
+        account: "1".into(),
+        role_path: "/".into(),
+        role_boundary: None,
+    };
     let mut fields = Fields::of_request(properties.as_object().unwrap());
     let spec = GitHubEnvironments::parse(&mut fields, &deployment);
     match fields.finish() {

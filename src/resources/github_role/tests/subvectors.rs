@@ -216,6 +216,7 @@ fn emitted(trust: &Value) -> Result<TrustPolicy, String> {
         region: "eu-west-1".into(),
         account: "123456789012".into(),
         role_path: "/".into(),
+        role_boundary: None,
     };
     let properties = json!({"ProviderArn": PROVIDER, "Trust": trust});
     let mut fields = Fields::of_request(properties.as_object().unwrap());

@@ -193,6 +193,7 @@ fn declared(trust: &[Value], issuer: &str) -> Option<Spec> {
         region: "eu-west-1".into(),
         account: "123456789012".into(),
         role_path: "/".into(),
+        role_boundary: None,
     };
     let properties =
         json!({"ProviderArn": format!("arn:aws:iam::123456789012:oidc-provider/{issuer}"), "Trust": trust});

@@ -1,0 +1,67 @@
+"""The service control policy of SECURITY.md keeps everybody from the function but those that it names."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from render import ACCOUNT, BOUNDARY, REGION, ROOT
+from simulator import EVERYTHING, PRINCIPAL, Question, ask, needs_node
+
+pytestmark = needs_node
+DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/platform-deploy"
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:github-trust"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/github-trust/github-trust-Role-1A2B3C"
+# Service control policies, white space not counted.
+QUOTA = 5120
+CHANGES = [
+    ("lambda:UpdateFunctionCode", FUNCTION),
+    ("lambda:UpdateFunctionConfiguration", FUNCTION),
+    ("lambda:AddPermission", FUNCTION),
+    ("events:PutTargets", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/github-trust-rotation"),
+    ("ssm:PutParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/github-trust/service-token"),
+    ("iam:PassRole", ROLE),
+    ("iam:PutRolePolicy", ROLE),
+    ("iam:UpdateAssumeRolePolicy", ROLE),
+    ("iam:CreatePolicyVersion", BOUNDARY),
+]
+
+
+@pytest.fixture(scope="module")
+def policy() -> dict[str, Any]:
+    [text] = re.findall(r"^```json\n(.*?)^```$", (ROOT / "SECURITY.md").read_text(), re.MULTILINE | re.DOTALL)
+    document: dict[str, Any] = json.loads(text)
+    assert len(json.dumps(document, separators=(",", ":"))) < QUOTA
+    return document
+
+
+def allowed(policy: dict[str, Any], action: str, resource: str, principal: str = PRINCIPAL, **context: Any) -> bool:
+    keys = {"aws:PrincipalIsAWSService": "false", **{key.replace("_", ":", 1): value for key, value in context.items()}}
+    # A boundary limits as a service control policy does: what it does not allow, or denies, is denied.
+    document = {**policy, "Statement": [*EVERYTHING["Statement"], *policy["Statement"]]}
+    [answer] = ask([Question(action, resource, [EVERYTHING], document, keys, principal)])
+    return answer
+
+
+@pytest.mark.parametrize(("action", "resource"), CHANGES)
+def test_only_the_deploying_role_changes_the_function(policy: dict[str, Any], action: str, resource: str) -> None:
+    assert not allowed(policy, action, resource)
+    assert allowed(policy, action, resource, DEPLOYER)
+
+
+def test_the_function_is_asked_by_cloudformation_alone(policy: dict[str, Any]) -> None:
+    assert not allowed(policy, "lambda:InvokeFunction", FUNCTION)
+    assert allowed(policy, "lambda:InvokeFunction", FUNCTION, aws_CalledVia=["cloudformation.amazonaws.com"])
+    assert allowed(policy, "lambda:GetFunction", FUNCTION)
+
+
+def test_the_owner_s_tags_are_written_by_the_function_alone(policy: dict[str, Any]) -> None:
+    theirs = f"arn:aws:iam::{ACCOUNT}:role/github/deploy"
+    owner = {"aws_TagKeys": ["github-trust:stack-id"], "aws_RequestTag/github-trust:stack-id": "x"}
+    assert not allowed(policy, "iam:TagRole", theirs, **owner)
+    assert not allowed(policy, "iam:TagRole", theirs, DEPLOYER, **owner)
+    assert allowed(policy, "iam:TagRole", theirs, ROLE, **owner)
+    assert allowed(policy, "iam:TagRole", theirs, **{"aws_TagKeys": ["team"], "aws_RequestTag/team": "a"})
