@@ -9,7 +9,8 @@
     python3 requirements/install.py simulator   .venv/simulator: iam-simulate and iam-data, where there is npm
     python3 requirements/install.py bench       .venv/bench: boto3 and crhelper, which `make bench` measures us against
 
-An environment remembers what it was made from; while that is unchanged this script does nothing.
+Nothing is installed whose hash is not in those files (requirements/lock.py writes them). An environment remembers what
+it was made from; while that is unchanged this script does nothing.
 """
 
 from __future__ import annotations
@@ -90,13 +91,23 @@ def make(directory: Path, requirements: Path) -> str | None:
     if directory == CATALOGUE:
         # Its code wants a newer Python than we ask for, and is never run.
         place = ["--ignore-requires-python", "--target", str(directory), "--upgrade"]
-        command = [str(TOOLS / "bin" / "python"), *pip, "install", "--quiet", "--no-deps", *place, "-r"]
+        command = [
+            str(TOOLS / "bin" / "python"),
+            *pip,
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            *place,
+            "-r",
+        ]
         done = subprocess.run([*command, str(requirements)]).returncode == 0
         return None if done else f"pip could not install {requirements}"
     venv.create(directory, clear=True, with_pip=True)
     pip = [str(directory / "bin" / "python"), *pip]
     # Without --no-deps a package that the file forgot would come in unpinned; with it, `pip check` finds it missing.
-    if subprocess.run([*pip, "install", "--quiet", "--no-deps", "-r", str(requirements)]).returncode != 0:
+    install = ["install", "--quiet", "--no-deps", "--require-hashes", "-r", str(requirements)]
+    if subprocess.run([*pip, *install]).returncode != 0:
         return f"pip could not install {requirements}"
     check = subprocess.run([*pip, "check"], capture_output=True, text=True)
     if check.returncode != 0:
