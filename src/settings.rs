@@ -68,7 +68,8 @@ impl Settings {
             guardrails: Guardrails::read(|name| variable(&format!("GITHUB_TRUST_{name}"))),
             rotation_policy: RotationPolicy {
                 overlap: number("GITHUB_TRUST_THUMBPRINT_OVERLAP_DAYS").unwrap_or(OVERLAP_DAYS) * DAY,
-                confirmation_interval: number("GITHUB_TRUST_THUMBPRINT_CONFIRMATION_SECONDS").unwrap_or(CONFIRMATION_INTERVAL),
+                confirmation_interval: number("GITHUB_TRUST_THUMBPRINT_CONFIRMATION_SECONDS")
+                    .unwrap_or(CONFIRMATION_INTERVAL),
             },
             private_issuers: variable("GITHUB_TRUST_PRIVATE_ISSUERS").is_some_and(|value| value == "true"),
             hosts: hosts.split(' ').filter_map(host).collect(),
