@@ -66,6 +66,14 @@ impl Account {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut objects = BTreeMap::new();
+        self.add_providers(&mut objects);
+        self.add_roles(&mut objects);
+        self.add_entries(&mut objects);
+        self.add_secrets(&mut objects);
+        Snapshot { objects }
+    }
+
+    fn add_providers(&self, objects: &mut BTreeMap<Id, Object>) {
         for (arn, provider) in self.iam.providers.all() {
             let mut facets = Facets::default();
             facets.set("url", &provider.url);
@@ -79,6 +87,9 @@ impl Account {
                 Object { made_by: provider.made_by.clone(), facets: facets.0 },
             );
         }
+    }
+
+    fn add_roles(&self, objects: &mut BTreeMap<Id, Object>) {
         for (_, role) in self.iam.roles.all() {
             let mut facets = Facets::default();
             facets.set("arn", self.iam.role_arn(role));
@@ -103,6 +114,9 @@ impl Account {
                 Object { made_by: role.made_by.clone(), facets: facets.0 },
             );
         }
+    }
+
+    fn add_entries(&self, objects: &mut BTreeMap<Id, Object>) {
         for (cluster, about) in &self.eks.clusters {
             for entry in about.entries.values() {
                 let mut facets = Facets::default();
@@ -128,6 +142,9 @@ impl Account {
                 );
             }
         }
+    }
+
+    fn add_secrets(&self, objects: &mut BTreeMap<Id, Object>) {
         for (name, secret) in &self.secrets.secrets {
             let mut facets = Facets::default();
             facets.set("value", secret.value());
@@ -136,7 +153,6 @@ impl Account {
                 Object { made_by: secret.made_by.clone(), facets: facets.0 },
             );
         }
-        Snapshot { objects }
     }
 
     /// Whether a cluster is there and takes changes.

@@ -85,6 +85,16 @@ impl Settings {
         self.items.get(path).map(|item| item.value.as_str())
     }
 
+    fn put_secret(&mut self, at: &str, body: &Value, now: SystemTime) -> (u16, Value) {
+        let Some(value) = unseal(&body["encrypted_value"]) else {
+            return (422, json!({"message": "Bad request - the secret is not sealed", "status": "422"}));
+        };
+        let new = !self.items.contains_key(at);
+        self.set(at, &value, now);
+        self.write(at, Some(&value), body, now);
+        if new { (201, json!({})) } else { (204, Value::Null) }
+    }
+
     /// Nothing where it is none of its paths.
     pub(super) fn handle(
         &mut self,
@@ -138,16 +148,7 @@ impl Settings {
             ("PATCH", ["variables", name]) => {
                 self.write(&format!("{place}/variables/{name}"), body["value"].as_str(), &body, now)
             }
-            ("PUT", ["secrets", name]) => {
-                let at = format!("{place}/secrets/{name}");
-                let Some(value) = unseal(&body["encrypted_value"]) else {
-                    return Some((422, json!({"message": "Bad request - the secret is not sealed", "status": "422"})));
-                };
-                let new = !self.items.contains_key(&at);
-                self.set(&at, &value, now);
-                self.write(&at, Some(&value), &body, now);
-                if new { (201, json!({})) } else { (204, Value::Null) }
-            }
+            ("PUT", ["secrets", name]) => self.put_secret(&format!("{place}/secrets/{name}"), &body, now),
             ("DELETE", [sort, name]) => {
                 self.changes += 1;
                 match self.items.remove(&format!("{place}/{sort}/{name}")) {

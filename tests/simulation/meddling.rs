@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::account::Account;
 use super::author::Author;
+use super::iam::Role;
 use super::plan::Meddling;
 
 const ADMIN: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
@@ -19,7 +20,7 @@ impl Meddling {
             let entry = about.entries.values().find(|entry| entry.made_by.is_ours())?;
             Some((cluster.clone(), entry.clone()))
         });
-        let mut iam = |action: &str, input: serde_json::Value| {
+        let mut iam = |action: &str, input: Value| {
             // Some of it cannot be done just then, as when a policy is attached already.
             let _ = account.iam_as(&Author::Someone, now, action, &input);
         };
@@ -34,7 +35,7 @@ impl Meddling {
             }
             Self::DeleteEntry | Self::DisassociatePolicies | Self::ChangeGroups => {
                 let Some((cluster, entry)) = entry else { return };
-                let mut eks = |action: &str, more: serde_json::Value| {
+                let mut eks = |action: &str, more: Value| {
                     let mut input = json!({"clusterName": cluster, "principalArn": entry.principal});
                     input.as_object_mut().expect("members").extend(more.as_object().cloned().unwrap_or_default());
                     let _ = account.eks_as(&Author::Someone, now, action, &input);
@@ -55,47 +56,47 @@ impl Meddling {
             }
             _ => {
                 let Some(role) = role else { return };
-                let name = role.name.as_str();
-                match self {
-                    Self::AttachPolicy => iam("AttachRolePolicy", json!({"RoleName": name, "PolicyArn": ADMIN})),
-                    Self::DetachPolicies => {
-                        for arn in &role.attached {
-                            iam("DetachRolePolicy", json!({"RoleName": name, "PolicyArn": arn}));
-                        }
-                    }
-                    Self::WriteInlinePolicy => {
-                        let document =
-                            json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}).to_string();
-                        iam(
-                            "PutRolePolicy",
-                            json!({"RoleName": name, "PolicyName": "by-hand", "PolicyDocument": document}),
-                        );
-                    }
-                    Self::OpenTrust => {
-                        let trust = role.trust.replace("repo:acme@", "repo:mallory@");
-                        iam("UpdateAssumeRolePolicy", json!({"RoleName": name, "PolicyDocument": trust}));
-                    }
-                    Self::TagRole => {
-                        iam("TagRole", json!({"RoleName": name, "Tags": [{"Key": "by-hand", "Value": "yes"}]}));
-                    }
-                    Self::DeleteRole | Self::RecreateRole => {
-                        for arn in &role.attached {
-                            iam("DetachRolePolicy", json!({"RoleName": name, "PolicyArn": arn}));
-                        }
-                        for policy in role.inline.keys() {
-                            iam("DeleteRolePolicy", json!({"RoleName": name, "PolicyName": policy}));
-                        }
-                        iam("DeleteRole", json!({"RoleName": name}));
-                        if self == Self::RecreateRole {
-                            iam(
-                                "CreateRole",
-                                json!({"RoleName": name, "Path": role.path, "AssumeRolePolicyDocument": role.trust}),
-                            );
-                        }
-                    }
-                    other => panic!("{other:?} was handled above"),
+                self.change_role(&role, &mut iam);
+            }
+        }
+    }
+
+    fn change_role(self, role: &Role, iam: &mut impl FnMut(&str, Value)) {
+        let name = role.name.as_str();
+        match self {
+            Self::AttachPolicy => iam("AttachRolePolicy", json!({"RoleName": name, "PolicyArn": ADMIN})),
+            Self::DetachPolicies => {
+                for arn in &role.attached {
+                    iam("DetachRolePolicy", json!({"RoleName": name, "PolicyArn": arn}));
                 }
             }
+            Self::WriteInlinePolicy => {
+                let document = json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}).to_string();
+                iam("PutRolePolicy", json!({"RoleName": name, "PolicyName": "by-hand", "PolicyDocument": document}));
+            }
+            Self::OpenTrust => {
+                let trust = role.trust.replace("repo:acme@", "repo:mallory@");
+                iam("UpdateAssumeRolePolicy", json!({"RoleName": name, "PolicyDocument": trust}));
+            }
+            Self::TagRole => {
+                iam("TagRole", json!({"RoleName": name, "Tags": [{"Key": "by-hand", "Value": "yes"}]}));
+            }
+            Self::DeleteRole | Self::RecreateRole => {
+                for arn in &role.attached {
+                    iam("DetachRolePolicy", json!({"RoleName": name, "PolicyArn": arn}));
+                }
+                for policy in role.inline.keys() {
+                    iam("DeleteRolePolicy", json!({"RoleName": name, "PolicyName": policy}));
+                }
+                iam("DeleteRole", json!({"RoleName": name}));
+                if self == Self::RecreateRole {
+                    iam(
+                        "CreateRole",
+                        json!({"RoleName": name, "Path": role.path, "AssumeRolePolicyDocument": role.trust}),
+                    );
+                }
+            }
+            other => panic!("{other:?} was handled above"),
         }
     }
 }

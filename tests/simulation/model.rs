@@ -122,10 +122,7 @@ impl Service {
     fn complain(&self, shape: &str, value: &Value, path: &str, out: &mut Vec<String>) {
         let shape = self.shape(shape);
         let mut refuse = |constraint: String| {
-            let shown = match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
+            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             out.push(format!("Value '{shown}' at '{path}' failed to satisfy constraint: Member must {constraint}"));
         };
         let length = match value {

@@ -190,7 +190,11 @@ fn case(
 }
 
 fn at_aws() -> Vec<Case> {
-    let (p, r, e) = (("one", provider("a")), ("one", role(1)), ("one", entry(1)));
+    of_providers().into_iter().chain(of_roles()).chain(of_entries()).collect()
+}
+
+fn of_providers() -> Vec<Case> {
+    let p = ("one", provider("a"));
     vec![
         case("provider, Create", &[], ("one", Some(provider("a"))), 3, "look, make, answer"),
         case(
@@ -221,6 +225,12 @@ fn at_aws() -> Vec<Case> {
             7,
             "look, announce, look, remove, look, untag, answer",
         ),
+    ]
+}
+
+fn of_roles() -> Vec<Case> {
+    let (p, r) = (("one", provider("a")), ("one", role(1)));
+    vec![
         case(
             "role, Create",
             std::slice::from_ref(&p),
@@ -243,6 +253,12 @@ fn at_aws() -> Vec<Case> {
             "credential, ask, answer",
         ),
         case("role, Delete", &[p.clone(), r.clone()], ("one", None), 4, "look, detach, delete, answer"),
+    ]
+}
+
+fn of_entries() -> Vec<Case> {
+    let (p, r, e) = (("one", provider("a")), ("one", role(1)), ("one", entry(1)));
+    vec![
         case("entry, Create", &[p.clone(), r.clone()], ("one", Some(entry(1))), 4, "look, make, associate, answer"),
         case(
             "entry, Update of all",

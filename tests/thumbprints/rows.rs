@@ -451,32 +451,9 @@ fn dates_and_names() -> Vec<Row> {
 fn forgeries() -> Vec<Row> {
     let (root, intermediate, server) = usual();
     let other = super::parties::root("Other root");
-    let no_ca = root.ca_with("Intermediate", key(Kind::P256), |params| params.is_ca = IsCa::ExplicitNoCa);
-    let no_more = root.ca_with("Intermediate 1", key(Kind::P256), |params| {
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    });
-    let below = no_more.ca("Intermediate 2");
-    let constrained = |permitted: &str| {
-        root.ca_with("Intermediate", key(Kind::P256), |params| {
-            let permitted_subtrees = vec![GeneralSubtree::DnsName(permitted.to_owned())];
-            params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
-        })
-    };
-    let (elsewhere, here) = (constrained("example.org"), constrained("example.com"));
-    let client = intermediate.server_with(key(Kind::P256), |params| {
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    });
-    let critical = intermediate.server_with(key(Kind::P256), |params| {
-        let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
-        extension.set_criticality(true);
-        params.custom_extensions = vec![extension];
-    });
     let namesake = super::parties::root("Root");
     let of_namesake = namesake.ca("Intermediate");
     let by_namesake = of_namesake.server();
-    let (of_no_ca, of_below, of_elsewhere, of_here) =
-        (no_ca.server(), below.server(), elsewhere.server(), here.server());
-    let garbage = server.with_der(b"no certificate");
     vec![
         row("a changed server", &[&server.forged(), &intermediate])
             .refused("certificate 1 of 2 (\"CN=Server\") has a signature that is not \"CN=Intermediate\"'s"),
@@ -500,6 +477,38 @@ fn forgeries() -> Vec<Row> {
             .refused("certificate 1 of 2 (\"CN=Server\") has a signature that is not \"CN=Intermediate\"'s"),
         row("the intermediate first", &[&intermediate.with_key_of(&server), &server])
             .refused("certificate 1 of 2 (\"CN=Intermediate\") is the server's own but a CA's"),
+    ]
+    .into_iter()
+    .map(|row| row.public(&[&root]))
+    .collect()
+}
+
+fn misissued() -> Vec<Row> {
+    let (root, intermediate, server) = usual();
+    let no_ca = root.ca_with("Intermediate", key(Kind::P256), |params| params.is_ca = IsCa::ExplicitNoCa);
+    let no_more = root.ca_with("Intermediate 1", key(Kind::P256), |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    });
+    let below = no_more.ca("Intermediate 2");
+    let constrained = |permitted: &str| {
+        root.ca_with("Intermediate", key(Kind::P256), |params| {
+            let permitted_subtrees = vec![GeneralSubtree::DnsName(permitted.to_owned())];
+            params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+        })
+    };
+    let (elsewhere, here) = (constrained("example.org"), constrained("example.com"));
+    let client = intermediate.server_with(key(Kind::P256), |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let critical = intermediate.server_with(key(Kind::P256), |params| {
+        let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+        extension.set_criticality(true);
+        params.custom_extensions = vec![extension];
+    });
+    let (of_no_ca, of_below, of_elsewhere, of_here) =
+        (no_ca.server(), below.server(), elsewhere.server(), here.server());
+    let garbage = server.with_der(b"no certificate");
+    vec![
         row("an intermediate that is no CA", &[&of_no_ca, &no_ca])
             .refused("certificate 2 of 2 (\"CN=Intermediate\") is used as a CA's but is none"),
         row("an intermediate below one that allows none", &[&of_below, &below, &no_more])
@@ -526,6 +535,6 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Row>)> {
         ("Hosts", hosts()),
         ("Own CAs", own_cas()),
         ("Dates and names", dates_and_names()),
-        ("Forged and misissued", forgeries()),
+        ("Forged and misissued", forgeries().into_iter().chain(misissued()).collect()),
     ]
 }

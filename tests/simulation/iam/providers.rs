@@ -42,29 +42,29 @@ impl Iam {
     ) -> Reply {
         let arn = text(input, "OpenIDConnectProviderArn");
         match action {
-            "CreateOpenIDConnectProvider" => return self.create_provider(input, author, now),
+            "CreateOpenIDConnectProvider" => self.create_provider(input, author, now),
             "ListOpenIDConnectProviders" => {
                 let arns: Vec<Value> = self
                     .providers
                     .all_replicas(now)
                     .map(|provider| json!({"Arn": self.provider_arn(&provider.url)}))
                     .collect();
-                return Ok(json!({"OpenIDConnectProviderList": arns}));
+                Ok(json!({"OpenIDConnectProviderList": arns}))
             }
             "GetOpenIDConnectProvider" => {
                 let provider = self.shown_provider(arn, now)?;
                 let client_ids: Vec<&str> = provider.client_ids.iter().map(|id| id.name.as_str()).collect();
-                return Ok(json!({
+                Ok(json!({
                     "Url": provider.url,
                     "ClientIDList": client_ids,
                     "ThumbprintList": provider.thumbprints,
                     "CreateDate": iso(provider.created),
                     "Tags": tags::list(&provider.tags),
-                }));
+                }))
             }
             "ListOpenIDConnectProviderTags" => {
                 let tags = tags::list(&self.shown_provider(arn, now)?.tags);
-                return self.page(input, "Tags", tags);
+                self.page(input, "Tags", tags)
             }
             "DeleteOpenIDConnectProvider" => {
                 self.check_arn(arn)?;
@@ -73,11 +73,15 @@ impl Iam {
                 }
                 let visible = self.visible(false, now);
                 self.providers.write(arn, None, now, visible);
-                return Ok(json!({}));
+                Ok(json!({}))
             }
-            _ => {}
+            _ => self.change_provider(action, input, author, now),
         }
-        // What remains changes a provider that must be there.
+    }
+
+    /// Changes a provider that exists.
+    fn change_provider(&mut self, action: &str, input: &Value, author: &Author, now: SystemTime) -> Reply {
+        let arn = text(input, "OpenIDConnectProviderArn");
         self.check_arn(arn)?;
         if self.settings.writes_lag && self.providers.replica(arn, now).is_none() {
             return Err(missing(arn));

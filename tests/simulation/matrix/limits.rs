@@ -49,9 +49,16 @@ fn document(size: i64) -> Value {
 /// The characters of the shortest policy that these tests write.
 const LEAST_DOCUMENT: i64 = 90;
 
+fn of(kind: &'static str, property: &'static str, service: &'static str, shape: &'static str, at: Sized) -> Limited {
+    Limited { kind, property, service, shape, stricter: None, at }
+}
+
+fn stricter(least: i64, most: i64, mut limited: Limited) -> Limited {
+    limited.stricter = Some((least, most));
+    limited
+}
+
 fn limited() -> Vec<Limited> {
-    let of = |kind, property, service, shape, at| Limited { kind, property, service, shape, stricter: None, at };
-    let stricter = |least, most, limited: Limited| Limited { stricter: Some((least, most)), ..limited };
     let mut all = vec![
         // Of one of GitHub's forms, the shortest of which is longer than the model's least.
         stricter(
@@ -85,6 +92,33 @@ fn limited() -> Vec<Limited> {
                 json!([{"PolicyName": "p", "PolicyDocument": if short { json!("") } else { document(size) }}])
             }),
         ),
+    ];
+    all.extend(limited_of_entries());
+    for property in ["PermissionsBoundary", "ManagedPolicyArns"] {
+        // The shortest ARN of a policy is longer than the model's least.
+        let at: Sized = if property == "PermissionsBoundary" {
+            |size| json!(between("arn:aws:iam::111122223333:policy/", size, ""))
+        } else {
+            |size| json!([between("arn:aws:iam::111122223333:policy/", size, "")])
+        };
+        all.push(stricter(34, 2048, of(ROLE, property, "iam", "arnType", at)));
+    }
+    for (kind, service, key, value, most) in [
+        (PROVIDER, "iam", "tagKeyType", "tagValueType", 8),
+        (ROLE, "iam", "tagKeyType", "tagValueType", 43),
+        (ENTRY, "eks", "TagKey", "TagValue", 41),
+    ] {
+        let of = |shape, at| Limited { kind, property: "Tags", service, shape, stricter: None, at };
+        all.push(of(key, |size| json!([{"Key": text(size), "Value": ""}])));
+        all.push(of(value, |size| json!([{"Key": "k", "Value": text(size)}])));
+        let list = if service == "iam" { "tagListType" } else { "TagMap" };
+        all.push(stricter(0, most, of(list, tags)));
+    }
+    all
+}
+
+fn limited_of_entries() -> Vec<Limited> {
+    vec![
         // A principal's name and path are IAM's.
         of(ENTRY, "PrincipalArn", "iam", "roleNameType", |size| {
             json!(format!("arn:aws:iam::111122223333:role/{}", text(size)))
@@ -113,28 +147,7 @@ fn limited() -> Vec<Limited> {
                 (0..size).map(|number| access(&format!("Policy{}", text(number + 1)), &[])).collect()
             }),
         ),
-    ];
-    for property in ["PermissionsBoundary", "ManagedPolicyArns"] {
-        // The shortest ARN of a policy is longer than the model's least.
-        let at: Sized = if property == "PermissionsBoundary" {
-            |size| json!(between("arn:aws:iam::111122223333:policy/", size, ""))
-        } else {
-            |size| json!([between("arn:aws:iam::111122223333:policy/", size, "")])
-        };
-        all.push(stricter(34, 2048, of(ROLE, property, "iam", "arnType", at)));
-    }
-    for (kind, service, key, value, most) in [
-        (PROVIDER, "iam", "tagKeyType", "tagValueType", 8),
-        (ROLE, "iam", "tagKeyType", "tagValueType", 43),
-        (ENTRY, "eks", "TagKey", "TagValue", 41),
-    ] {
-        let of = |shape, at| Limited { kind, property: "Tags", service, shape, stricter: None, at };
-        all.push(of(key, |size| json!([{"Key": text(size), "Value": ""}])));
-        all.push(of(value, |size| json!([{"Key": "k", "Value": text(size)}])));
-        let list = if service == "iam" { "tagListType" } else { "TagMap" };
-        all.push(stricter(0, most, of(list, tags)));
-    }
-    all
+    ]
 }
 
 /// The least and the most that the model allows.

@@ -30,21 +30,6 @@ impl PlanLaws for AccessEntries {
         "DeleteRecord",
     ];
 
-    fn variant(action: &Action) -> &'static str {
-        match action {
-            Action::Create { .. } => "Create",
-            Action::Update { .. } => "Update",
-            Action::Associate { .. } => "Associate",
-            Action::Disassociate(_) => "Disassociate",
-            Action::Tag { .. } => "Tag",
-            Action::Untag { .. } => "Untag",
-            Action::Delete { .. } => "Delete",
-            Action::SaveRecord { .. } => "SaveRecord",
-            Action::Unmark { .. } => "Unmark",
-            Action::DeleteRecord => "DeleteRecord",
-        }
-    }
-
     fn output(action: &Action) -> Option<Created> {
         let Action::Create { input } = action else { return None };
         let username = input.username.clone().unwrap_or_else(|| username_of(&input.entry_type));

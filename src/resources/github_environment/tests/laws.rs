@@ -20,16 +20,6 @@ const BRANCHES: [&str; 3] = ["main", "dev", "wild"];
 impl PlanLaws for GitHubEnvironments {
     const VARIANTS: &'static [&'static str] = &["Create", "Set", "Add", "Remove", "Delete"];
 
-    fn variant(action: &Action) -> &'static str {
-        match action {
-            Action::Create(_) => "Create",
-            Action::Set(_) => "Set",
-            Action::Add(_) => "Add",
-            Action::Remove { .. } => "Remove",
-            Action::Delete => "Delete",
-        }
-    }
-
     fn output(action: &Action) -> ApplyOutput {
         let Action::Add(pattern) = action else { return ApplyOutput { id: 0, at: WRITTEN } };
         ApplyOutput { id: pattern.name.len() as u64, at: WRITTEN }
@@ -217,10 +207,10 @@ fn adoption_sets_what_is_declared_whoever_has_changed_it() {
         for by_hand in specs() {
             let by_hand = after::<GitHubEnvironments>(&owner, Some(&by_hand), None).expect("an environment");
             for new in specs().into_iter().filter(|new| new.spec.adopt) {
-                let plain = GitHubEnvironments::plan(&owner, Some(&new), Some(&by_hand)).expect("a plan");
+                let expected = GitHubEnvironments::plan(&owner, Some(&new), Some(&by_hand)).expect("a plan");
                 let new = Desired { before: Some(before.spec.clone()), ..new };
                 let plan = GitHubEnvironments::plan(&owner, Some(&new), Some(&by_hand)).expect("a plan");
-                assert_eq!(plan, plain);
+                assert_eq!(plan, expected);
                 let end = after::<GitHubEnvironments>(&owner, Some(&new), Some(by_hand.clone())).expect("one");
                 assert_eq!(GitHubEnvironments::attributes(&new, &end)["Warning"], "");
             }

@@ -49,24 +49,6 @@ impl PlanLaws for GitHubRoles {
         "Delete",
     ];
 
-    fn variant(action: &Action) -> &'static str {
-        match action {
-            Action::Create { .. } => "Create",
-            Action::SetTrust(_) => "SetTrust",
-            Action::SetDetails { .. } => "SetDetails",
-            Action::SetBoundary(_) => "SetBoundary",
-            Action::DeleteBoundary => "DeleteBoundary",
-            Action::Attach(_) => "Attach",
-            Action::Detach(_) => "Detach",
-            Action::PutPolicy { .. } => "PutPolicy",
-            Action::DeletePolicy(_) => "DeletePolicy",
-            Action::Tag(_) => "Tag",
-            Action::Untag(_) => "Untag",
-            Action::LeaveInstanceProfile(_) => "LeaveInstanceProfile",
-            Action::Delete => "Delete",
-        }
-    }
-
     fn output(action: &Action) -> Option<Created> {
         matches!(action, Action::Create { .. }).then(|| Created { arn: "arn".into(), role_id: "AROA1".into() })
     }

@@ -17,14 +17,6 @@ const WRITTEN: i64 = ASKED + 10;
 impl PlanLaws for GitHubVariables {
     const VARIANTS: &'static [&'static str] = &["Create", "Update", "Delete"];
 
-    fn variant(action: &Action) -> &'static str {
-        match action {
-            Action::Create(_) => "Create",
-            Action::Update(_) => "Update",
-            Action::Delete { .. } => "Delete",
-        }
-    }
-
     fn output(_: &Action) -> i64 {
         WRITTEN
     }

@@ -30,21 +30,36 @@ fn claim(owner: &Owner) -> String {
     format!("github-trust:owner:{}", owner.digest(16))
 }
 
+fn check(holds: bool, what: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what.to_owned()) }
+}
+
+fn is_as_declared(owner: &Owner, declared: &Declared, after: &Observed) -> Result<(), String> {
+    let Declared { arn, url: _, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share: _, retain: _ } =
+        declared;
+    check(after.arn == *arn, "arn")?;
+    check(after.tags.contains_key(&claim(owner)), "claim")?;
+    check(client_ids.is_subset(&after.client_ids), "client ids")?;
+    let ours = after.tags.contains_key("github-trust:made-by");
+    let list: BTreeSet<String> = after.thumbprints.iter().cloned().collect();
+    let pins = pins(&after.tags);
+    check((1..=5).contains(&list.len()), "one to five thumbprints")?;
+    check(!ours || pins.is_empty() || pins == list, "what is pinned is the list")?;
+    if let Thumbprints::Pinned(wanted) = thumbprints {
+        check(wanted.is_subset(&list), "what we pin is in the list")?;
+    }
+    check(!ours || ca.is_none() || stored_ca(&after.tags).is_some(), "a CA for the schedule")?;
+    check(tags.iter().all(|(key, value)| after.tags.get(key) == Some(value)), "tags")?;
+    // Whoever is alone with a provider of ours has exactly what it asks for.
+    let owners = after.tags.keys().filter(|key| key.starts_with("github-trust:owner:")).count();
+    let alone = owners == 1 && after.tags.contains_key("github-trust:made-by");
+    let ours = |name: &&String| *name != FOREIGN;
+    check(!alone || after.client_ids.iter().filter(ours).eq(client_ids), "client ids that nobody needs")
+}
+
 impl PlanLaws for OidcProviders {
     const VARIANTS: &'static [&'static str] =
         &["Create", "AddClientId", "RemoveClientId", "SetThumbprints", "Tag", "Untag", "Delete"];
-
-    fn variant(action: &Action) -> &'static str {
-        match action {
-            Action::Create { .. } => "Create",
-            Action::AddClientId(_) => "AddClientId",
-            Action::RemoveClientId(_) => "RemoveClientId",
-            Action::SetThumbprints { .. } => "SetThumbprints",
-            Action::Tag(_) => "Tag",
-            Action::Untag(_) => "Untag",
-            Action::Delete => "Delete",
-        }
-    }
 
     fn output(_: &Action) {}
 
@@ -59,7 +74,6 @@ impl PlanLaws for OidcProviders {
         before: Option<&Observed>,
         after: Option<&Observed>,
     ) -> Result<(), String> {
-        let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         match (desired, after) {
             (None, None) => {
                 let others =
@@ -96,37 +110,7 @@ impl PlanLaws for OidcProviders {
                 check(others(&before.tags) == others(&after.tags), "a scheduled look changed a claim")?;
                 check(before.client_ids == after.client_ids, "a scheduled look changed client ids")
             }
-            (Some(Desired::Declared(declared)), Some(after)) => {
-                let Declared {
-                    arn,
-                    url: _,
-                    client_ids,
-                    thumbprints,
-                    use_of_thumbprints: _,
-                    ca,
-                    tags,
-                    share: _,
-                    retain: _,
-                } = &**declared;
-                check(after.arn == *arn, "arn")?;
-                check(after.tags.contains_key(&claim(owner)), "claim")?;
-                check(client_ids.is_subset(&after.client_ids), "client ids")?;
-                let ours = after.tags.contains_key("github-trust:made-by");
-                let list: BTreeSet<String> = after.thumbprints.iter().cloned().collect();
-                let pins = pins(&after.tags);
-                check((1..=5).contains(&list.len()), "one to five thumbprints")?;
-                check(!ours || pins.is_empty() || pins == list, "what is pinned is the list")?;
-                if let Thumbprints::Pinned(wanted) = thumbprints {
-                    check(wanted.is_subset(&list), "what we pin is in the list")?;
-                }
-                check(!ours || ca.is_none() || stored_ca(&after.tags).is_some(), "a CA for the schedule")?;
-                check(tags.iter().all(|(key, value)| after.tags.get(key) == Some(value)), "tags")?;
-                // Whoever is alone with a provider of ours has exactly what it asks for.
-                let owners = after.tags.keys().filter(|key| key.starts_with("github-trust:owner:")).count();
-                let alone = owners == 1 && after.tags.contains_key("github-trust:made-by");
-                let ours = |name: &&String| *name != FOREIGN;
-                check(!alone || after.client_ids.iter().filter(ours).eq(client_ids), "client ids that nobody needs")
-            }
+            (Some(Desired::Declared(declared)), Some(after)) => is_as_declared(owner, declared, after),
         }
     }
 
