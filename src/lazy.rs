@@ -1,22 +1,23 @@
-//! Values that are made on first use: most processes serve one request and end.
+//! Values that are made on first use: most processes serve one request and end. An `Arc<LazyLock<T, F>>` does the work; this
+//! type gives it a name without the closure's type, and a silent `Debug`.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
-/// Something that is made when it is first asked for, once for all clones.
+/// A value that is made on first use, once for all clones.
 pub struct Lazy<T>(Arc<LazyLock<T, Box<dyn FnOnce() -> T + Send>>>);
 
 impl<T> Lazy<T> {
-    /// Makes it so, if ever.
+    /// Returns a value that `make` makes on first use.
     pub fn new(make: impl FnOnce() -> T + Send + 'static) -> Self {
         Self(Arc::new(LazyLock::new(Box::new(make))))
     }
 }
 
 impl<T: Send + 'static> From<T> for Lazy<T> {
-    fn from(made: T) -> Self {
-        Self::new(|| made)
+    fn from(value: T) -> Self {
+        Self::new(|| value)
     }
 }
 

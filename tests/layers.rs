@@ -42,8 +42,18 @@ const BEGIN: &str = "<!-- The floors, written by `WRITE=1 cargo test --test suit
 const END: &str = "<!-- The end of the floors. -->\n";
 
 /// Modules that decide. They do not name the SDK, the runtime, a clock or a source of chance.
-const PURE: [&str; 7] =
-    ["plan", "pattern", "trust_policy", "trust_declaration", "compile", "facts_from_policy", "evaluate"];
+const PURE: [&str; 10] = [
+    "plan",
+    "action",
+    "listing",
+    "pattern",
+    "trust_policy",
+    "trust_declaration",
+    "compile",
+    "facts_from_policy",
+    "subject_difference",
+    "evaluate",
+];
 const IMPURE: [&str; 7] = ["aws_", "tokio", "SystemTime", "Instant", "fastrand", "async ", "std::env"];
 
 /// Words that a folder must not contain, beside the rule of the floors.

@@ -83,7 +83,7 @@ impl Deadline {
         let value = Cell::new(None);
         let mut attempt = || {
             let (answer, value, resource) = (send(), &value, &resource);
-            let told = async move {
+            let result = async move {
                 match answer.await {
                     Ok(answer) => {
                         let request_id = answer.request_id().unwrap_or_default().to_owned();
@@ -93,7 +93,7 @@ impl Deadline {
                     Err(error) => Err((CallError::new(action, resource, &error), asked_to_wait(&error))),
                 }
             };
-            told.boxed_local()
+            result.boxed_local()
         };
         self.repeat(action, &resource, &mut attempt).await?;
         // An attempt that succeeded has left its answer.

@@ -1,12 +1,13 @@
 //! Facts from GitHub about the subjects of a repository, and their inference where GitHub gives no answer.
 //!
-//! Known is known exactly. Where only the ids are known, a repository may send either form, and both are written out.
+//! Where only the ids are known, a repository may send either form, and both are written out.
 //! No wildcard ever stands in for an id: a pattern that catches both forms of one repository also catches repositories
 //! of strangers.
 //!
 //! Source: <https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims>.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -25,6 +26,15 @@ pub enum SubjectFormat {
     Classic,
     /// `repo:OWNER@ID/NAME@ID`.
     Immutable,
+}
+
+impl fmt::Display for SubjectFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "classic",
+            Self::Immutable => "immutable",
+        })
+    }
 }
 
 /// The template of a subject.
@@ -92,13 +102,34 @@ pub struct Customization {
     pub sub_claim_prefix: Option<String>,
 }
 
-impl SubjectFacts {
-    /// Infers the facts from GitHub's responses. `customization` is `None` where the credential, or its absence, did
-    /// not allow to ask.
+impl Customization {
+    /// The format that somebody has opted for.
     #[must_use]
-    pub fn of(issuer: &Issuer, described: &RepositoryResponse, customization: Option<&Customization>) -> Self {
+    pub fn chosen_format(&self) -> SubjectFormat {
+        if self.use_immutable_subject == Some(true) { SubjectFormat::Immutable } else { SubjectFormat::Classic }
+    }
+
+    /// The format of the prefix, where GitHub shows one.
+    #[must_use]
+    pub fn prefix_format(&self) -> Option<SubjectFormat> {
+        let prefix = self.sub_claim_prefix.as_deref()?.trim_start_matches("repo:").trim_end_matches(':');
+        let is_immutable = subject::prefix(prefix)?.ids.is_some();
+        Some(if is_immutable { SubjectFormat::Immutable } else { SubjectFormat::Classic })
+    }
+
+    /// The format of the prefix, or of the switch where that is on.
+    fn known_format(&self) -> Option<SubjectFormat> {
+        let opted_in = || Some(self.chosen_format()).filter(|chosen| *chosen == SubjectFormat::Immutable);
+        self.prefix_format().or_else(opted_in)
+    }
+}
+
+impl SubjectFacts {
+    /// Infers the facts from GitHub's responses. `customization` is `None` if the credential does not allow to read it.
+    #[must_use]
+    pub fn of(issuer: &Issuer, response: &RepositoryResponse, customization: Option<&Customization>) -> Self {
         let forms: BTreeSet<SubjectFormat> = if issuer.has_immutable_subjects() {
-            match told(customization).or_else(|| inferred(issuer, described)) {
+            match customization.and_then(Customization::known_format).or_else(|| inferred(issuer, response)) {
                 Some(form) => [form].into(),
                 None => [SubjectFormat::Classic, SubjectFormat::Immutable].into(),
             }
@@ -112,34 +143,23 @@ impl SubjectFacts {
                 .filter(|keys| !keys.is_empty() && keys.as_slice() != ["repo", "context"])
         });
         Self {
-            owner_id: Some(described.owner.id),
-            repository_id: Some(described.id),
+            owner_id: Some(response.owner.id),
+            repository_id: Some(response.id),
             forms,
             template: keys.map_or(SubjectTemplate::Default, SubjectTemplate::Custom),
-            visibility: described.visibility.clone(),
+            visibility: response.visibility.clone(),
             users: BTreeMap::new(),
         }
     }
 }
 
-/// The form that GitHub tells outright.
-fn told(customization: Option<&Customization>) -> Option<SubjectFormat> {
-    let customization = customization?;
-    let prefix = customization.sub_claim_prefix.as_deref().map(|prefix| prefix.trim_start_matches("repo:"));
-    match prefix.and_then(|prefix| subject::prefix(prefix.trim_end_matches(':'))) {
-        Some(prefix) if prefix.ids.is_some() => Some(SubjectFormat::Immutable),
-        Some(_) => Some(SubjectFormat::Classic),
-        None => (customization.use_immutable_subject == Some(true)).then_some(SubjectFormat::Immutable),
-    }
-}
-
 /// A new repository has the immutable form. An old one may have been renamed, transferred or opted in since. The date is
 /// github.com's; of GHE.com none is known.
-fn inferred(issuer: &Issuer, described: &RepositoryResponse) -> Option<SubjectFormat> {
+fn inferred(issuer: &Issuer, response: &RepositoryResponse) -> Option<SubjectFormat> {
     if !matches!(issuer.kind(), IssuerKind::GitHub | IssuerKind::Enterprise) {
         return None;
     }
-    let created = described.created_at.as_deref()?;
+    let created = response.created_at.as_deref()?;
     (created.get(..10)? >= IMMUTABLE_SINCE).then_some(SubjectFormat::Immutable)
 }
 
@@ -164,12 +184,12 @@ mod tests {
     use super::*;
 
     fn facts(created: &str, customization: Option<&str>) -> SubjectFacts {
-        let described = format!(
+        let response = format!(
             r#"{{"id": 2, "full_name": "o/r", "owner": {{"id": 1, "login": "o"}}, "created_at": "{created}T00:00:00Z"}}"#
         );
         let customization = customization.map(|text| serde_json::from_str(text).unwrap());
         let issuer = Issuer::parse_without_scheme("token.actions.githubusercontent.com").unwrap();
-        SubjectFacts::of(&issuer, &serde_json::from_str(&described).unwrap(), customization.as_ref())
+        SubjectFacts::of(&issuer, &serde_json::from_str(&response).unwrap(), customization.as_ref())
     }
 
     #[test]
@@ -211,18 +231,18 @@ mod tests {
 
     #[test]
     fn the_date_is_github_com_s() {
-        let described =
+        let response =
             r#"{"id": 2, "full_name": "o/r", "owner": {"id": 1, "login": "o"}, "created_at": "2026-09-01T00:00:00Z"}"#;
         let issuer = Issuer::parse_without_scheme("token.actions.octo.ghe.com").unwrap();
-        assert_eq!(SubjectFacts::of(&issuer, &serde_json::from_str(described).unwrap(), None).forms.len(), 2);
+        assert_eq!(SubjectFacts::of(&issuer, &serde_json::from_str(response).unwrap(), None).forms.len(), 2);
     }
 
     #[test]
     fn a_server_has_no_ids_in_its_subjects() {
-        let described =
+        let response =
             r#"{"id": 2, "full_name": "o/r", "owner": {"id": 1, "login": "o"}, "created_at": "2026-09-01T00:00:00Z"}"#;
         let issuer = Issuer::parse_without_scheme("ghes.example.com/_services/token").unwrap();
-        let facts = SubjectFacts::of(&issuer, &serde_json::from_str(described).unwrap(), None);
+        let facts = SubjectFacts::of(&issuer, &serde_json::from_str(response).unwrap(), None);
         assert_eq!(facts.forms, [SubjectFormat::Classic].into());
     }
 }

@@ -1,8 +1,10 @@
-//! Whole subjects as an author writes them for a template that the function cannot know: what they pin, and what they
-//! leave open. One that leaves the repository open admits strangers.
+//! Whole subjects as an author writes them for a template that the function cannot know: the parts of a job that they pin.
+//! A subject that leaves the repository open admits strangers.
 //!
 //! A subject is a row of `key:value`; no value contains a colon, because GitHub writes `%3A` there. The default form
 //! begins with `repo:OWNER/NAME` and goes on with `ref:…`, `environment:…` or the bare word `pull_request`.
+
+use std::collections::BTreeSet;
 
 use super::name::{self, Repository};
 
@@ -11,7 +13,7 @@ use super::name::{self, Repository};
 pub enum Breadth {
     /// Certain jobs of a repository, or a certain workflow.
     Narrow,
-    /// More than most people mean: why.
+    /// More than most people mean, and the reason.
     Broad(&'static str),
 }
 
@@ -30,29 +32,34 @@ pub fn check(text: &str) -> Result<Breadth, String> {
     if text.chars().any(char::is_control) || text.trim() != text || text.len() > 1024 {
         return expected("");
     }
-    let mut seen = SubjectParts::default();
+    let mut pinned = BTreeSet::new();
+    let mut has_prefix = false;
     for (key, value) in pairs(text) {
         if key == "pull_request" {
-            seen.context = true;
+            pinned.insert(Part::Context);
             continue;
         }
         // Behind a repository, a wildcard in the place of everything else.
-        if key.chars().all(|c| c == '*') && value.is_none() && seen.repository && !seen.context {
+        let is_repository_only = pinned.contains(&Part::Repository) && !pinned.contains(&Part::Context);
+        if key.chars().all(|c| c == '*') && value.is_none() && is_repository_only {
             return Ok(Breadth::Broad(EVERY_JOB));
         }
         let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let Some(value) = value.filter(|value| is_key && !value.is_empty()) else {
             return expected(", that is `key:value` pairs joined by `:`, with wildcards in values only");
         };
-        if key == "repo" && (seen.repo || value == "repo") {
+        if key == "repo" && (std::mem::replace(&mut has_prefix, true) || value == "repo") {
             return expected(" with the prefix `repo:` once");
         }
-        seen.pair(key, value)?;
+        pin(&mut pinned, key, value)?;
     }
-    if seen.repository || seen.workflow {
-        return Ok(if seen.context || seen.workflow { Breadth::Narrow } else { Breadth::Broad(EVERY_JOB) });
+    if pinned.contains(&Part::Workflow) {
+        return Ok(Breadth::Narrow);
     }
-    if seen.owner {
+    if pinned.contains(&Part::Repository) {
+        return Ok(if pinned.contains(&Part::Context) { Breadth::Narrow } else { Breadth::Broad(EVERY_JOB) });
+    }
+    if pinned.contains(&Part::Owner) {
         return Ok(Breadth::Broad("it pins the owner only, so that every repository of the owner is let in"));
     }
     expected(
@@ -63,46 +70,47 @@ pub fn check(text: &str) -> Result<Breadth, String> {
 
 const EVERY_JOB: &str = "every branch, tag, environment and pull request of the repository is let in";
 
-/// The parts that a subject has pinned so far.
-#[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is pinned or not, whatever the others are")]
-struct SubjectParts {
-    repo: bool,
-    repository: bool,
-    owner: bool,
-    workflow: bool,
-    context: bool,
+/// A part of a job that a subject can pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Owner,
+    Repository,
+    Workflow,
+    /// A branch, a tag, an environment or pull requests.
+    Context,
 }
 
-impl SubjectParts {
-    fn pair(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let digits = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
-        match key {
-            "repo" => {
-                repo_value(value)?;
-                (self.repo, self.repository) = (true, true);
-            }
-            "repository" => self.repository = Repository::parse(value).map(|_| true)?,
-            "repository_id" if digits(value) => self.repository = true,
-            "repository_owner_id" if digits(value) => self.owner = true,
-            "repository_owner" if !value.contains(['*', '?']) => self.owner = true,
-            "job_workflow_ref" | "workflow_ref" => self.workflow = name::workflow(value).map(|_| true)?,
-            "ref" => self.context = reference(value)?,
-            "environment" => {
-                if value.contains('%') {
-                    return Err("this environment under `Environments`: more than one name is written like that in a \
-                         subject, and there its claim is pinned, too"
-                        .to_owned());
-                }
-                self.context = name::environment(value).map(|_| true)?;
-            }
-            _ if value.contains(['*', '?']) => {
-                return Err(format!("no wildcard in the value of `{key}`, which could then be anything"));
-            }
-            _ => {}
+/// Adds the part that a pair pins.
+fn pin(pinned: &mut BTreeSet<Part>, key: &str, value: &str) -> Result<(), String> {
+    let digits = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
+    let part = match key {
+        "repo" => repo_value(value).map(|()| Part::Repository)?,
+        "repository" => Repository::parse(value).map(|_| Part::Repository)?,
+        "repository_id" if digits(value) => Part::Repository,
+        "repository_owner_id" if digits(value) => Part::Owner,
+        "repository_owner" if !value.contains(['*', '?']) => Part::Owner,
+        "job_workflow_ref" | "workflow_ref" => name::workflow(value).map(|_| Part::Workflow)?,
+        "ref" if reference(value)? => Part::Context,
+        "ref" => {
+            // Behind an environment, too, an open `ref` counts as open.
+            pinned.remove(&Part::Context);
+            return Ok(());
         }
-        Ok(())
-    }
+        "environment" if value.contains('%') => {
+            return Err(
+                "this environment under `Environments`: more than one name is written like that in a subject, and \
+                 there its claim is pinned, too"
+                    .to_owned(),
+            );
+        }
+        "environment" => name::environment(value).map(|_| Part::Context)?,
+        _ if value.contains(['*', '?']) => {
+            return Err(format!("no wildcard in the value of `{key}`, which could then be anything"));
+        }
+        _ => return Ok(()),
+    };
+    pinned.insert(part);
+    Ok(())
 }
 
 /// Splits a subject into `key:value` pairs. `pull_request` is a word by itself, and a key at the end has no value.

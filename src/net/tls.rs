@@ -1,12 +1,12 @@
-//! The cryptography of every connection: rustls' own of ring.
+//! The cryptography of every connection: that of ring with another order of suites than `ring::default_provider()`.
 
 use std::sync::{Arc, LazyLock};
 
 use rustls::CipherSuite;
 use rustls::crypto::{CryptoProvider, ring};
 
-/// Made once. Of TLS 1.3 the suite comes first that everybody has to have (RFC 8446, section 9.1): its SHA-256 is in the
-/// processor, while the SHA-384 of the one that rustls puts first mostly is not. Who answers chooses.
+/// The provider. The first suite of TLS 1.3 is the mandatory one (RFC 8446, section 9.1): processors have instructions for its
+/// SHA-256, and most have none for the SHA-384 of the suite that rustls puts first. The server picks the suite.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         let mut provider = ring::default_provider();

@@ -15,7 +15,7 @@ impl Run<'_> {
         };
         names.retain(|name| after.first().is_none_or(|after| name > after));
         let Self { app, deployment: _, window, failures, repaired: _ } = self;
-        let done = run_batch(&names, window, failures, async |name| match comparison.look(name).await {
+        let done = run_batch(&names, window, failures, async |name| match comparison.compare(name).await {
             Ok(role) if role.unknown > 0 && window.is_over() => ItemOutcome::NoTime,
             Ok(role) => {
                 for drifted in &role.drifted {

@@ -4,11 +4,11 @@ use aws_sdk_iam::types::Role;
 use futures_util::future::join;
 use serde_json::json;
 
-use super::{Action, CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcId, Only, Spec, Subjects};
+use super::{Action, CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcId, Only, Spec};
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::error::Error;
-use crate::github::facts::Customization;
-use crate::github::{ApiCall, subject};
+use crate::github::ApiCall;
+use crate::github::facts::{Customization, SubjectFormat};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::repository_forms::{AdmittedForms, admitted_forms};
 use crate::ownership::Owner;
@@ -22,14 +22,6 @@ impl OidcId {
     fn customization_call(&self, action: &'static str, method: &'static str) -> ApiCall<'_> {
         self.call(action, method, format!("/repos/{}/actions/oidc/customization/sub", self.name.0))
     }
-}
-
-fn form(immutable: bool) -> Subjects {
-    if immutable { Subjects::Immutable } else { Subjects::Classic }
-}
-
-fn chosen(customization: &Customization) -> Subjects {
-    form(customization.use_immutable_subject == Some(true))
 }
 
 impl Api for GitHubRepositoryOidcs {
@@ -49,7 +41,7 @@ impl Api for GitHubRepositoryOidcs {
             );
             return Err(id.read_call().error(ErrorKind::Invalid, "404", message).into());
         };
-        Ok(OidcId { mark: Some(chosen(&customization)), ..id })
+        Ok(OidcId { mark: Some(customization.chosen_format()), ..id })
     }
 
     async fn resolve(&self, _: &Owner, _: &OidcId, spec: Spec) -> Result<Spec, Error> {
@@ -59,15 +51,10 @@ impl Api for GitHubRepositoryOidcs {
     async fn observe(&self, id: &OidcId) -> Result<Option<Observed>, CallError> {
         let (customization, only) = join(self.customization(id), self.only(id)).await;
         let Some(customization) = customization? else { return Ok(None) };
-        let chosen = chosen(&customization);
-        let Customization { use_default, include_claim_keys, use_immutable_subject: _, sub_claim_prefix } =
-            customization;
-        let prefix = sub_claim_prefix.as_deref().map(|prefix| prefix.trim_start_matches("repo:").trim_end_matches(':'));
-        let sent = match prefix.and_then(subject::prefix) {
-            Some(prefix) => form(prefix.ids.is_some()),
-            None => chosen,
-        };
-        let template = CustomizationTemplate { use_default, keys: include_claim_keys };
+        let chosen = customization.chosen_format();
+        let sent = customization.prefix_format().unwrap_or(chosen);
+        let Customization { use_default, include_claim_keys: keys, .. } = customization;
+        let template = CustomizationTemplate { use_default, keys };
         let observed = Observed { chosen, sent, before: id.mark, template, only: only? };
         if let Some(before) = observed.before {
             let locked_out = observed.locked_out(before);
@@ -80,7 +67,7 @@ impl Api for GitHubRepositoryOidcs {
 
     async fn apply(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
         let Action::Switch { to, template: CustomizationTemplate { use_default, keys } } = action;
-        let mut body = json!({"use_default": use_default, "use_immutable_subject": *to == Subjects::Immutable});
+        let mut body = json!({"use_default": use_default, "use_immutable_subject": *to == SubjectFormat::Immutable});
         if let Some(keys) = keys.as_ref().filter(|_| !use_default) {
             body["include_claim_keys"] = json!(keys);
         }

@@ -15,6 +15,7 @@ use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::deployment::Deployment;
 use crate::github::client::Client;
+use crate::github::facts::SubjectFormat;
 use crate::github::name::Repository;
 use crate::github::{GitHubObjectId, Issuer, Mark, ObjectName};
 use crate::guardrails::GuardrailCheck;
@@ -36,27 +37,9 @@ pub struct GitHubRepositoryOidcs {
     pub deadline: Deadline,
 }
 
-/// The format of a repository's subjects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subjects {
-    /// With names only.
-    Classic,
-    /// With ids besides.
-    Immutable,
-}
-
-impl Mark for Subjects {
+impl Mark for SubjectFormat {
     fn parse(text: &str) -> Option<Self> {
-        [Self::Classic, Self::Immutable].into_iter().find(|subjects| subjects.to_string() == text)
-    }
-}
-
-impl fmt::Display for Subjects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Classic => "classic",
-            Self::Immutable => "immutable",
-        })
+        [Self::Classic, Self::Immutable].into_iter().find(|format| format.to_string() == text)
     }
 }
 
@@ -68,7 +51,7 @@ pub struct OidcCustomization(Repository);
 pub type OidcId = GitHubObjectId<OidcCustomization>;
 
 impl ObjectName for OidcCustomization {
-    type Mark = Subjects;
+    type Mark = SubjectFormat;
 
     fn parse(path: &str) -> Option<Self> {
         Repository::parse(path.strip_prefix("repos/")?.strip_suffix("/oidc")?).ok().map(Self)
@@ -94,18 +77,18 @@ impl fmt::Display for OidcCustomization {
 pub struct Spec {
     issuer: Issuer,
     repository: Repository,
-    subjects: Subjects,
+    format: SubjectFormat,
 }
 
 /// The customization that GitHub has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// The format that somebody has opted for.
-    chosen: Subjects,
+    chosen: SubjectFormat,
     /// The format of the tokens. New repositories send ids even if the classic format is chosen.
-    sent: Subjects,
+    sent: SubjectFormat,
     /// The format before this resource.
-    before: Option<Subjects>,
+    before: Option<SubjectFormat>,
     /// The template, which the same call sets.
     template: CustomizationTemplate,
     /// Roles of this account that trust the repository in one form only.
@@ -128,10 +111,10 @@ pub struct Only {
 
 impl Observed {
     /// The roles that a switch would lock out.
-    fn locked_out(&self, to: Subjects) -> &BTreeSet<String> {
+    fn locked_out(&self, to: SubjectFormat) -> &BTreeSet<String> {
         match to {
-            Subjects::Classic => &self.only.immutable,
-            Subjects::Immutable => &self.only.classic,
+            SubjectFormat::Classic => &self.only.immutable,
+            SubjectFormat::Immutable => &self.only.classic,
         }
     }
 }
@@ -162,9 +145,9 @@ impl Resource for GitHubRepositoryOidcs {
             );
         }
         let repository = fields.checked(Properties::REPOSITORY, Repository::parse);
-        let subjects =
-            if fields.boolean(Properties::USE_IMMUTABLE_SUBJECT)? { Subjects::Immutable } else { Subjects::Classic };
-        Some(Spec { issuer: issuer?, repository: repository?, subjects })
+        let is_immutable = fields.boolean(Properties::USE_IMMUTABLE_SUBJECT)?;
+        let format = if is_immutable { SubjectFormat::Immutable } else { SubjectFormat::Classic };
+        Some(Spec { issuer: issuer?, repository: repository?, format })
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
@@ -176,7 +159,7 @@ impl Resource for GitHubRepositoryOidcs {
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> OidcId {
-        let Spec { issuer, repository, subjects: _ } = spec;
+        let Spec { issuer, repository, format: _ } = spec;
         OidcId::new(issuer, OidcCustomization(repository.clone()))
     }
 

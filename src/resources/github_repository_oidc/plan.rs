@@ -3,9 +3,10 @@
 
 use std::fmt;
 
-use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Spec, Subjects};
+use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Spec};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
+use crate::github::facts::SubjectFormat;
 use crate::ownership::Owner;
 use crate::reconcile::{Plan, Planner};
 
@@ -13,7 +14,7 @@ use crate::reconcile::{Plan, Planner};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the name says it")]
 pub enum Action {
-    Switch { to: Subjects, template: CustomizationTemplate },
+    Switch { to: SubjectFormat, template: CustomizationTemplate },
 }
 
 impl fmt::Display for Action {
@@ -35,28 +36,28 @@ impl Planner for GitHubRepositoryOidcs {
             };
         };
         let switch = |to| Plan::nothing().then([Action::Switch { to, template: observed.template.clone() }]);
-        let Some(Spec { issuer: _, repository, subjects }) = desired else {
+        let Some(Spec { issuer: _, repository, format }) = desired else {
             let back =
                 observed.before.filter(|before| *before != observed.chosen && observed.locked_out(*before).is_empty());
             return Ok(back.map_or_else(Plan::nothing, switch));
         };
         // A repository that sends ids by itself needs no choice.
-        if observed.chosen == *subjects || (observed.sent == *subjects && *subjects == Subjects::Immutable) {
+        if observed.chosen == *format || (observed.sent == *format && *format == SubjectFormat::Immutable) {
             return Ok(Plan::nothing());
         }
-        let locked_out = observed.locked_out(*subjects);
+        let locked_out = observed.locked_out(*format);
         if !locked_out.is_empty() {
             let names: Vec<&str> = locked_out.iter().map(String::as_str).collect();
             return Err(Refusal::PreconditionFailed {
                 what: format!(
-                    "with {subjects} subjects, workflows of {repository} could no longer assume {}",
+                    "with {format} subjects, workflows of {repository} could no longer assume {}",
                     names.join(", ")
                 ),
                 remedy: "Let these trust both forms first (`SubjectFormat: Both`), switch, and then let them trust one"
                     .to_owned(),
             });
         }
-        Ok(switch(*subjects))
+        Ok(switch(*format))
     }
 
     fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {

@@ -3,7 +3,7 @@
 //! reason; the comparison reports it. It changes no role: the next update of the stack does that.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,26 +13,24 @@ use tokio::time::Instant;
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::github::Issuer;
 use crate::github::client::LookupError;
-use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, prefix};
+use crate::github::facts::SubjectFacts;
 use crate::github::name::Repository;
-use crate::github::subject;
 use crate::iam_policy::document::decode;
 use crate::ownership::PREFIX;
 
-use super::facts_from_policy::SubjectPairs;
+use super::subject_difference::{CurrentSubjects, Difference, difference, trusted_subjects};
 use super::{GitHubRoles, issuer_of};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
-/// An answer that took so long was waited for in vain.
+/// The time after which an unreachable GitHub counts as silent.
 const SLOW: Duration = Duration::from_secs(30);
-/// An issuer that so many repositories were asked about in vain is not asked about any more in this run: each would take a
-/// minute.
-const SILENT: usize = 4;
+/// The number of silences in a row after which an issuer is not asked any more in this run: each would take a minute.
+const MAX_SILENCES: usize = 4;
 
 /// The counts of a scheduled run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Roles of ours that were looked at.
+    /// Roles of ours that were compared.
     pub roles: usize,
     /// Repositories whose subjects a role does not trust as GitHub issues them.
     pub drifted: usize,
@@ -64,8 +62,8 @@ pub struct RoleComparison {
 
 type PendingSubjects = Rc<OnceCell<Result<CurrentSubjects, LookupError>>>;
 
-/// A comparison of roles with GitHub. A repository is asked about once, however many roles trust it; of what GitHub says
-/// only what is compared is kept, and of a role nothing.
+/// A comparison of roles with GitHub. It asks about a repository once, however many roles trust it, and stores only the
+/// answers.
 pub struct Comparison<'a> {
     roles: &'a GitHubRoles,
     answers: RefCell<BTreeMap<(Issuer, Repository), PendingSubjects>>,
@@ -101,43 +99,39 @@ impl<'a> Comparison<'a> {
         Ok(names)
     }
 
-    /// Looks at a role, if it is ours, and logs what no longer fits.
+    /// Compares a role, if it is ours, and logs the differences.
     ///
     /// # Errors
     /// When IAM does not show it.
-    pub async fn look(&self, name: &str) -> Result<RoleComparison, CallError> {
-        let mut look = RoleComparison::default();
-        let Some(policy) = self.owned(name).await? else { return Ok(look) };
+    pub async fn compare(&self, name: &str) -> Result<RoleComparison, CallError> {
+        let mut comparison = RoleComparison::default();
+        let Some(policy) = self.owned(name).await? else { return Ok(comparison) };
         if let Some(issuer) = issuer_of(&policy.provider_arn) {
-            for (repository, forms) in trusted(&policy) {
-                let what = match self.answer(&issuer, &repository).await.get() {
-                    Some(Ok(said)) => differs(&repository, &forms, said),
-                    Some(Err(LookupError::Renamed(to))) => Some(format!("it is {to} now")),
-                    problem => {
-                        let problem = problem.and_then(|answer| answer.as_ref().err()).map(ToString::to_string);
-                        let problem = problem.as_deref().unwrap_or("GitHub has not answered for others before");
-                        tracing::warn!(role = name, %repository, problem, "GitHub did not say what the repository's subjects are");
-                        look.unknown += 1;
-                        None
+            for (repository, trusted) in trusted_subjects(&policy) {
+                match difference(&repository, &trusted, self.answer(&issuer, &repository).await.get()) {
+                    Difference::None => {}
+                    Difference::Some(what) => {
+                        tracing::error!(role = name, %repository, what, "a role's trust no longer fits what GitHub says: update its stack");
+                        let (issuer, role, repository) = (issuer.to_string(), name.to_owned(), repository.to_string());
+                        comparison.drifted.push(Drifted { issuer, role, repository, what });
                     }
-                };
-                if let Some(what) = what {
-                    tracing::error!(role = name, %repository, what, "a role's trust no longer fits what GitHub says: update its stack");
-                    let (issuer, role, repository) = (issuer.to_string(), name.to_owned(), repository.to_string());
-                    look.drifted.push(Drifted { issuer, role, repository, what });
+                    Difference::Unknown(problem) => {
+                        tracing::warn!(role = name, %repository, problem, "GitHub did not say what the repository's subjects are");
+                        comparison.unknown += 1;
+                    }
                 }
             }
         }
         let Counts { roles, drifted, unknown } = self.counts.get();
-        let (drifted, unknown) = (drifted + look.drifted.len(), unknown + look.unknown);
+        let (drifted, unknown) = (drifted + comparison.drifted.len(), unknown + comparison.unknown);
         self.counts.set(Counts { roles: roles + 1, drifted, unknown });
-        Ok(look)
+        Ok(comparison)
     }
 
     /// Returns the answer of GitHub about a repository; empty if its issuer is not asked any more.
     async fn answer(&self, issuer: &Issuer, repository: &Repository) -> PendingSubjects {
         let answer = Rc::clone(self.answers.borrow_mut().entry((issuer.clone(), repository.clone())).or_default());
-        let is_silent = || self.silent.borrow().get(issuer).is_some_and(|times| *times >= SILENT);
+        let is_silent = || self.silent.borrow().get(issuer).is_some_and(|times| *times >= MAX_SILENCES);
         if !answer.initialized() && !is_silent() {
             answer.get_or_init(|| self.ask(issuer, repository)).await;
         }
@@ -167,7 +161,7 @@ impl<'a> Comparison<'a> {
         let request = self.roles.iam.get_role().role_name(name);
         let role = match self.roles.deadline.call("iam:GetRole", name, || request.clone().send()).await {
             Ok(output) => output.role,
-            // It went away between two looks.
+            // It was deleted between two reads.
             Err(error) if error.kind == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
@@ -175,61 +169,4 @@ impl<'a> Comparison<'a> {
         let policy = ours.and_then(|role| role.assume_role_policy_document);
         Ok(policy.and_then(|policy| decode(&policy).and_then(|policy| TrustPolicy::read(&policy))))
     }
-}
-
-/// The subjects of a repository as GitHub issues them.
-struct CurrentSubjects {
-    facts: SubjectFacts,
-    /// Without a credential, a template is not visible.
-    template_is_known: bool,
-}
-
-/// The subjects of one repository in a policy.
-#[derive(Default)]
-struct Trusted {
-    /// The beginnings of the subjects.
-    prefixes: BTreeSet<String>,
-    /// The claims that they are made of, in order.
-    templates: BTreeSet<Vec<String>>,
-}
-
-fn trusted(policy: &TrustPolicy) -> BTreeMap<Repository, Trusted> {
-    let mut found: BTreeMap<Repository, Trusted> = BTreeMap::new();
-    for rule in policy.rules() {
-        let words = SubjectPairs::of(rule.subject.as_str());
-        let value = words.value("repo");
-        if let Some(prefix) = value.and_then(subject::prefix) {
-            let trusted = found.entry(prefix.repository).or_default();
-            trusted.prefixes.insert(format!("repo:{}", value.unwrap_or_default()));
-            trusted.templates.insert(words.keys().into_iter().map(str::to_owned).collect());
-        }
-    }
-    found
-}
-
-/// Describes the subjects that GitHub issues and the role does not trust.
-fn differs(repository: &Repository, trusted: &Trusted, said: &CurrentSubjects) -> Option<String> {
-    let (Trusted { prefixes: trusted, templates }, CurrentSubjects { facts, template_is_known }) = (trusted, said);
-    let issued: Vec<String> =
-        facts.forms.iter().filter_map(|form| prefix(repository, *form, facts.owner_id, facts.repository_id)).collect();
-    // Of two forms of which GitHub does not say which it is, one may be known from elsewhere.
-    let fits = if facts.forms.len() == 1 {
-        issued.iter().all(|prefix| trusted.contains(prefix))
-    } else {
-        issued.iter().any(|prefix| trusted.contains(prefix))
-    };
-    if fits {
-        let template = match &facts.template {
-            SubjectTemplate::Default => vec!["repo".to_owned(), "context".to_owned()],
-            SubjectTemplate::Custom(keys) => keys.clone(),
-        };
-        let changed = *template_is_known && !templates.contains(&template);
-        return changed.then(|| {
-            let trusted: Vec<String> = templates.iter().map(|keys| keys.join(", ")).collect();
-            format!("its subjects are made of {}, the role trusts {}", template.join(", "), trusted.join(" or "))
-        });
-    }
-    let form = if facts.forms.contains(&SubjectFormat::Immutable) { "with ids" } else { "without ids" };
-    let trusted: Vec<&str> = trusted.iter().map(String::as_str).collect();
-    Some(format!("its subjects begin {} ({form}), the role trusts {}", issued.join(" or "), trusted.join(", ")))
 }

@@ -58,29 +58,29 @@ impl GitHubRoles {
             match trusted {
                 Trusted::Pattern(name) => Some(Some(format!("whatever environment is called like {name:?}"))),
                 Trusted::One(repository, name) => {
-                    let told = match self.github.protection(issuer, repository, name).await? {
+                    let unprotected = match self.github.protection(issuer, repository, name).await? {
                         Protection::Protected => None,
                         Protection::Open => Some(format!("environment {name:?} of {repository}")),
                         Protection::Absent => {
                             Some(format!("environment {name:?} of {repository}, which is not there yet"))
                         }
                     };
-                    Some(told)
+                    Some(unprotected)
                 }
             }
         });
-        // Whoever does not say it of one will not say it of the next.
+        // Stop at the first unknown answer: the credential lacks the permission.
         let answers = asked.buffered(MAX_CONCURRENT_CALLS).scan((), |(), answer| ready(answer));
         let found: Vec<String> = answers.filter_map(ready).collect().await;
         if found.is_empty() {
             return String::new();
         }
         tracing::warn!(environments = ?found, "the role trusts environments without protection");
-        told(&found)
+        warning(&found)
     }
 }
 
-fn told(found: &[String]) -> String {
+fn warning(found: &[String]) -> String {
     let more = match found.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(", and {more} more (see the function's log)"),
@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn a_few_are_named_and_the_rest_counted() {
         let found: Vec<String> = (1..=6).map(|number| format!("environment \"e{number}\" of o/r")).collect();
-        assert!(!told(&found[..4]).contains("more"));
-        let told = told(&found);
-        assert!(told.contains("\"e4\"") && !told.contains("\"e5\"") && told.contains("and 2 more"), "{told}");
+        assert!(!warning(&found[..4]).contains("more"));
+        let text = warning(&found);
+        assert!(text.contains("\"e4\"") && !text.contains("\"e5\"") && text.contains("and 2 more"), "{text}");
     }
 }

@@ -12,6 +12,7 @@ mod guardrail_checks;
 mod plan;
 mod properties;
 mod resolve;
+mod subject_difference;
 #[cfg(test)]
 mod tests;
 mod trust_declaration;

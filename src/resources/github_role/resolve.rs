@@ -1,7 +1,5 @@
-//! From `Trust` as declared to the policy that means the same for the tokens that GitHub really issues.
+//! The trust policy of a declaration, for the tokens that GitHub really issues.
 
-use super::RoleName;
-use crate::reconcile::Api;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{FutureExt, ready};
@@ -14,11 +12,12 @@ use crate::github::client::LookupError;
 use crate::github::facts::{SubjectFacts, SubjectFormat};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::ownership::Owner;
+use crate::reconcile::Api;
 
-use super::GitHubRoles;
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
 use super::trust_declaration::{Actor, Format, TrustDeclaration, TrustEntry};
+use super::{GitHubRoles, RoleName};
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 
 /// The quota of every account, so that the real one is read only beyond it.
@@ -38,8 +37,8 @@ impl GitHubRoles {
         declaration: &TrustDeclaration,
     ) -> Result<TrustPolicy, Error> {
         let TrustDeclaration { provider_arn, issuer, audience, entries } = declaration;
-        self.ask_ahead(issuer, entries).await;
-        // The policy that IAM has, looked at only when GitHub cannot be asked.
+        self.prefetch_facts(issuer, entries).await;
+        // The policy that IAM has, read only if GitHub does not answer.
         let mut last = None;
         let mut known = BTreeMap::new();
         let mut rules: Vec<TrustRule> = Vec::new();
@@ -58,7 +57,7 @@ impl GitHubRoles {
                             self.observe(&RoleName(role.to_owned())).await?.filter(|role| owner.owns(&role.tags));
                         last = Some(ours.and_then(|role| TrustPolicy::read(&role.trust)));
                     }
-                    without(issuer, entry, last.as_ref().and_then(Option::as_ref), &problem, &at)?
+                    facts_without_github(issuer, entry, last.as_ref().and_then(Option::as_ref), &problem, &at)?
                 }
             };
             let compiled = compile(issuer, entry, &facts)
@@ -78,9 +77,9 @@ impl GitHubRoles {
         Ok(whole)
     }
 
-    /// Asks everything that the entries are going to ask, at once; the answers are told where they are needed.
-    async fn ask_ahead(&self, issuer: &Issuer, entries: &[TrustEntry]) {
-        let open = entries.iter().filter(|entry| declared(issuer, entry).is_none());
+    /// Asks at once everything that the entries need. Errors come up again where an answer is needed.
+    async fn prefetch_facts(&self, issuer: &Issuer, entries: &[TrustEntry]) {
+        let open = entries.iter().filter(|entry| facts_from_declaration(issuer, entry).is_none());
         let scopes: BTreeSet<&RepositoryScope> = open.filter_map(|entry| entry.scope.as_ref()).collect();
         let actors = entries.iter().flat_map(|entry| &entry.actors);
         let names = actors.filter_map(|actor| if let Actor::Name(name) = actor { Some(name) } else { None });
@@ -111,20 +110,20 @@ impl GitHubRoles {
         known: &mut BTreeMap<RepositoryScope, Result<SubjectFacts, LookupError>>,
         at: &str,
     ) -> Result<Result<SubjectFacts, LookupError>, Error> {
-        let mut facts = match declared(issuer, entry) {
+        let mut facts = match facts_from_declaration(issuer, entry) {
             Some(facts) => facts,
             // An Enterprise Server shows nothing to the public, and its form is known.
             None if !issuer.has_immutable_subjects() && self.github.has_credential(issuer).await == Ok(false) => {
-                given(entry, [SubjectFormat::Classic])
+                declared_facts(entry, [SubjectFormat::Classic])
             }
             None => {
-                let Some(scope) = &entry.scope else { return Ok(Ok(given(entry, []))) };
+                let Some(scope) = &entry.scope else { return Ok(Ok(declared_facts(entry, []))) };
                 if !known.contains_key(scope) {
                     let found = self.ask(issuer, scope, at).await?;
                     known.insert(scope.clone(), found);
                 }
                 match &known[scope] {
-                    Ok(found) => chosen(entry, found.clone(), at)?,
+                    Ok(found) => with_declared(entry, found.clone(), at)?,
                     Err(problem) => return Ok(Err(problem.clone())),
                 }
             }
@@ -185,30 +184,30 @@ impl GitHubRoles {
     }
 }
 
-/// Facts for which nobody has to be asked.
-fn declared(issuer: &Issuer, entry: &TrustEntry) -> Option<SubjectFacts> {
+/// Returns the facts of an entry that declares all of them.
+fn facts_from_declaration(issuer: &Issuer, entry: &TrustEntry) -> Option<SubjectFacts> {
     let ids = match entry.scope {
         Some(RepositoryScope::Repository(_)) => entry.owner_id.is_some() && entry.repository_id.is_some(),
         Some(RepositoryScope::Organisation(_)) => entry.owner_id.is_some(),
-        None => return Some(given(entry, [])),
+        None => return Some(declared_facts(entry, [])),
     };
     match entry.format {
-        Format::Classic => Some(given(entry, [SubjectFormat::Classic])),
-        Format::Immutable if ids => Some(given(entry, [SubjectFormat::Immutable])),
-        Format::Both if ids => Some(given(entry, [SubjectFormat::Classic, SubjectFormat::Immutable])),
+        Format::Classic => Some(declared_facts(entry, [SubjectFormat::Classic])),
+        Format::Immutable if ids => Some(declared_facts(entry, [SubjectFormat::Immutable])),
+        Format::Both if ids => Some(declared_facts(entry, [SubjectFormat::Classic, SubjectFormat::Immutable])),
         Format::Auto if ids && matches!(entry.scope, Some(RepositoryScope::Organisation(_))) => {
             let forms: &[SubjectFormat] = if issuer.has_immutable_subjects() {
                 &[SubjectFormat::Classic, SubjectFormat::Immutable]
             } else {
                 &[SubjectFormat::Classic]
             };
-            Some(given(entry, forms.iter().copied()))
+            Some(declared_facts(entry, forms.iter().copied()))
         }
         Format::Auto | Format::Immutable | Format::Both => None,
     }
 }
 
-fn given(entry: &TrustEntry, forms: impl IntoIterator<Item = SubjectFormat>) -> SubjectFacts {
+fn declared_facts(entry: &TrustEntry, forms: impl IntoIterator<Item = SubjectFormat>) -> SubjectFacts {
     SubjectFacts {
         owner_id: entry.owner_id,
         repository_id: entry.repository_id,
@@ -218,7 +217,7 @@ fn given(entry: &TrustEntry, forms: impl IntoIterator<Item = SubjectFormat>) -> 
 }
 
 /// Combines the facts from GitHub with those that the author insists on.
-fn chosen(entry: &TrustEntry, mut facts: SubjectFacts, at: &str) -> Result<SubjectFacts, Refusal> {
+fn with_declared(entry: &TrustEntry, mut facts: SubjectFacts, at: &str) -> Result<SubjectFacts, Refusal> {
     for (property, declared, found) in
         [("OwnerId", entry.owner_id, facts.owner_id), ("RepositoryId", entry.repository_id, facts.repository_id)]
     {
@@ -237,8 +236,9 @@ fn chosen(entry: &TrustEntry, mut facts: SubjectFacts, at: &str) -> Result<Subje
     Ok(facts)
 }
 
-/// GitHub does not say: what IAM has from the last time, else both forms where the author gave the ids.
-fn without(
+/// Returns the facts where GitHub does not answer: those of the policy that IAM has, else both formats where the author gave
+/// the ids.
+fn facts_without_github(
     issuer: &Issuer,
     entry: &TrustEntry,
     last: Option<&TrustPolicy>,
@@ -246,7 +246,7 @@ fn without(
     at: &str,
 ) -> Result<SubjectFacts, Error> {
     if let Some(facts) = last.and_then(|policy| facts_from_policy(policy, entry))
-        && let Ok(facts) = chosen(entry, facts, at)
+        && let Ok(facts) = with_declared(entry, facts, at)
         && compile(issuer, entry, &facts).is_ok()
     {
         tracing::warn!(at, %problem, ?facts, "GitHub did not say; going by the trust policy that IAM has");
@@ -254,7 +254,7 @@ fn without(
     }
     // Whole subjects say everything themselves.
     if entry.contexts.is_empty() && entry.actors.is_empty() {
-        return Ok(given(entry, []));
+        return Ok(declared_facts(entry, []));
     }
     let names = entry.actors.iter().any(|actor| matches!(actor, Actor::Name(_)));
     if let (Some(_), Some(_), Format::Auto, false) = (entry.owner_id, entry.repository_id, entry.format, names) {
@@ -264,7 +264,7 @@ fn without(
         } else {
             &[SubjectFormat::Classic]
         };
-        return Ok(given(entry, forms.iter().copied()));
+        return Ok(declared_facts(entry, forms.iter().copied()));
     }
     Err(Error::LookupFailed { what: format!("{at}: {problem}"), remedy: by_hand(issuer, entry) })
 }

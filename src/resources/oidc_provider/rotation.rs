@@ -114,15 +114,15 @@ pub(super) fn is_mark(key: &str) -> bool {
     key == UNSEEN || key == CANDIDATES
 }
 
-/// The list and the marks after a look. `at_once` takes new values without a second look: there is nothing to lose yet,
-/// or the author has just asked for it.
+/// Returns the list and the marks after an observation. `at_once` takes new values without a second observation: the list is
+/// new, or the author has just asked for another source.
 pub(super) fn rotate(
     listed: &BTreeSet<String>,
     marks: &RotationState,
-    seen: &ObservedThumbprints,
+    latest: &ObservedThumbprints,
     at_once: bool,
 ) -> (BTreeSet<String>, RotationState) {
-    let ObservedThumbprints { values, at, rotation_policy: RotationPolicy { overlap, confirmation_interval } } = seen;
+    let ObservedThumbprints { values, at, rotation_policy: RotationPolicy { overlap, confirmation_interval } } = latest;
     let mut after = RotationState::default();
     let (known, missing): (BTreeSet<String>, BTreeSet<String>) =
         listed.iter().cloned().partition(|value| values.contains_key(value));
@@ -135,13 +135,13 @@ pub(super) fn rotate(
             after.candidates.insert(short(value), first.unwrap_or(*at));
         }
     }
-    // Missing for the longest first; of those that were seen in the look before this one, none.
+    // Values that are missing for the longest come first; those of the observation before this one do not count.
     let earlier = |value: &String| marks.unseen.get(&short(value)).copied().filter(|since| since < at);
     let mut gone: Vec<(Timestamp, String)> =
         missing.iter().filter_map(|value| Some((earlier(value)?, value.clone()))).collect();
     gone.sort();
     let mut list = listed.clone();
-    // Something that was seen stays in any case, so that the list never holds nothing but the past.
+    // An observed value stays in any case, so that the list never holds past values only.
     if !known.is_empty() || !ripe.is_empty() {
         let room = LIMIT.saturating_sub(ripe.len());
         for (since, value) in gone {

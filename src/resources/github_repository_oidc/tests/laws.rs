@@ -3,23 +3,18 @@
 use std::collections::BTreeSet;
 
 use crate::github::Issuer;
+use crate::github::facts::SubjectFormat;
 use crate::github::name::Repository;
 use crate::laws::{Coverage, PlanLaws, owner};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_repository_oidc::plan::Action;
-use crate::resources::github_repository_oidc::{
-    CustomizationTemplate, GitHubRepositoryOidcs, Observed, Only, Spec, Subjects,
-};
+use crate::resources::github_repository_oidc::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Only, Spec};
 
-const FORMS: [Subjects; 2] = [Subjects::Classic, Subjects::Immutable];
+const FORMATS: [SubjectFormat; 2] = [SubjectFormat::Classic, SubjectFormat::Immutable];
 
 impl PlanLaws for GitHubRepositoryOidcs {
     const VARIANTS: &'static [&'static str] = &["Switch"];
-
-    fn variant(_: &Action) -> &'static str {
-        "Switch"
-    }
 
     fn output(_: &Action) {}
 
@@ -33,8 +28,8 @@ impl PlanLaws for GitHubRepositoryOidcs {
             return if desired.is_none() { Ok(()) } else { Err("a repository is not made".into()) };
         };
         let holds = match desired {
-            Some(Spec { subjects: Subjects::Immutable, .. }) => after.sent == Subjects::Immutable,
-            Some(Spec { subjects: Subjects::Classic, .. }) => after.chosen == Subjects::Classic,
+            Some(Spec { format: SubjectFormat::Immutable, .. }) => after.sent == SubjectFormat::Immutable,
+            Some(Spec { format: SubjectFormat::Classic, .. }) => after.chosen == SubjectFormat::Classic,
             // What it was, unless that would lock somebody out.
             None => before.before.is_none_or(|was| after.chosen == was || !before.locked_out(was).is_empty()),
         };
@@ -50,8 +45,8 @@ impl PlanLaws for GitHubRepositoryOidcs {
     fn granted(observed: Option<&Observed>) -> BTreeSet<(String, String)> {
         let Some(Observed { sent, only, .. }) = observed else { return BTreeSet::new() };
         let admitted = match sent {
-            Subjects::Classic => &only.classic,
-            Subjects::Immutable => &only.immutable,
+            SubjectFormat::Classic => &only.classic,
+            SubjectFormat::Immutable => &only.immutable,
         };
         admitted.iter().map(|role| ("workflow".to_owned(), role.clone())).collect()
     }
@@ -59,10 +54,12 @@ impl PlanLaws for GitHubRepositoryOidcs {
 
 fn worlds() -> Vec<Observed> {
     let mut all = Vec::new();
-    for chosen in FORMS {
+    for chosen in FORMATS {
         // New repositories send ids whatever is chosen.
-        for sent in FORMS.into_iter().filter(|sent| *sent == Subjects::Immutable || chosen == Subjects::Classic) {
-            for before in [None, Some(Subjects::Classic), Some(Subjects::Immutable)] {
+        for sent in
+            FORMATS.into_iter().filter(|sent| *sent == SubjectFormat::Immutable || chosen == SubjectFormat::Classic)
+        {
+            for before in [None, Some(SubjectFormat::Classic), Some(SubjectFormat::Immutable)] {
                 for (classic, immutable) in [(false, false), (true, false), (false, true)] {
                     let role = |is: bool| is.then(|| "deploy".to_owned()).into_iter().collect();
                     all.push(Observed {
@@ -79,9 +76,9 @@ fn worlds() -> Vec<Observed> {
     all
 }
 
-fn spec(subjects: Subjects) -> Spec {
+fn spec(format: SubjectFormat) -> Spec {
     let (issuer, repository) = (Issuer::of_host("github.com"), Repository::parse("o/r"));
-    Spec { issuer: issuer.expect("a host"), repository: repository.expect("a repository"), subjects }
+    Spec { issuer: issuer.expect("a host"), repository: repository.expect("a repository"), format }
 }
 
 #[test]
@@ -90,8 +87,8 @@ fn switches_obey_the_laws() {
     let mut tally = Coverage::default();
     for observed in worlds() {
         tally.check::<GitHubRepositoryOidcs>(&owner, None, Some(&observed), None);
-        for subjects in FORMS {
-            tally.check::<GitHubRepositoryOidcs>(&owner, Some(&spec(subjects)), Some(&observed), None);
+        for format in FORMATS {
+            tally.check::<GitHubRepositoryOidcs>(&owner, Some(&spec(format)), Some(&observed), None);
         }
     }
     tally.check::<GitHubRepositoryOidcs>(&owner, None, None, None);
@@ -102,7 +99,7 @@ fn switches_obey_the_laws() {
 #[test]
 fn no_switch_locks_out_a_role_that_trusts_one_form_only() {
     for observed in worlds() {
-        let plans = [None, Some(spec(Subjects::Classic)), Some(spec(Subjects::Immutable))]
+        let plans = [None, Some(spec(SubjectFormat::Classic)), Some(spec(SubjectFormat::Immutable))]
             .map(|desired| GitHubRepositoryOidcs::plan(&owner("Oidc"), desired.as_ref(), Some(&observed)));
         for plan in plans.into_iter().flatten() {
             for Action::Switch { to, .. } in plan.stages().iter().flatten() {

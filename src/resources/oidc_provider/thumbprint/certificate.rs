@@ -1,4 +1,5 @@
-//! The details of a certificate for messages: subject, issuer, and end. No decision depends on them; rustls decides.
+//! The details of a certificate for messages: subject, issuer, and end. No decision depends on them; rustls decides. Three
+//! fields need `der` only; `x509-parser` would be a second parser of whole certificates beside webpki's.
 
 use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};

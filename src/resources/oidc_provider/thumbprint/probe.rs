@@ -217,8 +217,8 @@ impl Recorder {
     }
 
     fn keep(&self, shown: Shown) {
-        if let Ok(mut kept) = self.shown.lock() {
-            *kept = shown;
+        if let Ok(mut last) = self.shown.lock() {
+            *last = shown;
         }
     }
 
@@ -229,7 +229,7 @@ impl Recorder {
 }
 
 /// Converts an error to the alert for the server.
-fn told(error: webpki::Error) -> CertificateError {
+fn alert(error: webpki::Error) -> CertificateError {
     match error {
         webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer,
         webpki::Error::CertExpired { .. } => CertificateError::Expired,
@@ -259,7 +259,7 @@ impl ServerCertVerifier for Recorder {
                 return Err(CertificateError::UnknownIssuer.into());
             }
             let chain = self.verifier.verify(server_name.to_owned(), served);
-            let chain = Arc::new(chain.map_err(told)?);
+            let chain = Arc::new(chain.map_err(alert)?);
             if let Ok(mut accepted) = self.accepted.lock() {
                 accepted.push(Arc::clone(&chain));
             }
