@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from render import ROOT, Template
 from simulator import INSTALLED, needs_node
 

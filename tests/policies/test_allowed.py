@@ -1,0 +1,94 @@
+"""What the function's role may do under each set of parameters, for a reviewer to read: allowed.txt."""
+
+from __future__ import annotations
+
+import os
+
+from render import ACCOUNT, BOUNDARY, REGION, ROOT, Template
+from simulator import Question, ask, needs_node
+
+pytestmark = needs_node
+SNAPSHOT = ROOT / "tests" / "policies" / "allowed.txt"
+OTHER = "444455556666"
+SETS: dict[str, dict[str, str]] = {
+    "default": {},
+    "none": {"RolePermissionsBoundary": "None"},
+    "loose": {"RolePermissionsBoundary": "None", "AllowInlinePolicies": "Always", "AllowRoleAdoption": "true"},
+    "accounts": {"StackAccounts": f"{ACCOUNT},{OTHER}"},
+    "root": {"RolePath": "/"},
+}
+ROLE, OWN = f"arn:aws:iam::{ACCOUNT}:role/github/deploy", f"arn:aws:iam::{ACCOUNT}:role/github-trust/x"
+ELSEWHERE = f"arn:aws:iam::{ACCOUNT}:role/administrator"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+STRANGER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/stranger.example"
+ENTRY = f"arn:aws:eks:{REGION}:{ACCOUNT}:access-entry/prod/role/{ACCOUNT}/deploy/1a2b3c4d"
+
+
+def owned(by: str = ACCOUNT, kind: str = "Resource") -> dict[str, str]:
+    return {f"aws:{kind}Tag/github-trust:stack-id": f"arn:aws:cloudformation:{REGION}:{by}:stack/s/1"}
+
+
+def policy(name: str) -> dict[str, str]:
+    return {"iam:PolicyARN": f"arn:aws:iam::aws:policy/{name}"}
+
+
+LIMITED = {"iam:PermissionsBoundary": BOUNDARY}
+UNDER = {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/another"}
+QUESTIONS: list[tuple[str, str, str, dict[str, str]]] = [
+    ("make a role with the boundary", "iam:CreateRole", ROLE, {**owned(kind="Request"), **LIMITED}),
+    ("make a role with another one", "iam:CreateRole", ROLE, {**owned(kind="Request"), **UNDER}),
+    ("make a role without one", "iam:CreateRole", ROLE, owned(kind="Request")),
+    ("make a role for a stack of another account", "iam:CreateRole", ROLE, {**owned(OTHER, "Request"), **LIMITED}),
+    ("make a role without an owner", "iam:CreateRole", ROLE, LIMITED),
+    ("make a role elsewhere", "iam:CreateRole", ELSEWHERE, {**owned(kind="Request"), **LIMITED}),
+    ("attach ReadOnlyAccess", "iam:AttachRolePolicy", ROLE, {**owned(), **LIMITED, **policy("ReadOnlyAccess")}),
+    ("attach SecurityAudit without a boundary", "iam:AttachRolePolicy", ROLE, {**owned(), **policy("SecurityAudit")}),
+    ("attach IAMFullAccess", "iam:AttachRolePolicy", ROLE, {**owned(), **LIMITED, **policy("IAMFullAccess")}),
+    ("attach it to somebody else's role", "iam:AttachRolePolicy", ROLE, {**LIMITED, **policy("ReadOnlyAccess")}),
+    ("put an inline policy", "iam:PutRolePolicy", ROLE, {**owned(), **LIMITED}),
+    ("put one where there is no boundary", "iam:PutRolePolicy", ROLE, owned()),
+    ("change a role's trust", "iam:UpdateAssumeRolePolicy", ROLE, {**owned(), **LIMITED}),
+    ("change it where there is another boundary", "iam:UpdateAssumeRolePolicy", ROLE, {**owned(), **UNDER}),
+    ("change it where there is none", "iam:UpdateAssumeRolePolicy", ROLE, owned()),
+    ("lengthen sessions where there is none", "iam:UpdateRole", ROLE, owned()),
+    ("change its own trust", "iam:UpdateAssumeRolePolicy", OWN, {**owned(), **LIMITED}),
+    ("exchange a boundary", "iam:PutRolePermissionsBoundary", ROLE, {**owned(), **UNDER}),
+    ("take a boundary away", "iam:DeleteRolePermissionsBoundary", ROLE, owned()),
+    ("delete a role", "iam:DeleteRole", ROLE, owned()),
+    ("delete a role of another account's stack", "iam:DeleteRole", ROLE, owned(OTHER)),
+    ("delete somebody else's role", "iam:DeleteRole", ROLE, {}),
+    ("adopt a role", "iam:TagRole", ROLE, {**owned(kind="Request"), "aws:RequestTag/github-trust:adopted": "true"}),
+    ("pass a role", "iam:PassRole", ROLE, {}),
+    ("make a user", "iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/x", {}),
+    ("make github.com's provider", "iam:CreateOpenIDConnectProvider", PROVIDER, {}),
+    ("make a stranger's provider", "iam:CreateOpenIDConnectProvider", STRANGER, {}),
+    (
+        "delete a provider of its own",
+        "iam:DeleteOpenIDConnectProvider",
+        PROVIDER,
+        {"aws:ResourceTag/github-trust:made-by": "x"},
+    ),
+    ("delete a provider of others", "iam:DeleteOpenIDConnectProvider", PROVIDER, {}),
+    ("delete an entry", "eks:DeleteAccessEntry", ENTRY, owned()),
+    ("delete an entry of another account's stack", "eks:DeleteAccessEntry", ENTRY, owned(OTHER)),
+    ("delete somebody else's entry", "eks:DeleteAccessEntry", ENTRY, {}),
+]
+
+
+def test_the_snapshot_is_what_the_policies_allow() -> None:
+    columns = []
+    for parameters in SETS.values():
+        documents = list(Template(**parameters).function_policies().values())
+        asked = [Question(action, on, documents, None, dict(keys), OWN) for _, action, on, keys in QUESTIONS]
+        columns.append(["allowed" if answer else "-" for answer in ask(asked)])
+    lines = [
+        "What the function's role may do, by parameters of template.yaml. Written by test_allowed.py (ALLOWED=write)."
+    ]
+    lines += [f"{name}: {parameters or 'as it is'}" for name, parameters in SETS.items()]
+    lines += ["", "".join([f"{'':46}", *(f"{name:10}" for name in SETS)]).rstrip()]
+    for (what, *_), row in zip(QUESTIONS, zip(*columns, strict=True), strict=True):
+        lines.append("".join([f"{what:46}", *(f"{answer:10}" for answer in row)]).rstrip())
+    text = "\n".join([*lines, ""])
+    if os.environ.get("ALLOWED") == "write":
+        SNAPSHOT.write_text(text)
+    assert SNAPSHOT.read_text() == text, "allowed.txt is not what the policies allow; ALLOWED=write writes it"
