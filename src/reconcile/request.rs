@@ -88,11 +88,11 @@ async fn create_or_update<R: Api>(
         let before = Deployment { role_boundary: None, ..(*deployment).clone() };
         let undemanding = parse::<R>(&request.properties()?, request, &before)?;
         let other = (undemanding != spec).then_some(undemanding);
-        let mut reconciled = unchanged(reconciler, spec, request).await;
-        if let (None, Some(spec)) = (&reconciled, other) {
-            reconciled = unchanged(reconciler, spec, request).await;
+        let mut outcome = unchanged(reconciler, spec, request).await;
+        if let (None, Some(spec)) = (&outcome, other) {
+            outcome = unchanged(reconciler, spec, request).await;
         }
-        return reconciled.ok_or(Error::Refused(refusal));
+        return outcome.ok_or(Error::Refused(refusal));
     }
     let (id, attributes) = reconciler.ensure_present(spec, request.physical_id.as_deref()).await?;
     // A replacement whose every attempt was killed is rolled back under the old id, and CloudFormation never hears of the
