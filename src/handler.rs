@@ -83,6 +83,9 @@ impl App {
             Ok(question) => {
                 // A local runtime gives no ARN, and the answers of IAM name the account.
                 let here = self.deployment(&context.function_arn).unwrap_or_else(|| self.deployment_at("aws", "", ""));
+                if let Err(refusal) = self.settings.guardrails.check_explain(&here) {
+                    return json!({"Error": refusal.to_string()});
+                }
                 explain::answer(&self.iam, &here, &Deadline::until(deadline - WIND_DOWN), &question).await
             }
             Err(problem) => json!({"Error": problem}),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use github_trust::guardrails::Guardrails;
 use github_trust::handler::InvocationContext;
+use github_trust::ownership::digest;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
@@ -158,6 +159,8 @@ fn what_guardrails_forbid_is_refused_before_any_call_and_all_of_it_at_once() {
     let trust = |entry: Value| role(json!({"Trust": [entry]}));
     let asked: Vec<(&str, Value)> = vec![
         (PROVIDER, json!({"Url": "https://token.actions.githubusercontent.com/octo"})),
+        (PROVIDER, json!({"ThumbprintList": ["0".repeat(40)]})),
+        (PROVIDER, json!({"ClientIdList": ["sts.amazonaws.com", "vault.example.com"]})),
         (ROLE, role(json!({"ProviderArn": provider("token.actions.octo.ghe.com")}))),
         (ROLE, role(json!({"Path": "/"}))),
         (ROLE, role(json!({"Path": "/githubs/"}))),
@@ -217,6 +220,12 @@ fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
     let forbidden = [
         (PROVIDER, json!({"Url": "https://ghe.example.com/_services/token"})),
         (PROVIDER, json!({"Url": "https://token.actions.octo.ghe.com"})),
+        (PROVIDER, json!({"ThumbprintList": ["0".repeat(40)]})),
+        (PROVIDER, json!({"ClientIdList": ["vault.example.com"]})),
+        (
+            ROLE,
+            role(json!({"Trust": [{"Subjects": ["job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main"]}]})),
+        ),
         (ROLE, role(json!({"ProviderArn": provider("ghe.example.com/_services/token")}))),
         (ROLE, role(json!({"Trust": [{"Repository": "octo-org/*", "Branches": ["main"]}]}))),
         (ROLE, role(json!({"Path": "/"}))),
@@ -257,6 +266,68 @@ fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
             }
             let answer = place.create(kind, properties.clone()).await;
             assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+        });
+    }
+}
+
+#[test]
+fn pins_and_other_audiences_are_taken_where_the_deployment_allows_them() {
+    let allowed = [("ALLOW_THUMBPRINT_PINS", "true"), ("ALLOWED_AUDIENCES", "sts.amazonaws.com,https://vault.*")];
+    deployed(&allowed, async |place| {
+        let properties = json!({"ThumbprintList": ["0".repeat(40)], "ClientIdList": ["https://vault.example.com"]});
+        let answer = place.create(PROVIDER, properties).await;
+        assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+    });
+}
+
+#[test]
+fn an_audience_that_could_mean_several_is_refused() {
+    for audience in ["${token.actions.githubusercontent.com:aud}", "*", "sts.?mazonaws.com"] {
+        deployed(&[], async |place| {
+            let answer = place.create(ROLE, role(json!({"PermissionsBoundary": null, "Audience": audience}))).await;
+            let reason = answer["Reason"].as_str().unwrap_or_default();
+            assert!(reason.contains("`Audience`: expected 1 to 255 characters without"), "{audience}: {answer}");
+        });
+    }
+}
+
+#[test]
+fn an_entry_that_somebody_planted_for_the_scheduled_run_is_not_made() {
+    let planted = |policy: &str, groups: &[&str]| {
+        let tags = json!({
+            "github-trust:stack-id": format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/s/1"),
+            "github-trust:logical-id": "It",
+        });
+        json!({
+            "cluster": "prod", "principal": format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy"),
+            "type": "STANDARD", "username": "deploy", "groups": groups, "tags": tags,
+            "policies": {(format!("arn:aws:eks::aws:cluster-access-policy/{policy}")): "cluster"},
+            "committed": true, "process": "x",
+        })
+    };
+    let schedule = r#"{"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
+    for (record, made) in [
+        (planted("AmazonEKSViewPolicy", &["team-a"]), true),
+        (planted("AmazonEKSClusterAdminPolicy", &["team-a"]), false),
+        (planted("AmazonEKSViewPolicy", &["platform-admins"]), false),
+    ] {
+        deployed(&[("ALLOWED_KUBERNETES_SUBJECTS", "team-*,deploy")], async |place| {
+            place.create(ROLE, role(json!({"PermissionsBoundary": null}))).await;
+            place.cloud.meddle_now(|account, _| {
+                let principal = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy");
+                let name = format!("github-trust/access-entry/{}", digest(&["prod", &principal], 26));
+                let input =
+                    json!({"Name": name, "SecretString": record.to_string(), "ClientRequestToken": "planted-by-them"});
+                let someone = crate::simulation::author::Author::Someone;
+                account.secrets.handle("CreateSecret", &input, &someone).unwrap();
+            });
+            let deadline = place.cloud.now() + Duration::from_mins(15);
+            let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
+            let run = function(&place.cloud, place.settings.clone()).handle(schedule, &context).await;
+            let state = place.cloud.state();
+            let entries = format!("{:?}", state.account.eks);
+            assert_eq!(entries.contains("cluster-access-policy"), made, "{record}: {run:?} {entries}");
+            assert_eq!(run.is_ok(), made, "{run:?}");
         });
     }
 }

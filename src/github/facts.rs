@@ -102,6 +102,9 @@ pub struct Customization {
     pub sub_claim_prefix: Option<String>,
 }
 
+/// The visibility becomes a part of a subject, in which anything else could be a wildcard.
+const VISIBILITIES: [&str; 3] = ["public", "private", "internal"];
+
 impl Customization {
     /// The format that somebody has opted for.
     #[must_use]
@@ -147,7 +150,7 @@ impl SubjectFacts {
             repository_id: Some(response.id),
             forms,
             template: keys.map_or(SubjectTemplate::Default, SubjectTemplate::Custom),
-            visibility: response.visibility.clone(),
+            visibility: response.visibility.clone().filter(|told| VISIBILITIES.contains(&told.as_str())),
             users: BTreeMap::new(),
         }
     }
@@ -226,6 +229,20 @@ mod tests {
             ),
         ] {
             assert_eq!(facts("2020-01-01", Some(customization)).template, template, "{customization}");
+        }
+    }
+
+    #[test]
+    fn a_visibility_is_one_of_three_and_no_pattern() {
+        let issuer = Issuer::parse_without_scheme("ghes.example.com/_services/token").unwrap();
+        for (told, known) in
+            [("public", true), ("private", true), ("internal", true), ("*", false), ("p*", false), ("", false)]
+        {
+            let described = format!(
+                r#"{{"id": 2, "full_name": "o/r", "owner": {{"id": 1, "login": "o"}}, "visibility": "{told}"}}"#
+            );
+            let facts = SubjectFacts::of(&issuer, &serde_json::from_str(&described).unwrap(), None);
+            assert_eq!(facts.visibility.as_deref(), known.then_some(told));
         }
     }
 

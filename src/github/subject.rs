@@ -11,7 +11,7 @@ use super::name::{self, Repository};
 /// The breadth of a whole subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Breadth {
-    /// Certain jobs of a repository, or a certain workflow.
+    /// Certain jobs of a repository.
     Narrow,
     /// More than most people mean, and the reason.
     Broad(&'static str),
@@ -53,14 +53,15 @@ pub fn check(text: &str) -> Result<Breadth, String> {
         }
         pin(&mut pinned, key, value)?;
     }
-    if pinned.contains(&Part::Workflow) {
-        return Ok(Breadth::Narrow);
-    }
     if pinned.contains(&Part::Repository) {
-        return Ok(if pinned.contains(&Part::Context) { Breadth::Narrow } else { Breadth::Broad(EVERY_JOB) });
+        let narrowed = pinned.contains(&Part::Context) || pinned.contains(&Part::Workflow);
+        return Ok(if narrowed { Breadth::Narrow } else { Breadth::Broad(EVERY_JOB) });
     }
     if pinned.contains(&Part::Owner) {
         return Ok(Breadth::Broad("it pins the owner only, so that every repository of the owner is let in"));
+    }
+    if pinned.contains(&Part::Workflow) {
+        return Ok(Breadth::Broad("it pins a workflow only, which jobs of every repository on GitHub may call"));
     }
     expected(
         " that pins the repository (`repo`, `repository`, `repository_id`), the owner or the workflow \
@@ -204,8 +205,8 @@ mod tests {
             "repo:octo-org@1/octo-repo@2:ref:refs/heads/release/*",
             "repo:octo-org/octo-repo:pull_request",
             "repo:octo-org/octo-repo:environment:prod:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
-            "job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
             "repository_id:42:environment:prod",
+            "repository_id:42:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
         ] {
             assert_eq!(check(text), Ok(Breadth::Narrow), "{text}");
         }
@@ -220,6 +221,8 @@ mod tests {
             "repo:o/r:ref:refs/heads/*",
             "repo:o/r:ref:refs/*",
             "repository_owner:octo-org",
+            "job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
+            "repository_owner:o:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
             "environment:prod:repository_owner:octo-org",
             "repository_id:42",
         ] {

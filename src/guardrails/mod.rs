@@ -73,6 +73,10 @@ pub enum GuardrailCheck {
     InlinePolicy(String),
     /// Sessions of this many seconds.
     Session(u32),
+    /// Thumbprints of the author, which nobody verifies.
+    ThumbprintPins,
+    /// An audience that a provider lets tokens be for.
+    Audience(String),
     /// The adoption of objects, such as roles, that somebody else created.
     Adoption(&'static str),
     /// A part of an access entry.
@@ -117,6 +121,9 @@ pub struct Guardrails {
     owners: Vec<AllowedOwner>,
     writable: Vec<Writable>,
     github_adoption: bool,
+    thumbprint_pins: bool,
+    audiences: Vec<String>,
+    explain: bool,
     issuers: Vec<String>,
     broad_trust: bool,
     managed: Vec<String>,
@@ -133,6 +140,7 @@ pub struct Guardrails {
 const ROLE_PATH: &str = "/github/";
 /// Elsewhere the same owner's name is somebody else's.
 const ISSUERS: &str = "token.actions.githubusercontent.com,token.actions.githubusercontent.com/*";
+const AUDIENCES: &str = "sts.amazonaws.com";
 const MANAGED: &str = "arn:*:iam::aws:policy/*";
 /// Where no boundary limits what a policy leads to: policies that lead to no other permissions, and neither to the function
 /// nor to what it goes by. A test of the template computes it from AWS's documents.
@@ -172,6 +180,9 @@ impl Guardrails {
             owners: AllowedOwner::read("*").into_iter().collect(),
             writable: ["*/*", "*"].into_iter().filter_map(Writable::read).collect(),
             github_adoption: true,
+            thumbprint_pins: true,
+            audiences: any(),
+            explain: true,
             issuers: any(),
             broad_trust: true,
             managed: vec!["arn:*:*:*:*:*".to_owned()],
@@ -202,6 +213,9 @@ impl Guardrails {
             owners: list("ALLOWED_GITHUB_OWNERS", "*").iter().filter_map(|text| AllowedOwner::read(text)).collect(),
             writable: list("WRITABLE_GITHUB_REPOSITORIES", "").iter().filter_map(|text| Writable::read(text)).collect(),
             github_adoption: allowed("ALLOW_GITHUB_ADOPTION"),
+            thumbprint_pins: allowed("ALLOW_THUMBPRINT_PINS"),
+            audiences: list("ALLOWED_AUDIENCES", AUDIENCES),
+            explain: variable("ALLOW_EXPLAIN").is_none_or(|text| text == "true"),
             issuers: list("ALLOWED_ISSUERS", ISSUERS),
             broad_trust: allowed("ALLOW_BROAD_TRUST"),
             managed: list("ALLOWED_MANAGED_POLICIES", managed),
@@ -231,6 +245,18 @@ impl Guardrails {
     #[must_use]
     pub fn role_boundary(&self) -> Option<&str> {
         self.boundary.as_deref()
+    }
+
+    /// Checks that the function may answer questions about roles.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn check_explain(&self, deployment: &Deployment) -> Result<(), Refusal> {
+        if self.explain {
+            return Ok(());
+        }
+        let what = "this function explains no trust policies to those who may invoke it (guardrail `AllowExplain`)";
+        Err(self.refusal(what, deployment))
     }
 
     /// Checks everything that the declaration of a stack asks for.
@@ -306,6 +332,15 @@ impl Guardrails {
                      `AllowGitHubAdoption`)"
                 )
             }),
+            GuardrailCheck::ThumbprintPins => (!self.thumbprint_pins).then(|| {
+                "`ThumbprintList`: thumbprints that nobody verifies stand in for those of every stack that shares the \
+                 provider (guardrail `AllowThumbprintPins`)"
+                    .to_owned()
+            }),
+            GuardrailCheck::Audience(audience) => (!any(&self.audiences, |allowed| string_like(allowed, audience)))
+                .then(|| {
+                    format!("`ClientIdList`: {audience} {} (guardrail `AllowedAudiences`)", one_of(&self.audiences))
+                }),
             GuardrailCheck::Broad { property, what } => {
                 (!self.broad_trust).then(|| format!("`{property}`: {what} (guardrail `AllowBroadTrust`)"))
             }

@@ -6,5 +6,5 @@ mod tag_changes;
 pub(crate) mod tags_property;
 
 pub use applied_items::AppliedItems;
-pub use owner::{Owner, PREFIX, Tags, authored, described, digest};
+pub use owner::{Owner, PREFIX, Tags, authored, described, digest, stack_of};
 pub use tag_changes::TagChanges;

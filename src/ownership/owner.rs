@@ -42,8 +42,7 @@ impl Owner {
     /// The owner that an object's tags name.
     #[must_use]
     pub fn of_tags(tags: &Tags) -> Option<Self> {
-        let stack = StackId::parse(tags.get(STACK)?).ok()?;
-        Some(Self::new(&stack, tags.get(LOGICAL)?))
+        Some(Self::new(&stack_of(tags)?, tags.get(LOGICAL)?))
     }
 
     /// The scheduled run in a region, which owns nothing.
@@ -93,6 +92,12 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.region, self.stack_name, self.logical_id)
     }
+}
+
+/// The stack that an object's tags name.
+#[must_use]
+pub fn stack_of(tags: &Tags) -> Option<StackId> {
+    StackId::parse(tags.get(STACK)?).ok()
 }
 
 /// Describes the owner of an object with these tags.

@@ -7,10 +7,11 @@ use super::batch::{ItemOutcome, TimeWindow, run_batch};
 use super::{Run, Stopped, stopped};
 use crate::app::App;
 use crate::deployment::Deployment;
+use crate::error::Error;
 use crate::metrics;
 use crate::reconcile::{Progress, Reconciler};
 use crate::resources::eks_access_entry::{
-    self as access_entry, AccessEntries, EntryCheck, EntryId, NeedsRepair, Roles, ScheduledOutcome,
+    self as access_entry, AccessEntries, EntryCheck, EntryId, NeedsRepair, RecordedEntry, Roles, ScheduledOutcome,
 };
 
 impl Run<'_> {
@@ -27,11 +28,14 @@ impl Run<'_> {
         let repaired = RefCell::new(repaired);
         let done =
             run_batch(&names, window, failures, async |name| match access_entry::recorded_entry(&api, name).await {
-                Ok(Some((id, owner))) => {
+                Ok(Some(RecordedEntry { id, owner, guardrail_checks })) => {
                     repaired.borrow_mut().insert(id.to_string());
-                    match owner {
-                        Some(owner) => repair(app, deployment, window, &api, &NeedsRepair { id, owner }).await,
-                        None => ItemOutcome::Done,
+                    let Some((owner, stack)) = owner else { return ItemOutcome::Done };
+                    let guardrails = &app.settings.guardrails;
+                    let account = guardrails.check_account(stack.account(), deployment);
+                    match account.and_then(|()| guardrails.check(&guardrail_checks, &stack, deployment)) {
+                        Ok(()) => repair(app, deployment, window, &api, &NeedsRepair { id, owner }).await,
+                        Err(refusal) => not_repaired(app, window, &id, &Error::Refused(refusal)),
                     }
                 }
                 Ok(None) => ItemOutcome::Done,
@@ -134,11 +138,15 @@ async fn repair(
             tracing::info!(%id, "its cluster is gone, and what was remembered of it forgotten");
             ItemOutcome::Done
         }
-        Err(error) => ItemOutcome::failed(window, &error, |reason| {
-            metrics::count_of("FailedEntries", 1, ("Cluster", id.cluster()), app.clock.now());
-            failure(id, reason)
-        }),
+        Err(error) => not_repaired(app, window, id, &error),
     }
+}
+
+fn not_repaired(app: &App, window: &TimeWindow, id: &EntryId, error: &Error) -> ItemOutcome {
+    ItemOutcome::failed(window, error, |reason| {
+        metrics::count_of("FailedEntries", 1, ("Cluster", id.cluster()), app.clock.now());
+        failure(id, reason)
+    })
 }
 
 fn failure(id: &EntryId, reason: &str) -> String {

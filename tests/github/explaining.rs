@@ -35,6 +35,19 @@ fn a_token_that_is_let_in_and_why_others_are_not() {
 }
 
 #[test]
+fn a_deployment_that_explains_nothing_reads_nothing() {
+    at(async |place| {
+        assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
+        place.settings.guardrails =
+            github_trust::guardrails::Guardrails::read(|name| (name == "ALLOW_EXPLAIN").then(|| "false".to_owned()));
+        let calls = place.cloud.state().calls.len();
+        let answer = ask(place, json!({})).await;
+        assert!(answer["Error"].as_str().is_some_and(|why| why.contains("`AllowExplain`")), "{answer}");
+        assert_eq!(place.cloud.state().calls.len(), calls);
+    });
+}
+
+#[test]
 fn it_is_the_policy_that_iam_has_that_is_evaluated() {
     at(async |place| {
         assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);

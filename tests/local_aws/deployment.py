@@ -33,6 +33,8 @@ WITHOUT_GUARDRAILS = (
     "AllowRoleAdoption=true",
     "WritableGitHubRepositories=*/*,*",
     "AllowGitHubAdoption=true",
+    "AllowThumbprintPins=true",
+    "AllowedAudiences=*",
     "AllowClusterAdmin=true",
     "AllowedPrincipals=arn:*:iam::*:*",
 )

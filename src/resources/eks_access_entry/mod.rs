@@ -35,8 +35,8 @@ use properties::{AccessPolicy, AccessScope, CLUSTER_EXPECTED, POLICY_EXPECTED, P
 
 pub use action::Action;
 pub use scheduled::{
-    EntryCheck, NeedsRepair, Roles, ScheduledOutcome, check_entry, clusters, entries, reconcile_scheduled,
-    record_names, recorded_entry, roles,
+    EntryCheck, NeedsRepair, RecordedEntry, Roles, ScheduledOutcome, check_entry, clusters, entries,
+    reconcile_scheduled, record_names, recorded_entry, roles,
 };
 pub use state::{EntryContent, Observed, ObservedEntry, RecreationRecord};
 
@@ -247,13 +247,7 @@ impl Resource for AccessEntries {
         let principal = AccessEntryCheck::Principal(spec.principal.clone());
         let node =
             (spec.entry_type != EntryType::STANDARD).then(|| AccessEntryCheck::Node(spec.entry_type.to_string()));
-        let policies = spec.policies.iter().flatten().map(|(arn, scope)| AccessEntryCheck::Policy {
-            arn: arn.clone(),
-            namespaces: match scope {
-                PolicyScope::Cluster => None,
-                PolicyScope::Namespaces(namespaces) => Some(namespaces.iter().cloned().collect()),
-            },
-        });
+        let policies = spec.policies.iter().flatten().map(policy_check);
         let subject = |property, name: &String| AccessEntryCheck::KubernetesSubject { property, name: name.clone() };
         let groups = spec.groups.iter().flatten().map(|group| subject("KubernetesGroups", group));
         let username = spec.username.iter().map(|username| subject("Username", username));
@@ -271,6 +265,30 @@ impl Resource for AccessEntries {
         let (principal, cluster) = physical_id.rsplit_once('|')?;
         let valid = principal.starts_with("arn:") && cluster_name(cluster).is_ok();
         valid.then(|| EntryId { principal: principal.to_owned(), cluster: cluster.to_owned() })
+    }
+}
+
+fn policy_check((arn, scope): (&String, &PolicyScope)) -> AccessEntryCheck {
+    let namespaces = match scope {
+        PolicyScope::Cluster => None,
+        PolicyScope::Namespaces(namespaces) => Some(namespaces.iter().cloned().collect()),
+    };
+    AccessEntryCheck::Policy { arn: arn.clone(), namespaces }
+}
+
+impl EntryContent {
+    /// The parts that a deployment may forbid. The username that EKS gives by default is not asked for.
+    fn guardrail_checks(&self) -> Vec<GuardrailCheck> {
+        let cluster = AccessEntryCheck::Cluster(self.cluster.clone());
+        let principal = AccessEntryCheck::Principal(self.principal.clone());
+        let node = (self.entry_type != EntryType::STANDARD.0).then(|| AccessEntryCheck::Node(self.entry_type.clone()));
+        let subject = |property, name: &String| AccessEntryCheck::KubernetesSubject { property, name: name.clone() };
+        let groups = self.groups.iter().map(|group| subject("KubernetesGroups", group));
+        let username = Some(&self.username).filter(|username| !username.starts_with("arn:"));
+        let username = username.map(|username| subject("Username", username));
+        let policies = self.policies.iter().map(policy_check);
+        let entry = [cluster, principal].into_iter().chain(node).chain(policies).chain(groups).chain(username);
+        entry.map(GuardrailCheck::AccessEntry).collect()
     }
 }
 

@@ -9,8 +9,10 @@ use super::plan::is_stale;
 use super::state::RecreationRecord;
 use super::{AccessEntries, Desired, EntryId, Principal, Wanted};
 use crate::aws::{CallError, ErrorKind, iam, pages};
+use crate::cloudformation::StackId;
 use crate::error::{Error, Refusal};
-use crate::ownership::Owner;
+use crate::guardrails::GuardrailCheck;
+use crate::ownership::{Owner, stack_of};
 use crate::reconcile::{Api, Reconciler};
 
 /// An entry of ours that needs repair.
@@ -48,14 +50,27 @@ pub async fn record_names(api: &AccessEntries) -> Result<Vec<String>, CallError>
     Ok(names)
 }
 
-/// Reads the id and the owner of the entry with a recreation record.
+/// An entry with a recreation record.
+#[derive(Debug)]
+pub struct RecordedEntry {
+    /// The id of the entry.
+    pub id: EntryId,
+    /// The owner of the entry, with its stack.
+    pub owner: Option<(Owner, StackId)>,
+    /// The parts of the entry that a deployment may forbid: whoever may write secrets can have written the record.
+    pub guardrail_checks: Vec<GuardrailCheck>,
+}
+
+/// Reads the entry with a recreation record.
 ///
 /// # Errors
 /// When the call fails.
-pub async fn recorded_entry(api: &AccessEntries, name: &str) -> Result<Option<(EntryId, Option<Owner>)>, CallError> {
+pub async fn recorded_entry(api: &AccessEntries, name: &str) -> Result<Option<RecordedEntry>, CallError> {
     let Some(RecreationRecord { content, .. }) = api.read_record_named(name).await? else { return Ok(None) };
-    let owner = Owner::of_tags(&content.tags);
-    Ok(Some((EntryId { principal: content.principal, cluster: content.cluster }, owner)))
+    let owner = Owner::of_tags(&content.tags).zip(stack_of(&content.tags));
+    let guardrail_checks = content.guardrail_checks();
+    let id = EntryId { principal: content.principal, cluster: content.cluster };
+    Ok(Some(RecordedEntry { id, owner, guardrail_checks }))
 }
 
 /// Lists the roles of the account.

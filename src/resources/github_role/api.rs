@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::action::{Action, RoleCreateInput};
-use super::{Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec};
+use super::{Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec, workflow_warnings};
 use crate::aws::iam;
 use crate::aws::{CallError, ErrorKind, ignore_not_found, marker, pages};
 use crate::deployment::Deployment;
@@ -76,7 +76,9 @@ impl Api for GitHubRoles {
     async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
         let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
         self.prepare_for_environments(&trust).await;
-        let (policy, warning) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
+        let (policy, unprotected) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
+        let warnings = [unprotected, workflow_warnings::elsewhere(&trust)];
+        let warning = warnings.into_iter().filter(|warning| !warning.is_empty()).collect::<Vec<_>>().join(". ");
         Ok(Desired { name: id.to_string(), path, trust: policy?, settings, managed, inline, tags, adopt, warning })
     }
 

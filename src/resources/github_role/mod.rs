@@ -16,6 +16,7 @@ mod subject_difference;
 #[cfg(test)]
 mod tests;
 mod trust_declaration;
+mod workflow_warnings;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,7 @@ use trust_declaration::TrustDeclaration;
 pub use action::Action;
 pub use drift::{Comparison, Counts, Drifted, RoleComparison};
 
+const AUDIENCE_EXPECTED: &str = "1 to 255 characters without `*`, `?` and `${`";
 /// The audience that GitHub's official action asks for.
 const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 /// IAM's, in characters.
@@ -175,7 +177,7 @@ impl Resource for GitHubRoles {
     fn parse(fields: &mut Fields<'_, Properties>, deployment: &Deployment) -> Option<Spec> {
         let provider_arn = fields.checked(Properties::PROVIDER_ARN, |text| provider_arn(text, deployment));
         let audience = if fields.has(Properties::AUDIENCE) {
-            fields.text(Properties::AUDIENCE)
+            fields.checked(Properties::AUDIENCE, audience)
         } else {
             Some(DEFAULT_AUDIENCE.to_owned())
         };
@@ -226,6 +228,14 @@ impl Resource for GitHubRoles {
     fn id_from(physical_id: &str) -> Option<RoleName> {
         iam_name(physical_id, NAME_LIMIT).ok().map(RoleName)
     }
+}
+
+/// IAM reads a policy variable in the value of any condition.
+fn audience(text: &str) -> Result<String, String> {
+    if text.contains(['*', '?']) || text.contains("${") {
+        return Err(AUDIENCE_EXPECTED.to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn inline_policies(fields: &mut Fields<'_, Properties>) -> BTreeMap<String, Value> {

@@ -5,7 +5,9 @@ use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text,
 use crate::github::name::Repository;
 use crate::ownership::tags_property::{self as tags, Tag};
 
-use super::{DEFAULT_AUDIENCE, INLINE_LIMIT, MANAGED_LIMIT, NAME_LIMIT, POLICY_NAME_LIMIT, TAG_LIMIT};
+use super::{
+    AUDIENCE_EXPECTED, DEFAULT_AUDIENCE, INLINE_LIMIT, MANAGED_LIMIT, NAME_LIMIT, POLICY_NAME_LIMIT, TAG_LIMIT,
+};
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubRole",
@@ -57,8 +59,8 @@ object_type! {
         .required();
         AUDIENCE: Text = Property::text(
             "Audience",
-            TEXT.at_most(255),
-            "1 to 255 characters",
+            TEXT.at_most(255).matching("^(?!.*\\$\\{)[^*?]*$"),
+            AUDIENCE_EXPECTED,
             "The audience that tokens have to be for. The provider's `ClientIdList` has to have it.",
         )
         .default(DEFAULT_AUDIENCE);
@@ -165,7 +167,10 @@ object_type! {
             TEXT.matching(NO_REF),
             Count::any("branches"),
             "the short name of a branch",
-            "Jobs on these branches that name no environment. Short names; wildcards only behind a `/` (`release/*`).",
+            "Jobs on these branches, whatever event they are of: `pull_request_target`, `workflow_run` and `issue_comment` run \
+             on the default branch, and strangers can trigger them. A job that names an environment is not among them, but \
+             where the repository's subject template has no context. Short names; wildcards only behind a `/` \
+             (`release/*`).",
         );
         TAGS: Texts = Property::texts(
             "Tags",
@@ -202,7 +207,7 @@ object_type! {
             "\"owner/name/.github/workflows/<file>@<ref>\"",
             "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, `refs/tags/…` or \
              a commit's whole SHA, as the claim `job_workflow_ref` has it. Wildcards in the ref, by the rules of branches \
-             and tags.",
+             and tags. The claim holds names and no ids: a workflow of another repository is whose that name is.",
         );
         ACTORS: Texts = Property::texts(
             "Actors",
@@ -210,7 +215,7 @@ object_type! {
             Count::any("actors"),
             "a user's id, or name without wildcards",
             "Only jobs that these users triggered: ids, or names, of which the id is asked for, because a name can change \
-             hands.",
+             hands. Whoever runs a job again does not count: the claim keeps the first one.",
         );
         ENTERPRISE_ID: Text = Property::text(
             "EnterpriseId",

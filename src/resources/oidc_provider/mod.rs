@@ -219,7 +219,10 @@ impl Resource for OidcProviders {
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
-        vec![GuardrailCheck::Issuer { property: "Url", issuer: spec.issuer.to_string() }]
+        let issuer = GuardrailCheck::Issuer { property: "Url", issuer: spec.issuer.to_string() };
+        let pins = spec.pins.as_ref().map(|_| GuardrailCheck::ThumbprintPins);
+        let audiences = spec.client_ids.iter().cloned().map(GuardrailCheck::Audience);
+        [issuer].into_iter().chain(pins).chain(audiences).collect()
     }
 
     fn id(_: &Owner, spec: &Spec, deployment: &Deployment) -> ProviderArn {

@@ -73,6 +73,6 @@ pub enum ProbeError {
 }
 
 fn may_be_allowed(range: &str) -> &'static str {
-    let private = ["private", "loopback", "shared", "for benchmarks"].iter().any(|start| range.starts_with(start));
+    let private = ["private", "shared", "for benchmarks"].iter().any(|start| range.starts_with(start));
     if private { " unless this deployment allows private addresses" } else { "" }
 }

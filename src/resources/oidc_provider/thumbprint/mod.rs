@@ -53,7 +53,7 @@ const TEXT_LIMIT: usize = 200;
 /// The limits of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeLimits {
-    /// True if a host may be in a private network or on this machine.
+    /// True if a host may be in a private network.
     pub private_addresses: bool,
     /// The number of addresses of a host that are probed.
     pub addresses: usize,

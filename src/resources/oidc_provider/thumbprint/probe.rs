@@ -32,6 +32,10 @@ pub trait Network {
     type Stream: AsyncRead + AsyncWrite + Unpin;
     /// Resolves the addresses of a host.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>>;
+    /// Returns true if the deployment itself has named the address of this host.
+    fn is_given(&self, _host: &str) -> bool {
+        false
+    }
     /// Connects to this address and no other.
     fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
 }
@@ -40,18 +44,28 @@ pub trait Network {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct System {
     /// The addresses of hosts that no name server knows, for a local AWS; `*` stands for all others. The rules for
-    /// addresses hold for these too.
+    /// addresses hold for these too, but for that of this machine.
     pub hosts: BTreeMap<String, SocketAddr>,
+}
+
+impl System {
+    fn given(&self, host: &str) -> Option<SocketAddr> {
+        self.hosts.get(host).or_else(|| self.hosts.get("*")).copied()
+    }
 }
 
 impl Network for System {
     type Stream = TcpStream;
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        if let Some(address) = self.hosts.get(host).or_else(|| self.hosts.get("*")) {
-            return Ok(vec![*address]);
+        if let Some(address) = self.given(host) {
+            return Ok(vec![address]);
         }
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+
+    fn is_given(&self, host: &str) -> bool {
+        self.given(host).is_some()
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
@@ -73,7 +87,8 @@ pub(super) async fn resolve<N: Network>(
     let found = tokio::time::timeout(policy.connect, network.resolve(host, *port)).await;
     let found = found.map_err(|_elapsed| unresolved("no answer in time".to_owned()))?;
     let found = found.map_err(|error| unresolved(error.to_string()))?;
-    for address in &found {
+    let on_this_machine = policy.private_addresses && network.is_given(host);
+    for address in found.iter().filter(|address| !(on_this_machine && address.ip().is_loopback())) {
         if let Some(range) = refused(address.ip(), policy.private_addresses) {
             return Err(ProbeError::Address { host: host.clone(), address: address.ip(), range });
         }
