@@ -6,6 +6,78 @@ use crate::cloudformation::StackId;
 use crate::github::Issuer;
 use crate::iam_policy::string_like::string_like;
 
+/// The guardrails of owners, and of what is written at GitHub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GitHubGuardrails {
+    owners: Vec<AllowedOwner>,
+    writable: Vec<Writable>,
+    adoption: bool,
+}
+
+impl GitHubGuardrails {
+    /// Permits everything.
+    pub(super) fn none() -> Self {
+        Self {
+            owners: AllowedOwner::read("*").into_iter().collect(),
+            writable: ["*/*", "*"].into_iter().filter_map(Writable::read).collect(),
+            adoption: true,
+        }
+    }
+
+    /// Reads them: `list` takes a name and its default.
+    pub(super) fn read(list: impl Fn(&str, &str) -> Vec<String>, allowed: impl Fn(&str) -> bool) -> Self {
+        Self {
+            owners: list("ALLOWED_GITHUB_OWNERS", "*").iter().filter_map(|text| AllowedOwner::read(text)).collect(),
+            writable: list("WRITABLE_GITHUB_REPOSITORIES", "").iter().filter_map(|text| Writable::read(text)).collect(),
+            adoption: allowed("ALLOW_GITHUB_ADOPTION"),
+        }
+    }
+
+    /// Returns the reason of a refusal.
+    pub(super) fn forbids_owner(&self, property: &str, issuer: &Issuer, owner: Option<&str>) -> Option<String> {
+        if self.owners.iter().any(|allowed| allowed.allows(issuer, owner)) {
+            return None;
+        }
+        let allowed = listed(&self.owners);
+        Some(match owner {
+            Some(owner) => {
+                format!("`{property}`: the owner {owner} is not one of {allowed} (guardrail `AllowedGitHubOwners`)")
+            }
+            None => format!(
+                "`{property}`: it does not say whose jobs it lets in, and the owner has to be one of {allowed} (guardrail \
+                 `AllowedGitHubOwners`)"
+            ),
+        })
+    }
+
+    /// Returns the reason of a refusal.
+    pub(super) fn forbids_write(&self, property: &str, target: &WriteTarget, stack: &StackId) -> Option<String> {
+        if self.writable.iter().any(|allowed| allowed.allows(stack, target)) {
+            return None;
+        }
+        let allowed = if self.writable.is_empty() { "nothing".to_owned() } else { listed(&self.writable) };
+        let (name, account) = (stack.name(), stack.account());
+        Some(format!(
+            "`{property}`: the stack {name} of account {account} may not write to {target}, only {allowed} is written to \
+             (guardrail `WritableGitHubRepositories`)"
+        ))
+    }
+
+    /// Returns the reason of a refusal.
+    pub(super) fn forbids_adoption(&self, what: &str) -> Option<String> {
+        (!self.adoption).then(|| {
+            format!(
+                "`OnExisting`: {what} that no stack of this function made cannot be adopted (guardrail \
+                 `AllowGitHubAdoption`)"
+            )
+        })
+    }
+}
+
+fn listed(items: &[impl fmt::Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// An owner at GitHub, at any GitHub or at one: `octo-org`, `ghe.example.com/_services/token/octo-org`, `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AllowedOwner {

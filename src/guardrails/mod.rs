@@ -9,8 +9,7 @@
 
 mod access_entry;
 mod at_github;
-
-use std::fmt;
+mod provider;
 
 use crate::arn::parts;
 use crate::cloudformation::StackId;
@@ -21,7 +20,8 @@ use crate::github::name::Repository;
 use crate::iam_policy::string_like::string_like;
 
 use access_entry::AccessEntryGuardrails;
-use at_github::{AllowedOwner, Writable, allows_host};
+use at_github::{GitHubGuardrails, allows_host};
+use provider::ProviderGuardrails;
 
 pub use access_entry::AccessEntryCheck;
 pub use at_github::WriteTarget;
@@ -118,11 +118,8 @@ pub enum Inline {
 pub struct Guardrails {
     role_path: String,
     boundary: Option<String>,
-    owners: Vec<AllowedOwner>,
-    writable: Vec<Writable>,
-    github_adoption: bool,
-    thumbprint_pins: bool,
-    audiences: Vec<String>,
+    github: GitHubGuardrails,
+    providers: ProviderGuardrails,
     explain: bool,
     issuers: Vec<String>,
     broad_trust: bool,
@@ -140,7 +137,6 @@ pub struct Guardrails {
 const ROLE_PATH: &str = "/github/";
 /// Elsewhere the same owner's name is somebody else's.
 const ISSUERS: &str = "token.actions.githubusercontent.com,token.actions.githubusercontent.com/*";
-const AUDIENCES: &str = "sts.amazonaws.com";
 const MANAGED: &str = "arn:*:iam::aws:policy/*";
 /// Where no boundary limits what a policy leads to: policies that lead to no other permissions, and neither to the function
 /// nor to what it goes by. A test of the template computes it from AWS's documents.
@@ -177,11 +173,8 @@ impl Guardrails {
         Self {
             role_path: "/".to_owned(),
             boundary: None,
-            owners: AllowedOwner::read("*").into_iter().collect(),
-            writable: ["*/*", "*"].into_iter().filter_map(Writable::read).collect(),
-            github_adoption: true,
-            thumbprint_pins: true,
-            audiences: any(),
+            github: GitHubGuardrails::none(),
+            providers: ProviderGuardrails::none(),
             explain: true,
             issuers: any(),
             broad_trust: true,
@@ -210,11 +203,8 @@ impl Guardrails {
         Self {
             role_path: variable("ROLE_PATH").unwrap_or_else(|| ROLE_PATH.to_owned()),
             boundary,
-            owners: list("ALLOWED_GITHUB_OWNERS", "*").iter().filter_map(|text| AllowedOwner::read(text)).collect(),
-            writable: list("WRITABLE_GITHUB_REPOSITORIES", "").iter().filter_map(|text| Writable::read(text)).collect(),
-            github_adoption: allowed("ALLOW_GITHUB_ADOPTION"),
-            thumbprint_pins: allowed("ALLOW_THUMBPRINT_PINS"),
-            audiences: list("ALLOWED_AUDIENCES", AUDIENCES),
+            github: GitHubGuardrails::read(list, allowed),
+            providers: ProviderGuardrails::read(list, allowed),
             explain: variable("ALLOW_EXPLAIN").is_none_or(|text| text == "true"),
             issuers: list("ALLOWED_ISSUERS", ISSUERS),
             broad_trust: allowed("ALLOW_BROAD_TRUST"),
@@ -320,27 +310,15 @@ impl Guardrails {
                     )
                 },
             ),
-            GuardrailCheck::Owner { property, issuer, owner } => self.forbids_owner(property, issuer, owner.as_deref()),
-            GuardrailCheck::Write { property, target } => self.forbids_write(property, target, stack),
+            GuardrailCheck::Owner { property, issuer, owner } => self.github.forbids_owner(property, issuer, owner.as_deref()),
+            GuardrailCheck::Write { property, target } => self.github.forbids_write(property, target, stack),
             GuardrailCheck::Host(issuer) => (!allows_host(&self.issuers, issuer)).then(|| {
                 let (host, allowed) = (issuer.web_host(), one_of(&self.issuers));
                 format!("`Host`: the issuer {issuer} of {host} {allowed} (guardrail `AllowedIssuers`)")
             }),
-            GuardrailCheck::GitHubAdoption(what) => (!self.github_adoption).then(|| {
-                format!(
-                    "`OnExisting`: {what} that no stack of this function made cannot be adopted (guardrail \
-                     `AllowGitHubAdoption`)"
-                )
-            }),
-            GuardrailCheck::ThumbprintPins => (!self.thumbprint_pins).then(|| {
-                "`ThumbprintList`: thumbprints that nobody verifies stand in for those of every stack that shares the \
-                 provider (guardrail `AllowThumbprintPins`)"
-                    .to_owned()
-            }),
-            GuardrailCheck::Audience(audience) => (!any(&self.audiences, |allowed| string_like(allowed, audience)))
-                .then(|| {
-                    format!("`ClientIdList`: {audience} {} (guardrail `AllowedAudiences`)", one_of(&self.audiences))
-                }),
+            GuardrailCheck::GitHubAdoption(what) => self.github.forbids_adoption(what),
+            GuardrailCheck::ThumbprintPins => self.providers.forbids_pins(),
+            GuardrailCheck::Audience(audience) => self.providers.forbids_audience(audience),
             GuardrailCheck::Broad { property, what } => {
                 (!self.broad_trust).then(|| format!("`{property}`: {what} (guardrail `AllowBroadTrust`)"))
             }
@@ -370,34 +348,6 @@ impl Guardrails {
         }
     }
 
-    fn forbids_owner(&self, property: &str, issuer: &Issuer, owner: Option<&str>) -> Option<String> {
-        if self.owners.iter().any(|allowed| allowed.allows(issuer, owner)) {
-            return None;
-        }
-        let allowed = listed(&self.owners);
-        Some(match owner {
-            Some(owner) => {
-                format!("`{property}`: the owner {owner} is not one of {allowed} (guardrail `AllowedGitHubOwners`)")
-            }
-            None => format!(
-                "`{property}`: it does not say whose jobs it lets in, and the owner has to be one of {allowed} (guardrail \
-                 `AllowedGitHubOwners`)"
-            ),
-        })
-    }
-
-    fn forbids_write(&self, property: &str, target: &WriteTarget, stack: &StackId) -> Option<String> {
-        if self.writable.iter().any(|allowed| allowed.allows(stack, target)) {
-            return None;
-        }
-        let allowed = if self.writable.is_empty() { "nothing".to_owned() } else { listed(&self.writable) };
-        let (name, account) = (stack.name(), stack.account());
-        Some(format!(
-            "`{property}`: the stack {name} of account {account} may not write to {target}, only {allowed} is written to \
-             (guardrail `WritableGitHubRepositories`)"
-        ))
-    }
-
     fn forbids_inline(&self, name: &str) -> Option<String> {
         match self.inline {
             Inline::Always => None,
@@ -415,10 +365,6 @@ impl Guardrails {
 
 fn one_of(allowed: &[String]) -> String {
     format!("is not one of {}", allowed.join(", "))
-}
-
-fn listed(items: &[impl fmt::Display]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn any<'a>(items: &'a [String], holds: impl Fn(&'a str) -> bool) -> bool {

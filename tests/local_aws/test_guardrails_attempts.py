@@ -478,5 +478,6 @@ def cell(text: str) -> str:
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", text)
     text = re.sub(r"guarded-Role-[A-Za-z0-9]+", "‹its own role›", text)
     text = re.sub(r"guarded-Boundary-[A-Za-z0-9]+", "guarded-Boundary-…", text)
+    text = re.sub(r"the stack attempt-\d+", "the stack ‹attempt›", text)
     text = re.sub(r" \(RequestId: [^)]*\)", "", text)
     return text.replace("|", "\\|").replace("\n", " ")

@@ -5,6 +5,7 @@ mod action;
 mod api;
 mod applied_record;
 mod cluster;
+mod guardrail_checks;
 mod plan;
 mod properties;
 mod recreation_record;
@@ -26,7 +27,7 @@ use crate::aws::Deadline;
 use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::deployment::Deployment;
-use crate::guardrails::{AccessEntryCheck, GuardrailCheck};
+use crate::guardrails::GuardrailCheck;
 use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
@@ -243,17 +244,7 @@ impl Resource for AccessEntries {
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
-        let cluster = AccessEntryCheck::Cluster(spec.cluster.clone());
-        let principal = AccessEntryCheck::Principal(spec.principal.clone());
-        let node =
-            (spec.entry_type != EntryType::STANDARD).then(|| AccessEntryCheck::Node(spec.entry_type.to_string()));
-        let policies = spec.policies.iter().flatten().map(policy_check);
-        let subject = |property, name: &String| AccessEntryCheck::KubernetesSubject { property, name: name.clone() };
-        let groups = spec.groups.iter().flatten().map(|group| subject("KubernetesGroups", group));
-        let username = spec.username.iter().map(|username| subject("Username", username));
-        let entry = [cluster, principal].into_iter().chain(node).chain(policies).chain(groups).chain(username);
-        let adoption = spec.adopt.then_some(GuardrailCheck::Adoption("access entries"));
-        entry.map(GuardrailCheck::AccessEntry).chain(adoption).collect()
+        guardrail_checks::of(spec)
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> EntryId {
@@ -265,30 +256,6 @@ impl Resource for AccessEntries {
         let (principal, cluster) = physical_id.rsplit_once('|')?;
         let valid = principal.starts_with("arn:") && cluster_name(cluster).is_ok();
         valid.then(|| EntryId { principal: principal.to_owned(), cluster: cluster.to_owned() })
-    }
-}
-
-fn policy_check((arn, scope): (&String, &PolicyScope)) -> AccessEntryCheck {
-    let namespaces = match scope {
-        PolicyScope::Cluster => None,
-        PolicyScope::Namespaces(namespaces) => Some(namespaces.iter().cloned().collect()),
-    };
-    AccessEntryCheck::Policy { arn: arn.clone(), namespaces }
-}
-
-impl EntryContent {
-    /// The parts that a deployment may forbid. The username that EKS gives by default is not asked for.
-    fn guardrail_checks(&self) -> Vec<GuardrailCheck> {
-        let cluster = AccessEntryCheck::Cluster(self.cluster.clone());
-        let principal = AccessEntryCheck::Principal(self.principal.clone());
-        let node = (self.entry_type != EntryType::STANDARD.0).then(|| AccessEntryCheck::Node(self.entry_type.clone()));
-        let subject = |property, name: &String| AccessEntryCheck::KubernetesSubject { property, name: name.clone() };
-        let groups = self.groups.iter().map(|group| subject("KubernetesGroups", group));
-        let username = Some(&self.username).filter(|username| !username.starts_with("arn:"));
-        let username = username.map(|username| subject("Username", username));
-        let policies = self.policies.iter().map(policy_check);
-        let entry = [cluster, principal].into_iter().chain(node).chain(policies).chain(groups).chain(username);
-        entry.map(GuardrailCheck::AccessEntry).collect()
     }
 }
 
