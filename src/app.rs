@@ -24,6 +24,8 @@ use crate::settings::Settings;
 pub struct App {
     /// The settings of the deployment.
     pub settings: Settings,
+    /// CloudFormation, which shows that it waits for a request.
+    pub cloudformation: Lazy<aws_sdk_cloudformation::Client>,
     /// IAM.
     pub iam: Lazy<aws_sdk_iam::Client>,
     /// EKS.

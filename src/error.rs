@@ -42,6 +42,16 @@ pub enum Error {
         /// The remedy for the author.
         remedy: String,
     },
+    /// The origin of the request is not proven.
+    #[error(
+        "CloudFormation does not wait for this request, but shows {found}. Nothing was changed: the event came again after its answer, or CloudFormation did not send it"
+    )]
+    NotAwaited {
+        /// The state that CloudFormation shows.
+        found: String,
+        /// True if the state is younger than the request: the request has its answer.
+        is_answered: bool,
+    },
     /// A call to AWS failed for good.
     #[error(transparent)]
     Call(#[from] CallError),

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
+use futures_util::future::try_join;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -16,6 +17,7 @@ use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Invocation, Outcome, Request, RequestType, Response};
 use crate::error::{Error, rendered};
 use crate::explain::{self, Question};
+use crate::origin::{Origin, Witness};
 use crate::ownership::Owner;
 use crate::reconcile::{Progress, Reconciled, RequestContext, Resource, failure_id, reconcile_request};
 use crate::resources::eks_access_entry::AccessEntries;
@@ -132,7 +134,8 @@ impl App {
             tracing::warn!("CloudFormation no longer waits for this request; nothing was done");
             return Ok(());
         }
-        let outcome = self.outcome(request, context, self.instant(service_deadline).min(deadline)).await;
+        let end = self.instant(service_deadline).min(deadline);
+        let Some(outcome) = self.outcome(request, context, end).await else { return Ok(()) };
         match &outcome {
             Outcome::Success { physical_id, attributes: _ } => tracing::info!(physical_id, "succeeded"),
             Outcome::Failure { physical_id, reason } => tracing::error!(physical_id, reason, "failed"),
@@ -141,8 +144,9 @@ impl App {
         Ok(respond(&self.http, &request.response_url, &response, deadline).await?)
     }
 
-    /// Carries out a request until `end`. A panic and the end of the time are failures like any other.
-    async fn outcome(&self, request: &Request, context: &InvocationContext, end: Instant) -> Outcome {
+    /// Carries out a request until `end`. A panic and the end of the time are failures like any other. A request that has its
+    /// answer has no outcome.
+    async fn outcome(&self, request: &Request, context: &InvocationContext, end: Instant) -> Option<Outcome> {
         // A local runtime gives the function no ARN; then it is where the stack is.
         let of_stack =
             || self.deployment_at(request.stack.partition(), request.stack.region(), request.stack.account());
@@ -157,19 +161,24 @@ impl App {
             guardrails: &self.settings.guardrails,
             deadline: Deadline::until(work_end - WIND_DOWN.min(time / 4)),
             lag: self.settings.iam_lag,
+            origin: &Origin::default(),
             progress: &progress,
         };
         // Boxed: the future of all resource types together is large, and its type too deep for the compiler.
         let running = AssertUnwindSafe(Box::pin(self.checked(request, &context))).catch_unwind();
         let reason = match tokio::time::timeout_at(work_end, running).await {
             Ok(Ok(Ok(Reconciled { physical_id, attributes }))) => {
-                return Outcome::Success { physical_id, attributes };
+                return Some(Outcome::Success { physical_id, attributes });
+            }
+            Ok(Ok(Err(Error::NotAwaited { found, is_answered: true }))) => {
+                tracing::warn!(found, "CloudFormation has an answer to this request; nothing was done");
+                return None;
             }
             Ok(Ok(Err(error))) => rendered(&error),
             Ok(Err(_panic)) => PANICKED.to_owned(),
             Err(_elapsed) => TIME_UP.to_owned(),
         };
-        Outcome::Failure { physical_id: progress.physical_id(), reason: progress.failure_reason(&reason) }
+        Some(Outcome::Failure { physical_id: progress.physical_id(), reason: progress.failure_reason(&reason) })
     }
 
     async fn checked(&self, request: &Request, context: &RequestContext<'_>) -> Result<Reconciled, Error> {
@@ -178,7 +187,20 @@ impl App {
             request.service_timeout()?;
             self.settings.guardrails.check_account(request.stack.account(), context.deployment)?;
         }
-        self.dispatch(request, context).await
+        // CloudFormation is asked beside the first look, and not at all for a declaration that is refused.
+        let (reconciled, ()) = try_join(self.dispatch(request, context), self.prove(request, context)).await?;
+        Ok(reconciled)
+    }
+
+    /// Proves that CloudFormation sent the request. The stacks of another account cannot be asked for.
+    async fn prove(&self, request: &Request, context: &RequestContext<'_>) -> Result<(), Error> {
+        if request.stack.account() != context.deployment.account {
+            tracing::warn!("the stack is in another account, so that CloudFormation cannot be asked about the request");
+            context.origin.assume();
+            return Ok(());
+        }
+        let witness = Witness { client: &self.cloudformation, deadline: context.deadline, clock: &self.clock };
+        context.origin.prove(&witness, request).await
     }
 
     async fn dispatch(&self, request: &Request, context: &RequestContext<'_>) -> Result<Reconciled, Error> {

@@ -18,6 +18,7 @@ mod laws;
 pub mod lazy;
 pub mod metrics;
 pub mod net;
+pub mod origin;
 pub mod ownership;
 pub mod reconcile;
 pub mod resources;

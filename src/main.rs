@@ -99,10 +99,11 @@ fn function() -> App {
     let http = connector();
     let clients = http.clone();
     let config = Lazy::new(move || sdk(clients));
-    let (eks, secrets) = (config.clone(), config.clone());
+    let (cloudformation, eks, secrets) = (config.clone(), config.clone(), config.clone());
     App {
         settings,
         issuers: Arc::new(Internet { network, policy }),
+        cloudformation: Lazy::new(move || aws_sdk_cloudformation::Client::new(&cloudformation)),
         iam: Lazy::new(move || aws_sdk_iam::Client::new(&config)),
         eks: Lazy::new(move || aws_sdk_eks::Client::new(&eks)),
         secrets: Lazy::new(move || aws_sdk_secretsmanager::Client::new(&secrets)),

@@ -70,6 +70,8 @@ impl Place {
         }
         let context =
             InvocationContext { deadline: now + Duration::from_mins(15), function_arn: SERVICE_TOKEN.to_owned() };
+        let now = self.cloud.now();
+        self.cloud.state().account.stacks.begin_event(&event.to_string(), now);
         function(&self.cloud, self.settings.clone()).handle(&event.to_string(), &context).await.unwrap();
         let state = self.cloud.state();
         serde_json::from_slice(&state.account.s3.uploads.last().expect("an answer").body).unwrap()

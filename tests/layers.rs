@@ -15,7 +15,7 @@ const fn floor(modules: &'static [&'static str], holds: &'static str) -> Floor {
 }
 
 /// From the ground up.
-const FLOORS: [Floor; 13] = [
+const FLOORS: [Floor; 14] = [
     floor(
         &["arn", "lazy", "metrics", "deployment"],
         "ARNs; values made on first use; metrics; partition, region and account",
@@ -25,6 +25,7 @@ const FLOORS: [Floor; 13] = [
     floor(&["ownership"], "the owner of an object and the record of what was applied to it, as tags"),
     floor(&["aws"], "calls to AWS: deadline, retry, error kinds, pages"),
     floor(&["error"], "the errors of a request, and the reason that a stack shows"),
+    floor(&["origin"], "the proof that CloudFormation waits for a request"),
     floor(&["github"], "issuers, names, subjects and the REST API of GitHub"),
     floor(&["iam_policy"], "IAM's policy language: patterns, documents, evaluation"),
     floor(&["guardrails"], "what this deployment lets stacks ask for"),

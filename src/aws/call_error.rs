@@ -169,6 +169,8 @@ fn classify(action: &str, code: &str, message: &str, status: u16) -> ErrorKind {
         "ResourceNotFound" if action == "eks:AssociateAccessPolicy" && message.contains("policyArn") => {
             ErrorKind::Invalid
         }
+        // No such stack, or no such resource in it: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
+        "ValidationError" if action.starts_with("cloudformation:Describe") => ErrorKind::NotFound,
         // A cluster in mode CONFIG_MAP has no access entries.
         "InvalidRequest" if message.contains("authentication mode") => ErrorKind::NotFound,
         // A cluster takes access entries while it is updated; should one not, it does so soon.

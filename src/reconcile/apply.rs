@@ -42,6 +42,7 @@ impl<R: Api> Reconciler<'_, R> {
         plan: &Plan<R::Action>,
         observed: Option<R::Observed>,
     ) -> (State<R>, Result<Applied, CallError>) {
+        self.origin.proven().await;
         let mut state = State { observed, created: false, changed: false };
         let actions: Vec<&R::Action> = plan.actions().collect();
         let mut remaining = Remaining { all: actions.len(), actions };
@@ -71,7 +72,7 @@ impl<R: Api> Reconciler<'_, R> {
         state: &mut State<R>,
         remaining: &mut Remaining<'a, R::Action>,
     ) -> Result<(), CallError> {
-        let calls = stream::iter(actions).map(|action| async move { (action, self.api.apply(id, action).await) });
+        let calls = stream::iter(actions).map(|action| async move { (action, self.apply_action(id, action).await) });
         let mut results = pin!(calls.buffered(MAX_CONCURRENT_CALLS));
         let mut failure: Option<CallError> = None;
         while let Some((action, result)) = results.next().await {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::progress::Progress;
 use super::resource::Api;
+use crate::aws::CallError;
 use crate::aws::Deadline;
 use crate::deployment::Deployment;
+use crate::origin::Origin;
 use crate::ownership::Owner;
 
 /// The context of one reconciliation.
@@ -21,8 +23,18 @@ pub struct Reconciler<'a, R: Api> {
     pub deadline: Deadline,
     /// The time by which reads of IAM may lag behind its writes.
     pub lag: Duration,
+    /// The gate before the first change.
+    pub origin: &'a Origin,
     /// The progress for the response to a failure.
     pub progress: &'a Progress,
+}
+
+impl<R: Api> Reconciler<'_, R> {
+    /// Applies one action: the only door to a change.
+    pub(super) async fn apply_action(&self, id: &R::Id, action: &R::Action) -> Result<R::ApplyOutput, CallError> {
+        self.origin.proven().await;
+        self.api.apply(id, action).await
+    }
 }
 
 /// The interval of observations while something else has to happen first.

@@ -13,6 +13,7 @@ use crate::cloudformation::{Attributes, Fields, Request, RequestType};
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::guardrails::Guardrails;
+use crate::origin::Origin;
 use crate::ownership::Owner;
 
 /// The result of a request.
@@ -45,6 +46,8 @@ pub struct RequestContext<'a> {
     pub deadline: Deadline,
     /// The time by which reads of IAM may lag behind its writes.
     pub lag: Duration,
+    /// The gate before the first change.
+    pub origin: &'a Origin,
     /// The progress for the response to a failure.
     pub progress: &'a Progress,
 }
@@ -68,8 +71,8 @@ pub async fn reconcile_request<R: Api>(
     request: &Request,
     context: &RequestContext<'_>,
 ) -> Result<Reconciled, Error> {
-    let RequestContext { owner, deployment, guardrails: _, deadline, lag, progress } = context;
-    let reconciler = Reconciler { api, owner, deployment, deadline: *deadline, lag: *lag, progress };
+    let RequestContext { owner, deployment, guardrails: _, deadline, lag, origin, progress } = context;
+    let reconciler = Reconciler { api, owner, deployment, deadline: *deadline, lag: *lag, origin, progress };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => create_or_update(&reconciler, request, context.guardrails).await,
         RequestType::Delete => delete(&reconciler, request, context.guardrails).await,

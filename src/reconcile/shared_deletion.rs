@@ -45,7 +45,7 @@ impl<R: Api> Reconciler<'_, R> {
             if !self.deadline.allows(pause) {
                 return Err(no_time_for_grace(&id.to_string(), pause).into());
             }
-            match self.api.apply(id, &announcement).await {
+            match self.apply_action(id, &announcement).await {
                 Ok(_) => {}
                 Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error.into()),
@@ -83,7 +83,7 @@ impl<R: Api> Reconciler<'_, R> {
             };
             // The process that announced it has died.
             if now - first > self.grace_period() + self.lag {
-                self.api.apply(id, &retract).await?;
+                self.apply_action(id, &retract).await?;
                 return Ok(observed);
             }
             if !self.deadline.allows(WATCH_INTERVAL) {
@@ -110,7 +110,7 @@ impl<R: Api> Reconciler<'_, R> {
     pub(super) async fn compensate(&self, id: &R::Id, stage: &[R::Action]) -> Result<(), CallError> {
         let Some(observed) = self.api.observe(id).await? else { return Ok(()) };
         for action in stage.iter().filter_map(|action| R::Sharing::compensate(self.owner, action, &observed)) {
-            self.api.apply(id, &action).await?;
+            self.apply_action(id, &action).await?;
         }
         Ok(())
     }

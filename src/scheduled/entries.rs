@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::metrics;
+use crate::origin::Origin;
 use crate::reconcile::{Progress, Reconciler};
 use crate::resources::eks_access_entry::{
     self as access_entry, AccessEntries, EntryCheck, EntryId, NeedsRepair, RecordedEntry, Roles, ScheduledOutcome,
@@ -130,8 +131,8 @@ async fn repair(
 ) -> ItemOutcome {
     let NeedsRepair { id, owner } = entry;
     let progress = Progress::new(id.to_string());
-    let (deadline, lag) = (window.work, app.settings.iam_lag);
-    let reconciler = Reconciler { api, owner, deployment, deadline, lag, progress: &progress };
+    let (deadline, lag, origin) = (window.work, app.settings.iam_lag, &Origin::own());
+    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, progress: &progress };
     match Box::pin(access_entry::reconcile_scheduled(&reconciler, id)).await {
         Ok(ScheduledOutcome::Healthy) => ItemOutcome::Done,
         Ok(ScheduledOutcome::ClusterDeleted) => {

@@ -3,6 +3,7 @@
 use super::batch::{ItemOutcome, run_batch};
 use super::{Run, Stopped, stopped};
 use crate::metrics;
+use crate::origin::Origin;
 use crate::ownership::Owner;
 use crate::reconcile::{Progress, Reconciler};
 use crate::resources::oidc_provider;
@@ -19,8 +20,9 @@ impl Run<'_> {
         let Self { app, deployment, window, failures, repaired: _ } = self;
         let done = run_batch(&providers, window, failures, async |id| {
             let progress = Progress::new(id.to_string());
-            let (deadline, lag) = (window.work, app.settings.iam_lag);
-            let reconciler = Reconciler { api: &api, owner: &owner, deployment, deadline, lag, progress: &progress };
+            let (deadline, lag, origin) = (window.work, app.settings.iam_lag, &Origin::own());
+            let reconciler =
+                Reconciler { api: &api, owner: &owner, deployment, deadline, lag, origin, progress: &progress };
             // Boxed, as in the handler: its type would be too deep for the compiler.
             let Err(error) = Box::pin(oidc_provider::keep(&reconciler, id)).await else { return ItemOutcome::Done };
             ItemOutcome::failed(window, &error, |reason| {

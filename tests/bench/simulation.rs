@@ -28,10 +28,14 @@ pub(crate) mod iam;
 pub(crate) mod model;
 #[path = "../simulation/perform.rs"]
 mod perform;
+#[path = "../simulation/query.rs"]
+pub(crate) mod query;
 #[path = "../simulation/s3.rs"]
 pub(crate) mod s3;
 #[path = "../simulation/secrets.rs"]
 pub(crate) mod secrets;
+#[path = "../simulation/stacks.rs"]
+pub(crate) mod stacks;
 #[path = "../simulation/wire.rs"]
 pub(crate) mod wire;
 

@@ -126,6 +126,8 @@ impl Place {
     async fn invoke(&self, event: &Value) -> Value {
         let deadline = self.cloud.now() + Duration::from_mins(15);
         let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
+        let now = self.cloud.now();
+        self.cloud.state().account.stacks.begin_event(&event.to_string(), now);
         function(&self.cloud, self.settings.clone()).handle(&event.to_string(), &context).await.unwrap()
     }
 

@@ -10,6 +10,7 @@ use super::github::GitHub;
 use super::iam::Iam;
 use super::s3::S3;
 use super::secrets::Secrets;
+use super::stacks::Stacks;
 
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -21,6 +22,7 @@ pub(crate) struct Account {
     pub(crate) eks: Eks,
     pub(crate) s3: S3,
     pub(crate) secrets: Secrets,
+    pub(crate) stacks: Stacks,
     /// Not of AWS, but what the function asks beside it.
     pub(crate) github: GitHub,
 }
@@ -32,6 +34,7 @@ impl Account {
             eks: Eks::new(PARTITION, REGION, ACCOUNT),
             s3: S3::default(),
             secrets: Secrets::default(),
+            stacks: Stacks::default(),
             github: GitHub::default(),
         }
     }

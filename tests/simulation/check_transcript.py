@@ -28,14 +28,14 @@ COMMON = {
 QUIRKS = {("CreateRole", "NoSuchEntity"), ("PutRolePermissionsBoundary", "NoSuchEntity")}
 
 
-PROTOCOLS = {"iam": "query", "eks": "rest-json", "secretsmanager": "json"}
+PROTOCOLS = {"iam": "query", "cloudformation": "query", "eks": "rest-json", "secretsmanager": "json"}
 
 
 def models():
     loader = botocore.loaders.Loader()
     return {
         name: botocore.model.ServiceModel(loader.load_service_model(name, "service-2"), name)
-        for name in ("iam", "eks", "secretsmanager")
+        for name in PROTOCOLS
     }
 
 

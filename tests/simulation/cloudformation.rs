@@ -166,6 +166,11 @@ impl CloudFormation {
             let snapshot = self.cloud.snapshot();
             lock(ledger).sent(&sent, snapshot);
         }
+        {
+            let (names, physical) = ((&*sent.stack, &*sent.logical), sent.physical.as_deref().unwrap_or_default());
+            let mut state = self.cloud.state();
+            state.account.stacks.begin(names, &sent.resource_type, physical, &format!("{kind:?}"), sent.at);
+        }
         self.lambda.take(author, sent.id.clone(), event, disturbance.delivery);
         let until = match disturbance.cancelled_after {
             Some(after) if kind == RequestType::Create => sent.patience.min(sent.at + after),
@@ -177,8 +182,9 @@ impl CloudFormation {
             let snapshot = self.cloud.snapshot();
             lock(ledger).judged(&sent, &verdict, &snapshot, !self.lambda.runs(&sent.id));
         }
+        let now = self.cloud.now();
         let invented = format!("{}-{}-1A2B3C4D5E6F7", stack.name, resource.logical);
-        match verdict {
+        let result = match verdict {
             Verdict::Success { physical, data } => {
                 Result { success: true, physical, attributes: data, reason: String::new(), silent: false }
             }
@@ -191,12 +197,16 @@ impl CloudFormation {
             },
             Verdict::Silence => Result {
                 success: false,
-                physical: sent.physical.unwrap_or(invented),
+                physical: sent.physical.clone().unwrap_or(invented),
                 attributes: json!({}),
                 reason: "CloudFormation did not receive a response from your Custom Resource.".to_owned(),
                 silent: true,
             },
-        }
+        };
+        let names = (&*sent.stack, &*sent.logical);
+        let mut state = self.cloud.state();
+        state.account.stacks.end(names, &format!("{kind:?}"), result.success, &result.physical, now);
+        result
     }
 
     async fn wait(&self, sent: &Sent, until: SystemTime) -> Verdict {

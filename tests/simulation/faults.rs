@@ -51,10 +51,10 @@ impl Fault {
     pub(crate) fn refusal(&self, call: &Call) -> Option<Refusal> {
         let refusal = match (self, call.service) {
             (Self::Refuse(refusal), _) => refusal.clone(),
-            (Self::Throttle, "iam") => Refusal::new("Throttling", 400, "Rate exceeded"),
+            (Self::Throttle, "iam" | "cloudformation") => Refusal::new("Throttling", 400, "Rate exceeded"),
             (Self::Throttle, "s3") => Refusal::new("SlowDown", 503, "Please reduce your request rate."),
             (Self::Throttle, _) => Refusal::new("ThrottlingException", 429, "Rate exceeded"),
-            (Self::ServerError, "iam") => Refusal::new(
+            (Self::ServerError, "iam" | "cloudformation") => Refusal::new(
                 "ServiceFailure",
                 500,
                 "The request processing has failed because of an unknown error, exception or failure.",
@@ -268,10 +268,7 @@ impl Faults {
         if self.spent >= rates.at_most {
             return None;
         }
-        // A process that dies after its answer was accepted is followed by the same event once more, which can come after
-        // the resource's Delete, and nothing tells it from the first. The documentation says so; the exhaustive kill
-        // points show what can be shown.
-        let when = if late && call.service != "s3" { When::After } else { When::Before };
+        let when = if late { When::After } else { When::Before };
         let changing_iam = call.service == "iam" && call.changing;
         let scale = [
             (rates.kill, when, Fault::Kill),
@@ -287,10 +284,9 @@ impl Faults {
         for (rate, when, fault) in scale {
             below += rate;
             if draw < below {
-                // The same is so where one copy of an event has answered, and the other dies or has a change under way
-                // for long.
-                let outlasts = fault == Fault::Kill || (call.changing && matches!(fault, Fault::Slow(_)));
-                if outlasts && call.duplicated {
+                // Left out, as the documentation says: one copy of an event has answered, and the other has a change
+                // under way for long.
+                if call.duplicated && call.changing && matches!(fault, Fault::Slow(_)) {
                     return None;
                 }
                 self.spent += 1;

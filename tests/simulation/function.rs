@@ -28,7 +28,9 @@ pub(crate) fn github_trust(cloud: &Cloud) -> lambda::Function {
 /// The same with other settings of the deployment.
 pub(crate) fn github_trust_with(cloud: &Cloud, settings: Settings) -> lambda::Function {
     let function = Rc::new(function(cloud, settings));
-    Rc::new(move |_: &Cloud, event: String, deadline: SystemTime| {
+    Rc::new(move |cloud: &Cloud, event: String, deadline: SystemTime| {
+        let now = cloud.now();
+        cloud.state().account.stacks.begin_event(&event, now);
         let function = Rc::clone(&function);
         Box::pin(async move {
             let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
@@ -42,6 +44,7 @@ pub(crate) fn function(cloud: &Cloud, settings: Settings) -> App {
     let retries = RetryConfig::disabled();
     App {
         settings,
+        cloudformation: sdk::cloudformation_with(cloud, &retries, &timeouts).into(),
         iam: sdk::iam_with(cloud, &retries, &timeouts).into(),
         eks: sdk::eks_with(cloud, &retries, &timeouts).into(),
         secrets: sdk::secrets_with(cloud, &retries, &timeouts).into(),

@@ -33,6 +33,7 @@ OPERATIONS = {
         ListAccessEntries ListClusters AssociateAccessPolicy DisassociateAccessPolicy ListAssociatedAccessPolicies
         ListAccessPolicies TagResource UntagResource ListTagsForResource""",
     ),
+    "cloudformation": ("cloudformation/2010-05-15", "DescribeStackResource DescribeStacks"),
     "secretsmanager": (
         "secretsmanager/2017-10-17",
         "CreateSecret PutSecretValue GetSecretValue DeleteSecret ListSecrets",

@@ -61,6 +61,10 @@ pub(crate) fn eks() -> &'static Service {
     service("eks")
 }
 
+pub(crate) fn cloudformation() -> &'static Service {
+    service("cloudformation")
+}
+
 pub(crate) fn secrets() -> &'static Service {
     service("secretsmanager")
 }

@@ -38,7 +38,7 @@ impl Ledger {
             }
             let tried: Vec<&Attempt> = attempts.iter().filter(|attempt| attempt.request == sent.id).collect();
             for attempt in &tried {
-                found.extend(late_or_silent(&state.calls, attempt, sent));
+                found.extend(late_or_silent(&state.calls, &uploads, attempt, sent));
             }
         }
         drop(state);
@@ -68,7 +68,7 @@ fn may_differ(calls: &[Call], upload: &Upload) -> bool {
 }
 
 /// What one attempt owes: it ends before its deadline, it answers in time, and it changes nothing afterwards.
-fn late_or_silent(calls: &[Call], attempt: &Attempt, sent: &Sent) -> Vec<String> {
+fn late_or_silent(calls: &[Call], uploads: &[&Upload], attempt: &Attempt, sent: &Sent) -> Vec<String> {
     let mut found = Vec::new();
     let who = format!("attempt {} at {:?} {}", attempt.invocation, sent.kind, sent.logical);
     let own: Vec<&Call> = calls.iter().filter(|call| call.invocation == Some(attempt.invocation)).collect();
@@ -78,8 +78,14 @@ fn late_or_silent(calls: &[Call], attempt: &Attempt, sent: &Sent) -> Vec<String>
         Some(Ended::Panicked) => found.push(format!("{who} panicked")),
         Some(Ended::Returned(Ok(()))) => {
             let answered = answers.iter().any(|call| call.outcome == Outcome::Done);
+            // CloudFormation shows that it has the answer of another attempt, or that it has stopped waiting.
+            let beginning = std::time::UNIX_EPOCH + super::clock::BEGINNING;
+            let asked =
+                own.iter().filter(|call| call.service == "cloudformation").map(|call| beginning + call.at).max();
+            let known = asked.is_some_and(|asked| uploads.iter().any(|upload| upload.at <= asked));
+            let cancelled = matches!(sent.verdict, Some(Verdict::Silence));
             // Whoever begins when CloudFormation's patience is as good as over owes nothing any more.
-            if !answered && attempt.began + Duration::from_secs(2) < sent.patience {
+            if !answered && !known && !cancelled && attempt.began + Duration::from_secs(2) < sent.patience {
                 found.push(format!("{who} ended without an answer"));
             }
         }

@@ -6,7 +6,7 @@ use super::account::Account;
 use super::author::Author;
 use super::calls::Outcome;
 use super::wire::{Answer, Refusal, Request};
-use super::{eks, iam, model, s3, secrets};
+use super::{eks, iam, model, s3, secrets, stacks};
 
 /// A request, understood.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ impl Parsed {
                     .map_or_else(String::new, |(_, action)| action)
             }),
             "eks" => understood(eks::Eks::parse(request), || format!("{} {}", request.method, request.path)),
+            "cloudformation" => understood(super::query::parse(model::cloudformation(), request), String::new),
             "s3" => ("PutObject".to_owned(), Ok(serde_json::json!({"key": request.path}))),
             "github" => (format!("{} {}", request.method, request.path), Ok(serde_json::Value::Null)),
             "secretsmanager" => understood(secrets::Secrets::parse(request), || {
@@ -54,6 +55,8 @@ impl Parsed {
             "name",
             "Name",
             "SecretId",
+            "LogicalResourceId",
+            "StackName",
             "key",
         ];
         names.iter().find_map(|name| input[*name].as_str()).unwrap_or_default().to_owned()
@@ -78,6 +81,8 @@ fn service(request: &Request) -> &'static str {
         "iam"
     } else if host.starts_with("eks.") && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")) {
         "eks"
+    } else if host == "cloudformation.eu-west-1.amazonaws.com" {
+        "cloudformation"
     } else if super::github::is_api(host, &request.path) {
         "github"
     } else if host.starts_with("secretsmanager.") && host.ends_with(".amazonaws.com") {
@@ -112,12 +117,14 @@ pub(super) fn perform(
     let known = match parsed.service {
         "iam" => model::iam(),
         "eks" => model::eks(),
+        "cloudformation" => model::cloudformation(),
         "secretsmanager" => model::secrets(),
         _ => return None,
     };
     let input = parsed.input.clone().and_then(|input| check_signature(request, parsed.service, now).map(|()| input));
     let reply = input.and_then(|input| match parsed.service {
         "iam" => account.iam_as(author, now, &parsed.action, &input),
+        "cloudformation" => account.stacks.handle(&parsed.action, &input),
         "secretsmanager" => account.secrets.handle(&parsed.action, &input, author),
         _ => account.eks_as(author, now, &parsed.action, &input),
     });
@@ -126,6 +133,7 @@ pub(super) fn perform(
     }
     Some(match parsed.service {
         "iam" => iam::answer(&parsed.action, &reply, request_id),
+        "cloudformation" => stacks::answer(&parsed.action, &reply, request_id),
         "secretsmanager" => secrets::answer(&reply, request_id),
         _ => eks::answer(&reply, request_id),
     })
@@ -136,6 +144,7 @@ pub(super) fn refuse(request: &Request, refusal: Refusal, number: u64) -> Answer
     let request_id = format!("00000000-0000-4000-8000-{number:012x}");
     match service(request) {
         "iam" => iam::answer("", &Err(refusal), &request_id),
+        "cloudformation" => stacks::answer("", &Err(refusal), &request_id),
         "s3" => s3::answer(&Err(refusal), &request_id),
         "github" => super::github::refused(&refusal, &request_id),
         "secretsmanager" => secrets::answer(&Err(refusal), &request_id),
@@ -143,10 +152,15 @@ pub(super) fn refuse(request: &Request, refusal: Refusal, number: u64) -> Answer
     }
 }
 
+/// Services of the Query protocol have error codes without the suffix `Exception`.
+fn is_query(service: &str) -> bool {
+    ["iam", "cloudformation"].contains(&service)
+}
+
 /// Requests are signed, and not long ago: whoever signs by another clock than the simulated one finds out here.
 fn check_signature(request: &Request, service: &str, now: SystemTime) -> Result<(), Refusal> {
     if request.header("authorization").is_none() {
-        let code = if service == "iam" { "MissingAuthenticationToken" } else { "MissingAuthenticationTokenException" };
+        let code = if is_query(service) { "MissingAuthenticationToken" } else { "MissingAuthenticationTokenException" };
         return Err(Refusal::new(code, 403, "Request is missing Authentication Token"));
     }
     let signed = request.header("x-amz-date").and_then(super::clock::from_compact);
@@ -157,7 +171,7 @@ fn check_signature(request: &Request, service: &str, now: SystemTime) -> Result<
     if fresh {
         return Ok(());
     }
-    let code = if service == "iam" { "SignatureDoesNotMatch" } else { "InvalidSignatureException" };
+    let code = if is_query(service) { "SignatureDoesNotMatch" } else { "InvalidSignatureException" };
     let message =
         format!("Signature expired: {} is not within 5 minutes", request.header("x-amz-date").unwrap_or_default());
     Err(Refusal::new(code, 403, message))

@@ -46,6 +46,14 @@ pub(crate) fn eks_with(cloud: &Cloud, retries: &RetryConfig, timeouts: &TimeoutC
     aws_sdk_eks::Client::from_conf(config!(aws_sdk_eks, cloud, retries, timeouts))
 }
 
+pub(crate) fn cloudformation_with(
+    cloud: &Cloud,
+    retries: &RetryConfig,
+    timeouts: &TimeoutConfig,
+) -> aws_sdk_cloudformation::Client {
+    aws_sdk_cloudformation::Client::from_conf(config!(aws_sdk_cloudformation, cloud, retries, timeouts))
+}
+
 pub(crate) fn secrets_with(
     cloud: &Cloud,
     retries: &RetryConfig,

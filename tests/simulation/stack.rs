@@ -31,18 +31,30 @@ impl Stack {
         }
     }
 
+    fn show(&self, status: &str) {
+        self.cloudformation.cloud.state().account.stacks.set_status(&self.id, status);
+    }
+
     fn ended(&mut self, status: Status) -> Status {
+        // `CreateComplete` is shown as `CREATE_COMPLETE`.
+        let shown = format!("{status:?}")
+            .replace("Rollback", "_ROLLBACK")
+            .replace("Complete", "_COMPLETE")
+            .replace("Failed", "_FAILED");
+        self.show(shown.trim_start_matches('_').to_uppercase().as_str());
         self.status = Some(status);
         status
     }
 
     /// Creates every resource; on the first failure deletes all of them, the failed one included.
     pub(crate) async fn create(&mut self, template: &Template) -> Status {
+        self.show("CREATE_IN_PROGRESS");
         for declared in template {
             let declared = self.resolved(declared);
             let made = self.send(RequestType::Create, &declared, None).await;
             self.set(&declared.logical, known(&declared, &made));
             if !made.success {
+                self.show("ROLLBACK_IN_PROGRESS");
                 let left = self.delete_all().await;
                 // A stack whose rollback failed is deleted by hand, which sends the same requests once more.
                 return self.ended(if left { Status::DeleteFailed } else { Status::RollbackComplete });
@@ -53,6 +65,7 @@ impl Stack {
 
     /// Updates what differs, creates what is new, then cleans up what is replaced or declared no longer.
     pub(crate) async fn update(&mut self, template: &Template) -> Status {
+        self.show("UPDATE_IN_PROGRESS");
         let before = self.resources.clone();
         self.before = Some(before.clone());
         for declared in template {
@@ -69,6 +82,7 @@ impl Stack {
             }
         }
         let kept: Vec<&str> = template.iter().map(|declared| declared.logical.as_str()).collect();
+        self.show("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS");
         // The clean-up: its failures are reported and forgotten.
         for (logical, old) in before.iter().rev() {
             let replaced = self.resource(logical).is_some_and(|now| now.physical != old.physical);
@@ -88,6 +102,7 @@ impl Stack {
     }
 
     async fn roll_back(&mut self, before: &[(String, Resource)], skip: &[&str]) -> Status {
+        self.show("UPDATE_ROLLBACK_IN_PROGRESS");
         let now = self.resources.clone();
         let mut clean_up = Vec::new();
         let mut failed = false;
@@ -126,6 +141,7 @@ impl Stack {
         if failed {
             return self.ended(Status::UpdateRollbackFailed);
         }
+        self.show("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS");
         for (logical, gone) in std::mem::take(&mut self.owed) {
             if self.resource(&logical).is_some_and(|kept| kept.physical != gone.physical)
                 || !before.iter().any(|(name, _)| *name == logical)
@@ -140,6 +156,7 @@ impl Stack {
 
     /// Deletes everything, last first. What cannot be deleted stays, and can be tried again.
     pub(crate) async fn delete_stack(&mut self) -> Status {
+        self.show("DELETE_IN_PROGRESS");
         let left = self.delete_all().await;
         self.ended(if left { Status::DeleteFailed } else { Status::DeleteComplete })
     }
@@ -179,6 +196,10 @@ impl Stack {
 
     /// Sends one request by itself: for tests that tell CloudFormation's story otherwise.
     pub(crate) async fn send(&self, kind: RequestType, declared: &Declared, old: Option<&Resource>) -> Result {
+        if let Some(current) = self.resource(&declared.logical) {
+            let mut state = self.cloudformation.cloud.state();
+            state.account.stacks.set_current(&self.id, &declared.logical, &current.physical);
+        }
         self.cloudformation.clone().exchange(self, kind, declared, old).await
     }
 

@@ -20,10 +20,12 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from xml.sax.saxutils import escape
 
 import botocore.session
 import ministack.app
 import ministack.services.cloudformation.custom_resource as custom_resource
+import ministack.services.cloudformation.handlers as handlers
 import ministack.services.cloudformation.stacks as stacks
 import ministack.services.lambda_svc as lambda_svc
 import ministack.services.s3 as s3
@@ -45,6 +47,9 @@ RETRY_SECONDS = float(os.environ.get("EMULATOR_RETRY_SECONDS", "0.2"))
 
 # Where a stack remembers what its failed resources left behind, for the rollback to delete.
 _LEFT_BEHIND = "_left_behind"
+
+# The states of resources whose requests are being waited for, by stack and logical id.
+_in_progress: dict[tuple[str, str], dict[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Failed(RuntimeError):
 
 def install() -> None:
     custom_resource.invoke_custom_resource = invoke_custom_resource
+    handlers._ACTION_HANDLERS["DescribeStackResource"] = _describing_what_is_in_progress(handlers._describe_stack_resource)
     stacks._roll_back_operation = _deleting_what_is_left_behind(stacks._roll_back_operation)
     ministack.app._dispatch_service_request = _without_content_type(ministack.app._dispatch_service_request)
 
@@ -117,6 +123,9 @@ def invoke_custom_resource(
     timeout = _timeout(props.get("ServiceTimeout"))
     event = request.event(_response_url(_key(request)))
     _record("request", request, event={name: value for name, value in event.items() if name != "ResponseURL"})
+    in_progress = (request.stack_id, request.logical_id)
+    if not _is_of_the_past(request):
+        _in_progress[in_progress] = _shown(request)
     _start(function, event)
     try:
         answer = _wait(request, timeout)
@@ -125,9 +134,43 @@ def invoke_custom_resource(
         _record("answer", request, status="FAILED", reason=str(failure), physical_id=failure.physical_id)
         _remember(request, failure)
         raise
+    finally:
+        _in_progress.pop(in_progress, None)
     _record("answer", request, status="SUCCESS", reason=None, physical_id=answer["PhysicalResourceId"])
     # Whatever Fn::GetAtt gives is text, as the properties are.
     return answer["PhysicalResourceId"], custom_resource._normalise_resource_properties(answer.get("Data") or {})
+
+
+def _shown(request: Request) -> dict[str, str]:
+    return {
+        "LogicalResourceId": request.logical_id,
+        "PhysicalResourceId": request.physical_id or "",
+        "ResourceType": request.resource_type,
+        "ResourceStatus": f"{request.kind.upper()}_IN_PROGRESS",
+        "LastUpdatedTimestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _is_of_the_past(request: Request) -> bool:
+    """The clean-up deletes an object that the resource no longer is: the resource is shown as it is now."""
+    resource = (_stacks.get(request.stack_name) or {}).get("_resources", {}).get(request.logical_id) or {}
+    current = resource.get("PhysicalResourceId")
+    return request.kind == "Delete" and current is not None and current != request.physical_id
+
+
+def _describing_what_is_in_progress(stock: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def describe(params: Any) -> Any:
+        stack = handlers._resolve_stack(handlers._p(params, "StackName"))
+        shown = stack and _in_progress.get((stack["StackId"], handlers._p(params, "LogicalResourceId")))
+        if not shown:
+            return stock(params)
+        members = {**shown, "StackName": stack["StackName"], "StackId": stack["StackId"]}
+        detail = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in members.items())
+        result = f"<StackResourceDetail>{detail}</StackResourceDetail>"
+        body = f"<DescribeStackResourceResult>{result}</DescribeStackResourceResult>"
+        return handlers._xml(200, "DescribeStackResourceResponse", body)
+
+    return describe
 
 
 def _record(kind: str, request: Request, **more: Any) -> None:

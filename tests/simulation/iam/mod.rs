@@ -12,7 +12,6 @@ mod tags;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -24,7 +23,7 @@ pub(crate) use trust::one_or_many;
 
 use super::author::Author;
 use super::model;
-use super::wire::{Answer, Refusal, Request, escape_xml, form};
+use super::wire::{Answer, Refusal, Request};
 
 pub(crate) type Reply = Result<Value, Refusal>;
 
@@ -134,24 +133,7 @@ impl Iam {
 
     /// The operation and its input, of a request in the Query protocol.
     pub(crate) fn parse(request: &Request) -> Result<(String, Value), Refusal> {
-        let form = form(&request.text());
-        let action = form.iter().find(|(key, _)| key == "Action").map(|(_, value)| value.clone()).unwrap_or_default();
-        let Some(operation) = model::iam().operations.get(&action) else {
-            let message = format!("Could not find operation {action} for version 2010-05-08");
-            return Err(Refusal::new("InvalidAction", 400, message));
-        };
-        let input = match &operation.input {
-            Some(shape) => {
-                let input = model::iam().read_form(shape, &form);
-                let complaints = model::iam().complaints(shape, &input);
-                if !complaints.is_empty() {
-                    return Err(validation(&complaints));
-                }
-                input
-            }
-            None => json!({}),
-        };
-        Ok((action, input))
+        super::query::parse(model::iam(), request)
     }
 
     /// Does one operation. A refusal has changed nothing.
@@ -226,45 +208,7 @@ impl Iam {
 
 /// An operation's answer as XML.
 pub(crate) fn answer(action: &str, reply: &Reply, request_id: &str) -> Answer {
-    const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
-    let mut body = String::new();
-    let status = match reply {
-        Ok(output) => {
-            let _ = write!(body, "<{action}Response xmlns=\"{NAMESPACE}\">");
-            if let Some(shape) = model::iam().operations.get(action).and_then(|known| known.output.as_deref()) {
-                let _ = write!(body, "<{action}Result>");
-                model::iam().write_xml(shape, output, &mut body);
-                let _ = write!(body, "</{action}Result>");
-            }
-            let _ = write!(
-                body,
-                "<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
-            );
-            200
-        }
-        Err(refusal) => {
-            let kind = if refusal.status < 500 { "Sender" } else { "Receiver" };
-            let _ = write!(
-                body,
-                "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
-                refusal.code,
-                escape_xml(&refusal.message)
-            );
-            refusal.status
-        }
-    };
-    Answer {
-        status,
-        headers: vec![("content-type", "text/xml".to_owned()), ("x-amzn-requestid", request_id.to_owned())],
-        body,
-    }
-}
-
-fn validation(complaints: &[String]) -> Refusal {
-    let count = complaints.len();
-    let noun = if count == 1 { "error" } else { "errors" };
-    let message = format!("{count} validation {noun} detected: {}", complaints.join("; "));
-    Refusal::new("ValidationError", 400, message)
+    super::query::answer(model::iam(), "https://iam.amazonaws.com/doc/2010-05-08/", action, reply, request_id)
 }
 
 fn invalid_input(message: impl Into<String>) -> Refusal {

@@ -62,9 +62,13 @@ pub(super) fn through(
     let retries = RetryConfig::disabled();
     let iam = sdk::iam_with(cloud, &retries, &timeouts).config().to_builder().http_client(client.clone()).build();
     let eks = sdk::eks_with(cloud, &retries, &timeouts).config().to_builder().http_client(client.clone()).build();
-    let secrets = sdk::secrets_with(cloud, &retries, &timeouts).config().to_builder().http_client(client).build();
+    let secrets =
+        sdk::secrets_with(cloud, &retries, &timeouts).config().to_builder().http_client(client.clone()).build();
+    let cloudformation = sdk::cloudformation_with(cloud, &retries, &timeouts);
+    let cloudformation = cloudformation.config().to_builder().http_client(client).build();
     let function = Rc::new(App {
         settings: Settings::default(),
+        cloudformation: aws_sdk_cloudformation::Client::from_conf(cloudformation).into(),
         iam: aws_sdk_iam::Client::from_conf(iam).into(),
         eks: aws_sdk_eks::Client::from_conf(eks).into(),
         secrets: aws_sdk_secretsmanager::Client::from_conf(secrets).into(),

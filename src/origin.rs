@@ -1,0 +1,181 @@
+//! The proof that CloudFormation sent a request and waits for it: the state in which it shows the resource.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_cloudformation::Client;
+use aws_smithy_async::time::SharedTimeSource;
+use tokio::sync::SetOnce;
+use tokio::time::Instant;
+
+use crate::aws::{Backoff, CallError, Deadline, ErrorKind};
+use crate::cloudformation::{Request, RequestType};
+use crate::error::Error;
+
+/// The time for which CloudFormation may show a state from before the request.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
+/// An event that is younger than this is a first delivery: Lambda delivers a failed one again after a minute.
+const FIRST_DELIVERY: Duration = Duration::from_secs(30);
+/// The difference between the clock that signs a request and the one that dates the state of its resource.
+const CLOCK_SKEW: Duration = Duration::from_secs(2);
+
+/// The gate before the first change: it opens when the origin of the request is proven.
+#[derive(Debug, Default)]
+pub struct Origin(SetOnce<()>);
+
+impl Origin {
+    /// The origin of a run of the function's own schedule.
+    #[must_use]
+    pub fn own() -> Self {
+        Self(SetOnce::new_with(Some(())))
+    }
+
+    /// Waits for the proof. A request without proof ends while it waits.
+    pub async fn proven(&self) {
+        self.0.wait().await;
+    }
+
+    /// Opens the gate once CloudFormation shows that it waits for this request.
+    ///
+    /// # Errors
+    /// When CloudFormation shows another state, or cannot be asked.
+    pub async fn prove(&self, witness: &Witness<'_>, request: &Request) -> Result<(), Error> {
+        witness.confirm(request).await?;
+        // Nobody else opens it.
+        let _ = self.0.set(());
+        Ok(())
+    }
+
+    /// Opens the gate for a request that CloudFormation cannot be asked about: its stack is in another account.
+    pub fn assume(&self) {
+        let _ = self.0.set(());
+    }
+}
+
+/// CloudFormation, which shows the state of a resource.
+#[derive(Debug)]
+pub struct Witness<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// The time after which no call starts.
+    pub deadline: Deadline,
+    /// The time of day.
+    pub clock: &'a SharedTimeSource,
+}
+
+/// A resource as CloudFormation shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shown {
+    resource_type: String,
+    physical_id: String,
+    status: String,
+    since: SystemTime,
+}
+
+/// The answer of a resource's state to the question of whether CloudFormation waits for a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Awaited,
+    /// The Delete of an object that the resource no longer is. The state of the stack decides.
+    AskStack,
+    /// True if the state is younger than the request: the request has its answer.
+    NotAwaited(String, bool),
+}
+
+impl Witness<'_> {
+    async fn confirm(&self, request: &Request) -> Result<(), Error> {
+        let started = Instant::now();
+        let mut backoff = Backoff::new();
+        loop {
+            let shown = self.resource(request).await?;
+            let (found, is_answered) = match verdict(request, request.request_type()?, shown.as_ref(), self.clock.now())
+            {
+                Verdict::Awaited => return Ok(()),
+                Verdict::NotAwaited(found, is_answered) => (found, is_answered),
+                Verdict::AskStack => match self.stack_status(request).await? {
+                    Some(status) if is_in_progress(&status) => return Ok(()),
+                    Some(status) => (format!("stack {} in {status}", request.stack.name()), true),
+                    None => (format!("no stack {}", request.stack), false),
+                },
+            };
+            let pause = backoff.pause();
+            if is_answered || started.elapsed() + pause > VISIBLE_WITHIN || !self.deadline.allows(pause) {
+                return Err(Error::NotAwaited { found, is_answered });
+            }
+            tracing::info!(found, "CloudFormation does not show that it waits for this request; looking again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn resource(&self, request: &Request) -> Result<Option<Shown>, CallError> {
+        let name = format!("{} of stack {}", request.logical_id, request.stack.name());
+        let send = || {
+            let call = self.client.describe_stack_resource().stack_name(request.stack.as_str());
+            call.logical_resource_id(&request.logical_id).send()
+        };
+        let answer = self.deadline.call("cloudformation:DescribeStackResource", name, send).await;
+        let detail = match answer {
+            Ok(answer) => answer.stack_resource_detail,
+            Err(error) if error.kind == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(detail.map(|detail| Shown {
+            status: detail.resource_status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
+            resource_type: detail.resource_type.unwrap_or_default(),
+            physical_id: detail.physical_resource_id.unwrap_or_default(),
+            since: detail.last_updated_timestamp.and_then(|time| time.try_into().ok()).unwrap_or(UNIX_EPOCH),
+        }))
+    }
+
+    async fn stack_status(&self, request: &Request) -> Result<Option<String>, CallError> {
+        let send = || self.client.describe_stacks().stack_name(request.stack.as_str()).send();
+        match self.deadline.call("cloudformation:DescribeStacks", request.stack.name(), send).await {
+            Ok(answer) => {
+                let stack = answer.stacks.unwrap_or_default().into_iter().next();
+                Ok(stack.and_then(|stack| stack.stack_status).map(|status| status.as_str().to_owned()))
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_in_progress(status: &str) -> bool {
+    status.ends_with("_IN_PROGRESS")
+}
+
+/// Decides by the state of the resource. An Update is also sent by a rollback; the Delete of a replaced object is sent while
+/// the resource is another one.
+fn verdict(request: &Request, request_type: RequestType, shown: Option<&Shown>, now: SystemTime) -> Verdict {
+    let is_delete = request_type == RequestType::Delete;
+    let Some(shown) = shown else {
+        let nothing = format!("no resource {} in stack {}", request.logical_id, request.stack);
+        return if is_delete { Verdict::AskStack } else { Verdict::NotAwaited(nothing, false) };
+    };
+    let Shown { resource_type, physical_id, status, since } = shown;
+    if *resource_type != request.resource_type {
+        return Verdict::NotAwaited(format!("{} as a {resource_type}", request.logical_id), false);
+    }
+    if is_delete && request.physical_id.as_deref() != Some(physical_id) {
+        return Verdict::AskStack;
+    }
+    let expected = match request_type {
+        RequestType::Create => status == "CREATE_IN_PROGRESS",
+        RequestType::Update => is_in_progress(status) && !status.starts_with("CREATE") && !status.starts_with("DELETE"),
+        RequestType::Delete => status == "DELETE_IN_PROGRESS",
+    };
+    let sent = request.response_url.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
+    let found = format!("{} in {status}", request.logical_id);
+    if !expected {
+        return Verdict::NotAwaited(found, sent.is_some_and(|sent| *since >= sent));
+    }
+    if !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
+        return Verdict::NotAwaited(format!("a later change of {found}"), true);
+    }
+    Verdict::Awaited
+}
+
+/// Returns true for an event that comes again while CloudFormation waits for a later one.
+fn is_superseded(sent: SystemTime, since: SystemTime, now: SystemTime) -> bool {
+    let after = |time: SystemTime| time.duration_since(sent).unwrap_or_default();
+    after(now) >= FIRST_DELIVERY && after(since) > CLOCK_SKEW
+}

@@ -1,0 +1,137 @@
+//! The stacks of an account as CloudFormation shows them: `DescribeStacks` and `DescribeStackResource`.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::clock::iso;
+use super::model;
+use super::wire::{Answer, Refusal};
+
+type Reply = Result<Value, Refusal>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ShownResource {
+    kind: String,
+    physical: String,
+    status: String,
+    since: SystemTime,
+}
+
+#[derive(Clone, Debug, Default)]
+struct ShownStack {
+    status: String,
+    resources: BTreeMap<String, ShownResource>,
+    /// False where a test makes the events of the stack itself.
+    is_driven: bool,
+}
+
+/// By id.
+#[derive(Debug, Default)]
+pub(crate) struct Stacks(BTreeMap<String, ShownStack>);
+
+impl Stacks {
+    pub(crate) fn set_status(&mut self, stack: &str, status: &str) {
+        status.clone_into(&mut self.0.entry(stack.to_owned()).or_default().status);
+    }
+
+    /// The object that a resource is now.
+    pub(crate) fn set_current(&mut self, stack: &str, logical: &str, physical: &str) {
+        if let Some(resource) = self.0.get_mut(stack).and_then(|stack| stack.resources.get_mut(logical)) {
+            physical.clone_into(&mut resource.physical);
+        }
+    }
+
+    /// Shows a resource as it is while CloudFormation waits for an event, if a test has made the event itself.
+    pub(crate) fn begin_event(&mut self, event: &str, now: SystemTime) {
+        let Ok(outer) = serde_json::from_str::<Value>(event) else { return };
+        let message = outer["Records"][0]["Sns"]["Message"].as_str();
+        let event = message.and_then(|message| serde_json::from_str(message).ok()).unwrap_or(outer);
+        let text = |name: &str| event[name].as_str().unwrap_or_default();
+        let (stack, logical, physical) = (text("StackId"), text("LogicalResourceId"), text("PhysicalResourceId"));
+        if self.0.get(stack).is_some_and(|stack| stack.is_driven) {
+            return;
+        }
+        self.set_current(stack, logical, physical);
+        self.show((stack, logical), text("ResourceType"), physical, text("RequestType"), now);
+        self.set_status(stack, "UPDATE_IN_PROGRESS");
+    }
+
+    /// A request is sent: a Create, an Update or a Delete.
+    pub(crate) fn begin(&mut self, names: (&str, &str), kind: &str, physical: &str, request: &str, at: SystemTime) {
+        self.show(names, kind, physical, request, at);
+        if let Some(stack) = self.0.get_mut(names.0) {
+            stack.is_driven = true;
+        }
+    }
+
+    fn show(&mut self, (stack, logical): (&str, &str), kind: &str, physical: &str, request: &str, at: SystemTime) {
+        let resources = &mut self.0.entry(stack.to_owned()).or_default().resources;
+        let known = resources.entry(logical.to_owned()).or_insert_with(|| ShownResource {
+            kind: kind.to_owned(),
+            physical: physical.to_owned(),
+            status: String::new(),
+            since: at,
+        });
+        // The clean-up deletes an object that the resource no longer is.
+        if request == "Delete" && known.physical != physical {
+            return;
+        }
+        kind.clone_into(&mut known.kind);
+        known.status = format!("{}_IN_PROGRESS", request.to_uppercase());
+        known.since = at;
+    }
+
+    /// The request of a resource is over.
+    pub(crate) fn end(
+        &mut self,
+        (stack, logical): (&str, &str),
+        request: &str,
+        success: bool,
+        physical: &str,
+        now: SystemTime,
+    ) {
+        let Some(stack) = self.0.get_mut(stack) else { return };
+        let Some(known) = stack.resources.get_mut(logical) else { return };
+        let request = request.to_uppercase();
+        if !known.status.starts_with(&request) {
+            return;
+        }
+        known.status = format!("{request}_{}", if success { "COMPLETE" } else { "FAILED" });
+        known.since = now;
+        if success || request == "CREATE" {
+            physical.clone_into(&mut known.physical);
+        }
+    }
+
+    pub(crate) fn handle(&self, action: &str, input: &Value) -> Reply {
+        let id = input["StackName"].as_str().unwrap_or_default();
+        let missing = |what: String| Refusal::new("ValidationError", 400, what);
+        let stack = self.0.get(id).ok_or_else(|| missing(format!("Stack with id {id} does not exist")))?;
+        let name = id.split('/').nth(1).unwrap_or_default();
+        if action == "DescribeStacks" {
+            let stack = json!({"StackId": id, "StackName": name, "StackStatus": stack.status, "CreationTime": iso(SystemTime::UNIX_EPOCH)});
+            return Ok(json!({"Stacks": [stack]}));
+        }
+        let logical = input["LogicalResourceId"].as_str().unwrap_or_default();
+        let resource = stack
+            .resources
+            .get(logical)
+            .ok_or_else(|| missing(format!("Resource {logical} does not exist for stack {name}")))?;
+        Ok(json!({"StackResourceDetail": {
+            "StackId": id,
+            "StackName": name,
+            "LogicalResourceId": logical,
+            "PhysicalResourceId": resource.physical,
+            "ResourceType": resource.kind,
+            "ResourceStatus": resource.status,
+            "LastUpdatedTimestamp": iso(resource.since),
+        }}))
+    }
+}
+
+pub(crate) fn answer(action: &str, reply: &Reply, request_id: &str) -> Answer {
+    const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
+    super::query::answer(model::cloudformation(), NAMESPACE, action, reply, request_id)
+}
