@@ -97,6 +97,15 @@ impl App {
     async fn serve(&self, event: &str, context: &InvocationContext, deadline: Instant) -> Result<(), HandlerError> {
         match Invocation::classify(event, self.settings.response_origin.as_deref()) {
             Ok(Invocation::CloudFormation(request)) => {
+                if let Some(here) = self.deployment(&context.function_arn)
+                    && (request.stack.partition(), request.stack.region()) != (&here.partition, &here.region)
+                {
+                    tracing::error!(
+                        stack_id = request.stack.as_str(),
+                        "the stack is in another region; nothing was done"
+                    );
+                    return Ok(());
+                }
                 let span = tracing::info_span!(
                     "request",
                     request_id = request.request_id,
@@ -135,18 +144,25 @@ impl App {
             return Ok(());
         }
         let end = self.instant(service_deadline).min(deadline);
-        let Some(outcome) = self.outcome(request, context, end).await else { return Ok(()) };
+        let (outcome, deadline, is_proven) = match self.outcome(request, context, end).await {
+            Ended::Answered => return Ok(()),
+            Ended::Unproven(outcome) => (outcome, deadline.min(Instant::now() + UNPROVEN), false),
+            Ended::Proven(outcome) => (outcome, deadline, true),
+        };
         match &outcome {
             Outcome::Success { physical_id, attributes: _ } => tracing::info!(physical_id, "succeeded"),
             Outcome::Failure { physical_id, reason } => tracing::error!(physical_id, reason, "failed"),
         }
         let response = Response::new(request, &outcome);
-        Ok(respond(&self.http, &request.response_url, &response, deadline).await?)
+        match respond(&self.http, &request.response_url, &response, deadline).await {
+            // A second delivery would not prove more.
+            Err(_) if !is_proven => Ok(()),
+            sent => Ok(sent?),
+        }
     }
 
-    /// Carries out a request until `end`. A panic and the end of the time are failures like any other. A request that has its
-    /// answer has no outcome.
-    async fn outcome(&self, request: &Request, context: &InvocationContext, end: Instant) -> Option<Outcome> {
+    /// Carries out a request until `end`. A panic and the end of the time are failures like any other.
+    async fn outcome(&self, request: &Request, context: &InvocationContext, end: Instant) -> Ended {
         // A local runtime gives the function no ARN; then it is where the stack is.
         let of_stack =
             || self.deployment_at(request.stack.partition(), request.stack.region(), request.stack.account());
@@ -168,17 +184,24 @@ impl App {
         let running = AssertUnwindSafe(Box::pin(self.checked(request, &context))).catch_unwind();
         let reason = match tokio::time::timeout_at(work_end, running).await {
             Ok(Ok(Ok(Reconciled { physical_id, attributes }))) => {
-                return Some(Outcome::Success { physical_id, attributes });
+                return Ended::Proven(Outcome::Success { physical_id, attributes });
             }
             Ok(Ok(Err(Error::NotAwaited { found, is_answered: true }))) => {
                 tracing::warn!(found, "CloudFormation has an answer to this request; nothing was done");
-                return None;
+                return Ended::Answered;
+            }
+            Ok(Ok(Err(error @ Error::NotAwaited { .. }))) => {
+                return Ended::Unproven(Outcome::Failure {
+                    physical_id: failure_id(request),
+                    reason: rendered(&error),
+                });
             }
             Ok(Ok(Err(error))) => rendered(&error),
             Ok(Err(_panic)) => PANICKED.to_owned(),
             Err(_elapsed) => TIME_UP.to_owned(),
         };
-        Some(Outcome::Failure { physical_id: progress.physical_id(), reason: progress.failure_reason(&reason) })
+        let reason = progress.failure_reason(&reason);
+        Ended::Proven(Outcome::Failure { physical_id: progress.physical_id(), reason })
     }
 
     async fn checked(&self, request: &Request, context: &RequestContext<'_>) -> Result<Reconciled, Error> {
@@ -246,6 +269,17 @@ impl App {
     }
 }
 
+/// The end of a request.
+enum Ended {
+    Proven(Outcome),
+    /// A failure that CloudFormation may not wait for.
+    Unproven(Outcome),
+    /// CloudFormation has its answer.
+    Answered,
+}
+
+/// The time for an answer that CloudFormation may not wait for: the URL of a forged event takes none.
+const UNPROVEN: Duration = Duration::from_secs(10);
 /// The time between the end of the work and the end of all time, for the response; at most half of the time.
 const RESERVE: Duration = Duration::from_secs(8);
 /// The time between the last call that may start and the end of the work, so that a failure can still be told in its own

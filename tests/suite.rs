@@ -8,6 +8,7 @@ mod github_variable;
 mod guardrails;
 mod invocation;
 mod layers;
+mod origin;
 mod reference;
 mod simulation;
 mod thumbprints;

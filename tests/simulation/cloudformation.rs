@@ -72,6 +72,7 @@ pub(crate) struct Sent {
     pub(crate) physical: Option<String>,
     pub(crate) properties: Value,
     pub(crate) url: String,
+    pub(crate) event: String,
     pub(crate) at: SystemTime,
     /// When CloudFormation stops waiting.
     pub(crate) patience: SystemTime,
@@ -140,6 +141,11 @@ impl CloudFormation {
             owed: Vec::new(),
             status: None,
         }
+    }
+
+    /// All events as they were sent.
+    pub(crate) fn events(&self) -> Vec<String> {
+        self.sent.borrow().iter().map(|sent| sent.event.clone()).collect()
     }
 
     pub(crate) fn sent(&self) -> Vec<Sent> {
@@ -267,6 +273,7 @@ impl CloudFormation {
             physical: old.map(|old| old.physical.clone()),
             properties: resource.properties.clone(),
             url,
+            event: event.to_string(),
             at: now,
             patience: now + Duration::from_secs(self.service_timeout.unwrap_or(3600)),
             verdict: None,

@@ -36,6 +36,13 @@ impl Stacks {
         status.clone_into(&mut self.0.entry(stack.to_owned()).or_default().status);
     }
 
+    /// A stack whose events CloudFormation sends: it has no resources yet.
+    pub(crate) fn set_driven(&mut self, stack: &str) {
+        let stack = self.0.entry(stack.to_owned()).or_default();
+        stack.is_driven = true;
+        "CREATE_COMPLETE".clone_into(&mut stack.status);
+    }
+
     /// The object that a resource is now.
     pub(crate) fn set_current(&mut self, stack: &str, logical: &str, physical: &str) {
         if let Some(resource) = self.0.get_mut(stack).and_then(|stack| stack.resources.get_mut(logical)) {

@@ -1,0 +1,154 @@
+//! Events that CloudFormation did not send, or for which it no longer waits: nothing is changed.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
+use crate::simulation::cloud::Cloud;
+use crate::simulation::cloudformation::{CloudFormation, Declared, SERVICE_TOKEN, Status};
+use crate::simulation::function::github_trust;
+use crate::simulation::lambda::Lambda;
+use crate::simulation::sdk::in_virtual_time;
+use crate::simulation::stack::Stack;
+
+const PROVIDER: &str = "Custom::GitHubOidcProvider";
+const ROLE: &str = "Custom::GitHubRole";
+
+fn template() -> Vec<Declared> {
+    let declared = |logical: &str, kind: &str, properties| Declared {
+        logical: logical.to_owned(),
+        kind: kind.to_owned(),
+        properties,
+    };
+    let trust = json!([{"Repository": "acme/app", "Branches": ["main"]}]);
+    vec![
+        declared("Provider", PROVIDER, json!({})),
+        declared("Role", ROLE, json!({"ProviderArn": {"Ref": "Provider"}, "Trust": trust})),
+    ]
+}
+
+struct Attack<'a> {
+    name: &'static str,
+    request: &'static str,
+    kind: &'static str,
+    stack: &'a str,
+    logical: &'static str,
+    physical: &'a str,
+}
+
+/// The properties that let the attacker in.
+fn properties() -> Value {
+    let provider = format!("arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com");
+    json!({
+        "ServiceToken": SERVICE_TOKEN,
+        "ProviderArn": provider,
+        "Trust": [{"Repository": "evil/app", "Branches": ["main"]}],
+    })
+}
+
+/// Invokes the function with an event of the attacker's. Returns the answers, and whether anything was changed.
+async fn invoke(cloud: &Cloud, attack: &Attack<'_>) -> (Vec<Value>, bool) {
+    let now = cloud.now();
+    let (before, calls) = (cloud.snapshot(), cloud.call_count());
+    let uploads = cloud.state().account.s3.uploads.len();
+    let url = cloud.state().account.s3.presign(REGION, PARTITION, attack.name, now, Duration::from_hours(2));
+    let event = json!({
+        "RequestType": attack.request, "ResponseURL": url, "RequestId": attack.name, "StackId": attack.stack,
+        "LogicalResourceId": attack.logical, "PhysicalResourceId": attack.physical, "ResourceType": attack.kind,
+        "ResourceProperties": properties(), "OldResourceProperties": properties(),
+    });
+    github_trust(cloud)(cloud, event.to_string(), now + Duration::from_mins(15)).await.unwrap();
+    let state = cloud.state();
+    let changed = state.calls[calls..].iter().any(|call| call.changing) || state.account.snapshot() != before;
+    let answers =
+        state.account.s3.uploads[uploads..].iter().map(|upload| serde_json::from_slice(&upload.body).unwrap());
+    (answers.collect(), changed)
+}
+
+fn attacks<'a>(victim: &'a Stack, elsewhere: &'a str, unknown: &'a str) -> Vec<Attack<'a>> {
+    let role = &*victim.resource("Role").unwrap().physical;
+    let attack =
+        |name, request, kind, logical, physical| Attack { name, request, kind, stack: &victim.id, logical, physical };
+    let environment = "github.com/repos/acme/app/environments/production@2026-11-18T11:06:40Z";
+    let mut attacks = vec![
+        attack("opens the trust of a role", "Update", ROLE, "Role", role),
+        attack("deletes a role", "Delete", ROLE, "Role", role),
+        attack("deletes a provider", "Delete", PROVIDER, "Provider", &victim.resource("Provider").unwrap().physical),
+        attack("creates a role again", "Create", ROLE, "Role", role),
+        attack("creates another role", "Create", ROLE, "Other", role),
+        attack("deletes an old role", "Delete", ROLE, "Role", "team-Role-before"),
+        attack("deletes another team's environment", "Delete", "Custom::GitHubEnvironment", "Production", environment),
+        attack("takes a role for an entry", "Update", "Custom::EksAccessEntry", "Role", role),
+        attack(
+            "switches the form of subjects",
+            "Delete",
+            "Custom::GitHubRepositoryOidc",
+            "Role",
+            "github.com/repos/acme/app/oidc@classic",
+        ),
+    ];
+    for stack in [elsewhere, unknown] {
+        for request in ["Create", "Update", "Delete"] {
+            attacks.push(Attack {
+                name: "names another stack",
+                request,
+                kind: ROLE,
+                stack,
+                logical: "Role",
+                physical: role,
+            });
+        }
+    }
+    attacks
+}
+
+#[test]
+fn an_event_that_cloudformation_did_not_send_changes_nothing() {
+    in_virtual_time(async {
+        let cloud = Cloud::new(1);
+        let lambda = Lambda::new(&cloud, &github_trust(&cloud), Duration::from_mins(15));
+        let cloudformation = CloudFormation::new(&cloud, &lambda);
+        let mut victim = cloudformation.stack("team");
+        let created = tokio::task::LocalSet::new().run_until(victim.create(&template())).await;
+        assert_eq!(created, Status::CreateComplete, "{}", cloud.story());
+        // Known to CloudFormation, without that resource; and of another region.
+        let unknown = format!("arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT}:stack/other/1");
+        cloud.state().account.stacks.set_driven(&unknown);
+        let elsewhere = unknown.replace(REGION, "eu-central-1");
+        for attack in attacks(&victim, &elsewhere, &unknown) {
+            // Later than what CloudFormation shows.
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            let (answers, changed) = invoke(&cloud, &attack).await;
+            let Attack { name, request, stack, .. } = attack;
+            assert!(!changed, "{request} {name}: {}", cloud.story());
+            assert!(answers.iter().all(|answer| answer["Status"] == "FAILED"), "{request} {name}: {answers:?}");
+            assert!(stack != elsewhere || answers.is_empty(), "{request} {name}: {answers:?}");
+        }
+    });
+}
+
+#[test]
+fn an_event_that_comes_again_after_its_stack_is_gone_is_ignored() {
+    in_virtual_time(async {
+        let cloud = Cloud::new(1);
+        let lambda = Lambda::new(&cloud, &github_trust(&cloud), Duration::from_mins(15));
+        let cloudformation = CloudFormation::new(&cloud, &lambda);
+        let mut stack = cloudformation.stack("team");
+        let events = tokio::task::LocalSet::new()
+            .run_until(async {
+                assert_eq!(stack.create(&template()).await, Status::CreateComplete, "{}", cloud.story());
+                assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", cloud.story());
+                cloudformation.events()
+            })
+            .await;
+        let uploads = cloud.state().account.s3.uploads.len();
+        for event in events {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            let deadline = cloud.now() + Duration::from_mins(15);
+            github_trust(&cloud)(&cloud, event.clone(), deadline).await.unwrap();
+            assert!(cloud.snapshot().objects.is_empty(), "{event}");
+        }
+        assert_eq!(cloud.state().account.s3.uploads.len(), uploads, "nobody waits for an answer");
+    });
+}
