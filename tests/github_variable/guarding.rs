@@ -152,6 +152,7 @@ async fn forged(place: &Place, variables: &[(&str, &str)], account: &str, kind: 
     let context = InvocationContext { deadline: now + Duration::from_mins(15), function_arn: SERVICE_TOKEN.to_owned() };
     let guardrails = guardrails(variables);
     let settings = Settings { github_secret: Some(SECRET.to_owned()), guardrails, ..Settings::default() };
+    place.cloud.state().account.stacks.begin_event(&event.to_string(), now);
     function(&place.cloud, settings).handle(&event.to_string(), &context).await.unwrap();
     let state = place.cloud.state();
     serde_json::from_slice(&state.account.s3.uploads.last().expect("an answer").body).unwrap()
