@@ -77,6 +77,8 @@ pub(crate) struct Sent {
     /// When CloudFormation stops waiting.
     pub(crate) patience: SystemTime,
     pub(crate) verdict: Option<Verdict>,
+    /// CloudFormation stopped waiting early, because another resource failed.
+    pub(crate) cancelled: bool,
 }
 
 /// Something unusual that is done to the next request of a resource.
@@ -183,7 +185,11 @@ impl CloudFormation {
             _ => sent.patience,
         };
         let verdict = self.wait(&sent, until).await;
-        self.sent.borrow_mut()[index].verdict = Some(verdict.clone());
+        {
+            let mut all = self.sent.borrow_mut();
+            all[index].cancelled = until < sent.patience && matches!(verdict, Verdict::Silence);
+            all[index].verdict = Some(verdict.clone());
+        }
         if let Some(ledger) = &self.ledger {
             let snapshot = self.cloud.snapshot();
             lock(ledger).judged(&sent, &verdict, &snapshot, !self.lambda.runs(&sent.id));
@@ -277,6 +283,7 @@ impl CloudFormation {
             at: now,
             patience: now + Duration::from_secs(self.service_timeout.unwrap_or(3600)),
             verdict: None,
+            cancelled: false,
         });
         (sent.len() - 1, event.to_string())
     }

@@ -83,7 +83,7 @@ fn late_or_silent(calls: &[Call], uploads: &[&Upload], attempt: &Attempt, sent: 
             let asked =
                 own.iter().filter(|call| call.service == "cloudformation").map(|call| beginning + call.at).max();
             let known = asked.is_some_and(|asked| uploads.iter().any(|upload| upload.at <= asked));
-            let cancelled = matches!(sent.verdict, Some(Verdict::Silence));
+            let cancelled = sent.cancelled;
             // Whoever begins when CloudFormation's patience is as good as over owes nothing any more.
             if !answered && !known && !cancelled && attempt.began + Duration::from_secs(2) < sent.patience {
                 found.push(format!("{who} ended without an answer"));

@@ -200,7 +200,15 @@ impl Stack {
             let mut state = self.cloudformation.cloud.state();
             state.account.stacks.set_current(&self.id, &declared.logical, &current.physical);
         }
-        self.cloudformation.clone().exchange(self, kind, declared, old).await
+        // A request that a test sends by itself is an update of the stack.
+        let state = |stack: &Self| stack.cloudformation.cloud.state().account.stacks.status(&stack.id);
+        let before = state(self);
+        if !before.ends_with("_IN_PROGRESS") {
+            self.show("UPDATE_IN_PROGRESS");
+        }
+        let result = self.cloudformation.clone().exchange(self, kind, declared, old).await;
+        self.show(&before);
+        result
     }
 
     /// References replaced by what they refer to.

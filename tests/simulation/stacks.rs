@@ -32,6 +32,10 @@ struct ShownStack {
 pub(crate) struct Stacks(BTreeMap<String, ShownStack>);
 
 impl Stacks {
+    pub(crate) fn status(&self, stack: &str) -> String {
+        self.0.get(stack).map(|stack| stack.status.clone()).unwrap_or_default()
+    }
+
     pub(crate) fn set_status(&mut self, stack: &str, status: &str) {
         status.clone_into(&mut self.0.entry(stack.to_owned()).or_default().status);
     }

@@ -76,7 +76,9 @@ pub(super) fn through(
         http: SharedHttpConnector::new(interposed),
         clock: cloud.time(),
     });
-    Rc::new(move |_: &Cloud, event: String, deadline: SystemTime| {
+    Rc::new(move |cloud: &Cloud, event: String, deadline: SystemTime| {
+        let now = cloud.now();
+        cloud.state().account.stacks.begin_event(&event, now);
         let function = Rc::clone(&function);
         Box::pin(async move {
             let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };

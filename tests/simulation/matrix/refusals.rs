@@ -108,6 +108,7 @@ fn row_25_a_denied_call_is_told_with_its_action_and_its_resource_and_is_not_trie
                     "deploy",
                     "given",
                     "prod",
+                    "of stack s",
                     "*",
                     "token.actions.githubusercontent.com",
                     "github-trust/access-entry/",
