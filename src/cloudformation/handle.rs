@@ -1,6 +1,6 @@
 //! The typed handles by which a parser reads the properties of a schema.
 //!
-//! [`object_type!`] declares the properties of an object, each with the type that it is read as. The compiler holds the two
+//! `object_type!` declares the properties of an object, each with the type that it is read as. The compiler holds the two
 //! sides together: a property that is not declared has no [`Handle`] to read it with, and a handle that no parser uses is dead
 //! code, which is denied.
 
@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 
 use super::schema::{Count, Object, Property, PropertyType, Text, Update};
 
-/// A type of object, declared by [`object_type!`].
+/// A type of object, declared by `object_type!`.
 pub trait ObjectType: Copy + Debug + 'static {
     /// The description.
     const OBJECT: &'static Object;

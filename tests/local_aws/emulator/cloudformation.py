@@ -100,7 +100,9 @@ class Failed(RuntimeError):
 
 def install() -> None:
     custom_resource.invoke_custom_resource = invoke_custom_resource
-    handlers._ACTION_HANDLERS["DescribeStackResource"] = _describing_what_is_in_progress(handlers._describe_stack_resource)
+    handlers._ACTION_HANDLERS["DescribeStackResource"] = _describing_what_is_in_progress(
+        handlers._describe_stack_resource
+    )
     stacks._roll_back_operation = _deleting_what_is_left_behind(stacks._roll_back_operation)
     ministack.app._dispatch_service_request = _without_content_type(ministack.app._dispatch_service_request)
 
