@@ -1,4 +1,4 @@
-//! IAM, EKS and Secrets Manager, each at a port of its own.
+//! IAM, EKS, CloudFormation and Secrets Manager, each at a port of its own.
 
 use super::http::{Answer, Request};
 use super::simulation::account::REGION;
@@ -14,6 +14,12 @@ pub(crate) fn iam(stage: &Stage, request: &Request) -> Answer {
     let what = format!("iam:{action}");
     let request = Request { body: body.replace(LOCALHOST.0, LOCALHOST.1).into_bytes(), ..request.clone() };
     service(stage, &request, &what, "iam.amazonaws.com")
+}
+
+pub(crate) fn cloudformation(stage: &Stage, request: &Request) -> Answer {
+    let body = String::from_utf8_lossy(&request.body);
+    let action = body.split('&').find_map(|pair| pair.strip_prefix("Action=")).unwrap_or_default();
+    service(stage, request, &format!("cloudformation:{action}"), &format!("cloudformation.{REGION}.amazonaws.com"))
 }
 
 pub(crate) fn eks(stage: &Stage, request: &Request) -> Answer {

@@ -46,6 +46,7 @@ def lambdas_own(services: Services, handler: str) -> dict[str, str]:
         "_HANDLER": handler,
         # Where AWS is on this machine.
         "AWS_ENDPOINT_URL_IAM": f"http://{services.places['iam']}",
+        "AWS_ENDPOINT_URL_CLOUDFORMATION": f"http://{services.places['cloudformation']}",
         "AWS_ENDPOINT_URL_EKS": f"http://{services.places['eks']}",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"http://{services.places['secretsmanager']}",
     }

@@ -60,6 +60,7 @@ fn main() {
         "runtime": plain(runtime_api::answer),
         "iam": plain(aws::iam),
         "eks": plain(aws::eks),
+        "cloudformation": plain(aws::cloudformation),
         "secretsmanager": plain(aws::secrets),
         "tls": tls(&stage, certificates.server, tls_port),
         "root": root,

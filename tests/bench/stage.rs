@@ -137,6 +137,7 @@ impl Stage {
             return None;
         }
         let event = state.events.pop_front()?;
+        state.account.stacks.begin_event(&event.to_string(), SystemTime::now());
         state.seen.push(json!({"given": now()}));
         Some(event)
     }
