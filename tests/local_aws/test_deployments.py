@@ -117,6 +117,7 @@ def test_by_default_there_is_no_network_no_key_and_nobody_is_alarmed(aws: LocalA
         "log",
         "dead-letters",
         "oidc-providers",
+        "origin",
         "roles",
         "access-entries",
         "access-entries-remembered",
@@ -194,9 +195,8 @@ def test_an_upgrade_keeps_the_service_token_and_what_was_made(aws: LocalAws, by_
     stack = Stack(aws, f"{name}-user")
     resources = {"Provider": (PROVIDER, {})}
     assert stack.create(template(by_default, resources)) == "CREATE_COMPLETE", stack.reasons()
-    assert (
-        deployment.deploy_as(aws, name, "LogRetentionInDays=30", "AllowBroadTrust=true")["ServiceToken"] == by_default
-    )
+    parameters = ("LogRetentionInDays=30", "AllowBroadTrust=true", "AllowedAudiences=sts.amazonaws.com,other")
+    assert deployment.deploy_as(aws, name, *parameters)["ServiceToken"] == by_default
     changed = {"Provider": (PROVIDER, {"ClientIdList": ["sts.amazonaws.com", "other"]})}
     assert stack.update(template(by_default, changed)) == "UPDATE_COMPLETE", stack.reasons()
     assert stack.delete() == "DELETE_COMPLETE", stack.reasons()

@@ -46,7 +46,7 @@ def test_every_name_of_ministack_that_the_overlay_touches_is_checked_at_start() 
 
 
 def test_the_pinned_ministack_is_the_one_the_overlay_is_written_for() -> None:
-    assert f"ministack=={MINISTACK}\n" in (ROOT / "requirements" / "emulator.txt").read_text()
+    assert f"ministack=={MINISTACK} " in (ROOT / "requirements" / "emulator.txt").read_text()
 
 
 def test_a_ministack_without_a_name_is_refused_with_a_message() -> None:

@@ -34,7 +34,14 @@ NAMES: dict[str, tuple[str, ...]] = {
         "_normalise_resource_properties",
         "invoke_custom_resource",
     ),
-    "ministack.services.cloudformation.handlers": ("_evaluate_conditions",),
+    "ministack.services.cloudformation.handlers": (
+        "_ACTION_HANDLERS",
+        "_describe_stack_resource",
+        "_evaluate_conditions",
+        "_p",
+        "_resolve_stack",
+        "_xml",
+    ),
     "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
     "ministack.services.cloudformation.stacks": ("_evaluate_conditions", "_roll_back_operation"),
     "ministack.services.eks": (
@@ -62,9 +69,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "ministack.services.iam": (
         "_IAM_HANDLERS",
+        "_aws_managed_policies",
         "_error",
         "_instance_profiles",
         "_lookup_policy",
+        "_make_aws_managed_record",
         "_oidc_providers",
         "_role_xml",
         "_roles",
