@@ -34,19 +34,9 @@ impl Origin {
         self.0.wait().await;
     }
 
-    /// Opens the gate once CloudFormation shows that it waits for this request.
-    ///
-    /// # Errors
-    /// When CloudFormation shows another state, or cannot be asked.
-    pub async fn prove(&self, witness: &Witness<'_>, request: &Request) -> Result<(), Error> {
-        witness.confirm(request).await?;
-        // Nobody else opens it.
-        let _ = self.0.set(());
-        Ok(())
-    }
-
-    /// Opens the gate for a request that CloudFormation cannot be asked about: its stack is in another account.
-    pub fn assume(&self) {
+    /// Opens the gate.
+    pub fn open(&self) {
+        // A gate that is open stays so.
         let _ = self.0.set(());
     }
 }
@@ -77,12 +67,19 @@ enum Verdict {
     Awaited,
     /// The Delete of an object that the resource no longer is. The state of the stack decides.
     AskStack,
-    /// True if the state is younger than the request: the request has its answer.
-    NotAwaited(String, bool),
+    NotAwaited {
+        found: String,
+        /// True if the state is younger than the request: the request has its answer.
+        is_answered: bool,
+    },
 }
 
 impl Witness<'_> {
-    async fn confirm(&self, request: &Request) -> Result<(), Error> {
+    /// Returns once CloudFormation shows that it waits for this request.
+    ///
+    /// # Errors
+    /// When CloudFormation shows another state, or cannot be asked.
+    pub async fn confirm(&self, request: &Request) -> Result<(), Error> {
         let started = Instant::now();
         let mut backoff = Backoff::new();
         loop {
@@ -90,7 +87,7 @@ impl Witness<'_> {
             let (found, is_answered) = match verdict(request, request.request_type()?, shown.as_ref(), self.clock.now())
             {
                 Verdict::Awaited => return Ok(()),
-                Verdict::NotAwaited(found, is_answered) => (found, is_answered),
+                Verdict::NotAwaited { found, is_answered } => (found, is_answered),
                 Verdict::AskStack => match self.stack_status(request).await? {
                     Some(status) if is_in_progress(&status) => return Ok(()),
                     Some(status) => (format!("stack {} in {status}", request.stack.name()), true),
@@ -148,12 +145,13 @@ fn is_in_progress(status: &str) -> bool {
 fn verdict(request: &Request, request_type: RequestType, shown: Option<&Shown>, now: SystemTime) -> Verdict {
     let is_delete = request_type == RequestType::Delete;
     let Some(shown) = shown else {
-        let nothing = format!("no resource {} in stack {}", request.logical_id, request.stack);
-        return if is_delete { Verdict::AskStack } else { Verdict::NotAwaited(nothing, false) };
+        let found = format!("no resource {} in stack {}", request.logical_id, request.stack);
+        return if is_delete { Verdict::AskStack } else { Verdict::NotAwaited { found, is_answered: false } };
     };
     let Shown { resource_type, physical_id, status, since } = shown;
     if *resource_type != request.resource_type {
-        return Verdict::NotAwaited(format!("{} as a {resource_type}", request.logical_id), false);
+        let found = format!("{} as a {resource_type}", request.logical_id);
+        return Verdict::NotAwaited { found, is_answered: false };
     }
     if is_delete && request.physical_id.as_deref() != Some(physical_id) {
         return Verdict::AskStack;
@@ -166,10 +164,10 @@ fn verdict(request: &Request, request_type: RequestType, shown: Option<&Shown>, 
     let sent = request.response_url.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
     let found = format!("{} in {status}", request.logical_id);
     if !expected {
-        return Verdict::NotAwaited(found, sent.is_some_and(|sent| *since >= sent));
+        return Verdict::NotAwaited { found, is_answered: sent.is_some_and(|sent| *since >= sent) };
     }
     if !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
-        return Verdict::NotAwaited(format!("a later change of {found}"), true);
+        return Verdict::NotAwaited { found: format!("a later change of {found}"), is_answered: true };
     }
     Verdict::Awaited
 }

@@ -13,7 +13,7 @@ use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
 use crate::simulation::cloud::Cloud;
 use crate::simulation::cloudformation::SERVICE_TOKEN;
 use crate::simulation::eks::Status;
-use crate::simulation::function::function;
+use crate::simulation::function::{deliver, function};
 use crate::simulation::sdk::in_virtual_time;
 
 const PROVIDER: &str = "Custom::GitHubOidcProvider";
@@ -68,11 +68,7 @@ impl Place {
         if let Some(id) = id {
             event["PhysicalResourceId"] = json!(id);
         }
-        let context =
-            InvocationContext { deadline: now + Duration::from_mins(15), function_arn: SERVICE_TOKEN.to_owned() };
-        let now = self.cloud.now();
-        self.cloud.state().account.stacks.begin_event(&event.to_string(), now);
-        function(&self.cloud, self.settings.clone()).handle(&event.to_string(), &context).await.unwrap();
+        deliver(&self.cloud, self.settings.clone(), &event).await;
         let state = self.cloud.state();
         serde_json::from_slice(&state.account.s3.uploads.last().expect("an answer").body).unwrap()
     }

@@ -10,14 +10,13 @@ mod refusing;
 use std::time::Duration;
 
 use github_trust::guardrails::Guardrails;
-use github_trust::handler::InvocationContext;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
 use crate::simulation::cloud::Cloud;
 use crate::simulation::cloudformation::SERVICE_TOKEN;
-use crate::simulation::function::function;
+use crate::simulation::function::deliver;
 use crate::simulation::github::{GitHub, SECRET};
 use crate::simulation::logs::Log;
 use crate::simulation::sdk::in_virtual_time;
@@ -124,11 +123,7 @@ impl Place {
     }
 
     async fn invoke(&self, event: &Value) -> Value {
-        let deadline = self.cloud.now() + Duration::from_mins(15);
-        let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
-        let now = self.cloud.now();
-        self.cloud.state().account.stacks.begin_event(&event.to_string(), now);
-        function(&self.cloud, self.settings.clone()).handle(&event.to_string(), &context).await.unwrap()
+        deliver(&self.cloud, self.settings.clone(), event).await
     }
 
     /// The subjects that the role admits, or nothing without a role.

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use github_trust::guardrails::Guardrails;
-use github_trust::handler::InvocationContext;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use super::{Place, declared, guarded, minutes, one, variable, with};
 use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
 use crate::simulation::cloudformation::{SERVICE_TOKEN, Status};
-use crate::simulation::function::function;
+use crate::simulation::function::deliver;
 use crate::simulation::github::SECRET;
 
 const ENVIRONMENT: &str = "Custom::GitHubEnvironment";
@@ -149,11 +148,9 @@ async fn forged(place: &Place, variables: &[(&str, &str)], account: &str, kind: 
         "StackId": format!("arn:{PARTITION}:cloudformation:{REGION}:{account}:stack/team/1"),
         "ResourceType": kind, "ResourceProperties": {"ServiceToken": SERVICE_TOKEN}, "PhysicalResourceId": id,
     });
-    let context = InvocationContext { deadline: now + Duration::from_mins(15), function_arn: SERVICE_TOKEN.to_owned() };
     let guardrails = guardrails(variables);
     let settings = Settings { github_secret: Some(SECRET.to_owned()), guardrails, ..Settings::default() };
-    place.cloud.state().account.stacks.begin_event(&event.to_string(), now);
-    function(&place.cloud, settings).handle(&event.to_string(), &context).await.unwrap();
+    deliver(&place.cloud, settings, &event).await;
     let state = place.cloud.state();
     serde_json::from_slice(&state.account.s3.uploads.last().expect("an answer").body).unwrap()
 }

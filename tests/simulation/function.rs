@@ -19,6 +19,8 @@ use super::sdk;
 
 /// As in `main.rs`.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Lambda's longest time-out.
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// Clients are made once and serve every history of this cloud, as a warm process's serve every event.
 pub(crate) fn github_trust(cloud: &Cloud) -> lambda::Function {
@@ -37,6 +39,14 @@ pub(crate) fn github_trust_with(cloud: &Cloud, settings: Settings) -> lambda::Fu
             function.handle(&event, &context).await.map(drop).map_err(|error| error.to_string())
         })
     })
+}
+
+/// Gives an event of a test's own making to the function.
+pub(crate) async fn deliver(cloud: &Cloud, settings: Settings, event: &serde_json::Value) -> serde_json::Value {
+    let (event, now) = (event.to_string(), cloud.now());
+    cloud.state().account.stacks.begin_event(&event, now);
+    let context = InvocationContext { deadline: now + LONGEST, function_arn: SERVICE_TOKEN.to_owned() };
+    function(cloud, settings).handle(&event, &context).await.expect("an event that is not delivered again")
 }
 
 pub(crate) fn function(cloud: &Cloud, settings: Settings) -> App {
