@@ -178,6 +178,7 @@ impl App {
             deadline: Deadline::until(work_end - WIND_DOWN.min(time / 4)),
             lag: self.settings.iam_lag,
             origin: &Origin::default(),
+            began: self.clock.now(),
             progress: &progress,
         };
         // Boxed: the future of all resource types together is large, and its type too deep for the compiler.

@@ -24,6 +24,10 @@ pub(super) struct State<R: Api> {
     pub(super) created: bool,
     /// True if this plan changed the object.
     pub(super) changed: bool,
+    /// True if this plan gave the object its owner's tags.
+    pub(super) claimed: bool,
+    /// The number of changes that are done, those of earlier rounds included.
+    pub(super) done: usize,
 }
 
 /// The number of calls of one stage at the same time: IAM answers bursts on one object with `ConcurrentModification`.
@@ -32,7 +36,6 @@ const MAX_CONCURRENT_CALLS: usize = 4;
 /// The actions of a plan that are not applied yet.
 struct Remaining<'a, A> {
     actions: Vec<&'a A>,
-    all: usize,
 }
 
 impl<R: Api> Reconciler<'_, R> {
@@ -41,9 +44,10 @@ impl<R: Api> Reconciler<'_, R> {
         id: &R::Id,
         plan: &Plan<R::Action>,
         observed: Option<R::Observed>,
+        done: usize,
     ) -> (State<R>, Result<Applied, CallError>) {
         self.origin.proven().await;
-        let mut state = State { observed, created: false, changed: false };
+        let mut state = State { observed, created: false, changed: false, claimed: false, done };
         let actions: Vec<&R::Action> = plan.actions().collect();
         let mut remaining = Remaining { all: actions.len(), actions };
         self.record_partial(id, &state, &remaining);
@@ -82,6 +86,8 @@ impl<R: Api> Reconciler<'_, R> {
                     state.observed = R::step(state.observed.take(), action, output);
                     state.created |= was_absent && state.observed.is_some();
                     state.changed = true;
+                    state.claimed |= R::claims(action);
+                    state.done += 1;
                     remaining.actions.retain(|other| !std::ptr::eq(*other, action));
                     self.record_partial(id, state, remaining);
                 }
@@ -97,16 +103,16 @@ impl<R: Api> Reconciler<'_, R> {
     }
 
     fn record_partial(&self, id: &R::Id, state: &State<R>, remaining: &Remaining<'_, R::Action>) {
-        self.progress.set_partial(state.observed.is_some().then(|| partial::<R>(id, remaining)));
+        self.progress.set_partial(state.observed.is_some().then(|| partial::<R>(id, state.done, remaining)));
     }
 }
 
 /// Describes the object that a failure leaves behind: the number of changes that are done, and those that are not, as far
 /// as is known.
-fn partial<R: Api>(id: &R::Id, remaining: &Remaining<'_, R::Action>) -> String {
+fn partial<R: Api>(id: &R::Id, done: usize, remaining: &Remaining<'_, R::Action>) -> String {
     const NAMED: usize = 3;
     const LENGTH: usize = 80;
-    let Remaining { actions, all } = remaining;
+    let Remaining { actions } = remaining;
     let named = actions.iter().take(NAMED).map(|action| {
         let text = action.to_string();
         let cut: String = text.chars().take(LENGTH).collect();
@@ -114,6 +120,6 @@ fn partial<R: Api>(id: &R::Id, remaining: &Remaining<'_, R::Action>) -> String {
     });
     let more = actions.len().saturating_sub(NAMED);
     let named: Vec<String> = named.chain((more > 0).then(|| format!("{more} more"))).collect();
-    let done = all - actions.len();
+    let all = done + actions.len();
     format!("partially applied: {} {id} ({done} of {all} changes); remaining: {}", R::NOUN, named.join("; "))
 }

@@ -6,7 +6,7 @@
 //!     └──────────────── Retry(reason) ───────────┘
 //! ```
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -41,6 +41,9 @@ pub(super) enum RetryReason {
     Recheck,
     /// The object appeared, vanished or was attached to something between observation and action, or our read was stale.
     Conflict(ErrorKind),
+    /// The owner's tags of a new object may not count yet, or the object is gone: a call on an object that is not there is
+    /// denied, because it has no tags (keikoproj/iam-manager#31).
+    Denied,
 }
 
 /// The decision after a round.
@@ -78,6 +81,7 @@ impl Round {
             Err(kind @ (ErrorKind::AlreadyExists | ErrorKind::NotFound | ErrorKind::InUse)) => {
                 Next::Retry(RetryReason::Conflict(kind))
             }
+            Err(ErrorKind::Denied) => Next::Retry(RetryReason::Denied),
             // Others may have come to need what the action takes away, so that the same action is not simply tried again.
             Err(kind @ (ErrorKind::Busy | ErrorKind::Throttled | ErrorKind::Unknown)) if self.has_recheck => {
                 Next::Retry(RetryReason::Conflict(kind))
@@ -92,13 +96,37 @@ struct Rounds {
     started: Instant,
     number: u32,
     backoff: Backoff,
-    /// A creation ended unknown, or the object was said to exist: no refusal tells that it does not.
+    /// A change ended unknown, or the object was said to exist: no refusal tells that it does not.
     is_doubtful: bool,
+    /// The number of changes that are done.
+    done: usize,
+    /// The time at which the object got its owner's tags, if it did so in these rounds.
+    claimed: Option<Instant>,
+    /// True if a denied call was made again.
+    waited_for_tags: bool,
 }
+
+/// The time in which the owner's tags of an object come to count for authorization. AWS does not say how long that takes;
+/// other services have let tags lag for seconds (terraform-provider-aws#27028, #32966).
+const TAGS_COUNT: Duration = Duration::from_mins(1);
 
 impl Rounds {
     fn new() -> Self {
-        Self { started: Instant::now(), number: 0, backoff: Backoff::new(), is_doubtful: false }
+        Self {
+            started: Instant::now(),
+            number: 0,
+            backoff: Backoff::new(),
+            is_doubtful: false,
+            done: 0,
+            claimed: None,
+            waited_for_tags: false,
+        }
+    }
+
+    /// The pause before a call that was denied is made again; none if the object has had its tags since long before.
+    fn pause_for_tags<R: Api>(&mut self, reconciler: &Reconciler<'_, R>, since: Instant) -> Option<Duration> {
+        let pause = self.backoff.pause();
+        (since.elapsed() + pause <= TAGS_COUNT && reconciler.deadline.allows(pause)).then_some(pause)
     }
 
     fn begin<R: Api>(&mut self, plan: &Plan<R::Action>) -> Round {
@@ -159,7 +187,11 @@ impl<R: Api> Reconciler<'_, R> {
             let plan = self.plan(id, desired, observed.as_ref())?;
             let round = rounds.begin::<R>(&plan);
             let was_absent = observed.is_none();
-            let (state, result) = self.apply(id, &plan, observed).await;
+            let (state, result) = self.apply(id, &plan, observed, rounds.done).await;
+            rounds.done = state.done;
+            if state.claimed {
+                rounds.claimed = Some(Instant::now());
+            }
             if state.changed {
                 *written = Written { any: true, state: state.observed.clone() };
             }
@@ -189,10 +221,59 @@ impl<R: Api> Reconciler<'_, R> {
                     created = self.pause_after_conflict(&mut rounds, kind, error, state).await?;
                     Observation::Stale
                 }
+                (Next::Retry(RetryReason::Denied), Err(error)) => {
+                    self.look_after_denial(id, &mut rounds, error, state).await?
+                }
                 (_, Err(error)) => return Err(error.into()),
                 (_, Ok(_)) => return Ok(state.observed),
             };
         }
+    }
+
+    /// Looks at an object whose change was denied. A state that is another than the one that was planned from tells that
+    /// somebody else, or a call that was never answered, came first. A new object is given time until its tags count.
+    async fn look_after_denial(
+        &self,
+        id: &R::Id,
+        rounds: &mut Rounds,
+        error: CallError,
+        state: State<R>,
+    ) -> Result<Observation<R>, Error> {
+        let since = rounds.claimed.or_else(|| self.is_new(state.observed.as_ref()).then_some(rounds.started));
+        let pause = since.and_then(|since| rounds.pause_for_tags(self, since));
+        if let Some(pause) = pause {
+            tracing::info!(call = error.action, code = error.code, "denied on a new object; trying again");
+            rounds.waited_for_tags = true;
+            tokio::time::sleep(pause).await;
+            // Reads may not show yet what these rounds have made.
+            if rounds.claimed.is_some() {
+                return Ok(Observation::Fresh(state.observed));
+            }
+        }
+        match self.api.observe(id).await {
+            Ok(observed) if pause.is_some() => return Ok(Observation::Fresh(observed)),
+            Ok(observed) if observed != state.observed => {
+                if let Some(pause) = rounds.pause(self, error.kind) {
+                    tokio::time::sleep(pause).await;
+                    return Ok(Observation::Fresh(observed));
+                }
+            }
+            Ok(_) if rounds.is_doubtful => {
+                let wait = self.wait_until_visible(id, |observed| observed != state.observed.as_ref()).await;
+                if wait.is_visible {
+                    return Ok(wait.last);
+                }
+            }
+            Ok(_) | Err(_) => {}
+        }
+        Err(if rounds.waited_for_tags { denied_for_long::<R>(error) } else { error }.into())
+    }
+
+    /// Returns true if the object was not there long before this reconciliation.
+    fn is_new(&self, observed: Option<&R::Observed>) -> bool {
+        let began = self.began.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let created = observed.and_then(R::created).and_then(|created| u64::try_from(created).ok());
+        created.is_some_and(|created| Duration::from_secs(created) + TAGS_COUNT > began)
     }
 
     /// The state to plan from, once no other process that shares the object can come in between.
@@ -246,6 +327,12 @@ impl<R: Api> Reconciler<'_, R> {
     }
 }
 
+fn denied_for_long<R: Api>(error: CallError) -> CallError {
+    let waited = format!("the {} is new, and {} seconds were waited for its tags", R::NOUN, TAGS_COUNT.as_secs());
+    let message = if error.message.is_empty() { waited } else { format!("{} ({waited})", error.message) };
+    CallError { message, ..error }
+}
+
 /// Returns true if the first stage holds an action that is planned again right before it is applied.
 fn starts_with_recheck<R: Api>(plan: &Plan<R::Action>) -> bool {
     let first = plan.stages().iter().position(|stage| stage.iter().any(R::Sharing::needs_recheck));
@@ -276,7 +363,7 @@ mod tests {
             (1, false, true, Err(Throttled), conflict(Throttled)),
             (1, false, false, Err(Unknown), Next::Failed),
             (1, false, true, Err(Unknown), conflict(Unknown)),
-            (1, true, true, Err(Denied), Next::Failed),
+            (1, true, true, Err(Denied), Next::Retry(RetryReason::Denied)),
         ] {
             let round = Round { number, is_shared, has_recheck };
             assert_eq!(round.next(result), expected, "{round:?} {result:?}");

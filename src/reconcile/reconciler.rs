@@ -1,6 +1,6 @@
 //! The context of one reconciliation.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::progress::Progress;
 use super::resource::Api;
@@ -25,6 +25,8 @@ pub struct Reconciler<'a, R: Api> {
     pub lag: Duration,
     /// The gate before the first change.
     pub origin: &'a Origin,
+    /// The time of day at which the reconciliation began.
+    pub began: SystemTime,
     /// The progress for the response to a failure.
     pub progress: &'a Progress,
 }

@@ -1,6 +1,6 @@
 //! A request of CloudFormation, carried out by the two doors.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
@@ -48,6 +48,8 @@ pub struct RequestContext<'a> {
     pub lag: Duration,
     /// The gate before the first change.
     pub origin: &'a Origin,
+    /// The time of day at which the work on the request began.
+    pub began: SystemTime,
     /// The progress for the response to a failure.
     pub progress: &'a Progress,
 }
@@ -71,8 +73,9 @@ pub async fn reconcile_request<R: Api>(
     request: &Request,
     context: &RequestContext<'_>,
 ) -> Result<Reconciled, Error> {
-    let RequestContext { owner, deployment, guardrails: _, deadline, lag, origin, progress } = context;
-    let reconciler = Reconciler { api, owner, deployment, deadline: *deadline, lag: *lag, origin, progress };
+    let RequestContext { owner, deployment, guardrails: _, deadline, lag, began, origin, progress } = context;
+    let (deadline, lag, began) = (*deadline, *lag, *began);
+    let reconciler = Reconciler { api, owner, deployment, deadline, lag, began, origin, progress };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => create_or_update(&reconciler, request, context.guardrails).await,
         RequestType::Delete => delete(&reconciler, request, context.guardrails).await,

@@ -72,6 +72,16 @@ pub trait Planner: Resource + Sized {
         action: &Self::Action,
         output: Self::ApplyOutput,
     ) -> Option<Self::Observed>;
+    /// Returns true for an action that gives an object its owner's tags, by which IAM allows the calls that follow.
+    #[must_use]
+    fn claims(_action: &Self::Action) -> bool {
+        false
+    }
+    /// Returns the time of the object's creation in seconds since 1970, if the service tells it.
+    #[must_use]
+    fn created(_observed: &Self::Observed) -> Option<i64> {
+        None
+    }
     /// The attributes that `Fn::GetAtt` gives.
     fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes;
 }

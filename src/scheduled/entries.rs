@@ -131,8 +131,8 @@ async fn repair(
 ) -> ItemOutcome {
     let NeedsRepair { id, owner } = entry;
     let progress = Progress::new(id.to_string());
-    let (deadline, lag, origin) = (window.work, app.settings.iam_lag, &Origin::own());
-    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, progress: &progress };
+    let (deadline, lag, began, origin) = (window.work, app.settings.iam_lag, app.clock.now(), &Origin::own());
+    let reconciler = Reconciler { api, owner, deployment, deadline, lag, began, origin, progress: &progress };
     match Box::pin(access_entry::reconcile_scheduled(&reconciler, id)).await {
         Ok(ScheduledOutcome::Healthy) => ItemOutcome::Done,
         Ok(ScheduledOutcome::ClusterDeleted) => {

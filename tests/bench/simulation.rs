@@ -8,6 +8,8 @@
 pub(crate) mod account;
 #[path = "../simulation/author.rs"]
 pub(crate) mod author;
+#[path = "../simulation/authorization.rs"]
+pub(crate) mod authorization;
 #[path = "../simulation/calls.rs"]
 pub(crate) mod calls;
 #[path = "../simulation/clock.rs"]

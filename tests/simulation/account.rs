@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use super::author::Author;
+use super::authorization::Authorization;
 use super::eks::{Eks, Scope, Status};
 use super::github::GitHub;
 use super::iam::Iam;
@@ -23,6 +24,7 @@ pub(crate) struct Account {
     pub(crate) s3: S3,
     pub(crate) secrets: Secrets,
     pub(crate) stacks: Stacks,
+    pub(crate) authorization: Authorization,
     /// Not of AWS, but what the function asks beside it.
     pub(crate) github: GitHub,
 }
@@ -35,6 +37,7 @@ impl Account {
             s3: S3::default(),
             secrets: Secrets::default(),
             stacks: Stacks::default(),
+            authorization: Authorization::default(),
             github: GitHub::default(),
         }
     }

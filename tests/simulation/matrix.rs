@@ -2,6 +2,7 @@
 //! of it. The number is the fault's; [`FAULTS`] says which it is, and `docs/reliability.md` shows both as a table.
 
 mod answers;
+mod authorization;
 mod changes;
 mod deliveries;
 mod growth;
@@ -19,7 +20,7 @@ mod survival;
 mod table;
 
 /// What may go wrong.
-const FAULTS: [&str; 36] = [
+const FAULTS: [&str; 38] = [
     "The process is killed before or after any outbound call of a Create, Update or Delete, and the event comes again.",
     "It is killed in all three attempts; then CloudFormation sends a Delete with an id of its own making.",
     "The same event comes twice, one after the other.",
@@ -56,6 +57,8 @@ const FAULTS: [&str; 36] = [
     "A thumbprint rotation beside an update, beside another one, or killed half way.",
     "A panic anywhere.",
     "A warm process: what the last invocation left.",
+    "The tags of a new or adopted object do not count for authorization yet, for some calls or up to 40 s.",
+    "A call on an object that is gone is denied, because it has no tags.",
 ];
 
 /// Faults that belong to what is not built yet.

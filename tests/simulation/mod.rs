@@ -21,6 +21,7 @@
 pub(crate) mod account;
 pub(crate) mod answer;
 pub(crate) mod author;
+pub(crate) mod authorization;
 pub(crate) mod calls;
 pub(crate) mod clock;
 pub(crate) mod cloud;

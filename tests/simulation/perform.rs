@@ -122,11 +122,18 @@ pub(super) fn perform(
         _ => return None,
     };
     let input = parsed.input.clone().and_then(|input| check_signature(request, parsed.service, now).map(|()| input));
-    let reply = input.and_then(|input| match parsed.service {
-        "iam" => account.iam_as(author, now, &parsed.action, &input),
-        "cloudformation" => account.stacks.handle(&parsed.action, &input),
-        "secretsmanager" => account.secrets.handle(&parsed.action, &input, author),
-        _ => account.eks_as(author, now, &parsed.action, &input),
+    let reply = input.and_then(|input| {
+        if author.is_ours() {
+            account.authorize(parsed.service, &parsed.action, &input, now)?;
+        }
+        let reply = match parsed.service {
+            "iam" => account.iam_as(author, now, &parsed.action, &input),
+            "cloudformation" => account.stacks.handle(&parsed.action, &input),
+            "secretsmanager" => account.secrets.handle(&parsed.action, &input, author),
+            _ => account.eks_as(author, now, &parsed.action, &input),
+        }?;
+        account.note_tags(parsed.service, &parsed.action, &input, now);
+        Ok(reply)
     });
     if let Err(refusal) = &reply {
         check_code(known, &parsed.action, refusal);

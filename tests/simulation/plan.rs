@@ -77,6 +77,9 @@ pub(crate) struct Setting {
     pub(crate) provider_of_others: bool,
     pub(crate) rolls_back_replacements_by_update: bool,
     pub(crate) service_timeout: Option<u64>,
+    /// Seconds until a new tag counts for authorization.
+    pub(crate) tags_lag: u64,
+    pub(crate) gone_is_denied: bool,
     /// Seconds.
     pub(crate) lambda_timeout: u64,
 }
@@ -98,6 +101,8 @@ impl Default for Setting {
             provider_of_others: false,
             rolls_back_replacements_by_update: false,
             service_timeout: None,
+            tags_lag: 0,
+            gone_is_denied: false,
             lambda_timeout: 600,
         }
     }
@@ -120,6 +125,8 @@ impl Setting {
         iam.page = self.page;
         iam.empty_pages = self.empty_pages;
         iam.deleting_a_missing_provider_fails = self.deleting_a_missing_provider_fails;
+        account.authorization.tags_lag = seconds(self.tags_lag);
+        account.authorization.gone_is_denied = self.gone_is_denied;
         let eks = &mut account.eks.settings;
         eks.role_lag = seconds(self.role_lag);
         eks.entry_lag = seconds(self.entry_lag);
@@ -155,6 +162,8 @@ impl Setting {
             Self { provider_of_others: false, ..self.clone() },
             Self { rolls_back_replacements_by_update: false, ..self.clone() },
             Self { service_timeout: None, ..self.clone() },
+            Self { tags_lag: 0, ..self.clone() },
+            Self { gone_is_denied: false, ..self.clone() },
             Self { lambda_timeout: plain.lambda_timeout, ..self.clone() },
         ];
         candidates.into_iter().filter(|candidate| candidate != self).collect()

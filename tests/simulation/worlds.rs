@@ -48,6 +48,7 @@ impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice(fastrand::Rng::with_seed(seed));
         let mut setting = setting(&mut dice);
+        read_otherwise(&mut setting, &mut Dice(fastrand::Rng::with_seed(seed ^ 0x7a65)));
         let (trouble, mild) = trouble(&mut dice);
         let mut steps = Vec::new();
         let others = dice.chance(25);
@@ -111,6 +112,12 @@ fn setting(dice: &mut Dice) -> Setting {
     setting.rolls_back_replacements_by_update = dice.chance(50);
     setting.service_timeout = dice.chance(15).then(|| 30 + dice.seconds(300));
     setting
+}
+
+/// What AWS does not say. Drawn apart, so that the rest of a history is what it was before.
+fn read_otherwise(setting: &mut Setting, dice: &mut Dice) {
+    setting.tags_lag = if dice.chance(40) { dice.seconds(40) } else { 0 };
+    setting.gone_is_denied = dice.chance(50);
 }
 
 /// What goes wrong, and whether so little that everything must succeed all the same.

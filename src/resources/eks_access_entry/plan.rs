@@ -310,6 +310,18 @@ impl Planner for AccessEntries {
         Observed::of(entry, record)
     }
 
+    fn claims(action: &Action) -> bool {
+        match action {
+            Action::Create { .. } => true,
+            Action::Tag { arn: _, tags } => Owner::of_tags(tags).is_some(),
+            _ => false,
+        }
+    }
+
+    fn created(observed: &Observed) -> Option<i64> {
+        observed.entry.as_ref()?.created
+    }
+
     fn attributes(_: &Self::Desired, observed: &Observed) -> Attributes {
         let Some(ObservedEntry { content, arn, created: _ }) = &observed.entry else { return Attributes::new() };
         let attributes = [("PrincipalArn", content.principal.clone()), ("Username", content.username.clone())];

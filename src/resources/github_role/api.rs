@@ -184,9 +184,11 @@ impl GitHubRoles {
             Err(error) if error.kind == ErrorKind::AlreadyExists => return Err(self.name_conflict(name, error).await),
             other => other.map_err(|error| without_provider(error, trust))?,
         };
-        Ok(output
-            .role
-            .map(|role| Created { arn: arn(&self.deployment, &role.path, &role.role_name), role_id: role.role_id }))
+        Ok(output.role.map(|role| Created {
+            arn: arn(&self.deployment, &role.path, &role.role_name),
+            created: Some(role.create_date.secs()),
+            role_id: role.role_id,
+        }))
     }
 
     async fn set_trust(&self, name: &str, trust: &TrustPolicy) -> Result<(), CallError> {
@@ -333,6 +335,7 @@ fn observed(
         inline,
         instance_profiles,
         tags: iam::tags_of(role.tags),
+        created: Some(role.create_date.secs()),
     }
 }
 

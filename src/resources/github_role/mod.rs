@@ -153,6 +153,8 @@ pub struct Observed {
     pub(crate) inline: BTreeMap<String, Value>,
     pub(crate) instance_profiles: BTreeSet<String>,
     pub(crate) tags: Tags,
+    /// In seconds since 1970.
+    pub(crate) created: Option<i64>,
 }
 
 /// The part of a new role that only IAM can tell.
@@ -160,6 +162,7 @@ pub struct Observed {
 pub struct Created {
     pub(crate) arn: String,
     pub(crate) role_id: String,
+    pub(crate) created: Option<i64>,
 }
 
 impl Resource for GitHubRoles {

@@ -288,7 +288,7 @@ impl Planner for GitHubRoles {
     fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
         if let Action::Create { shell } = action {
             let RoleCreateInput { name, path, trust, settings, tags } = shell.as_ref().clone();
-            let Created { arn, role_id } = output.unwrap_or_default();
+            let Created { arn, role_id, created } = output.unwrap_or_default();
             return Some(Observed {
                 name,
                 arn,
@@ -302,6 +302,7 @@ impl Planner for GitHubRoles {
                 inline: BTreeMap::new(),
                 instance_profiles: BTreeSet::new(),
                 tags,
+                created,
             });
         }
         let mut observed = observed?;
@@ -333,6 +334,18 @@ impl Planner for GitHubRoles {
             Action::Delete => return None,
         }
         Some(observed)
+    }
+
+    fn claims(action: &Action) -> bool {
+        match action {
+            Action::Create { .. } => true,
+            Action::Tag(tags) => Owner::of_tags(tags).is_some(),
+            _ => false,
+        }
+    }
+
+    fn created(observed: &Observed) -> Option<i64> {
+        observed.created
     }
 
     fn attributes(desired: &Desired, observed: &Observed) -> Attributes {

@@ -340,6 +340,10 @@ impl Planner for OidcProviders {
         Some(observed)
     }
 
+    fn claims(action: &Action) -> bool {
+        matches!(action, Action::Create { .. })
+    }
+
     fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
         let issuer = issuer_of_provider(&observed.arn).unwrap_or_default();
         let use_of_thumbprints = match desired {

@@ -63,6 +63,12 @@ impl Iam {
         }
     }
 
+    /// A role with all that hangs on it goes, as by somebody who clears up.
+    pub(crate) fn delete_whole_role(&mut self, name: &str, now: SystemTime) {
+        let visible = self.visible(false, now);
+        self.roles.write(&name.to_lowercase(), None, now, visible);
+    }
+
     fn create_role(&mut self, input: &Value, author: &Author, now: SystemTime) -> Reply {
         let name = text(input, "RoleName");
         let trust = text(input, "AssumeRolePolicyDocument");

@@ -87,11 +87,14 @@ fn row_25_a_denied_call_is_told_with_its_action_and_its_resource_and_is_not_trie
             !["s3", "github"].contains(&call.service)
                 && (call.changing || Some(call.number) < first_change)
                 && (deed != Deed::Create || call.action != "ListAssociatedAccessPolicies")
+                // What is denied on an object that is new is tried again: row 37.
+                && (deed != Deed::Create || Some(call.number) <= first_change)
         };
         for call in calls.iter().filter(matters) {
             scene(async |scene| {
                 let mut stack = scene.stack("s");
                 deed.prepare(scene, &mut stack, kind).await;
+                tokio::time::sleep(Duration::from_mins(2)).await;
                 let at = At::OfStep { step: DEED, call: call.of_step.1 };
                 scene.fault(at, When::Before, Fault::AccessDenied);
                 let status = deed.perform(&mut stack, kind).await;
@@ -132,6 +135,7 @@ fn row_25_a_delete_that_is_denied_half_way_claims_no_success_and_works_once_it_i
             scene(async |scene| {
                 let mut stack = scene.stack("s");
                 Deed::Delete.prepare(scene, &mut stack, kind).await;
+                tokio::time::sleep(Duration::from_mins(2)).await;
                 let at = At::OfStep { step: DEED, call: call.of_step.1 };
                 scene.fault(at, When::Before, Fault::AccessDenied);
                 assert_eq!(stack.delete_stack().await, Status::DeleteFailed, "{call}\n{}", scene.story());

@@ -50,7 +50,11 @@ impl PlanLaws for GitHubRoles {
     ];
 
     fn output(action: &Action) -> Option<Created> {
-        matches!(action, Action::Create { .. }).then(|| Created { arn: "arn".into(), role_id: "AROA1".into() })
+        matches!(action, Action::Create { .. }).then(|| Created {
+            arn: "arn".into(),
+            role_id: "AROA1".into(),
+            created: None,
+        })
     }
 
     fn done(

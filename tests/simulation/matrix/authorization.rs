@@ -1,0 +1,173 @@
+//! What IAM may make of an owner's tag: it counts late, or a call on an object that is gone is denied for want of it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::answer::Verdict;
+use super::super::cloudformation::{RequestType, Sent, Status};
+use super::super::faults::{At, Fault, When};
+use super::super::invariants::lock;
+use super::super::meaning::{ENTRY, ROLE};
+use super::scene::{DEED, Deed, GIVEN_ROLE, Scene, alone, but, foreign_role, scene};
+
+const OWNED: [&str; 2] = [ROLE, ENTRY];
+/// The last call of a Delete.
+const DELETION: [(&str, &str); 2] = [(ROLE, "DeleteRole"), (ENTRY, "DeleteAccessEntry")];
+
+/// Lets tags count only after so many calls and seconds.
+fn late(scene: &Scene, calls: u32, seconds: u64) {
+    let authorization = &mut scene.cloud.state().account.authorization;
+    (authorization.tags_lag_calls, authorization.tags_lag) = (calls, Duration::from_secs(seconds));
+}
+
+/// Calls that were denied.
+fn denied(scene: &Scene) -> usize {
+    let is_denied = |outcome: String| outcome.contains("AccessDenied");
+    scene.calls().iter().filter(|call| is_denied(format!("{:?}", call.outcome))).count()
+}
+
+#[test]
+fn row_37_tags_that_count_only_after_a_few_calls_or_seconds_are_waited_for() {
+    for (calls, seconds) in [(1, 0), (3, 0), (0, 5), (0, 40)] {
+        for kind in OWNED {
+            scene(async |scene| {
+                late(scene, calls, seconds);
+                let mut stack = scene.stack("s");
+                assert_eq!(Deed::Create.perform(&mut stack, kind).await, Status::CreateComplete, "{}", scene.story());
+                assert!(denied(scene) > 0, "{}", scene.story());
+                assert_eq!(Deed::Delete.perform(&mut stack, kind).await, Status::DeleteComplete, "{}", scene.story());
+                assert!(scene.ours().is_empty());
+            });
+        }
+    }
+}
+
+#[test]
+fn row_37_tags_of_an_adopted_object_that_count_late_are_waited_for() {
+    for kind in OWNED {
+        scene(async |scene| {
+            if kind == ROLE {
+                scene.someone("CreateRole", &foreign_role("deploy"));
+            } else {
+                let input = json!({"clusterName": "prod", "principalArn": GIVEN_ROLE, "tags": {"owner": "them"}});
+                scene.someone("CreateAccessEntry", &input);
+            }
+            late(scene, 0, 20);
+            let mut stack = scene.stack("s");
+            let adopting = but(alone(kind, 1), json!({"OnExisting": "Adopt"}));
+            assert_eq!(stack.create(&vec![adopting]).await, Status::CreateComplete, "{}", scene.story());
+            assert!(denied(scene) > 0, "{}", scene.story());
+            // The invariants know no adoption.
+            lock(&scene.ledger).violations.clear();
+        });
+    }
+}
+
+#[test]
+fn row_37_what_a_failed_create_made_a_moment_ago_is_deleted_all_the_same() {
+    for (kind, action) in [(ROLE, "PutRolePolicy"), (ENTRY, "AssociateAccessPolicy")] {
+        scene(async |scene| {
+            late(scene, 0, 20);
+            let invalid = super::super::wire::Refusal::new("InvalidParameterException", 400, "no");
+            scene.fault(At::every(action), When::Before, Fault::Refuse(invalid));
+            let mut stack = scene.stack("s");
+            let status = Deed::Create.perform(&mut stack, kind).await;
+            assert_eq!(status, Status::RollbackComplete, "{}", scene.story());
+            assert!(scene.ours().is_empty(), "{}", scene.story());
+        });
+    }
+}
+
+#[test]
+fn row_37_a_denial_that_does_not_pass_is_told_with_what_was_waited_for() {
+    for (kind, action, noun) in [(ROLE, "AttachRolePolicy", "role"), (ENTRY, "AssociateAccessPolicy", "access entry")] {
+        scene(async |scene| {
+            scene.fault(At::every(action), When::Before, Fault::AccessDenied);
+            let mut stack = scene.stack("s");
+            let before = scene.cloud.now();
+            let status = Deed::Create.perform(&mut stack, kind).await;
+            assert_eq!(status, Status::RollbackComplete, "{}", scene.story());
+            let waited = scene.cloud.now().duration_since(before).unwrap();
+            assert!((45..90).contains(&waited.as_secs()), "{waited:?}");
+            let (reason, _) = scene.failure(&scene.last_of(RequestType::Create));
+            let told = format!("(the {noun} is new, and 60 seconds were waited for its tags)");
+            assert!(reason.contains("was denied: allow it") && reason.contains(&told), "{reason}");
+        });
+    }
+}
+
+#[test]
+fn row_38_a_deletion_whose_answer_was_lost_is_a_success_though_its_repetition_is_denied() {
+    for (kind, action) in DELETION {
+        for (fault, lag) in [(Fault::Reset, 0), (Fault::ServerError, 0), (Fault::Reset, 15)] {
+            scene(async |scene| {
+                scene.cloud.state().account.authorization.gone_is_denied = true;
+                let mut stack = scene.stack("s");
+                Deed::Delete.prepare(scene, &mut stack, kind).await;
+                tokio::time::sleep(Duration::from_mins(2)).await;
+                scene.cloud.state().account.iam.settings.change_lag = Duration::from_secs(lag);
+                scene.fault(At::nth(action, 1), When::After, fault.clone());
+                let status = Deed::Delete.perform(&mut stack, kind).await;
+                assert_eq!(status, Status::DeleteComplete, "{}", scene.story());
+                assert!(denied(scene) == 1 || lag > 0, "{}", scene.story());
+            });
+        }
+    }
+}
+
+#[test]
+fn row_38_what_somebody_deletes_meanwhile_is_gone_or_made_again() {
+    for (kind, action) in DELETION {
+        let deletion = move |scene: &Scene, at: At| {
+            scene.cloud.state().meddle(at, move |account, now| {
+                let someone = super::super::author::Author::Someone;
+                if kind == ENTRY {
+                    let input = json!({"clusterName": "prod", "principalArn": GIVEN_ROLE});
+                    account.eks_as(&someone, now, "DeleteAccessEntry", &input).unwrap();
+                } else {
+                    account.iam.delete_whole_role("deploy", now);
+                }
+            });
+        };
+        scene(async |scene| {
+            scene.cloud.state().account.authorization.gone_is_denied = true;
+            let mut stack = scene.stack("s");
+            Deed::Delete.prepare(scene, &mut stack, kind).await;
+            deletion(scene, At::every(action));
+            let status = Deed::Delete.perform(&mut stack, kind).await;
+            assert_eq!(status, Status::DeleteComplete, "{}", scene.story());
+        });
+        scene(async |scene| {
+            scene.cloud.state().account.authorization.gone_is_denied = true;
+            let mut stack = scene.stack("s");
+            Deed::Update.prepare(scene, &mut stack, kind).await;
+            let first = if kind == ROLE { "AttachRolePolicy" } else { "AssociateAccessPolicy" };
+            deletion(scene, At::nth(first, if kind == ROLE { 2 } else { 3 }));
+            let status = Deed::Update.perform(&mut stack, kind).await;
+            assert_eq!(status, Status::UpdateComplete, "{}", scene.story());
+            assert_eq!(scene.ours().len(), 1);
+        });
+    }
+}
+
+#[test]
+fn row_38_a_change_of_an_older_object_that_is_denied_is_not_waited_for() {
+    for (kind, action) in [(ROLE, "AttachRolePolicy"), (ENTRY, "AssociateAccessPolicy")] {
+        scene(async |scene| {
+            let mut stack = scene.stack("s");
+            Deed::Update.prepare(scene, &mut stack, kind).await;
+            tokio::time::sleep(Duration::from_mins(2)).await;
+            scene.fault(At::every(action), When::Before, Fault::AccessDenied);
+            let before = scene.cloud.now();
+            let status = Deed::Update.perform(&mut stack, kind).await;
+            assert_ne!(status, Status::UpdateComplete, "{}", scene.story());
+            assert!(scene.calls_of_step(DEED).iter().any(|call| call.action == action));
+            let failed = |sent: &Sent| matches!(sent.verdict, Some(Verdict::Failure { .. }));
+            let (reason, _) = scene.failure(&scene.sent().into_iter().find(failed).expect("a failure"));
+            assert!(!reason.contains("is new"), "{reason}");
+            let waited = scene.cloud.now().duration_since(before).unwrap();
+            assert!(waited < Duration::from_secs(10), "{waited:?}");
+        });
+    }
+}
