@@ -222,7 +222,7 @@ impl<R: Api> Reconciler<'_, R> {
                     Observation::Stale
                 }
                 (Next::Retry(RetryReason::Denied), Err(error)) => {
-                    self.look_after_denial(id, &mut rounds, error, state).await?
+                    self.look_after_denial(id, desired, &mut rounds, error, state).await?
                 }
                 (_, Err(error)) => return Err(error.into()),
                 (_, Ok(_)) => return Ok(state.observed),
@@ -235,6 +235,7 @@ impl<R: Api> Reconciler<'_, R> {
     async fn look_after_denial(
         &self,
         id: &R::Id,
+        desired: Option<&R::Desired>,
         rounds: &mut Rounds,
         error: CallError,
         state: State<R>,
@@ -250,16 +251,21 @@ impl<R: Api> Reconciler<'_, R> {
                 return Ok(Observation::Fresh(state.observed));
             }
         }
+        let next = |observed: Option<&R::Observed>| {
+            let plan = R::plan(self.owner, desired, observed).ok()?;
+            Some(plan.actions().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let planned = next(state.observed.as_ref());
         match self.api.observe(id).await {
             Ok(observed) if pause.is_some() => return Ok(Observation::Fresh(observed)),
-            Ok(observed) if observed != state.observed => {
+            Ok(observed) if next(observed.as_ref()) != planned => {
                 if let Some(pause) = rounds.pause(self, error.kind) {
                     tokio::time::sleep(pause).await;
                     return Ok(Observation::Fresh(observed));
                 }
             }
             Ok(_) if rounds.is_doubtful => {
-                let wait = self.wait_until_visible(id, |observed| observed != state.observed.as_ref()).await;
+                let wait = self.wait_until_visible(id, |observed| next(observed) != planned).await;
                 if wait.is_visible {
                     return Ok(wait.last);
                 }

@@ -105,7 +105,6 @@ fn row_38_a_deletion_whose_answer_was_lost_is_a_success_though_its_repetition_is
                 scene.cloud.state().account.authorization.gone_is_denied = true;
                 let mut stack = scene.stack("s");
                 Deed::Delete.prepare(scene, &mut stack, kind).await;
-                tokio::time::sleep(Duration::from_mins(2)).await;
                 scene.cloud.state().account.iam.settings.change_lag = Duration::from_secs(lag);
                 scene.fault(At::nth(action, 1), When::After, fault.clone());
                 let status = Deed::Delete.perform(&mut stack, kind).await;
@@ -157,7 +156,6 @@ fn row_38_a_change_of_an_older_object_that_is_denied_is_not_waited_for() {
         scene(async |scene| {
             let mut stack = scene.stack("s");
             Deed::Update.prepare(scene, &mut stack, kind).await;
-            tokio::time::sleep(Duration::from_mins(2)).await;
             scene.fault(At::every(action), When::Before, Fault::AccessDenied);
             let before = scene.cloud.now();
             let status = Deed::Update.perform(&mut stack, kind).await;

@@ -54,7 +54,7 @@ fn row_11_a_replacement_that_fails_half_way_answers_with_the_old_id_and_leaves_t
                 let mut stack = scene.stack("s");
                 Deed::Update.prepare(scene, &mut stack, kind).await;
                 let (before, old) = (state(scene), stack.resources[0].1.physical.clone());
-                scene.fault(At::nth(action, 1), When::Before, Fault::AccessDenied);
+                scene.fault(At::every(action), When::Before, Fault::AccessDenied);
                 let status = stack.update(&vec![but(alone(kind, 2), change.clone())]).await;
                 assert_eq!(status, Status::UpdateRollbackComplete, "{}", scene.story());
                 let update = scene.sent().into_iter().find(|sent| sent.kind == RequestType::Update).unwrap();

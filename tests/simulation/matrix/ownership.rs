@@ -54,7 +54,7 @@ fn row_07_a_create_that_failed_half_way_names_what_it_made_and_its_delete_remove
                 let theirs = scene.theirs();
                 let mut stack = scene.stack("s");
                 Deed::Create.prepare(scene, &mut stack, kind).await;
-                scene.fault(At::OfStep { step: DEED, call: call.of_step.1 }, When::Before, Fault::AccessDenied);
+                scene.fault(At::OfStep { step: DEED, call: call.of_step.1 }, When::Before, super::scene::refused());
                 let status = Deed::Create.perform(&mut stack, kind).await;
                 assert_eq!(status, Status::RollbackComplete, "{}", scene.story());
                 assert_eq!(scene.failure(&scene.last_of(RequestType::Create)).1, physical);

@@ -94,7 +94,6 @@ fn row_25_a_denied_call_is_told_with_its_action_and_its_resource_and_is_not_trie
             scene(async |scene| {
                 let mut stack = scene.stack("s");
                 deed.prepare(scene, &mut stack, kind).await;
-                tokio::time::sleep(Duration::from_mins(2)).await;
                 let at = At::OfStep { step: DEED, call: call.of_step.1 };
                 scene.fault(at, When::Before, Fault::AccessDenied);
                 let status = deed.perform(&mut stack, kind).await;
@@ -135,7 +134,6 @@ fn row_25_a_delete_that_is_denied_half_way_claims_no_success_and_works_once_it_i
             scene(async |scene| {
                 let mut stack = scene.stack("s");
                 Deed::Delete.prepare(scene, &mut stack, kind).await;
-                tokio::time::sleep(Duration::from_mins(2)).await;
                 let at = At::OfStep { step: DEED, call: call.of_step.1 };
                 scene.fault(at, When::Before, Fault::AccessDenied);
                 assert_eq!(stack.delete_stack().await, Status::DeleteFailed, "{call}\n{}", scene.story());

@@ -205,7 +205,7 @@ fn row_21_a_rollback_that_follows_at_once_is_not_misled_by_reads_of_before() {
                 tokio::time::sleep(Duration::from_mins(1)).await;
                 let before = scene.cloud.snapshot();
                 scene.cloud.state().account.iam.settings.change_lag = Duration::from_mins(1);
-                scene.fault(At::nth(action, nth), When::Before, Fault::AccessDenied);
+                scene.fault(At::nth(action, nth), When::Before, super::scene::refused());
                 let status = Deed::Update.perform(&mut stack, kind).await;
                 assert_eq!(status, Status::UpdateRollbackComplete, "{}", scene.story());
                 assert_eq!(scene.cloud.snapshot(), before, "{}", scene.story());
