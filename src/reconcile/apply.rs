@@ -48,8 +48,7 @@ impl<R: Api> Reconciler<'_, R> {
     ) -> (State<R>, Result<Applied, CallError>) {
         self.origin.proven().await;
         let mut state = State { observed, created: false, changed: false, claimed: false, done };
-        let actions: Vec<&R::Action> = plan.actions().collect();
-        let mut remaining = Remaining { all: actions.len(), actions };
+        let mut remaining = Remaining { actions: plan.actions().collect() };
         self.record_partial(id, &state, &remaining);
         for (index, stage) in plan.stages().iter().enumerate() {
             let needs_recheck = stage.iter().any(R::Sharing::needs_recheck);

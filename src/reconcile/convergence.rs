@@ -256,16 +256,21 @@ impl<R: Api> Reconciler<'_, R> {
             Some(plan.actions().map(ToString::to_string).collect::<Vec<_>>())
         };
         let planned = next(state.observed.as_ref());
+        // Of an object that is to be deleted, only its absence makes the denied call needless.
+        let is_other = |observed: Option<&R::Observed>| match desired {
+            Some(_) => next(observed) != planned,
+            None => observed.is_none(),
+        };
         match self.api.observe(id).await {
             Ok(observed) if pause.is_some() => return Ok(Observation::Fresh(observed)),
-            Ok(observed) if next(observed.as_ref()) != planned => {
+            Ok(observed) if is_other(observed.as_ref()) => {
                 if let Some(pause) = rounds.pause(self, error.kind) {
                     tokio::time::sleep(pause).await;
                     return Ok(Observation::Fresh(observed));
                 }
             }
             Ok(_) if rounds.is_doubtful => {
-                let wait = self.wait_until_visible(id, |observed| next(observed) != planned).await;
+                let wait = self.wait_until_visible(id, is_other).await;
                 if wait.is_visible {
                     return Ok(wait.last);
                 }
