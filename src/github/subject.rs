@@ -15,6 +15,8 @@ pub enum Breadth {
     Narrow,
     /// More than most people mean, and the reason.
     Broad(&'static str),
+    /// Jobs of every repository on GitHub, unless a claim pins the repository.
+    Anybodys,
 }
 
 /// Checks a whole subject.
@@ -61,7 +63,7 @@ pub fn check(text: &str) -> Result<Breadth, String> {
         return Ok(Breadth::Broad("it pins the owner only, so that every repository of the owner is let in"));
     }
     if pinned.contains(&Part::Workflow) {
-        return Ok(Breadth::Broad("it pins a workflow only, which jobs of every repository on GitHub may call"));
+        return Ok(Breadth::Anybodys);
     }
     expected(
         " that pins the repository (`repo`, `repository`, `repository_id`), the owner or the workflow \
@@ -112,6 +114,22 @@ fn pin(pinned: &mut BTreeSet<Part>, key: &str, value: &str) -> Result<(), String
     };
     pinned.insert(part);
     Ok(())
+}
+
+/// Returns true if a `*` of a subject stands in the place of whole words.
+#[must_use]
+pub fn spans_words(subject: &str) -> bool {
+    pairs(subject).any(|(key, value)| value.is_none() && key.bytes().all(|byte| byte == b'*'))
+}
+
+/// Returns true if a subject carries the id of its repository.
+#[must_use]
+pub fn has_repository_id(subject: &str) -> bool {
+    pairs(subject).any(|(key, value)| match (key, value) {
+        ("repository_id", Some(value)) => number(value).is_some(),
+        ("repo", Some(value)) => prefix(value).is_some_and(|prefix| prefix.ids.is_some()),
+        _ => false,
+    })
 }
 
 /// Splits a subject into `key:value` pairs. `pull_request` is a word by itself, and a key at the end has no value.
@@ -221,12 +239,27 @@ mod tests {
             "repo:o/r:ref:refs/heads/*",
             "repo:o/r:ref:refs/*",
             "repository_owner:octo-org",
-            "job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
             "repository_owner:o:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
             "environment:prod:repository_owner:octo-org",
             "repository_id:42",
         ] {
             assert!(matches!(check(text), Ok(Breadth::Broad(_))), "{text}");
+        }
+        let workflow = "job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main";
+        assert_eq!(check(workflow), Ok(Breadth::Anybodys));
+    }
+
+    #[test]
+    fn an_id_of_a_repository_is_told_from_another_at_sign() {
+        for (text, has_id) in [
+            ("repo:o@1/r@2:ref:refs/heads/main", true),
+            ("environment:prod:repository_id:42", true),
+            ("repo:o/r:ref:refs/heads/renovate/@types", false),
+            ("repo:o/r:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main", false),
+            ("repository_owner_id:1:environment:a@2", false),
+            ("repository_id:0", false),
+        ] {
+            assert_eq!(has_repository_id(text), has_id, "{text}");
         }
     }
 

@@ -17,13 +17,22 @@ thread_local! {
 pub struct Pattern {
     text: String,
     wild: bool,
+    /// True if no wildcard stands for a colon.
+    within_words: bool,
 }
 
 impl Pattern {
     /// A value whose `*` and `?` are wildcards.
     #[must_use]
     pub fn written(text: &str) -> Self {
-        Self { text: text.to_owned(), wild: text.contains(['*', '?']) }
+        Self { text: text.to_owned(), wild: text.contains(['*', '?']), within_words: false }
+    }
+
+    /// A subject whose wildcards stay within one of the words between its colons.
+    #[must_use]
+    pub fn within_words(text: &str) -> Self {
+        let written = Self::written(text);
+        Self { within_words: written.wild, ..written }
     }
 
     /// The value as written.
@@ -38,6 +47,16 @@ impl Pattern {
         self.wild
     }
 
+    /// The pattern that a text must not match if no wildcard of this value stands for a colon: one of more colons.
+    #[must_use]
+    pub fn too_many_words(&self) -> Option<String> {
+        self.within_words.then(|| "*:".repeat(self.colons() + 1) + "*")
+    }
+
+    fn colons(&self) -> usize {
+        self.text.bytes().filter(|byte| *byte == b':').count()
+    }
+
     /// As a condition's value: IAM would read `${` as the beginning of a policy variable.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
     #[must_use]
@@ -48,7 +67,13 @@ impl Pattern {
     /// Reads a condition's value.
     #[must_use]
     pub fn from_condition(value: &str, wild: bool) -> Self {
-        Self { text: value.replace("${$}", "$"), wild }
+        Self { text: value.replace("${$}", "$"), wild, within_words: false }
+    }
+
+    /// The same, but its wildcards stand for no colon.
+    #[must_use]
+    pub(super) fn kept_within_words(self) -> Self {
+        Self { within_words: self.wild, ..self }
     }
 
     /// Returns true if this value matches every value that `other` matches. A pattern is compared with a pattern as
@@ -57,7 +82,13 @@ impl Pattern {
     pub fn covers(&self, other: &Self) -> bool {
         #[cfg(test)]
         COMPARISONS.set(COMPARISONS.get() + 1);
-        self == other || (self.wild && covers(&self.text, &other.text))
+        self == other || (self.wild && self.has_room_for(other) && covers(&self.text, &other.text))
+    }
+
+    /// Returns true if the colons of `other` are where this value has them.
+    fn has_room_for(&self, other: &Self) -> bool {
+        let is_fixed = !other.wild || other.within_words;
+        !self.within_words || (is_fixed && self.colons() == other.colons())
     }
 }
 
@@ -96,5 +127,17 @@ mod tests {
         ] {
             assert_eq!(Pattern::written(wide).covers(&Pattern::written(narrow)), covered, "{wide} {narrow}");
         }
+    }
+
+    #[test]
+    fn wildcards_within_words_cover_no_further_word() {
+        let (open, kept) = (Pattern::written("repo:o/*:ref:x"), Pattern::within_words("repo:o/*:ref:x"));
+        for (narrow, covered) in [("repo:o/r:ref:x", true), ("repo:o/r:environment:e:ref:x", false)] {
+            assert_eq!(kept.covers(&Pattern::written(narrow)), covered, "{narrow}");
+            assert!(open.covers(&Pattern::written(narrow)), "{narrow}");
+        }
+        assert!(open.covers(&kept) && !kept.covers(&open));
+        assert_eq!(kept.too_many_words().as_deref(), Some("*:*:*:*:*"));
+        assert_eq!((open.too_many_words(), Pattern::within_words("a:b").too_many_words()), (None, None));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! It is a set of admissions: a subject, and the claims that have to come with it. Those that differ in nothing but the
 //! subject share a statement. `StringEquals` and `StringLike` on one key in one statement are `ANDed`, so what is exact
-//! and what has wildcards stand in statements of their own; and no key stands under both operators.
+//! and what has wildcards stand in statements of their own; and no key stands under both operators. A `*` of IAM's also
+//! spans colons. `StringNotLike` on a pattern of more colons keeps it within the words of a subject.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -145,6 +146,9 @@ pub struct TrustPolicy {
 /// IAM's limit, can hold a million.
 const READ_LIMIT: usize = 100_000;
 
+/// The operator that keeps wildcards within words.
+const NOT_LIKE: &str = "StringNotLike";
+
 /// A subject that no token of GitHub's carries: all of them are `key:value` pairs.
 const NOBODY: &str = "nobody";
 
@@ -226,11 +230,11 @@ impl TrustPolicy {
     /// The policy as a document.
     #[must_use]
     pub fn document(&self) -> Value {
-        let mut groups: BTreeMap<(&Claims, bool), BTreeSet<&Pattern>> = BTreeMap::new();
+        let mut groups: BTreeMap<_, BTreeSet<&Pattern>> = BTreeMap::new();
         for TrustRule { subject, claims } in &self.rules {
-            groups.entry((claims, subject.is_wild())).or_default().insert(subject);
+            groups.entry((claims, subject.is_wild(), subject.too_many_words())).or_default().insert(subject);
         }
-        let statements = groups.into_iter().map(|((claims, _), subjects)| self.statement(claims, &subjects));
+        let statements = groups.into_iter().map(|((claims, ..), subjects)| self.statement(claims, &subjects));
         json!({"Version": "2012-10-17", "Statement": statements.collect::<Value>()})
     }
 
@@ -253,6 +257,9 @@ impl TrustPolicy {
         let mut condition = json!({"StringEquals": equals});
         if !like.is_empty() {
             condition["StringLike"] = Value::Object(like);
+        }
+        if let Some(pattern) = subjects.first().and_then(|subject| subject.too_many_words()) {
+            condition[NOT_LIKE] = json!({format!("{}:sub", self.key_prefix()): pattern});
         }
         json!({
             "Effect": "Allow",
@@ -280,7 +287,8 @@ impl TrustPolicy {
         for statement in statements {
             let mut subjects = BTreeSet::new();
             let mut claims = Claims::new();
-            for (operator, keys) in statement.get("Condition")?.as_object()? {
+            let conditions = statement.get("Condition")?.as_object()?;
+            for (operator, keys) in conditions.iter().filter(|(operator, _)| *operator != NOT_LIKE) {
                 for (key, value) in keys.as_object()? {
                     let values = values(value, operator == "StringLike")?;
                     let name = key.strip_prefix(prefix)?.strip_prefix(':')?;
@@ -292,6 +300,9 @@ impl TrustPolicy {
                         claims.insert(Claim::ALL.into_iter().find(|claim| claim.name() == name)?, values);
                     }
                 }
+            }
+            if conditions.contains_key(NOT_LIKE) {
+                subjects = subjects.into_iter().map(Pattern::kept_within_words).collect();
             }
             size += subjects.len() * (1 + claims.values().map(BTreeSet::len).sum::<usize>());
             if size > READ_LIMIT {

@@ -131,7 +131,8 @@ impl Place {
         let policy = self.policy();
         let mut subjects = Vec::new();
         for statement in policy["Statement"].as_array().into_iter().flatten() {
-            for operator in statement["Condition"].as_object().unwrap().values() {
+            let conditions = statement["Condition"].as_object().unwrap().iter();
+            for (_, operator) in conditions.filter(|(operator, _)| *operator != "StringNotLike") {
                 for (key, value) in operator.as_object().unwrap() {
                     if key.ends_with(":sub") {
                         let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);

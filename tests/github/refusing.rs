@@ -69,6 +69,29 @@ fn broad_trust_is_written_where_the_deployment_allows_it() {
 }
 
 #[test]
+fn a_subject_that_pins_a_workflow_only_needs_a_repository_beside_it() {
+    at(async |place| {
+        place.settings.guardrails = Guardrails::none();
+        let subject = "job_workflow_ref:acme/ci/.github/workflows/deploy.yml@refs/heads/main";
+        for scope in [json!({}), json!({"Repository": "acme/*"})] {
+            let mut entry = scope;
+            entry["Subjects"] = json!([subject]);
+            let outcome = place.create(json!([entry])).await;
+            let why = "jobs of every repository on GitHub can call it";
+            assert!(!outcome.succeeded && outcome.reason.contains(why), "{entry}: {}", outcome.reason);
+        }
+        let (_, id) = crate::simulation::github::ids("acme/app");
+        for scope in [json!({"Repository": "acme/app"}), json!({"RepositoryId": id.to_string()})] {
+            let mut entry = scope;
+            entry["Subjects"] = json!([subject]);
+            let outcome = place.create(json!([entry])).await;
+            assert!(outcome.succeeded, "{entry}: {}", outcome.reason);
+            assert!(place.policy().to_string().contains(&format!("repository_id\":\"{id}\"")), "{}", place.policy());
+        }
+    });
+}
+
+#[test]
 fn another_case_than_github_s_is_told_with_github_s() {
     at(async |place| {
         let described = json!({"id": 5, "full_name": "Acme/App", "owner": {"login": "Acme", "id": 4}});

@@ -284,9 +284,9 @@ def make_again(iam: Any, name: str) -> None:
 def subjects(role: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for statement in role["AssumeRolePolicyDocument"]["Statement"]:
-        for operator in statement["Condition"].values():
-            for key, values in operator.items():
-                if key.endswith(":sub"):
+        for operator, keys in statement["Condition"].items():
+            for key, values in keys.items():
+                if key.endswith(":sub") and operator != "StringNotLike":
                     found += [values] if isinstance(values, str) else values
     return found
 

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use crate::github::Issuer;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, prefix};
 use crate::github::name::RepositoryScope;
+use crate::github::subject::{self, Breadth};
 
 use super::trust_declaration::{Actor, JobContext, TrustEntry};
 use crate::iam_policy::pattern::Pattern;
@@ -49,8 +50,14 @@ impl Compiler<'_> {
         let mut rules = Vec::new();
         for subject in &self.entry.subjects {
             let mut claims = self.narrowing(&[])?;
-            if self.entry.scope.is_some() && !subject.as_str().contains('@') {
+            if !subject::has_repository_id(subject.as_str()) {
                 self.pin_repository(&mut claims);
+            }
+            if subject::check(subject.as_str()) == Ok(Breadth::Anybodys) && !claims.contains_key(&Claim::RepositoryId) {
+                return Err(format!(
+                    "`{subject}` pins a workflow only, and there is no claim to pin the repository by: jobs of every \
+                     repository could have this subject"
+                ));
             }
             rules.push(TrustRule { subject: subject.clone(), claims });
         }
@@ -92,7 +99,7 @@ impl Compiler<'_> {
             );
         }
         let rule = |draft: &SubjectBuilder| TrustRule {
-            subject: Pattern::written(&draft.parts.join(":")),
+            subject: Pattern::within_words(&draft.parts.join(":")),
             claims: claims.clone(),
         };
         Ok(drafts.iter().map(rule).collect())

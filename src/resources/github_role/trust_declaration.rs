@@ -86,7 +86,6 @@ pub(crate) fn entries(fields: &mut Fields<'_, Properties>, issuer: Option<&Issue
 
 fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry {
     let mut entry = TrustEntry { contexts: contexts(fields), ..TrustEntry::default() };
-    subjects(fields, &mut entry);
     entry.scope = fields.checked(Entry::REPOSITORY, RepositoryScope::parse);
     if !fields.has(Entry::REPOSITORY) && (!fields.has(Entry::SUBJECTS) || !entry.contexts.is_empty()) {
         fields.missing(Entry::REPOSITORY, Repository::EXPECTED);
@@ -96,6 +95,7 @@ fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry 
     entry.enterprise_id = fields.checked(Entry::ENTERPRISE_ID, |text| id(text, "an enterprise"));
     entry.owner_id = fields.checked(Entry::OWNER_ID, |text| id(text, "the owner"));
     entry.repository_id = fields.checked(Entry::REPOSITORY_ID, |text| id(text, "the repository"));
+    subjects(fields, &mut entry);
     entry.format = fields.choice(Entry::SUBJECT_FORMAT).map_or_else(Format::default, format);
     let written =
         [Entry::BRANCHES, Entry::TAGS, Entry::ENVIRONMENTS, Entry::SUBJECTS].iter().any(|&list| fields.has(list));
@@ -135,11 +135,22 @@ fn contexts(fields: &mut Fields<'_, Entry>) -> BTreeSet<JobContext> {
 
 fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry) {
     let subjects = fields.texts(Entry::SUBJECTS, |text| subject::check(text).map(|reach| (text.to_owned(), reach)));
+    let is_pinned = matches!(entry.scope, Some(RepositoryScope::Repository(_))) || entry.repository_id.is_some();
     for (text, reach) in subjects.into_iter().flatten() {
-        if let Breadth::Broad(why) = reach {
-            entry.broad.push(format!("`{text}`: {why}"));
+        match reach {
+            Breadth::Broad(why) => entry.broad.push(format!("`{text}`: {why}")),
+            Breadth::Anybodys if !is_pinned => fields.invalid(
+                Entry::SUBJECTS,
+                "`Repository` beside a subject that pins a workflow only: jobs of every repository on GitHub can call it",
+                format_args!("{text:?} alone"),
+            ),
+            Breadth::Anybodys | Breadth::Narrow => {}
         }
-        entry.subjects.insert(Pattern::written(&text));
+        entry.subjects.insert(if subject::spans_words(&text) {
+            Pattern::written(&text)
+        } else {
+            Pattern::within_words(&text)
+        });
     }
 }
 

@@ -237,7 +237,7 @@ fn emitted(trust: &Value) -> Result<TrustPolicy, String> {
         });
         let facts = SubjectFacts {
             owner_id: Some(OWNER_ID),
-            repository_id: Some(entry.repository_id.unwrap_or(id)),
+            repository_id: entry.repository_id.or(entry.scope.as_ref().map(|_| id)),
             forms: [if immutable { SubjectFormat::Immutable } else { SubjectFormat::Classic }].into(),
             users: names.collect(),
             ..SubjectFacts::default()

@@ -55,10 +55,11 @@ enum Event {
     PullRequest,
 }
 
+const ORGANISATION: &str = "acme/*";
 const ACTORS: [(&str, u64); 3] = [("octocat", 11), ("hubot", 22), ("mona", 33)];
 const BRANCHES: [&str; 5] = ["main", "main-x", "release/1", "release/2/x", "v1"];
 const TAGS: [&str; 3] = ["v1", "v10", "x"];
-const ENVIRONMENTS: [&str; 6] = ["prod", "prod-eu", "a:b", "a%3Ab", "Prod", "main"];
+const ENVIRONMENTS: [&str; 7] = ["prod", "prod-eu", "a:b", "a%3Ab", "Prod", "main", "pull_request"];
 const WORKFLOWS: [&str; 3] = [
     "acme/ci/.github/workflows/d.yml@refs/heads/main",
     "acme/ci/.github/workflows/d.yml@refs/heads/release/1",
@@ -94,6 +95,7 @@ fn templates() -> Vec<Option<Vec<&'static str>>> {
         Some(vec!["repo"]),
         Some(vec!["repo", "context", "job_workflow_ref"]),
         Some(vec!["repo", "ref"]),
+        Some(vec!["repo", "context", "ref"]),
         Some(vec!["repository_owner", "context", "repository_id"]),
         Some(vec!["context"]),
         Some(vec!["job_workflow_ref", "repo", "context", "actor_id"]),
@@ -162,12 +164,23 @@ fn one_of(list: &Value, text: &str) -> bool {
 
 /// Returns true if the documentation of an entry describes a job.
 fn describes(entry: &Value, known: &[Repo], job: &Job) -> bool {
-    let meant = known.iter().find(|repo| Some(repo.name) == entry["Repository"].as_str()).unwrap();
-    if meant.id != job.repo.id || meant.name != job.repo.name {
-        return false;
-    }
-    // Where the subject says nothing of the context, the refs are those of all jobs, also of such with an environment.
-    let by_ref = meant.template.as_ref().is_some_and(|keys| !keys.contains(&"context"));
+    let by_ref = if entry["Repository"] == ORGANISATION {
+        // A repository with a template of its own needs an entry of its own, unless its subjects look like the default.
+        let looks = [None, Some(vec!["repo", "ref"])].into_iter().position(|template| template == job.repo.template);
+        match looks.filter(|_| job.repo.name.starts_with("acme/") && job.repo.owner_id == 1) {
+            Some(index) => index == 1,
+            None => return false,
+        }
+    } else {
+        let meant = known.iter().find(|repo| Some(repo.name) == entry["Repository"].as_str()).unwrap();
+        if meant.id != job.repo.id || meant.name != job.repo.name {
+            return false;
+        }
+        // Where the subject says nothing of the context, the refs are those of all jobs, also of such with an
+        // environment.
+        meant.template.as_ref().is_some_and(|keys| !keys.contains(&"context"))
+    };
+    let environment = job.environment.filter(|_| entry["Repository"] != ORGANISATION || !by_ref);
     let plain = by_ref || (job.environment.is_none() && job.event != Event::PullRequest);
     let context = match &job.event {
         Event::Branch(name) if plain => one_of(&entry["Branches"], name) || entry["AnyRef"] == true,
@@ -175,7 +188,7 @@ fn describes(entry: &Value, known: &[Repo], job: &Job) -> bool {
         Event::PullRequest if by_ref => entry["AnyRef"] == true,
         Event::PullRequest => job.environment.is_none() && entry["PullRequests"] == true,
         _ => false,
-    } || job.environment.is_some_and(|name| one_of(&entry["Environments"], name));
+    } || environment.is_some_and(|name| one_of(&entry["Environments"], name));
     let actor = |actor: &Value| {
         let text = actor.as_str().unwrap();
         ACTORS.iter().any(|(name, id)| (text == *name || text == id.to_string()) && *id == job.actor)
@@ -203,18 +216,19 @@ fn declared(trust: &[Value], issuer: &str) -> Option<Spec> {
 }
 
 fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
-    let Some(RepositoryScope::Repository(repository)) = &entry.scope else { panic!("no repository") };
-    let repo = known.iter().find(|repo| repo.name == repository.to_string()).unwrap();
-    let forms: BTreeSet<SubjectFormat> = if repo.form_is_known || server {
-        [repo.form].into()
-    } else {
-        [SubjectFormat::Classic, SubjectFormat::Immutable].into()
-    };
     let names = entry.actors.iter().filter_map(|actor| match actor {
         Actor::Name(name) => Some(name.clone()),
         Actor::Id(_) => None,
     });
     let id = |name: &str| ACTORS.iter().find(|(known, _)| *known == name).unwrap().1;
+    let users = names.map(|name| (name.clone(), id(&name))).collect();
+    let both = [SubjectFormat::Classic, SubjectFormat::Immutable];
+    let Some(RepositoryScope::Repository(repository)) = &entry.scope else {
+        let forms = both.into_iter().take(if server { 1 } else { 2 }).collect();
+        return SubjectFacts { owner_id: Some(1), forms, users, ..SubjectFacts::default() };
+    };
+    let repo = known.iter().find(|repo| repo.name == repository.to_string()).unwrap();
+    let forms: BTreeSet<SubjectFormat> = if repo.form_is_known || server { [repo.form].into() } else { both.into() };
     SubjectFacts {
         owner_id: Some(repo.owner_id),
         repository_id: Some(repo.id),
@@ -223,7 +237,7 @@ fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
             SubjectTemplate::Custom(keys.iter().map(|&key| key.to_owned()).collect())
         }),
         visibility: None,
-        users: names.map(|name| (name.clone(), id(&name))).collect(),
+        users,
     }
 }
 
@@ -244,7 +258,7 @@ fn entries(server: bool) -> impl Strategy<Value = Vec<Value>> {
     // STS reads none of these claims of an Enterprise Server.
     let narrowing = if server { f64::MIN_POSITIVE } else { 0.3 };
     let entry = (
-        select(vec!["acme/app", "acme/app2", "acme2/app"]),
+        select(vec!["acme/app", "acme/app2", "acme2/app", ORGANISATION]),
         some("Branches", &["main", "release/*", "release/1", "release/2/?"], 0.6),
         some("Tags", &["v1", "v*"], 0.3),
         some("Environments", environments, 0.4),
@@ -349,6 +363,10 @@ fn check(server: bool, trust: &[Value], known: &[Repo], jobs: &[Job], seen: &mut
     let document = policy.document();
     assert_eq!(TrustPolicy::read(&document).as_ref(), Some(&policy), "what is written is read again");
     for job in jobs {
+        // In the classic form, nothing in a token tells an organisation from the one that has taken over its name.
+        if job.repo.name.starts_with("acme/") && job.repo.owner_id != 1 && job.repo.form == SubjectFormat::Classic {
+            continue;
+        }
         let claims = mint(issuer, job);
         let (verdict, _) = evaluate(&document, &declaration.provider_arn, &TokenClaims::of(&claims));
         let described = trust.iter().any(|entry| describes(entry, known, job));
