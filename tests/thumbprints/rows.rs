@@ -1,7 +1,8 @@
 //! What servers send, what they are trusted by, and what becomes of it.
 
 use rcgen::{
-    BasicConstraints, CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, NameConstraints, SanType,
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    NameConstraints, SanType,
 };
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
@@ -232,8 +233,16 @@ fn crosses() -> Vec<Row> {
         expired.label = format!("{}, expired", crossed.label);
         expired
     };
+    let for_clients = {
+        let purpose =
+            |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let mut other = old.ca_with("New root", std::sync::Arc::clone(&new.key), purpose);
+        other.label = format!("{}, for clients", crossed.label);
+        other
+    };
     let (other, third) = (new.ca("Other intermediate"), new.ca("Third intermediate"));
     let (by_other, by_third) = (other.server(), third.server());
+    let forged = crossed.forged();
     let two = [&server, &intermediate, &by_old];
     let root_of_root = [&server, &intermediate, &crossed];
     vec![
@@ -242,20 +251,33 @@ fn crosses() -> Vec<Row> {
             .takes(&[&intermediate, &by_old]),
         row("two intermediates of one key, the first one's root known", &two)
             .public(&[&new])
-            .takes(&[&intermediate, &by_old]),
+            .takes(&[&intermediate])
+            .but_not(&by_old),
         row("two intermediates of one key, the second one's root known", &two)
             .public(&[&old])
             .unlike_openssl("refuses: it takes the first that fits and does not go back")
             .takes(&[&by_old]),
         row("a root signed by an older one, both known", &root_of_root).public(&[&old, &new]).takes(&[&crossed]),
-        row("a root signed by an older one, the new one known", &root_of_root).public(&[&new]).takes(&[&crossed]),
+        row("a root signed by an older one, the new one known", &root_of_root)
+            .public(&[&new])
+            .takes(&[&intermediate])
+            .but_not(&crossed),
         row("a root signed by an older one, the old one known", &root_of_root).public(&[&old]).takes(&[&crossed]),
         row("a root signed by an older one, and the older one sent", &[&server, &intermediate, &crossed, &old])
             .public(&[&old, &new])
             .takes(&[&crossed, &old]),
         row("a root signed by an older one, expired", &[&server, &intermediate, &expired])
-            .public(&[&new])
-            .takes(&[&expired]),
+            .public(&[&old, &new])
+            .takes(&[&intermediate])
+            .but_not(&expired),
+        row("a root signed by an older one, forged", &[&server, &intermediate, &forged])
+            .public(&[&old, &new])
+            .takes(&[&intermediate])
+            .but_not(&forged),
+        row("a root signed by an older one, for clients", &[&server, &intermediate, &for_clients])
+            .public(&[&old, &new])
+            .takes(&[&intermediate])
+            .but_not(&for_clients),
         row("another intermediate each time", &[&server, &intermediate])
             .or(&[&by_other, &other])
             .public(&[&new])
@@ -304,7 +326,7 @@ fn labyrinths() -> Vec<Row> {
     let first: Vec<&Party> = [&server, &bottom].into_iter().chain(&bottoms).chain(above.iter().copied()).collect();
     let last: Vec<&Party> = [&server].into_iter().chain(&forged).chain([&bottom]).chain(above).collect();
     vec![
-        row("a labyrinth with a way at its beginning", &first).public(&[&root]).takes(&[&top, &tops[3]]),
+        row("a labyrinth with a way at its beginning", &first).public(&[&root]).takes(&[&top]).but_not(&tops[3]),
         row("a labyrinth with a way at its end", &last).public(&[&root]).refused("MaximumSignatureChecksExceeded"),
     ]
 }
@@ -377,7 +399,8 @@ fn own_cas() -> Vec<Row> {
         row("an own CA, given, of a server that public CAs vouch for too", &[&server, &intermediate, &crossed])
             .given(&[&root])
             .public(&[&public])
-            .takes(&[&intermediate, &crossed]),
+            .takes(&[&intermediate])
+            .but_not(&crossed),
         row("an own CA, not given", &chain)
             .public(&[&public])
             .refused("is signed by \"CN=Root\", which the server did not send"),

@@ -43,8 +43,7 @@ pub(super) struct Verifier {
     pub(super) now: UnixTime,
 }
 
-/// A CA as a certificate names it: its subject and its key. Two certificates of one CA, signed by different others, are
-/// the same CA.
+/// A CA as a certificate names it: its subject and its key.
 type Ca = (Vec<u8>, Vec<u8>);
 
 /// The check of each path.
@@ -74,6 +73,11 @@ impl Verifier {
         };
         self.roots.given.iter().any(|given| given == certificate)
             && CertificateInfo::read(certificate).is_some_and(valid)
+    }
+
+    /// Returns true for a root that the author gave, which is trusted whatever its signature.
+    fn is_root(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.roots.given.iter().any(|given| given == certificate)
     }
 
     pub(super) fn path(
@@ -109,9 +113,11 @@ impl Verifier {
         let each = |path: &VerifiedPath<'_>| {
             let above = path.intermediate_certificates().map(|certificate| certificate.der().into_owned());
             let path_below: Path = [end.clone()].into_iter().chain(above).collect();
-            // The CA that the path ends in is part of it where the server sends it.
+            // The CA that the path ends in is part of it where the server sends the very certificate that is trusted. Another
+            // certificate with its name and key is part of a path only where its own signature leads to a CA.
             let anchor = ca(path.anchor());
-            let sent = others.iter().filter(|other| ca_of(other).as_ref() == Some(&anchor));
+            let is_sent = |other: &&CertificateDer<'_>| self.is_root(other) && ca_of(other).as_ref() == Some(&anchor);
+            let sent = others.iter().filter(is_sent);
             let with_anchor = sent.filter(|root| !path_below.contains(root));
             let mut found = found.borrow_mut();
             found.extend(with_anchor.map(|root| path_below.iter().chain([root]).cloned().collect()));
@@ -140,21 +146,16 @@ impl Chain {
     ///   does not; if they are on a path.
     pub(super) fn examine(&self) -> Verified {
         let Self { served, paths, .. } = self;
-        let on_path: Vec<&CertificateDer<'_>> = paths.iter().flatten().collect();
-        let cas: Vec<Ca> = on_path.iter().filter_map(|certificate| ca_of(certificate)).collect();
-        // The same CA, signed by another one, is as trusted as what is on the path.
-        let trusted = |certificate: &CertificateDer<'_>| {
-            on_path.contains(&certificate) || ca_of(certificate).is_some_and(|ca| cas.contains(&ca))
-        };
+        let is_on_path = |certificate: &CertificateDer<'_>| paths.iter().flatten().any(|other| other == certificate);
         let mut verified = Verified::default();
         for list in paths.iter().chain([served]) {
             let last = list.last();
             let below = list.iter().rev().find(|certificate| !signs_itself(certificate));
             let below = below.filter(|_| last.is_some_and(signs_itself));
-            verified.tops.extend(last.into_iter().chain(below).filter(|certificate| trusted(certificate)).cloned());
+            verified.tops.extend(last.into_iter().chain(below).filter(|certificate| is_on_path(certificate)).cloned());
         }
         verified.intermediates.extend(paths.iter().flat_map(|path| path.iter().skip(1)).cloned());
-        verified.strangers.extend(served.iter().filter(|certificate| !trusted(certificate)).cloned());
+        verified.strangers.extend(served.iter().filter(|certificate| !is_on_path(certificate)).cloned());
         verified
     }
 }

@@ -302,8 +302,8 @@ fn written(date: OffsetDateTime) -> String {
 
 /// Text from outside, so that it can neither break a line nor fill a message.
 fn plain(text: &str) -> String {
-    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut plain: String = text.chars().take(TEXT_LIMIT).map(printable).collect();
+    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut plain = crate::error::plain(&text.chars().take(TEXT_LIMIT).map(printable).collect::<String>());
     if text.chars().nth(TEXT_LIMIT).is_some() {
         plain.push('…');
     }
