@@ -1,10 +1,11 @@
 //! A batch of items: a few at a time, in an order in which the next run can go on.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
 use crate::aws::Deadline;
@@ -18,6 +19,8 @@ const WRAP_UP: Duration = Duration::from_secs(30);
 /// The time before the end of the work in which no item begins, so that those that have begun can end; at most an eighth of
 /// all time. An entry is recreated within seconds, unless a service throttles or is out of order.
 const ROOM: Duration = Duration::from_mins(1);
+/// The failure of an item that met a defect.
+pub(super) const PANICKED: &str = "a defect of github-trust, which its log shows beside this";
 /// The number of failures that are named. All of them are in the log, and Lambda keeps little of an error's text.
 const NAMED: usize = 20;
 
@@ -100,7 +103,13 @@ pub(super) async fn run_batch<T>(
     let mut done = vec![false; items.len()];
     let process = &process;
     let calls = items.iter().enumerate().map(|(index, item)| async move {
-        let outcome = if window.is_over() { ItemOutcome::NoTime } else { process(item).await };
+        let outcome = if window.is_over() {
+            ItemOutcome::NoTime
+        } else {
+            // A defect that one item meets keeps no other item from being processed.
+            let outcome = AssertUnwindSafe(process(item)).catch_unwind().await;
+            outcome.unwrap_or_else(|_panic| ItemOutcome::Failed(PANICKED.to_owned()))
+        };
         (index, outcome)
     });
     let mut calls = pin!(stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS));
@@ -158,6 +167,23 @@ mod tests {
             })
             .await;
             assert_eq!((done, outcome.get()), (7, 1000));
+        });
+    }
+
+    #[test]
+    fn an_item_that_panics_is_a_failure_and_the_others_are_done() {
+        paused(async {
+            let window = TimeWindow::within(Deadline::until(Instant::now() + Duration::from_mins(15)));
+            let (mut failures, processed) = (Failures::default(), Cell::new(0));
+            let items: Vec<usize> = (0..20).collect();
+            let done = run_batch(&items, &window, &mut failures, async |item| {
+                assert_ne!(*item, 3, "a defect");
+                processed.set(processed.get() + 1);
+                ItemOutcome::Done
+            })
+            .await;
+            assert_eq!((done, processed.get()), (20, 19));
+            assert_eq!(failures.message().unwrap(), format!("the scheduled run failed for {PANICKED}"));
         });
     }
 
