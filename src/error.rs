@@ -116,5 +116,35 @@ pub fn rendered(error: &(dyn StdError + 'static)) -> String {
         }
         source = cause.source();
     }
-    text
+    plain(&text)
+}
+
+/// A text that may hold words of others, without characters that break a line, hide, or turn the reading direction.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let is_hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let printable = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if is_hidden(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_others_break_no_line_and_turn_no_text() {
+        let words = "a\u{1b}[31mb\u{202e}c\nd\u{200b}e\u{feff}f\u{e0041}";
+        let error = CallError::of(crate::aws::ErrorKind::Invalid, "iam:CreateRole", "r", "X", words);
+        let expected = "iam:CreateRole on r failed (X): a\u{fffd}[31mb\u{fffd}c d\u{fffd}e\u{fffd}f\u{fffd}";
+        assert_eq!(rendered(&error), expected);
+        assert_eq!(plain("Ä 漢字 🎉 e\u{301}"), "Ä 漢字 🎉 e\u{301}");
+    }
 }

@@ -103,6 +103,12 @@ impl CallError {
         }
     }
 
+    /// The error of a read whose answer lacks the object that was asked for: nothing is known of it.
+    pub fn empty_answer(action: &'static str, resource: impl fmt::Display) -> Self {
+        let message = "the answer does not show what was asked for";
+        Self { uncertain: true, ..Self::of(ErrorKind::Unknown, action, resource, "ResponseError", message) }
+    }
+
     /// The error of a call that was not made, because the time was up.
     pub fn time_up(action: &'static str, resource: impl fmt::Display) -> Self {
         Self::of(ErrorKind::TimeUp, action, resource, "", "")
@@ -130,6 +136,10 @@ impl CallError {
         };
         let status = error.raw_response().map(|response| response.status().as_u16());
         let kind = match error {
+            // It was carried out, but the answer cannot be read: another program answered, or it was cut short.
+            SdkError::ServiceError(_) if status.is_some_and(|status| (200..300).contains(&status)) => {
+                ErrorKind::Unknown
+            }
             SdkError::ServiceError(_) => classify(action, &code, &message, status.unwrap_or_default()),
             SdkError::ConstructionFailure(_) => ErrorKind::Invalid,
             _ => ErrorKind::Unknown,

@@ -22,6 +22,15 @@ pub(crate) fn tags_of(tags: Option<Vec<Tag>>) -> Tags {
     tags.unwrap_or_default().into_iter().map(|Tag { key, value, .. }| (key, value)).collect()
 }
 
+/// Returns the role that an answer shows. An answer that is cut short has none, or one whose members are empty.
+///
+/// # Errors
+/// When it is not the role that was asked for.
+pub(crate) fn shown(role: Option<Role>, action: &'static str, name: &str) -> Result<Role, CallError> {
+    let is_asked_for = |role: &Role| role.role_name.eq_ignore_ascii_case(name) && !role.role_id.is_empty();
+    role.filter(is_asked_for).ok_or_else(|| CallError::empty_answer(action, name))
+}
+
 /// Reads the roles of the account, without their tags. `select` takes the part of each role that is kept, so that the trust
 /// policies of 5,000 roles are never in memory at the same time.
 pub(crate) async fn list_roles<T>(

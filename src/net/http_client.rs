@@ -10,6 +10,8 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as Tcp;
@@ -22,6 +24,9 @@ use crate::net::tls::provider;
 
 /// The time for a connection. The caller bounds the time for a response.
 const CONNECT: Duration = Duration::from_secs(3);
+
+/// The largest answer that is read. A page of 1,000 roles, each with the longest trust policy, has some 25 MB.
+const BODY_LIMIT: usize = 32 * 1024 * 1024;
 
 #[derive(Debug)]
 struct HyperConnector(Lazy<Client<HttpsConnector<Tcp>, SdkBody>>);
@@ -58,13 +63,18 @@ impl HttpConnector for HyperConnector {
         let answer = self.0.request(request);
         HttpConnectorFuture::new(async move {
             match answer.await {
-                Ok(response) => HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                Ok(response) => HttpResponse::try_from(response.map(bounded))
                     .map_err(|error| ConnectorError::other(error.into(), None)),
                 Err(error) if timed_out(&error) => Err(ConnectorError::timeout(error.into())),
                 Err(error) => Err(ConnectorError::io(error.into())),
             }
         })
     }
+}
+
+/// A body that ends with an error where it is larger than any answer.
+fn bounded(body: Incoming) -> SdkBody {
+    SdkBody::from_body_1_x(Limited::new(body, BODY_LIMIT))
 }
 
 /// Returns true if the connection timed out.
