@@ -187,7 +187,9 @@ impl<'a, O: ObjectType> Fields<'a, O> {
             }
         };
         let before = self.errors.len();
-        self.count(handle, *count, items.len());
+        if !self.count(handle, *count, items.len()) {
+            return None;
+        }
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             match item {
@@ -207,11 +209,14 @@ impl<'a, O: ObjectType> Fields<'a, O> {
         (self.errors.len() == before).then_some(values)
     }
 
-    fn count<T>(&mut self, handle: Handle<O, T>, allowed: Count, found: usize) {
-        if !(allowed.min..=allowed.max).contains(&found) {
+    /// Notes a wrong number of items, before any of them is read.
+    fn count<T>(&mut self, handle: Handle<O, T>, allowed: Count, found: usize) -> bool {
+        let is_allowed = (allowed.min..=allowed.max).contains(&found);
+        if !is_allowed {
             let found = if found == 0 { "an empty list".to_owned() } else { found.to_string() };
             self.invalid(handle, allowed.expected(), found);
         }
+        is_allowed
     }
 
     /// Reads a list of objects, each of them by `read`; a single object is a list of one.
@@ -230,7 +235,9 @@ impl<'a, O: ObjectType> Fields<'a, O> {
             }
         };
         let before = self.errors.len();
-        self.count(handle, *count, items.len());
+        if !self.count(handle, *count, items.len()) {
+            return None;
+        }
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             match item {

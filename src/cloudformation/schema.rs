@@ -151,18 +151,11 @@ impl Count {
         Self { min: 1, max, noun }
     }
 
-    /// Allows any number of items.
-    #[must_use]
-    pub const fn any(noun: &'static str) -> Self {
-        Self::at_most(usize::MAX, noun)
-    }
-
     /// Describes the allowed numbers, for a message.
     #[must_use]
     pub fn expected(self) -> String {
         match self {
             Self { min: 0, max, noun } => format!("at most {max} {noun}"),
-            Self { min: 1, max: usize::MAX, noun } => format!("at least one {noun}"),
             Self { min, max, noun } => format!("{min} to {max} {noun}"),
         }
     }

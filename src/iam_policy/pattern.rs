@@ -9,7 +9,7 @@ use super::string_like::covers;
 #[cfg(test)]
 thread_local! {
     /// The comparisons of two values, for the worst cases of [`super::trust_policy`].
-    pub(super) static COMPARISONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    pub(crate) static COMPARISONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// A value with which a claim is compared.

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
@@ -46,7 +47,8 @@ impl Claim {
 }
 
 /// The claims that have to come with a subject; each has to have one of its values.
-pub type Claims = BTreeMap<Claim, BTreeSet<Pattern>>;
+/// Rules of one declaration share the values.
+pub type Claims = BTreeMap<Claim, Rc<BTreeSet<Pattern>>>;
 
 /// A rule: a subject, and the claims that have to come with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,12 +83,12 @@ impl TrustRule {
         for (claim, theirs) in &other.claims {
             let values: BTreeSet<Pattern> = match self.claims.get(claim) {
                 Some(ours) => ours.iter().flat_map(|a| theirs.iter().filter_map(move |b| narrower(a, b))).collect(),
-                None => theirs.clone(),
+                None => BTreeSet::clone(theirs),
             };
             if values.is_empty() {
                 return None;
             }
-            claims.insert(*claim, values);
+            claims.insert(*claim, Rc::new(values));
         }
         Some(Self { subject, claims })
     }
@@ -104,7 +106,7 @@ impl TrustRule {
             exact.into_iter().filter(|value| !wild.iter().any(|wild| wild.covers(value))).collect();
         let with = |values| {
             let mut part = self.clone();
-            part.claims.insert(claim, values);
+            part.claims.insert(claim, Rc::new(values));
             part.split()
         };
         let rest = if exact.is_empty() { Vec::new() } else { with(exact) };
@@ -297,14 +299,14 @@ impl TrustPolicy {
                     } else if name == "sub" {
                         subjects.extend(values);
                     } else {
-                        claims.insert(Claim::ALL.into_iter().find(|claim| claim.name() == name)?, values);
+                        claims.insert(Claim::ALL.into_iter().find(|claim| claim.name() == name)?, Rc::new(values));
                     }
                 }
             }
             if conditions.contains_key(NOT_LIKE) {
                 subjects = subjects.into_iter().map(Pattern::kept_within_words).collect();
             }
-            size += subjects.len() * (1 + claims.values().map(BTreeSet::len).sum::<usize>());
+            size += subjects.len() * (1 + claims.values().map(|values| values.len()).sum::<usize>());
             if size > READ_LIMIT {
                 return None;
             }

@@ -98,35 +98,36 @@ impl<R: Api> Reconciler<'_, R> {
         self.converge(id, Some(desired), Observation::Stale).await
     }
 
-    /// Deletes the object of this owner under this id. No object, or an object of another owner, is a success.
+    /// Deletes the object of this owner under this id. No object, or an object of another owner, is a success. Returns true
+    /// if there was an object.
     ///
     /// # Errors
     /// When an object of this owner is left.
-    pub async fn ensure_absent(&self, id: &R::Id, certainty: Certainty) -> Result<(), Error> {
+    pub async fn ensure_absent(&self, id: &R::Id, certainty: Certainty) -> Result<bool, Error> {
         self.api.prefetch(ReadHint::Deletion);
         match certainty {
             Certainty::Answered => self.delete_when_visible(id).await,
-            Certainty::Unanswered => self.delete_repeatedly(id, UNANSWERED_CREATE).await,
-            Certainty::Leftover => self.delete_repeatedly(id, Duration::ZERO).await,
-            Certainty::NeverCreated => self.delete_if_observed(id).await,
+            Certainty::Unanswered => self.delete_repeatedly(id, UNANSWERED_CREATE).await.map(|()| true),
+            Certainty::Leftover => self.delete_repeatedly(id, Duration::ZERO).await.map(|()| true),
+            Certainty::NeverCreated => self.delete_if_observed(id).await.map(|()| true),
         }
     }
 
-    /// Looks for the object as long as the service may take to show it.
-    async fn delete_when_visible(&self, id: &R::Id) -> Result<(), Error> {
+    /// Looks for the object as long as the service may take to show it. Returns true if there was one.
+    async fn delete_when_visible(&self, id: &R::Id) -> Result<bool, Error> {
         let first = Instant::now();
         let visible_within = if R::READS_LAG { self.lag } else { Duration::ZERO };
         let mut backoff = Backoff::new();
         loop {
             let observed = self.api.observe(id).await?;
             if observed.is_some() {
-                return self.converge(id, None, Observation::Fresh(observed)).await.map(drop);
+                return self.converge(id, None, Observation::Fresh(observed)).await.map(|_| true);
             }
             // The last observation is made after the whole lag.
             let lag_left = visible_within.saturating_sub(first.elapsed());
             let pause = backoff.pause().min(lag_left);
             if lag_left.is_zero() || !self.deadline.allows(pause) {
-                return Ok(());
+                return Ok(false);
             }
             tracing::info!(%id, "no object to delete; observing again, because it may not be visible yet");
             tokio::time::sleep(pause).await;

@@ -118,38 +118,49 @@ async fn delete<R: Api>(
     guardrails: &Guardrails,
 ) -> Result<Reconciled, Error> {
     let physical_id = request.physical_id.as_deref().unwrap_or_default();
-    if let Some(id) = R::id_from(physical_id).filter(|_| !is_invented(request, physical_id)) {
-        ensure_absent(reconciler, request, guardrails, &id, Certainty::Answered).await?;
-    } else if let Ok(spec) = request
+    let named = R::id_from(physical_id);
+    if let Some(id) = named.as_ref().filter(|_| !is_invented(request, physical_id))
+        && ensure_absent(reconciler, request, guardrails, id, Certainty::Answered).await?
+    {
+        return Ok(Reconciled::deleted(request));
+    }
+    let spec = request
         .properties()
         .map_err(Error::from)
-        .and_then(|properties| parse::<R>(&properties, request, reconciler.deployment))
-    {
+        .and_then(|properties| parse::<R>(&properties, request, reconciler.deployment));
+    if let Ok(spec) = spec {
         // An object that a Create without a response may have made is found under the id that its properties lead to, and
         // known by the tags of its owner.
         let id = R::id(reconciler.owner, &spec, reconciler.deployment);
-        let was_created = !physical_id.starts_with(NEVER_CREATED);
-        let certainty = if was_created { Certainty::Unanswered } else { Certainty::NeverCreated };
-        ensure_absent(reconciler, request, guardrails, &id, certainty).await?;
+        let certainty = if physical_id.starts_with(NEVER_CREATED) {
+            Certainty::NeverCreated
+        } else if named.is_some() && !is_like_an_invented_one(request, physical_id) {
+            Certainty::Leftover
+        } else {
+            Certainty::Unanswered
+        };
+        if named.as_ref() != Some(&id) {
+            ensure_absent(reconciler, request, guardrails, &id, certainty).await?;
+        }
     }
     Ok(Reconciled::deleted(request))
 }
 
 /// Deletes an object, unless a guardrail forbids this stack to change it: the object then stays, and the stack goes all the
-/// same. A deletion that failed would keep the stack from ever going.
+/// same. A deletion that failed would keep the stack from ever going. Returns true if there was an object.
 async fn ensure_absent<R: Api>(
     reconciler: &Reconciler<'_, R>,
     request: &Request,
     guardrails: &Guardrails,
     id: &R::Id,
     certainty: Certainty,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let (checks, stack, deployment) = (R::deletion_checks(id), &request.stack, reconciler.deployment);
     if !checks.is_empty() {
         let account = guardrails.check_account(stack.account(), deployment);
         if let Err(refusal) = account.and_then(|()| guardrails.check(&checks, stack, deployment)) {
             tracing::warn!(%id, %refusal, "the object stays, because the guardrails of today forbid to change it");
-            return Ok(());
+            return Ok(true);
         }
     }
     reconciler.ensure_absent(id, certainty).await
@@ -184,11 +195,16 @@ fn parse<R: Api>(
 /// stack's name, the logical id, and letters and digits in upper case
 /// (aws-cloudformation/cloudformation-coverage-roadmap#1814). It could be a role's name, but not a generated one.
 fn is_invented(request: &Request, physical_id: &str) -> bool {
-    let beginning = |text: &str| text.chars().take(20).collect::<String>();
-    let (stack, logical_id) = (beginning(request.stack.name()), beginning(&request.logical_id));
     let suffix = physical_id.rsplit('-').next().unwrap_or_default();
-    physical_id.starts_with(&stack)
-        && physical_id.contains(&format!("-{logical_id}"))
+    is_like_an_invented_one(request, physical_id)
         && suffix.len() >= 10
         && suffix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Returns true if the id holds the names of the stack and of the resource, as those that CloudFormation invents and those
+/// that this function generates. The form of the rest is documented nowhere.
+fn is_like_an_invented_one(request: &Request, physical_id: &str) -> bool {
+    let beginning = |text: &str| text.chars().take(20).collect::<String>();
+    let (stack, logical_id) = (beginning(request.stack.name()), beginning(&request.logical_id));
+    physical_id.starts_with(&stack) && physical_id.contains(&format!("-{logical_id}"))
 }

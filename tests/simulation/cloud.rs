@@ -376,6 +376,12 @@ impl Cloud {
                 let reset = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "connection reset by peer");
                 Err(ConnectorError::io(reset.into()))
             }
+            Fault::Garbage(body) => {
+                let headers = vec![("content-type", "text/xml".to_owned())];
+                let answer = Answer { status: 200, headers, body: body.clone() };
+                self.come_back(number, &answer);
+                Ok(answer)
+            }
             fault => {
                 let refusal = {
                     let state = self.state();

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     AccessDenied,
     /// Whatever else a service may say.
     Refuse(Refusal),
+    /// 200, with this body.
+    Garbage(String),
 }
 
 impl Fault {
@@ -44,6 +46,7 @@ impl Fault {
             Self::ConcurrentModification => "concurrent modification",
             Self::AccessDenied => "access denied",
             Self::Refuse(_) => "refusal",
+            Self::Garbage(_) => "garbage",
         }
     }
 

@@ -6,6 +6,7 @@ mod authorization;
 mod changes;
 mod deliveries;
 mod growth;
+mod hostile;
 mod interposed;
 mod limits;
 mod log_lines;

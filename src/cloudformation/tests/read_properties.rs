@@ -78,6 +78,7 @@ object_type! {
         MANY: Texts = Property::texts("Many", TEXT.at_most(3), UP_TO_TWO, "a thing", "");
         DOCUMENT: Document = Property::document("Document", "a thing", "");
         NESTED: Objects<Inner> = Property::objects("Nested", Count { min: 3, max: 4, noun: "things" }, "a thing", "");
+        THREE: Objects<Inner> = Property::objects("Three", Count { min: 0, max: 4, noun: "things" }, "a thing", "");
         WANTED: Text = Property::text("Wanted", TEXT, "a thing", "").required();
     }
 }
@@ -86,7 +87,7 @@ object_type! {
 fn each_mistake_names_the_property_the_value_and_what_is_allowed() {
     let properties = json!({
         "MaxSessionDuration": "900", "Negative": "-5", "Flag": "yes", "Empty": "", "Null": null, "Choice": "Those",
-        "List": "a,b", "Nested": [{"Repositry": "x"}, 7], "Holes": ["", 3], "Many": ["a", "b", "cdef"], "Far": "x",
+        "List": "a,b", "Nested": [{"Repositry": "x"}, 7], "Three": [{"Repositry": "x"}, 7], "Holes": ["", 3], "Many": ["a", "b", "cdef"], "Far": "x",
         "Document": "{",
     });
     let any = |text: &str| Ok(text.to_owned());
@@ -102,6 +103,7 @@ fn each_mistake_names_the_property_the_value_and_what_is_allowed() {
         fields.texts(Outer::MANY, any);
         fields.document(Outer::DOCUMENT);
         fields.objects(Outer::NESTED, |fields| fields.checked(Inner::REPOSITORY, any));
+        fields.objects(Outer::THREE, |fields| fields.checked(Inner::REPOSITORY, any));
         fields.checked(Outer::WANTED, any);
     });
     insta::assert_snapshot!(errors.replace("; ", "\n").replace("`\ndid", "`; did").replace("`\nallowed", "`; allowed"), @r#"
@@ -115,14 +117,13 @@ fn each_mistake_names_the_property_the_value_and_what_is_allowed() {
     `Holes[0]`: expected a value (leave it out with `!Ref AWS::NoValue`), found ""
     `Holes[1]`: expected a string, found a number
     `Many`: expected at most 2 things, found 3
-    `Many[2]`: expected a thing, found "cdef"
     `Document`: expected a JSON object, found "{"
     `Nested`: expected 3 to 4 things, found 2
-    `Nested[0].Repository` is required: a thing
-    unknown property `Nested[0].Repositry`; did you mean `Repository`?
-    `Nested[1]`: expected an object, found a number
+    `Three[0].Repository` is required: a thing
+    unknown property `Three[0].Repositry`; did you mean `Repository`?
+    `Three[1]`: expected an object, found a number
     `Wanted` is required: a thing
-    unknown property `Far`; allowed are Choice, Document, Empty, Flag, Holes, List, Many, MaxSessionDuration, Negative, Nested, Null, Wanted
+    unknown property `Far`; allowed are Choice, Document, Empty, Flag, Holes, List, Many, MaxSessionDuration, Negative, Nested, Null, Three, Wanted
     "#);
 }
 

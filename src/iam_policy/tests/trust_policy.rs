@@ -11,7 +11,7 @@ fn rule(text: &str) -> TrustRule {
     let claims = words.map(|word| {
         let (name, values) = word.split_once('=').unwrap();
         let claim = Claim::ALL.into_iter().find(|claim| claim.name() == name).unwrap();
-        (claim, values.split('|').map(Pattern::written).collect())
+        (claim, Rc::new(values.split('|').map(Pattern::written).collect()))
     });
     TrustRule { subject, claims: claims.collect() }
 }
@@ -78,7 +78,7 @@ fn largest(statements: usize) -> (Value, usize) {
             let subjects: BTreeSet<_> = (0..count).map(|index| Pattern::written(&format!("*{index}"))).collect();
             let stars = "*".repeat(number + 1);
             let values = (1..count).map(|index| format!("{index}{stars}")).chain([format!("x{number}*")]);
-            let claims = [(Claim::Ref, values.map(|value| Pattern::written(&value)).collect())].into();
+            let claims = [(Claim::Ref, Rc::new(values.map(|value| Pattern::written(&value)).collect()))].into();
             policy(&[]).statement(&claims, &subjects.iter().collect())
         };
         json!({"Version": "2012-10-17", "Statement": (0..statements).map(statement).collect::<Value>()})
@@ -104,7 +104,8 @@ fn a_policy_with_more_values_than_the_limit_is_not_read() {
     let read = |count: usize| {
         let values = |prefix: &str| (0..count).map(|n| Pattern::written(&format!("{prefix}{n}"))).collect();
         let subjects: BTreeSet<Pattern> = values("s");
-        let statement = policy(&[]).statement(&[(Claim::ActorId, values(""))].into(), &subjects.iter().collect());
+        let statement =
+            policy(&[]).statement(&[(Claim::ActorId, Rc::new(values("")))].into(), &subjects.iter().collect());
         TrustPolicy::read(&json!({"Version": "2012-10-17", "Statement": [statement]})).is_some()
     };
     assert!(read(100));

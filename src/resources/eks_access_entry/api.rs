@@ -11,7 +11,7 @@ use super::sharing::RecreatedEntry;
 use super::state::{EntryContent, Observed, ObservedEntry, RESTORING, TYPE_CHANGED};
 use super::{AccessEntries, Created, Desired, EntryId, EntryType, PolicyScope, Principal, Spec, Wanted, is_role_of};
 use crate::arn::Arn;
-use crate::aws::{Backoff, CallError, ErrorKind, ignore_not_found, pages};
+use crate::aws::{Backoff, CallError, ErrorKind, iam, ignore_not_found, pages};
 use crate::cloudformation::nearest::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
@@ -149,7 +149,8 @@ impl AccessEntries {
         let request = self.iam.get_role().role_name(name);
         match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
             Ok(output) => {
-                Ok(output.role.map(|role| Principal { created: role.create_date.secs(), role_id: role.role_id }))
+                let role = iam::shown(output.role, "iam:GetRole", name)?;
+                Ok(Some(Principal { created: role.create_date.secs(), role_id: role.role_id }))
             }
             // EKS decides whether it takes the principal.
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -263,7 +264,10 @@ impl AccessEntries {
     async fn describe(&self, id: &EntryId) -> Result<Option<AccessEntry>, CallError> {
         let request = self.eks.describe_access_entry().cluster_name(&id.cluster).principal_arn(&id.principal);
         match self.deadline.call("eks:DescribeAccessEntry", id, || request.clone().send()).await {
-            Ok(output) => Ok(output.access_entry),
+            Ok(output) => {
+                let entry = output.access_entry.map(Some);
+                entry.ok_or_else(|| CallError::empty_answer("eks:DescribeAccessEntry", id))
+            }
             // The entry or the whole cluster.
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

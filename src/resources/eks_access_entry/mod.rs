@@ -46,6 +46,11 @@ pub use state::{EntryContent, Observed, ObservedEntry, RecreationRecord};
 const TAG_LIMIT: usize = 41;
 /// The number of access policies, as in the native resource.
 const POLICY_LIMIT: usize = 20;
+/// The groups that the tag of a record can hold before and after a change, each told from the others.
+const GROUP_LIMIT: usize = 100;
+/// The namespaces of one policy. The record of an entry while it is made again is one secret of at most 65,536 bytes.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>
+const NAMESPACE_LIMIT: usize = 100;
 
 /// The clients and settings of the calls for access entries.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use crate::cloudformation::handle::{Nested, ObjectType, Objects, Texts, object_t
 use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
 use crate::ownership::tags_property::{self as tags, Tag};
 
-use super::{EntryType, POLICY_LIMIT, TAG_LIMIT};
+use super::{EntryType, GROUP_LIMIT, NAMESPACE_LIMIT, POLICY_LIMIT, TAG_LIMIT};
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::EksAccessEntry",
@@ -69,7 +69,7 @@ object_type! {
         KUBERNETES_GROUPS: Texts = Property::texts(
             "KubernetesGroups",
             TEXT.at_most(253).matching(NOT_RESERVED),
-            Count::any("groups"),
+            Count::at_most(GROUP_LIMIT, "groups"),
             "at most 253 characters",
             "The Kubernetes groups that role bindings of the cluster can name. The list is the whole list: others are removed. \
              Where it is left out, they stay.",
@@ -118,7 +118,7 @@ object_type! {
         NAMESPACES: Texts = Property::texts(
             "Namespaces",
             TEXT.at_most(63),
-            Count::any("namespaces"),
+            Count::at_most(NAMESPACE_LIMIT, "namespaces"),
             "at most 63 characters",
             "The namespaces, for `Type: namespace`, which needs at least one; `*` is a wildcard (`dev-*`). EKS does not check \
              that they exist.",

@@ -28,6 +28,8 @@ pub use plan::Action;
 
 /// "You can list up to six users or teams."
 const REVIEWER_LIMIT: usize = 6;
+/// The patterns of one environment. Each of them is a call to GitHub, whose rate limit is shared by all stacks.
+const PATTERN_LIMIT: usize = 100;
 /// In minutes: 30 days.
 const LONGEST_WAIT: u32 = 43_200;
 /// A name is part of the physical id, which has at most 1024 bytes.

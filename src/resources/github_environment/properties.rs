@@ -3,7 +3,7 @@
 use crate::cloudformation::handle::{Boolean, Integer, Nested, ObjectType, Objects, Texts, object_type};
 use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
 
-use super::{ID_EXPECTED, LONGEST_WAIT, NAME_EXPECTED, PATTERN_EXPECTED, REVIEWER_LIMIT};
+use super::{ID_EXPECTED, LONGEST_WAIT, NAME_EXPECTED, PATTERN_EXPECTED, PATTERN_LIMIT, REVIEWER_LIMIT};
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubEnvironment",
@@ -81,14 +81,14 @@ object_type! {
         BRANCHES: Texts = Property::texts(
             "Branches",
             TEXT.at_most(255),
-            Count::any("patterns"),
+            Count::at_most(PATTERN_LIMIT, "patterns"),
             PATTERN_EXPECTED,
             "Patterns of branches, such as `release/*`.",
         );
         TAGS: Texts = Property::texts(
             "Tags",
             TEXT.at_most(255),
-            Count::any("patterns"),
+            Count::at_most(PATTERN_LIMIT, "patterns"),
             PATTERN_EXPECTED,
             "Patterns of tags, such as `v*`.",
         );

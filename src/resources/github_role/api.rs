@@ -184,7 +184,8 @@ impl GitHubRoles {
             Err(error) if error.kind == ErrorKind::AlreadyExists => return Err(self.name_conflict(name, error).await),
             other => other.map_err(|error| without_provider(error, trust))?,
         };
-        Ok(output.role.map(|role| Created {
+        let role = iam::shown(output.role, "iam:CreateRole", name)?;
+        Ok(Some(Created {
             arn: arn(&self.deployment, &role.path, &role.role_name),
             created: Some(role.create_date.secs()),
             role_id: role.role_id,
@@ -201,7 +202,7 @@ impl GitHubRoles {
     async fn role(&self, name: &str) -> Result<Option<Role>, CallError> {
         let request = self.iam.get_role().role_name(name);
         match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
-            Ok(output) => Ok(output.role),
+            Ok(output) => iam::shown(output.role, "iam:GetRole", name).map(Some),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -5,13 +5,16 @@
 //! `repository_id`, if STS knows it for the issuer and the id is known. So a name that somebody else takes over lets
 //! nobody in.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use crate::github::Issuer;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, prefix};
 use crate::github::name::RepositoryScope;
 use crate::github::subject::{self, Breadth};
 
+use super::policy_limits::SUBJECT_LIMIT;
 use super::trust_declaration::{Actor, JobContext, TrustEntry};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, Claims, TrustRule};
@@ -21,11 +24,15 @@ use crate::iam_policy::trust_policy::{Claim, Claims, TrustRule};
 /// # Errors
 /// With what the entry lacks.
 pub(crate) fn compile(issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> Result<Vec<TrustRule>, String> {
-    let compiler = Compiler { issuer, entry, facts };
+    let workflows = Rc::new(entry.workflows.clone());
+    let compiler = Compiler { issuer, entry, facts, workflows, actors: OnceCell::new() };
     let mut rules = compiler.whole_subjects()?;
     if let Some(scope) = &entry.scope {
         for context in &entry.contexts {
             rules.extend(compiler.context(scope, context)?);
+            if rules.len() > SUBJECT_LIMIT {
+                return Err(too_many());
+            }
         }
     }
     Ok(rules)
@@ -35,6 +42,9 @@ struct Compiler<'a> {
     issuer: &'a Issuer,
     entry: &'a TrustEntry,
     facts: &'a SubjectFacts,
+    /// The values of claims that many rules share.
+    workflows: Rc<BTreeSet<Pattern>>,
+    actors: OnceCell<Result<Rc<BTreeSet<Pattern>>, String>>,
 }
 
 /// A subject in the making.
@@ -81,6 +91,9 @@ impl Compiler<'_> {
                     draft.has_id |= has_id;
                     draft
                 };
+                if of_form.len() * values.len() > SUBJECT_LIMIT {
+                    return Err(too_many());
+                }
                 of_form = of_form.iter().flat_map(|draft| values.iter().map(|value| with(draft, value))).collect();
             }
             drafts.extend(of_form);
@@ -121,7 +134,7 @@ impl Compiler<'_> {
         };
         match key {
             "repo" => Ok((vec![self.prefix(scope, form)?], form == SubjectFormat::Immutable)),
-            "context" => Ok((vec![written(context)], false)),
+            "context" => Ok((vec![context.in_subject()], false)),
             "repository" => one(scope.to_string()),
             "repository_id" => {
                 let id = self.facts.repository_id;
@@ -133,11 +146,13 @@ impl Compiler<'_> {
                 self.facts.visibility.clone().map_or_else(|| lacks("whole `Subjects` instead"), one)
             }
             "ref" => match context {
-                JobContext::Branch(_) | JobContext::Tag(_) | JobContext::AnyRef => Ok((vec![written(context)], false)),
+                JobContext::Branch(_) | JobContext::Tag(_) | JobContext::AnyRef => {
+                    Ok((vec![context.in_subject()], false))
+                }
                 JobContext::Environment(_) | JobContext::PullRequest => lacks("whole `Subjects` instead"),
             },
             "environment" => match context {
-                JobContext::Environment(_) => Ok((vec![written(context)], false)),
+                JobContext::Environment(_) => Ok((vec![context.in_subject()], false)),
                 _ => lacks("`Environments` in place of the others, or whole `Subjects`"),
             },
             "job_workflow_ref" if !self.entry.workflows.is_empty() => {
@@ -180,13 +195,13 @@ impl Compiler<'_> {
                         .to_owned(),
                 );
             }
-            claims.insert(Claim::JobWorkflowRef, self.entry.workflows.clone());
+            claims.insert(Claim::JobWorkflowRef, Rc::clone(&self.workflows));
         }
         if !self.entry.actors.is_empty() && !says(keys, "actor_id") {
             claims.insert(Claim::ActorId, self.actor_ids()?);
         }
         if let Some(id) = self.entry.enterprise_id.filter(|_| !says(keys, "enterprise_id")) {
-            claims.insert(Claim::EnterpriseId, [Pattern::written(&id.to_string())].into());
+            claims.insert(Claim::EnterpriseId, only(&id.to_string()));
         }
         Ok(claims)
     }
@@ -212,17 +227,21 @@ impl Compiler<'_> {
         if !self.issuer.has_key(claim.name()) {
             return Err(unpinned());
         }
-        claims.insert(claim, [Pattern::written(&value)].into());
+        claims.insert(claim, only(&value));
         Ok(())
     }
 
     fn pin_repository(&self, claims: &mut Claims) {
         if let Some(id) = self.facts.repository_id.filter(|_| self.issuer.has_key(Claim::RepositoryId.name())) {
-            claims.insert(Claim::RepositoryId, [Pattern::written(&id.to_string())].into());
+            claims.insert(Claim::RepositoryId, only(&id.to_string()));
         }
     }
 
-    fn actor_ids(&self) -> Result<BTreeSet<Pattern>, String> {
+    fn actor_ids(&self) -> Result<Rc<BTreeSet<Pattern>>, String> {
+        self.actors.get_or_init(|| self.look_up_actors().map(Rc::new)).clone()
+    }
+
+    fn look_up_actors(&self) -> Result<BTreeSet<Pattern>, String> {
         let id = |actor: &Actor| match actor {
             Actor::Id(id) => Ok(*id),
             Actor::Name(name) => self.facts.users.get(name).copied().ok_or_else(|| {
@@ -236,9 +255,21 @@ impl Compiler<'_> {
     }
 }
 
+fn too_many() -> String {
+    format!(
+        "with the repository's subject template it leads to more than {SUBJECT_LIMIT} subjects, for which no trust policy has \
+         room: name fewer, or give some of them a role of their own"
+    )
+}
+
 /// Returns true if the subject carries a claim itself.
 fn says(keys: &[String], claim: &str) -> bool {
     keys.iter().any(|key| key == claim)
+}
+
+/// The values of a claim that has to have one value.
+fn only(value: &str) -> Rc<BTreeSet<Pattern>> {
+    Rc::new([Pattern::written(value)].into())
 }
 
 fn each<'a>(key: &str, values: impl Iterator<Item = &'a str>) -> Vec<String> {
@@ -250,17 +281,4 @@ fn owner(scope: &RepositoryScope) -> &str {
         RepositoryScope::Repository(repository) => repository.owner(),
         RepositoryScope::Organisation(owner) => owner,
     }
-}
-
-/// A context as GitHub writes it in a subject. A colon inside a value becomes `%3A`, so that it cannot be taken for the
-/// end of the value.
-fn written(context: &JobContext) -> String {
-    let (kind, name) = match context {
-        JobContext::Branch(name) => ("ref:refs/heads/", name.as_str()),
-        JobContext::Tag(name) => ("ref:refs/tags/", name.as_str()),
-        JobContext::AnyRef => ("ref:refs/*", ""),
-        JobContext::Environment(name) => ("environment:", name.as_str()),
-        JobContext::PullRequest => ("pull_request", ""),
-    };
-    format!("{kind}{}", name.replace(':', "%3A"))
 }

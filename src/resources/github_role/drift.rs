@@ -160,7 +160,7 @@ impl<'a> Comparison<'a> {
     async fn owned(&self, name: &str) -> Result<Option<TrustPolicy>, CallError> {
         let request = self.roles.iam.get_role().role_name(name);
         let role = match self.roles.deadline.call("iam:GetRole", name, || request.clone().send()).await {
-            Ok(output) => output.role,
+            Ok(output) => Some(iam::shown(output.role, "iam:GetRole", name)?),
             // It was deleted between two reads.
             Err(error) if error.kind == ErrorKind::NotFound => None,
             Err(error) => return Err(error),

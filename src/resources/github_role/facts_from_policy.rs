@@ -2,6 +2,7 @@
 //! repository. With them, an update or rollback that leaves the trust as it is succeeds while GitHub is down.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
@@ -25,7 +26,7 @@ pub(crate) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Opt
         let one = |claim| claims.get(&claim).filter(|values| values.len() == 1)?.first().map(Pattern::as_str);
         facts.repository_id = facts.repository_id.or(one(Claim::RepositoryId).and_then(subject::number));
         templates.insert(words.keys());
-        recall_users(&mut facts, entry, claims.get(&Claim::ActorId));
+        recall_users(&mut facts, entry, claims.get(&Claim::ActorId).map(Rc::as_ref));
     }
     let mut templates = templates.into_iter();
     let keys = templates.next()?;

@@ -10,6 +10,8 @@ mod environment_warnings;
 mod facts_from_policy;
 mod guardrail_checks;
 mod plan;
+mod policy_limits;
+mod policy_size;
 mod properties;
 mod resolve;
 mod subject_difference;

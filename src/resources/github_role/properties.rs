@@ -5,6 +5,7 @@ use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text,
 use crate::github::name::Repository;
 use crate::ownership::tags_property::{self as tags, Tag};
 
+use super::policy_limits::{SUBJECT_LIMIT, room_for};
 use super::{
     AUDIENCE_EXPECTED, DEFAULT_AUDIENCE, INLINE_LIMIT, MANAGED_LIMIT, NAME_LIMIT, POLICY_NAME_LIMIT, TAG_LIMIT,
 };
@@ -51,10 +52,11 @@ object_type! {
         .required();
         TRUST: Objects<TrustEntry> = Property::objects(
             "Trust",
-            Count { min: 1, max: usize::MAX, noun: "entry" },
+            Count::some(SUBJECT_LIMIT, "entries"),
             "a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true` and \
              `AnyRef: true`, or `Subjects`",
-            "Who may assume the role. A job that fits any of the entries may.",
+            "Who may assume the role. A job that fits any of the entries may. All values together have at most 8,192 characters, \
+             the largest trust policy of IAM.",
         )
         .required();
         AUDIENCE: Text = Property::text(
@@ -165,7 +167,7 @@ object_type! {
         BRANCHES: Texts = Property::texts(
             "Branches",
             TEXT.matching(NO_REF),
-            Count::any("branches"),
+            Count::at_most(room_for("ref:refs/heads/a"), "branches"),
             "the short name of a branch",
             "Jobs on these branches, whatever event they are of: `pull_request_target`, `workflow_run` and `issue_comment` run \
              on the default branch, and strangers can trigger them. A job that names an environment is not among them, but \
@@ -175,14 +177,14 @@ object_type! {
         TAGS: Texts = Property::texts(
             "Tags",
             TEXT.matching(NO_REF),
-            Count::any("tags"),
+            Count::at_most(room_for("ref:refs/tags/a"), "tags"),
             "the short name of a tag",
             "Jobs on these tags that name no environment. Short names; wildcards need a literal beginning (`v*`).",
         );
         ENVIRONMENTS: Texts = Property::texts(
             "Environments",
             TEXT.at_most(255),
-            Count::any("environments"),
+            Count::at_most(room_for("environment:a"), "environments"),
             "the name of an environment, at most 255 characters",
             "Jobs that name these environments, on whatever branch or tag: a job that names an environment has neither in its \
              subject, so let GitHub restrict the environment's branches. Wildcards only behind `-`, `_`, `.` or `/` \
@@ -203,7 +205,7 @@ object_type! {
         WORKFLOWS: Texts = Property::texts(
             "Workflows",
             TEXT.matching("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/\\.github/workflows/[^/@:]+@."),
-            Count::any("workflows"),
+            Count::at_most(room_for("a/b/.github/workflows/c@refs/tags/d"), "workflows"),
             "\"owner/name/.github/workflows/<file>@<ref>\"",
             "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, `refs/tags/…` or \
              a commit's whole SHA, as the claim `job_workflow_ref` has it. Wildcards in the ref, by the rules of branches \
@@ -212,7 +214,7 @@ object_type! {
         ACTORS: Texts = Property::texts(
             "Actors",
             TEXT.matching("^[A-Za-z0-9_-]+(\\[bot\\])?$"),
-            Count::any("actors"),
+            Count::at_most(room_for("100"), "actors"),
             "a user's id, or name without wildcards",
             "Only jobs that these users triggered: ids, or names, of which the id is asked for, because a name can change \
              hands. Whoever runs a job again does not count: the claim keeps the first one.",
@@ -226,7 +228,7 @@ object_type! {
         SUBJECTS: Texts = Property::texts(
             "Subjects",
             TEXT.at_most(1024),
-            Count::any("subjects"),
+            Count::at_most(SUBJECT_LIMIT, "subjects"),
             "a whole subject of at most 1024 characters",
             "Whole subjects that pin a repository or a workflow, for subject templates that the function cannot follow.",
         );

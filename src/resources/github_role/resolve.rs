@@ -16,6 +16,8 @@ use crate::reconcile::Api;
 
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
+use super::policy_limits::{LARGEST_QUOTA, SUBJECT_LIMIT};
+use super::policy_size::least_size;
 use super::trust_declaration::{Actor, Format, TrustDeclaration, TrustEntry};
 use super::{GitHubRoles, RoleName};
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
@@ -37,6 +39,16 @@ impl GitHubRoles {
         declaration: &TrustDeclaration,
     ) -> Result<TrustPolicy, Error> {
         let TrustDeclaration { provider_arn, issuer, audience, entries } = declaration;
+        // GitHub's rate limit is shared by all stacks, so that it is not asked about a policy that cannot be written.
+        let least = least_size(entries);
+        if least > SMALLEST_QUOTA {
+            let quota = self.trust_quota().await?;
+            if least > quota {
+                return Err(
+                    too_long("`Trust`", &format!("at least {least}"), &format!("at least {least}"), quota).into()
+                );
+            }
+        }
         self.prefetch_facts(issuer, entries).await;
         // The policy that IAM has, read only if GitHub does not answer.
         let mut last = None;
@@ -63,14 +75,20 @@ impl GitHubRoles {
             let compiled = compile(issuer, entry, &facts)
                 .map_err(|lack| Refusal::PreconditionFailed { what: format!("{at}: {lack}"), remedy: String::new() })?;
             rules.extend(compiled);
+            if rules.len() > SUBJECT_LIMIT {
+                let found = format!("more than {LARGEST_QUOTA}");
+                return Err(too_long(&at, &found, &found, LARGEST_QUOTA).into());
+            }
             ends.push((at, rules.len()));
         }
         let policy = |count: usize| TrustPolicy::of(provider_arn, audience, rules[..count].iter().cloned());
         let whole = policy(rules.len());
         if whole.size() > SMALLEST_QUOTA {
             let quota = self.trust_quota().await?;
-            if let Some((at, count)) = ends.iter().find(|(_, count)| policy(*count).size() > quota) {
-                return Err(too_long(at, policy(*count).size(), whole.size(), quota).into());
+            // The first entry that is too much: the policy grows with each.
+            let first = ends.partition_point(|(_, count)| policy(*count).size() <= quota);
+            if let Some((at, count)) = ends.get(first) {
+                return Err(too_long(at, &policy(*count).size().to_string(), &whole.size().to_string(), quota).into());
             }
         }
         tracing::info!(trust = %whole, size = whole.size(), "these may assume the role, and nobody else");
@@ -317,7 +335,7 @@ fn unfit(at: &str, what: &str) -> Refusal {
     Refusal::PreconditionFailed { what: format!("{at}: {what}"), remedy: "Correct it, or leave it out".to_owned() }
 }
 
-fn too_long(at: &str, reached: usize, whole: usize, quota: usize) -> Refusal {
+fn too_long(at: &str, reached: &str, whole: &str, quota: usize) -> Refusal {
     Refusal::PreconditionFailed {
         what: format!(
             "{at} takes the trust policy to {reached} characters, past the account's quota of {quota} \

@@ -10,6 +10,7 @@ use crate::github::subject::{self, Breadth};
 
 use crate::iam_policy::pattern::Pattern;
 
+use super::policy_limits::{LARGEST_QUOTA, size_of};
 use super::properties::{Properties, TrustEntry as Entry};
 
 /// The declared trust of a role.
@@ -53,6 +54,39 @@ pub(crate) enum JobContext {
     AnyRef,
 }
 
+impl JobContext {
+    /// The context as GitHub writes it in a subject. A colon inside a value becomes `%3A`, so that it cannot be taken for
+    /// the end of the value.
+    pub(super) fn in_subject(&self) -> String {
+        let (kind, name) = match self {
+            Self::Branch(name) => ("ref:refs/heads/", name.as_str()),
+            Self::Tag(name) => ("ref:refs/tags/", name.as_str()),
+            Self::AnyRef => ("ref:refs/*", ""),
+            Self::Environment(name) => ("environment:", name.as_str()),
+            Self::PullRequest => ("pull_request", ""),
+        };
+        format!("{kind}{}", name.replace(':', "%3A"))
+    }
+}
+
+impl TrustEntry {
+    /// The characters of the values of the entry.
+    fn declared_size(&self) -> usize {
+        let contexts = self.contexts.iter().map(|context| size_of(&context.in_subject()));
+        let subjects = self.subjects.iter().map(|subject| size_of(subject.as_str()));
+        contexts.chain(subjects).sum::<usize>() + self.narrowing_size()
+    }
+
+    /// The characters of the values that narrow the entry. A name leads to an id of a digit or more.
+    pub(super) fn narrowing_size(&self) -> usize {
+        let actors = self.actors.iter().map(|actor| match actor {
+            Actor::Id(id) => size_of(&id.to_string()),
+            Actor::Name(_) => size_of("1"),
+        });
+        self.workflows.iter().map(|workflow| size_of(workflow.as_str())).chain(actors).sum()
+    }
+}
+
 /// The user who triggered a job. A name can be given up and taken by somebody else; an id cannot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Actor {
@@ -81,7 +115,15 @@ const CONTEXTS: &str =
 
 /// Reads `Trust`.
 pub(crate) fn entries(fields: &mut Fields<'_, Properties>, issuer: Option<&Issuer>) -> Option<Vec<TrustEntry>> {
-    fields.objects(Properties::TRUST, |fields| Some(entry(fields, issuer)))
+    let entries = fields.objects(Properties::TRUST, |fields| Some(entry(fields, issuer)))?;
+    let size: usize = entries.iter().map(TrustEntry::declared_size).sum();
+    if size > LARGEST_QUOTA {
+        let expected =
+            format!("values of at most {LARGEST_QUOTA} characters together, as many as IAM lets a trust policy have");
+        fields.invalid(Properties::TRUST, expected, format_args!("{size}"));
+        return None;
+    }
+    Some(entries)
 }
 
 fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry {

@@ -5,6 +5,8 @@ use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text,
 
 /// Names are part of the physical id, which has at most 1024 bytes.
 pub(super) const NAME_LIMIT: usize = 255;
+/// The repositories of one variable. Each of them is a call to GitHub, whose rate limit is shared by all stacks.
+pub(super) const SELECTED_LIMIT: usize = 500;
 
 pub(super) const NAME_EXPECTED: &str = "1 to 255 letters, digits and `_`, not beginning with a digit or `GITHUB_`";
 pub(super) const HOST_EXPECTED: &str =
@@ -63,7 +65,7 @@ object_type! {
         SELECTED_REPOSITORIES: Texts = Property::texts(
             "SelectedRepositories",
             TEXT,
-            Count::any("repositories"),
+            Count::at_most(SELECTED_LIMIT, "repositories"),
             "the name of a repository of the organisation",
             "The names of the repositories, for `Visibility: selected`, which needs at least one.",
         );

@@ -1,6 +1,7 @@
 //! The worlds in which a role's plans are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
@@ -154,7 +155,7 @@ impl PlanLaws for GitHubRoles {
 fn rule(text: &str) -> TrustRule {
     let (end, ids) = text.split_once('#').unwrap_or((text, ""));
     let ids: BTreeSet<Pattern> = ids.split('|').filter(|id| !id.is_empty()).map(Pattern::written).collect();
-    let claims = (!ids.is_empty()).then_some((Claim::RepositoryId, ids));
+    let claims = (!ids.is_empty()).then_some((Claim::RepositoryId, Rc::new(ids)));
     TrustRule { subject: Pattern::written(&format!("repo:o/r:{end}")), claims: claims.into_iter().collect() }
 }
 
