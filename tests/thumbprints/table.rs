@@ -133,8 +133,10 @@ fn check(row: &Row, result: &Result<ProbeResult, ProbeError>) -> String {
                 text.push_str("\n  private");
             }
             for (title, list) in [("left out ", &look.left_out), ("expiring ", &look.expiring)] {
-                for one in list {
-                    write!(text, "\n  {title} {}", row.label(&one.hex)).unwrap();
+                // The keys, and so the order, are new each time.
+                let labels: std::collections::BTreeSet<String> = list.iter().map(|one| row.label(&one.hex)).collect();
+                for label in labels {
+                    write!(text, "\n  {title} {label}").unwrap();
                 }
             }
             for (address, why) in &look.unreached {
