@@ -73,9 +73,9 @@ pub async fn reconcile_request<R: Api>(
     request: &Request,
     context: &RequestContext<'_>,
 ) -> Result<Reconciled, Error> {
-    let RequestContext { owner, deployment, guardrails: _, deadline, lag, began, origin, progress } = context;
+    let RequestContext { owner, deployment, guardrails: _, deadline, lag, origin, began, progress } = context;
     let (deadline, lag, began) = (*deadline, *lag, *began);
-    let reconciler = Reconciler { api, owner, deployment, deadline, lag, began, origin, progress };
+    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, began, progress };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => create_or_update(&reconciler, request, context.guardrails).await,
         RequestType::Delete => delete(&reconciler, request, context.guardrails).await,

@@ -22,7 +22,7 @@ impl Run<'_> {
             let progress = Progress::new(id.to_string());
             let (deadline, lag, began, origin) = (window.work, app.settings.iam_lag, app.clock.now(), &Origin::own());
             let reconciler =
-                Reconciler { api: &api, owner: &owner, deployment, deadline, lag, began, origin, progress: &progress };
+                Reconciler { api: &api, owner: &owner, deployment, deadline, lag, origin, began, progress: &progress };
             // Boxed, as in the handler: its type would be too deep for the compiler.
             let Err(error) = Box::pin(oidc_provider::keep(&reconciler, id)).await else { return ItemOutcome::Done };
             ItemOutcome::failed(window, &error, |reason| {

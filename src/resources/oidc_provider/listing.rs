@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
-use super::rotation::{RotationState, is_mark, rotate};
+use super::rotation::{LIMIT, RotationState, is_mark, rotate};
 use super::{Observed, Thumbprints};
 use crate::ownership::Tags;
 
@@ -16,27 +16,29 @@ pub(super) struct Listing {
 }
 
 impl Listing {
+    /// The list of a provider whose owners all pin.
     pub(super) fn pinned(list: BTreeSet<String>) -> Self {
         Self { list, marks: Tags::new(), subjects: Vec::new() }
     }
 
-    /// As long as an owner pins, the list is the pinned one; otherwise it follows the issuer's certificates.
-    pub(super) fn new(observed: &Observed, pins: BTreeSet<String>, thumbprints: &Thumbprints, at_once: bool) -> Self {
-        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
-        if !pins.is_empty() {
-            return Self::pinned(pins);
-        }
-        let marks = RotationState::read(&observed.tags);
-        let Thumbprints::Observed(latest) = thumbprints else {
-            return Self { list: listed, marks: marks.write(), subjects: Vec::new() };
+    /// Follows the issuer's certificates, and adds the pins of some owners.
+    pub(super) fn new(observed: &Observed, pins: &BTreeSet<String>, thumbprints: &Thumbprints, at_once: bool) -> Self {
+        let verified: BTreeSet<String> = listed(observed).difference(pins).cloned().collect();
+        let marks = RotationState::read(&observed.tags).without(pins);
+        let room = LIMIT.saturating_sub(pins.len());
+        let (verified, marks, subjects) = match thumbprints {
+            Thumbprints::Observed(latest) if room > 0 => {
+                let at_once = at_once || verified.is_empty();
+                let (verified, marks) = rotate(&verified, &marks, &latest.without(pins), room, at_once);
+                (verified, marks, latest.values.values().cloned().collect())
+            }
+            _ => (verified, marks, Vec::new()),
         };
-        let (list, marks) = rotate(&listed, &marks, latest, at_once);
-        Self { list, marks: marks.write(), subjects: latest.values.values().cloned().collect() }
+        Self { list: pins.iter().chain(&verified).take(LIMIT).cloned().collect(), marks: marks.write(), subjects }
     }
 
     pub(super) fn change(&self, observed: &Observed) -> Option<Action> {
-        let listed: BTreeSet<String> = observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect();
-        (self.list != listed).then(|| Action::SetThumbprints {
+        (self.list != listed(observed)).then(|| Action::SetThumbprints {
             old: observed.thumbprints.clone(),
             new: self.list.iter().cloned().collect(),
             subjects: self.subjects.clone(),
@@ -49,4 +51,9 @@ impl Listing {
         let gone = observed.tags.keys().filter(|key| is_mark(key) && !self.marks.contains_key(*key));
         (set.map(|(key, value)| (key.clone(), value.clone())).collect(), gone.cloned().collect())
     }
+}
+
+/// Returns the thumbprints that IAM has.
+pub(super) fn listed(observed: &Observed) -> BTreeSet<String> {
+    observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect()
 }

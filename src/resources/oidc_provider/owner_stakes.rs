@@ -144,6 +144,8 @@ pub(super) struct OwnerStakes {
     pub(super) others: BTreeMap<String, OwnerStake>,
     pub(super) our_pins: BTreeSet<String>,
     pub(super) others_pins: BTreeSet<String>,
+    /// True if each other owner pins.
+    pub(super) all_others_pin: bool,
     /// The CA for scheduled looks.
     pub(super) ca: Option<String>,
 }
@@ -161,7 +163,8 @@ impl OwnerStakes {
             let values = tags.flat_map(|(_, value)| value.split(' '));
             values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
         };
-        Self { ours, others, our_pins: pins(true), others_pins: pins(false), ca: stored_ca(tags) }
+        let all_others_pin = others.keys().all(|claim| tags.contains_key(&claim.replacen(CLAIM, PINS, 1)));
+        Self { ours, others, our_pins: pins(true), others_pins: pins(false), all_others_pin, ca: stored_ca(tags) }
     }
 
     /// For whoever takes away: who else is about to leave needs nothing any more.

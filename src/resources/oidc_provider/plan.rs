@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
-use super::listing::Listing;
+use super::listing::{Listing, listed};
 use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
 use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
 use super::rotation::{LIMIT, is_mark};
@@ -51,7 +51,13 @@ fn maintain(owner: &Owner, thumbprints: &Thumbprints, observed: &Observed) -> Pl
         return Plan::nothing();
     }
     let owner_stakes = OwnerStakes::read(owner, &observed.tags);
-    let listing = Listing::new(observed, pinned(observed, owner_stakes), thumbprints, false);
+    let only_pins = owner_stakes.all_others_pin;
+    let pins = pinned(observed, owner_stakes);
+    let listing = if only_pins && !pins.is_empty() {
+        Listing::pinned(pins)
+    } else {
+        Listing::new(observed, &pins, thumbprints, false)
+    };
     let (set, gone) = listing.tag_changes(observed);
     Plan::nothing().then(listing.change(observed)).then(tagged(set)).then(untagged(gone))
 }
@@ -148,12 +154,16 @@ fn own_changes(
     }
     let our_pins = if let Thumbprints::Pinned(pins) = thumbprints { pins.clone() } else { BTreeSet::new() };
     let pins: BTreeSet<String> = our_pins.union(&owner_stakes.others_pins).cloned().collect();
-    if pins.len() > LIMIT {
-        return Err(too_many_pins(url, &pins));
-    }
     // The author has just asked for another source of thumbprints.
     let at_once = new_ca.is_some() || (!owner_stakes.our_pins.is_empty() && our_pins.is_empty());
-    let listing = Listing::new(observed, pins, thumbprints, at_once);
+    let only_pins = !our_pins.is_empty() && owner_stakes.all_others_pin;
+    // Pins make no room for themselves: others rely on what is listed.
+    let reached: BTreeSet<String> =
+        if only_pins { pins.clone() } else { listed(observed).union(&pins).cloned().collect() };
+    if !our_pins.is_empty() && reached.len() > LIMIT {
+        return Err(too_many_pins(url, &reached));
+    }
+    let listing = if only_pins { Listing::pinned(pins) } else { Listing::new(observed, &pins, thumbprints, at_once) };
     let (last, mut gone) = listing.tag_changes(observed);
     let mut claimed = Tags::new();
     if our_pins.is_empty() {
@@ -180,7 +190,7 @@ fn exists_already(url: &str, observed: &Observed) -> Refusal {
 fn too_many_pins(url: &str, pins: &BTreeSet<String>) -> Refusal {
     Refusal::PreconditionFailed {
         what: format!(
-            "the stacks that share the provider for {url} pin {} thumbprints together, and IAM keeps {LIMIT}: {}",
+            "the stacks that share the provider for {url} need {} thumbprints together, and IAM keeps {LIMIT}: {}",
             pins.len(),
             pins.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
         ),
@@ -284,8 +294,9 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
         .filter(|key| ours.tags.contains(key) && !owner_stakes.others_tagged(key))
         .cloned()
         .collect();
-    // Where others pin, what only we pinned goes; where nobody does, rotation takes care of it.
-    let repin = (is_ours && !owner_stakes.our_pins.is_empty() && !owner_stakes.others_pins.is_empty())
+    // Where all others pin, what only we pinned goes; otherwise rotation takes care of it.
+    let others_pin = owner_stakes.all_others_pin && !owner_stakes.others_pins.is_empty();
+    let repin = (is_ours && !owner_stakes.our_pins.is_empty() && others_pin)
         .then(|| Listing::pinned(owner_stakes.others_pins.clone()).change(observed))
         .flatten();
     if alone {

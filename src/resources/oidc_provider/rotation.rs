@@ -70,6 +70,15 @@ pub struct ObservedThumbprints {
     pub rotation_policy: RotationPolicy,
 }
 
+impl ObservedThumbprints {
+    /// The same without some values.
+    pub(super) fn without(&self, pins: &BTreeSet<String>) -> Self {
+        let values = self.values.iter().filter(|(value, _)| !pins.contains(*value));
+        let values = values.map(|(value, subject)| (value.clone(), subject.clone())).collect();
+        Self { values, ..self.clone() }
+    }
+}
+
 type Since = BTreeMap<String, Timestamp>;
 
 /// The values that were missing and those that were new, each with the time since when.
@@ -95,6 +104,15 @@ impl RotationState {
         Self { unseen: read(UNSEEN), candidates: read(CANDIDATES) }
     }
 
+    /// The same without the marks of some values.
+    pub(super) fn without(mut self, pins: &BTreeSet<String>) -> Self {
+        for value in pins {
+            self.unseen.remove(&short(value));
+            self.candidates.remove(&short(value));
+        }
+        self
+    }
+
     /// The tags that say so; none for nothing.
     pub(super) fn write(&self) -> Tags {
         let Self { unseen, candidates } = self;
@@ -114,12 +132,13 @@ pub(super) fn is_mark(key: &str) -> bool {
     key == UNSEEN || key == CANDIDATES
 }
 
-/// Returns the list and the marks after an observation. `at_once` takes new values without a second observation: the list is
+/// Returns the list of at most `limit` values and the marks after an observation. `at_once` takes new values without a second observation: the list is
 /// new, or the author has just asked for another source.
 pub(super) fn rotate(
     listed: &BTreeSet<String>,
     marks: &RotationState,
     latest: &ObservedThumbprints,
+    limit: usize,
     at_once: bool,
 ) -> (BTreeSet<String>, RotationState) {
     let ObservedThumbprints { values, at, rotation_policy: RotationPolicy { overlap, confirmation_interval } } = latest;
@@ -143,7 +162,7 @@ pub(super) fn rotate(
     let mut list = listed.clone();
     // An observed value stays in any case, so that the list never holds past values only.
     if !known.is_empty() || !ripe.is_empty() {
-        let room = LIMIT.saturating_sub(ripe.len());
+        let room = limit.saturating_sub(ripe.len());
         for (since, value) in gone {
             if at.since(since) >= *overlap || list.len() > room {
                 list.remove(&value);
@@ -151,7 +170,7 @@ pub(super) fn rotate(
         }
     }
     for (value, first) in ripe {
-        if list.len() < LIMIT {
+        if list.len() < limit {
             list.insert(value);
         } else {
             after.candidates.insert(short(&value), first);
@@ -196,7 +215,7 @@ mod tests {
         let (mut listed, mut tags) = (list(start), Tags::new());
         let mut lists = Vec::new();
         for (day, look) in looks {
-            let (after, marks) = rotate(&listed, &RotationState::read(&tags), &seen(look, *day), false);
+            let (after, marks) = rotate(&listed, &RotationState::read(&tags), &seen(look, *day), LIMIT, false);
             (listed, tags) = (after, marks.write());
             assert!(tags.values().all(|value| value.len() <= 256));
             lists.push(letters(&listed));
@@ -228,7 +247,7 @@ mod tests {
         for (minute, expected) in [(0, "a"), (59, "a"), (60, "ab")] {
             let mut look = seen("b", 0);
             look.at.0 += minute * 60;
-            let (list, marks) = rotate(&list("a"), &RotationState::read(&tags), &look, false);
+            let (list, marks) = rotate(&list("a"), &RotationState::read(&tags), &look, LIMIT, false);
             tags = marks.write();
             assert_eq!(letters(&list), expected, "after {minute} min");
         }
@@ -236,7 +255,7 @@ mod tests {
 
     #[test]
     fn nothing_is_marked_while_the_list_is_what_is_seen() {
-        let (after, marks) = rotate(&list("ab"), &RotationState::default(), &seen("ab", 0), false);
+        let (after, marks) = rotate(&list("ab"), &RotationState::default(), &seen("ab", 0), LIMIT, false);
         assert_eq!((letters(&after).as_str(), marks.write()), ("ab", Tags::new()));
     }
 
@@ -266,11 +285,12 @@ mod tests {
             for before in subsets(LIMIT).step_by(5) {
                 // The marks of any earlier look, and those of the look before this one.
                 for first in ["a", "bg", "cdef"] {
-                    let (list0, marks) = rotate(&list(&listed), &RotationState::default(), &seen(first, 0), false);
-                    let (list1, marks) = rotate(&list0, &marks, &seen(&before, 20), false);
+                    let (list0, marks) =
+                        rotate(&list(&listed), &RotationState::default(), &seen(first, 0), LIMIT, false);
+                    let (list1, marks) = rotate(&list0, &marks, &seen(&before, 20), LIMIT, false);
                     for now in subsets(LIMIT).step_by(7) {
                         for at_once in [false, true] {
-                            let (list2, marks2) = rotate(&list1, &marks, &seen(&now, 40), at_once);
+                            let (list2, marks2) = rotate(&list1, &marks, &seen(&now, 40), LIMIT, at_once);
                             checked += 1;
                             assert!((1..=LIMIT).contains(&list2.len()), "{listed} {before} {now}");
                             let known: BTreeSet<String> = list1.union(&list(&now)).cloned().collect();
@@ -281,7 +301,11 @@ mod tests {
                                 .cloned()
                                 .collect();
                             assert!(kept.is_subset(&list2), "{listed} {before} {now}: {} lost some", letters(&list2));
-                            assert_eq!(rotate(&list2, &marks2, &seen(&now, 40), false), (list2, marks2), "quiet");
+                            assert_eq!(
+                                rotate(&list2, &marks2, &seen(&now, 40), LIMIT, false),
+                                (list2, marks2),
+                                "quiet"
+                            );
                         }
                     }
                 }

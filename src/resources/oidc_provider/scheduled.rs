@@ -37,19 +37,23 @@ pub async fn keep(reconciler: &Reconciler<'_, OidcProviders>, id: &ProviderArn) 
         tracing::info!(%id, "the provider is about to be deleted; left alone");
         return Ok(());
     }
-    let thumbprints = if pinned(reconciler, &observed) {
+    let owner_stakes = OwnerStakes::read(reconciler.owner, &observed.tags);
+    let is_pinned = !owner_stakes.others_pins.is_empty();
+    let thumbprints = if is_pinned && owner_stakes.all_others_pin {
         tracing::info!(%id, "its thumbprints are pinned");
         Thumbprints::Pinned(observed.thumbprints.iter().cloned().collect())
     } else {
-        probe(kind, id, &observed).await?
+        match probe(kind, id, &observed).await {
+            // Some owners pin because the certificates cannot be verified.
+            Err(error) if is_pinned => {
+                tracing::warn!(%id, %error, "some of its thumbprints are pinned; the others stay as they are");
+                Thumbprints::Unknown(error.to_string())
+            }
+            thumbprints => thumbprints?,
+        }
     };
     reconciler.maintain(id, &Desired::Maintained(thumbprints)).await?;
     Ok(())
-}
-
-fn pinned(reconciler: &Reconciler<'_, OidcProviders>, observed: &Observed) -> bool {
-    let owner_stakes = OwnerStakes::read(reconciler.owner, &observed.tags);
-    !owner_stakes.our_pins.is_empty() || !owner_stakes.others_pins.is_empty()
 }
 
 async fn probe(kind: &OidcProviders, id: &ProviderArn, observed: &Observed) -> Result<Thumbprints, Error> {

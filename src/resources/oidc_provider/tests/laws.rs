@@ -44,7 +44,11 @@ fn is_as_declared(owner: &Owner, declared: &Declared, after: &Observed) -> Resul
     let list: BTreeSet<String> = after.thumbprints.iter().cloned().collect();
     let pins = pins(&after.tags);
     check((1..=5).contains(&list.len()), "one to five thumbprints")?;
-    check(!ours || pins.is_empty() || pins == list, "what is pinned is the list")?;
+    check(
+        !ours || pins.is_empty() || !all_pin(&after.tags) || pins == list,
+        "if all owners pin, the pins are the list",
+    )?;
+    check(!ours || pins.is_subset(&list), "each pin is in the list")?;
     if let Thumbprints::Pinned(wanted) = thumbprints {
         check(wanted.is_subset(&list), "what we pin is in the list")?;
     }
@@ -136,7 +140,7 @@ impl PlanLaws for OidcProviders {
     }
 }
 
-fn desired(client_ids: &[&str], pins: Option<&[&str]>, tags: &[(&str, &str)]) -> Desired {
+pub(super) fn desired(client_ids: &[&str], pins: Option<&[&str]>, tags: &[(&str, &str)]) -> Desired {
     Desired::Declared(Box::new(declared(client_ids, pins, tags)))
 }
 
@@ -156,7 +160,7 @@ fn declared(client_ids: &[&str], pins: Option<&[&str]>, tags: &[(&str, &str)]) -
 }
 
 /// A look on some day.
-fn seen(values: &[&str], day: i64) -> Thumbprints {
+pub(super) fn seen(values: &[&str], day: i64) -> Thumbprints {
     let at = Timestamp::of(OffsetDateTime::UNIX_EPOCH + Duration::days(20_000 + day));
     let rotation_policy = RotationPolicy { overlap: 30 * 24 * 60 * 60, confirmation_interval: 60 * 60 };
     Thumbprints::Observed(ObservedThumbprints {
@@ -171,8 +175,13 @@ fn pins(tags: &Tags) -> BTreeSet<String> {
     pins.flat_map(|(_, value)| value.split(' ')).map(str::to_owned).collect()
 }
 
+fn all_pin(tags: &Tags) -> bool {
+    let mut owners = tags.keys().filter(|key| key.starts_with("github-trust:owner:"));
+    owners.all(|key| tags.contains_key(&key.replace(":owner:", ":pins:")))
+}
+
 /// Made by hand, before any of us came.
-fn foreign() -> Observed {
+pub(super) fn foreign() -> Observed {
     Observed {
         arn: ARN.into(),
         client_ids: [FOREIGN.to_owned(), "a".to_owned()].into(),
@@ -243,8 +252,9 @@ fn a_providers_plans_obey_the_laws() {
             touched.client_ids.insert(FOREIGN.into());
             touched.tags.insert(FOREIGN.into(), "v".into());
             for new in declarations() {
-                // Who pins replaces what was seen; who takes that back begins anew.
-                let previous = (is_pinned(&old) || !is_pinned(&new)).then_some(&old);
+                // Pins of all owners replace what was seen; pins beside others' stay for the overlap.
+                let restores = if is_pinned(&new) { is_pinned(&old) && all_pin(&state.tags) } else { true };
+                let previous = restores.then_some(&old);
                 tally.check::<OidcProviders>(&us, Some(&new), Some(&state), previous);
                 tally.check::<OidcProviders>(&us, Some(&new), Some(&touched), previous);
             }
