@@ -71,6 +71,19 @@ pub(crate) fn after<K: PlanLaws>(
     finish::<K>(&plan, observed)
 }
 
+/// The plan from a state to a declaration as people read it: a line for each stage.
+pub(crate) fn plan_text<K: PlanLaws>(
+    owner: &Owner,
+    desired: Option<&K::Desired>,
+    observed: Option<&K::Observed>,
+) -> String {
+    let observed = read::<K>(desired, observed.cloned());
+    let plan = K::plan(owner, desired, observed.as_ref()).expect("no refusal");
+    let stage = |stage: &Vec<K::Action>| stage.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let stages: Vec<String> = plan.stages().iter().map(stage).collect();
+    if stages.is_empty() { "nothing".to_owned() } else { stages.join("\n") }
+}
+
 /// Returns the state as the loop reads it before it plans.
 fn read<K: PlanLaws>(desired: Option<&K::Desired>, observed: Option<K::Observed>) -> Option<K::Observed> {
     if desired.is_none() { observed.map(K::observed_for_delete) } else { observed }

@@ -151,7 +151,7 @@ fn is_adopted(observed: &Observed) -> bool {
     contents(observed).any(|content| content.tags.contains_key(ADOPTED))
 }
 
-fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, PolicyScope)]>) -> Spec {
+pub(super) fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, PolicyScope)]>) -> Spec {
     Spec {
         cluster: "prod".into(),
         principal: PRINCIPAL.into(),
@@ -166,10 +166,10 @@ fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, PolicyScope)]>) -> Sp
 }
 
 /// The time at which the entries of these worlds are created.
-const NOW: i64 = 1_000_000;
+pub(super) const NOW: i64 = 1_000_000;
 
 /// The role that the entries are for, made before them.
-fn declared(spec: Spec) -> Desired {
+pub(super) fn declared(spec: Spec) -> Desired {
     let role = Some(Principal { role_id: "AROA1".into(), created: NOW - 100 });
     Desired { wanted: Wanted::Declared(Box::new(spec)), role, process: "p".into() }
 }
@@ -236,13 +236,13 @@ fn by_hand(content: &mut EntryContent) {
 }
 
 /// The entry is of then, and its role of a later moment.
-fn outlived(observed: &Observed) -> Observed {
+pub(super) fn outlived(observed: &Observed) -> Observed {
     let mut outlived = observed.clone();
     outlived.entry.as_mut().expect("an entry").created = Some(NOW - 80);
     outlived
 }
 
-fn new_role() -> Principal {
+pub(super) fn new_role() -> Principal {
     Principal { role_id: "AROA2".into(), created: NOW - 50 }
 }
 

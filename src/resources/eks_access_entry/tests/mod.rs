@@ -1,3 +1,4 @@
 mod laws;
 mod parse_eks;
 mod parse_eksctl;
+mod plans;

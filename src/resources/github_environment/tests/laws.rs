@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::github::Issuer;
 use crate::github::name::Repository;
-use crate::laws::{Coverage, PlanLaws, after, owner};
+use crate::laws::{Coverage, PlanLaws, after, owner, plan_text};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_environment::plan::Action;
@@ -216,4 +216,27 @@ fn adoption_sets_what_is_declared_whoever_has_changed_it() {
             }
         }
     }
+}
+
+#[test]
+fn the_plans_of_an_environment_read_well() {
+    let (owner, specs) = (owner("Environment"), specs());
+    let with = |policy, is_reviewed: bool| {
+        let fits = |desired: &&Desired| {
+            let Spec { branches, reviewers, .. } = &desired.spec;
+            branches.as_ref().is_some_and(|(found, patterns)| *found == policy && patterns.len() < 2)
+                && reviewers.as_ref().is_some_and(|reviewers| reviewers.is_empty() != is_reviewed)
+        };
+        specs.iter().rfind(fits).expect("one")
+    };
+    let protected = with(DeploymentBranchPolicy::Protected, true);
+    let made = after::<GitHubEnvironments>(&owner, Some(protected), None);
+    let plan = |desired, observed| plan_text::<GitHubEnvironments>(&owner, desired, observed);
+    insta::assert_snapshot!(plan(Some(protected), None), @r##"create the environment with a wait of 30 min, reviewers ["team 7"] of others' runs, branches Protected"##);
+    insta::assert_snapshot!(plan(Some(with(DeploymentBranchPolicy::Custom, true)), made.as_ref()), @r##"
+    set with a wait of 30 min, reviewers ["team 7"] of others' runs, branches Custom
+    let branch wild deploy
+    "##);
+    insta::assert_snapshot!(plan(Some(with(DeploymentBranchPolicy::Any, false)), made.as_ref()), @"set with a wait of 30 min, reviewers [], branches Any");
+    insta::assert_snapshot!(plan(None, made.as_ref()), @"delete the environment");
 }

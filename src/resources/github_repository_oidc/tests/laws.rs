@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::github::Issuer;
 use crate::github::facts::SubjectFormat;
 use crate::github::name::Repository;
-use crate::laws::{Coverage, PlanLaws, owner};
+use crate::laws::{Coverage, PlanLaws, owner, plan_text};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_repository_oidc::plan::Action;
@@ -107,4 +107,21 @@ fn no_switch_locks_out_a_role_that_trusts_one_form_only() {
             }
         }
     }
+}
+
+#[test]
+fn the_plans_of_a_switch_read_well() {
+    let owner = owner("Oidc");
+    let classic = worlds().into_iter().find(|world| world.sent == SubjectFormat::Classic && world.before.is_none());
+    let switched = Observed {
+        chosen: SubjectFormat::Immutable,
+        sent: SubjectFormat::Immutable,
+        before: Some(SubjectFormat::Classic),
+        ..classic.clone().expect("one")
+    };
+    let plan = |desired, observed| plan_text::<GitHubRepositoryOidcs>(&owner, desired, observed);
+    let immutable = spec(SubjectFormat::Immutable);
+    insta::assert_snapshot!(plan(Some(&immutable), classic.as_ref()), @"switch to immutable subjects");
+    insta::assert_snapshot!(plan(Some(&immutable), Some(&switched)), @"nothing");
+    insta::assert_snapshot!(plan(None, Some(&switched)), @"switch to classic subjects");
 }

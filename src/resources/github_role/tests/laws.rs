@@ -163,7 +163,7 @@ fn is_adopted(observed: &Observed) -> bool {
     observed.tags.contains_key("github-trust:adopted")
 }
 
-fn desired(trust: &[&str], boundary: Option<&str>, managed: &[&str], inline: &[(&str, &str)]) -> Desired {
+pub(super) fn desired(trust: &[&str], boundary: Option<&str>, managed: &[&str], inline: &[(&str, &str)]) -> Desired {
     Desired {
         name: "role".into(),
         path: "/".into(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::github::creation_window::CreationWindow;
-use crate::laws::{Coverage, PlanLaws, after, owner};
+use crate::laws::{Coverage, PlanLaws, after, owner, plan_text};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_variable::plan::{Action, VariableContent};
@@ -147,4 +147,17 @@ fn no_plan_shows_a_value() {
             assert!(!format!("{action} {action:?}").contains("hunter2"), "{action}");
         }
     }
+}
+
+#[test]
+fn the_plans_of_a_variable_read_well() {
+    let owner = owner("Variable");
+    let desires = desires();
+    let [first, .., other] = &desires[..] else { panic!("several") };
+    let made = after::<GitHubVariables>(&owner, Some(first), None);
+    let changed = made.clone().map(|made| Observed { value: Some(Value::new("by hand")), ..made });
+    insta::assert_snapshot!(plan_text::<GitHubVariables>(&owner, Some(first), None), @"create the variable");
+    insta::assert_snapshot!(plan_text::<GitHubVariables>(&owner, Some(first), changed.as_ref()), @"set the variable");
+    insta::assert_snapshot!(plan_text::<GitHubVariables>(&owner, Some(other), None), @"create the secret for selected repositories {1, 2}, sealed with key k");
+    insta::assert_snapshot!(plan_text::<GitHubVariables>(&owner, None, made.as_ref()), @"delete the variable");
 }
