@@ -152,7 +152,7 @@ const STRICT: [(&str, &str); 10] = [
 ];
 
 #[test]
-fn what_guardrails_forbid_is_refused_before_any_call_and_all_of_it_at_once() {
+fn guardrails_refuse_all_they_forbid_at_once_before_any_call() {
     let aws = |name: &str| format!("arn:aws:iam::aws:policy/{name}");
     let trust = |entry: Value| role(json!({"Trust": [entry]}));
     let asked: Vec<(&str, Value)> = vec![
@@ -351,7 +351,7 @@ fn policies_of_namespaces_are_given_where_the_deployment_names_them() {
 }
 
 #[test]
-fn inline_policies_go_with_the_boundary_of_the_deployment_or_where_it_allows_them() {
+fn inline_policies_need_the_boundary_or_the_deployments_leave() {
     let policies = |boundary: Option<&str>| role(json!({"Policies": inline(), "PermissionsBoundary": boundary}));
     for (variables, boundary, allowed) in [
         (vec![], Some(BOUNDARY), false),
@@ -403,7 +403,7 @@ fn a_role_without_a_boundary_gets_that_of_the_deployment() {
 }
 
 #[test]
-fn stricter_guardrails_stop_no_deletion_and_no_update_that_changes_nothing() {
+fn stricter_guardrails_stop_no_deletion_and_no_unchanged_update() {
     let broad = json!([{"Repository": "octo-org/app", "AnyRef": true}]);
     let before = role(json!({"Path": "/", "PermissionsBoundary": null, "MaxSessionDuration": 43200, "Trust": broad}));
     let none = [("ROLE_PATH", "/"), ("MAX_SESSION_DURATION", "43200"), ("ALLOW_BROAD_TRUST", "true")];

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_with_a_star_is_a_whole_organisation_and_nothing_else_with_a_star_is() {
+    fn only_an_owner_with_a_star_is_a_whole_organisation() {
         assert_eq!(RepositoryScope::parse("octo-org/*"), Ok(RepositoryScope::Organisation("octo-org".to_owned())));
         assert_eq!(RepositoryScope::parse("octo-org/x").map(|scope| scope.to_string()), Ok("octo-org/x".to_owned()));
         for bad in ["*", "*/*", "octo*/*", "octo-org/x*", "/*", "octo-org*/octo-repo*"] {

@@ -18,7 +18,7 @@ def test_what_grew_beyond_its_tolerance_is_told() -> None:
     assert len(figures.grown(BEFORE, Figures("rustc 1.0.0", 2_000_000, 600_000, 5_000_000, 101))) == 4
 
 
-def test_another_compiler_may_make_more_of_the_same_source_but_not_more_crates() -> None:
+def test_another_compiler_may_make_more_bytes_but_not_more_crates() -> None:
     other = replace(BEFORE, compiler="rustc 1.1.0", package_bytes=4_200_000)
     assert figures.grown(BEFORE, other) == []
     assert figures.grown(BEFORE, replace(other, crates=101))

@@ -44,7 +44,7 @@ fn with_a_credential_the_form_is_known_and_no_other_is_written() {
 }
 
 #[test]
-fn a_private_repository_is_seen_with_a_credential_and_otherwise_the_author_is_told_what_to_run() {
+fn a_private_repository_needs_a_credential_or_the_author_is_told() {
     at(async |place| {
         place.github(|github| github.private.push("acme/app".into()));
         let outcome = place.create(app()).await;
@@ -167,7 +167,7 @@ fn a_token_that_is_refused_or_no_token_is_told_without_showing_it() {
 }
 
 #[test]
-fn a_rate_limit_that_ends_soon_is_waited_for_and_one_that_does_not_is_told() {
+fn a_rate_limit_that_ends_soon_is_waited_for_a_long_one_is_told() {
     at(async |place| {
         let limited = |header: &'static str, value: String| Answer {
             status: 403,
@@ -192,7 +192,7 @@ fn a_rate_limit_that_ends_soon_is_waited_for_and_one_that_does_not_is_told() {
 }
 
 #[test]
-fn an_unchanged_trust_does_not_fail_because_github_is_down_and_neither_does_a_rollback() {
+fn an_unchanged_trust_and_a_rollback_need_no_github() {
     at(async |place| {
         place.github(|github| github.classic.push("acme/infra".into()));
         place.token();
@@ -276,7 +276,7 @@ fn each_github_is_asked_at_its_own_place_with_its_own_credential() {
 }
 
 #[test]
-fn an_enterprise_server_has_classic_subjects_and_is_not_asked_without_a_credential() {
+fn an_enterprise_server_without_a_credential_is_not_asked() {
     at_issuer("github.example.com/_services/token", async |place| {
         let outcome = place.create(app()).await;
         assert!(outcome.succeeded, "{}", outcome.reason);

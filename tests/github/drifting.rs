@@ -12,7 +12,7 @@ async fn scheduled(place: &super::Place) -> String {
 }
 
 #[test]
-fn a_role_whose_subjects_github_no_longer_issues_is_reported_and_left_alone() {
+fn a_role_whose_subjects_have_changed_is_reported_and_left_alone() {
     at(async |place| {
         place.token();
         place.github(|github| github.classic.push("acme/app".into()));
@@ -34,7 +34,7 @@ fn a_role_whose_subjects_github_no_longer_issues_is_reported_and_left_alone() {
 }
 
 #[test]
-fn a_renamed_repository_is_reported_and_one_that_github_does_not_show_is_counted() {
+fn a_renamed_repository_is_reported_and_a_hidden_one_is_counted() {
     at(async |place| {
         assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
         let moved = Answer {

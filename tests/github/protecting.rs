@@ -19,7 +19,7 @@ fn environment(place: &Place, path: &str, protected: bool) {
 }
 
 #[test]
-fn a_role_that_trusts_an_environment_without_protection_says_so_in_its_attributes_and_in_the_log() {
+fn a_role_that_trusts_an_open_environment_warns_of_it() {
     at(async |place| {
         place.token();
         environment(place, LIVE, false);

@@ -113,7 +113,7 @@ fn another_case_than_github_s_is_told_with_github_s() {
 }
 
 #[test]
-fn a_renamed_repository_is_told_with_its_new_name_and_a_redirect_elsewhere_is_not_followed() {
+fn a_renamed_repository_is_told_and_no_redirect_elsewhere_is_followed() {
     at(async |place| {
         place.token();
         let moved = |location: &str| Answer {

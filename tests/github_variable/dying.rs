@@ -101,7 +101,7 @@ fn the_same_event_twice_at_once_makes_one_value_and_both_answer_alike() {
 }
 
 #[test]
-fn a_create_that_is_cancelled_leaves_no_variable_and_takes_nothing_of_others() {
+fn a_cancelled_create_leaves_no_variable_and_takes_none_of_others() {
     for (properties, path) in [(variable("hunter"), PATH), (secret("hunter"), SECRET)] {
         for theirs in [false, true] {
             at(async |place| {

@@ -59,7 +59,7 @@ fn an_environment_comes_changes_and_goes() {
 }
 
 #[test]
-fn an_environment_of_others_stays_as_it_is_unless_it_is_adopted_and_is_never_deleted() {
+fn an_environment_of_others_changes_only_by_adoption_and_never_goes() {
     at(async |place| {
         let now = place.cloud.now();
         place.github(|github| github.environment(PATH, true, now));
@@ -154,7 +154,7 @@ fn a_stack_makes_an_environment_and_puts_a_variable_into_it_and_both_go() {
 }
 
 #[test]
-fn wherever_a_process_dies_once_or_twice_an_environment_is_as_declared_or_gone() {
+fn wherever_a_process_dies_an_environment_is_as_declared_or_gone() {
     for request in ["Create", "Update", "Delete"] {
         for call in 1..=9 {
             for when in [When::Before, When::After] {

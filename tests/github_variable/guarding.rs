@@ -188,7 +188,7 @@ fn a_forged_deletion_switches_no_repository_back() {
 }
 
 #[test]
-fn a_deletion_after_stricter_guardrails_leaves_a_variable_and_ends_the_stack() {
+fn stricter_guardrails_leave_a_variable_and_let_its_stack_end() {
     guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", "acme/app")]), async |place| {
         assert_eq!(place.stack.create(&declared(variable("v"))).await, Status::CreateComplete, "{}", place.reason());
         let id = place.physical();

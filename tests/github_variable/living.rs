@@ -67,7 +67,7 @@ fn each_place_has_its_variables_and_secrets() {
 }
 
 #[test]
-fn an_organisation_s_value_is_for_the_repositories_that_are_selected_and_no_others() {
+fn an_organisation_s_value_is_for_the_selected_repositories_only() {
     at(async |place| {
         let all: Vec<String> = (0..130).map(|index| format!("r{index}")).collect();
         let properties = |repositories: &[String]| {
@@ -134,7 +134,7 @@ fn what_is_adopted_is_written_and_stays() {
 }
 
 #[test]
-fn a_value_that_somebody_changed_is_repaired_by_an_update_and_left_by_a_delete() {
+fn an_update_repairs_a_changed_value_and_a_delete_leaves_it() {
     at(async |place| {
         assert_eq!(place.create(variable("ours")).await, Status::CreateComplete);
         place.by_hand(PATH, "theirs").await;
@@ -163,7 +163,7 @@ fn what_somebody_deleted_and_made_again_is_theirs() {
 }
 
 #[test]
-fn what_somebody_deleted_is_made_again_under_another_id_and_goes_with_the_stack() {
+fn a_deleted_value_is_made_again_under_another_id() {
     for (properties, path) in [(variable("hunter"), PATH), (secret("hunter"), SECRET)] {
         at(async |place| {
             assert_eq!(place.create(properties.clone()).await, Status::CreateComplete);

@@ -91,7 +91,7 @@ fn a_role_is_seen_in_whatever_case_the_repository_is_declared() {
 }
 
 #[test]
-fn a_deletion_that_would_lock_a_role_out_leaves_the_repository_switched_and_says_so() {
+fn a_deletion_that_would_lock_a_role_out_leaves_the_switch() {
     at(async |place| {
         old_repository(place);
         assert_eq!(place.stack.create(&template("Both", Some(true))).await, Status::CreateComplete);
@@ -150,7 +150,7 @@ fn a_new_repository_needs_no_switch() {
 }
 
 #[test]
-fn wherever_a_process_dies_the_repository_is_switched_and_nobody_is_locked_out() {
+fn wherever_a_process_dies_no_role_is_locked_out() {
     for call in 1..=5 {
         for when in [When::Before, When::After] {
             at(async |place| {

@@ -155,9 +155,7 @@ def test_sam_deploy_alone_deploys_it_where_there_is_no_rust(account: LocalAws, u
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_plain_template_takes_over_what_sam_has_deployed_and_keeps_the_service_token(
-    account: LocalAws, unpacked: Path
-) -> None:
+def test_the_plain_template_takes_over_a_sam_deployment(account: LocalAws, unpacked: Path) -> None:
     code = Stack(account, "code")
     bucket = deployment.example("account-vending/code-bucket.yaml")
     assert code.create(bucket, Name="octo-code", OrganizationId="o-0123456789") == "CREATE_COMPLETE", code.reasons()

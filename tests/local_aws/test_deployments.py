@@ -202,9 +202,7 @@ def test_an_upgrade_keeps_the_service_token_and_what_was_made(aws: LocalAws, by_
     assert stack.delete() == "DELETE_COMPLETE", stack.reasons()
 
 
-def test_the_product_cannot_go_while_a_stack_imports_its_token_and_comes_back_with_the_same(
-    aws: LocalAws, by_default: str, name: str
-) -> None:
+def test_the_product_cannot_go_while_a_stack_imports_its_token(aws: LocalAws, by_default: str, name: str) -> None:
     product = Stack.existing(aws, name)
     importing, naming = (Stack(aws, f"{name}-{each}") for each in ("imports", "names"))
     imported = template({"Fn::ImportValue": f"{name}-ServiceToken"}, {"Provider": (PROVIDER, {})})  # type: ignore[arg-type]

@@ -103,7 +103,7 @@ def test_another_boundary_than_the_deployment_s_is_refused(stack: Stack) -> None
     assert "guardrail `RolePermissionsBoundary`" in stack.reasons()["Sync"]
 
 
-def test_each_environment_has_a_role_of_its_own_and_pull_requests_only_compare(
+def test_each_environment_has_a_role_and_pull_requests_only_compare(
     account: LocalAws, stack: Stack, before: list[str]
 ) -> None:
     outputs = created(stack, "several-environments.yaml", Repository=WEB, ApplicationStack="web")
@@ -128,7 +128,7 @@ def test_two_repositories_share_a_role_inside_the_reusable_workflow_only(
     gone(account, stack, before)
 
 
-def test_an_enterprise_server_with_a_private_ca_gets_its_thumbprint_and_subjects_without_ids(
+def test_an_enterprise_server_with_a_private_ca_gets_its_thumbprint(
     account: LocalAws, stack: Stack, name: str, before: list[str]
 ) -> None:
     parameters = {

@@ -29,7 +29,7 @@ def bootstrap(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_function_takes_no_more_instructions_bytes_and_crates_than_it_did(bootstrap: Path) -> None:
+def test_the_function_takes_no_more_than_it_did(bootstrap: Path) -> None:
     before, now = figures.committed(), figures.measured(bootstrap)
     if now.cold_instructions is None:
         warnings.warn(figures.WITHOUT_VALGRIND, stacklevel=1)

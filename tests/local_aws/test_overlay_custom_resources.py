@@ -78,9 +78,7 @@ def test_a_request_has_the_members_that_cloudformation_sends(stack: Stack, token
     }
 
 
-def test_the_response_url_is_a_pre_signed_put_into_a_bucket_named_like_the_real_one(
-    aws: LocalAws, stack: Stack, token: str
-) -> None:
+def test_the_response_url_is_a_pre_signed_put_as_the_real_one(aws: LocalAws, stack: Stack, token: str) -> None:
     url = {"Url": {"Fn::GetAtt": ["Thing", "Url"]}}
     assert stack.create(template(token, {"Thing": {}}, url)) == "CREATE_COMPLETE"
     parts = urlsplit(stack.outputs()["Url"])
@@ -206,7 +204,7 @@ def test_a_failed_create_is_followed_by_a_delete_of_the_id_it_answered(stack: St
     ]
 
 
-def test_a_create_without_a_usable_id_is_followed_by_a_delete_of_an_invented_one(stack: Stack, token: str) -> None:
+def test_a_create_without_an_id_is_followed_by_a_delete_of_an_invented(stack: Stack, token: str) -> None:
     assert stack.create(template(token, {"Thing": {"OnCreate": {"raw": "?"}}})) == "ROLLBACK_COMPLETE"
     (_, (request, physical_id)) = summary(stack, "Thing")
     assert request == "Delete"
@@ -236,7 +234,7 @@ def test_what_was_made_before_a_failure_is_deleted_in_reverse(stack: Stack, toke
     assert deleted == ["Second", "First"]
 
 
-def test_a_new_id_in_an_update_is_a_replacement_and_the_old_one_is_deleted_last(stack: Stack, token: str) -> None:
+def test_a_new_id_in_an_update_is_a_replacement(stack: Stack, token: str) -> None:
     replaced = {"answer": {"PhysicalResourceId": "newer"}}
     stack.create(template(token, {"Thing": {}, "User": {"DependsOn": "Thing"}}))
     things: Things = {"Thing": {"OnUpdate": replaced}, "User": {"DependsOn": "Thing", "Of": {"Ref": "Thing"}}}

@@ -40,7 +40,7 @@ def touched(path: Path) -> set[tuple[str, str]]:
     return found
 
 
-def test_every_name_of_ministack_that_the_overlay_touches_is_checked_at_start() -> None:
+def test_every_name_that_the_overlay_touches_is_checked_at_start() -> None:
     listed = {(module, name) for module, names in NAMES.items() for name in names}
     assert set().union(*map(touched, SOURCES)) == listed
 

@@ -35,9 +35,7 @@ def subject_of(token: str) -> str:
     return str(claims["sub"])
 
 
-def test_a_repository_is_opted_in_and_out_and_its_workflow_is_never_locked_out(
-    aws: LocalAws, service_token: str, stack: Stack
-) -> None:
+def test_a_repository_opts_in_and_out_and_its_workflow_gets_in(aws: LocalAws, service_token: str, stack: Stack) -> None:
     start = len(aws.at_github()["seen"])
 
     def let_in() -> bool:

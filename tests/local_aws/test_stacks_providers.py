@@ -140,7 +140,7 @@ def rotated_to(aws: LocalAws, iam: Any, arn: str, *expected: str) -> None:
     until(after_a_run, "the thumbprints to follow", 10, every=0.5)
 
 
-def test_an_enterprise_server_behind_a_private_ca_is_verified_with_the_ca_given(
+def test_an_enterprise_server_is_verified_with_the_ca_given(
     aws: LocalAws, iam: Any, stack: Stack, service_token: str, name: str
 ) -> None:
     server = Providers(service_token, f"private.{name}.example")

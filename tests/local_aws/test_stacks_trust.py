@@ -27,7 +27,7 @@ def provider(iam: Any) -> Iterator[str]:
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=made["OpenIDConnectProviderArn"])
 
 
-def test_tokens_assume_the_role_where_they_should_and_are_refused_where_they_should_not(
+def test_tokens_assume_the_role_exactly_where_they_should(
     aws: LocalAws, service_token: str, provider: str, stack: Stack
 ) -> None:
     assert stack.create(example("exact-trust.yaml"), ProviderArn=provider) == "CREATE_COMPLETE", stack.reasons()
@@ -74,7 +74,7 @@ def test_a_role_is_adopted_with_its_id_and_released(iam: Any, service_token: str
     iam.delete_role(RoleName=before["RoleName"])
 
 
-def test_the_local_github_answers_nothing_that_github_s_description_does_not_know() -> None:
+def test_the_local_github_answers_as_github_s_description_says() -> None:
     status, body = answer("GET /repos/{owner}/{repo}", {})
     assert status == 200
     with pytest.raises(ValueError, match="does not answer this"):

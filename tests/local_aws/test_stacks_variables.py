@@ -227,7 +227,7 @@ def test_the_error_that_comes_with_an_update_passes(aws: LocalAws, service_token
     assert aws.at_github()["values"][f"{ORGANISATION}/variables/ROLE"] == "two"
 
 
-def test_the_local_github_takes_nothing_that_github_s_description_does_not_know() -> None:
+def test_the_local_github_takes_what_github_s_description_says() -> None:
     path = f"{REPOSITORY}/actions/variables"
     assert endpoint_of("POST", path, {}, {"name": "X", "value": "v"}) == "POST /repos/{owner}/{repo}/actions/variables"
     for method, where, query, body in [

@@ -34,7 +34,7 @@ def found() -> dict[str, dict[str, set[str]]]:
     return {goal: {arn: actions for arn, actions in policies.items() if actions} for goal, policies in reached.items()}
 
 
-def test_within_the_boundary_none_leads_to_the_function_or_to_more_permissions(
+def test_within_the_boundary_none_leads_to_more_permissions(
     found: dict[str, dict[str, set[str]]],
 ) -> None:
     boundary = Template(GitHubSecretArn=SECRET).boundary()
@@ -59,7 +59,7 @@ def test_those_that_are_allowed_without_a_boundary_lead_nowhere(found: dict[str,
     assert ",".join(allowed) in guardrails.replace("\\", "")
 
 
-def test_those_that_change_permissions_or_the_function_are_forbidden_whatever_the_boundary(
+def test_policies_that_change_permissions_are_always_forbidden(
     found: dict[str, dict[str, set[str]]],
 ) -> None:
     forbidden = Template().parameters["ForbiddenManagedPolicies"]

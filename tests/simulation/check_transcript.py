@@ -21,20 +21,34 @@ import botocore.validate
 
 # "Common errors" of both API references; ConcurrentModification beyond the model: terraform-provider-aws#34371.
 COMMON = {
-    "ValidationError", "Throttling", "ThrottlingException", "AccessDenied", "AccessDeniedException",
+    "ValidationError",
+    "Throttling",
+    "ThrottlingException",
+    "AccessDenied",
+    "AccessDeniedException",
     "ConcurrentModification",
 }
 # Answered by the services though no list of errors says so: a boundary that does not exist; what is wrong with a path.
-QUIRKS = {("CreateRole", "NoSuchEntity"), ("PutRolePermissionsBoundary", "NoSuchEntity")}
+QUIRKS = {
+    ("CreateRole", "NoSuchEntity"),
+    ("PutRolePermissionsBoundary", "NoSuchEntity"),
+}
 
 
-PROTOCOLS = {"iam": "query", "cloudformation": "query", "eks": "rest-json", "secretsmanager": "json"}
+PROTOCOLS = {
+    "iam": "query",
+    "cloudformation": "query",
+    "eks": "rest-json",
+    "secretsmanager": "json",
+}
 
 
 def models():
     loader = botocore.loaders.Loader()
     return {
-        name: botocore.model.ServiceModel(loader.load_service_model(name, "service-2"), name)
+        name: botocore.model.ServiceModel(
+            loader.load_service_model(name, "service-2"), name
+        )
         for name in PROTOCOLS
     }
 
@@ -56,13 +70,25 @@ def missing(shape, value, path):
 def query_input(shape, form, prefix=""):
     """The parameters of a request in the Query protocol."""
     if shape.type_name == "structure":
-        names = {name: query_input(member, form, f"{prefix}{name}") for name, member in shape.members.items()} if not prefix else {
-            name: query_input(member, form, f"{prefix}.{name}") for name, member in shape.members.items()
-        }
-        return {name: value for name, value in names.items() if value is not None} or None
+        names = (
+            {
+                name: query_input(member, form, f"{prefix}{name}")
+                for name, member in shape.members.items()
+            }
+            if not prefix
+            else {
+                name: query_input(member, form, f"{prefix}.{name}")
+                for name, member in shape.members.items()
+            }
+        )
+        return {
+            name: value for name, value in names.items() if value is not None
+        } or None
     if shape.type_name == "list":
         items, index = [], 1
-        while (item := query_input(shape.member, form, f"{prefix}.member.{index}")) is not None:
+        while (
+            item := query_input(shape.member, form, f"{prefix}.member.{index}")
+        ) is not None:
             items.append(item)
             index += 1
         return items if items or prefix in form else None
@@ -91,7 +117,9 @@ def wrong_answer(exchange, operation):
     parsed = parser.parse(answer, operation.output_shape)
     if exchange["status"] >= 300:
         code = parsed["Error"]["Code"]
-        listed = {shape.error_code for shape in operation.error_shapes} | {shape.name for shape in operation.error_shapes}
+        listed = {shape.error_code for shape in operation.error_shapes} | {
+            shape.name for shape in operation.error_shapes
+        }
         if code not in listed | COMMON and (operation.name, code) not in QUIRKS:
             yield f"the error {code} is not one of {sorted(listed)}"
         if not parsed["Error"].get("Message"):
@@ -108,13 +136,22 @@ def main(path):
             exchange = json.loads(line)
             if exchange["service"] not in services:
                 continue
-            operation = services[exchange["service"]].operation_model(exchange["action"])
-            seen[f"{exchange['service']}:{exchange['action']} {exchange['status']}"] += 1
-            for wrong in (*wrong_request(exchange, operation), *wrong_answer(exchange, operation)):
+            operation = services[exchange["service"]].operation_model(
+                exchange["action"]
+            )
+            seen[
+                f"{exchange['service']}:{exchange['action']} {exchange['status']}"
+            ] += 1
+            for wrong in (
+                *wrong_request(exchange, operation),
+                *wrong_answer(exchange, operation),
+            ):
                 complaints[f"{exchange['action']}: {wrong}"] += 1
     for complaint, count in complaints.items():
         print(f"{count} × {complaint}")
-    print(f"{sum(seen.values())} exchanges of {len(seen)} kinds read by botocore, {len(complaints)} complaints")
+    print(
+        f"{sum(seen.values())} exchanges of {len(seen)} kinds read by botocore, {len(complaints)} complaints"
+    )
     return bool(complaints) or not seen
 
 

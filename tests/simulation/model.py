@@ -33,7 +33,10 @@ OPERATIONS = {
         ListAccessEntries ListClusters AssociateAccessPolicy DisassociateAccessPolicy ListAssociatedAccessPolicies
         ListAccessPolicies TagResource UntagResource ListTagsForResource""",
     ),
-    "cloudformation": ("cloudformation/2010-05-15", "DescribeStackResource DescribeStacks"),
+    "cloudformation": (
+        "cloudformation/2010-05-15",
+        "DescribeStackResource DescribeStacks",
+    ),
     "secretsmanager": (
         "secretsmanager/2017-10-17",
         "CreateSecret PutSecretValue GetSecretValue DeleteSecret ListSecrets",
@@ -93,7 +96,9 @@ def main():
     target = pathlib.Path(__file__).with_name("model.json")
     if "--check" in sys.argv:
         if target.read_text() != text:
-            sys.exit(f"{target.name} differs from botocore {botocore.__version__}: run {pathlib.Path(__file__).name}")
+            sys.exit(
+                f"{target.name} differs from botocore {botocore.__version__}: run {pathlib.Path(__file__).name}"
+            )
     else:
         target.write_text(text)
 

@@ -100,7 +100,7 @@ fn an_update_that_changes_the_id_is_a_replacement_and_is_cleaned_up() {
 }
 
 #[test]
-fn a_failed_update_is_rolled_back_by_an_update_and_a_replacement_by_a_delete() {
+fn an_update_is_rolled_back_by_an_update_a_replacement_by_a_delete() {
     for by_update in [false, true] {
         rehearse(obedient, |_, mut cloudformation| async move {
             cloudformation.rolls_back_replacements_by_update = by_update;
@@ -154,7 +154,7 @@ fn an_event_is_tried_three_times_after_one_and_two_minutes() {
 }
 
 #[test]
-fn a_killed_invocation_is_tried_again_and_a_hanging_one_ends_at_its_deadline() {
+fn a_killed_invocation_is_tried_again_and_a_hanging_one_ends() {
     rehearse(obedient, |cloud, cloudformation| async move {
         cloud.state().faults.plan(At::OfInvocation { invocation: 1, call: 1 }, When::Before, Fault::Kill);
         cloud.state().faults.plan(At::OfInvocation { invocation: 2, call: 1 }, When::Before, Fault::Hang);

@@ -52,7 +52,7 @@ fn an_entry_is_one_per_principal_and_gets_a_username_of_its_own() {
 }
 
 #[test]
-fn a_creation_repeated_after_a_lost_answer_is_recognised_by_its_token_or_is_in_use() {
+fn a_repeated_creation_is_recognised_by_its_token_or_is_in_use() {
     simulate(|cloud| async move {
         let eks = cluster(&cloud).await;
         let create = || eks.create_access_entry().cluster_name("prod").principal_arn(ROLE);

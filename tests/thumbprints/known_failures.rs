@@ -11,7 +11,7 @@ use super::table::network;
 /// The CDK's handler took the first certificate: the server's own, which changes every few weeks.
 /// <https://github.com/aws/aws-cdk/issues/8607>
 #[tokio::test]
-async fn aws_cdk_8607_the_thumbprint_is_that_of_the_top_intermediate_and_not_of_the_server() {
+async fn aws_cdk_8607_the_thumbprint_is_that_of_the_top_intermediate() {
     let (root, intermediate, server) = usual();
     let (network, _) = network(&row("the usual", &[&server, &intermediate])).await;
     let look = looked(&network, &Roots::of([root.der.clone()]), None, &ProbeLimits::default()).await.unwrap();
@@ -23,7 +23,7 @@ async fn aws_cdk_8607_the_thumbprint_is_that_of_the_top_intermediate_and_not_of_
 /// The CDK's handler connected with verification turned off, so that whoever answered gave the thumbprint.
 /// <https://github.com/aws/aws-cdk/security/advisories/GHSA-v4mq-x674-ff73>
 #[tokio::test]
-async fn cve_2025_23206_whoever_answers_with_a_certificate_that_does_not_verify_gives_no_thumbprint() {
+async fn cve_2025_23206_an_unverified_certificate_gives_no_thumbprint() {
     let (root, _, _) = usual();
     let impostor = self_signed(|_| {});
     let (_, intermediate, server) = usual();

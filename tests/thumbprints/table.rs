@@ -19,7 +19,7 @@ use super::rows::{Expected, Row, row, rows, usual};
 use super::{NOW, looked, openssl};
 
 #[tokio::test]
-async fn row_32_thumbprints_are_what_openssl_shows_or_the_chain_is_refused_for_its_reason() {
+async fn row_32_a_thumbprint_is_as_openssl_shows_it_or_the_chain_refused() {
     let openssl = openssl::is_there();
     let mut table = String::new();
     let (mut taken, mut refused, mut compared, mut verified) = (0, 0, 0, 0);

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_token_lacks_fails_unless_the_operator_is_negated_optional_or_for_all_values() {
+    fn a_missing_claim_fails_unless_the_operator_allows_it() {
         for (operator, result) in [
             ("StringEquals", false),
             ("StringLike", false),

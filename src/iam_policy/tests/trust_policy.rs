@@ -21,7 +21,7 @@ fn policy(rules: &[&str]) -> TrustPolicy {
 }
 
 #[test]
-fn what_differs_in_the_subject_only_shares_a_statement_and_patterns_stand_apart() {
+fn rules_that_differ_only_in_subject_share_a_statement() {
     let policy = policy(&["repo:o/r:a", "repo:o/r:b", "repo:o/r:c/*", "repo:o/s:a repository_id=7"]);
     let text = policy.document().to_string().replace(PROVIDER, "P").replace("token.actions.githubusercontent.com", "G");
     let statements: Vec<&str> =

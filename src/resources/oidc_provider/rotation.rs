@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_value_is_taken_with_the_second_look_and_the_old_one_leaves_after_the_overlap() {
+    fn a_second_look_takes_a_new_value_and_the_overlap_ends_the_old_one() {
         let looks = [(0, "a"), (1, "b"), (2, "b"), (30, "b"), (31, "b"), (32, "b")];
         assert_eq!(history("a", &looks), ["a", "a", "ab", "ab", "b", "b"]);
     }
@@ -273,7 +273,7 @@ mod tests {
 
     /// Every list of up to five out of seven values, every set seen, every way to be marked.
     #[test]
-    fn no_look_empties_a_list_overfills_it_or_drops_what_was_seen_in_the_last_two() {
+    fn no_look_empties_or_overfills_a_list_or_drops_a_recent_value() {
         let all = "abcdefg";
         let subsets = |limit: usize| {
             (1_u32..1 << all.len()).filter(move |bits| bits.count_ones() as usize <= limit).map(move |bits| {

@@ -48,7 +48,7 @@ fn everything(scene: &Scene, fault: &Fault) {
 }
 
 #[test]
-fn row_15_when_every_call_hangs_a_failure_is_answered_in_time_and_nothing_is_changed_afterwards() {
+fn row_15_when_every_call_hangs_a_failure_is_answered_in_time() {
     let hang = (Fault::Hang, "got no usable answer (TimeoutError)");
     let slow = (Fault::Slow(Duration::from_secs(15)), "time was up");
     for (kind, deed) in everywhere() {
@@ -101,7 +101,7 @@ fn row_15_when_every_call_hangs_a_failure_is_answered_in_time_and_nothing_is_cha
 }
 
 #[test]
-fn row_16_an_answer_that_is_not_accepted_is_sent_again_until_it_is_byte_for_byte_the_same() {
+fn row_16_a_refused_answer_is_sent_again_byte_for_byte() {
     let refused = |code, status| Fault::Refuse(Refusal::new(code, status, "no"));
     let faults = [
         (When::Before, refused("AccessDenied", 403)),
@@ -156,7 +156,7 @@ fn row_16_the_pauses_before_an_answer_is_sent_again_have_jitter() {
 }
 
 #[test]
-fn row_16_an_answer_that_never_gets_through_fails_the_invocation_so_that_the_event_comes_again() {
+fn row_16_an_undelivered_answer_fails_the_invocation() {
     scene(async |scene| {
         let denied = Refusal::new("AccessDenied", 403, "no");
         // As long as the first two attempts last.
@@ -211,7 +211,7 @@ fn row_17_a_huge_reason_keeps_its_head_and_the_request_id_and_fits() {
 }
 
 #[test]
-fn row_17_attributes_that_do_not_fit_are_a_failure_that_says_so_and_names_the_object() {
+fn row_17_attributes_that_do_not_fit_are_a_failure_with_the_id() {
     scene(async |scene| {
         scene.cloud.state().account.iam.settings.quotas.trust_policy = 8192;
         let branches: Vec<String> = (0..90).map(|number| format!("a-branch-with-a-long-name-{number:04}")).collect();
@@ -271,7 +271,7 @@ fn row_35_a_panic_at_any_call_is_answered_with_a_failure_and_the_old_id() {
 }
 
 #[test]
-fn row_35_a_panic_while_the_answer_is_sent_is_answered_by_sending_it_again() {
+fn row_35_an_answer_whose_sending_panicked_is_sent_again() {
     let (calls, _) = quiet_day(ROLE, Deed::Create);
     scene_with(
         |cloud| panics_at(cloud, calls.len() as u64, Arc::default()),
@@ -326,7 +326,7 @@ async fn eventful(scene: &Scene) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn row_36_a_request_that_was_cut_off_leaves_nothing_to_the_next_one_in_the_same_process() {
+fn row_36_a_request_that_was_cut_off_leaves_nothing_to_the_next_one() {
     for kind in KINDS {
         let (calls, physical) = quiet_day(kind, Deed::Create);
         let quiet = scene(async |scene| {

@@ -28,7 +28,7 @@ fn denied(scene: &Scene) -> usize {
 }
 
 #[test]
-fn row_37_tags_that_count_only_after_a_few_calls_or_seconds_are_waited_for() {
+fn row_37_tags_that_count_after_some_calls_or_time_are_waited_for() {
     for (calls, seconds) in [(1, 0), (3, 0), (0, 5), (0, 40)] {
         for kind in OWNED {
             scene(async |scene| {
@@ -98,7 +98,7 @@ fn row_37_a_denial_that_does_not_pass_is_told_with_what_was_waited_for() {
 }
 
 #[test]
-fn row_38_a_deletion_whose_answer_was_lost_is_a_success_though_its_repetition_is_denied() {
+fn row_38_a_repeated_deletion_that_is_denied_is_a_success() {
     for (kind, action) in DELETION {
         for (fault, lag) in [(Fault::Reset, 0), (Fault::ServerError, 0), (Fault::Reset, 15)] {
             scene(async |scene| {

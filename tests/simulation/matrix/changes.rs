@@ -15,7 +15,7 @@ fn state(scene: &Scene) -> Vec<Object> {
 }
 
 #[test]
-fn row_11_an_update_that_fails_at_any_change_answers_with_the_old_id_and_its_rollback_restores_the_old_state() {
+fn row_11_an_update_that_fails_at_any_change_is_rolled_back_whole() {
     for kind in KINDS {
         let (calls, physical) = quiet_day(kind, Deed::Update);
         let changing: Vec<u64> = calls.iter().filter(|call| call.changing).map(|call| call.of_step.1).collect();
@@ -38,7 +38,7 @@ fn row_11_an_update_that_fails_at_any_change_answers_with_the_old_id_and_its_rol
 }
 
 #[test]
-fn row_11_a_replacement_that_fails_half_way_answers_with_the_old_id_and_leaves_the_old_object_alone() {
+fn row_11_a_failed_replacement_leaves_the_old_object_alone() {
     for kind in [ROLE, ENTRY] {
         let change = if kind == ROLE { json!({"RoleName": "deploy-2"}) } else { json!({"ClusterName": "stage"}) };
         let actions = if kind == ROLE {
@@ -88,7 +88,7 @@ fn surroundings(scene: &Scene) {
 }
 
 #[test]
-fn row_12_a_rollback_to_the_properties_that_were_ever_accepted_is_accepted() {
+fn row_12_a_rollback_to_properties_once_accepted_is_accepted() {
     let kinds = [(PROVIDER, "oidc-provider"), (ROLE, "role"), (ENTRY, "access-entry")];
     for (kind, file) in kinds {
         for version in ["create", "update"] {
@@ -178,7 +178,7 @@ fn row_14_the_next_update_repairs_what_was_changed_by_hand() {
 }
 
 #[test]
-fn row_14_after_a_skipped_rollback_the_next_update_goes_by_what_it_observes() {
+fn row_14_after_a_skipped_rollback_an_update_goes_by_what_it_observes() {
     for (kind, action) in
         [(ROLE, "TagRole"), (ENTRY, "UpdateAccessEntry"), (PROVIDER, "UpdateOpenIDConnectProviderThumbprint")]
     {

@@ -14,7 +14,7 @@ fn delivered(scene: &Scene, kind: &str, delivery: Delivery) {
 }
 
 #[test]
-fn row_01_a_process_killed_at_any_call_is_followed_by_one_that_ends_with_the_same_id_and_one_object() {
+fn row_01_a_kill_at_any_call_ends_with_the_same_id_and_one_object() {
     for kind in KINDS {
         for deed in DEEDS {
             let (calls, physical) = quiet_day(kind, deed);
@@ -41,7 +41,7 @@ fn row_01_a_process_killed_at_any_call_is_followed_by_one_that_ends_with_the_sam
 }
 
 #[test]
-fn row_02_a_create_killed_three_times_leaves_nothing_once_its_delete_has_come_with_an_invented_id() {
+fn row_02_a_create_killed_three_times_is_cleaned_up_by_its_delete() {
     for kind in KINDS {
         let (calls, _) = quiet_day(kind, Deed::Create);
         for call in 1..=calls.len() as u64 {
@@ -96,7 +96,7 @@ fn row_03_the_same_event_later_changes_nothing_and_is_not_answered_again() {
 }
 
 #[test]
-fn row_04_the_same_event_in_two_processes_at_once_makes_one_object_and_is_answered_alike() {
+fn row_04_one_event_in_two_processes_makes_one_object() {
     for kind in KINDS {
         for deed in DEEDS {
             for apart in [0, 15, 40, 90, 130, 250] {
@@ -147,7 +147,7 @@ fn row_05_a_delete_beside_a_running_create_leaves_nothing() {
 }
 
 #[test]
-fn row_06_a_delete_with_an_id_of_cloudformations_making_finds_what_is_ours() {
+fn row_06_a_delete_with_an_id_of_cloudformation_finds_what_is_ours() {
     for kind in KINDS {
         for name in ["s", "a-stack-whose-name-is-much-longer-than-what-cloudformation-takes-of-it-into-an-id"] {
             scene(async |scene| {
@@ -165,7 +165,7 @@ fn row_06_a_delete_with_an_id_of_cloudformations_making_finds_what_is_ours() {
 }
 
 #[test]
-fn row_06_a_delete_with_an_id_of_nothing_or_of_somebody_elses_succeeds_and_changes_nothing() {
+fn row_06_a_delete_with_a_strange_id_succeeds_and_changes_nothing() {
     for kind in KINDS {
         let ids = ["nothing-of-that-name", "never-created/1", "given", GIVEN_ROLE, super::scene::GIVEN_PROVIDER];
         for id in ids.map(str::to_owned).into_iter().chain([format!("{GIVEN_ROLE}|prod"), "s-X-1A2B3C4D5E6F7".into()]) {
@@ -187,7 +187,7 @@ fn row_06_a_delete_with_an_id_of_nothing_or_of_somebody_elses_succeeds_and_chang
 }
 
 #[test]
-fn row_10_an_event_that_starts_when_nobody_waits_any_more_makes_no_call_at_all() {
+fn row_10_an_event_that_nobody_waits_for_makes_no_call() {
     // CloudFormation waits an hour, and the URL is good for two.
     for (kind, deed) in everywhere() {
         for minutes in [60, 61, 119, 120, 121, 359] {

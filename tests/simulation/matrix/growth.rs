@@ -446,7 +446,7 @@ fn wherever_a_run_that_goes_on_dies_the_next_ones_see_to_everything() {
 }
 
 #[test]
-fn wherever_a_run_dies_that_writes_down_how_far_it_came_the_next_ones_see_to_everything() {
+fn wherever_a_run_with_a_checkpoint_dies_the_next_ones_finish() {
     // Entries that are made again are kept in the same way, so that the cursor's secret is not the first.
     let nth = world(TINY, async |world| {
         world.slowly(0.002);
@@ -541,7 +541,7 @@ fn two_runs_at_once_that_go_on_do_no_harm() {
 }
 
 #[test]
-fn two_runs_that_stop_at_once_leave_one_cursor_and_the_next_ones_see_to_everything() {
+fn two_runs_that_stop_at_once_leave_one_checkpoint() {
     world(TINY, async |world| {
         world.slowly(0.002);
         let later = async {

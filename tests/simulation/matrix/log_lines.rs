@@ -114,7 +114,7 @@ fn no_line_about_a_request_that_is_wrong_contains_a_secret() {
 }
 
 #[test]
-fn there_is_one_line_for_each_call_with_its_resource_request_id_and_duration() {
+fn each_call_is_one_line_with_resource_request_id_and_duration() {
     for (kind, deed) in everywhere() {
         scene(async |scene| {
             let mut stack = scene.stack("s");
@@ -169,7 +169,7 @@ fn a_failure_is_logged_with_its_reason() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_delivered_is_logged_with_how_to_give_it_by_hand() {
+fn an_undelivered_answer_is_logged_with_how_to_give_it_by_hand() {
     scene(async |scene| {
         let denied = Refusal::new("AccessDenied", 403, "no");
         scene.fault(At::every("PutObject"), When::Before, Fault::Refuse(denied));

@@ -29,7 +29,7 @@ fn foreign(scene: &Scene, kind: &str) {
 }
 
 #[test]
-fn row_07_a_failed_create_and_its_delete_leave_what_was_there_before_as_it_was() {
+fn row_07_a_failed_create_and_its_delete_leave_what_was_there_before() {
     for kind in KINDS {
         scene(async |scene| {
             foreign(scene, kind);
@@ -45,7 +45,7 @@ fn row_07_a_failed_create_and_its_delete_leave_what_was_there_before_as_it_was()
 }
 
 #[test]
-fn row_07_a_create_that_failed_half_way_names_what_it_made_and_its_delete_removes_that() {
+fn row_07_a_create_that_failed_half_way_is_removed_by_its_delete() {
     for kind in [ROLE, ENTRY] {
         let (calls, physical) = quiet_day(kind, Deed::Create);
         let changing = calls.iter().filter(|call| call.changing).skip(1);
@@ -68,7 +68,7 @@ fn row_07_a_create_that_failed_half_way_names_what_it_made_and_its_delete_remove
 }
 
 #[test]
-fn row_07_a_create_that_failed_while_it_joined_a_provider_of_others_leaves_it_as_it_was() {
+fn row_07_a_failed_join_leaves_a_provider_of_others_as_it_was() {
     let sharing = but(alone(PROVIDER, 1), json!({"ThumbprintList": null}));
     for nth in 1..=2 {
         scene(async |scene| {
@@ -84,7 +84,7 @@ fn row_07_a_create_that_failed_while_it_joined_a_provider_of_others_leaves_it_as
 }
 
 #[test]
-fn row_08_a_foreign_role_or_entry_of_that_name_is_refused_in_clear_words_and_never_touched() {
+fn row_08_a_foreign_role_or_entry_is_refused_and_never_touched() {
     let role = "the role deploy exists already and is not owned by this resource (it carries no owner's tag); it was left \
                 untouched. Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns can be \
                 taken over with `OnExisting: Adopt`";
@@ -177,7 +177,7 @@ fn client_ids(snapshot: &Snapshot) -> Vec<String> {
 }
 
 #[test]
-fn row_09_a_stack_that_leaves_a_shared_provider_takes_only_its_own_and_the_last_one_takes_the_provider() {
+fn row_09_a_leaving_stack_takes_its_own_and_the_last_the_provider() {
     for first_to_go in ["one", "two"] {
         scene(async |scene| {
             let (mut one, mut two) = (scene.stack("one"), scene.stack("two"));
@@ -217,7 +217,7 @@ fn row_09_two_stacks_that_leave_a_shared_provider_at_once_leave_nothing() {
 }
 
 #[test]
-fn row_09_two_stacks_that_leave_a_provider_of_others_at_once_give_it_back_as_it_was() {
+fn row_09_two_stacks_that_leave_at_once_give_a_provider_back() {
     scene(async |scene| {
         foreign(scene, PROVIDER);
         let before = scene.theirs();
@@ -302,7 +302,7 @@ fn row_13_a_replacement_keeps_the_new_object_and_removes_the_old_one() {
 }
 
 #[test]
-fn row_13_names_that_differ_only_in_case_are_two_where_aws_takes_them_for_two() {
+fn row_13_names_that_differ_in_case_are_two_where_aws_has_two() {
     let cases = [
         (
             PROVIDER,
@@ -337,7 +337,7 @@ fn row_13_names_that_differ_only_in_case_are_two_where_aws_takes_them_for_two() 
 }
 
 #[test]
-fn row_13_a_role_s_name_that_changes_only_its_case_is_refused_and_the_role_stays() {
+fn row_13_a_role_s_name_in_another_case_is_refused_and_the_role_stays() {
     scene(async |scene| {
         let mut stack = scene.stack("s");
         assert_eq!(stack.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete);

@@ -77,7 +77,7 @@ fn row_24_a_quota_met_by_an_update_leaves_the_state_of_before() {
 }
 
 #[test]
-fn row_25_a_denied_call_is_told_with_its_action_and_its_resource_and_is_not_tried_again() {
+fn row_25_a_denied_call_is_told_by_action_and_resource_and_made_once() {
     for (kind, deed) in everywhere() {
         let (calls, _) = quiet_day(kind, deed);
         let first_change = calls.iter().find(|call| call.changing).map(|call| call.number);
@@ -125,7 +125,7 @@ fn row_25_a_denied_call_is_told_with_its_action_and_its_resource_and_is_not_trie
 }
 
 #[test]
-fn row_25_a_delete_that_is_denied_half_way_claims_no_success_and_works_once_it_is_allowed() {
+fn row_25_a_delete_denied_half_way_fails_and_works_once_allowed() {
     for kind in KINDS {
         let (calls, physical) = quiet_day(kind, Deed::Delete);
         // When all is done it is only seen that it is.
@@ -193,7 +193,7 @@ fn row_26_a_cluster_that_is_being_created_is_waited_for() {
 }
 
 #[test]
-fn row_26_a_cluster_that_is_being_updated_takes_an_entry_as_soon_as_it_can() {
+fn row_26_a_cluster_being_updated_takes_an_entry_as_soon_as_it_can() {
     for (mode, status, lasts) in [
         ("API", eks::Status::Updating, 0),
         // Its mode is what changes.
@@ -288,7 +288,7 @@ fn row_26_a_delete_succeeds_when_the_cluster_is_gone_or_knows_no_entries() {
 }
 
 #[test]
-fn row_26_a_delete_in_a_cluster_that_is_being_deleted_fails_in_clear_words_and_succeeds_when_it_is_gone() {
+fn row_26_a_delete_succeeds_once_its_cluster_is_gone() {
     scene(async |scene| {
         let mut stack = scene.stack("s");
         assert_eq!(Deed::Create.perform(&mut stack, ENTRY).await, Status::CreateComplete);

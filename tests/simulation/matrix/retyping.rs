@@ -106,7 +106,7 @@ fn row_27_another_type_is_another_entry_with_the_tags_of_others() {
 
 /// Wherever it dies, once or for good: the entry is there with what others put on it, of the new type or of the old one.
 #[test]
-fn row_27_wherever_the_change_of_a_type_dies_nothing_that_was_on_the_entry_is_lost() {
+fn row_27_wherever_a_change_of_type_dies_nothing_of_the_entry_is_lost() {
     let calls = scene(async |scene| {
         let mut stack = tagged(scene, "STANDARD").await;
         stack.update(&vec![of_type("EC2_LINUX")]).await;

@@ -68,7 +68,7 @@ async fn quiet_run(scene: &Scene) {
 }
 
 #[test]
-fn row_34_old_and_new_overlap_and_nothing_is_written_while_nothing_changes() {
+fn row_34_old_and_new_overlap_and_nothing_is_written_needlessly() {
     scene(async |scene| {
         shows(scene, "a");
         let mut stack = scene.stack("s");
@@ -98,7 +98,7 @@ fn row_34_old_and_new_overlap_and_nothing_is_written_while_nothing_changes() {
 }
 
 #[test]
-fn row_34_a_rotation_that_is_killed_before_or_after_any_call_leaves_a_valid_list_and_the_next_one_converges() {
+fn row_34_a_rotation_killed_at_any_call_leaves_a_valid_list() {
     // The first look marks, the second takes the new value, one after the overlap drops the old one.
     for (earlier, pause) in [(0, HOUR), (1, HOUR), (2, 31 * DAY)] {
         let calls = scene(async |scene| {
@@ -205,7 +205,7 @@ fn row_34_what_is_pinned_or_made_by_others_is_not_rotated() {
 }
 
 #[test]
-fn row_34_a_provider_that_cannot_be_verified_keeps_its_list_does_not_stop_the_others_and_fails_the_run() {
+fn row_34_an_unverified_provider_keeps_its_list_and_fails_the_run() {
     scene(async |scene| {
         shows(scene, "a");
         let server = "https://github.example.com/_services/token";
@@ -248,7 +248,7 @@ fn row_34_a_provider_that_cannot_be_verified_keeps_its_list_does_not_stop_the_ot
 }
 
 #[test]
-fn row_34_a_rotation_is_one_line_with_the_provider_the_old_the_new_and_whose_certificates_these_are() {
+fn row_34_a_rotation_is_one_line_with_old_and_new_thumbprints() {
     scene(async |scene| {
         shows(scene, "a");
         scene.stack("s").create(&vec![provider(json!({}))]).await;
@@ -300,7 +300,7 @@ mod what_others_got_wrong {
 
     /// <https://github.com/aws/aws-cdk/issues/32421>
     #[test]
-    fn aws_cdk_32421_a_client_id_is_added_to_a_provider_that_exists_and_taken_back_with_the_stack() {
+    fn aws_cdk_32421_a_client_id_comes_and_goes_with_its_stack() {
         scene(async |scene| {
             let url = "https://token.actions.githubusercontent.com";
             let input = json!({"Url": url, "ClientIDList": ["theirs"], "ThumbprintList": [value('9')]});
@@ -328,7 +328,7 @@ mod what_others_got_wrong {
 
     /// <https://github.com/aws/aws-cdk/issues/35878>
     #[test]
-    fn aws_cdk_35878_a_provider_that_another_construct_made_is_taken_over_without_being_made_again() {
+    fn aws_cdk_35878_a_provider_of_another_construct_is_shared() {
         scene(async |scene| {
             let url = "https://token.actions.githubusercontent.com";
             let input = json!({"Url": url, "ClientIDList": ["sts.amazonaws.com"], "ThumbprintList": [value('9')]});
@@ -344,7 +344,7 @@ mod what_others_got_wrong {
 
     /// <https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1048>
     #[test]
-    fn roadmap_1048_the_rollback_of_a_second_declaration_never_deletes_the_provider_of_the_first() {
+    fn roadmap_1048_a_rolled_back_declaration_deletes_no_provider() {
         scene(async |scene| {
             let (mut first, mut second) = (scene.stack("first"), scene.stack("second"));
             assert_eq!(first.create(&vec![provider(json!({}))]).await, Status::CreateComplete);
@@ -393,7 +393,7 @@ fn row_09_a_provider_that_is_to_be_retained_stays_and_is_still_rotated() {
 }
 
 #[test]
-fn row_09_stacks_that_pin_share_all_their_thumbprints_and_leave_with_their_own() {
+fn row_09_stacks_that_pin_share_all_thumbprints() {
     scene(async |scene| {
         lock(&scene.ledger).vouch_for(&values("cd"));
         shows(scene, "a");
@@ -419,7 +419,7 @@ fn row_09_stacks_that_pin_share_all_their_thumbprints_and_leave_with_their_own()
 }
 
 #[test]
-fn row_09_two_stacks_that_pin_at_the_same_moment_lose_neither_record_nor_thumbprint() {
+fn row_09_two_stacks_that_pin_at_once_lose_no_thumbprint() {
     for offset in [0, 20, 40, 60, 100, 200] {
         scene(async |scene| {
             lock(&scene.ledger).vouch_for(&values("cd"));

@@ -37,7 +37,7 @@ fn row_18_some_throttled_calls_are_made_again() {
 }
 
 #[test]
-fn row_18_when_every_call_is_throttled_the_failure_says_so_at_the_end_of_the_time() {
+fn row_18_when_every_call_is_throttled_the_failure_says_so() {
     for (kind, deed) in everywhere() {
         let gaps = |seed: u64| {
             scene(async |scene| {
@@ -145,7 +145,7 @@ fn row_20_a_role_that_eks_does_not_see_for_ninety_seconds_is_waited_for() {
 }
 
 #[test]
-fn row_20_a_provider_that_iam_does_not_see_as_a_principal_for_ninety_seconds_is_waited_for() {
+fn row_20_a_provider_that_is_no_principal_yet_is_waited_for() {
     scene(async |scene| {
         scene.cloud.state().account.iam.settings.principal_lag = Duration::from_secs(90);
         let mut stack = scene.stack("s");
@@ -158,7 +158,7 @@ fn row_20_a_provider_that_iam_does_not_see_as_a_principal_for_ninety_seconds_is_
 }
 
 #[test]
-fn row_21_reads_that_do_not_show_for_a_minute_what_was_created_are_survived() {
+fn row_21_reads_that_lag_a_minute_behind_a_create_are_survived() {
     for kind in [PROVIDER, ROLE] {
         for next in [Deed::Update, Deed::Delete] {
             scene(async |scene| {
@@ -173,7 +173,7 @@ fn row_21_reads_that_do_not_show_for_a_minute_what_was_created_are_survived() {
 }
 
 #[test]
-fn row_21_reads_that_show_for_a_minute_what_was_before_are_survived_by_a_create() {
+fn row_21_reads_of_the_state_before_are_survived_by_a_create() {
     for kind in [PROVIDER, ROLE] {
         scene(async |scene| {
             {
@@ -193,7 +193,7 @@ fn row_21_reads_that_show_for_a_minute_what_was_before_are_survived_by_a_create(
 }
 
 #[test]
-fn row_21_a_rollback_that_follows_at_once_is_not_misled_by_reads_of_before() {
+fn row_21_a_rollback_is_not_misled_by_reads_of_the_state_before() {
     for kind in [PROVIDER, ROLE] {
         let (calls, _) = quiet_day(kind, Deed::Update);
         for (index, call) in calls.iter().enumerate().filter(|(_, call)| call.changing) {
@@ -232,7 +232,7 @@ fn row_22_a_concurrent_modification_is_tried_again() {
 }
 
 #[test]
-fn row_23_what_is_attached_to_a_role_between_the_look_and_the_deletion_is_looked_up_again() {
+fn row_23_a_policy_attached_before_a_deletion_is_looked_up_again() {
     for what in ["policy", "inline policy", "instance profile", "all"] {
         for nth in 1..=2 {
             scene(async |scene| {

@@ -48,7 +48,7 @@ fn lets_in(scene: &Scene) -> bool {
 }
 
 #[test]
-fn row_27_the_next_update_makes_an_entry_again_whose_role_was_made_again_with_all_that_it_had() {
+fn row_27_an_update_makes_an_entry_again_with_all_that_it_had() {
     scene(async |scene| {
         let mut stack = scene.stack("s");
         assert_eq!(stack.create(&vec![alone(ENTRY, 1)]).await, Status::CreateComplete, "{}", scene.story());
@@ -70,7 +70,7 @@ fn row_27_the_next_update_makes_an_entry_again_whose_role_was_made_again_with_al
 }
 
 #[test]
-fn row_27_a_process_that_dies_while_it_makes_an_entry_again_is_followed_by_one_that_ends_the_work() {
+fn row_27_a_recreation_that_dies_is_ended_by_the_next_process() {
     let calls = scene(async |scene| {
         dying(scene, &[]).await;
         scene.calls_of_step(DEED).len() as u64
@@ -152,7 +152,7 @@ fn metrics(scene: &Scene, name: &str) -> usize {
 }
 
 #[test]
-fn row_27_the_scheduled_run_makes_an_entry_again_whose_role_was_made_again_with_all_that_it_had() {
+fn row_27_the_scheduled_run_makes_an_entry_again_with_all_it_had() {
     for declared in declarations() {
         scene(async |scene| {
             let (stack, before) = outlived(scene, &declared).await;
@@ -201,7 +201,7 @@ async fn heal(scene: &Scene, stack: &mut Stack, declared: &Declared, by_schedule
 
 /// Wherever it dies, in a run or in an update, and whoever comes next: the entry is whole, or gone with its stack.
 #[test]
-fn row_27_wherever_the_making_again_dies_nothing_that_was_on_the_entry_is_lost() {
+fn row_27_wherever_a_recreation_dies_nothing_of_the_entry_is_lost() {
     let mut points = 0;
     for (declared, by_schedule) in
         declarations().into_iter().flat_map(|declared| [(declared.clone(), true), (declared, false)])
@@ -261,7 +261,7 @@ fn row_27_wherever_the_making_again_dies_nothing_that_was_on_the_entry_is_lost()
 }
 
 #[test]
-fn row_27_a_run_beside_another_one_or_beside_its_stack_loses_nothing_and_leaves_nothing() {
+fn row_27_a_run_beside_another_or_its_stack_loses_and_leaves_nothing() {
     for declared in declarations() {
         for offset in (0..=900).step_by(20) {
             for next in [Next::Run, Next::Update, Next::Delete] {
@@ -308,7 +308,7 @@ fn row_27_a_run_beside_another_one_or_beside_its_stack_loses_nothing_and_leaves_
 
 /// The making again was broken off, and now its role, or its whole cluster, is gone.
 #[test]
-fn row_27_an_entry_without_role_stays_remembered_and_one_without_cluster_is_forgotten() {
+fn row_27_an_entry_without_role_is_remembered_without_cluster_forgotten() {
     let [declared, _] = declarations();
     let broken_off = async |scene: &Scene| {
         let (stack, before) = outlived(scene, &declared).await;

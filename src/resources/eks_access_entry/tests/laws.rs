@@ -299,7 +299,7 @@ fn an_access_entrys_plans_obey_the_laws() {
 }
 
 #[test]
-fn what_the_author_leaves_out_is_not_compared_and_what_we_set_before_is_taken_back() {
+fn a_property_left_out_is_not_compared_and_ours_is_taken_back() {
     let owner = owner("Entry");
     let old = declared(spec(Some(&["ours"]), Some(&[("view", PolicyScope::Cluster)])));
     let state = changed(&after::<AccessEntries>(&owner, Some(&old), None).expect("an entry"), by_hand);
@@ -414,7 +414,7 @@ fn an_entry_that_is_half_made_again_loses_nothing_whatever_comes_next() {
 
 /// Somebody else made the entry, and hands it over.
 #[test]
-fn an_entry_is_taken_over_only_on_demand_changes_by_the_laws_and_is_given_back() {
+fn an_entry_is_adopted_only_on_demand_and_is_given_back() {
     let (owner, stranger) = (owner("Entry"), owner("Stranger"));
     let mut tally = Coverage::default();
     let taking = |desired: Desired| match desired.wanted.clone() {

@@ -18,7 +18,7 @@ fn refused(cases: &[(Value, &str)]) {
 }
 
 #[test]
-fn a_principal_is_a_role_or_user_as_iam_names_it_and_the_usual_mistakes_have_hints() {
+fn a_principal_is_a_role_or_user_and_usual_mistakes_have_hints() {
     for good in [
         ROLE,
         USER,
@@ -98,7 +98,7 @@ fn a_session_s_name_needs_a_colon_before_it_also_raw() {
 }
 
 #[test]
-fn a_policy_stands_there_once_by_whichever_of_its_names_in_every_partition() {
+fn a_policy_stands_once_by_any_of_its_names_in_every_partition() {
     let cluster = json!({"Type": "cluster"});
     for partition in ["aws", "aws-cn", "aws-us-gov", "aws-iso"] {
         let arn = format!("arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSViewPolicy");

@@ -445,7 +445,7 @@ fn what_cannot_be_done_to_a_provider_is_told() {
 
 /// An owner that joins, or declares the same again, does not depend on an issuer that is out of order.
 #[test]
-fn an_issuer_that_cannot_be_verified_changes_nothing_where_a_provider_is_there() {
+fn an_unverified_issuer_changes_nothing_of_a_provider_that_exists() {
     let (us, other) = (owner("Provider"), owner("Other"));
     let down = Desired::Declared(Box::new(Declared {
         thumbprints: Thumbprints::Unknown("down".into()),
@@ -459,7 +459,7 @@ fn an_issuer_that_cannot_be_verified_changes_nothing_where_a_provider_is_there()
 
 /// The server has got a certificate of the new CA, the stack has followed, and then something else in it fails.
 #[test]
-fn a_rollback_to_the_ca_before_is_accepted_though_the_issuer_no_longer_shows_what_it_signed() {
+fn a_rollback_to_the_previous_ca_is_accepted_without_a_verified_look() {
     let us = owner("Provider");
     let with = |ca: &str, thumbprints| {
         Desired::Declared(Box::new(Declared { ca: Some(ca.into()), thumbprints, ..declared(&["a"], None, &[]) }))

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_written_as_openssl_writes_them_and_dates_of_every_century_are_read() {
+    fn names_are_written_as_openssl_does_and_all_dates_are_read() {
         let read = CertificateInfo::read(&certificate(|params| {
             let name = &mut params.distinguished_name;
             name.push(DnType::CountryName, DnValue::PrintableString("US".try_into().unwrap()));
