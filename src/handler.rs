@@ -12,14 +12,14 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::aws::Deadline;
-use crate::cloudformation::nearest::nearest;
-use crate::cloudformation::schema::ResourceSchema;
-use crate::cloudformation::{Invocation, Outcome, Request, RequestType, Response};
+use crate::cloudformation::{Invocation, Outcome, Request, RequestType, Response, ResponseUrl};
 use crate::error::{Error, rendered};
 use crate::explain::{self, Question};
 use crate::origin::{Origin, Witness};
 use crate::ownership::Owner;
+use crate::preview;
 use crate::reconcile::{Progress, Reconciled, RequestContext, Resource, failure_id, reconcile_request};
+use crate::resources;
 use crate::resources::eks_access_entry::AccessEntries;
 use crate::resources::github_environment::GitHubEnvironments;
 use crate::resources::github_repository_oidc::GitHubRepositoryOidcs;
@@ -28,6 +28,8 @@ use crate::resources::github_variable::GitHubVariables;
 use crate::resources::oidc_provider::OidcProviders;
 use crate::respond::{SendError, respond};
 use crate::scheduled::{self, Unfinished};
+
+pub use crate::resources::RESOURCES;
 
 /// The context of one invocation.
 #[derive(Clone, Debug)]
@@ -52,16 +54,6 @@ pub enum HandlerError {
     InvalidFunctionArn(String),
 }
 
-/// The resource types.
-pub const RESOURCES: [ResourceSchema; 6] = [
-    OidcProviders::SCHEMA,
-    GitHubRoles::SCHEMA,
-    AccessEntries::SCHEMA,
-    GitHubVariables::SCHEMA,
-    GitHubEnvironments::SCHEMA,
-    GitHubRepositoryOidcs::SCHEMA,
-];
-
 impl App {
     /// Handles one event, given as the JSON that Lambda delivered. Returns the answer to a direct invocation.
     ///
@@ -71,6 +63,13 @@ impl App {
         let deadline = self.instant(context.deadline);
         if let Some(question) = explain::read(event) {
             return Ok(self.explain(question, context, deadline).await);
+        }
+        if let Some(question) = preview::read(event) {
+            return Ok(self.preview(question, context, deadline).await);
+        }
+        if preview::is_for_questions(&context.function_arn) {
+            tracing::warn!("this alias answers questions only; nothing was done");
+            return Ok(json!({"Error": QUESTIONS_ONLY}));
         }
         self.serve(event, context, deadline).await.map(|()| Value::Null)
     }
@@ -92,6 +91,26 @@ impl App {
             }
             Err(problem) => json!({"Error": problem}),
         }
+    }
+
+    async fn preview(
+        &self,
+        question: Result<preview::PlanQuestion, String>,
+        context: &InvocationContext,
+        deadline: Instant,
+    ) -> Value {
+        let question = match question {
+            Ok(question) => question,
+            Err(problem) => return json!({"Error": problem}),
+        };
+        let Some(here) = self.deployment(&context.function_arn) else {
+            return json!({"Error": HandlerError::InvalidFunctionArn(context.function_arn.clone()).to_string()});
+        };
+        if let Err(refusal) = self.settings.guardrails.check_explain(&here) {
+            return json!({"Error": refusal.to_string()});
+        }
+        let end = (deadline - WIND_DOWN).min(Instant::now() + PREVIEW);
+        preview::answer(self, &here, Deadline::until(end), question).await
     }
 
     async fn serve(&self, event: &str, context: &InvocationContext, deadline: Instant) -> Result<(), HandlerError> {
@@ -154,7 +173,8 @@ impl App {
             Outcome::Failure { physical_id, reason } => tracing::error!(physical_id, reason, "failed"),
         }
         let response = Response::new(request, &outcome);
-        match respond(&self.http, &request.response_url, &response, deadline).await {
+        let Some(url) = &request.response_url else { return Ok(()) };
+        match respond(&self.http, url, &response, deadline).await {
             // A second delivery would not prove more.
             Err(_) if !is_proven => Ok(()),
             sent => Ok(sent?),
@@ -248,24 +268,20 @@ impl App {
             }
             // No object of an unknown type was ever created, so that its Delete, after the failed Create, succeeds.
             _ if request.request_type()? == RequestType::Delete => Ok(Reconciled::deleted(request)),
-            other => Err(Error::UnknownType {
-                found: other.to_owned(),
-                nearest: nearest(other, RESOURCES.iter().map(|resource| resource.name)),
-                known: RESOURCES.iter().map(|resource| resource.name).collect(),
-            }),
+            other => Err(resources::unknown_type(other)),
         }
     }
 
     /// Returns true if the pre-signed URL has expired: CloudFormation has given up, and may have started something else.
     fn is_expired(&self, request: &Request) -> bool {
         let now = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        request.response_url.expires_at().is_some_and(|end| end <= now.as_secs())
+        request.response_url.as_ref().and_then(ResponseUrl::expires_at).is_some_and(|end| end <= now.as_secs())
     }
 
     /// The time at which CloudFormation gives up. It counts from the request, which may have waited in Lambda's queue.
     fn service_deadline(&self, request: &Request) -> SystemTime {
         let seconds = request.service_timeout().ok().flatten().unwrap_or(DEFAULT_SERVICE_TIMEOUT);
-        let sent = request.response_url.signed_at().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+        let sent = request.signed_at().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
         let sent = sent.filter(|sent| *sent <= self.clock.now()).unwrap_or_else(|| self.clock.now());
         sent + Duration::from_secs(seconds.into())
     }
@@ -280,6 +296,10 @@ enum Ended {
     Answered,
 }
 
+/// The time for a preview, for which somebody waits.
+const PREVIEW: Duration = Duration::from_secs(23);
+const QUESTIONS_ONLY: &str =
+    "the alias `plan` of this function answers questions only (`Plan`, `Explain`); nothing was done";
 /// The time for an answer that CloudFormation may not wait for: the URL of a forged event takes none.
 const UNPROVEN: Duration = Duration::from_secs(10);
 /// The time between the end of the work and the end of all time, for the response; at most half of the time.

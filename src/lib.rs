@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod net;
 pub mod origin;
 pub mod ownership;
+pub mod preview;
 pub mod reconcile;
 pub mod resources;
 pub mod respond;

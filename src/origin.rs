@@ -8,7 +8,7 @@ use tokio::sync::SetOnce;
 use tokio::time::Instant;
 
 use crate::aws::{Backoff, CallError, Deadline, ErrorKind};
-use crate::cloudformation::{Request, RequestType};
+use crate::cloudformation::{Request, RequestType, StackId};
 use crate::error::Error;
 
 /// The time for which CloudFormation may show a state from before the request.
@@ -83,7 +83,7 @@ impl Witness<'_> {
         let started = Instant::now();
         let mut backoff = Backoff::new();
         loop {
-            let shown = self.resource(request).await?;
+            let shown = self.resource(&request.stack, &request.logical_id).await?;
             let (found, is_answered) = match verdict(request, request.request_type()?, shown.as_ref(), self.clock.now())
             {
                 Verdict::Awaited => return Ok(()),
@@ -103,11 +103,26 @@ impl Witness<'_> {
         }
     }
 
-    async fn resource(&self, request: &Request) -> Result<Option<Shown>, CallError> {
-        let name = format!("{} of stack {}", request.logical_id, request.stack.name());
+    /// Returns the id of the object that a stack has under a logical id, if it is of this type.
+    ///
+    /// # Errors
+    /// When CloudFormation cannot be asked.
+    pub async fn physical_id(
+        &self,
+        stack: &StackId,
+        logical_id: &str,
+        resource_type: &str,
+    ) -> Result<Option<String>, CallError> {
+        let shown = self.resource(stack, logical_id).await?;
+        let shown = shown.filter(|shown| shown.resource_type == resource_type && !shown.physical_id.is_empty());
+        Ok(shown.filter(|shown| shown.status != "DELETE_COMPLETE").map(|shown| shown.physical_id))
+    }
+
+    async fn resource(&self, stack: &StackId, logical_id: &str) -> Result<Option<Shown>, CallError> {
+        let name = format!("{logical_id} of stack {}", stack.name());
         let send = || {
-            let call = self.client.describe_stack_resource().stack_name(request.stack.as_str());
-            call.logical_resource_id(&request.logical_id).send()
+            let call = self.client.describe_stack_resource().stack_name(stack.as_str());
+            call.logical_resource_id(logical_id).send()
         };
         let answer = self.deadline.call("cloudformation:DescribeStackResource", name, send).await;
         let detail = match answer {
@@ -161,7 +176,7 @@ fn verdict(request: &Request, request_type: RequestType, shown: Option<&Shown>, 
         RequestType::Update => is_in_progress(status) && !status.starts_with("CREATE") && !status.starts_with("DELETE"),
         RequestType::Delete => status == "DELETE_IN_PROGRESS",
     };
-    let sent = request.response_url.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
+    let sent = request.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
     let found = format!("{} in {status}", request.logical_id);
     if !expected {
         return Verdict::NotAwaited { found, is_answered: sent.is_some_and(|sent| *since >= sent) };

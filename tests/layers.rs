@@ -33,8 +33,8 @@ const FLOORS: [Floor; 14] = [
     floor(&["resources"], "the resource types, one folder each"),
     floor(&["settings", "app"], "the environment variables; the clients that invocations share"),
     floor(
-        &["explain", "scheduled", "respond", "handler"],
-        "an invocation: a question, the scheduled run, the response to CloudFormation, and the choice between them",
+        &["explain", "preview", "hook", "scheduled", "respond", "handler"],
+        "an invocation: two sorts of questions, CloudFormation's hooks, the scheduled run, the response to CloudFormation, and the choice between them",
     ),
 ];
 
@@ -43,7 +43,7 @@ const BEGIN: &str = "<!-- The floors, written by `WRITE=1 cargo test --test suit
 const END: &str = "<!-- The end of the floors. -->\n";
 
 /// Modules that decide. They do not name the SDK, the runtime, a clock or a source of chance.
-const PURE: [&str; 10] = [
+const PURE: [&str; 13] = [
     "plan",
     "action",
     "listing",
@@ -54,6 +54,9 @@ const PURE: [&str; 10] = [
     "facts_from_policy",
     "subject_difference",
     "evaluate",
+    "effect",
+    "template",
+    "native",
 ];
 const IMPURE: [&str; 7] = ["aws_", "tokio", "SystemTime", "Instant", "fastrand", "async ", "std::env"];
 

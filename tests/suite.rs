@@ -9,6 +9,7 @@ mod guardrails;
 mod invocation;
 mod layers;
 mod origin;
+mod preview;
 mod reference;
 mod simulation;
 mod thumbprints;

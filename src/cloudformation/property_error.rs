@@ -35,6 +35,16 @@ pub enum PropertyError {
     },
 }
 
+impl PropertyError {
+    /// The property, from the top.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Missing { path, .. } | Self::Invalid { path, .. } | Self::Unknown { path, .. } => path,
+        }
+    }
+}
+
 /// The mistakes of one request. The first [`Self::LIMIT`] are kept and the others counted, because an event of a few megabytes
 /// can hold a million of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +56,12 @@ pub struct PropertyErrors {
 impl PropertyErrors {
     /// The number of mistakes that are kept. A response has room for fewer.
     pub const LIMIT: usize = 50;
+
+    /// The mistakes that are kept.
+    #[must_use]
+    pub fn kept(&self) -> &[PropertyError] {
+        &self.first
+    }
 
     /// Adds a mistake. `error` is called only for a mistake that is kept.
     pub(super) fn push(&mut self, error: impl FnOnce() -> PropertyError) {

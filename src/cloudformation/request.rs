@@ -66,8 +66,8 @@ pub enum Malformed {
 /// A request whose answer can be built and sent.
 #[derive(Debug)]
 pub struct Request {
-    /// The URL for the response.
-    pub response_url: ResponseUrl,
+    /// The URL for the response. A request that is only planned has none.
+    pub response_url: Option<ResponseUrl>,
     /// The stack that asks.
     pub stack: StackId,
     /// Names this request; the same request delivered again carries the same id.
@@ -135,7 +135,7 @@ impl Request {
         let response_url = ResponseUrl::check(&required("ResponseURL")?, &stack, allowed_origin)?;
         let raw = |name: &str| members.get(name).map(|&value| value.to_owned());
         Ok(Self {
-            response_url,
+            response_url: Some(response_url),
             request_id: required("RequestId")?,
             logical_id: required("LogicalResourceId")?,
             physical_id: text(members, "PhysicalResourceId"),
@@ -145,6 +145,30 @@ impl Request {
             old_properties: raw("OldResourceProperties"),
             stack,
         })
+    }
+
+    /// A request that nobody has made yet, from the same members. Their absence is no mistake.
+    #[must_use]
+    pub fn planned(members: &BTreeMap<&str, Value>, stack: StackId) -> Self {
+        let text = |name| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+        let raw = |name| members.get(name).and_then(|value| RawValue::from_string(value.to_string()).ok());
+        Self {
+            response_url: None,
+            request_id: "planned".to_owned(),
+            logical_id: text("LogicalResourceId").unwrap_or_else(|| "Resource".to_owned()),
+            physical_id: text("PhysicalResourceId"),
+            resource_type: text("ResourceType").unwrap_or_default(),
+            request_type: raw("RequestType"),
+            properties: raw("ResourceProperties"),
+            old_properties: raw("OldResourceProperties"),
+            stack,
+        }
+    }
+
+    /// The time at which CloudFormation signed the request, in seconds since the epoch, where it says so.
+    #[must_use]
+    pub fn signed_at(&self) -> Option<u64> {
+        self.response_url.as_ref()?.signed_at()
     }
 
     /// Create, Update or Delete.

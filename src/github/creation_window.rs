@@ -32,7 +32,7 @@ impl CreationWindow {
     /// The window of a request. Without a date of its own the request was made now.
     #[must_use]
     pub fn of(request: &Request, now: i64) -> Self {
-        let signed = request.response_url.signed_at().and_then(|signed| i64::try_from(signed).ok());
+        let signed = request.signed_at().and_then(|signed| i64::try_from(signed).ok());
         Self(signed.unwrap_or(now))
     }
 

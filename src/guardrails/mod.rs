@@ -245,7 +245,7 @@ impl Guardrails {
         if self.explain {
             return Ok(());
         }
-        let what = "this function explains no trust policies to those who may invoke it (guardrail `AllowExplain`)";
+        let what = "this function answers no questions of those who may invoke it (guardrail `AllowExplain`)";
         Err(self.refusal(what, deployment))
     }
 
@@ -259,9 +259,19 @@ impl Guardrails {
         stack: &StackId,
         deployment: &Deployment,
     ) -> Result<(), Refusal> {
-        let forbidden: Vec<String> =
-            guardrail_checks.iter().filter_map(|demand| self.forbids(demand, stack, deployment)).collect();
+        let forbidden = self.forbidden(guardrail_checks, stack, deployment);
         if forbidden.is_empty() { Ok(()) } else { Err(self.refusal(&forbidden.join("; "), deployment)) }
+    }
+
+    /// Returns the reasons for which the declaration of a stack is refused, each with its guardrail.
+    #[must_use]
+    pub fn forbidden(
+        &self,
+        guardrail_checks: &[GuardrailCheck],
+        stack: &StackId,
+        deployment: &Deployment,
+    ) -> Vec<String> {
+        guardrail_checks.iter().filter_map(|demand| self.forbids(demand, stack, deployment)).collect()
     }
 
     /// Checks the account of the stack that asks.

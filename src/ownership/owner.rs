@@ -18,6 +18,18 @@ pub const PREFIX: &str = "github-trust:";
 const STACK: &str = "github-trust:stack-id";
 const LOGICAL: &str = "github-trust:logical-id";
 
+/// Describes a change of tags by their keys. Those of our own are a record, which nobody has to read.
+pub(crate) fn described_tags<'a>(verb: &str, keys: impl IntoIterator<Item = &'a String>) -> String {
+    const RECORD: &str = "update its own record in the tags";
+    let (ours, authored): (Vec<&String>, Vec<&String>) = keys.into_iter().partition(|key| key.starts_with(PREFIX));
+    let authored: Vec<&str> = authored.into_iter().map(String::as_str).collect();
+    match (authored.is_empty(), ours.is_empty()) {
+        (true, _) => RECORD.to_owned(),
+        (false, true) => format!("{verb} the tags {}", authored.join(", ")),
+        (false, false) => format!("{verb} the tags {}; {RECORD}", authored.join(", ")),
+    }
+}
+
 /// The resource on whose behalf an object exists: a logical id in a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {

@@ -14,6 +14,7 @@ mod apply;
 mod consistency;
 mod convergence;
 mod doors;
+mod foresight;
 mod plan;
 mod progress;
 mod reconciler;
@@ -22,8 +23,9 @@ mod resource;
 mod shared_deletion;
 
 pub use doors::Certainty;
+pub use foresight::{Foresight, ForesightContext, Mistake, foresee};
 pub use plan::Plan;
 pub use progress::Progress;
 pub use reconciler::Reconciler;
 pub use request::{Reconciled, RequestContext, failure_id, reconcile_request};
-pub use resource::{Api, DeletionIntent, Exclusive, PendingOperation, Planner, ReadHint, Resource, Sharing};
+pub use resource::{Api, DeletionIntent, Exclusive, PendingOperation, Planner, ReadHint, Reader, Resource, Sharing};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::doors::Certainty;
 use super::progress::Progress;
 use super::reconciler::Reconciler;
-use super::resource::Api;
+use super::resource::{Api, Reader, Resource};
 use crate::aws::Deadline;
 use crate::cloudformation::{Attributes, Fields, Request, RequestType};
 use crate::deployment::Deployment;
@@ -94,9 +94,10 @@ async fn create_or_update<R: Api>(
         let before = Deployment { role_boundary: None, ..(*deployment).clone() };
         let undemanding = parse::<R>(&request.properties()?, request, &before)?;
         let other = (undemanding != spec).then_some(undemanding);
-        let mut outcome = unchanged(reconciler, spec, request).await;
+        let api = reconciler.api;
+        let mut outcome = unchanged(api, owner, deployment, spec, request).await;
         if let (None, Some(spec)) = (&outcome, other) {
-            outcome = unchanged(reconciler, spec, request).await;
+            outcome = unchanged(api, owner, deployment, spec, request).await;
         }
         return outcome.ok_or(Error::Refused(refusal));
     }
@@ -168,8 +169,13 @@ async fn ensure_absent<R: Api>(
 
 /// The result of an Update that asks for nothing but the observed state. Guardrails may have become stricter since it was
 /// created; a stack that leaves it alone, or rolls back to it, has to get through. No changing call is made.
-async fn unchanged<R: Api>(reconciler: &Reconciler<'_, R>, spec: R::Spec, request: &Request) -> Option<Reconciled> {
-    let Reconciler { api, owner, deployment, .. } = reconciler;
+pub(super) async fn unchanged<R: Reader>(
+    api: &R,
+    owner: &Owner,
+    deployment: &Deployment,
+    spec: R::Spec,
+    request: &Request,
+) -> Option<Reconciled> {
     let id = R::id_from(request.physical_id.as_deref()?).filter(|id| *id == R::id(owner, &spec, deployment))?;
     let desired = api.resolve(owner, &id, spec).await.ok()?;
     let observed = api.observe(&id).await.ok()??;
@@ -178,7 +184,7 @@ async fn unchanged<R: Api>(reconciler: &Reconciler<'_, R>, spec: R::Spec, reques
     plan.is_empty().then(|| Reconciled { physical_id: id.to_string(), attributes: attributes() })
 }
 
-fn parse<R: Api>(
+pub(super) fn parse<R: Resource>(
     properties: &Map<String, Value>,
     request: &Request,
     deployment: &Deployment,
@@ -194,7 +200,7 @@ fn parse<R: Api>(
 /// Returns true if CloudFormation invented this id, because a Create did not answer before the stack was rolled back: the
 /// stack's name, the logical id, and letters and digits in upper case
 /// (aws-cloudformation/cloudformation-coverage-roadmap#1814). It could be a role's name, but not a generated one.
-fn is_invented(request: &Request, physical_id: &str) -> bool {
+pub(super) fn is_invented(request: &Request, physical_id: &str) -> bool {
     let suffix = physical_id.rsplit('-').next().unwrap_or_default();
     is_like_an_invented_one(request, physical_id)
         && suffix.len() >= 10

@@ -36,8 +36,9 @@ pub trait Resource {
     type Observed: Clone + PartialEq;
     /// A change of the object.
     type Action: fmt::Display;
-    /// The part of a change that only the service can tell: the ARN, the unique id.
-    type ApplyOutput;
+    /// The part of a change that only the service can tell: the ARN, the unique id. A plan that is only shown goes by the
+    /// default.
+    type ApplyOutput: Default;
 
     /// Parses the properties that `SCHEMA` describes. Mistakes are noted in `fields`; where there are any, the result does
     /// not matter.
@@ -51,6 +52,11 @@ pub trait Resource {
     }
     /// Returns the id of the object: a pure function of spec and owner, so that a repeated Create finds its own work.
     fn id(owner: &Owner, spec: &Self::Spec, deployment: &Deployment) -> Self::Id;
+    /// The attributes that are known before there is an object.
+    #[must_use]
+    fn early_attributes(_id: &Self::Id, _spec: &Self::Spec, _deployment: &Deployment) -> Attributes {
+        Attributes::new()
+    }
     /// Parses a physical id, if it can be one of this type.
     fn id_from(physical_id: &str) -> Option<Self::Id>;
 }
@@ -84,10 +90,15 @@ pub trait Planner: Resource + Sized {
     }
     /// The attributes that `Fn::GetAtt` gives.
     fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes;
+    /// Describes an action by its effect on the state before it: what it gives and what it takes away.
+    #[must_use]
+    fn effect(_before: Option<&Self::Observed>, action: &Self::Action) -> String {
+        action.to_string()
+    }
 }
 
-/// The calls of a resource type.
-pub trait Api: Planner {
+/// The calls of a resource type that change nothing.
+pub trait Reader: Planner {
     /// The protocol for objects that several owners or processes change at the same time.
     type Sharing: Sharing<Self>;
 
@@ -107,6 +118,10 @@ pub trait Api: Planner {
     fn prefetch(&self, _hint: ReadHint<'_, Self::Spec>) {}
     /// Reads the object.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
+}
+
+/// The calls of a resource type, also those that change something.
+pub trait Api: Reader {
     /// Carries out one action.
     fn apply(&self, id: &Self::Id, action: &Self::Action)
     -> impl Future<Output = Result<Self::ApplyOutput, CallError>>;
@@ -134,7 +149,7 @@ pub trait Api: Planner {
 /// # Caveats
 /// - A part that two owners need may be missing for a moment before it is given back.
 /// - A process that stops between intent and deletion delays others by less than four times the lag.
-pub trait Sharing<R: Api> {
+pub trait Sharing<R: Reader> {
     /// Reads the object with the details that a deletion depends on.
     fn observe_for_delete(api: &R, id: &R::Id) -> impl Future<Output = Result<Option<R::Observed>, CallError>> {
         api.observe(id)
@@ -156,6 +171,10 @@ pub trait Sharing<R: Api> {
     fn deletion_intent(_owner: &Owner, _observed: &R::Observed, _nonce: &str) -> Option<DeletionIntent<R::Action>> {
         None
     }
+    /// Returns the state that a deletion is decided by, from the details before its announcement was written.
+    fn announced(details: R::Observed, announcement: &R::Action) -> Option<R::Observed> {
+        R::step(Some(details), announcement, R::ApplyOutput::default())
+    }
     /// Returns the operation on the object that another process has announced.
     fn pending_operation(
         _owner: &Owner,
@@ -170,7 +189,7 @@ pub trait Sharing<R: Api> {
 #[derive(Debug)]
 pub enum Exclusive {}
 
-impl<R: Api> Sharing<R> for Exclusive {}
+impl<R: Reader> Sharing<R> for Exclusive {}
 
 /// The probable result of the next observation. No decision depends on it.
 #[derive(Clone, Copy, Debug)]

@@ -34,7 +34,7 @@ impl<R: Api> Reconciler<'_, R> {
     /// Announces the deletion, and returns the state after the grace period. If several owners leave at the same moment, one
     /// of them finds that it is the last.
     async fn await_deletion_grace(&self, id: &R::Id, mut observed: R::Observed) -> Result<Option<R::Observed>, Error> {
-        let nonce = format!("{:016x}", fastrand::u64(..));
+        let nonce = grace_nonce();
         // An owner that has announced that it leaves may find that all others have announced the same.
         for has_announced in [false, true] {
             let (announcement, pause, is_deletion) = match R::Sharing::deletion_intent(self.owner, &observed, &nonce) {
@@ -114,6 +114,11 @@ impl<R: Api> Reconciler<'_, R> {
         }
         Ok(())
     }
+}
+
+/// Tells one announcement from the next.
+pub(super) fn grace_nonce() -> String {
+    format!("{:016x}", fastrand::u64(..))
 }
 
 fn no_time_for_grace(id: &str, pause: Duration) -> Refusal {

@@ -78,6 +78,11 @@ impl Stage {
         Self { cloud, function, log: Log::default(), transcribes: false }
     }
 
+    /// The log of the history that is played, or was played last.
+    pub(crate) fn log(&self) -> Log {
+        self.log.clone()
+    }
+
     pub(crate) fn play(&self, plan: &Plan) -> Outcome {
         self.log.clear();
         let _listening = self.log.listen();

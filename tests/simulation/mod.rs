@@ -57,6 +57,7 @@ pub(crate) mod wire;
 pub(crate) mod worlds;
 
 mod first_light;
+mod foresight;
 mod kill_points;
 mod lifecycles;
 mod matrix;

@@ -16,9 +16,9 @@ use crate::cloudformation::nearest::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
 use crate::ownership::Owner;
-use crate::reconcile::Api;
+use crate::reconcile::{Api, Reader};
 
-impl Api for AccessEntries {
+impl Reader for AccessEntries {
     type Sharing = RecreatedEntry;
 
     async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Desired, Error> {
@@ -36,7 +36,9 @@ impl Api for AccessEntries {
         let (entry, policies, record) = join3(self.describe(id), self.associated(id), self.read_record(id)).await;
         Ok(Observed::of(observed_entry(id, entry?, policies)?, record?))
     }
+}
 
+impl Api for AccessEntries {
     async fn apply(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
         let Self { eks, iam: _, secrets: _, process: _, now: _, deployment: _, deadline } = self;
         let EntryId { principal, cluster } = id;

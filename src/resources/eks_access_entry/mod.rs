@@ -5,6 +5,7 @@ mod action;
 mod api;
 mod applied_record;
 mod cluster;
+mod effect;
 mod guardrail_checks;
 mod plan;
 mod properties;

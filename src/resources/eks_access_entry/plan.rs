@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, EntryCreateInput};
 use super::applied_record::AppliedRecord;
+use super::effect;
 use super::state::{
     ADOPTED, EntryContent, Observed, ObservedEntry, RESTORING, RecreationRecord, TYPE_CHANGED, default_username,
 };
@@ -326,5 +327,9 @@ impl Planner for AccessEntries {
         let Some(ObservedEntry { content, arn, created: _ }) = &observed.entry else { return Attributes::new() };
         let attributes = [("PrincipalArn", content.principal.clone()), ("Username", content.username.clone())];
         attributes.into_iter().chain(arn.clone().map(|arn| ("AccessEntryArn", arn))).collect()
+    }
+
+    fn effect(before: Option<&Observed>, action: &Action) -> String {
+        effect::of(before, action)
     }
 }

@@ -13,7 +13,7 @@ use crate::cloudformation::StackId;
 use crate::error::{Error, Refusal};
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::{Owner, stack_of};
-use crate::reconcile::{Api, Reconciler};
+use crate::reconcile::{Reader, Reconciler};
 
 /// An entry of ours that needs repair.
 #[derive(Clone, Debug, PartialEq, Eq)]

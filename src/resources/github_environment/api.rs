@@ -16,7 +16,7 @@ use crate::aws::{CallError, ErrorKind, ignore_not_found};
 use crate::error::Error;
 use crate::github::ApiCall;
 use crate::ownership::Owner;
-use crate::reconcile::{Api, Exclusive, ReadHint};
+use crate::reconcile::{Api, Exclusive, ReadHint, Reader};
 
 /// An environment, as far as it is read.
 #[derive(Deserialize)]
@@ -81,7 +81,7 @@ impl EnvironmentId {
     }
 }
 
-impl Api for GitHubEnvironments {
+impl Reader for GitHubEnvironments {
     type Sharing = Exclusive;
 
     async fn resolve_id(&self, id: EnvironmentId, old: Option<&EnvironmentId>) -> Result<EnvironmentId, Error> {
@@ -137,7 +137,9 @@ impl Api for GitHubEnvironments {
         }
         Ok(Some(Observed { rules, patterns, created, ours, occupied, stricter }))
     }
+}
 
+impl Api for GitHubEnvironments {
     async fn apply(&self, id: &EnvironmentId, action: &Action) -> Result<ApplyOutput, CallError> {
         let mut output = ApplyOutput::default();
         match action {

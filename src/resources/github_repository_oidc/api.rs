@@ -12,7 +12,7 @@ use crate::github::facts::{Customization, SubjectFormat};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::repository_forms::{AdmittedForms, admitted_forms};
 use crate::ownership::Owner;
-use crate::reconcile::{Api, Exclusive};
+use crate::reconcile::{Api, Exclusive, Reader};
 
 impl OidcId {
     fn read_call(&self) -> ApiCall<'_> {
@@ -24,7 +24,7 @@ impl OidcId {
     }
 }
 
-impl Api for GitHubRepositoryOidcs {
+impl Reader for GitHubRepositoryOidcs {
     type Sharing = Exclusive;
 
     /// An Update keeps the mark of the Create.
@@ -64,7 +64,9 @@ impl Api for GitHubRepositoryOidcs {
         }
         Ok(Some(observed))
     }
+}
 
+impl Api for GitHubRepositoryOidcs {
     async fn apply(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
         let Action::Switch { to, template: CustomizationTemplate { use_default, keys } } = action;
         let mut body = json!({"use_default": use_default, "use_immutable_subject": *to == SubjectFormat::Immutable});

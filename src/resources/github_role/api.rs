@@ -16,7 +16,7 @@ use crate::error::{Error, Refusal};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::ownership::Owner;
-use crate::reconcile::{Api, Exclusive, ReadHint};
+use crate::reconcile::{Api, Exclusive, ReadHint, Reader};
 
 /// The number of inline policies that are read at the same time.
 const MAX_CONCURRENT_CALLS: usize = 4;
@@ -59,7 +59,7 @@ impl ReadPlan {
     }
 }
 
-impl Api for GitHubRoles {
+impl Reader for GitHubRoles {
     type Sharing = Exclusive;
 
     async fn resolve_id(&self, id: RoleName, old: Option<&RoleName>) -> Result<RoleName, Error> {
@@ -105,7 +105,9 @@ impl Api for GitHubRoles {
             Err(error) => Err(error),
         }
     }
+}
 
+impl Api for GitHubRoles {
     async fn apply(&self, id: &RoleName, action: &Action) -> Result<Option<Created>, CallError> {
         let name = id.0.as_str();
         let Self { iam, deadline, .. } = self;

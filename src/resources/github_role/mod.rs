@@ -6,6 +6,7 @@ mod action;
 mod api;
 mod compile;
 mod drift;
+mod effect;
 mod environment_warnings;
 mod facts_from_policy;
 mod guardrail_checks;
@@ -28,8 +29,8 @@ use serde_json::Value;
 
 use crate::arn::{Arn, issuer_of_provider};
 use crate::aws::Deadline;
-use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
+use crate::cloudformation::{Attributes, Fields};
 use crate::deployment::Deployment;
 use crate::github::Issuer;
 use crate::github::client::Client;
@@ -228,6 +229,10 @@ impl Resource for GitHubRoles {
     fn id(owner: &Owner, spec: &Spec, _: &Deployment) -> RoleName {
         // Another path needs another role, so a generated name depends on it.
         RoleName(spec.name.clone().unwrap_or_else(|| owner.generated_name(&spec.path, NAME_LIMIT)))
+    }
+
+    fn early_attributes(id: &RoleName, spec: &Spec, deployment: &Deployment) -> Attributes {
+        [("Arn", deployment.iam_arn(&format!("role{}{id}", spec.path)))].into()
     }
 
     fn id_from(physical_id: &str) -> Option<RoleName> {

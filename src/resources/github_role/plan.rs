@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::action::{Action, RoleCreateInput};
+use super::effect;
 use super::{Created, Desired, GitHubRoles, Observed, RoleSettings};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
@@ -360,6 +361,10 @@ impl Planner for GitHubRoles {
             ("Subjects", subjects),
         ]
         .into()
+    }
+
+    fn effect(before: Option<&Observed>, action: &Action) -> String {
+        effect::of(before, action)
     }
 }
 

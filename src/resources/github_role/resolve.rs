@@ -12,7 +12,7 @@ use crate::github::client::LookupError;
 use crate::github::facts::{SubjectFacts, SubjectFormat};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::ownership::Owner;
-use crate::reconcile::Api;
+use crate::reconcile::Reader;
 
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;

@@ -21,7 +21,7 @@ use crate::github::creation_window::CreationWindow;
 use crate::github::protection::Environment;
 use crate::github::{ApiCall, Issuer};
 use crate::ownership::Owner;
-use crate::reconcile::{Api, Exclusive};
+use crate::reconcile::{Api, Exclusive, Reader};
 
 /// A variable or a secret, as far as it is read.
 #[derive(Deserialize)]
@@ -63,7 +63,7 @@ impl VariableName {
     }
 }
 
-impl Api for GitHubVariables {
+impl Reader for GitHubVariables {
     type Sharing = Exclusive;
 
     async fn resolve_id(&self, id: VariableId, old: Option<&VariableId>) -> Result<VariableId, Error> {
@@ -114,7 +114,9 @@ impl Api for GitHubVariables {
         let what = id.name.to_string();
         Ok(Some(Observed { value, visibility, created, updated, ours, changed_by_others: !declared, what }))
     }
+}
 
+impl Api for GitHubVariables {
     async fn apply(&self, id: &VariableId, action: &Action) -> Result<i64, CallError> {
         let (item, collection) = (id.name.item_path(), id.name.collection_path());
         let (call, content) = match action {

@@ -13,9 +13,9 @@ use crate::error::Error;
 use crate::iam_policy::document::{decode, trusts_provider};
 use crate::metrics;
 use crate::ownership::Owner;
-use crate::reconcile::Api;
+use crate::reconcile::{Api, Reader};
 
-impl Api for OidcProviders {
+impl Reader for OidcProviders {
     type Sharing = SharedProvider;
 
     /// A probe that fails is no failure yet: the observed state decides that.
@@ -41,7 +41,9 @@ impl Api for OidcProviders {
     async fn observe(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
         self.get(&id.0).await
     }
+}
 
+impl Api for OidcProviders {
     async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<(), CallError> {
         let arn = id.0.as_str();
         let Self { iam, deadline, issuers: _, now: _, rotation_policy: _ } = self;

@@ -4,6 +4,7 @@
 
 mod action;
 mod api;
+mod effect;
 mod listing;
 mod owner_stakes;
 mod plan;

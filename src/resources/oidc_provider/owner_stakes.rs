@@ -94,6 +94,15 @@ pub(super) fn going(claim: &str) -> String {
     format!("{GOING}{claim}").chars().take(256).collect()
 }
 
+/// The key of a claim among these tags, and true if its owner is about to leave.
+pub(super) fn claim(tags: &Tags) -> Option<(&String, bool)> {
+    tags.iter().find(|(key, _)| is_claim(key)).map(|(key, value)| (key, value.starts_with(GOING)))
+}
+
+pub(super) fn is_claim(key: &str) -> bool {
+    key.starts_with(CLAIM)
+}
+
 pub(super) fn key(owner: &Owner) -> String {
     format!("{CLAIM}{}", owner.digest(DIGEST))
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
+use super::effect;
 use super::listing::{Listing, listed};
 use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
 use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
@@ -369,5 +370,9 @@ impl Planner for OidcProviders {
             ("ThumbprintUse", format!("{use_of_thumbprints:?}")),
         ]
         .into()
+    }
+
+    fn effect(before: Option<&Observed>, action: &Action) -> String {
+        effect::of(before, action)
     }
 }

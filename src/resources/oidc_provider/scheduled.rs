@@ -7,7 +7,7 @@ use super::{Desired, Observed, OidcProviders, ProviderArn, Thumbprints, ca_from_
 use crate::aws::CallError;
 use crate::error::{Error, Refusal};
 use crate::github::Issuer;
-use crate::reconcile::{Api, Reconciler, Sharing};
+use crate::reconcile::{Reader, Reconciler, Sharing};
 
 impl OidcProviders {
     /// The providers of GitHub's issuers, whoever made them, in the order of their ARNs. An account has others, such as those

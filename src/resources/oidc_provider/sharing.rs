@@ -12,6 +12,7 @@ use crate::ownership::Owner;
 use crate::reconcile::DeletionIntent;
 use crate::reconcile::PendingOperation;
 use crate::reconcile::Plan;
+use crate::reconcile::Planner;
 use crate::reconcile::Sharing;
 use futures_util::future::join;
 
@@ -60,6 +61,11 @@ impl Sharing<OidcProviders> for SharedProvider {
             .get(&key(owner))
             .filter(|_| !OwnerStakes::of_those_who_stay(owner, &observed.tags).others.is_empty())?;
         Some(DeletionIntent::Staying(Action::Tag([(key(owner), going(claim))].into())))
+    }
+
+    fn announced(details: Observed, announcement: &Action) -> Option<Observed> {
+        let trusted_by = details.trusted_by.clone();
+        OidcProviders::step(Some(details), announcement, ()).map(|observed| Observed { trusted_by, ..observed })
     }
 
     /// The announcement of a deletion, and how to take it back.

@@ -1,0 +1,93 @@
+//! The answer: for programs, and as text.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::reconcile::Foresight;
+
+/// A resource and its foresight.
+#[derive(Debug)]
+pub(super) struct Previewed {
+    pub(super) logical_id: Option<String>,
+    pub(super) resource_type: String,
+    pub(super) foresight: Foresight,
+}
+
+/// The attribute with which a resource warns its author.
+const WARNING: &str = "Warning";
+
+impl Previewed {
+    fn warnings(&self) -> Vec<&str> {
+        self.foresight.attributes.get(WARNING).map(String::as_str).into_iter().filter(|text| !text.is_empty()).collect()
+    }
+
+    fn json(&self) -> Value {
+        let Self { logical_id, resource_type, foresight } = self;
+        let Foresight { physical_id, mistakes, refusals, actions, replaced, afterwards, unknown, attributes } =
+            foresight;
+        let mistakes: Vec<&str> = mistakes.iter().map(|mistake| mistake.text.as_str()).collect();
+        let attributes: BTreeMap<&str, &String> =
+            attributes.iter().filter(|(name, _)| **name != WARNING).map(|(name, value)| (*name, value)).collect();
+        let refusal = |reason: &String| json!({"Guardrail": guardrail(reason), "Reason": reason});
+        let refusals: Vec<Value> = refusals.iter().map(refusal).collect();
+        json!({
+            "LogicalResourceId": logical_id,
+            "ResourceType": resource_type,
+            "PhysicalResourceId": physical_id,
+            "Mistakes": mistakes,
+            "Refusals": refusals,
+            "Actions": actions,
+            "Replacement": replaced.as_ref().map(|old| json!({"Of": old, "By": physical_id})),
+            "Afterwards": afterwards,
+            "NotKnownYet": unknown,
+            "Warnings": self.warnings(),
+            "Attributes": attributes,
+        })
+    }
+
+    /// The same as people read it.
+    fn text(&self) -> String {
+        let Self { logical_id, resource_type, foresight } = self;
+        let Foresight { physical_id, mistakes, refusals, actions, replaced, afterwards, unknown, attributes: _ } =
+            foresight;
+        let name = logical_id.as_deref().or(physical_id.as_deref()).unwrap_or("the resource");
+        let head = match (mistakes.len(), refusals.len(), actions.len(), replaced) {
+            (1.., ..) => "it would fail, because its declaration has mistakes".to_owned(),
+            (0, 1.., ..) => "it would be refused".to_owned(),
+            (.., Some(old)) => {
+                format!("it would be replaced: a new one is made, and {old} is deleted when all is well")
+            }
+            (.., 0, None) if physical_id.is_none() => "it cannot be planned yet".to_owned(),
+            (.., 0, None) => "nothing changes".to_owned(),
+            (.., 1, None) => "1 change".to_owned(),
+            (.., count, None) => format!("{count} changes"),
+        };
+        let mut text = format!("{name} ({resource_type}): {head}\n");
+        let mut lines = |mark: &str, items: &mut dyn Iterator<Item = &str>| {
+            for item in items {
+                text.extend(["  ", mark, " ", item, "\n"]);
+            }
+        };
+        lines("mistake:", &mut mistakes.iter().map(|mistake| mistake.text.as_str()));
+        lines("refused:", &mut refusals.iter().map(String::as_str));
+        lines("-", &mut actions.iter().map(String::as_str));
+        lines("- afterwards:", &mut afterwards.iter().map(String::as_str));
+        lines("warning:", &mut self.warnings().into_iter());
+        lines("not known yet:", &mut unknown.iter().map(String::as_str));
+        text
+    }
+}
+
+/// The guardrail that a reason names.
+fn guardrail(reason: &str) -> Option<&str> {
+    let (_, rest) = reason.split_once("(guardrail")?;
+    rest.split('`').nth(1)
+}
+
+pub(super) fn json(all: &[Previewed]) -> Value {
+    let resources: Vec<Value> = all.iter().map(Previewed::json).collect();
+    let texts: Vec<String> = all.iter().map(Previewed::text).collect();
+    let text = if texts.is_empty() { "no resource of this function\n".to_owned() } else { texts.join("\n") };
+    json!({"Resources": resources, "Text": text})
+}

@@ -1,0 +1,184 @@
+//! `{"Plan": {…}}`: the effect of a declaration before anything is changed. The same decisions are made as for a request of
+//! CloudFormation, by code that can only read.
+
+mod answer;
+mod question;
+mod template;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::arn::Arn;
+use crate::aws::Deadline;
+use crate::cloudformation::{Request, StackId};
+use crate::deployment::Deployment;
+use crate::origin::Witness;
+use crate::ownership::Owner;
+use crate::reconcile::{Foresight, ForesightContext, Mistake, Resource, foresee};
+use crate::resources;
+use crate::resources::eks_access_entry::AccessEntries;
+use crate::resources::github_environment::GitHubEnvironments;
+use crate::resources::github_repository_oidc::GitHubRepositoryOidcs;
+use crate::resources::github_role::GitHubRoles;
+use crate::resources::github_variable::GitHubVariables;
+use crate::resources::oidc_provider::OidcProviders;
+
+use answer::Previewed;
+use question::{Declaration, Subject};
+use template::{Known, Template};
+
+pub use question::{PlanQuestion, read};
+
+/// The stack of a plan that names none.
+const NEW_STACK: &str = "new-stack";
+/// The time that a call may take which was started right before the deadline.
+const LAST_CALL: Duration = Duration::from_secs(2);
+/// The name of the alias that answers questions only.
+const ALIAS: &str = "plan";
+
+/// Returns true if the function was invoked by the alias that answers questions only. A function may have that name, too.
+#[must_use]
+pub fn is_for_questions(function_arn: &str) -> bool {
+    let name = Arn::parse(function_arn).and_then(|arn| arn.resource.strip_prefix("function:"));
+    name.and_then(|name| name.split_once(':')).is_some_and(|(_, alias)| alias == ALIAS)
+}
+
+/// The surroundings of one preview.
+struct Preview<'a> {
+    app: &'a App,
+    here: &'a Deployment,
+    deadline: Deadline,
+    stack: StackId,
+    /// False if the stack is not made yet.
+    has_stack: bool,
+}
+
+/// Answers.
+pub async fn answer(app: &App, here: &Deployment, deadline: Deadline, question: PlanQuestion) -> Value {
+    let stack_id = question.stack_id.clone().unwrap_or_else(|| {
+        let Deployment { partition, region, account, .. } = here;
+        format!("arn:{partition}:cloudformation:{region}:{account}:stack/{NEW_STACK}/00000000")
+    });
+    let stack = match StackId::parse(&stack_id) {
+        Ok(stack) => stack,
+        Err(error) => return json!({"Error": error.to_string()}),
+    };
+    let preview = Preview { app, here, deadline, stack, has_stack: question.stack_id.is_some() };
+    match question.subject() {
+        Ok(Subject::Resource(declaration)) => answer::json(&[preview.resource(&declaration, &[]).await]),
+        Ok(Subject::Template(template, parameters)) => match Template::parse(&template, &parameters) {
+            Ok(template) => answer::json(&preview.template(&template).await),
+            Err(problem) => json!({"Error": problem}),
+        },
+        Err(problem) => json!({"Error": problem}),
+    }
+}
+
+impl Preview<'_> {
+    /// Previews our resources of a template, each after those that it refers to.
+    async fn template(&self, template: &Template) -> Vec<Previewed> {
+        let mut known = Known::of(self.here, self.has_stack.then_some(&self.stack));
+        let mut all = Vec::new();
+        for logical_id in template.order() {
+            let Some(evaluated) = template.resource(&logical_id, &known) else { continue };
+            let declaration = Declaration {
+                resource_type: evaluated.resource_type,
+                properties: evaluated.properties,
+                logical_id: Some(logical_id.clone()),
+                ..Declaration::default()
+            };
+            let previewed = self.resource(&declaration, &evaluated.unknown).await;
+            known.learn(&logical_id, &previewed.foresight);
+            all.push(previewed);
+        }
+        all
+    }
+
+    /// Previews one resource. `unknown` are the properties whose values are not known yet.
+    async fn resource(&self, declaration: &Declaration, unknown: &[(String, String)]) -> Previewed {
+        let mut members = declaration.members();
+        let mut notes: Vec<String> = unknown.iter().map(|(path, why)| format!("`{path}`: {why}")).collect();
+        if !members.contains_key("PhysicalResourceId") && self.has_stack && declaration.logical_id.is_some() {
+            match self.physical_id(declaration).await {
+                Ok(Some(id)) => drop(members.insert("PhysicalResourceId", id.into())),
+                Ok(None) => {}
+                Err(problem) => notes.push(problem),
+            }
+        }
+        let kind = match (&declaration.request_type, members.contains_key("PhysicalResourceId")) {
+            (Some(kind), _) => kind,
+            (None, true) => "Update",
+            (None, false) => "Create",
+        };
+        members.insert("RequestType", kind.into());
+        let request = Request::planned(&members, self.stack.clone());
+        let mut foresight = self.dispatch(&request).await;
+        // A value that is not known yet is no mistake, and neither is what follows from it.
+        let is_unknown = |Mistake { path: wrong, text: _ }: &Mistake| {
+            let related = |path: &str| path.starts_with(wrong) || wrong.starts_with(path);
+            !wrong.is_empty() && unknown.iter().any(|(path, _)| related(path))
+        };
+        foresight.mistakes.retain(|mistake| !is_unknown(mistake));
+        notes.append(&mut foresight.unknown);
+        if !self.has_stack {
+            notes.push("a generated name: it depends on the stack (`StackId`)".to_owned());
+        }
+        foresight.unknown = notes;
+        Previewed {
+            logical_id: declaration.logical_id.clone(),
+            resource_type: declaration.resource_type.clone(),
+            foresight,
+        }
+    }
+
+    /// Asks CloudFormation for the object that the stack has under this logical id.
+    async fn physical_id(&self, declaration: &Declaration) -> Result<Option<String>, String> {
+        let Self { app, deadline, stack, .. } = self;
+        let witness = Witness { client: &app.cloudformation, deadline: *deadline, clock: &app.clock };
+        let logical_id = declaration.logical_id.as_deref().unwrap_or_default();
+        match witness.physical_id(stack, logical_id, &declaration.resource_type).await {
+            Ok(id) => Ok(id),
+            Err(error) => Err(format!("the object of the stack: {error}")),
+        }
+    }
+
+    async fn dispatch(&self, request: &Request) -> Foresight {
+        let Self { app, here, deadline, .. } = self;
+        let owner = &Owner::new(&request.stack, &request.logical_id);
+        let guardrails = &app.settings.guardrails;
+        let context = &ForesightContext { owner, deployment: here, guardrails, deadline: *deadline };
+        let github = || app.github(*deadline);
+        let here = || (*here).clone();
+        let looking = async {
+            match request.resource_type.as_str() {
+                OidcProviders::TYPE => foresee(&app.providers(*deadline), request, context).await,
+                GitHubRoles::TYPE => Box::pin(foresee(&app.roles(here(), *deadline), request, context)).await,
+                AccessEntries::TYPE => foresee(&app.entries(here(), *deadline), request, context).await,
+                GitHubVariables::TYPE => foresee(&GitHubVariables::new(github(), request), request, context).await,
+                GitHubEnvironments::TYPE => {
+                    foresee(&GitHubEnvironments::new(github(), request), request, context).await
+                }
+                GitHubRepositoryOidcs::TYPE => {
+                    let reader = GitHubRepositoryOidcs { github: github(), iam: app.iam.clone(), deadline: *deadline };
+                    foresee(&reader, request, context).await
+                }
+                other => {
+                    let text = resources::unknown_type(other).to_string();
+                    let mistakes = vec![Mistake { path: "ResourceType".to_owned(), text }];
+                    Foresight { mistakes, ..Foresight::default() }
+                }
+            }
+        };
+        // Boxed: the future of all resource types together is large.
+        let looking = Box::pin(looking);
+        tokio::time::timeout_at(deadline.end() + LAST_CALL, looking).await.unwrap_or_else(|_elapsed| {
+            let unknown = vec!["the plan: the time was up before everything was looked up".to_owned()];
+            Foresight { unknown, ..Foresight::default() }
+        })
+    }
+}
+
+/// Members of a JSON object.
+type Object = Map<String, Value>;

@@ -1,0 +1,111 @@
+//! The question: one resource, or a template.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Object;
+
+/// A question.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct PlanQuestion {
+    /// `Create`, `Update` or `Delete`; by default the first without and the second with an id.
+    #[serde(default)]
+    pub request_type: Option<String>,
+    /// `Custom::…`.
+    #[serde(default)]
+    pub resource_type: Option<String>,
+    /// As in the template, without functions.
+    #[serde(default)]
+    pub resource_properties: Object,
+    /// The properties before.
+    #[serde(default)]
+    pub old_resource_properties: Option<Object>,
+    /// The id of the object. With the stack and the logical id it is looked up.
+    #[serde(default)]
+    pub physical_resource_id: Option<String>,
+    /// The stack; none for a new one.
+    #[serde(default)]
+    pub stack_id: Option<String>,
+    /// The resource's name in its template.
+    #[serde(default)]
+    pub logical_resource_id: Option<String>,
+    /// A template as JSON, or as the text of it.
+    #[serde(default)]
+    pub template: Option<Value>,
+    /// The template's parameters that have other values than their defaults.
+    #[serde(default)]
+    pub parameters: Object,
+}
+
+/// The thing that is asked about.
+pub(super) enum Subject {
+    Resource(Declaration),
+    Template(Value, Object),
+}
+
+/// The declaration of one resource.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Declaration {
+    pub(super) request_type: Option<String>,
+    pub(super) resource_type: String,
+    pub(super) properties: Object,
+    pub(super) old_properties: Option<Object>,
+    pub(super) physical_id: Option<String>,
+    pub(super) logical_id: Option<String>,
+}
+
+impl Declaration {
+    /// The members of the request that would be made.
+    pub(super) fn members(&self) -> BTreeMap<&'static str, Value> {
+        let Self { request_type: _, resource_type, properties, old_properties, physical_id, logical_id } = self;
+        let mut members = BTreeMap::from([
+            ("ResourceType", Value::from(resource_type.as_str())),
+            ("ResourceProperties", Value::Object(properties.clone())),
+        ]);
+        members.extend(old_properties.clone().map(|old| ("OldResourceProperties", Value::Object(old))));
+        members.extend(physical_id.clone().map(|id| ("PhysicalResourceId", id.into())));
+        members.extend(logical_id.clone().map(|id| ("LogicalResourceId", id.into())));
+        members
+    }
+}
+
+const EXPECTED: &str = r#"expected {"Plan": {"ResourceType": "Custom::…", "ResourceProperties": {…}}} or {"Plan": {"Template": {…}, "Parameters": {…}}}"#;
+
+/// Reads an event, if it is a question.
+///
+/// # Errors
+/// With what is wrong with it.
+#[must_use]
+pub fn read(event: &str) -> Option<Result<PlanQuestion, String>> {
+    #[derive(Deserialize)]
+    struct Event {
+        #[serde(rename = "Plan")]
+        plan: Value,
+    }
+    // Requests of CloudFormation are not parsed for it.
+    event.contains("\"Plan\"").then_some(())?;
+    let Event { plan } = serde_json::from_str(event).ok()?;
+    Some(serde_json::from_value(plan).map_err(|error| format!("{EXPECTED}: {error}")))
+}
+
+impl PlanQuestion {
+    /// Tells the two sorts of questions apart.
+    pub(super) fn subject(self) -> Result<Subject, String> {
+        match (self.template, self.resource_type) {
+            (Some(template), None) => Ok(Subject::Template(template, self.parameters)),
+            (None, Some(resource_type)) => Ok(Subject::Resource(Declaration {
+                request_type: self.request_type,
+                resource_type,
+                properties: self.resource_properties,
+                old_properties: self.old_resource_properties,
+                physical_id: self.physical_resource_id,
+                logical_id: self.logical_resource_id,
+            })),
+            (Some(_), Some(_)) => Err(format!("{EXPECTED}, and not both")),
+            (None, None) => Err(EXPECTED.to_owned()),
+        }
+    }
+}

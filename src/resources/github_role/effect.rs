@@ -1,0 +1,110 @@
+//! The effect of an action on a role: the subjects that come and go, and the permissions.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::action::RoleCreateInput;
+use super::{Action, Observed, RoleSettings};
+use crate::iam_policy::document::{one_or_many, statements};
+use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
+use crate::ownership::described_tags;
+
+/// The number of items that are named in one line.
+const NAMED: usize = 8;
+
+pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
+    match action {
+        Action::Create { shell } => {
+            let RoleCreateInput { name, path, trust, settings, tags: _ } = shell.as_ref();
+            let RoleSettings { description: _, max_session: _, boundary } = settings;
+            let boundary = boundary.as_ref().map(|arn| format!(", with boundary {arn}")).unwrap_or_default();
+            format!("create the role {path}{name}{boundary}, and let in {}", rules(trust.rules()))
+        }
+        Action::SetTrust(trust) => match before.map(|before| TrustPolicy::read(&before.trust)) {
+            Some(Some(old)) => trust_difference(&old, trust),
+            _ => format!("replace a trust policy of others by one that lets in {}", rules(trust.rules())),
+        },
+        Action::Attach(arn) => format!("give the permissions of {arn}"),
+        Action::Detach(arn) => format!("take away the permissions of {arn}"),
+        Action::PutPolicy { name, document } => {
+            let old = before.and_then(|before| before.inline.get(name));
+            let verb = if old.is_some() { "change" } else { "add" };
+            let was = old.map(|old| format!(" (until now: {})", permissions(old))).unwrap_or_default();
+            format!("{verb} the inline policy {name}: {}{was}", permissions(document))
+        }
+        Action::DeletePolicy(name) => {
+            let old = before.and_then(|before| before.inline.get(name));
+            let lost = old.map(|old| format!(": {}", permissions(old))).unwrap_or_default();
+            format!("delete the inline policy {name}{lost}")
+        }
+        Action::Tag(tags) => described_tags("write", tags.keys()),
+        Action::Untag(keys) => described_tags("remove", keys),
+        Action::Delete => {
+            let trust = before.and_then(|before| TrustPolicy::read(&before.trust));
+            let shut = trust.map(|trust| format!(", which lets in {}", rules(trust.rules()))).unwrap_or_default();
+            format!("delete the role{shut}")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn trust_difference(old: &TrustPolicy, new: &TrustPolicy) -> String {
+    let mut parts = Vec::new();
+    if old.provider_arn != new.provider_arn {
+        parts.push(format!("trust {} in place of {}", new.provider_arn, old.provider_arn));
+    }
+    if old.audience != new.audience {
+        parts.push(format!("ask for the audience {} in place of {}", new.audience, old.audience));
+    }
+    let come: BTreeSet<&TrustRule> = new.rules().difference(old.rules()).collect();
+    let go: BTreeSet<&TrustRule> = old.rules().difference(new.rules()).collect();
+    if !come.is_empty() {
+        parts.push(format!("let in {}", rules(come)));
+    }
+    if !go.is_empty() {
+        parts.push(format!("no longer let in {}", rules(go)));
+    }
+    if parts.is_empty() { "write the trust policy in our form".to_owned() } else { parts.join("; ") }
+}
+
+fn rules<'a>(rules: impl IntoIterator<Item = &'a TrustRule>) -> String {
+    list(rules.into_iter().map(ToString::to_string).collect())
+}
+
+fn list(items: Vec<String>) -> String {
+    let more = items.len().saturating_sub(NAMED);
+    let mut named: Vec<String> = items.into_iter().take(NAMED).collect();
+    match (named.is_empty(), more) {
+        (true, _) => "nobody".to_owned(),
+        (false, 0) => named.join(", "),
+        (false, more) => {
+            named.push(format!("{more} more"));
+            named.join(", ")
+        }
+    }
+}
+
+/// The statements of a policy, one after the other.
+fn permissions(document: &Value) -> String {
+    let words = |statement: &Value, name: &str| {
+        let values = one_or_many(statement.get(name)).iter().map(|value| value.as_str().unwrap_or("?").to_owned());
+        list(values.collect())
+    };
+    let statement = |statement: &Value| {
+        let effect = if statement["Effect"] == "Deny" { "deny" } else { "allow" };
+        let actions = if statement.get("NotAction").is_some() {
+            format!("everything but {}", words(statement, "NotAction"))
+        } else {
+            words(statement, "Action")
+        };
+        let resources = if statement.get("NotResource").is_some() {
+            format!("everything but {}", words(statement, "NotResource"))
+        } else {
+            words(statement, "Resource")
+        };
+        let condition = if statement.get("Condition").is_some() { ", under conditions" } else { "" };
+        format!("{effect} {actions} on {resources}{condition}")
+    };
+    list(statements(document).iter().map(statement).collect())
+}
