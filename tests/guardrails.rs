@@ -16,6 +16,7 @@ use crate::simulation::eks::Status;
 use crate::simulation::function::{deliver, function};
 use crate::simulation::sdk::in_virtual_time;
 
+const WORKFLOW: &str = "job_workflow_ref:octo-org/a/.github/workflows/x.yml@refs/heads/main";
 const PROVIDER: &str = "Custom::GitHubOidcProvider";
 const ROLE: &str = "Custom::GitHubRole";
 const ENTRY: &str = "Custom::EksAccessEntry";
@@ -165,8 +166,8 @@ fn guardrails_refuse_all_they_forbid_at_once_before_any_call() {
         (ROLE, role(json!({"PermissionsBoundary": aws("AdministratorAccess")}))),
         (ROLE, trust(json!({"Repository": "stranger/app", "Branches": ["main"]}))),
         (ROLE, trust(json!({"Subjects": ["repo:stranger/app:ref:refs/heads/main"]}))),
-        (ROLE, trust(json!({"Subjects": ["environment:repository_owner:octo:x:repository_id:42"]}))),
-        (ROLE, trust(json!({"Subjects": ["job_workflow_ref:octo-org/a/.github/workflows/x.yml@refs/heads/main"]}))),
+        (ROLE, trust(json!({"Subjects": ["environment:repository_owner:workflow:octo:repository_id:42"]}))),
+        (ROLE, trust(json!({"Subjects": [format!("repository_owner:octo-org:{WORKFLOW}")]}))),
         (ROLE, trust(json!({"Repository": "octo-org/*", "Branches": ["main"]}))),
         (ROLE, trust(json!({"Repository": "octo-org/app", "AnyRef": true, "Subjects": ["repo:octo-org/app:*"]}))),
         (ROLE, role(json!({"ManagedPolicyArns": [aws("ReadOnlyAccess"), aws("AdministratorAccess-Amplify")]}))),
@@ -220,10 +221,7 @@ fn a_deployment_that_says_nothing_forbids_what_can_make_an_administrator() {
         (PROVIDER, json!({"Url": "https://token.actions.octo.ghe.com"})),
         (PROVIDER, json!({"ThumbprintList": ["0".repeat(40)]})),
         (PROVIDER, json!({"ClientIdList": ["vault.example.com"]})),
-        (
-            ROLE,
-            role(json!({"Trust": [{"Subjects": ["job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main"]}]})),
-        ),
+        (ROLE, role(json!({"Trust": [{"Subjects": [format!("repository_owner:o:{WORKFLOW}")]}]}))),
         (ROLE, role(json!({"ProviderArn": provider("ghe.example.com/_services/token")}))),
         (ROLE, role(json!({"Trust": [{"Repository": "octo-org/*", "Branches": ["main"]}]}))),
         (ROLE, role(json!({"Path": "/"}))),

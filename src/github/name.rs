@@ -29,6 +29,12 @@ impl Repository {
         if text.contains(['*', '?']) {
             return expected(" without wildcards (list each repository)");
         }
+        if text.contains('@') {
+            return expected(" without ids: write them as `OwnerId` and `RepositoryId`");
+        }
+        if text.to_ascii_lowercase().ends_with(".git") {
+            return expected(" without `.git`, which no repository's name ends in");
+        }
         let Some((owner, name)) = text.split_once('/') else { return expected(" with its owner") };
         if !is_owner(owner) || !is_repository_name(name) {
             return expected("");
@@ -69,6 +75,15 @@ impl RepositoryScope {
             _ => Repository::parse(text).map(Self::Repository),
         }
     }
+
+    /// The user or organisation.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        match self {
+            Self::Repository(repository) => repository.owner(),
+            Self::Organisation(owner) => owner,
+        }
+    }
 }
 
 impl fmt::Display for RepositoryScope {
@@ -105,30 +120,23 @@ fn is_repository_name(name: &str) -> bool {
     (1..=100).contains(&name.len()) && name.bytes().all(characters) && name != "." && name != ".."
 }
 
-/// The short name of a branch; `*` and `?` may stand behind a `/`, so that `release/*` does not also mean `released`.
+/// The short name of a branch, or a pattern of `*` and `?` for several.
 ///
 /// # Errors
 /// With what is allowed.
 pub fn branch(text: &str) -> Result<String, String> {
-    short_ref(text, "branch", "main")?;
-    match text.find(['*', '?']) {
-        Some(at) if !text[..at].contains('/') => {
-            Err("the name of a branch, with wildcards only behind a `/`, such as \"release/*\"".to_owned())
-        }
-        _ => Ok(text.to_owned()),
-    }
+    short_ref(text, "branch", "main").map(|()| text.to_owned())
 }
 
-/// The short name of a tag; `*` and `?` need a literal beginning, such as `v*`.
+/// The short name of a tag, or a pattern.
 ///
 /// # Errors
 /// With what is allowed.
 pub fn tag(text: &str) -> Result<String, String> {
-    short_ref(text, "tag", "v1.0.0")?;
-    literal_start(text, "tag", "v*")
+    short_ref(text, "tag", "v1.0.0").map(|()| text.to_owned())
 }
 
-/// The name of an environment; `*` and `?` may stand behind a separator, such as `review-*`.
+/// The name of an environment, or a pattern.
 ///
 /// # Errors
 /// With what is allowed.
@@ -136,13 +144,78 @@ pub fn environment(text: &str) -> Result<String, String> {
     if text.chars().count() > 255 || text.trim() != text || text.chars().any(char::is_control) {
         return Err("the name of an environment, at most 255 characters".to_owned());
     }
-    // `Production*` would also let in `Production-sandbox`, which whoever can push a workflow can make.
-    match text.find(['*', '?']) {
-        Some(at) if !text[..at].ends_with(['-', '_', '.', '/']) => {
-            Err("the name of an environment, with wildcards only behind `-`, `_`, `.` or `/`, such as \"review-*\""
-                .to_owned())
-        }
-        _ => Ok(text.to_owned()),
+    in_policy(text).map(|()| text.to_owned())
+}
+
+/// Returns true if the subject alone does not tell an environment from others. GitHub writes `:` as `%3A` in a subject and
+/// leaves `%` as it is, and a wildcard can stand for a part of that.
+#[must_use]
+pub fn needs_claim(environment: &str) -> bool {
+    environment.trim_end_matches('*').contains([':', '%', '*', '?'])
+}
+
+/// Describes the branches of a pattern that is open: its wildcard does not stand behind a `/`, so that `release*` also fits
+/// `released`.
+#[must_use]
+pub fn open_branch(text: &str) -> Option<String> {
+    open(text, "branch", |before| before.contains('/'))
+}
+
+/// Describes the tags of a pattern without a literal beginning.
+#[must_use]
+pub fn open_tag(text: &str) -> Option<String> {
+    open(text, "tag", |before| !before.is_empty())
+}
+
+/// Describes the environments of a pattern that is open: `Production*` also fits `Production-sandbox`, which anybody who can
+/// push a workflow can make.
+#[must_use]
+pub fn open_environment(text: &str) -> Option<String> {
+    open(text, "environment", |before| before.ends_with(['-', '_', '.', '/']))
+}
+
+fn open(text: &str, kind: &str, is_closed: impl Fn(&str) -> bool) -> Option<String> {
+    let (before, _) = text.split_at(text.find(['*', '?'])?);
+    match before {
+        before if is_closed(before) => None,
+        "" if text.bytes().all(|byte| byte == b'*') => Some(format!("every {kind}")),
+        "" => Some(format!("every {kind} like `{text}`")),
+        before => Some(format!("every {kind} whose name begins with `{before}`")),
+    }
+}
+
+/// A ref as the claim `ref` has it, or a pattern.
+///
+/// # Errors
+/// With what is allowed.
+pub fn full_ref(text: &str) -> Result<String, String> {
+    let named = match (text.strip_prefix("refs/heads/"), text.strip_prefix("refs/tags/")) {
+        (Some(name), _) => branch(name).map(drop),
+        (_, Some(name)) => tag(name).map(drop),
+        _ if is_pull_request(text) => Ok(()),
+        _ => Err("a whole ref: refs/heads/<branch>, refs/tags/<tag> or refs/pull/*/merge".to_owned()),
+    };
+    named.map(|()| text.to_owned())
+}
+
+fn is_pull_request(reference: &str) -> bool {
+    let number = reference.strip_prefix("refs/pull/").and_then(|rest| rest.strip_suffix("/merge"));
+    number
+        .is_some_and(|number| number == "*" || (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())))
+}
+
+/// Checks a text that becomes a part of a policy, in which IAM takes no other characters:
+/// `[\u0009\u000A\u000D\u0020-\u00FF]+`.
+///
+/// # Errors
+/// With the character that IAM refuses.
+pub fn in_policy(text: &str) -> Result<(), String> {
+    match text.chars().find(|c| !matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}')) {
+        Some(other) => Err(format!(
+            "characters that IAM takes in a policy, which end at U+00FF, and not {other:?} (U+{:04X})",
+            u32::from(other)
+        )),
+        None => Ok(()),
     }
 }
 
@@ -154,7 +227,7 @@ pub fn workflow(text: &str) -> Result<String, String> {
     let expected = |hint: &str| {
         Err(format!(
             "\"owner/name/.github/workflows/<file>@<ref>\" as in the claim `job_workflow_ref`, the ref being refs/heads/…, \
-             refs/tags/… or a commit's whole SHA{hint}"
+             refs/tags/…, refs/pull/*/merge or a commit's whole SHA{hint}"
         ))
     };
     let Some((path, at)) = text.split_once('@') else { return expected("") };
@@ -162,27 +235,20 @@ pub fn workflow(text: &str) -> Result<String, String> {
     if path.contains(['*', '?']) {
         return expected(", with wildcards in the ref only");
     }
-    let plain = |c: char| !c.is_control() && !c.is_whitespace() && c != ':' && c != '/' && c != '@';
-    if Repository::parse(repository).is_err() || file.is_empty() || !file.chars().all(plain) {
+    let plain = |c: char| !c.is_control() && (!c.is_whitespace() || c == ' ') && c != ':' && c != '/' && c != '@';
+    if Repository::parse(repository).is_err() || file.trim() != file || file.is_empty() || !file.chars().all(plain) {
         return expected("");
     }
-    let sha = matches!(at.len(), 40 | 64) && at.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let named = match (at.strip_prefix("refs/heads/"), at.strip_prefix("refs/tags/")) {
-        (Some(branch), _) => self::branch(branch).map(drop),
-        (_, Some(tag)) => self::tag(tag).map(drop),
-        _ if sha => Ok(()),
-        _ => return expected(" (a short ref is written out in the token: @refs/heads/main)"),
-    };
-    named.map(|()| text.to_owned()).or_else(|why| expected(&format!(" ({why})")))
-}
-
-fn literal_start(text: &str, what: &str, example: &str) -> Result<String, String> {
-    if text.starts_with(['*', '?']) {
-        return Err(format!(
-            "the name of a {what}, with wildcards only behind a literal beginning, such as {example:?}"
-        ));
+    if let Err(why) = in_policy(file) {
+        return expected(&format!(" ({why})"));
     }
-    Ok(text.to_owned())
+    let sha = matches!(at.len(), 40 | 64) && at.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match full_ref(at) {
+        Err(_) if sha => Ok(text.to_owned()),
+        Err(_) if !at.starts_with("refs/") => expected(" (a short ref is written out in the token: @refs/heads/main)"),
+        Err(why) => expected(&format!(" ({why})")),
+        Ok(_) => Ok(text.to_owned()),
+    }
 }
 
 /// <https://git-scm.com/docs/git-check-ref-format>, but for `*` and `?`, which are the author's wildcards here.
@@ -201,6 +267,7 @@ fn short_ref(text: &str, what: &str, example: &str) -> Result<(), String> {
         && text != "@"
         && text.len() <= 244
         && text.split('/').all(component);
+    in_policy(text)?;
     if valid { Ok(()) } else { Err(format!("the name of a {what} as git allows it, such as {example:?}")) }
 }
 
@@ -227,6 +294,8 @@ mod tests {
             ("o/", "repository"),
             ("o o/r", "repository"),
             ("o/..", "repository"),
+            ("octo-org@1/octo-repo@2", "write them as `OwnerId` and `RepositoryId`"),
+            ("o/r.git", "without `.git`"),
         ] {
             let refused = Repository::parse(bad).unwrap_err();
             assert!(refused.contains(hint), "{bad}: {refused}");
@@ -234,25 +303,62 @@ mod tests {
     }
 
     #[test]
-    fn refs_are_checked_as_git_does_and_wildcards_need_an_anchor() {
-        for good in ["main", "release/*", "release/1.?", "feature/a-b_c", "dependabot/npm/x-1.2"] {
+    fn refs_are_checked_as_git_does_and_names_as_iam_takes_them() {
+        for good in ["main", "release/*", "release/1.?", "feature/a-b_c", "dependabot/npm/x-1.2", "*", "main*", "ä"] {
             assert!(branch(good).is_ok(), "{good}");
         }
-        for bad in ["*", "main*", "refs/heads/main", "a b", "a..b", "a:b", "/a", "a/", "a.lock", "-a", "a//b", "a~1"] {
+        for bad in ["refs/heads/main", "a b", "a..b", "a:b", "/a", "a/", "a.lock", "-a", "a//b", "a~1", "環境"] {
             assert!(branch(bad).is_err(), "{bad}");
         }
-        for (text, good) in [("v1", true), ("v*", true), ("*", false), ("?1", false), ("refs/tags/v1", false)] {
+        for (text, good) in [("v1", true), ("v*", true), ("*", true), ("refs/tags/v1", false)] {
             assert_eq!(tag(text).is_ok(), good, "{text}");
         }
-        for (text, good) in [
-            ("production", true),
-            ("eu: live", true),
-            ("prod-*", true),
-            ("Production*", false),
-            ("*", false),
-            (" a", false),
-        ] {
+        for (text, good) in [("production", true), ("eu: live", true), ("*", true), (" a", false), ("a\u{100}", false)]
+        {
             assert_eq!(environment(text).is_ok(), good, "{text}");
+        }
+        assert!(environment("live 🚀").unwrap_err().contains("not '🚀' (U+1F680)"));
+        for (text, good) in [
+            ("refs/heads/main", true),
+            ("refs/tags/v*", true),
+            ("refs/pull/*/merge", true),
+            ("refs/pull/7/merge", true),
+            ("refs/pull/7/head", false),
+            ("refs/pull/x/merge", false),
+            ("main", false),
+            ("refs/*", false),
+        ] {
+            assert_eq!(full_ref(text).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_open_where_no_separator_ends_its_beginning() {
+        for (text, branches, tags, environments) in [
+            ("main", None, None, None),
+            ("*", Some("every branch"), Some("every tag"), Some("every environment")),
+            ("release/*", None, None, None),
+            ("prod-*", Some("every branch whose name begins with `prod-`"), None, None),
+            (
+                "prod*",
+                Some("every branch whose name begins with `prod`"),
+                None,
+                Some("every environment whose name begins with `prod`"),
+            ),
+            ("?x", Some("every branch like `?x`"), Some("every tag like `?x`"), Some("every environment like `?x`")),
+        ] {
+            assert_eq!(open_branch(text).as_deref(), branches, "{text}");
+            assert_eq!(open_tag(text).as_deref(), tags, "{text}");
+            assert_eq!(open_environment(text).as_deref(), environments, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_subject_tells_an_environment_unless_it_can_be_another_s_escaped() {
+        for (name, needed) in
+            [("prod", false), ("review-*", false), ("a:b", true), ("a%3Ab", true), ("a?b", true), ("*A", true)]
+        {
+            assert_eq!(needs_claim(name), needed, "{name}");
         }
     }
 
@@ -271,12 +377,25 @@ mod tests {
         for (at, good) in
             [("refs/heads/main", true), ("refs/heads/release/*", true), ("refs/tags/v*", true), (sha, true)]
                 .into_iter()
-                .chain([("main", false), ("v1", false), ("*", false), ("refs/heads/*", false), ("refs/tags/*", false)])
-                .chain([("refs/pull/1/merge", false), ("", false), (&sha[1..], false)])
+                .chain([("refs/pull/1/merge", true), ("refs/pull/*/merge", true), ("refs/heads/*", true)])
+                .chain([
+                    ("main", false),
+                    ("v1", false),
+                    ("*", false),
+                    ("refs/*", false),
+                    ("", false),
+                    (&sha[1..], false),
+                ])
         {
             assert_eq!(workflow(&format!("o/r/.github/workflows/deploy.yml@{at}")).is_ok(), good, "{at}");
         }
-        for bad in ["Deploy to production", "o/r/.github/workflows/*@refs/heads/main", "o/r@refs/heads/main"] {
+        assert!(workflow("o/r/.github/workflows/deploy to prod.yml@refs/heads/main").is_ok());
+        for bad in [
+            "Deploy to production",
+            "o/r/.github/workflows/ .yml@refs/heads/main",
+            "o/r/.github/workflows/*@refs/heads/main",
+            "o/r@refs/heads/main",
+        ] {
             assert!(workflow(bad).is_err(), "{bad}");
         }
     }

@@ -4,8 +4,6 @@
 //! A subject is a row of `key:value`; no value contains a colon, because GitHub writes `%3A` there. The default form
 //! begins with `repo:OWNER/NAME` and goes on with `ref:…`, `environment:…` or the bare word `pull_request`.
 
-use std::collections::BTreeSet;
-
 use super::name::{self, Repository};
 
 /// The breadth of a whole subject.
@@ -14,7 +12,7 @@ pub enum Breadth {
     /// Certain jobs of a repository.
     Narrow,
     /// More than most people mean, and the reason.
-    Broad(&'static str),
+    Broad(String),
     /// Jobs of every repository on GitHub, unless a claim pins the repository.
     Anybodys,
 }
@@ -34,86 +32,171 @@ pub fn check(text: &str) -> Result<Breadth, String> {
     if text.chars().any(char::is_control) || text.trim() != text || text.len() > 1024 {
         return expected("");
     }
-    let mut pinned = BTreeSet::new();
+    name::in_policy(text)?;
+    let mut pinned = Pinned::default();
     let mut has_prefix = false;
     for (key, value) in pairs(text) {
         if key == "pull_request" {
-            pinned.insert(Part::Context);
+            pinned.context = true;
             continue;
         }
         // Behind a repository, a wildcard in the place of everything else.
-        let is_repository_only = pinned.contains(&Part::Repository) && !pinned.contains(&Part::Context);
-        if key.chars().all(|c| c == '*') && value.is_none() && is_repository_only {
-            return Ok(Breadth::Broad(EVERY_JOB));
+        if key.chars().all(|c| c == '*') && value.is_none() && pinned.repository && !pinned.context {
+            return Ok(Breadth::Broad(EVERY_JOB.to_owned()));
         }
         let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let Some(value) = value.filter(|value| is_key && !value.is_empty()) else {
             return expected(", that is `key:value` pairs joined by `:`, with wildcards in values only");
         };
+        claim(key)?;
         if key == "repo" && (std::mem::replace(&mut has_prefix, true) || value == "repo") {
             return expected(" with the prefix `repo:` once");
         }
-        pin(&mut pinned, key, value)?;
+        pinned.add(key, value)?;
     }
-    if pinned.contains(&Part::Repository) {
-        let narrowed = pinned.contains(&Part::Context) || pinned.contains(&Part::Workflow);
-        return Ok(if narrowed { Breadth::Narrow } else { Breadth::Broad(EVERY_JOB) });
-    }
-    if pinned.contains(&Part::Owner) {
-        return Ok(Breadth::Broad("it pins the owner only, so that every repository of the owner is let in"));
-    }
-    if pinned.contains(&Part::Workflow) {
-        return Ok(Breadth::Anybodys);
-    }
-    expected(
-        " that pins the repository (`repo`, `repository`, `repository_id`), the owner or the workflow \
-         (`job_workflow_ref`): this one can be the subject of anybody's token",
+    pinned.breadth().map_or_else(
+        || {
+            expected(
+                " that pins the repository (`repo`, `repository`, `repository_id`), the owner or the workflow \
+                 (`job_workflow_ref`): this one can be the subject of anybody's token",
+            )
+        },
+        Ok,
     )
 }
 
 const EVERY_JOB: &str = "every branch, tag, environment and pull request of the repository is let in";
 
-/// A part of a job that a subject can pin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Owner,
-    Repository,
-    Workflow,
-    /// A branch, a tag, an environment or pull requests.
-    Context,
+/// The claims of GitHub's tokens that a subject can be made of, beside those of custom properties.
+/// <https://token.actions.githubusercontent.com/.well-known/openid-configuration>, `claims_supported`
+const CLAIMS: [&str; 31] = [
+    "actor",
+    "actor_id",
+    "base_ref",
+    "check_run_id",
+    "context",
+    "enterprise",
+    "enterprise_id",
+    "environment",
+    "environment_node_id",
+    "event_name",
+    "head_ref",
+    "issuer_scope",
+    "job_workflow_ref",
+    "job_workflow_sha",
+    "ref",
+    "ref_protected",
+    "ref_type",
+    "repo",
+    "repository",
+    "repository_id",
+    "repository_owner",
+    "repository_owner_id",
+    "repository_visibility",
+    "run_attempt",
+    "run_id",
+    "run_number",
+    "runner_environment",
+    "sha",
+    "workflow",
+    "workflow_ref",
+    "workflow_sha",
+];
+
+/// Checks the name of a claim.
+///
+/// # Errors
+/// With what is allowed.
+pub fn claim(name: &str) -> Result<(), String> {
+    if CLAIMS.contains(&name) || name.strip_prefix("repo_property_").is_some_and(|property| !property.is_empty()) {
+        return Ok(());
+    }
+    let lower = name.to_ascii_lowercase();
+    let hint = if CLAIMS.contains(&lower.as_str()) { format!(" (`{lower}`)") } else { String::new() };
+    Err(format!("claims that GitHub's tokens have{hint}, and not `{name}`, which no token's subject has"))
 }
 
-/// Adds the part that a pair pins.
-fn pin(pinned: &mut BTreeSet<Part>, key: &str, value: &str) -> Result<(), String> {
-    let digits = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
-    let part = match key {
-        "repo" => repo_value(value).map(|()| Part::Repository)?,
-        "repository" => Repository::parse(value).map(|_| Part::Repository)?,
-        "repository_id" if digits(value) => Part::Repository,
-        "repository_owner_id" if digits(value) => Part::Owner,
-        "repository_owner" if !value.contains(['*', '?']) => Part::Owner,
-        "job_workflow_ref" | "workflow_ref" => name::workflow(value).map(|_| Part::Workflow)?,
-        "ref" if reference(value)? => Part::Context,
-        "ref" => {
-            // Behind an environment, too, an open `ref` counts as open.
-            pinned.remove(&Part::Context);
-            return Ok(());
+/// The parts of a job that a subject pins.
+#[derive(Default)]
+struct Pinned {
+    owner: bool,
+    repository: bool,
+    workflow: bool,
+    /// A branch, a tag, an environment or pull requests.
+    context: bool,
+    /// The names of an open pattern, which pins nothing.
+    open: Option<String>,
+}
+
+impl Pinned {
+    /// Adds the part that a pair pins.
+    fn add(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let digits = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
+        match key {
+            "repo" => self.repository = repo_value(value).map(|()| true)?,
+            "repository" => self.repository = Repository::parse(value).map(|_| true)?,
+            "repository_id" if digits(value) => self.repository = true,
+            "repository_owner_id" if digits(value) => self.owner = true,
+            "repository_owner" if !value.contains(['*', '?']) => self.owner = true,
+            "job_workflow_ref" | "workflow_ref" => {
+                name::workflow(value)?;
+                let (_, reference) = value.split_once('@').unwrap_or_default();
+                self.workflow |= open_ref(reference).is_none();
+            }
+            "ref" => {
+                if value != "refs/*" {
+                    name::full_ref(value)?;
+                }
+                self.pin_context(open_ref(value));
+            }
+            "environment" if name::needs_claim(value) => {
+                return Err(
+                    "this environment under `Environments`: more than one name is written like that in a subject, \
+                     and there its claim is pinned, too"
+                        .to_owned(),
+                );
+            }
+            "environment" => {
+                name::environment(value)?;
+                self.pin_context(name::open_environment(value));
+            }
+            _ if value.contains(['*', '?']) => {
+                return Err(format!("no wildcard in the value of `{key}`, which could then be anything"));
+            }
+            _ => {}
         }
-        "environment" if value.contains('%') => {
-            return Err(
-                "this environment under `Environments`: more than one name is written like that in a subject, and \
-                 there its claim is pinned, too"
-                    .to_owned(),
-            );
+        Ok(())
+    }
+
+    /// Of two contexts, an open one counts, also behind an environment.
+    fn pin_context(&mut self, open: Option<String>) {
+        self.context = true;
+        self.open = self.open.take().or(open);
+    }
+
+    fn breadth(self) -> Option<Breadth> {
+        let broad = |why: &str| Some(Breadth::Broad(why.to_owned()));
+        match self {
+            Self { repository: true, workflow: true, .. } => Some(Breadth::Narrow),
+            Self { repository: true, open: Some(names), .. } => broad(&format!("{names} of the repository is let in")),
+            Self { repository: true, context: true, .. } => Some(Breadth::Narrow),
+            Self { repository: true, .. } => broad(EVERY_JOB),
+            Self { owner: true, .. } => {
+                broad("it pins the owner only, so that every repository of the owner is let in")
+            }
+            Self { workflow: true, .. } => Some(Breadth::Anybodys),
+            _ => None,
         }
-        "environment" => name::environment(value).map(|_| Part::Context)?,
-        _ if value.contains(['*', '?']) => {
-            return Err(format!("no wildcard in the value of `{key}`, which could then be anything"));
-        }
-        _ => return Ok(()),
-    };
-    pinned.insert(part);
-    Ok(())
+    }
+}
+
+/// Describes the refs of an open pattern.
+fn open_ref(reference: &str) -> Option<String> {
+    match (reference.strip_prefix("refs/heads/"), reference.strip_prefix("refs/tags/")) {
+        (Some(branch), _) => name::open_branch(branch),
+        (_, Some(tag)) => name::open_tag(tag),
+        _ => (reference == "refs/*").then(|| "every branch and tag".to_owned()),
+    }
 }
 
 /// Returns true if a `*` of a subject stands in the place of whole words.
@@ -200,18 +283,6 @@ pub fn number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == text)
 }
 
-/// Returns true if the value of `ref` pins something.
-fn reference(value: &str) -> Result<bool, String> {
-    match (value.strip_prefix("refs/heads/"), value.strip_prefix("refs/tags/")) {
-        (Some("*"), _) | (_, Some("*")) => Ok(false),
-        (Some(branch), _) => name::branch(branch).map(|_| true),
-        (_, Some(tag)) => name::tag(tag).map(|_| true),
-        _ if value.starts_with("refs/") && !value.contains(['*', '?']) => Ok(true),
-        _ if value == "refs/*" => Ok(false),
-        _ => Err("`ref:refs/heads/<branch>` or `ref:refs/tags/<tag>`".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +309,10 @@ mod tests {
             "repo:o/r:*",
             "repo:o/r:ref:refs/heads/*",
             "repo:o/r:ref:refs/*",
+            "repo:o/r:ref:refs/heads/main*",
+            "repo:o/r:environment:Production*",
+            "repo:o/r:environment:*",
+            "repo:o/r:environment:prod:ref:refs/heads/*",
             "repository_owner:octo-org",
             "repository_owner:o:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
             "environment:prod:repository_owner:octo-org",
@@ -282,11 +357,11 @@ mod tests {
             "ref:refs/heads/main",
             "actor:octocat",
             "workflow:Deploy to production",
-            "repo:o/r:environment:Production*",
             "repo:o/r:environment:a%3Ab",
-            "repo:o/r:environment:*",
-            "repo:o/r:ref:refs/heads/main*",
             "repo:o/r:ref:main",
+            "repo:o/r:Environment:prod",
+            "repo:o/r:branch:main",
+            "repo:o/r:environment:🚀",
             "environment:production%3Aeastus:repository_owner:octo-org",
             "re*:o/r",
             "",

@@ -85,6 +85,12 @@ impl Pattern {
         self == other || (self.wild && self.has_room_for(other) && covers(&self.text, &other.text))
     }
 
+    /// The values that both match, where one of the two covers the other.
+    #[must_use]
+    pub fn narrower(&self, other: &Self) -> Option<Self> {
+        if self.covers(other) { Some(other.clone()) } else { other.covers(self).then(|| self.clone()) }
+    }
+
     /// Returns true if the colons of `other` are where this value has them.
     fn has_room_for(&self, other: &Self) -> bool {
         let is_fixed = !other.wild || other.within_words;

@@ -75,14 +75,11 @@ impl TrustRule {
     /// The rule for tokens that both admit. Two patterns that overlap without one covering the other count as disjoint,
     /// which admits too few for the moment and never too many.
     fn intersect(&self, other: &Self) -> Option<Self> {
-        let narrower = |a: &Pattern, b: &Pattern| {
-            if a.covers(b) { Some(b.clone()) } else { b.covers(a).then(|| a.clone()) }
-        };
-        let subject = narrower(&self.subject, &other.subject)?;
+        let subject = self.subject.narrower(&other.subject)?;
         let mut claims = self.claims.clone();
         for (claim, theirs) in &other.claims {
             let values: BTreeSet<Pattern> = match self.claims.get(claim) {
-                Some(ours) => ours.iter().flat_map(|a| theirs.iter().filter_map(move |b| narrower(a, b))).collect(),
+                Some(ours) => ours.iter().flat_map(|a| theirs.iter().filter_map(move |b| a.narrower(b))).collect(),
                 None => BTreeSet::clone(theirs),
             };
             if values.is_empty() {

@@ -2,6 +2,7 @@
 //! simulated IAM, Secrets Manager and GitHub.
 
 mod asking;
+mod declaring;
 mod drifting;
 mod explaining;
 mod protecting;

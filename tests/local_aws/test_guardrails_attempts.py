@@ -181,7 +181,7 @@ def through_templates(guarded: Guarded) -> list[tuple[str, str, dict[str, Any]]]
 
     open_to_all = {"Reviewers": [], "DeploymentBranchPolicy": {"ProtectedBranches": "false"}}
     everywhere = {"Organization": "octo-org", "Visibility": "all"}
-    dressed = "environment:repository_owner:octo:x:repository_id:42"
+    dressed = "environment:repository_owner:workflow:octo:repository_id:42"
     workflow = "job_workflow_ref:octo-org/app/.github/workflows/x.yml@refs/heads/main"
     return [
         ("attach `AdministratorAccess`", ROLE, role(ManagedPolicyArns=[ADMIN])),
@@ -200,7 +200,7 @@ def through_templates(guarded: Guarded) -> list[tuple[str, str, dict[str, Any]]]
         ("trust another owner", ROLE, trust(Repository="stranger/app", Branches=["main"])),
         ("trust another owner by a subject", ROLE, trust(Subjects=["repo:stranger/app:ref:refs/heads/main"])),
         ("dress another owner's subject up", ROLE, trust(Subjects=[dressed])),
-        ("trust everybody who calls a workflow", ROLE, trust(Subjects=[workflow])),
+        ("trust a workflow in anybody's repository", ROLE, trust(RepositoryId="42", Subjects=[workflow])),
         ("trust the whole organisation", ROLE, trust(Repository="octo-org/*", Environments=["prod"])),
         ("trust another issuer", ROLE, role(ProviderArn=provider("token.actions.stranger.ghe.com"))),
         ("let another issuer in", PROVIDER, {"Url": "https://ghe.stranger.example/_services/token"}),

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::github::Issuer;
-use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, prefix};
-use crate::github::name::RepositoryScope;
+use crate::github::facts::{SubjectFacts, SubjectTemplate};
+use crate::github::name::{self, RepositoryScope};
 use crate::github::subject::{self, Breadth};
 
 use super::policy_limits::SUBJECT_LIMIT;
@@ -38,10 +38,10 @@ pub(crate) fn compile(issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts)
     Ok(rules)
 }
 
-struct Compiler<'a> {
-    issuer: &'a Issuer,
-    entry: &'a TrustEntry,
-    facts: &'a SubjectFacts,
+pub(super) struct Compiler<'a> {
+    pub(super) issuer: &'a Issuer,
+    pub(super) entry: &'a TrustEntry,
+    pub(super) facts: &'a SubjectFacts,
     /// The values of claims that many rules share.
     workflows: Rc<BTreeSet<Pattern>>,
     actors: OnceCell<Result<Rc<BTreeSet<Pattern>>, String>>,
@@ -80,11 +80,18 @@ impl Compiler<'_> {
             SubjectTemplate::Default => &default,
             SubjectTemplate::Custom(keys) => keys,
         };
+        let refs = self.refs(context, keys)?;
+        if let Some(unused) = self.entry.template_claims.keys().find(|claim| !says(keys, claim)) {
+            return Err(format!(
+                "`TemplateClaims`: the repository's subject template, as far as it is known, has no `{unused}`, and STS reads no \
+                 such claim"
+            ));
+        }
         let mut drafts = Vec::new();
         for form in &self.facts.forms {
             let mut of_form = vec![SubjectBuilder::default()];
             for key in keys {
-                let (values, has_id) = self.values(key, scope, *form, context)?;
+                let (values, has_id) = self.values(key, scope, *form, context, refs.as_ref())?;
                 let with = |draft: &SubjectBuilder, value: &String| {
                     let mut draft = draft.clone();
                     draft.parts.push(value.clone());
@@ -99,7 +106,7 @@ impl Compiler<'_> {
             drafts.extend(of_form);
         }
         let mut claims = self.narrowing(keys)?;
-        self.pin_context(&mut claims, context, keys)?;
+        self.pin_context(&mut claims, context, keys, refs.as_ref())?;
         if !drafts.iter().all(|draft| draft.has_id) {
             self.pin_repository(&mut claims);
         }
@@ -111,76 +118,18 @@ impl Compiler<'_> {
                     .to_owned(),
             );
         }
-        let rule = |draft: &SubjectBuilder| TrustRule {
-            subject: Pattern::within_words(&draft.parts.join(":")),
-            claims: claims.clone(),
+        let rule = |draft: &SubjectBuilder| {
+            let subject = draft.parts.join(":");
+            let is_open = *context == JobContext::AllJobs;
+            let subject = if is_open { Pattern::written(&subject) } else { Pattern::within_words(&subject) };
+            TrustRule { subject, claims: claims.clone() }
         };
+        if drafts.iter().any(|draft| draft.parts.iter().all(|part| part == "*")) {
+            return Err(
+                "IAM takes no policy for every subject: add `repo` to the repository's subject template".to_owned()
+            );
+        }
         Ok(drafts.iter().map(rule).collect())
-    }
-
-    /// Returns the part of the subject for one key of a template, and true if it holds the repository's id.
-    fn values(
-        &self,
-        key: &str,
-        scope: &RepositoryScope,
-        form: SubjectFormat,
-        context: &JobContext,
-    ) -> Result<(Vec<String>, bool), String> {
-        let one = |value: String| Ok((vec![format!("{key}:{value}")], false));
-        let lacks = |property: &str| {
-            Err(format!(
-                "the repository's subject template needs the claim `{key}`, which the entry does not give: add {property}"
-            ))
-        };
-        match key {
-            "repo" => Ok((vec![self.prefix(scope, form)?], form == SubjectFormat::Immutable)),
-            "context" => Ok((vec![context.in_subject()], false)),
-            "repository" => one(scope.to_string()),
-            "repository_id" => {
-                let id = self.facts.repository_id;
-                id.map_or_else(|| lacks("`RepositoryId`"), |id| Ok((vec![format!("{key}:{id}")], true)))
-            }
-            "repository_owner" => one(owner(scope).to_owned()),
-            "repository_owner_id" => self.facts.owner_id.map_or_else(|| lacks("`OwnerId`"), |id| one(id.to_string())),
-            "repository_visibility" => {
-                self.facts.visibility.clone().map_or_else(|| lacks("whole `Subjects` instead"), one)
-            }
-            "ref" => match context {
-                JobContext::Branch(_) | JobContext::Tag(_) | JobContext::AnyRef => {
-                    Ok((vec![context.in_subject()], false))
-                }
-                JobContext::Environment(_) | JobContext::PullRequest => lacks("whole `Subjects` instead"),
-            },
-            "environment" => match context {
-                JobContext::Environment(_) => Ok((vec![context.in_subject()], false)),
-                _ => lacks("`Environments` in place of the others, or whole `Subjects`"),
-            },
-            "job_workflow_ref" if !self.entry.workflows.is_empty() => {
-                Ok((each(key, self.entry.workflows.iter().map(Pattern::as_str)), false))
-            }
-            "job_workflow_ref" => lacks("`Workflows`"),
-            "actor_id" if !self.entry.actors.is_empty() => {
-                Ok((each(key, self.actor_ids()?.iter().map(Pattern::as_str)), false))
-            }
-            "actor_id" => lacks("`Actors`"),
-            "enterprise_id" => {
-                self.entry.enterprise_id.map_or_else(|| lacks("`EnterpriseId`"), |id| one(id.to_string()))
-            }
-            _ => lacks("whole `Subjects` instead, such as the tokens of this repository have them"),
-        }
-    }
-
-    fn prefix(&self, scope: &RepositoryScope, form: SubjectFormat) -> Result<String, String> {
-        let SubjectFacts { owner_id, repository_id, .. } = self.facts;
-        match (scope, form) {
-            (RepositoryScope::Repository(repository), _) => prefix(repository, form, *owner_id, *repository_id)
-                .ok_or_else(|| "immutable subjects need both ids: add `OwnerId` and `RepositoryId`".to_owned()),
-            (RepositoryScope::Organisation(owner), SubjectFormat::Classic) => Ok(format!("repo:{owner}/*")),
-            (RepositoryScope::Organisation(owner), SubjectFormat::Immutable) => match owner_id {
-                Some(id) => Ok(format!("repo:{owner}@{id}/*")),
-                None => Err("immutable subjects need the owner's id: add `OwnerId`".to_owned()),
-            },
-        }
     }
 
     /// The claims that the author narrows the entry by, but for those that the subject carries already.
@@ -207,28 +156,66 @@ impl Compiler<'_> {
     }
 
     /// Pins the parts of the context that the subject does not carry, or does not tell apart from others.
-    fn pin_context(&self, claims: &mut Claims, context: &JobContext, keys: &[String]) -> Result<(), String> {
-        let silent = !["context", "ref", "environment"].iter().any(|key| says(keys, key));
-        let unpinned = || {
-            "the repository's subject template has no `context`, and there is no claim to pin it by: add `context` to the \
-             template, or write whole `Subjects`"
-                .to_owned()
-        };
-        let (claim, value) = match context {
+    fn pin_context(
+        &self,
+        claims: &mut Claims,
+        context: &JobContext,
+        keys: &[String],
+        refs: Option<&BTreeSet<Pattern>>,
+    ) -> Result<(), String> {
+        let is_ref_said = says(keys, "ref") || (says(keys, "context") && context.is_ref());
+        if let Some(refs) = refs.filter(|_| !is_ref_said) {
+            self.readable(Claim::Ref, if self.entry.refs.is_empty() { "`context`" } else { "`ref`" })?;
+            claims.insert(Claim::Ref, Rc::new(refs.clone()));
+        }
+        if let JobContext::Environment(name) = context
+            && (name::needs_claim(name) || !["context", "environment"].iter().any(|key| says(keys, key)))
+        {
             // Observed: `%` is not escaped, so that `a:b` and `a%3Ab` have one subject.
             // <https://github.com/Dashtid/subvectors>, gh-aws-environment-colon-twin-collides
-            JobContext::Environment(name) if silent || name.contains([':', '%']) => (Claim::Environment, name.clone()),
-            JobContext::Branch(name) if silent => (Claim::Ref, format!("refs/heads/{name}")),
-            JobContext::Tag(name) if silent => (Claim::Ref, format!("refs/tags/{name}")),
-            JobContext::AnyRef if silent => (Claim::Ref, "refs/*".to_owned()),
-            JobContext::PullRequest if silent => return Err(unpinned()),
-            _ => return Ok(()),
-        };
-        if !self.issuer.has_key(claim.name()) {
-            return Err(unpinned());
+            self.readable(Claim::Environment, "`context`")?;
+            claims.insert(Claim::Environment, only(name));
         }
-        claims.insert(claim, only(&value));
         Ok(())
+    }
+
+    /// Refuses a claim that STS does not read of this issuer's tokens.
+    fn readable(&self, claim: Claim, key: &str) -> Result<(), String> {
+        if self.issuer.has_key(claim.name()) {
+            return Ok(());
+        }
+        Err(format!(
+            "the repository's subject template says no `{0}`, and STS reads no claim `{0}` of an Enterprise Server: add {key} to \
+             the template, and give the function a credential to read it with; or write whole `Subjects`",
+            claim.name()
+        ))
+    }
+
+    /// The refs of a context within those of the entry; `None` for any.
+    fn refs(&self, context: &JobContext, keys: &[String]) -> Result<Option<BTreeSet<Pattern>>, String> {
+        let own = match context {
+            JobContext::Branch(name) => Some(format!("refs/heads/{name}")),
+            JobContext::Tag(name) => Some(format!("refs/tags/{name}")),
+            JobContext::AnyRef => Some("refs/*".to_owned()),
+            // Nothing but its ref tells a pull request there.
+            JobContext::PullRequest if !says(keys, "context") => Some("refs/pull/*/merge".to_owned()),
+            JobContext::PullRequest | JobContext::Environment(_) | JobContext::AllJobs => None,
+        };
+        let own = own.map(|own| Pattern::written(&own));
+        let declared = &self.entry.refs;
+        if declared.is_empty() {
+            return Ok(own.map(|own| [own].into()));
+        }
+        let Some(own) = own else { return Ok(Some(declared.clone())) };
+        let both: BTreeSet<Pattern> = declared.iter().filter_map(|declared| own.narrower(declared)).collect();
+        if both.is_empty() {
+            let declared: Vec<&str> = declared.iter().map(Pattern::as_str).collect();
+            return Err(format!(
+                "`Refs`: no job is on {own} and on {}, so that nobody could assume the role",
+                declared.join(" or ")
+            ));
+        }
+        Ok(Some(both))
     }
 
     fn pin_repository(&self, claims: &mut Claims) {
@@ -237,7 +224,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn actor_ids(&self) -> Result<Rc<BTreeSet<Pattern>>, String> {
+    pub(super) fn actor_ids(&self) -> Result<Rc<BTreeSet<Pattern>>, String> {
         self.actors.get_or_init(|| self.look_up_actors().map(Rc::new)).clone()
     }
 
@@ -263,22 +250,11 @@ fn too_many() -> String {
 }
 
 /// Returns true if the subject carries a claim itself.
-fn says(keys: &[String], claim: &str) -> bool {
+pub(super) fn says(keys: &[String], claim: &str) -> bool {
     keys.iter().any(|key| key == claim)
 }
 
 /// The values of a claim that has to have one value.
 fn only(value: &str) -> Rc<BTreeSet<Pattern>> {
     Rc::new([Pattern::written(value)].into())
-}
-
-fn each<'a>(key: &str, values: impl Iterator<Item = &'a str>) -> Vec<String> {
-    values.map(|value| format!("{key}:{value}")).collect()
-}
-
-fn owner(scope: &RepositoryScope) -> &str {
-    match scope {
-        RepositoryScope::Repository(repository) => repository.owner(),
-        RepositoryScope::Organisation(owner) => owner,
-    }
 }

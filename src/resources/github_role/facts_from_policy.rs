@@ -92,7 +92,7 @@ impl<'a> SubjectPairs<'a> {
 
     /// The template that it is of. `ref` and `environment` behind the repository are what `context` gives.
     pub(super) fn keys(&self) -> Vec<&'a str> {
-        let context = |index: usize, key| index == 1 && matches!(key, "ref" | "environment" | "pull_request");
+        let context = |index: usize, key| index == 1 && matches!(key, "ref" | "environment" | "pull_request" | "*");
         self.0.iter().enumerate().map(|(index, (key, _))| if context(index, *key) { "context" } else { key }).collect()
     }
 }

@@ -16,6 +16,7 @@ mod policy_size;
 mod properties;
 mod resolve;
 mod subject_difference;
+mod subject_parts;
 #[cfg(test)]
 mod tests;
 mod trust_declaration;

@@ -53,8 +53,8 @@ object_type! {
         TRUST: Objects<TrustEntry> = Property::objects(
             "Trust",
             Count::some(SUBJECT_LIMIT, "entries"),
-            "a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true` and \
-             `AnyRef: true`, or `Subjects`",
+            "a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true`, \
+             `AnyRef: true` and `AllJobs: true`, or `Subjects`",
             "Who may assume the role. A job that fits any of the entries may. All values together have at most 8,192 characters, \
              the largest trust policy of IAM.",
         )
@@ -151,11 +151,33 @@ const ID: Text = TEXT.matching("^[0-9]+$");
 const NO_REF: &str = "^(?!refs/)";
 
 object_type! {
+    pub(super) TemplateClaim("A claim of the repository's subject template that no other member gives.") => {
+        NAME: Text = Property::text(
+            "Name",
+            TEXT.matching("^[A-Za-z0-9_$#-]+$"),
+            "the name of a claim",
+            "The claim, as the template names it, such as `repo_property_tier` or `runner_environment`.",
+        )
+        .required();
+        VALUES: Texts = Property::texts(
+            "Values",
+            TEXT.at_most(255),
+            Count::some(room_for("a"), "values"),
+            "a value of the claim",
+            "The values that jobs are let in with. A `*` may stand at the end.",
+        )
+        .required();
+    }
+}
+
+object_type! {
     pub(super) TrustEntry(
         "A repository and who in it. It names a `Repository` and at least one context: `Branches`, `Tags`, `Environments`, \
-         `PullRequests` or `AnyRef`; or whole `Subjects`. A job that fits any context fits the entry; `Workflows`, `Actors` and \
-         `EnterpriseId` narrow all of it. Wildcards are `*` and `?`; a `*` also spans slashes.",
-        any_of: ["Repository", "Subjects"], ["Branches", "Tags", "Environments", "PullRequests", "AnyRef", "Subjects"]
+         `PullRequests`, `AnyRef` or `AllJobs`; or whole `Subjects`. A job that fits any context fits the entry; `Workflows`, \
+         `Refs`, `Actors`, `EnterpriseId` and `TemplateClaims` narrow all of it. Wildcards are `*` and `?`; a `*` also spans \
+         slashes.",
+        any_of: ["Repository", "Subjects"],
+            ["Branches", "Tags", "Environments", "PullRequests", "AnyRef", "AllJobs", "Subjects"]
     ) => {
         REPOSITORY: Text = Property::text(
             "Repository",
@@ -171,15 +193,16 @@ object_type! {
             "the short name of a branch",
             "Jobs on these branches, whatever event they are of: `pull_request_target`, `workflow_run` and `issue_comment` run \
              on the default branch, and strangers can trigger them. A job that names an environment is not among them, but \
-             where the repository's subject template has no context. Short names; wildcards only behind a `/` \
-             (`release/*`).",
+             where the repository's subject template has no context. Short names; wildcards behind a `/` (`release/*`). Others \
+             (`release-*`, `*`) are broad, and the deployment has to allow them (`AllowBroadTrust`).",
         );
         TAGS: Texts = Property::texts(
             "Tags",
             TEXT.matching(NO_REF),
             Count::at_most(room_for("ref:refs/tags/a"), "tags"),
             "the short name of a tag",
-            "Jobs on these tags that name no environment. Short names; wildcards need a literal beginning (`v*`).",
+            "Jobs on these tags that name no environment. Short names; wildcards behind a literal beginning (`v*`). Others (`*`) \
+             are broad.",
         );
         ENVIRONMENTS: Texts = Property::texts(
             "Environments",
@@ -187,8 +210,8 @@ object_type! {
             Count::at_most(room_for("environment:a"), "environments"),
             "the name of an environment, at most 255 characters",
             "Jobs that name these environments, on whatever branch or tag: a job that names an environment has neither in its \
-             subject, so let GitHub restrict the environment's branches. Wildcards only behind `-`, `_`, `.` or `/` \
-             (`review-*`).",
+             subject, so let GitHub restrict the environment's branches, or narrow the entry by `Refs`. Wildcards behind `-`, `_`, \
+             `.` or `/` (`review-*`). Others (`prod*`, `*`) are broad.",
         );
         PULL_REQUESTS: Boolean = Property::boolean(
             "PullRequests",
@@ -202,14 +225,29 @@ object_type! {
             "Whether jobs on any branch or tag are let in. The deployment has to allow it (`AllowBroadTrust`).",
         )
         .default("false");
+        ALL_JOBS: Boolean = Property::boolean(
+            "AllJobs",
+            "",
+            "Whether all jobs are let in: any branch, tag, environment and pull request. The deployment has to allow it \
+             (`AllowBroadTrust`).",
+        )
+        .default("false");
+        REFS: Texts = Property::texts(
+            "Refs",
+            TEXT.matching("^refs/(heads|tags|pull)/."),
+            Count::at_most(room_for("refs/tags/a"), "refs"),
+            "a whole ref, such as refs/heads/main",
+            "Only jobs on these refs, as the claim `ref` has them: `refs/heads/main`, `refs/tags/v*`, `refs/pull/*/merge`. So an \
+             environment is let in from one branch only.",
+        );
         WORKFLOWS: Texts = Property::texts(
             "Workflows",
             TEXT.matching("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/\\.github/workflows/[^/@:]+@."),
             Count::at_most(room_for("a/b/.github/workflows/c@refs/tags/d"), "workflows"),
             "\"owner/name/.github/workflows/<file>@<ref>\"",
-            "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, `refs/tags/…` or \
-             a commit's whole SHA, as the claim `job_workflow_ref` has it. Wildcards in the ref, by the rules of branches \
-             and tags. The claim holds names and no ids: a workflow of another repository is whose that name is.",
+            "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, `refs/tags/…`, \
+             `refs/pull/*/merge` or a commit's whole SHA, as the claim `job_workflow_ref` has it. Wildcards in the ref only. The \
+             claim holds names and no ids: a workflow of another repository is whose that name is.",
         );
         ACTORS: Texts = Property::texts(
             "Actors",
@@ -224,6 +262,13 @@ object_type! {
             ID,
             "a whole number",
             "Only jobs of this enterprise, by its id.",
+        );
+        TEMPLATE_CLAIMS: Objects<TemplateClaim> = Property::objects(
+            "TemplateClaims",
+            Count::at_most(room_for("actor:a"), "claims"),
+            "a list of `Name` and `Values`",
+            "The values of further claims that the repository's subject template is made of, such as `repo_property_tier`. A claim \
+             that the template does not have is refused, because STS reads none of them.",
         );
         SUBJECTS: Texts = Property::texts(
             "Subjects",

@@ -1,7 +1,7 @@
 //! `Trust` as the author wrote it, checked without asking anybody. What could let a stranger in is a mistake; what lets
 //! in more than most people mean is noted, and refused unless the deployment allows broad trust.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cloudformation::Fields;
 use crate::github::Issuer;
@@ -11,7 +11,7 @@ use crate::github::subject::{self, Breadth};
 use crate::iam_policy::pattern::Pattern;
 
 use super::policy_limits::{LARGEST_QUOTA, size_of};
-use super::properties::{Properties, TrustEntry as Entry};
+use super::properties::{Properties, TemplateClaim, TrustEntry as Entry};
 
 /// The declared trust of a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub(crate) struct TrustEntry {
     pub(crate) workflows: BTreeSet<Pattern>,
     pub(crate) actors: BTreeSet<Actor>,
     pub(crate) enterprise_id: Option<u64>,
+    /// The refs that the entry is narrowed to.
+    pub(crate) refs: BTreeSet<Pattern>,
+    /// The values of other claims that a template is made of.
+    pub(crate) template_claims: BTreeMap<String, BTreeSet<String>>,
     pub(crate) subjects: BTreeSet<Pattern>,
     pub(crate) format: Format,
     pub(crate) owner_id: Option<u64>,
@@ -52,6 +56,8 @@ pub(crate) enum JobContext {
     PullRequest,
     /// Any branch or tag.
     AnyRef,
+    /// Any of these.
+    AllJobs,
 }
 
 impl JobContext {
@@ -62,10 +68,16 @@ impl JobContext {
             Self::Branch(name) => ("ref:refs/heads/", name.as_str()),
             Self::Tag(name) => ("ref:refs/tags/", name.as_str()),
             Self::AnyRef => ("ref:refs/*", ""),
+            Self::AllJobs => ("*", ""),
             Self::Environment(name) => ("environment:", name.as_str()),
             Self::PullRequest => ("pull_request", ""),
         };
         format!("{kind}{}", name.replace(':', "%3A"))
+    }
+
+    /// Returns true for a context that is a ref.
+    pub(crate) fn is_ref(&self) -> bool {
+        matches!(self, Self::Branch(_) | Self::Tag(_) | Self::AnyRef)
     }
 }
 
@@ -74,7 +86,9 @@ impl TrustEntry {
     fn declared_size(&self) -> usize {
         let contexts = self.contexts.iter().map(|context| size_of(&context.in_subject()));
         let subjects = self.subjects.iter().map(|subject| size_of(subject.as_str()));
-        contexts.chain(subjects).sum::<usize>() + self.narrowing_size()
+        let refs = self.refs.iter().map(|name| size_of(name.as_str()));
+        let claims = self.template_claims.values().flatten().map(|value| size_of(value));
+        contexts.chain(subjects).chain(refs).chain(claims).sum::<usize>() + self.narrowing_size()
     }
 
     /// The characters of the values that narrow the entry. A name leads to an id of a digit or more.
@@ -110,8 +124,8 @@ pub(crate) enum Format {
     Both,
 }
 
-const CONTEXTS: &str =
-    "at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true` and `AnyRef: true`, or `Subjects`";
+const CONTEXTS: &str = "at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true`, `AnyRef: true` and \
+                        `AllJobs: true`, or `Subjects`";
 
 /// Reads `Trust`.
 pub(crate) fn entries(fields: &mut Fields<'_, Properties>, issuer: Option<&Issuer>) -> Option<Vec<TrustEntry>> {
@@ -134,6 +148,8 @@ fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry 
     }
     entry.workflows = patterns(fields.texts(Entry::WORKFLOWS, name::workflow));
     entry.actors = fields.texts(Entry::ACTORS, actor).unwrap_or_default().into_iter().collect();
+    entry.refs = patterns(fields.texts(Entry::REFS, name::full_ref));
+    template_claims(fields, &mut entry);
     entry.enterprise_id = fields.checked(Entry::ENTERPRISE_ID, |text| id(text, "an enterprise"));
     entry.owner_id = fields.checked(Entry::OWNER_ID, |text| id(text, "the owner"));
     entry.repository_id = fields.checked(Entry::REPOSITORY_ID, |text| id(text, "the repository"));
@@ -157,10 +173,28 @@ fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry 
             fields.invalid(Entry::REPOSITORY_ID, "no repository's id for a whole organisation", "one");
         }
     }
-    if entry.contexts.contains(&JobContext::AnyRef) {
-        entry.broad.push("`AnyRef` is every branch and tag, also one that nobody has reviewed".to_owned());
-    }
+    entry.broad.extend(entry.contexts.iter().filter_map(|context| broad(context, entry.scope.as_ref())));
     entry
+}
+
+/// Describes a context that is more than most people mean.
+fn broad(context: &JobContext, scope: Option<&RepositoryScope>) -> Option<String> {
+    match context {
+        JobContext::Branch(name) => name::open_branch(name)
+            .map(|names| format!("`Branches: {name}` is {names}, also one that nobody has reviewed")),
+        JobContext::Tag(name) => {
+            name::open_tag(name).map(|names| format!("`Tags: {name}` is {names}, also one that nobody has reviewed"))
+        }
+        JobContext::Environment(name) => name::open_environment(name).map(|names| {
+            format!("`Environments: {name}` is {names}, also one that a workflow makes without protection")
+        }),
+        JobContext::PullRequest => None,
+        JobContext::AnyRef => Some("`AnyRef` is every branch and tag, also one that nobody has reviewed".to_owned()),
+        JobContext::AllJobs => Some(format!(
+            "`AllJobs` is every branch, tag, environment and pull request of {}, also one that nobody has reviewed",
+            scope.map(ToString::to_string).unwrap_or_default()
+        )),
+    }
 }
 
 fn contexts(fields: &mut Fields<'_, Entry>) -> BTreeSet<JobContext> {
@@ -172,6 +206,7 @@ fn contexts(fields: &mut Fields<'_, Entry>) -> BTreeSet<JobContext> {
     );
     contexts.extend((fields.boolean(Entry::PULL_REQUESTS) == Some(true)).then_some(JobContext::PullRequest));
     contexts.extend((fields.boolean(Entry::ANY_REF) == Some(true)).then_some(JobContext::AnyRef));
+    contexts.extend((fields.boolean(Entry::ALL_JOBS) == Some(true)).then_some(JobContext::AllJobs));
     contexts
 }
 
@@ -179,6 +214,9 @@ fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry) {
     let subjects = fields.texts(Entry::SUBJECTS, |text| subject::check(text).map(|reach| (text.to_owned(), reach)));
     let is_pinned = matches!(entry.scope, Some(RepositoryScope::Repository(_))) || entry.repository_id.is_some();
     for (text, reach) in subjects.into_iter().flatten() {
+        if let Some(other) = of_another(&text, entry) {
+            fields.invalid(Entry::SUBJECTS, format!("subjects of this entry's {other}"), format_args!("{text:?}"));
+        }
         match reach {
             Breadth::Broad(why) => entry.broad.push(format!("`{text}`: {why}")),
             Breadth::Anybodys if !is_pinned => fields.invalid(
@@ -194,6 +232,75 @@ fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry) {
             Pattern::within_words(&text)
         });
     }
+}
+
+/// Returns the member of an entry that one of its subjects contradicts.
+fn of_another(subject: &str, entry: &TrustEntry) -> Option<String> {
+    let TrustEntry { scope, owner_id, repository_id, .. } = entry;
+    let another = |id: &Option<u64>, found: u64| id.is_some_and(|id| id != found);
+    let fits = |repository: &Repository| match scope {
+        Some(RepositoryScope::Repository(own)) => own == repository,
+        Some(RepositoryScope::Organisation(owner)) => owner == repository.owner(),
+        None => true,
+    };
+    subject::pairs(subject).find_map(|(key, value)| {
+        let value = value?;
+        let prefix = subject::prefix(value).filter(|_| matches!(key, "repo" | "repository"));
+        let (owner, id) = match (key, prefix.as_ref().and_then(|prefix| prefix.ids)) {
+            (_, Some((owner, id))) => (Some(owner), Some(id)),
+            ("repository_id", _) => (None, subject::number(value)),
+            ("repository_owner_id", _) => (subject::number(value), None),
+            _ => (None, None),
+        };
+        let is_owner_s = key != "repository_owner" || scope.as_ref().is_none_or(|scope| scope.owner() == value);
+        if !prefix.is_none_or(|prefix| fits(&prefix.repository)) || !is_owner_s {
+            return scope.as_ref().map(|scope| format!("`Repository`, {scope}"));
+        }
+        let owner = owner.filter(|found| another(owner_id, *found)).map(|_| "`OwnerId`".to_owned());
+        owner.or_else(|| id.filter(|found| another(repository_id, *found)).map(|_| "`RepositoryId`".to_owned()))
+    })
+}
+
+/// Reads the values of the claims that a template is made of and no other member gives.
+fn template_claims(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry) {
+    let claims = fields.objects(Entry::TEMPLATE_CLAIMS, |fields| {
+        let name = fields.checked(TemplateClaim::NAME, |name| {
+            subject::claim(name)?;
+            member_of(name).map_or(Ok(name.to_owned()), |member| {
+                Err(format!("a claim without a member of its own: write {member}"))
+            })
+        });
+        let values = fields.texts(TemplateClaim::VALUES, template_value);
+        Some((name?, values?))
+    });
+    for (name, values) in claims.into_iter().flatten() {
+        entry.template_claims.entry(name).or_default().extend(values);
+    }
+}
+
+/// The member that gives a claim of a template.
+fn member_of(claim: &str) -> Option<&'static str> {
+    match claim {
+        "repo" | "repository" | "repository_owner" => Some("`Repository`"),
+        "repository_id" => Some("`RepositoryId`"),
+        "repository_owner_id" => Some("`OwnerId`"),
+        "context" => Some("`Branches`, `Tags`, `Environments` or `PullRequests`"),
+        "environment" => Some("`Environments`"),
+        "ref" => Some("`Refs`"),
+        "job_workflow_ref" => Some("`Workflows`"),
+        "actor_id" => Some("`Actors`"),
+        "enterprise_id" => Some("`EnterpriseId`"),
+        _ => None,
+    }
+}
+
+/// The value of a claim in a subject, where GitHub writes `:` as `%3A`.
+fn template_value(text: &str) -> Result<String, String> {
+    if text.contains([':', '%', '?']) || text.trim_end_matches('*').contains('*') || text.chars().any(char::is_control)
+    {
+        return Err("a value without `:`, `%` and `?`, with a `*` at its end only".to_owned());
+    }
+    name::in_policy(text).map(|()| text.to_owned())
 }
 
 /// Refuses parts that the issuer's tokens or STS cannot tell: they would make a role that nobody can assume, or that
@@ -224,11 +331,11 @@ fn fit(fields: &mut Fields<'_, Entry>, entry: &TrustEntry, issuer: &Issuer) {
     }
     for context in &entry.contexts {
         if let JobContext::Environment(name) = context
-            && name.contains([':', '%'])
+            && name::needs_claim(name)
             && !issuer.has_key("environment")
         {
             fields.invalid(Entry::ENVIRONMENTS,
-                "names without `:` and `%`: GitHub writes `:` as `%3A` in the subject, so that two environments can have \
+                "names without `:` and `%`, with a `*` at their end only: GitHub writes `:` as `%3A` in the subject, so that two environments can have \
                  one subject, and STS reads no claim `environment` of an Enterprise Server to tell them apart",
                 format_args!("{name:?}"),
             );

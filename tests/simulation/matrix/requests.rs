@@ -50,7 +50,7 @@ fn row_29_each_mistake_is_told_exactly_and_before_any_call() {
         (ROLE, json!({"MaxSessionDuration": "an hour"}), "`MaxSessionDuration`: expected 3600 to 43200 seconds, found \"an hour\"".to_owned()),
         (ROLE, json!({"MaxSesionDuration": 3600}), "unknown property `MaxSesionDuration`; did you mean `MaxSessionDuration`?".to_owned()),
         (ROLE, json!({"ProviderArn": "absent"}), "`ProviderArn` is required: the ARN of a GitHub OIDC provider in this account, such as !Ref of a Custom::GitHubOidcProvider".to_owned()),
-        (ROLE, json!({"Trust": "absent"}), "`Trust` is required: a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true` and `AnyRef: true`, or `Subjects`".to_owned()),
+        (ROLE, json!({"Trust": "absent"}), "`Trust` is required: a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true`, `AnyRef: true` and `AllJobs: true`, or `Subjects`".to_owned()),
         (ROLE, json!({"Description": null}), "`Description`: expected".to_owned()),
         (ROLE, json!({"PermissionsBoundary": ""}), "`PermissionsBoundary`: expected a value (leave the property out with `!Ref AWS::NoValue`), found \"\"".to_owned()),
         (ROLE, json!({"Trust": [{"Repository": "acme/app", "PullRequests": "yes"}]}), "`Trust[0].PullRequests`: expected".to_owned()),

@@ -46,6 +46,7 @@ struct Job {
     actor: u64,
     enterprise: u64,
     audience: &'static str,
+    tier: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -53,14 +54,20 @@ enum Event {
     Branch(&'static str),
     Tag(&'static str),
     PullRequest,
+    /// A pull request that has been merged into `main`.
+    Merged,
 }
 
+/// The number of tokens that each declaration is tried with.
+const TOKENS: usize = 40;
 const ORGANISATION: &str = "acme/*";
 const ACTORS: [(&str, u64); 3] = [("octocat", 11), ("hubot", 22), ("mona", 33)];
 const BRANCHES: [&str; 5] = ["main", "main-x", "release/1", "release/2/x", "v1"];
 const TAGS: [&str; 3] = ["v1", "v10", "x"];
 const ENVIRONMENTS: [&str; 7] = ["prod", "prod-eu", "a:b", "a%3Ab", "Prod", "main", "pull_request"];
-const WORKFLOWS: [&str; 3] = [
+const TIERS: [&str; 3] = ["gold", "golden", "silver"];
+const WORKFLOWS: [&str; 4] = [
+    "acme/app/.github/workflows/plan.yml@refs/pull/7/merge",
     "acme/ci/.github/workflows/d.yml@refs/heads/main",
     "acme/ci/.github/workflows/d.yml@refs/heads/release/1",
     "evil/ci/.github/workflows/d.yml@refs/heads/main",
@@ -96,25 +103,38 @@ fn templates() -> Vec<Option<Vec<&'static str>>> {
         Some(vec!["repo", "context", "job_workflow_ref"]),
         Some(vec!["repo", "ref"]),
         Some(vec!["repo", "context", "ref"]),
+        Some(vec!["repo", "context", "repo_property_tier"]),
+        Some(vec!["repo_property_tier", "repo", "ref"]),
         Some(vec!["repository_owner", "context", "repository_id"]),
         Some(vec!["context"]),
         Some(vec!["job_workflow_ref", "repo", "context", "actor_id"]),
     ]
 }
 
+impl Job {
+    fn reference(&self) -> String {
+        match &self.event {
+            Event::Branch(name) => format!("refs/heads/{name}"),
+            Event::Tag(name) => format!("refs/tags/{name}"),
+            Event::PullRequest => "refs/pull/7/merge".to_owned(),
+            Event::Merged => "refs/heads/main".to_owned(),
+        }
+    }
+
+    fn is_pull_request(&self) -> bool {
+        matches!(self.event, Event::PullRequest | Event::Merged)
+    }
+}
+
 /// The claims of a job's token.
 fn mint(issuer: &str, job: &Job) -> Map<String, Value> {
-    let Job { repo, event, environment, workflow, actor, enterprise, audience } = job;
+    let Job { repo, event: _, environment, workflow, actor, enterprise, audience, tier } = job;
     let (owner, name) = repo.name.split_once('/').unwrap();
-    let reference = match event {
-        Event::Branch(name) => format!("refs/heads/{name}"),
-        Event::Tag(name) => format!("refs/tags/{name}"),
-        Event::PullRequest => "refs/pull/7/merge".to_owned(),
-    };
-    let context = match (environment, event) {
-        (Some(environment), _) => format!("environment:{}", environment.replace(':', "%3A")),
-        (None, Event::PullRequest) => "pull_request".to_owned(),
-        (None, _) => format!("ref:{reference}"),
+    let reference = job.reference();
+    let context = match environment {
+        Some(environment) => format!("environment:{}", environment.replace(':', "%3A")),
+        None if job.is_pull_request() => "pull_request".to_owned(),
+        None => format!("ref:{reference}"),
     };
     let prefix = match repo.form {
         SubjectFormat::Classic => format!("repo:{owner}/{name}"),
@@ -129,6 +149,7 @@ fn mint(issuer: &str, job: &Job) -> Map<String, Value> {
         "repository_owner" => format!("repository_owner:{owner}"),
         "repository_id" => format!("repository_id:{}", repo.id),
         "actor_id" => format!("actor_id:{actor}"),
+        "repo_property_tier" => format!("repo_property_tier:{tier}"),
         other => panic!("{other}"),
     });
     let sub = parts.collect::<Vec<_>>().join(":");
@@ -162,38 +183,63 @@ fn one_of(list: &Value, text: &str) -> bool {
     list.as_array().into_iter().flatten().any(|pattern| glob(pattern.as_str().unwrap(), text))
 }
 
+/// Returns true if an entry is about the repository of a job, and true if the subjects of that tell the ref and no context.
+fn scope(entry: &Value, known: &[Repo], job: &Job) -> (bool, bool) {
+    let Job { repo, .. } = job;
+    if entry["Repository"] == ORGANISATION {
+        // A repository with a template of its own needs an entry of its own, unless its subjects look like the default.
+        let looks = [None, Some(vec!["repo", "ref"])].into_iter().position(|template| template == repo.template);
+        let all =
+            entry["AllJobs"] == true && repo.template.as_ref().is_none_or(|keys| keys[0] == "repo" && keys.len() > 1);
+        return ((looks.is_some() || all) && repo.name.starts_with("acme/") && repo.owner_id == 1, looks == Some(1));
+    }
+    let meant = known.iter().find(|repo| Some(repo.name) == entry["Repository"].as_str()).unwrap();
+    let by_ref = meant.template.as_ref().is_some_and(|keys| !keys.contains(&"context"));
+    (meant.id == repo.id && meant.name == repo.name, by_ref)
+}
+
+/// Returns true if an entry describes the context of a job.
+fn describes_context(entry: &Value, job: &Job, by_ref: bool) -> bool {
+    let is_organisation = entry["Repository"] == ORGANISATION;
+    if entry["AllJobs"] == true {
+        return true;
+    }
+    let is_default = job.repo.template.is_none() || !is_organisation;
+    if !is_default && !by_ref {
+        return false;
+    }
+    if job.environment.is_some_and(|name| one_of(&entry["Environments"], name)) && !(is_organisation && by_ref) {
+        return true;
+    }
+    let reference = job.reference();
+    // Where the subject says nothing of the context, the refs are those of all jobs, also of such with an environment.
+    if by_ref || (job.environment.is_none() && !job.is_pull_request()) {
+        let named = |member: &str, prefix: &str| {
+            reference.strip_prefix(prefix).is_some_and(|name| one_of(&entry[member], name))
+        };
+        if entry["AnyRef"] == true || named("Branches", "refs/heads/") || named("Tags", "refs/tags/") {
+            return true;
+        }
+    }
+    entry["PullRequests"] == true
+        && if by_ref {
+            reference.starts_with("refs/pull/") && !is_organisation
+        } else {
+            job.is_pull_request() && job.environment.is_none()
+        }
+}
+
 /// Returns true if the documentation of an entry describes a job.
 fn describes(entry: &Value, known: &[Repo], job: &Job) -> bool {
-    let by_ref = if entry["Repository"] == ORGANISATION {
-        // A repository with a template of its own needs an entry of its own, unless its subjects look like the default.
-        let looks = [None, Some(vec!["repo", "ref"])].into_iter().position(|template| template == job.repo.template);
-        match looks.filter(|_| job.repo.name.starts_with("acme/") && job.repo.owner_id == 1) {
-            Some(index) => index == 1,
-            None => return false,
-        }
-    } else {
-        let meant = known.iter().find(|repo| Some(repo.name) == entry["Repository"].as_str()).unwrap();
-        if meant.id != job.repo.id || meant.name != job.repo.name {
-            return false;
-        }
-        // Where the subject says nothing of the context, the refs are those of all jobs, also of such with an
-        // environment.
-        meant.template.as_ref().is_some_and(|keys| !keys.contains(&"context"))
-    };
-    let environment = job.environment.filter(|_| entry["Repository"] != ORGANISATION || !by_ref);
-    let plain = by_ref || (job.environment.is_none() && job.event != Event::PullRequest);
-    let context = match &job.event {
-        Event::Branch(name) if plain => one_of(&entry["Branches"], name) || entry["AnyRef"] == true,
-        Event::Tag(name) if plain => one_of(&entry["Tags"], name) || entry["AnyRef"] == true,
-        Event::PullRequest if by_ref => entry["AnyRef"] == true,
-        Event::PullRequest => job.environment.is_none() && entry["PullRequests"] == true,
-        _ => false,
-    } || environment.is_some_and(|name| one_of(&entry["Environments"], name));
+    let (is_about, by_ref) = scope(entry, known, job);
     let actor = |actor: &Value| {
         let text = actor.as_str().unwrap();
         ACTORS.iter().any(|(name, id)| (text == *name || text == id.to_string()) && *id == job.actor)
     };
-    context
+    is_about
+        && describes_context(entry, job, by_ref)
+        && (entry["Refs"].is_null() || one_of(&entry["Refs"], &job.reference()))
+        && (entry["TemplateClaims"].is_null() || one_of(&entry["TemplateClaims"][0]["Values"], job.tier))
         && (entry["Workflows"].is_null() || one_of(&entry["Workflows"], job.workflow))
         && entry["Actors"].as_array().is_none_or(|actors| actors.iter().any(actor))
         && entry["EnterpriseId"].as_str().is_none_or(|id| id == job.enterprise.to_string())
@@ -254,30 +300,52 @@ fn some(
 
 fn entries(server: bool) -> impl Strategy<Value = Vec<Value>> {
     let environments: &[&str] =
-        if server { &["prod", "prod-*", "Prod"] } else { &["prod", "prod-*", "a:b", "a%3Ab", "main"] };
+        if server { &["prod", "prod-*", "pr*"] } else { &["prod", "prod-*", "a:b", "a%3Ab", "main", "a?b", "*b"] };
     // STS reads none of these claims of an Enterprise Server.
     let narrowing = if server { f64::MIN_POSITIVE } else { 0.3 };
     let entry = (
         select(vec!["acme/app", "acme/app2", "acme2/app", ORGANISATION]),
-        some("Branches", &["main", "release/*", "release/1", "release/2/?"], 0.6),
-        some("Tags", &["v1", "v*"], 0.3),
+        some("Branches", &["main", "release/*", "release/1", "release/2/?", "main*"], 0.6),
+        some("Tags", &["v1", "v*", "*"], 0.3),
         some("Environments", environments, 0.4),
-        (any::<bool>(), prop::bool::weighted(0.1)),
+        (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
         some(
             "Workflows",
             &[
                 "acme/ci/.github/workflows/d.yml@refs/heads/main",
                 "acme/ci/.github/workflows/d.yml@refs/heads/release/*",
+                "acme/app/.github/workflows/plan.yml@refs/pull/*/merge",
             ],
             narrowing,
         ),
         some("Actors", &["octocat", "22"], narrowing),
         prop::bool::weighted(narrowing / 2.0),
+        (
+            some(
+                "Refs",
+                &["refs/heads/main", "refs/heads/release/*", "refs/pull/*/merge", "refs/tags/v1"],
+                narrowing / 2.0,
+            ),
+            some("Values", &["gold", "gold*"], 0.1),
+        ),
     );
-    let entry =
-        entry.prop_map(|(repository, branches, tags, environments, (pulls, refs), workflows, actors, enterprise)| {
-            let mut entry = json!({"Repository": repository, "PullRequests": pulls, "AnyRef": refs});
-            for (name, value) in [branches, tags, environments, workflows, actors] {
+    let entry = entry.prop_map(
+        |(
+            repository,
+            branches,
+            tags,
+            environments,
+            (pulls, refs, all),
+            workflows,
+            actors,
+            enterprise,
+            (narrowed, tiers),
+        )| {
+            let mut entry = json!({"Repository": repository, "PullRequests": pulls, "AnyRef": refs, "AllJobs": all});
+            if !tiers.1.is_null() {
+                entry["TemplateClaims"] = json!([{"Name": "repo_property_tier", "Values": tiers.1}]);
+            }
+            for (name, value) in [branches, tags, environments, workflows, actors, narrowed] {
                 if !value.is_null() {
                     entry[name] = value;
                 }
@@ -286,7 +354,8 @@ fn entries(server: bool) -> impl Strategy<Value = Vec<Value>> {
                 entry["EnterpriseId"] = json!("77");
             }
             entry
-        });
+        },
+    );
     prop::collection::vec(entry, 1..4)
 }
 
@@ -312,6 +381,7 @@ fn worlds(server: bool) -> impl Strategy<Value = (Vec<Repo>, Vec<Job>)> {
             4 => select(BRANCHES.to_vec()).prop_map(Event::Branch),
             1 => select(TAGS.to_vec()).prop_map(Event::Tag),
             1 => Just(Event::PullRequest),
+            1 => Just(Event::Merged),
         ];
         let job = (
             select(repos.clone()),
@@ -321,8 +391,9 @@ fn worlds(server: bool) -> impl Strategy<Value = (Vec<Repo>, Vec<Job>)> {
             select(ACTORS.to_vec()),
             select(vec![77_u64, 78]),
             prop_oneof![9 => Just("sts.amazonaws.com"), 1 => Just("https://github.com/acme")],
+            select(TIERS.to_vec()),
         );
-        let job = job.prop_map(|(repo, event, environment, workflow, (_, actor), enterprise, audience)| Job {
+        let job = job.prop_map(|(repo, event, environment, workflow, (_, actor), enterprise, audience, tier)| Job {
             repo,
             event,
             environment,
@@ -330,8 +401,9 @@ fn worlds(server: bool) -> impl Strategy<Value = (Vec<Repo>, Vec<Job>)> {
             actor,
             enterprise,
             audience,
+            tier,
         });
-        (Just(repos), prop::collection::vec(job, 40))
+        (Just(repos), prop::collection::vec(job, TOKENS))
     })
 }
 
@@ -344,6 +416,7 @@ fn check(server: bool, trust: &[Value], known: &[Repo], jobs: &[Job], seen: &mut
             ["Branches", "Tags", "Environments"].iter().all(|name| entry[*name].is_null())
                 && entry["PullRequests"] == false
                 && entry["AnyRef"] == false
+                && entry["AllJobs"] == false
         }));
         return;
     };
@@ -353,7 +426,7 @@ fn check(server: bool, trust: &[Value], known: &[Repo], jobs: &[Job], seen: &mut
         match compile(&declaration.issuer, entry, &facts(entry, known, server)) {
             Ok(compiled) => rules.extend(compiled),
             Err(lack) => {
-                assert!(lack.contains("template"), "{lack}");
+                assert!(lack.contains("template") || lack.contains("`Refs`: no job is on"), "{lack}");
                 seen[2] += 1;
                 return;
             }

@@ -1,0 +1,102 @@
+//! The parts of a subject, one for each key of the repository's template.
+
+use std::collections::BTreeSet;
+
+use super::compile::Compiler;
+use super::trust_declaration::JobContext;
+use crate::github::facts::{SubjectFacts, SubjectFormat, prefix};
+use crate::github::name::{self, RepositoryScope};
+use crate::iam_policy::pattern::Pattern;
+
+impl Compiler<'_> {
+    /// Returns the parts for one key of a template, and true if they hold the repository's id.
+    pub(super) fn values(
+        &self,
+        key: &str,
+        scope: &RepositoryScope,
+        form: SubjectFormat,
+        context: &JobContext,
+        refs: Option<&BTreeSet<Pattern>>,
+    ) -> Result<(Vec<String>, bool), String> {
+        match key {
+            "repo" => return Ok((vec![self.prefix(scope, form)?], form == SubjectFormat::Immutable)),
+            "context" => return Ok((contexts(context, refs), false)),
+            _ => {}
+        }
+        let values: Option<Vec<String>> = match key {
+            "repository" => Some(vec![scope.to_string()]),
+            "repository_id" => self.facts.repository_id.map(|id| vec![id.to_string()]),
+            "repository_owner" => Some(vec![scope.owner().to_owned()]),
+            "repository_owner_id" => self.facts.owner_id.map(|id| vec![id.to_string()]),
+            // The entry says nothing of it, so it may be anything.
+            "ref" => Some(refs.map_or_else(|| vec!["*".to_owned()], texts)),
+            "environment" => match context {
+                JobContext::Environment(name) => Some(vec![in_subject(name)]),
+                _ => None,
+            },
+            "job_workflow_ref" => some(&self.entry.workflows).map(texts),
+            "actor_id" if !self.entry.actors.is_empty() => Some(texts(self.actor_ids()?.as_ref())),
+            "enterprise_id" => self.entry.enterprise_id.map(|id| vec![id.to_string()]),
+            _ => {
+                let declared = self.entry.template_claims.get(key).map(|values| values.iter().cloned().collect());
+                let told = self.facts.visibility.clone().filter(|_| key == "repository_visibility");
+                declared.or(told.map(|visibility| vec![visibility]))
+            }
+        };
+        let values = match values {
+            Some(values) => values,
+            None if *context == JobContext::AllJobs => vec!["*".to_owned()],
+            None => return Err(lack(key)),
+        };
+        Ok((values.iter().map(|value| format!("{key}:{value}")).collect(), key == "repository_id"))
+    }
+
+    fn prefix(&self, scope: &RepositoryScope, form: SubjectFormat) -> Result<String, String> {
+        let SubjectFacts { owner_id, repository_id, .. } = self.facts;
+        match (scope, form) {
+            (RepositoryScope::Repository(repository), _) => prefix(repository, form, *owner_id, *repository_id)
+                .ok_or_else(|| "immutable subjects need both ids: add `OwnerId` and `RepositoryId`".to_owned()),
+            (RepositoryScope::Organisation(owner), SubjectFormat::Classic) => Ok(format!("repo:{owner}/*")),
+            (RepositoryScope::Organisation(owner), SubjectFormat::Immutable) => match owner_id {
+                Some(id) => Ok(format!("repo:{owner}@{id}/*")),
+                None => Err("immutable subjects need the owner's id: add `OwnerId`".to_owned()),
+            },
+        }
+    }
+}
+
+fn contexts(context: &JobContext, refs: Option<&BTreeSet<Pattern>>) -> Vec<String> {
+    match context {
+        JobContext::Environment(name) => vec![format!("environment:{}", in_subject(name))],
+        context if context.is_ref() => refs.into_iter().flatten().map(|name| format!("ref:{name}")).collect(),
+        context => vec![context.in_subject()],
+    }
+}
+
+fn some(patterns: &BTreeSet<Pattern>) -> Option<&BTreeSet<Pattern>> {
+    Some(patterns).filter(|patterns| !patterns.is_empty())
+}
+
+fn texts(patterns: &BTreeSet<Pattern>) -> Vec<String> {
+    patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+}
+
+/// An environment as GitHub writes it: a colon becomes `%3A`, so that it cannot be taken for the end of the value. Where a
+/// wildcard could stand for a part of that, the claim alone tells the environment.
+fn in_subject(environment: &str) -> String {
+    let is_wild = environment.contains(['*', '?']);
+    if is_wild && name::needs_claim(environment) { "*".to_owned() } else { environment.replace(':', "%3A") }
+}
+
+fn lack(key: &str) -> String {
+    let member = match key {
+        "repository_id" => "add `RepositoryId`".to_owned(),
+        "repository_owner_id" => "add `OwnerId`".to_owned(),
+        "environment" => "write `Environments` in place of the others, or whole `Subjects`".to_owned(),
+        "job_workflow_ref" => "add `Workflows`".to_owned(),
+        "actor_id" => "add `Actors`".to_owned(),
+        "enterprise_id" => "add `EnterpriseId`".to_owned(),
+        _ => format!("add `TemplateClaims` with the `Name` {key}"),
+    };
+    format!("the repository's subject template needs the claim `{key}`, which the entry does not give: {member}")
+}

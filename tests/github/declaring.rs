@@ -1,0 +1,162 @@
+//! Declarations of members: the policy of each, and the reason of those that are broad.
+
+use github_trust::guardrails::Guardrails;
+use serde_json::{Value, json};
+
+use super::{Place, at, immutable};
+
+/// An entry for `acme/app` with these members.
+fn entry(members: &Value) -> Value {
+    let mut entry = members.clone();
+    if entry["Repository"].is_null() {
+        entry["Repository"] = json!("acme/app");
+    }
+    entry
+}
+
+fn has_template(place: &mut Place, keys: &[&str]) {
+    place.token();
+    let keys = keys.iter().map(|&key| key.to_owned()).collect();
+    place.github(|github| {
+        github.templates.insert("acme/app".into(), keys);
+    });
+}
+
+#[test]
+fn what_is_broad_is_named_and_written_where_it_is_allowed() {
+    at(async |place| {
+        let owner = crate::simulation::github::ids("acme").0;
+        for (members, reason, subject) in [
+            (
+                json!({"AllJobs": true}),
+                "`AllJobs` is every branch, tag, environment and pull request of acme/app",
+                immutable("acme/app", "*"),
+            ),
+            (
+                json!({"Branches": ["*"]}),
+                "`Branches: *` is every branch, also one that",
+                immutable("acme/app", "ref:refs/heads/*"),
+            ),
+            (
+                json!({"Branches": ["release-*"]}),
+                "`Branches: release-*` is every branch whose name begins with `release-`, also one that nobody has reviewed",
+                immutable("acme/app", "ref:refs/heads/release-*"),
+            ),
+            (json!({"Tags": ["*"]}), "`Tags: *` is every tag, also one that", immutable("acme/app", "ref:refs/tags/*")),
+            (
+                json!({"Environments": ["*"]}),
+                "`Environments: *` is every environment, also one that a workflow makes without protection",
+                immutable("acme/app", "environment:*"),
+            ),
+            (
+                json!({"Environments": ["prod*"]}),
+                "`Environments: prod*` is every environment whose name begins with `prod`",
+                immutable("acme/app", "environment:prod*"),
+            ),
+            (
+                json!({"Repository": "acme/*", "AllJobs": true}),
+                "`AllJobs` is every branch, tag, environment and pull request of acme/*",
+                format!("repo:acme@{owner}/*:*"),
+            ),
+        ] {
+            place.settings.guardrails = super::broad_trust_is_forbidden();
+            let outcome = place.create(json!([entry(&members)])).await;
+            assert!(!outcome.succeeded && outcome.reason.contains(reason), "{members}: {}", outcome.reason);
+            assert!(outcome.reason.contains("(guardrail `AllowBroadTrust`)"), "{}", outcome.reason);
+            place.settings.guardrails = Guardrails::none();
+            let outcome = place.create(json!([entry(&members)])).await;
+            assert!(outcome.succeeded, "{members}: {}", outcome.reason);
+            assert!(place.subjects().contains(&subject), "{:?}", place.subjects());
+        }
+    });
+}
+
+#[test]
+fn what_narrows_an_entry_needs_nobody_s_leave() {
+    at(async |place| {
+        let plan = "acme/app/.github/workflows/plan.yml@refs/pull/*/merge";
+        let spaced = "acme/app/.github/workflows/deploy to prod.yml@refs/heads/main";
+        for (members, subject, claims) in [
+            (
+                json!({"Environments": ["prod"], "Refs": ["refs/heads/main"]}),
+                "environment:prod",
+                r#"ref":"refs/heads/main""#.to_owned(),
+            ),
+            (
+                json!({"PullRequests": true, "Workflows": [plan]}),
+                "pull_request",
+                format!(r#"job_workflow_ref":"{plan}""#),
+            ),
+            (
+                json!({"Branches": ["main"], "Workflows": [spaced]}),
+                "ref:refs/heads/main",
+                format!(r#"job_workflow_ref":"{spaced}""#),
+            ),
+            (
+                json!({"Branches": ["release/*"], "Refs": ["refs/heads/release/1"]}),
+                "ref:refs/heads/release/1",
+                String::new(),
+            ),
+        ] {
+            let outcome = place.create(json!([entry(&members)])).await;
+            assert!(outcome.succeeded, "{members}: {}", outcome.reason);
+            assert_eq!(place.subjects(), [immutable("acme/app", subject)]);
+            assert!(place.policy().to_string().contains(&claims), "{}", place.policy());
+        }
+        let outcome = place.create(json!([entry(&json!({"Branches": ["next"], "Refs": ["refs/heads/main"]}))])).await;
+        assert!(outcome.reason.contains("no job is on refs/heads/next and on refs/heads/main"), "{}", outcome.reason);
+    });
+}
+
+#[test]
+fn a_template_takes_its_claims_from_the_members() {
+    at(async |place| {
+        let prod = json!({"Environments": ["prod"]});
+        let tier =
+            json!({"Environments": ["prod"], "TemplateClaims": [{"Name": "repo_property_tier", "Values": ["gold"]}]});
+        let on_main = json!({"Environments": ["prod"], "Refs": ["refs/heads/main"]});
+        for (keys, members, subject) in [
+            (&["repo", "context", "ref"][..], &prod, "environment:prod:ref:*"),
+            (&["repo", "context", "ref"], &on_main, "environment:prod:ref:refs/heads/main"),
+            (&["repo", "ref"], &on_main, "ref:refs/heads/main"),
+            (&["repo", "context", "repo_property_tier"], &tier, "environment:prod:repo_property_tier:gold"),
+        ] {
+            has_template(place, keys);
+            let outcome = place.create(json!([entry(members)])).await;
+            assert!(outcome.succeeded, "{keys:?}: {}", outcome.reason);
+            assert_eq!(place.subjects(), [immutable("acme/app", subject)]);
+        }
+        let outcome = place.create(json!([entry(&prod)])).await;
+        let lack = "add `TemplateClaims` with the `Name` repo_property_tier";
+        assert!(outcome.reason.contains(lack), "{}", outcome.reason);
+        has_template(place, &["repo", "context"]);
+        let outcome = place.create(json!([entry(&tier)])).await;
+        assert!(outcome.reason.contains("as far as it is known, has no `repo_property_tier`"), "{}", outcome.reason);
+        for (name, value, why) in [
+            ("job_workflow_ref", "x", "write `Workflows`"),
+            ("tier", "x", "claims that GitHub's tokens have"),
+            ("runner_environment", "a:b", "without `:`"),
+        ] {
+            let claims = json!({"Branches": ["main"], "TemplateClaims": [{"Name": name, "Values": [value]}]});
+            let outcome = place.create(json!([entry(&claims)])).await;
+            assert!(!outcome.succeeded && outcome.reason.contains(why), "{name}: {}", outcome.reason);
+        }
+    });
+}
+
+#[test]
+fn subjects_of_another_repository_than_the_entry_s_are_refused() {
+    at(async |place| {
+        for (members, member) in [
+            (json!({"Subjects": ["repo:acme/other:pull_request"]}), "`Repository`, acme/app"),
+            (json!({"Subjects": ["repository:acme/other:environment:prod"]}), "`Repository`, acme/app"),
+            (json!({"Subjects": ["repository_owner:them:repository_id:5:environment:prod"]}), "`Repository`, acme/app"),
+            (json!({"Subjects": ["repo:acme@1/app@2:pull_request"], "RepositoryId": "3"}), "`RepositoryId`"),
+            (json!({"Subjects": ["repo:acme@1/app@2:pull_request"], "OwnerId": "3"}), "`OwnerId`"),
+        ] {
+            let outcome = place.create(json!([entry(&members)])).await;
+            let why = format!("subjects of this entry's {member}");
+            assert!(!outcome.succeeded && outcome.reason.contains(&why), "{members}: {}", outcome.reason);
+        }
+    });
+}
