@@ -70,7 +70,7 @@ impl App {
 
     /// The calls for roles.
     pub(crate) fn roles(&self, deployment: Deployment, deadline: Deadline) -> GitHubRoles {
-        GitHubRoles::new(self.iam.clone(), deployment, deadline, self.github(deadline))
+        GitHubRoles::new(self.cloudformation.clone(), self.iam.clone(), deployment, deadline, self.github(deadline))
     }
 
     /// The calls for access entries.

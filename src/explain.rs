@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::aws::Deadline;
 use crate::aws::{CallError, ErrorKind};
 use crate::deployment::Deployment;
-use crate::github::subject::{pairs, without_ids};
+use crate::github::subject::{pairs, prefix, without_ids};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
@@ -121,8 +121,8 @@ fn change(failed: &FailedCondition, token: &TokenClaims) -> String {
         ),
         ("sub", Some(subject)) => for_subject(subject, &failed.expected),
         ("repository_id", Some(id)) => format!(
-            "the token is of another repository of that name (id {id}): was it deleted and made again? Then update the \
-             role's stack"
+            "the token is of another repository of that name (id {id}): it was made again, or somebody else has taken over the \
+             name. If it is the one that you mean, write `RepositoryId: {id}`"
         ),
         ("environment", Some(name)) => format!("list the environment {name:?} under `Environments`"),
         ("job_workflow_ref", Some(workflow)) => format!("list {workflow:?} under `Workflows`"),
@@ -140,6 +140,15 @@ fn change(failed: &FailedCondition, token: &TokenClaims) -> String {
 
 fn for_subject(subject: &str, expected: &[String]) -> String {
     let plain = |text: &str| if text.starts_with("repo:") { without_ids(text) } else { text.to_owned() };
+    let ids = |text: &str| pairs(text).find_map(|(key, value)| prefix(value.filter(|_| key == "repo")?)?.ids);
+    if let Some((owner, repository)) = ids(subject)
+        && let Some(other) = expected.iter().find(|other| plain(other) == plain(subject) && ids(other).is_some())
+    {
+        return format!(
+            "the token is of another repository of that name than {other}: it was made again, or somebody else has taken over \
+             the name. If it is the one that you mean, write `OwnerId: {owner}` and `RepositoryId: {repository}`"
+        );
+    }
     if let Some(other) = expected.iter().find(|other| plain(other) == plain(subject)) {
         let (has, wants) = if subject.contains('@') { ("with", "without") } else { ("without", "with") };
         return format!(

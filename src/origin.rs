@@ -88,7 +88,7 @@ impl Witness<'_> {
             {
                 Verdict::Awaited => return Ok(()),
                 Verdict::NotAwaited { found, is_answered } => (found, is_answered),
-                Verdict::AskStack => match self.stack_status(request).await? {
+                Verdict::AskStack => match stack_status(self.client, &self.deadline, request.stack.as_str()).await? {
                     Some(status) if is_in_progress(&status) => return Ok(()),
                     Some(status) => (format!("stack {} in {status}", request.stack.name()), true),
                     None => (format!("no stack {}", request.stack), false),
@@ -137,17 +137,21 @@ impl Witness<'_> {
             since: detail.last_updated_timestamp.and_then(|time| time.try_into().ok()).unwrap_or(UNIX_EPOCH),
         }))
     }
+}
 
-    async fn stack_status(&self, request: &Request) -> Result<Option<String>, CallError> {
-        let send = || self.client.describe_stacks().stack_name(request.stack.as_str()).send();
-        match self.deadline.call("cloudformation:DescribeStacks", request.stack.name(), send).await {
-            Ok(answer) => {
-                let stack = answer.stacks.unwrap_or_default().into_iter().next();
-                Ok(stack.and_then(|stack| stack.stack_status).map(|status| status.as_str().to_owned()))
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+/// Returns the status of a stack, if there is such a stack.
+///
+/// # Errors
+/// When CloudFormation does not tell.
+pub async fn stack_status(client: &Client, deadline: &Deadline, stack: &str) -> Result<Option<String>, CallError> {
+    let send = || client.describe_stacks().stack_name(stack).send();
+    match deadline.call("cloudformation:DescribeStacks", stack, send).await {
+        Ok(answer) => {
+            let stack = answer.stacks.unwrap_or_default().into_iter().next();
+            Ok(stack.and_then(|stack| stack.stack_status).map(|status| status.as_str().to_owned()))
         }
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -96,9 +96,9 @@ impl Client {
         }
         let (kind, message) = match (answer.status, call.repository) {
             (301 | 302 | 307 | 308, Some(repository)) => match self.new_name(issuer, repository, Some(&token)).await {
-                LookupError::Renamed(name) => (
+                LookupError::Renamed { to, id: _ } => (
                     ErrorKind::Invalid,
-                    format!("{repository} was renamed or transferred, and is {name} now: declare it by that name"),
+                    format!("{repository} was renamed or transferred, and is {to} now: declare it by that name"),
                 ),
                 problem => (ErrorKind::Invalid, problem.to_string()),
             },

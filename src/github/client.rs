@@ -21,8 +21,13 @@ pub enum LookupError {
     #[error("{0}")]
     Invisible(String),
     /// The repository has another name now.
-    #[error("it was renamed or transferred, and is {0} now")]
-    Renamed(String),
+    #[error("it was renamed or transferred, and is {to} now")]
+    Renamed {
+        /// The name now.
+        to: String,
+        /// The id of the repository that GitHub leads to.
+        id: u64,
+    },
     /// No usable answer, and none to be expected soon.
     #[error("GitHub could not be asked: {0}")]
     Unreachable(String),

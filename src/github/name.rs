@@ -48,6 +48,12 @@ impl Repository {
         &self.owner
     }
 
+    /// All repositories of its owner.
+    #[must_use]
+    pub fn organisation(&self) -> RepositoryScope {
+        RepositoryScope::Organisation(self.owner.clone())
+    }
+
     /// Without its owner.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -160,7 +160,7 @@ impl Client {
         };
         match self.get(issuer, path, token).await {
             Ok(answer) if answer.status == 200 => match parse::<RepositoryResponse>(&answer) {
-                Ok(described) => LookupError::Renamed(described.full_name),
+                Ok(described) => LookupError::Renamed { to: described.full_name, id: described.id },
                 Err(problem) => problem,
             },
             Ok(answer) => LookupError::Unreachable(refused(answer.status)),

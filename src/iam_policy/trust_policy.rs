@@ -24,13 +24,23 @@ pub enum Claim {
     Environment,
     JobWorkflowRef,
     Ref,
+    Repository,
     RepositoryId,
+    RepositoryOwnerId,
 }
 
 impl Claim {
     /// The claims.
-    pub const ALL: [Self; 6] =
-        [Self::ActorId, Self::EnterpriseId, Self::Environment, Self::JobWorkflowRef, Self::Ref, Self::RepositoryId];
+    pub const ALL: [Self; 8] = [
+        Self::ActorId,
+        Self::EnterpriseId,
+        Self::Environment,
+        Self::JobWorkflowRef,
+        Self::Ref,
+        Self::Repository,
+        Self::RepositoryId,
+        Self::RepositoryOwnerId,
+    ];
 
     /// As tokens and condition keys name it.
     #[must_use]
@@ -41,7 +51,9 @@ impl Claim {
             Self::Environment => "environment",
             Self::JobWorkflowRef => "job_workflow_ref",
             Self::Ref => "ref",
+            Self::Repository => "repository",
             Self::RepositoryId => "repository_id",
+            Self::RepositoryOwnerId => "repository_owner_id",
         }
     }
 }

@@ -69,6 +69,12 @@ impl Owner {
         }
     }
 
+    /// The ARN of the stack.
+    #[must_use]
+    pub fn stack_id(&self) -> &str {
+        &self.stack_id
+    }
+
     /// The tags that say so. Two, because a stack's ARN and a logical id do not fit the 256 characters of one.
     #[must_use]
     pub fn tags(&self) -> Tags {

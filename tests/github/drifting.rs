@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::at;
 use crate::simulation::wire::Answer;
 
-async fn scheduled(place: &super::Place) -> String {
+pub(super) async fn scheduled(place: &super::Place) -> String {
     place.log.clear();
     place.invoke(&json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})).await;
     place.log.text()
@@ -26,7 +26,7 @@ fn a_role_whose_subjects_have_changed_is_reported_and_left_alone() {
         let log = scheduled(place).await;
         let line = log.lines().find(|line| line.contains("no longer fits what GitHub says")).expect(&log);
         let line: Value = serde_json::from_str(line).unwrap();
-        assert_eq!((line["role"].as_str(), line["repository"].as_str()), (Some("deploy"), Some("acme/app")));
+        assert_eq!((line["role"].as_str(), line["name"].as_str()), (Some("deploy"), Some("acme/app")));
         assert!(line["what"].as_str().unwrap().contains("its subjects begin repo:acme@"), "{line}");
         assert!(log.contains("\"drifted\":1"), "{log}");
         assert_eq!(place.policy(), before);
@@ -45,7 +45,13 @@ fn a_renamed_repository_is_reported_and_a_hidden_one_is_counted() {
         place.github(|github| {
             github.answers.insert("GET /repos/acme/app".into(), moved);
         });
-        assert!(scheduled(place).await.contains("it is acme/new now"));
+        let log = scheduled(place).await;
+        assert!(log.contains("the name leads to acme/new with id") && log.contains("somebody else may have"), "{log}");
+        place.github(|github| {
+            github.taken.insert("acme/new".into(), crate::simulation::github::ids("acme/app").1);
+        });
+        let log = scheduled(place).await;
+        assert!(log.contains("it is acme/new now") && log.contains("update its stack"), "{log}");
         place.github(|github| {
             github.answers.clear();
             github.private.push("acme/app".into());

@@ -5,6 +5,7 @@ mod asking;
 mod declaring;
 mod drifting;
 mod explaining;
+mod hands;
 mod protecting;
 mod refusing;
 
@@ -31,6 +32,8 @@ struct Place {
     log: Log,
     issuer: &'static str,
     requests: u64,
+    /// True if CloudFormation shows that the stack rolls back.
+    rolls_back: bool,
 }
 
 /// What a request led to.
@@ -56,7 +59,7 @@ fn at_issuer<T>(issuer: &'static str, test: impl AsyncFnOnce(&mut Place) -> T) -
     in_virtual_time(async {
         let cloud = Cloud::new(1);
         let settings = Settings { guardrails: broad_trust_is_forbidden(), ..Settings::default() };
-        let mut place = Place { cloud, settings, log: Log::default(), issuer, requests: 0 };
+        let mut place = Place { cloud, settings, log: Log::default(), issuer, requests: 0, rolls_back: false };
         place.cloud.meddle_now(|account, _| account.iam.settings.principals_are_checked = false);
         let log = place.log.clone();
         let _listening = log.listen();
@@ -111,6 +114,8 @@ impl Place {
         if kind != "Create" {
             event["PhysicalResourceId"] = json!("deploy");
         }
+        self.cloud.state().account.stacks.event_status =
+            if self.rolls_back { "UPDATE_ROLLBACK_IN_PROGRESS" } else { "UPDATE_IN_PROGRESS" };
         self.invoke(&event).await;
         let state = self.cloud.state();
         let upload = state.account.s3.uploads.last().expect("an answer");

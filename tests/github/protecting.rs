@@ -79,7 +79,7 @@ fn a_remark_never_makes_an_answer_too_long() {
         assert!(subjects > 1300 && subjects + warning <= 2000, "{subjects} {warning}");
         assert_eq!(
             outcome.attributes["Warning"],
-            "The role trusts environments without protection: see the function's log"
+            "There are warnings about what the role trusts: see the function's log"
         );
         assert!(place.log.text().contains("the role trusts environments without protection"));
     });

@@ -133,7 +133,8 @@ fn a_renamed_repository_is_told_and_no_redirect_elsewhere_is_followed() {
         });
         let outcome = place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await;
         assert!(
-            outcome.reason.contains("is acme/new now") && outcome.reason.contains("write `Repository: acme/new`"),
+            outcome.reason.contains("is acme/new (id 5) now")
+                && outcome.reason.contains("write `Repository: acme/new`"),
             "{}",
             outcome.reason
         );
@@ -147,11 +148,11 @@ fn a_renamed_repository_is_told_and_no_redirect_elsewhere_is_followed() {
 fn the_entry_that_passes_the_quota_is_named_and_a_raised_quota_is_used() {
     at(async |place| {
         let entries: Vec<Value> = (0..40)
-            .map(|index| json!({"Repository": format!("acme/repository-number-{index}"), "Branches": ["main"], "SubjectFormat": "Classic"}))
+            .map(|index| json!({"Repository": format!("acme/repository-number-{index}"), "Branches": ["main"]}))
             .collect();
         let outcome = place.create(json!(entries)).await;
         assert!(
-            outcome.reason.contains("`Trust[32]` (acme/repository-number-32) takes the trust policy to 2"),
+            outcome.reason.contains("`Trust[25]` (acme/repository-number-25) takes the trust policy to 2"),
             "{}",
             outcome.reason
         );

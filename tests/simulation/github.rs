@@ -36,6 +36,8 @@ pub(crate) struct GitHub {
     pub(crate) private: Vec<String>,
     /// What the secret holds.
     pub(crate) secret: Option<String>,
+    /// Repositories and owners whose names changed hands, with their ids now.
+    pub(crate) taken: BTreeMap<String, u64>,
     /// Nobody is there.
     pub(crate) down: bool,
     /// Variables, secrets, environments.
@@ -79,7 +81,7 @@ impl GitHub {
             {
                 self.repository(&format!("{owner}/{name}"), rest, known)
             }
-            ("GET", ["users", name]) => (200, json!({"login": name, "id": ids(name).0})),
+            ("GET", ["users", name]) => (200, json!({"login": name, "id": self.ids(name).0})),
             _ if let Some(answered) = self.settings.handle(request, &path, known, now) => answered,
             ("PUT", ["repos", owner, name, "actions", "oidc", "customization", "sub"]) if known => {
                 let (repository, body) = (format!("{owner}/{name}"), request.text());
@@ -99,9 +101,24 @@ impl GitHub {
         Some(Answer { status, headers, body: body.to_string() })
     }
 
+    /// The ids of an owner and a repository now.
+    pub(crate) fn ids(&self, repository: &str) -> (u64, u64) {
+        let (owner_id, id) = ids(repository);
+        let owner = repository.split('/').next().unwrap_or_default();
+        let now = |name: &str, first: u64| self.taken.get(name).copied().unwrap_or(first);
+        (now(owner, owner_id), now(repository, id))
+    }
+
+    /// What the subjects of a repository begin with behind `repo:`, where they carry ids.
+    pub(crate) fn immutable(&self, repository: &str) -> String {
+        let (owner, name) = repository.split_once('/').unwrap_or((repository, ""));
+        let (owner_id, id) = self.ids(repository);
+        format!("{owner}@{owner_id}/{name}@{id}")
+    }
+
     fn repository(&self, repository: &str, rest: &[&str], known: bool) -> (u16, Value) {
         let has = |list: &[String]| list.iter().any(|one| one == repository);
-        let (owner_id, id) = ids(repository);
+        let (owner_id, id) = self.ids(repository);
         if has(&self.private) && !known {
             return not_found();
         }
@@ -118,7 +135,8 @@ impl GitHub {
             }
             ["actions", "oidc", "customization", "sub"] if known => {
                 let chosen = has(&self.opted_in);
-                let prefix = if has(&self.classic) && !chosen { repository.to_owned() } else { immutable(repository) };
+                let prefix =
+                    if has(&self.classic) && !chosen { repository.to_owned() } else { self.immutable(repository) };
                 let mut body = json!({"use_default": template.is_none(), "use_immutable_subject": chosen,
                     "sub_claim_prefix": format!("repo:{prefix}")});
                 if let Some(keys) = template {

@@ -27,29 +27,38 @@ struct ShownStack {
     is_driven: bool,
 }
 
-/// By id.
-#[derive(Debug, Default)]
-pub(crate) struct Stacks(BTreeMap<String, ShownStack>);
+#[derive(Debug)]
+pub(crate) struct Stacks {
+    by_id: BTreeMap<String, ShownStack>,
+    /// The status of a stack whose events a test makes itself.
+    pub(crate) event_status: &'static str,
+}
+
+impl Default for Stacks {
+    fn default() -> Self {
+        Self { by_id: BTreeMap::new(), event_status: "UPDATE_IN_PROGRESS" }
+    }
+}
 
 impl Stacks {
     pub(crate) fn status(&self, stack: &str) -> String {
-        self.0.get(stack).map(|stack| stack.status.clone()).unwrap_or_default()
+        self.by_id.get(stack).map(|stack| stack.status.clone()).unwrap_or_default()
     }
 
     pub(crate) fn set_status(&mut self, stack: &str, status: &str) {
-        status.clone_into(&mut self.0.entry(stack.to_owned()).or_default().status);
+        status.clone_into(&mut self.by_id.entry(stack.to_owned()).or_default().status);
     }
 
     /// A stack whose events CloudFormation sends: it has no resources yet.
     pub(crate) fn set_driven(&mut self, stack: &str) {
-        let stack = self.0.entry(stack.to_owned()).or_default();
+        let stack = self.by_id.entry(stack.to_owned()).or_default();
         stack.is_driven = true;
         "CREATE_COMPLETE".clone_into(&mut stack.status);
     }
 
     /// The object that a resource is now.
     pub(crate) fn set_current(&mut self, stack: &str, logical: &str, physical: &str) {
-        if let Some(resource) = self.0.get_mut(stack).and_then(|stack| stack.resources.get_mut(logical)) {
+        if let Some(resource) = self.by_id.get_mut(stack).and_then(|stack| stack.resources.get_mut(logical)) {
             physical.clone_into(&mut resource.physical);
         }
     }
@@ -61,24 +70,24 @@ impl Stacks {
         let event = message.and_then(|message| serde_json::from_str(message).ok()).unwrap_or(outer);
         let text = |name: &str| event[name].as_str().unwrap_or_default();
         let (stack, logical, physical) = (text("StackId"), text("LogicalResourceId"), text("PhysicalResourceId"));
-        if self.0.get(stack).is_some_and(|stack| stack.is_driven) {
+        if self.by_id.get(stack).is_some_and(|stack| stack.is_driven) {
             return;
         }
         self.set_current(stack, logical, physical);
         self.show((stack, logical), text("ResourceType"), physical, text("RequestType"), now);
-        self.set_status(stack, "UPDATE_IN_PROGRESS");
+        self.set_status(stack, self.event_status);
     }
 
     /// A request is sent: a Create, an Update or a Delete.
     pub(crate) fn begin(&mut self, names: (&str, &str), kind: &str, physical: &str, request: &str, at: SystemTime) {
         self.show(names, kind, physical, request, at);
-        if let Some(stack) = self.0.get_mut(names.0) {
+        if let Some(stack) = self.by_id.get_mut(names.0) {
             stack.is_driven = true;
         }
     }
 
     fn show(&mut self, (stack, logical): (&str, &str), kind: &str, physical: &str, request: &str, at: SystemTime) {
-        let resources = &mut self.0.entry(stack.to_owned()).or_default().resources;
+        let resources = &mut self.by_id.entry(stack.to_owned()).or_default().resources;
         let known = resources.entry(logical.to_owned()).or_insert_with(|| ShownResource {
             kind: kind.to_owned(),
             physical: physical.to_owned(),
@@ -103,7 +112,7 @@ impl Stacks {
         physical: &str,
         now: SystemTime,
     ) {
-        let Some(stack) = self.0.get_mut(stack) else { return };
+        let Some(stack) = self.by_id.get_mut(stack) else { return };
         let Some(known) = stack.resources.get_mut(logical) else { return };
         let request = request.to_uppercase();
         if !known.status.starts_with(&request) {
@@ -119,7 +128,7 @@ impl Stacks {
     pub(crate) fn handle(&self, action: &str, input: &Value) -> Reply {
         let id = input["StackName"].as_str().unwrap_or_default();
         let missing = |what: String| Refusal::new("ValidationError", 400, what);
-        let stack = self.0.get(id).ok_or_else(|| missing(format!("Stack with id {id} does not exist")))?;
+        let stack = self.by_id.get(id).ok_or_else(|| missing(format!("Stack with id {id} does not exist")))?;
         let name = id.split('/').nth(1).unwrap_or_default();
         if action == "DescribeStacks" {
             let stack = json!({"StackId": id, "StackName": name, "StackStatus": stack.status, "CreationTime": iso(SystemTime::UNIX_EPOCH)});

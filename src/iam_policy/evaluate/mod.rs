@@ -52,13 +52,8 @@ impl TokenClaims {
 
     /// Converts the claims to condition keys in lower case, as STS does. A claim that STS does not know has no key.
     fn context(&self) -> ConditionContext {
-        // Some sources list `repository_owner_id` among the keys. Here it counts as one, because to call a role closed
-        // that is open would be the worse mistake; what is emitted does not rely on it.
         let github = Issuer::parse_without_scheme(&self.issuer);
-        let has_key = |name: &str| {
-            let name = if name == "repository_owner_id" { "repository_id" } else { name };
-            github.as_ref().is_ok_and(|issuer| issuer.has_key(name))
-        };
+        let has_key = |name: &str| github.as_ref().is_ok_and(|issuer| issuer.has_key(name));
         let known = |name: &str| matches!(name, "aud" | "sub" | "amr") || has_key(name);
         let key = |name: &str| format!("{}:{name}", self.issuer).to_lowercase();
         let own = self.claims.iter().filter(|(name, _)| known(name));

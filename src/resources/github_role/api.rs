@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::action::{Action, RoleCreateInput};
+use super::resolve::ResolvedTrust;
 use super::{Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec, workflow_warnings};
 use crate::aws::iam;
 use crate::aws::{CallError, ErrorKind, ignore_not_found, marker, pages};
@@ -63,6 +64,7 @@ impl Reader for GitHubRoles {
     type Sharing = Exclusive;
 
     async fn resolve_id(&self, id: RoleName, old: Option<&RoleName>) -> Result<RoleName, Error> {
+        *self.former.borrow_mut() = old.cloned();
         match old.filter(|old| **old == id && old.0 != id.0) {
             Some(old) => Err(refuse_other_case(&old.0, &id.0)),
             None => Ok(id),
@@ -76,10 +78,12 @@ impl Reader for GitHubRoles {
     async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
         let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
         self.prepare_for_environments(&trust).await;
-        let (policy, unprotected) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
-        let warnings = [unprotected, workflow_warnings::elsewhere(&trust)];
+        let (resolved, unprotected) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
+        let ResolvedTrust { policy, names, warning } = resolved?;
+        let warnings = [warning, unprotected, workflow_warnings::elsewhere(&trust)];
         let warning = warnings.into_iter().filter(|warning| !warning.is_empty()).collect::<Vec<_>>().join(". ");
-        Ok(Desired { name: id.to_string(), path, trust: policy?, settings, managed, inline, tags, adopt, warning })
+        let (name, trust) = (id.to_string(), policy);
+        Ok(Desired { name, path, trust, settings, managed, inline, tags, adopt, names, warning })
     }
 
     /// The role with everything that hangs on it: all of that at once where there should be one, otherwise the role itself
@@ -88,12 +92,14 @@ impl Reader for GitHubRoles {
         let name = id.0.as_str();
         let read_plan = self.read_plan.borrow().clone();
         let parts = self.parts(name, &read_plan);
+        let role =
+            async { if self.first_look.initialized() { self.role(name).await } else { self.first_look(name).await } };
         let (role, parts) = if read_plan.exists {
-            let (role, parts) = join(self.role(name), parts).await;
+            let (role, parts) = join(role, parts).await;
             let Some(role) = role? else { return Ok(None) };
             (role, parts)
         } else {
-            let Some(role) = self.role(name).await? else { return Ok(None) };
+            let Some(role) = role.await? else { return Ok(None) };
             (role, parts.await)
         };
         match parts {
@@ -201,7 +207,14 @@ impl GitHubRoles {
         output.map(drop).map_err(|error| without_provider(error, trust))
     }
 
-    async fn role(&self, name: &str) -> Result<Option<Role>, CallError> {
+    /// Returns the role as the first look showed it. Questions at the same time share one look.
+    pub(super) async fn first_look(&self, name: &str) -> Result<Option<Role>, CallError> {
+        let look = async || Ok::<_, CallError>((name.to_owned(), self.role(name).await?));
+        let (known, role) = self.first_look.get_or_try_init(look).await?;
+        if known == name { Ok(role.clone()) } else { self.role(name).await }
+    }
+
+    pub(super) async fn role(&self, name: &str) -> Result<Option<Role>, CallError> {
         let request = self.iam.get_role().role_name(name);
         match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
             Ok(output) => iam::shown(output.role, "iam:GetRole", name).map(Some),

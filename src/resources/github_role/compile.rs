@@ -2,8 +2,9 @@
 //! and the claims that pin what a subject leaves open.
 //!
 //! A repository's id is pinned once: where the subject carries it, by the subject; otherwise by the claim
-//! `repository_id`, if STS knows it for the issuer and the id is known. So a name that somebody else takes over lets
-//! nobody in.
+//! `repository_id`, if STS knows it for the issuer and the id is known. The id of an owner whose repositories are all
+//! trusted is pinned in the same way. So a name that somebody else takes over lets nobody in. A policy also names what it
+//! pins, because it is the memory of who had a name ([`super::pinned_ids`]).
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use crate::github::facts::{SubjectFacts, SubjectTemplate};
 use crate::github::name::{self, RepositoryScope};
 use crate::github::subject::{self, Breadth};
 
+use super::pinned_ids::Identity;
 use super::policy_limits::SUBJECT_LIMIT;
 use super::trust_declaration::{Actor, JobContext, TrustEntry};
 use crate::iam_policy::pattern::Pattern;
@@ -59,17 +61,27 @@ impl Compiler<'_> {
     fn whole_subjects(&self) -> Result<Vec<TrustRule>, String> {
         let mut rules = Vec::new();
         for subject in &self.entry.subjects {
-            let mut claims = self.narrowing(&[])?;
-            if !subject::has_repository_id(subject.as_str()) {
-                self.pin_repository(&mut claims);
+            let mut rule = TrustRule { subject: subject.clone(), claims: self.narrowing(&[])? };
+            let Identity { scope, owner_ids, .. } = Identity::of(&rule);
+            match scope.or_else(|| self.entry.scope.clone()) {
+                Some(scope @ RepositoryScope::Repository(_)) if !subject::has_repository_id(subject.as_str()) => {
+                    let own = self.facts.repository_id.filter(|_| self.entry.scope.as_ref() == Some(&scope));
+                    self.pin(&mut rule.claims, Claim::RepositoryId, own.or(self.facts.named.get(&scope).copied()));
+                }
+                Some(scope @ RepositoryScope::Organisation(_)) if owner_ids.is_empty() => {
+                    let own = self.facts.owner_id.filter(|_| self.entry.scope.as_ref() == Some(&scope));
+                    self.pin(&mut rule.claims, Claim::RepositoryOwnerId, own.or(self.facts.named.get(&scope).copied()));
+                }
+                _ => {}
             }
-            if subject::check(subject.as_str()) == Ok(Breadth::Anybodys) && !claims.contains_key(&Claim::RepositoryId) {
+            let is_anybodys = subject::check(subject.as_str()) == Ok(Breadth::Anybodys);
+            if is_anybodys && !rule.claims.contains_key(&Claim::RepositoryId) {
                 return Err(format!(
                     "`{subject}` pins a workflow only, and there is no claim to pin the repository by: jobs of every \
                      repository could have this subject"
                 ));
             }
-            rules.push(TrustRule { subject: subject.clone(), claims });
+            rules.push(rule);
         }
         Ok(rules)
     }
@@ -108,15 +120,23 @@ impl Compiler<'_> {
         let mut claims = self.narrowing(keys)?;
         self.pin_context(&mut claims, context, keys, refs.as_ref())?;
         if !drafts.iter().all(|draft| draft.has_id) {
-            self.pin_repository(&mut claims);
+            let (claim, id) = match scope {
+                RepositoryScope::Repository(_) => (Claim::RepositoryId, self.facts.repository_id),
+                RepositoryScope::Organisation(_) => (Claim::RepositoryOwnerId, self.facts.owner_id),
+            };
+            self.pin(&mut claims, claim, id);
         }
-        let named = ["repo", "repository", "repository_id"].iter().any(|key| says(keys, key));
-        if !named && !claims.contains_key(&Claim::RepositoryId) {
-            return Err(
-                "the repository's subject template names no repository, and there is no claim to pin it by: add \
-                 `repo` to the template"
-                    .to_owned(),
-            );
+        if !["repo", "repository"].iter().any(|key| says(keys, key)) {
+            if !says(keys, "repository_id") && !claims.contains_key(&Claim::RepositoryId) {
+                return Err(
+                    "the repository's subject template names no repository, and there is no claim to pin it by: add \
+                     `repo` to the template"
+                        .to_owned(),
+                );
+            }
+            if self.issuer.has_key(Claim::Repository.name()) {
+                claims.insert(Claim::Repository, only(&scope.to_string()));
+            }
         }
         let rule = |draft: &SubjectBuilder| {
             let subject = draft.parts.join(":");
@@ -218,9 +238,9 @@ impl Compiler<'_> {
         Ok(Some(both))
     }
 
-    fn pin_repository(&self, claims: &mut Claims) {
-        if let Some(id) = self.facts.repository_id.filter(|_| self.issuer.has_key(Claim::RepositoryId.name())) {
-            claims.insert(Claim::RepositoryId, only(&id.to_string()));
+    fn pin(&self, claims: &mut Claims, claim: Claim, id: Option<u64>) {
+        if let Some(id) = id.filter(|_| self.issuer.has_key(claim.name())) {
+            claims.insert(claim, only(&id.to_string()));
         }
     }
 

@@ -1,6 +1,6 @@
-//! The comparison of the subjects that our roles trust with those that GitHub issues. A repository that is renamed,
-//! transferred or opted in sends other subjects from one day to the next, and its jobs are then refused without a
-//! reason; the comparison reports it. It changes no role: the next update of the stack does that.
+//! The comparison of what our roles trust with what GitHub says. A repository that is renamed, transferred or opted in
+//! sends other subjects from one day to the next, and its jobs are then refused without a reason; a name that somebody
+//! else takes over has another id. The comparison reports both, and changes no role.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -14,11 +14,14 @@ use crate::aws::{CallError, ErrorKind, iam};
 use crate::github::Issuer;
 use crate::github::client::LookupError;
 use crate::github::facts::SubjectFacts;
-use crate::github::name::Repository;
+use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::document::decode;
 use crate::ownership::PREFIX;
 
-use super::subject_difference::{CurrentSubjects, Difference, difference, trusted_subjects};
+use super::name_record::NameRecord;
+use super::pinned_ids::{PinnedIds, users};
+use super::plan::NAMES;
+use super::subject_difference::{CurrentSubjects, Difference, difference, other_id, trusted_subjects};
 use super::{GitHubRoles, issuer_of};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
@@ -32,9 +35,9 @@ const MAX_SILENCES: usize = 4;
 pub struct Counts {
     /// Roles of ours that were compared.
     pub roles: usize,
-    /// Repositories whose subjects a role does not trust as GitHub issues them.
+    /// Names under which a role trusts something else than GitHub shows.
     pub drifted: usize,
-    /// Repositories about which GitHub did not say.
+    /// Names about which GitHub did not say.
     pub unknown: usize,
 }
 
@@ -45,8 +48,8 @@ pub struct Drifted {
     pub issuer: String,
     /// The role's name.
     pub role: String,
-    /// The repository as the role's policy names it.
-    pub repository: String,
+    /// The repository, owner or user as the role names it.
+    pub name: String,
     /// The difference.
     pub what: String,
 }
@@ -56,17 +59,17 @@ pub struct Drifted {
 pub struct RoleComparison {
     /// Subjects that GitHub no longer issues, or new ones that the role lacks.
     pub drifted: Vec<Drifted>,
-    /// Repositories about which GitHub did not say.
+    /// Names about which GitHub did not say.
     pub unknown: usize,
 }
 
 type PendingSubjects = Rc<OnceCell<Result<CurrentSubjects, LookupError>>>;
 
-/// A comparison of roles with GitHub. It asks about a repository once, however many roles trust it, and stores only the
+/// A comparison of roles with GitHub. It asks about a name once, however many roles trust it, and stores only the
 /// answers.
 pub struct Comparison<'a> {
     roles: &'a GitHubRoles,
-    answers: RefCell<BTreeMap<(Issuer, Repository), PendingSubjects>>,
+    answers: RefCell<BTreeMap<(Issuer, RepositoryScope), PendingSubjects>>,
     silent: RefCell<BTreeMap<Issuer, usize>>,
     counts: Cell<Counts>,
 }
@@ -105,21 +108,26 @@ impl<'a> Comparison<'a> {
     /// When IAM does not show it.
     pub async fn compare(&self, name: &str) -> Result<RoleComparison, CallError> {
         let mut comparison = RoleComparison::default();
-        let Some(policy) = self.owned(name).await? else { return Ok(comparison) };
+        let Some((policy, names)) = self.owned(name).await? else { return Ok(comparison) };
         if let Some(issuer) = issuer_of(&policy.provider_arn) {
-            for (repository, trusted) in trusted_subjects(&policy) {
-                match difference(&repository, &trusted, self.answer(&issuer, &repository).await.get()) {
-                    Difference::None => {}
-                    Difference::Some(what) => {
-                        tracing::error!(role = name, %repository, what, "a role's trust no longer fits what GitHub says: update its stack");
-                        let (issuer, role, repository) = (issuer.to_string(), name.to_owned(), repository.to_string());
-                        comparison.drifted.push(Drifted { issuer, role, repository, what });
+            let mut pinned = PinnedIds::default();
+            pinned.add(&policy);
+            for (scope, trusted) in trusted_subjects(&policy) {
+                let answer = self.answer(&issuer, &scope).await;
+                let difference = difference(&scope, &trusted, &pinned, answer.get());
+                comparison.add(&issuer, name, &scope.to_string(), difference);
+            }
+            let trusted = users(&policy);
+            for (user, ids) in names.accounts().filter(|(_, ids)| !ids.is_disjoint(&trusted)) {
+                let account = self.answer(&issuer, &RepositoryScope::Organisation(user.to_owned())).await;
+                let difference = match account.get() {
+                    Some(Ok(current)) => {
+                        other_id("the user", ids, current.facts.owner_id).map_or(Difference::None, Difference::OtherId)
                     }
-                    Difference::Unknown(problem) => {
-                        tracing::warn!(role = name, %repository, problem, "GitHub did not say what the repository's subjects are");
-                        comparison.unknown += 1;
-                    }
-                }
+                    Some(Err(error)) => Difference::Unknown(error.to_string()),
+                    None => Difference::Unknown("GitHub has not answered for others before".to_owned()),
+                };
+                comparison.add(&issuer, name, user, difference);
             }
         }
         let Counts { roles, drifted, unknown } = self.counts.get();
@@ -128,36 +136,45 @@ impl<'a> Comparison<'a> {
         Ok(comparison)
     }
 
-    /// Returns the answer of GitHub about a repository; empty if its issuer is not asked any more.
-    async fn answer(&self, issuer: &Issuer, repository: &Repository) -> PendingSubjects {
-        let answer = Rc::clone(self.answers.borrow_mut().entry((issuer.clone(), repository.clone())).or_default());
+    /// Returns the answer of GitHub about a name; empty if its issuer is not asked any more.
+    async fn answer(&self, issuer: &Issuer, scope: &RepositoryScope) -> PendingSubjects {
+        let answer = Rc::clone(self.answers.borrow_mut().entry((issuer.clone(), scope.clone())).or_default());
         let is_silent = || self.silent.borrow().get(issuer).is_some_and(|times| *times >= MAX_SILENCES);
         if !answer.initialized() && !is_silent() {
-            answer.get_or_init(|| self.ask(issuer, repository)).await;
+            answer.get_or_init(|| self.ask(issuer, scope)).await;
         }
         answer
     }
 
-    async fn ask(&self, issuer: &Issuer, repository: &Repository) -> Result<CurrentSubjects, LookupError> {
+    async fn ask(&self, issuer: &Issuer, scope: &RepositoryScope) -> Result<CurrentSubjects, LookupError> {
         let asked = Instant::now();
-        let answer = self.roles.github.repository(issuer, repository).await;
+        let answer = match scope {
+            RepositoryScope::Repository(repository) => self.subjects(issuer, repository).await,
+            RepositoryScope::Organisation(owner) => self.roles.github.account(issuer, owner).await.map(|account| {
+                let facts = SubjectFacts { owner_id: Some(account.id), ..SubjectFacts::default() };
+                CurrentSubjects { facts, template_is_known: false }
+            }),
+        };
         let in_vain = matches!(answer, Err(LookupError::Unreachable(_))) && asked.elapsed() >= SLOW;
         let mut silent = self.silent.borrow_mut();
         let times = silent.entry(issuer.clone()).or_default();
         *times = if in_vain { *times + 1 } else { 0 };
-        answer.and_then(|(described, customization)| {
-            // Another case is another subject.
-            if described.full_name == repository.to_string() {
-                let facts = SubjectFacts::of(issuer, &described, customization.as_ref());
-                Ok(CurrentSubjects { facts, template_is_known: customization.is_some() })
-            } else {
-                Err(LookupError::Renamed(described.full_name))
-            }
-        })
+        answer
     }
 
-    /// The policy of a role that carries an owner's tag, if it is ours to the letter.
-    async fn owned(&self, name: &str) -> Result<Option<TrustPolicy>, CallError> {
+    async fn subjects(&self, issuer: &Issuer, repository: &Repository) -> Result<CurrentSubjects, LookupError> {
+        let (described, customization) = self.roles.github.repository(issuer, repository).await?;
+        // Another case is another subject.
+        if described.full_name == repository.to_string() {
+            let facts = SubjectFacts::of(issuer, &described, customization.as_ref());
+            Ok(CurrentSubjects { facts, template_is_known: customization.is_some() })
+        } else {
+            Err(LookupError::Renamed { to: described.full_name, id: described.id })
+        }
+    }
+
+    /// The policy of a role that carries an owner's tag, if it is ours to the letter, and the record of names.
+    async fn owned(&self, name: &str) -> Result<Option<(TrustPolicy, NameRecord)>, CallError> {
         let request = self.roles.iam.get_role().role_name(name);
         let role = match self.roles.deadline.call("iam:GetRole", name, || request.clone().send()).await {
             Ok(output) => Some(iam::shown(output.role, "iam:GetRole", name)?),
@@ -165,8 +182,42 @@ impl<'a> Comparison<'a> {
             Err(error) if error.kind == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let ours = role.filter(|role| role.tags().iter().any(|tag| tag.key().starts_with(PREFIX)));
-        let policy = ours.and_then(|role| role.assume_role_policy_document);
-        Ok(policy.and_then(|policy| decode(&policy).and_then(|policy| TrustPolicy::read(&policy))))
+        let Some(role) = role else { return Ok(None) };
+        let tags = iam::tags_of(role.tags);
+        if !tags.keys().any(|key| key.starts_with(PREFIX)) {
+            return Ok(None);
+        }
+        let policy = role.assume_role_policy_document.as_deref().and_then(decode);
+        let policy = policy.and_then(|policy| TrustPolicy::read(&policy));
+        Ok(policy.map(|policy| (policy, NameRecord::read(tags.get(NAMES)))))
+    }
+}
+
+impl RoleComparison {
+    /// Logs a difference and counts it.
+    fn add(&mut self, issuer: &Issuer, role: &str, name: &str, difference: Difference) {
+        let what = match difference {
+            Difference::None => return,
+            Difference::OtherId(what) => {
+                tracing::error!(
+                    role,
+                    name,
+                    what,
+                    "a name that a role trusts has another id at GitHub: somebody else may have taken it over, and is not let in"
+                );
+                what
+            }
+            Difference::OtherForm(what) => {
+                tracing::error!(role, name, what, "a role's trust no longer fits what GitHub says: update its stack");
+                what
+            }
+            Difference::Unknown(problem) => {
+                tracing::warn!(role, name, problem, "GitHub did not say what is behind a name that a role trusts");
+                self.unknown += 1;
+                return;
+            }
+        };
+        let (issuer, role, name) = (issuer.to_string(), role.to_owned(), name.to_owned());
+        self.drifted.push(Drifted { issuer, role, name, what });
     }
 }

@@ -21,10 +21,10 @@ pub(crate) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Opt
         let words = SubjectPairs::of(subject.as_str());
         let Some((owner_id, repository_id)) = words.value("repo").and_then(|value| ids(value, scope)) else { continue };
         facts.forms.insert(if owner_id.is_some() { SubjectFormat::Immutable } else { SubjectFormat::Classic });
-        facts.owner_id = facts.owner_id.or(owner_id);
-        facts.repository_id = facts.repository_id.or(repository_id);
         let one = |claim| claims.get(&claim).filter(|values| values.len() == 1)?.first().map(Pattern::as_str);
-        facts.repository_id = facts.repository_id.or(one(Claim::RepositoryId).and_then(subject::number));
+        let pinned = |claim| one(claim).and_then(subject::number);
+        facts.owner_id = facts.owner_id.or(owner_id).or(pinned(Claim::RepositoryOwnerId));
+        facts.repository_id = facts.repository_id.or(repository_id).or(pinned(Claim::RepositoryId));
         templates.insert(words.keys());
         recall_users(&mut facts, entry, claims.get(&Claim::ActorId).map(Rc::as_ref));
     }

@@ -10,6 +10,11 @@ mod effect;
 mod environment_warnings;
 mod facts_from_policy;
 mod guardrail_checks;
+mod lookup;
+mod memory;
+mod name_record;
+mod name_warnings;
+mod pinned_ids;
 mod plan;
 mod policy_limits;
 mod policy_size;
@@ -26,7 +31,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use aws_sdk_iam::types::Role;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::arn::{Arn, issuer_of_provider};
 use crate::aws::Deadline;
@@ -43,6 +50,7 @@ use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Resource;
 use api::ReadPlan;
+use name_record::NameRecord;
 use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED, Policy, Properties};
 use trust_declaration::TrustDeclaration;
 
@@ -56,8 +64,8 @@ const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 const NAME_LIMIT: usize = 64;
 /// IAM's, in characters.
 const POLICY_NAME_LIMIT: usize = 128;
-/// Of the 50 tags of a role, seven are ours.
-const TAG_LIMIT: usize = 43;
+/// Of the 50 tags of a role, eight are ours.
+const TAG_LIMIT: usize = 42;
 /// The largest quota that AWS grants for attached managed policies.
 const MANAGED_LIMIT: usize = 25;
 /// IAM's quota for all inline policies of a role together, which it does not raise.
@@ -69,6 +77,8 @@ const INLINE_LIMIT: usize = 32;
 /// Carries out the calls for roles.
 #[derive(Debug)]
 pub struct GitHubRoles {
+    /// CloudFormation, which tells if a stack rolls back.
+    pub cloudformation: Lazy<aws_sdk_cloudformation::Client>,
     /// IAM.
     pub iam: Lazy<aws_sdk_iam::Client>,
     /// The place of the function.
@@ -78,13 +88,24 @@ pub struct GitHubRoles {
     /// GitHub.
     pub github: Client,
     read_plan: RefCell<ReadPlan>,
+    /// The role of an Update.
+    former: RefCell<Option<RoleName>>,
+    /// The first look at the role, which two questions share.
+    first_look: OnceCell<(String, Option<Role>)>,
 }
 
 impl GitHubRoles {
     /// For one request, or one scheduled run.
     #[must_use]
-    pub fn new(iam: Lazy<aws_sdk_iam::Client>, deployment: Deployment, deadline: Deadline, github: Client) -> Self {
-        Self { iam, deployment, deadline, github, read_plan: RefCell::default() }
+    pub fn new(
+        cloudformation: Lazy<aws_sdk_cloudformation::Client>,
+        iam: Lazy<aws_sdk_iam::Client>,
+        deployment: Deployment,
+        deadline: Deadline,
+        github: Client,
+    ) -> Self {
+        let (read_plan, former, first_look) = Default::default();
+        Self { cloudformation, iam, deployment, deadline, github, read_plan, former, first_look }
     }
 }
 
@@ -138,6 +159,8 @@ pub struct Desired {
     pub(crate) tags: Tags,
     /// True if a role of that name without an owner is adopted.
     pub(crate) adopt: bool,
+    /// The names that the policy does not hold with their ids.
+    pub(crate) names: NameRecord,
     /// The warning for the author.
     pub(crate) warning: String,
 }

@@ -26,6 +26,7 @@ use serde_json::Value;
 
 use super::action::{Action, RoleCreateInput};
 use super::effect;
+use super::name_record::NameRecord;
 use super::{Created, Desired, GitHubRoles, Observed, RoleSettings};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
@@ -44,12 +45,15 @@ struct AppliedRecord {
     inline: AppliedItems<8>,
     tags: AppliedItems<5>,
     settings: BTreeSet<&'static str>,
+    names: NameRecord,
 }
 
 const MANAGED: &str = "github-trust:managed-policies";
 const INLINE: &str = "github-trust:inline-policies";
 const TAGS: &str = "github-trust:tags";
 const SETTINGS: &str = "github-trust:settings";
+/// The tag with the names that the policy does not hold with their ids.
+pub(super) const NAMES: &str = "github-trust:names";
 const ADOPTED: &str = "github-trust:adopted";
 const DESCRIPTION: &str = "Description";
 const MAX_SESSION: &str = "MaxSessionDuration";
@@ -68,6 +72,7 @@ impl AppliedRecord {
             inline: AppliedItems::of(desired.inline.keys().map(String::as_str)),
             tags: AppliedItems::of(desired.tags.keys().map(String::as_str)),
             settings: settings.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect(),
+            names: desired.names.clone(),
         }
     }
 
@@ -81,12 +86,14 @@ impl AppliedRecord {
                 .into_iter()
                 .filter(|name| words.split(' ').any(|word| word == *name))
                 .collect(),
+            names: NameRecord::read(tags.get(NAMES)),
         }
     }
 
     fn union(&self, other: &Self) -> Self {
-        let Self { managed, inline, tags, settings } = self;
+        let Self { managed, inline, tags, settings, names } = self;
         Self {
+            names: names.union(&other.names),
             managed: managed.union(&other.managed),
             inline: inline.union(&other.inline),
             tags: tags.union(&other.tags),
@@ -96,13 +103,14 @@ impl AppliedRecord {
 
     /// The tags that keep it; what is empty needs none.
     fn write(&self) -> Tags {
-        let Self { managed, inline, tags, settings } = self;
+        let Self { managed, inline, tags, settings, names } = self;
         let settings: Vec<&str> = settings.iter().copied().collect();
         let all = [
             (MANAGED, managed.to_string()),
             (INLINE, inline.to_string()),
             (TAGS, tags.to_string()),
             (SETTINGS, settings.join(" ")),
+            (NAMES, names.to_string()),
         ];
         all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
     }
@@ -147,7 +155,7 @@ fn delete(observed: &Observed) -> Plan<Action> {
 
 /// From one state of a role of ours to another.
 fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
-    let Desired { name: _, path: _, trust, settings, managed: _, inline: _, tags, adopt: _, warning: _ } = desired;
+    let Desired { trust, settings, tags, .. } = desired;
     let (before, after) = (AppliedRecord::read(&observed.tags), AppliedRecord::of(desired));
     let between = before.union(&after);
     let old_trust = TrustPolicy::read(&observed.trust);
@@ -372,7 +380,7 @@ impl Planner for GitHubRoles {
 fn fitting(warning: &str, subjects: usize) -> String {
     /// In bytes, with the subjects; what else is in an answer takes less than the rest of 4096.
     const ROOM: usize = 2000;
-    const SHORT: &str = "The role trusts environments without protection: see the function's log";
+    const SHORT: &str = "There are warnings about what the role trusts: see the function's log";
     let fits = |text: &&str| warning.is_empty() || subjects + text.len() <= ROOM;
     [warning, SHORT].into_iter().find(fits).unwrap_or_default().to_owned()
 }

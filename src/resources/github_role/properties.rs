@@ -287,13 +287,15 @@ object_type! {
             "OwnerId",
             ID,
             "a whole number",
-            "The owner's id, where GitHub cannot be asked; where it can, it has to be right.",
+            "The owner's id, where GitHub cannot be asked, or where somebody else has the name now and is meant; where GitHub \
+             can be asked, it has to be right.",
         );
         REPOSITORY_ID: Text = Property::text(
             "RepositoryId",
             ID,
             "a whole number",
-            "The repository's id, where GitHub cannot be asked; where it can, it has to be right.",
+            "The repository's id, where GitHub cannot be asked, or where another repository has the name now and is meant; \
+             where GitHub can be asked, it has to be right.",
         );
     }
 }

@@ -1,12 +1,12 @@
-//! The difference between the subjects that a role trusts and those that GitHub issues.
+//! The difference between what a role trusts and what GitHub says of it: ids, and the form of subjects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts_from_policy::SubjectPairs;
+use super::pinned_ids::{Identity, PinnedIds, listed};
 use crate::github::client::LookupError;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, prefix};
-use crate::github::name::Repository;
-use crate::github::subject;
+use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
 /// The subjects of a repository as GitHub issues them.
@@ -25,44 +25,78 @@ pub(super) struct TrustedSubjects {
     templates: BTreeSet<Vec<String>>,
 }
 
-/// Returns the subjects that a policy trusts, by repository.
-pub(super) fn trusted_subjects(policy: &TrustPolicy) -> BTreeMap<Repository, TrustedSubjects> {
-    let mut found: BTreeMap<Repository, TrustedSubjects> = BTreeMap::new();
+/// Returns the subjects that a policy trusts, by repository or owner.
+pub(super) fn trusted_subjects(policy: &TrustPolicy) -> BTreeMap<RepositoryScope, TrustedSubjects> {
+    let mut found: BTreeMap<RepositoryScope, TrustedSubjects> = BTreeMap::new();
     for rule in policy.rules() {
+        let Some(scope) = Identity::of(rule).scope else { continue };
+        let trusted = found.entry(scope).or_default();
         let words = SubjectPairs::of(rule.subject.as_str());
-        let value = words.value("repo");
-        if let Some(prefix) = value.and_then(subject::prefix) {
-            let trusted = found.entry(prefix.repository).or_default();
-            trusted.prefixes.insert(format!("repo:{}", value.unwrap_or_default()));
-            trusted.templates.insert(words.keys().into_iter().map(str::to_owned).collect());
-        }
+        trusted.prefixes.extend(words.value("repo").map(|value| format!("repo:{value}")));
+        trusted.templates.insert(words.keys().into_iter().map(str::to_owned).collect());
     }
     found
 }
 
-/// The result of comparing the subjects of one repository.
+/// The result of comparing one name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Difference {
-    /// The role trusts the subjects that GitHub issues.
+    /// The role trusts what GitHub issues.
     None,
-    /// The difference, in words.
-    Some(String),
-    /// GitHub did not tell the subjects, and the reason.
+    /// The name has another id than the pinned one, in words. The role lets in nobody under it.
+    OtherId(String),
+    /// The subjects have another form, in words.
+    OtherForm(String),
+    /// GitHub did not tell, and the reason.
     Unknown(String),
 }
 
-/// Compares the subjects that a role trusts with the answer of GitHub; `None` if GitHub was not asked.
+/// Compares what a role trusts under a name with the answer of GitHub; `None` if GitHub was not asked.
 pub(super) fn difference(
-    repository: &Repository,
+    scope: &RepositoryScope,
     trusted: &TrustedSubjects,
+    pinned: &PinnedIds,
     answer: Option<&Result<CurrentSubjects, LookupError>>,
 ) -> Difference {
-    match answer {
-        Some(Ok(current)) => difference_of(repository, trusted, current).map_or(Difference::None, Difference::Some),
-        Some(Err(LookupError::Renamed(to))) => Difference::Some(format!("it is {to} now")),
-        Some(Err(error)) => Difference::Unknown(error.to_string()),
-        None => Difference::Unknown("GitHub has not answered for others before".to_owned()),
+    let current = match answer {
+        Some(Ok(current)) => current,
+        Some(Err(LookupError::Renamed { to, id })) => {
+            let known = pinned.ids(scope);
+            return if known.is_empty() || known.contains(id) {
+                Difference::OtherForm(format!("it is {to} now"))
+            } else {
+                Difference::OtherId(format!("the name leads to {to} with id {id}, the role trusts {}", listed(&known)))
+            };
+        }
+        Some(Err(error)) => return Difference::Unknown(error.to_string()),
+        None => return Difference::Unknown("GitHub has not answered for others before".to_owned()),
+    };
+    let SubjectFacts { owner_id, repository_id, .. } = current.facts;
+    let others: Vec<String> = match scope {
+        RepositoryScope::Repository(repository) => vec![
+            other_id("the repository", &pinned.repository(repository), repository_id),
+            other_id("its owner", &pinned.owner(repository.owner()), owner_id),
+        ],
+        RepositoryScope::Organisation(owner) => vec![other_id("the owner", &pinned.owner(owner), owner_id)],
     }
+    .into_iter()
+    .flatten()
+    .collect();
+    if !others.is_empty() {
+        return Difference::OtherId(others.join(", "));
+    }
+    match scope {
+        RepositoryScope::Repository(repository) => {
+            difference_of(repository, trusted, current).map_or(Difference::None, Difference::OtherForm)
+        }
+        RepositoryScope::Organisation(_) => Difference::None,
+    }
+}
+
+/// Describes an id that is not among the pinned ones.
+pub(super) fn other_id(what: &str, pinned: &BTreeSet<u64>, now: Option<u64>) -> Option<String> {
+    let now = now.filter(|now| !pinned.is_empty() && !pinned.contains(now))?;
+    Some(format!("{what} has id {now}, the role trusts {}", listed(pinned)))
 }
 
 /// Describes the subjects that GitHub issues and the role does not trust.
@@ -72,7 +106,10 @@ fn difference_of(repository: &Repository, trusted: &TrustedSubjects, current: &C
     let issued: Vec<String> =
         facts.forms.iter().filter_map(|form| prefix(repository, *form, facts.owner_id, facts.repository_id)).collect();
     // If GitHub does not tell which of two formats it is, one of them suffices.
-    let fits = if facts.forms.len() == 1 {
+    let fits = if trusted.is_empty() {
+        // The template has no `repo`.
+        true
+    } else if facts.forms.len() == 1 {
         issued.iter().all(|prefix| trusted.contains(prefix))
     } else {
         issued.iter().any(|prefix| trusted.contains(prefix))

@@ -11,6 +11,7 @@ use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Planner;
 use crate::resources::github_role::Action;
+use crate::resources::github_role::name_record::NameRecord;
 use crate::resources::github_role::{Created, Desired, GitHubRoles, Observed, RoleSettings};
 
 const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
@@ -76,7 +77,7 @@ impl PlanLaws for GitHubRoles {
             (Some(_), None) => return Err("the role is not there".into()),
             (Some(desired), Some(after)) => (desired, after),
         };
-        let Desired { name, path, trust, settings, managed, inline, tags, adopt: _, warning: _ } = desired;
+        let Desired { name, path, trust, settings, managed, inline, tags, adopt: _, names: _, warning: _ } = desired;
         let RoleSettings { description, max_session, boundary } = settings;
         let ours = |name: &&String| *name != FOREIGN;
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
@@ -173,6 +174,7 @@ pub(super) fn desired(trust: &[&str], boundary: Option<&str>, managed: &[&str], 
         inline: inline.iter().map(|&(name, content)| (name.to_owned(), document(content))).collect(),
         tags: Tags::new(),
         adopt: false,
+        names: NameRecord::default(),
         warning: String::new(),
     }
 }

@@ -4,7 +4,7 @@
 //! What a job's token says is built here from GitHub's documentation, and what an entry describes from ours; neither
 //! looks at the compiler.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -284,6 +284,7 @@ fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
         }),
         visibility: None,
         users,
+        named: BTreeMap::new(),
     }
 }
 

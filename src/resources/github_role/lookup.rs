@@ -1,0 +1,272 @@
+//! The facts about the names of an entry: declared by the author, or asked of GitHub.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::{FutureExt, ready};
+use futures_util::stream::{self, StreamExt};
+
+use crate::error::Refusal;
+use crate::github::Issuer;
+use crate::github::client::LookupError;
+use crate::github::facts::{SubjectFacts, SubjectFormat};
+use crate::github::name::{Repository, RepositoryScope};
+use crate::iam_policy::trust_policy::{Claim, TrustRule};
+
+use super::GitHubRoles;
+use super::pinned_ids::Identity;
+use super::trust_declaration::{Actor, Format, TrustEntry};
+
+/// The number of requests to GitHub at the same time: "make requests serially instead of concurrently", it says, to
+/// avoid its secondary limits; the lowest of which is for 100 at once.
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+const MAX_CONCURRENT_CALLS: usize = 4;
+
+/// The reason that there are no facts.
+#[derive(Debug)]
+pub(super) enum Doubt {
+    /// GitHub did not say.
+    Silent(LookupError),
+    /// GitHub shows the repository under another name.
+    Renamed { from: Repository, to: String, id: u64 },
+    /// GitHub contradicts the declaration.
+    Refused(Refusal),
+}
+
+impl GitHubRoles {
+    /// Returns the facts of each entry, in their order.
+    pub(super) async fn facts_of_all(
+        &self,
+        issuer: &Issuer,
+        entries: &[TrustEntry],
+    ) -> Vec<Result<SubjectFacts, Doubt>> {
+        self.prefetch_facts(issuer, entries).await;
+        let mut all = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            all.push(self.facts(issuer, entry, &place(index, entry)).await);
+        }
+        all
+    }
+
+    /// Asks at once everything that the entries need. Errors come up again where an answer is needed.
+    async fn prefetch_facts(&self, issuer: &Issuer, entries: &[TrustEntry]) {
+        let open = entries.iter().filter(|entry| facts_from_declaration(issuer, entry).is_none());
+        let mut scopes: BTreeSet<RepositoryScope> = open.filter_map(|entry| entry.scope.clone()).collect();
+        scopes.extend(entries.iter().flat_map(|entry| open_names(issuer, entry)));
+        let actors = entries.iter().flat_map(|entry| &entry.actors);
+        let names = actors.filter_map(|actor| if let Actor::Name(name) = actor { Some(name) } else { None });
+        let names: BTreeSet<&String> = names.collect();
+        let several = scopes.len() + names.len() > 1;
+        // An Enterprise Server shows nothing to the public.
+        let shown = issuer.has_immutable_subjects() || self.github.has_credential(issuer).await == Ok(true);
+        if !several || !shown || self.github.prepare(issuer).await.is_err() {
+            return;
+        }
+        let repositories = scopes.iter().map(|scope| async move {
+            match scope {
+                RepositoryScope::Repository(repository) => drop(self.github.repository(issuer, repository).await),
+                RepositoryScope::Organisation(owner) => drop(self.github.account(issuer, owner).await),
+            }
+        });
+        let accounts = names.iter().map(|name| async move { drop(self.github.account(issuer, name).await) });
+        let questions = repositories.map(FutureExt::boxed_local).chain(accounts.map(FutureExt::boxed_local));
+        stream::iter(questions).buffer_unordered(MAX_CONCURRENT_CALLS).for_each(|()| ready(())).await;
+    }
+
+    /// Returns the facts of an entry: declared, or asked for.
+    async fn facts(&self, issuer: &Issuer, entry: &TrustEntry, at: &str) -> Result<SubjectFacts, Doubt> {
+        let mut facts = match (facts_from_declaration(issuer, entry), &entry.scope) {
+            (Some(facts), _) => facts,
+            // An Enterprise Server shows nothing to the public, and its form is known.
+            _ if !issuer.has_immutable_subjects() && self.github.has_credential(issuer).await == Ok(false) => {
+                declared_facts(entry, [SubjectFormat::Classic])
+            }
+            (None, Some(scope)) => {
+                let found = self.ask(issuer, scope, at).await?;
+                with_declared(entry, found, at).map_err(Doubt::Refused)?
+            }
+            (None, None) => declared_facts(entry, []),
+        };
+        for scope in open_names(issuer, entry) {
+            match self.ask(issuer, &scope, at).await {
+                Ok(found) => {
+                    let found = with_declared(entry, found, at).map_err(Doubt::Refused)?;
+                    facts.named.extend(id_of(&scope, &found).map(|id| (scope, id)));
+                }
+                // The subject says everything but the id.
+                Err(Doubt::Silent(problem)) => tracing::warn!(%scope, %problem, "GitHub did not say which id it has"),
+                Err(doubt) => return Err(doubt),
+            }
+        }
+        for actor in &entry.actors {
+            if let Actor::Name(name) = actor {
+                match self.github.account(issuer, name).await {
+                    Ok(account) => {
+                        facts.users.insert(name.clone(), account.id);
+                    }
+                    Err(LookupError::Invisible(why)) => return Err(Doubt::Refused(no_user(at, name, &why))),
+                    Err(problem) => return Err(Doubt::Silent(problem)),
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn ask(&self, issuer: &Issuer, scope: &RepositoryScope, at: &str) -> Result<SubjectFacts, Doubt> {
+        match scope {
+            RepositoryScope::Repository(repository) => match self.github.repository(issuer, repository).await {
+                Ok((described, customization)) => {
+                    same_case(&repository.to_string(), &described.full_name, at)?;
+                    let facts = SubjectFacts::of(issuer, &described, customization.as_ref());
+                    tracing::info!(%repository, ?facts, "asked GitHub");
+                    Ok(facts)
+                }
+                Err(LookupError::Renamed { to, id }) => Err(Doubt::Renamed { from: repository.clone(), to, id }),
+                Err(problem) => Err(Doubt::Silent(problem)),
+            },
+            RepositoryScope::Organisation(owner) => match self.github.account(issuer, owner).await {
+                Ok(account) => {
+                    same_case(owner, &account.login, at)?;
+                    let forms = forms_of(issuer).iter().copied().collect();
+                    Ok(SubjectFacts { owner_id: Some(account.id), forms, ..SubjectFacts::default() })
+                }
+                Err(problem) => Err(Doubt::Silent(problem)),
+            },
+        }
+    }
+}
+
+/// The place of an entry in the declaration.
+pub(super) fn place(index: usize, entry: &TrustEntry) -> String {
+    format!("`Trust[{index}]`{}", entry.scope.as_ref().map(|scope| format!(" ({scope})")).unwrap_or_default())
+}
+
+/// The forms that subjects may have where nobody tells it.
+pub(super) fn forms_of(issuer: &Issuer) -> &'static [SubjectFormat] {
+    if issuer.has_immutable_subjects() {
+        &[SubjectFormat::Classic, SubjectFormat::Immutable]
+    } else {
+        &[SubjectFormat::Classic]
+    }
+}
+
+/// The id that tells a scope.
+fn id_of(scope: &RepositoryScope, facts: &SubjectFacts) -> Option<u64> {
+    match scope {
+        RepositoryScope::Repository(_) => facts.repository_id,
+        RepositoryScope::Organisation(_) => facts.owner_id,
+    }
+}
+
+/// The repositories and owners that whole subjects name without an id, beside the one that the entry is about.
+pub(super) fn open_names(issuer: &Issuer, entry: &TrustEntry) -> BTreeSet<RepositoryScope> {
+    let open = |identity: Identity| identity.scope.clone().filter(|_| !identity.is_pinned());
+    let rules = entry.subjects.iter().map(|subject| Identity::of(&TrustRule::of(subject.clone())));
+    let names = rules.filter_map(open).filter(|scope| entry.scope.as_ref() != Some(scope));
+    names.filter(|_| issuer.has_key(Claim::RepositoryId.name())).collect()
+}
+
+/// Returns the facts of an entry that declares all of them.
+fn facts_from_declaration(issuer: &Issuer, entry: &TrustEntry) -> Option<SubjectFacts> {
+    let is_organisation = matches!(entry.scope, Some(RepositoryScope::Organisation(_)));
+    let ids = match entry.scope {
+        Some(RepositoryScope::Repository(_)) => entry.owner_id.is_some() && entry.repository_id.is_some(),
+        Some(RepositoryScope::Organisation(_)) => entry.owner_id.is_some(),
+        None => return Some(declared_facts(entry, [])),
+    };
+    let pin = if is_organisation { entry.owner_id } else { entry.repository_id };
+    match entry.format {
+        Format::Classic if pin.is_some() || !issuer.has_key(Claim::RepositoryId.name()) => {
+            Some(declared_facts(entry, [SubjectFormat::Classic]))
+        }
+        Format::Immutable if ids => Some(declared_facts(entry, [SubjectFormat::Immutable])),
+        Format::Both if ids => Some(declared_facts(entry, [SubjectFormat::Classic, SubjectFormat::Immutable])),
+        Format::Auto if ids && is_organisation => Some(declared_facts(entry, forms_of(issuer).iter().copied())),
+        Format::Auto | Format::Classic | Format::Immutable | Format::Both => None,
+    }
+}
+
+pub(super) fn declared_facts(entry: &TrustEntry, forms: impl IntoIterator<Item = SubjectFormat>) -> SubjectFacts {
+    SubjectFacts {
+        owner_id: entry.owner_id,
+        repository_id: entry.repository_id,
+        forms: forms.into_iter().collect(),
+        ..SubjectFacts::default()
+    }
+}
+
+/// Combines the facts from GitHub with those that the author insists on.
+pub(super) fn with_declared(entry: &TrustEntry, mut facts: SubjectFacts, at: &str) -> Result<SubjectFacts, Refusal> {
+    for (property, declared, found) in
+        [("OwnerId", entry.owner_id, facts.owner_id), ("RepositoryId", entry.repository_id, facts.repository_id)]
+    {
+        if let (Some(declared), Some(found)) = (declared, found)
+            && declared != found
+        {
+            return Err(Refusal::PreconditionFailed {
+                what: format!("{at}: `{property}`: GitHub says {found}, the template {declared}"),
+                remedy:
+                    "Either the template is wrong, or somebody else has taken over the name: find out who has it now, \
+                         before you declare another number"
+                        .to_owned(),
+            });
+        }
+    }
+    match entry.format {
+        Format::Auto => {}
+        Format::Immutable => facts.forms = [SubjectFormat::Immutable].into(),
+        Format::Classic => facts.forms = [SubjectFormat::Classic].into(),
+        Format::Both => facts.forms = [SubjectFormat::Classic, SubjectFormat::Immutable].into(),
+    }
+    Ok(facts)
+}
+
+fn same_case(written: &str, found: &str, at: &str) -> Result<(), Doubt> {
+    if written == found {
+        return Ok(());
+    }
+    Err(Doubt::Refused(Refusal::PreconditionFailed {
+        what: format!("{at}: GitHub writes it {found}"),
+        remedy: "Subjects and conditions are case-sensitive: write it like that".to_owned(),
+    }))
+}
+
+fn no_user(at: &str, name: &str, why: &str) -> Refusal {
+    Refusal::PreconditionFailed {
+        what: format!("{at}: `Actors`: {name}: {why}"),
+        remedy: "Write the user's name of today, or the id".to_owned(),
+    }
+}
+
+/// Describes the way to find out by hand the facts that the function could not.
+pub(super) fn by_hand(issuer: &Issuer, entry: &TrustEntry) -> String {
+    let host = match issuer.web_host() {
+        host if host == "github.com" => String::new(),
+        host => format!(" --hostname {host}"),
+    };
+    let mut steps = Vec::new();
+    match &entry.scope {
+        Some(RepositoryScope::Repository(repository)) => steps.push(for_repository(repository, &host, issuer)),
+        Some(RepositoryScope::Organisation(owner)) => {
+            steps.push(format!("run `gh api{host} users/{owner} --jq .id` and write it as `OwnerId`"));
+        }
+        None => {}
+    }
+    if entry.actors.iter().any(|actor| matches!(actor, Actor::Name(_))) {
+        steps.push(format!("write users' ids under `Actors` (`gh api{host} users/NAME --jq .id`)"));
+    }
+    format!(
+        "To go on without GitHub, {}. Or give the function a credential that can read it (`GitHubSecretArn` of its template)",
+        steps.join("; and ")
+    )
+}
+
+fn for_repository(repository: &Repository, host: &str, issuer: &Issuer) -> String {
+    if !issuer.has_immutable_subjects() {
+        return "write `SubjectFormat: Classic`".to_owned();
+    }
+    format!(
+        "run `gh api{host} repos/{repository} --jq '{{OwnerId: .owner.id, RepositoryId: .id}}'` and write both; then \
+         `gh api{host} repos/{repository}/actions/oidc/customization/sub --jq .sub_claim_prefix`: with ids in it, write \
+         `SubjectFormat: Immutable`, otherwise `SubjectFormat: Classic`"
+    )
+}

@@ -1,0 +1,262 @@
+//! The memory of a role: who was meant by the names of its trust, as its policy and a tag of it in IAM tell.
+//!
+//! A name that has another id at GitHub than the one that the policy pins is refused, unless the author declares the new
+//! id. While the stack rolls back, the pinned ids stay, so that a rollback never fails for a name that changed hands.
+//! Without an answer of GitHub the policy tells the facts, so that an update or rollback that leaves the trust as it is
+//! succeeds while GitHub is down.
+
+use futures_util::future::{OptionFuture, join};
+
+use crate::aws::{CallError, iam};
+use crate::error::{Error, Refusal};
+use crate::github::Issuer;
+use crate::github::client::LookupError;
+use crate::github::facts::{SubjectFacts, SubjectFormat};
+use crate::github::name::{Repository, RepositoryScope};
+use crate::iam_policy::document::decode;
+use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
+use crate::origin::stack_status;
+use crate::ownership::Owner;
+
+use super::compile::compile;
+use super::facts_from_policy::facts_from_policy;
+use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
+use super::name_record::NameRecord;
+use super::pinned_ids::{OtherId, PinnedIds, listed};
+use super::plan::NAMES;
+use super::trust_declaration::{Actor, Format, TrustEntry};
+use super::{GitHubRoles, RoleName};
+
+/// The memory of a role.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    policies: Vec<TrustPolicy>,
+    /// The ids of the policies.
+    pinned: PinnedIds,
+    /// The ids of the policies and the record.
+    ids: PinnedIds,
+    names: NameRecord,
+}
+
+impl Memory {
+    fn add(&mut self, owner: &Owner, role: aws_sdk_iam::types::Role) {
+        let tags = iam::tags_of(role.tags);
+        // What somebody else wrote is no memory of ours.
+        if !owner.owns(&tags) {
+            return;
+        }
+        let names = NameRecord::read(tags.get(NAMES));
+        self.ids.add_record(&names);
+        self.names = self.names.union(&names);
+        let document = role.assume_role_policy_document.as_deref().and_then(decode);
+        if let Some(policy) = document.and_then(|document| TrustPolicy::read(&document)) {
+            self.pinned.add(&policy);
+            self.ids.add(&policy);
+            self.policies.push(policy);
+        }
+    }
+
+    /// The facts of an entry as the policy tells them.
+    fn facts(&self, issuer: &Issuer, entry: &TrustEntry, at: &str) -> Option<SubjectFacts> {
+        let mut facts = match &entry.scope {
+            Some(scope) => {
+                let in_policy = self.policies.iter().find_map(|policy| facts_from_policy(policy, entry));
+                in_policy.or_else(|| self.recorded(issuer, scope))?
+            }
+            None => declared_facts(entry, []),
+        };
+        for actor in &entry.actors {
+            if let Actor::Name(name) = actor
+                && let ids = self.names.ids(name)
+                && let (1, Some(id)) = (ids.len(), ids.first())
+            {
+                facts.users.insert(name.clone(), *id);
+            }
+        }
+        self.complete(issuer, entry, &mut facts);
+        with_declared(entry, facts, at).ok().filter(|facts| compile(issuer, entry, facts).is_ok())
+    }
+
+    /// The facts of a scope that is no longer in the policy, with each form that its subjects may have.
+    fn recorded(&self, issuer: &Issuer, scope: &RepositoryScope) -> Option<SubjectFacts> {
+        let id = self.only(scope)?;
+        let (owner_id, repository_id) = match scope {
+            RepositoryScope::Repository(repository) => (self.only(&repository.organisation()), Some(id)),
+            RepositoryScope::Organisation(_) => (Some(id), None),
+        };
+        let forms = if owner_id.is_some() { forms_of(issuer) } else { &[SubjectFormat::Classic] };
+        Some(SubjectFacts {
+            owner_id,
+            repository_id,
+            forms: forms.iter().copied().collect(),
+            ..SubjectFacts::default()
+        })
+    }
+
+    /// The names that leave the policy, and the users that it trusts by name.
+    pub(super) fn names_beside(&self, policy: &TrustPolicy, users: Option<NameRecord>) -> NameRecord {
+        let mut pinned = PinnedIds::default();
+        pinned.add(policy);
+        let recorded = self.names.iter().flat_map(|(name, ids)| ids.iter().map(move |id| (name, *id)));
+        let left = self.ids.iter().chain(recorded).filter(|(name, id)| !pinned.has(name, *id));
+        let left: Vec<(&str, u64)> = left.collect();
+        match users {
+            None if left.is_empty() => NameRecord::default(),
+            users => NameRecord::of(left).union(&users.unwrap_or_default()),
+        }
+    }
+
+    fn only(&self, scope: &RepositoryScope) -> Option<u64> {
+        self.pinned.only(scope).or_else(|| self.ids.only(scope))
+    }
+
+    /// Adds the pinned ids where GitHub told none.
+    fn complete(&self, issuer: &Issuer, entry: &TrustEntry, facts: &mut SubjectFacts) {
+        match &entry.scope {
+            Some(scope @ RepositoryScope::Repository(_)) => {
+                facts.repository_id = facts.repository_id.or_else(|| self.only(scope));
+            }
+            Some(scope @ RepositoryScope::Organisation(_)) => {
+                facts.owner_id = facts.owner_id.or_else(|| self.only(scope));
+            }
+            None => {}
+        }
+        for scope in open_names(issuer, entry) {
+            if let (false, Some(id)) = (facts.named.contains_key(&scope), self.only(&scope)) {
+                facts.named.insert(scope, id);
+            }
+        }
+    }
+}
+
+impl GitHubRoles {
+    /// Reads the memory: of the role, and of the one that it replaces.
+    pub(super) async fn memory(&self, owner: &Owner, role: &str) -> Result<Memory, CallError> {
+        let former = self.former.borrow().clone().filter(|former| *former != RoleName(role.to_owned()));
+        let former = OptionFuture::from(former.as_ref().map(|former| self.role(&former.0)));
+        let (role, former) = join(self.first_look(role), former).await;
+        let mut memory = Memory::default();
+        for role in [role?, former.transpose()?.flatten()].into_iter().flatten() {
+            memory.add(owner, role);
+        }
+        Ok(memory)
+    }
+
+    /// Compiles an entry by the facts that count: those of GitHub, or those of the memory.
+    pub(super) async fn settle(
+        &self,
+        owner: &Owner,
+        issuer: &Issuer,
+        (entry, at): (&TrustEntry, &str),
+        found: Result<SubjectFacts, Doubt>,
+        memory: &Memory,
+    ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
+        let found = match found {
+            Err(Doubt::Silent(problem)) => Ok(without_github(issuer, entry, memory, &problem, at)?),
+            found => found,
+        };
+        let refusal = match found {
+            Ok(mut facts) => {
+                memory.complete(issuer, entry, &mut facts);
+                let others = memory.ids.differences(entry, &facts, &memory.names);
+                match (taken_over(at, &others), compile(issuer, entry, &facts)) {
+                    (None, Ok(rules)) => return Ok((facts, rules)),
+                    (Some(refusal), _) => refusal,
+                    (None, Err(lack)) => {
+                        Refusal::PreconditionFailed { what: format!("{at}: {lack}"), remedy: String::new() }
+                    }
+                }
+            }
+            Err(Doubt::Silent(problem)) => {
+                Refusal::PreconditionFailed { what: format!("{at}: {problem}"), remedy: String::new() }
+            }
+            Err(Doubt::Renamed { from, to, id }) => renamed(at, memory, &from, &to, id),
+            Err(Doubt::Refused(refusal)) => refusal,
+        };
+        let kept =
+            memory.facts(issuer, entry, at).and_then(|facts| Some((compile(issuer, entry, &facts).ok()?, facts)));
+        match kept {
+            Some((rules, facts)) if self.is_rolling_back(owner).await => {
+                tracing::error!(%refusal, "the stack rolls back: the role keeps the ids that it trusts");
+                Ok((facts, rules))
+            }
+            _ => Err(refusal.into()),
+        }
+    }
+
+    /// Returns true if the stack rolls back. An Update of a rollback looks like any other.
+    async fn is_rolling_back(&self, owner: &Owner) -> bool {
+        match stack_status(&self.cloudformation, &self.deadline, owner.stack_id()).await {
+            Ok(status) => status.is_some_and(|status| status.contains("ROLLBACK")),
+            // To keep the ids lets in nobody new.
+            Err(error) => {
+                tracing::warn!(%error, "CloudFormation does not tell if the stack rolls back");
+                true
+            }
+        }
+    }
+}
+
+/// Refuses names that have another id now.
+fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
+    if others.is_empty() {
+        return None;
+    }
+    let told = others.iter().map(|OtherId { what, pinned, now, remedy: _ }| {
+        format!("the role trusts {what} with id {}, and GitHub shows id {now} under this name", listed(pinned))
+    });
+    let steps: Vec<&str> = others.iter().map(|other| other.remedy.as_str()).collect();
+    Some(Refusal::PreconditionFailed {
+        what: format!("{at}: {}", told.collect::<Vec<_>>().join("; ")),
+        remedy: format!(
+            "Somebody else may have taken over the name; the role still trusts the old id only. Find out who has the name now: \
+             if the new one is meant, write {}",
+            steps.join(" and ")
+        ),
+    })
+}
+
+/// Refuses a name that leads to another one. Who has taken over a name can also let it lead elsewhere.
+fn renamed(at: &str, memory: &Memory, from: &Repository, to: &str, id: u64) -> Refusal {
+    let pinned = memory.ids.repository(from);
+    let what = format!("{at}: {from} was renamed or transferred, and is {to} (id {id}) now");
+    if pinned.is_empty() || pinned.contains(&id) {
+        let whose = if pinned.is_empty() { "If that is the repository that you mean, write" } else { "Write" };
+        let remedy = format!("Its tokens carry the new name. {whose} `Repository: {to}`");
+        return Refusal::PreconditionFailed { what, remedy };
+    }
+    Refusal::PreconditionFailed {
+        what: format!("{what}, and the role trusts id {}", listed(&pinned)),
+        remedy: format!("Somebody else may have taken over the name; do not trust {to} unless you know whose it is"),
+    }
+}
+
+/// Returns the facts where GitHub does not answer: those of the memory, else both formats where the author gave the ids.
+fn without_github(
+    issuer: &Issuer,
+    entry: &TrustEntry,
+    memory: &Memory,
+    problem: &LookupError,
+    at: &str,
+) -> Result<SubjectFacts, Error> {
+    if let Some(facts) = memory.facts(issuer, entry, at) {
+        tracing::warn!(at, %problem, ?facts, "GitHub did not say; going by the trust policy that IAM has");
+        return Ok(facts);
+    }
+    let names = entry.actors.iter().any(|actor| matches!(actor, Actor::Name(_)));
+    let forms: Option<&[SubjectFormat]> = match entry.format {
+        _ if names => None,
+        // Whole subjects say everything themselves.
+        _ if entry.contexts.is_empty() => Some(&[]),
+        Format::Classic => Some(&[SubjectFormat::Classic]),
+        Format::Auto if entry.owner_id.is_some() && entry.repository_id.is_some() => Some(forms_of(issuer)),
+        _ => None,
+    };
+    let Some(forms) = forms else {
+        return Err(Error::LookupFailed { what: format!("{at}: {problem}"), remedy: by_hand(issuer, entry) });
+    };
+    tracing::warn!(at, %problem, ?forms, "GitHub did not say which form and ids there are");
+    let mut facts = declared_facts(entry, forms.iter().copied());
+    memory.complete(issuer, entry, &mut facts);
+    Ok(facts)
+}

@@ -1,0 +1,214 @@
+//! The ids that a role's trust policy pins. They are the memory of the repositories, owners and users that were trusted
+//! under their names: a name can change hands, an id cannot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts_from_policy::SubjectPairs;
+use super::name_record::{NameRecord, is_account};
+use super::trust_declaration::{Actor, TrustEntry};
+use crate::github::facts::SubjectFacts;
+use crate::github::name::{Repository, RepositoryScope};
+use crate::github::subject;
+use crate::iam_policy::pattern::Pattern;
+use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
+
+/// The names and ids of a rule.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// The repository or owner that the rule names.
+    pub(super) scope: Option<RepositoryScope>,
+    pub(super) owner_ids: BTreeSet<u64>,
+    pub(super) repository_ids: BTreeSet<u64>,
+}
+
+impl Identity {
+    pub(super) fn of(rule: &TrustRule) -> Self {
+        let words = SubjectPairs::of(rule.subject.as_str());
+        let prefix = words.value("repo").and_then(subject::prefix);
+        let ids = prefix.as_ref().and_then(|prefix| prefix.ids);
+        let (owner, organisation_id) = words.value("repo").and_then(organisation).unzip();
+        let claimed = |claim| rule.claims.get(&claim).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
+        let repository = prefix
+            .map(|prefix| prefix.repository)
+            .or_else(|| Repository::parse(words.value("repository")?).ok())
+            .or_else(|| Repository::parse(claimed(Claim::Repository).next()?).ok());
+        let owner = || owner.or_else(|| words.value("repository_owner")).map(str::to_owned);
+        let numbers = |word: &str, claim, known: Option<u64>| {
+            let all = words.value(word).into_iter().chain(claimed(claim)).filter_map(subject::number);
+            all.chain(known).collect()
+        };
+        Self {
+            scope: repository.map(RepositoryScope::Repository).or_else(|| owner().map(RepositoryScope::Organisation)),
+            owner_ids: numbers(
+                "repository_owner_id",
+                Claim::RepositoryOwnerId,
+                ids.map(|(owner, _)| owner).or(organisation_id.flatten()),
+            ),
+            repository_ids: numbers("repository_id", Claim::RepositoryId, ids.map(|(_, repository)| repository)),
+        }
+    }
+
+    /// Returns true if an id tells the repository, or the owner where the rule is about all of the owner's.
+    pub(super) fn is_pinned(&self) -> bool {
+        let of_owner = !matches!(self.scope, Some(RepositoryScope::Repository(_))) && !self.owner_ids.is_empty();
+        of_owner || !self.repository_ids.is_empty()
+    }
+}
+
+/// `OWNER/*` or `OWNER@ID/*`.
+fn organisation(value: &str) -> Option<(&str, Option<u64>)> {
+    let owner = value.strip_suffix("/*")?;
+    match owner.split_once('@') {
+        Some((owner, id)) => Some((owner, Some(subject::number(id)?))),
+        None => Some((owner, None)),
+    }
+}
+
+/// The ids that policies pin, by the name in lower case.
+#[derive(Debug, Default)]
+pub(super) struct PinnedIds {
+    owners: BTreeMap<String, BTreeSet<u64>>,
+    repositories: BTreeMap<String, BTreeSet<u64>>,
+    users: BTreeSet<u64>,
+}
+
+/// A name that has another id than the pinned one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OtherId {
+    /// The repository, owner or user.
+    pub(super) what: String,
+    pub(super) pinned: BTreeSet<u64>,
+    pub(super) now: u64,
+    /// The step that declares the new id.
+    pub(super) remedy: String,
+}
+
+impl PinnedIds {
+    pub(super) fn add(&mut self, policy: &TrustPolicy) {
+        for rule in policy.rules() {
+            let Identity { scope, owner_ids, repository_ids } = Identity::of(rule);
+            let (owner, repository) = match scope {
+                Some(RepositoryScope::Repository(repository)) => {
+                    (repository.owner().to_lowercase(), Some(repository.to_string().to_lowercase()))
+                }
+                Some(RepositoryScope::Organisation(owner)) => (owner.to_lowercase(), None),
+                None => continue,
+            };
+            self.owners.entry(owner).or_default().extend(owner_ids);
+            if let Some(repository) = repository {
+                self.repositories.entry(repository).or_default().extend(repository_ids);
+            }
+        }
+        self.users.extend(users(policy));
+    }
+
+    /// Adds the names of a record.
+    pub(super) fn add_record(&mut self, record: &NameRecord) {
+        for (name, ids) in record.iter() {
+            let names = if is_account(name) { &mut self.owners } else { &mut self.repositories };
+            names.entry(name.to_owned()).or_default().extend(ids);
+        }
+    }
+
+    /// Returns true if a name has this id.
+    pub(super) fn has(&self, name: &str, id: u64) -> bool {
+        let names = if is_account(name) { &self.owners } else { &self.repositories };
+        names.get(name).is_some_and(|ids| ids.contains(&id))
+    }
+
+    /// The names of repositories and owners, each with its ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        let all = self.owners.iter().chain(&self.repositories);
+        all.flat_map(|(name, ids)| ids.iter().map(move |id| (name.as_str(), *id)))
+    }
+
+    pub(super) fn owner(&self, name: &str) -> BTreeSet<u64> {
+        self.owners.get(&name.to_lowercase()).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn repository(&self, repository: &Repository) -> BTreeSet<u64> {
+        self.repositories.get(&repository.to_string().to_lowercase()).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn ids(&self, scope: &RepositoryScope) -> BTreeSet<u64> {
+        match scope {
+            RepositoryScope::Repository(repository) => self.repository(repository),
+            RepositoryScope::Organisation(owner) => self.owner(owner),
+        }
+    }
+
+    /// Returns the id of a repository or an owner, if there is one.
+    pub(super) fn only(&self, scope: &RepositoryScope) -> Option<u64> {
+        let ids = self.ids(scope);
+        ids.first().copied().filter(|_| ids.len() == 1)
+    }
+
+    /// The names of an entry that have another id at GitHub than the pinned one, which the author did not declare.
+    pub(super) fn differences(&self, entry: &TrustEntry, facts: &SubjectFacts, actors: &NameRecord) -> Vec<OtherId> {
+        let mut found = Vec::new();
+        let scopes = entry.scope.iter().map(|scope| {
+            let (owner_id, id) = (facts.owner_id, facts.repository_id);
+            match scope {
+                RepositoryScope::Repository(_) => (scope, owner_id, id),
+                RepositoryScope::Organisation(_) => (scope, owner_id, None),
+            }
+        });
+        let named = facts.named.iter().map(|(scope, id)| match scope {
+            RepositoryScope::Repository(_) => (scope, None, Some(*id)),
+            RepositoryScope::Organisation(_) => (scope, Some(*id), None),
+        });
+        for (scope, owner_id, repository_id) in scopes.chain(named) {
+            let owner = match scope {
+                RepositoryScope::Repository(repository) => {
+                    let declared = ("RepositoryId", entry.repository_id);
+                    found.extend(other(&repository.to_string(), declared, self.repository(repository), repository_id));
+                    repository.owner()
+                }
+                RepositoryScope::Organisation(owner) => owner,
+            };
+            found.extend(other(owner, ("OwnerId", entry.owner_id), self.owner(owner), owner_id));
+        }
+        found.extend(facts.users.iter().filter_map(|(name, id)| self.other_user(entry, name, *id, actors)));
+        found.dedup();
+        found
+    }
+
+    fn other_user(&self, entry: &TrustEntry, name: &str, now: u64, actors: &NameRecord) -> Option<OtherId> {
+        let recorded = actors.ids(name);
+        // Where the record says nothing of a name, the policy's ids are those of all names.
+        let pinned = if recorded.is_empty() && !actors.is_whole() { self.users.clone() } else { recorded };
+        let is_other = !pinned.is_empty() && !pinned.contains(&now) && !entry.actors.contains(&Actor::Id(now));
+        is_other.then(|| OtherId {
+            what: format!("the user {name}"),
+            pinned,
+            now,
+            remedy: format!("{now} in place of {name} under `Actors`"),
+        })
+    }
+}
+
+fn other(
+    name: &str,
+    (property, declared): (&str, Option<u64>),
+    pinned: BTreeSet<u64>,
+    now: Option<u64>,
+) -> Option<OtherId> {
+    let now = now.filter(|now| !pinned.is_empty() && !pinned.contains(now) && declared != Some(*now))?;
+    Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`") })
+}
+
+/// The ids of users in a policy: as a claim, or in subjects by a template.
+pub(super) fn users(policy: &TrustPolicy) -> BTreeSet<u64> {
+    let in_rule = |rule: &TrustRule| {
+        let claimed =
+            rule.claims.get(&Claim::ActorId).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
+        let words = SubjectPairs::of(rule.subject.as_str());
+        claimed.chain(words.value("actor_id")).filter_map(subject::number).collect::<Vec<_>>()
+    };
+    policy.rules().iter().flat_map(in_rule).collect()
+}
+
+/// Ids in a sentence.
+pub(super) fn listed(ids: &BTreeSet<u64>) -> String {
+    ids.iter().map(u64::to_string).collect::<Vec<_>>().join(" or ")
+}
