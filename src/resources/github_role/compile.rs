@@ -63,16 +63,19 @@ impl Compiler<'_> {
         for subject in &self.entry.subjects {
             let mut rule = TrustRule { subject: subject.clone(), claims: self.narrowing(&[])? };
             let Identity { scope, owner_ids, .. } = Identity::of(&rule);
-            match scope.or_else(|| self.entry.scope.clone()) {
-                Some(scope @ RepositoryScope::Repository(_)) if !subject::has_repository_id(subject.as_str()) => {
-                    let own = self.facts.repository_id.filter(|_| self.entry.scope.as_ref() == Some(&scope));
-                    self.pin(&mut rule.claims, Claim::RepositoryId, own.or(self.facts.named.get(&scope).copied()));
+            let scope = scope.or_else(|| self.entry.scope.clone());
+            let known = |id: Option<u64>| match &scope {
+                Some(scope) if self.entry.scope.as_ref().is_some_and(|own| own != scope) => None,
+                _ => id,
+            };
+            let named = scope.as_ref().and_then(|scope| self.facts.named.get(scope)).copied();
+            match &scope {
+                Some(RepositoryScope::Organisation(_)) if owner_ids.is_empty() => {
+                    self.pin(&mut rule.claims, Claim::RepositoryOwnerId, named.or(known(self.facts.owner_id)));
                 }
-                Some(scope @ RepositoryScope::Organisation(_)) if owner_ids.is_empty() => {
-                    let own = self.facts.owner_id.filter(|_| self.entry.scope.as_ref() == Some(&scope));
-                    self.pin(&mut rule.claims, Claim::RepositoryOwnerId, own.or(self.facts.named.get(&scope).copied()));
-                }
-                _ => {}
+                Some(RepositoryScope::Organisation(_)) => {}
+                _ if subject::has_repository_id(subject.as_str()) => {}
+                _ => self.pin(&mut rule.claims, Claim::RepositoryId, named.or(known(self.facts.repository_id))),
             }
             let is_anybodys = subject::check(subject.as_str()) == Ok(Breadth::Anybodys);
             if is_anybodys && !rule.claims.contains_key(&Claim::RepositoryId) {
