@@ -15,6 +15,7 @@ use crate::aws::Deadline;
 use crate::cloudformation::{Invocation, Outcome, Request, RequestType, Response, ResponseUrl};
 use crate::error::{Error, rendered};
 use crate::explain::{self, Question};
+use crate::hook;
 use crate::origin::{Origin, Witness};
 use crate::ownership::Owner;
 use crate::preview;
@@ -66,6 +67,10 @@ impl App {
         }
         if let Some(question) = preview::read(event) {
             return Ok(self.preview(question, context, deadline).await);
+        }
+        if let Some(event) = hook::read(event) {
+            let here = self.deployment(&context.function_arn).unwrap_or_else(|| self.deployment_at("aws", "", ""));
+            return Ok(hook::answer(self, &here, deadline - WIND_DOWN, event).await);
         }
         if preview::is_for_questions(&context.function_arn) {
             tracing::warn!("this alias answers questions only; nothing was done");

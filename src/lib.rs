@@ -12,6 +12,7 @@ pub mod explain;
 pub mod github;
 pub mod guardrails;
 pub mod handler;
+pub mod hook;
 pub mod iam_policy;
 #[cfg(test)]
 mod laws;

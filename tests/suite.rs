@@ -6,6 +6,7 @@ mod fuzz;
 mod github;
 mod github_variable;
 mod guardrails;
+mod hook;
 mod invocation;
 mod layers;
 mod origin;

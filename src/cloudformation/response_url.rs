@@ -28,6 +28,34 @@ impl ResponseUrl {
     /// # Errors
     /// When the URL is anything else: another host, another scheme or port, user information, no signature.
     pub fn check(text: &str, stack: &StackId, allowed_origin: Option<&str>) -> Result<Self, Refused> {
+        let is_allowed = |host: &str, path: &str| is_response_bucket(host, path, stack);
+        let reason = "its host is not CloudFormation's response bucket in the region of the stack";
+        Self::check_host(text, allowed_origin, is_allowed, reason)
+    }
+
+    /// Accepts a pre-signed URL of S3 in this region, for the payload of a hook, by the same rule.
+    ///
+    /// # Errors
+    /// When the URL is anything else.
+    pub fn check_payload(
+        text: &str,
+        partition: &str,
+        region: &str,
+        allowed_origin: Option<&str>,
+    ) -> Result<Self, Refused> {
+        let is_allowed = |host: &str, _: &str| {
+            let services = s3_hosts(partition, region);
+            services.iter().any(|service| host == service || host.ends_with(&format!(".{service}")))
+        };
+        Self::check_host(text, allowed_origin, is_allowed, "its host is not S3 in the region of the function")
+    }
+
+    fn check_host(
+        text: &str,
+        allowed_origin: Option<&str>,
+        is_allowed: impl Fn(&str, &str) -> bool,
+        reason: &'static str,
+    ) -> Result<Self, Refused> {
         let refuse = |reason, host: &str| Err(Refused { reason, host: host.to_owned() });
         let Ok(url) = Url::parse(text) else { return refuse("it is not a URL", "") };
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -48,8 +76,8 @@ impl ResponseUrl {
             return refuse("its port is not 443", &host);
         }
         let Some(Host::Domain(domain)) = url.host() else { return refuse("its host is an address", &host) };
-        if !is_response_bucket(domain, url.path(), stack) {
-            return refuse("its host is not CloudFormation's response bucket in the region of the stack", &host);
+        if !is_allowed(domain, url.path()) {
+            return refuse(reason, &host);
         }
         Ok(Self(url))
     }
@@ -101,12 +129,16 @@ impl fmt::Debug for ResponseUrl {
 fn is_response_bucket(host: &str, path: &str, stack: &StackId) -> bool {
     let region = stack.region();
     let bucket = format!("cloudformation-custom-resource-response-{}", region.replace('-', ""));
-    let suffix = if stack.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    let services = [format!("s3.{region}.{suffix}"), format!("s3-{region}.{suffix}"), format!("s3.{suffix}")];
-    services.iter().any(|service| {
+    s3_hosts(stack.partition(), region).iter().any(|service| {
         host == format!("{bucket}.{service}")
             || (host == service && path.strip_prefix('/').and_then(|path| path.split('/').next()) == Some(&*bucket))
     })
+}
+
+/// The hosts of S3 in a region, and its global one.
+fn s3_hosts(partition: &str, region: &str) -> [String; 3] {
+    let suffix = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    [format!("s3.{region}.{suffix}"), format!("s3-{region}.{suffix}"), format!("s3.{suffix}")]
 }
 
 #[cfg(test)]
@@ -155,6 +187,24 @@ mod tests {
             let refused = ResponseUrl::check(&url, &stack("eu-west-1"), None).unwrap_err().to_string();
             assert!(refused.contains(reason), "{url}: {refused}");
             assert!(!refused.contains("s3cr3t"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_payload_comes_from_s3_in_the_region_and_from_nowhere_else() {
+        for (url, accepted) in [
+            ("https://bucket.s3.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", true),
+            ("https://s3.eu-west-1.amazonaws.com/bucket/k?X-Amz-Signature=1", true),
+            ("https://bucket.s3.amazonaws.com/k?X-Amz-Signature=1", true),
+            ("https://bucket.s3.us-east-1.amazonaws.com/k?X-Amz-Signature=1", false),
+            ("https://bucket.s3.eu-west-1.amazonaws.com/k", false),
+            ("http://bucket.s3.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", false),
+            ("https://evils3.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", false),
+            ("https://s3.eu-west-1.amazonaws.com.evil.example/k?X-Amz-Signature=1", false),
+            ("https://169.254.169.254/k?X-Amz-Signature=1", false),
+            ("https://127.0.0.1:9001/k?X-Amz-Signature=1", false),
+        ] {
+            assert_eq!(ResponseUrl::check_payload(url, "aws", "eu-west-1", None).is_ok(), accepted, "{url}");
         }
     }
 

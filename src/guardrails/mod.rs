@@ -237,6 +237,12 @@ impl Guardrails {
         self.boundary.as_deref()
     }
 
+    /// Returns true if trust in more than most people mean is allowed.
+    #[must_use]
+    pub fn allows_broad_trust(&self) -> bool {
+        self.broad_trust
+    }
+
     /// Checks that the function may answer questions about roles.
     ///
     /// # Errors

@@ -8,10 +8,13 @@ use crate::reconcile::Foresight;
 
 /// A resource and its foresight.
 #[derive(Debug)]
-pub(super) struct Previewed {
-    pub(super) logical_id: Option<String>,
-    pub(super) resource_type: String,
-    pub(super) foresight: Foresight,
+pub(crate) struct Previewed {
+    /// The resource's name in its template.
+    pub(crate) logical_id: Option<String>,
+    /// `Custom::…`.
+    pub(crate) resource_type: String,
+    /// The foresight.
+    pub(crate) foresight: Foresight,
 }
 
 /// The attribute with which a resource warns its author.
@@ -46,8 +49,13 @@ impl Previewed {
         })
     }
 
+    /// Returns true if the request would fail.
+    pub(crate) fn would_fail(&self) -> bool {
+        !self.foresight.mistakes.is_empty() || !self.foresight.refusals.is_empty()
+    }
+
     /// The same as people read it.
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let Self { logical_id, resource_type, foresight } = self;
         let Foresight { physical_id, mistakes, refusals, actions, replaced, afterwards, unknown, attributes: _ } =
             foresight;

@@ -25,8 +25,9 @@ use crate::resources::github_role::GitHubRoles;
 use crate::resources::github_variable::GitHubVariables;
 use crate::resources::oidc_provider::OidcProviders;
 
-use answer::Previewed;
+pub(crate) use answer::Previewed;
 use question::{Declaration, Subject};
+pub(crate) use template::is_ours;
 use template::{Known, Template};
 
 pub use question::{PlanQuestion, read};
@@ -74,6 +75,59 @@ pub async fn answer(app: &App, here: &Deployment, deadline: Deadline, question: 
         },
         Err(problem) => json!({"Error": problem}),
     }
+}
+
+/// A change of a change set.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// True if the resource goes.
+    pub is_deletion: bool,
+    /// The resource's name in its template.
+    pub logical_id: String,
+    /// `Custom::…`.
+    pub resource_type: String,
+    /// The properties before.
+    pub before: Option<Members>,
+    /// The properties after.
+    pub after: Option<Members>,
+}
+
+/// Previews the changes of a change set to our resources, each after those that it refers to.
+pub(crate) async fn changes(
+    app: &App,
+    here: &Deployment,
+    deadline: Deadline,
+    stack: StackId,
+    mut changes: Vec<Change>,
+    template: Option<&Value>,
+) -> Vec<Previewed> {
+    let template = Template::of_change_set(template);
+    let order = template.order();
+    let types = || resources::RESOURCES.iter();
+    changes.sort_by_key(|change| {
+        let place = order.iter().position(|logical_id| *logical_id == change.logical_id);
+        // Without a template in JSON, roles come after providers, and what needs a role comes after roles.
+        (place, types().position(|resource| resource.name == change.resource_type))
+    });
+    let mut known = Known::of(here, Some(&stack));
+    let preview = Preview { app, here, deadline, stack, has_stack: true };
+    let mut all = Vec::new();
+    for Change { is_deletion, logical_id, resource_type, before, after } in changes {
+        let properties = if is_deletion { before.clone() } else { after }.unwrap_or_default();
+        let evaluated = template.completed(&logical_id, &properties, &known);
+        let declaration = Declaration {
+            request_type: is_deletion.then(|| "Delete".to_owned()),
+            resource_type,
+            properties: evaluated.properties,
+            old_properties: before.filter(|_| !is_deletion),
+            physical_id: None,
+            logical_id: Some(logical_id.clone()),
+        };
+        let previewed = preview.resource(&declaration, &evaluated.unknown).await;
+        known.learn(&logical_id, &previewed.foresight);
+        all.push(previewed);
+    }
+    all
 }
 
 impl Preview<'_> {
@@ -181,4 +235,4 @@ impl Preview<'_> {
 }
 
 /// Members of a JSON object.
-type Object = Map<String, Value>;
+pub type Members = Map<String, Value>;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Object;
+use super::Members;
 
 /// A question.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -19,10 +19,10 @@ pub struct PlanQuestion {
     pub resource_type: Option<String>,
     /// As in the template, without functions.
     #[serde(default)]
-    pub resource_properties: Object,
+    pub resource_properties: Members,
     /// The properties before.
     #[serde(default)]
-    pub old_resource_properties: Option<Object>,
+    pub old_resource_properties: Option<Members>,
     /// The id of the object. With the stack and the logical id it is looked up.
     #[serde(default)]
     pub physical_resource_id: Option<String>,
@@ -37,13 +37,13 @@ pub struct PlanQuestion {
     pub template: Option<Value>,
     /// The template's parameters that have other values than their defaults.
     #[serde(default)]
-    pub parameters: Object,
+    pub parameters: Members,
 }
 
 /// The thing that is asked about.
 pub(super) enum Subject {
     Resource(Declaration),
-    Template(Value, Object),
+    Template(Value, Members),
 }
 
 /// The declaration of one resource.
@@ -51,8 +51,8 @@ pub(super) enum Subject {
 pub(super) struct Declaration {
     pub(super) request_type: Option<String>,
     pub(super) resource_type: String,
-    pub(super) properties: Object,
-    pub(super) old_properties: Option<Object>,
+    pub(super) properties: Members,
+    pub(super) old_properties: Option<Members>,
     pub(super) physical_id: Option<String>,
     pub(super) logical_id: Option<String>,
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::Object;
+use super::Members;
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::reconcile::Foresight;
@@ -15,21 +15,23 @@ use crate::resources::RESOURCES;
 
 /// Stands in the place of a value that is not known yet.
 pub(super) const UNKNOWN: &str = "(not known yet)";
+/// Stands for the same in a change set.
+const AFTER_APPLY: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 /// The deepest nesting of conditions and functions.
 const DEPTH: usize = 64;
 
 /// A template.
 pub(super) struct Template {
-    resources: Object,
-    conditions: Object,
-    mappings: Object,
+    resources: Members,
+    conditions: Members,
+    mappings: Members,
     parameters: BTreeMap<String, Value>,
 }
 
 /// A resource with its properties evaluated.
 pub(super) struct Evaluated {
     pub(super) resource_type: String,
-    pub(super) properties: Object,
+    pub(super) properties: Members,
     /// The properties that are not known yet, and the reason of each.
     pub(super) unknown: Vec<(String, String)>,
 }
@@ -70,7 +72,7 @@ impl Known {
 
 impl Template {
     /// Parses a template in JSON.
-    pub(super) fn parse(template: &Value, given: &Object) -> Result<Self, String> {
+    pub(super) fn parse(template: &Value, given: &Members) -> Result<Self, String> {
         let text = template.as_str().map(serde_json::from_str::<Value>);
         let template = match &text {
             Some(Ok(template)) => template,
@@ -97,6 +99,30 @@ impl Template {
         }
         let (conditions, mappings) = (section("Conditions"), section("Mappings"));
         Ok(Self { resources, conditions, mappings, parameters })
+    }
+
+    /// The template of a change set, whose parameters have values that are not told.
+    pub(super) fn of_change_set(template: Option<&Value>) -> Self {
+        let parsed = template.and_then(|template| Self::parse(template, &Members::new()).ok());
+        let empty = || Self {
+            resources: Members::new(),
+            conditions: Members::new(),
+            mappings: Members::new(),
+            parameters: BTreeMap::new(),
+        };
+        Self { parameters: BTreeMap::new(), ..parsed.unwrap_or_else(empty) }
+    }
+
+    /// Completes the properties that CloudFormation has evaluated, by what is known besides.
+    pub(super) fn completed(&self, logical_id: &str, properties: &Members, known: &Known) -> Evaluated {
+        let resource = self.resources.get(logical_id).unwrap_or(&Value::Null);
+        let mut evaluation = Evaluation { template: self, known, unknown: Vec::new() };
+        let mut completed = Members::new();
+        for (name, value) in properties.iter().filter(|(name, _)| *name != "ServiceToken") {
+            let value = evaluation.completed(value, resource["Properties"].get(name), name, 0);
+            completed.extend(value.map(|value| (name.clone(), value)));
+        }
+        Evaluated { resource_type: String::new(), properties: completed, unknown: evaluation.unknown }
     }
 
     /// The logical ids of our resources, each after those that it refers to.
@@ -146,7 +172,7 @@ impl Template {
 }
 
 /// Returns true for our types, and for those that were meant to be.
-fn is_ours(resource_type: &str) -> bool {
+pub(crate) fn is_ours(resource_type: &str) -> bool {
     RESOURCES.iter().any(|resource| resource.name.eq_ignore_ascii_case(resource_type))
 }
 
@@ -234,6 +260,37 @@ impl Evaluation<'_> {
                 Some(Value::Array(evaluated))
             }
             scalar => Some(scalar.clone()),
+        }
+    }
+
+    /// Completes a value of a change set by the one that the template writes there.
+    fn completed(&mut self, value: &Value, written: Option<&Value>, path: &str, depth: usize) -> Option<Value> {
+        if depth > DEPTH {
+            return Some(self.unknown(path, "it is nested too deeply"));
+        }
+        match (value, written) {
+            (Value::String(text), Some(written)) if text.contains(AFTER_APPLY) => self.value(written, path, depth),
+            (Value::String(text), None) if text.contains(AFTER_APPLY) => {
+                Some(self.unknown(path, "it is known after the change set is executed"))
+            }
+            (Value::Object(members), written) => {
+                let mut completed = Members::new();
+                for (name, value) in members {
+                    let written = written.and_then(|written| written.get(name));
+                    let value = self.completed(value, written, &format!("{path}.{name}"), depth + 1);
+                    completed.extend(value.map(|value| (name.clone(), value)));
+                }
+                Some(Value::Object(completed))
+            }
+            (Value::Array(items), written) => {
+                let mut completed = Vec::new();
+                for (index, item) in items.iter().enumerate() {
+                    let written = written.and_then(|written| written.get(index));
+                    completed.extend(self.completed(item, written, &format!("{path}[{index}]"), depth + 1));
+                }
+                Some(Value::Array(completed))
+            }
+            (scalar, _) => Some(scalar.clone()),
         }
     }
 

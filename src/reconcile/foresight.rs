@@ -92,7 +92,7 @@ pub async fn foresee<R: Reader>(reader: &R, request: &Request, context: &Foresig
     foresight
 }
 
-/// One foresight.
+/// The parts of a foresight that is being made.
 struct Seeing<'a, R> {
     reader: &'a R,
     request: &'a Request,
@@ -143,7 +143,7 @@ impl<R: Reader> Seeing<'_, R> {
         self.leftovers(&id, foresight).await
     }
 
-    /// What is there already is not refused.
+    /// Refuses, unless the declaration asks for what is there already.
     async fn forbidden(&self, spec: R::Spec, forbidden: Vec<String>, foresight: &mut Foresight) -> Result<(), Error> {
         let Self { reader, request, context } = self;
         let ForesightContext { owner, deployment, .. } = context;

@@ -1,0 +1,78 @@
+//! The event of a hook, read leniently: AWS's page writes some members in two cases, and leaves some out.
+
+use serde_json::{Map, Value};
+
+/// The operation that a hook is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookTarget {
+    /// A change set is made.
+    ChangeSet,
+    /// A resource of a stack is made or changed.
+    Resource,
+    /// A resource is made or changed by Cloud Control.
+    CloudControl,
+    /// A whole stack, or what is not known.
+    Other,
+}
+
+/// An event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HookEvent {
+    /// Tells one question from the next.
+    pub token: Option<String>,
+    /// The stack; empty where there is none.
+    pub stack_id: String,
+    /// The operation.
+    pub target: HookTarget,
+    /// The type of the resource.
+    pub resource_type: String,
+    /// The name of the resource in its template.
+    pub logical_id: Option<String>,
+    /// `requestData`.
+    pub data: Value,
+}
+
+/// Returns a member, in any case.
+pub(super) fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+fn text(value: &Value, name: &str) -> Option<String> {
+    member(value, name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+impl HookEvent {
+    pub(super) fn read(event: &str) -> Option<Self> {
+        // Other events are not parsed for it.
+        event.contains("ctionInvocationPoint\"").then_some(())?;
+        let event: Value = serde_json::from_str(event).ok()?;
+        let point = text(&event, "actionInvocationPoint")?;
+        let data = member(&event, "requestData").cloned().unwrap_or_default();
+        let resource_type = text(&data, "targetName").unwrap_or_default();
+        let is_deletion = point.to_ascii_uppercase().starts_with("DELETE");
+        let target = match text(&data, "targetType").unwrap_or_default().to_ascii_uppercase().as_str() {
+            _ if is_deletion => HookTarget::Other,
+            "CHANGE_SET" => HookTarget::ChangeSet,
+            "RESOURCE" => HookTarget::Resource,
+            "CLOUD_CONTROL" => HookTarget::CloudControl,
+            _ if resource_type.eq_ignore_ascii_case("CHANGE_SET") => HookTarget::ChangeSet,
+            _ if resource_type.starts_with("AWS::") => HookTarget::Resource,
+            _ => HookTarget::Other,
+        };
+        Some(Self {
+            token: text(&event, "clientRequestToken"),
+            stack_id: text(&event, "stackId").unwrap_or_default(),
+            target,
+            logical_id: text(&data, "targetLogicalId"),
+            resource_type,
+            data,
+        })
+    }
+
+    /// The properties of the resource.
+    pub(super) fn properties(&self) -> Map<String, Value> {
+        let model = member(&self.data, "targetModel");
+        let properties = model.and_then(|model| member(model, "resourceProperties"));
+        properties.and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+}
