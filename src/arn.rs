@@ -65,6 +65,24 @@ pub fn issuer_of_provider(provider_arn: &str) -> Option<&str> {
     Arn::parse(provider_arn)?.resource_of("oidc-provider")
 }
 
+/// The partitions and the ends of their hosts. Source: botocore, `data/partitions.json`.
+const SUFFIXES: [(&str, &str); 8] = [
+    ("aws", "amazonaws.com"),
+    ("aws-cn", "amazonaws.com.cn"),
+    ("aws-us-gov", "amazonaws.com"),
+    ("aws-eusc", "amazonaws.eu"),
+    ("aws-iso", "c2s.ic.gov"),
+    ("aws-iso-b", "sc2s.sgov.gov"),
+    ("aws-iso-e", "cloud.adc-e.uk"),
+    ("aws-iso-f", "csp.hci.ic.gov"),
+];
+
+/// The end of the hosts of a partition, as `AWS::URLSuffix` has it; `None` for an unknown one.
+#[must_use]
+pub fn host_suffix(partition: &str) -> Option<&'static str> {
+    SUFFIXES.iter().find(|(name, _)| *name == partition).map(|(_, suffix)| *suffix)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

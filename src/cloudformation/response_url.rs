@@ -6,6 +6,7 @@ use std::fmt;
 use url::{Host, Url};
 
 use super::StackId;
+use crate::arn::host_suffix;
 
 /// A pre-signed URL that was checked; its query is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -135,10 +136,10 @@ fn is_response_bucket(host: &str, path: &str, stack: &StackId) -> bool {
     })
 }
 
-/// The hosts of S3 in a region, and its global one.
-fn s3_hosts(partition: &str, region: &str) -> [String; 3] {
-    let suffix = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    [format!("s3.{region}.{suffix}"), format!("s3-{region}.{suffix}"), format!("s3.{suffix}")]
+/// The hosts of S3 in a region, and its global one; none in an unknown partition.
+fn s3_hosts(partition: &str, region: &str) -> Vec<String> {
+    let hosts = |suffix| vec![format!("s3.{region}.{suffix}"), format!("s3-{region}.{suffix}"), format!("s3.{suffix}")];
+    host_suffix(partition).map(hosts).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -146,7 +147,17 @@ mod tests {
     use super::*;
 
     fn stack(region: &str) -> StackId {
-        let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
+        let prefixes = [
+            ("cn-", "aws-cn"),
+            ("us-gov-", "aws-us-gov"),
+            ("eusc-", "aws-eusc"),
+            ("us-iso-", "aws-iso"),
+            ("us-isob-", "aws-iso-b"),
+            ("eu-isoe-", "aws-iso-e"),
+            ("us-isof-", "aws-iso-f"),
+            ("xx-", "aws-xx"),
+        ];
+        let partition = prefixes.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, name)| name);
         StackId::parse(&format!("arn:{partition}:cloudformation:{region}:123456789012:stack/s/1")).unwrap()
     }
 
@@ -162,8 +173,46 @@ mod tests {
                 "cn-north-1",
                 "https://cloudformation-custom-resource-response-cnnorth1.s3.cn-north-1.amazonaws.com.cn/?a",
             ),
+            (
+                "us-gov-west-1",
+                "https://cloudformation-custom-resource-response-usgovwest1.s3.us-gov-west-1.amazonaws.com/?a",
+            ),
+            (
+                "eusc-de-east-1",
+                "https://cloudformation-custom-resource-response-euscdeeast1.s3.eusc-de-east-1.amazonaws.eu/?a",
+            ),
+            (
+                "us-iso-east-1",
+                "https://cloudformation-custom-resource-response-usisoeast1.s3.us-iso-east-1.c2s.ic.gov/?a",
+            ),
+            (
+                "us-isob-east-1",
+                "https://s3.us-isob-east-1.sc2s.sgov.gov/cloudformation-custom-resource-response-usisobeast1/?a",
+            ),
+            (
+                "eu-isoe-west-1",
+                "https://cloudformation-custom-resource-response-euisoewest1.s3.eu-isoe-west-1.cloud.adc-e.uk/?a",
+            ),
+            (
+                "us-isof-south-1",
+                "https://cloudformation-custom-resource-response-usisofsouth1.s3.us-isof-south-1.csp.hci.ic.gov/?a",
+            ),
         ] {
             assert!(ResponseUrl::check(url, &stack(region), None).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_of_another_partition_or_of_an_unknown_one_are_refused() {
+        for (region, url) in [
+            (
+                "eusc-de-east-1",
+                "https://cloudformation-custom-resource-response-euscdeeast1.s3.eusc-de-east-1.amazonaws.com/?a",
+            ),
+            ("us-east-1", "https://cloudformation-custom-resource-response-useast1.s3.us-east-1.amazonaws.eu/?a"),
+            ("xx-east-1", "https://cloudformation-custom-resource-response-xxeast1.s3.xx-east-1.amazonaws.com/?a"),
+        ] {
+            assert!(ResponseUrl::check(url, &stack(region), None).is_err(), "{url}");
         }
     }
 

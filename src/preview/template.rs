@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::Members;
+use crate::arn::host_suffix;
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::reconcile::Foresight;
@@ -46,7 +47,7 @@ impl Known {
     /// The pseudo parameters.
     pub(super) fn of(here: &Deployment, stack: Option<&StackId>) -> Self {
         let Deployment { partition, region, account, role_path: _, role_boundary: _ } = here;
-        let suffix = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let suffix = host_suffix(partition).unwrap_or("amazonaws.com");
         let mut references = BTreeMap::from([
             ("AWS::Partition".to_owned(), partition.clone()),
             ("AWS::Region".to_owned(), region.clone()),
