@@ -28,7 +28,7 @@ pub enum IssuerKind {
     GitHub,
     /// An enterprise's own issuer on github.com.
     Enterprise,
-    /// GHE.com, GitHub with data residency.
+    /// GHE.com, GitHub with data residency; also an enterprise's own issuer there.
     DataResidency,
     /// GitHub Enterprise Server.
     Server,
@@ -63,8 +63,8 @@ impl Issuer {
         match kind(host, path) {
             Some(kind) => Ok(Self { host: host.to_owned(), path: path.to_owned(), kind }),
             None => expected(
-                "one of GitHub's issuers (https://token.actions.githubusercontent.com, the same with /<enterprise>, \
-                 https://token.actions.<subdomain>.ghe.com, https://<host>/_services/token)",
+                "one of GitHub's issuers (https://token.actions.githubusercontent.com or \
+                 https://token.actions.<subdomain>.ghe.com, each also with /<enterprise>, or https://<host>/_services/token)",
             ),
         }
     }
@@ -174,6 +174,8 @@ fn kind(host: &str, path: &str) -> Option<IssuerKind> {
         (GITHUB, [enterprise]) if !enterprise.is_empty() => Some(IssuerKind::Enterprise),
         (GITHUB, _) => None,
         (host, []) if data_residency(host) => Some(IssuerKind::DataResidency),
+        // With the enterprise's slug switched on: <https://docs.github.com/en/actions/reference/security/oidc>.
+        (host, [enterprise]) if data_residency(host) && !enterprise.is_empty() => Some(IssuerKind::DataResidency),
         (host, _) if path == SERVER_PATH && !host.ends_with(".ghe.com") => Some(IssuerKind::Server),
         _ => None,
     }
@@ -242,6 +244,21 @@ mod tests {
         ] {
             assert!(Issuer::of_host(host).is_err(), "{host}");
         }
+    }
+
+    /// With the enterprise's slug: <https://docs.github.com/en/actions/reference/security/oidc>.
+    #[test]
+    fn an_enterprise_on_ghe_com_may_have_an_issuer_of_its_own() {
+        let issuer = Issuer::parse("https://token.actions.octo.ghe.com/octo").unwrap();
+        assert_eq!((issuer.kind(), issuer.web_host().as_str()), (IssuerKind::DataResidency, "octo.ghe.com"));
+        assert_eq!(issuer.to_string(), "token.actions.octo.ghe.com/octo");
+        assert!(Issuer::parse("https://token.actions.octo.ghe.com/a/b").is_err());
+    }
+
+    /// The GitHub tab of "Available keys for AWS OIDC federation" has ten.
+    #[test]
+    fn the_owners_id_is_a_condition_key() {
+        assert!(Issuer::parse("https://token.actions.githubusercontent.com").unwrap().has_key("repository_owner_id"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ object_type! {
             TEXT.at_most(255),
             "the URL of a GitHub issuer",
             "The issuer: `https://token.actions.githubusercontent.com` (github.com), the same with `/<enterprise>` (an \
-             enterprise's own issuer), `https://token.actions.<subdomain>.ghe.com` (GHE.com) or `https://<host>/_services/token` \
+             enterprise's own issuer), `https://token.actions.<subdomain>.ghe.com` (GHE.com, also with `/<enterprise>`) or `https://<host>/_services/token` \
              (Enterprise Server).",
         )
         .default("https://token.actions.githubusercontent.com")
