@@ -37,6 +37,25 @@ impl fmt::Display for SubjectFormat {
     }
 }
 
+/// The choice between the formats of a repository.
+/// <https://docs.github.com/en/rest/actions/oidc>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FormatChoice {
+    /// Somebody has opted in or out.
+    Made(SubjectFormat),
+    /// Nobody has; that of the organisation holds.
+    Unset,
+}
+
+impl fmt::Display for FormatChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Made(format) => format.fmt(f),
+            Self::Unset => f.write_str("unset"),
+        }
+    }
+}
+
 /// The template of a subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SubjectTemplate {
@@ -108,6 +127,12 @@ pub struct Customization {
 const VISIBILITIES: [&str; 3] = ["public", "private", "internal"];
 
 impl Customization {
+    /// The choice that somebody has made, if anybody.
+    #[must_use]
+    pub fn choice(&self) -> FormatChoice {
+        self.use_immutable_subject.map_or(FormatChoice::Unset, |_| FormatChoice::Made(self.chosen_format()))
+    }
+
     /// The format that somebody has opted for.
     #[must_use]
     pub fn chosen_format(&self) -> SubjectFormat {

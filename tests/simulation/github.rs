@@ -30,6 +30,10 @@ pub(crate) struct GitHub {
     pub(crate) classic: Vec<String>,
     /// Repositories that have opted in to subjects with ids.
     pub(crate) opted_in: Vec<String>,
+    /// Repositories that have opted out of them.
+    pub(crate) opted_out: Vec<String>,
+    /// A choice that a request leaves out stays. GitHub documents neither this nor that it is unset then.
+    pub(crate) keeps_choices: bool,
     /// Repositories and their templates, for whoever may ask.
     pub(crate) templates: BTreeMap<String, Vec<String>>,
     /// Repositories that are shown with a credential only.
@@ -85,9 +89,16 @@ impl GitHub {
             _ if let Some(answered) = self.settings.handle(request, &path, known, now) => answered,
             ("PUT", ["repos", owner, name, "actions", "oidc", "customization", "sub"]) if known => {
                 let (repository, body) = (format!("{owner}/{name}"), request.text());
-                self.opted_in.retain(|one| *one != repository);
-                if body.contains(r#""use_immutable_subject":true"#) {
-                    self.opted_in.push(repository);
+                let wanted: Value = serde_json::from_str(&body).unwrap_or_default();
+                let choice = wanted["use_immutable_subject"].as_bool();
+                if choice.is_some() || !self.keeps_choices {
+                    self.opted_in.retain(|one| *one != repository);
+                    self.opted_out.retain(|one| *one != repository);
+                }
+                match choice {
+                    Some(true) => self.opted_in.push(repository),
+                    Some(false) => self.opted_out.push(repository),
+                    None => {}
                 }
                 (201, json!({}))
             }
@@ -137,8 +148,10 @@ impl GitHub {
                 let chosen = has(&self.opted_in);
                 let prefix =
                     if has(&self.classic) && !chosen { repository.to_owned() } else { self.immutable(repository) };
-                let mut body = json!({"use_default": template.is_none(), "use_immutable_subject": chosen,
-                    "sub_claim_prefix": format!("repo:{prefix}")});
+                let mut body = json!({"use_default": template.is_none(), "sub_claim_prefix": format!("repo:{prefix}")});
+                if chosen || has(&self.opted_out) {
+                    body["use_immutable_subject"] = json!(chosen);
+                }
                 if let Some(keys) = template {
                     body["include_claim_keys"] = json!(keys);
                 }

@@ -2,13 +2,13 @@
 
 use aws_sdk_iam::types::Role;
 use futures_util::future::join;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Action, CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcId, Only, Spec};
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::error::Error;
 use crate::github::ApiCall;
-use crate::github::facts::{Customization, SubjectFormat};
+use crate::github::facts::{Customization, FormatChoice, SubjectFormat};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::repository_forms::{AdmittedForms, admitted_forms};
 use crate::ownership::Owner;
@@ -41,7 +41,7 @@ impl Reader for GitHubRepositoryOidcs {
             );
             return Err(id.read_call().error(ErrorKind::Invalid, "404", message).into());
         };
-        Ok(OidcId { mark: Some(customization.chosen_format()), ..id })
+        Ok(OidcId { mark: Some(customization.choice()), ..id })
     }
 
     async fn resolve(&self, _: &Owner, _: &OidcId, spec: Spec) -> Result<Spec, Error> {
@@ -51,8 +51,8 @@ impl Reader for GitHubRepositoryOidcs {
     async fn observe(&self, id: &OidcId) -> Result<Option<Observed>, CallError> {
         let (customization, only) = join(self.customization(id), self.only(id)).await;
         let Some(customization) = customization? else { return Ok(None) };
-        let chosen = customization.chosen_format();
-        let sent = customization.prefix_format().unwrap_or(chosen);
+        let chosen = customization.choice();
+        let sent = customization.prefix_format().unwrap_or(customization.chosen_format());
         let Customization { use_default, include_claim_keys: keys, .. } = customization;
         let template = CustomizationTemplate { use_default, keys };
         let observed = Observed { chosen, sent, before: id.mark, template, only: only? };
@@ -69,16 +69,33 @@ impl Reader for GitHubRepositoryOidcs {
 impl Api for GitHubRepositoryOidcs {
     async fn apply(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
         let Action::Switch { to, template: CustomizationTemplate { use_default, keys } } = action;
-        let mut body = json!({"use_default": use_default, "use_immutable_subject": *to == SubjectFormat::Immutable});
+        let mut body = json!({"use_default": use_default});
         if let Some(keys) = keys.as_ref().filter(|_| !use_default) {
             body["include_claim_keys"] = json!(keys);
         }
-        let call = ApiCall { body: Some(body), ..id.customization_call("github:SetOidcCustomization", "PUT") };
-        self.github.call(&id.issuer, &call).await.map(drop)
+        if let FormatChoice::Made(format) = to {
+            body["use_immutable_subject"] = json!(*format == SubjectFormat::Immutable);
+        }
+        self.set(id, &body).await?;
+        // GitHub documents no way to take a choice back. If it keeps the member that is left out, the choice is `false`, which
+        // is what it was for the repository's own tokens.
+        if *to == FormatChoice::Unset
+            && self.customization(id).await?.is_some_and(|now| now.choice() != FormatChoice::Unset)
+        {
+            tracing::warn!(%id, "GitHub keeps the choice of the subjects; it is `false` now, and was unset before");
+            body["use_immutable_subject"] = json!(false);
+            self.set(id, &body).await?;
+        }
+        Ok(())
     }
 }
 
 impl GitHubRepositoryOidcs {
+    async fn set(&self, id: &OidcId, body: &Value) -> Result<(), CallError> {
+        let call = ApiCall { body: Some(body.clone()), ..id.customization_call("github:SetOidcCustomization", "PUT") };
+        self.github.call(&id.issuer, &call).await.map(drop)
+    }
+
     async fn customization(&self, id: &OidcId) -> Result<Option<Customization>, CallError> {
         let call = id.read_call();
         match self.github.call(&id.issuer, &call).await {

@@ -15,7 +15,7 @@ use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::deployment::Deployment;
 use crate::github::client::Client;
-use crate::github::facts::SubjectFormat;
+use crate::github::facts::{FormatChoice, SubjectFormat};
 use crate::github::name::Repository;
 use crate::github::{GitHubObjectId, Issuer, Mark, ObjectName};
 use crate::guardrails::GuardrailCheck;
@@ -37,9 +37,10 @@ pub struct GitHubRepositoryOidcs {
     pub deadline: Deadline,
 }
 
-impl Mark for SubjectFormat {
+impl Mark for FormatChoice {
     fn parse(text: &str) -> Option<Self> {
-        [Self::Classic, Self::Immutable].into_iter().find(|format| format.to_string() == text)
+        let made = [SubjectFormat::Classic, SubjectFormat::Immutable].map(Self::Made);
+        [Self::Unset].into_iter().chain(made).find(|choice| choice.to_string() == text)
     }
 }
 
@@ -47,11 +48,11 @@ impl Mark for SubjectFormat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OidcCustomization(Repository);
 
-/// The id of a customization, with the subjects before this resource.
+/// The id of a customization, with the choice before this resource.
 pub type OidcId = GitHubObjectId<OidcCustomization>;
 
 impl ObjectName for OidcCustomization {
-    type Mark = SubjectFormat;
+    type Mark = FormatChoice;
 
     fn parse(path: &str) -> Option<Self> {
         Repository::parse(path.strip_prefix("repos/")?.strip_suffix("/oidc")?).ok().map(Self)
@@ -83,12 +84,12 @@ pub struct Spec {
 /// The customization that GitHub has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// The format that somebody has opted for.
-    chosen: SubjectFormat,
+    /// The choice that somebody has made, if anybody.
+    chosen: FormatChoice,
     /// The format of the tokens. New repositories send ids even if the classic format is chosen.
     sent: SubjectFormat,
-    /// The format before this resource.
-    before: Option<SubjectFormat>,
+    /// The choice before this resource.
+    before: Option<FormatChoice>,
     /// The template, which the same call sets.
     template: CustomizationTemplate,
     /// Roles of this account that trust the repository in one form only.
@@ -110,11 +111,15 @@ pub struct Only {
 }
 
 impl Observed {
-    /// The roles that a switch would lock out.
-    fn locked_out(&self, to: SubjectFormat) -> &BTreeSet<String> {
-        match to {
-            SubjectFormat::Classic => &self.only.immutable,
-            SubjectFormat::Immutable => &self.only.classic,
+    /// The roles that a switch would lock out. Without a choice, the format may be either.
+    fn locked_out(&self, to: FormatChoice) -> &BTreeSet<String> {
+        match (to, self.sent) {
+            (FormatChoice::Made(SubjectFormat::Classic), _) | (FormatChoice::Unset, SubjectFormat::Immutable) => {
+                &self.only.immutable
+            }
+            (FormatChoice::Made(SubjectFormat::Immutable), _) | (FormatChoice::Unset, SubjectFormat::Classic) => {
+                &self.only.classic
+            }
         }
     }
 }

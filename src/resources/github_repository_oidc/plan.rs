@@ -6,7 +6,7 @@ use std::fmt;
 use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Spec};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
-use crate::github::facts::SubjectFormat;
+use crate::github::facts::{FormatChoice, SubjectFormat};
 use crate::ownership::Owner;
 use crate::reconcile::{Plan, Planner};
 
@@ -14,13 +14,16 @@ use crate::reconcile::{Plan, Planner};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the name says it")]
 pub enum Action {
-    Switch { to: SubjectFormat, template: CustomizationTemplate },
+    Switch { to: FormatChoice, template: CustomizationTemplate },
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Switch { to, template: _ } = self;
-        write!(f, "switch to {to} subjects")
+        match to {
+            FormatChoice::Made(format) => write!(f, "switch to {format} subjects"),
+            FormatChoice::Unset => f.write_str("take back the choice of the subjects"),
+        }
     }
 }
 
@@ -42,10 +45,11 @@ impl Planner for GitHubRepositoryOidcs {
             return Ok(back.map_or_else(Plan::nothing, switch));
         };
         // A repository that sends ids by itself needs no choice.
-        if observed.chosen == *format || (observed.sent == *format && *format == SubjectFormat::Immutable) {
+        let wanted = FormatChoice::Made(*format);
+        if observed.chosen == wanted || (observed.sent == *format && *format == SubjectFormat::Immutable) {
             return Ok(Plan::nothing());
         }
-        let locked_out = observed.locked_out(*format);
+        let locked_out = observed.locked_out(wanted);
         if !locked_out.is_empty() {
             let names: Vec<&str> = locked_out.iter().map(String::as_str).collect();
             return Err(Refusal::PreconditionFailed {
@@ -57,12 +61,15 @@ impl Planner for GitHubRepositoryOidcs {
                     .to_owned(),
             });
         }
-        Ok(switch(*format))
+        Ok(switch(wanted))
     }
 
     fn step(observed: Option<Observed>, action: &Action, (): ()) -> Option<Observed> {
         let Action::Switch { to, template: _ } = action;
-        observed.map(|observed| Observed { chosen: *to, sent: *to, ..observed })
+        observed.map(|observed| {
+            let sent = if let FormatChoice::Made(format) = to { *format } else { observed.sent };
+            Observed { chosen: *to, sent, ..observed }
+        })
     }
 
     fn attributes(desired: &Spec, _: &Observed) -> Attributes {

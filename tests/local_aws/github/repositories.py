@@ -17,6 +17,7 @@ PRIVATE = "octo-org/private"
 DEFAULT = ["repo", "context"]
 # Those that somebody has opted in to subjects with ids.
 OPTED_IN: set[str] = set()
+OPTED_OUT: set[str] = set()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from github import apps
 from github.answers import answer
-from github.repositories import CLASSIC, DEFAULT, OPTED_IN, PRIVATE, TOKEN, Repository, number
+from github.repositories import CLASSIC, DEFAULT, OPTED_IN, OPTED_OUT, PRIVATE, TOKEN, Repository, number
 from github.settings import Settings
 from github.tokens import ISSUER, Issuer
 
@@ -113,9 +113,10 @@ def customization(repository: Repository) -> tuple[int, Any]:
     # That nobody opted in by hand says nothing: the prefix tells the truth.
     values: dict[str, Any] = {
         "use_default": repository.template == DEFAULT,
-        "use_immutable_subject": repository.full_name in OPTED_IN,
         "sub_claim_prefix": repository.prefix,
     }
+    if repository.full_name in OPTED_IN | OPTED_OUT:
+        values["use_immutable_subject"] = repository.full_name in OPTED_IN
     if repository.template != DEFAULT:
         values["include_claim_keys"] = repository.template
     return answer("GET /repos/{owner}/{repo}/actions/oidc/customization/sub", values)

@@ -15,7 +15,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
 from github.answers import answer, endpoint_of, refuse
-from github.repositories import OPTED_IN
+from github.repositories import OPTED_IN, OPTED_OUT
 
 KEY_ID = "568250167242549743"
 _ITEM = re.compile(r"(?P<place>/.+?)/(?P<sort>variables|secrets)(?:/(?P<name>[^/]+))?(?P<rest>/repositories)?")
@@ -96,7 +96,11 @@ class Settings:
             found = refuse(endpoint, self.refusals.pop(endpoint))
             self.seen.append((endpoint, found[0]))
             return found
-        (OPTED_IN.add if wanted.get("use_immutable_subject") else OPTED_IN.discard)(repository)
+        OPTED_IN.discard(repository)
+        OPTED_OUT.discard(repository)
+        choice = wanted.get("use_immutable_subject")
+        if choice is not None:
+            (OPTED_IN if choice else OPTED_OUT).add(repository)
         self.seen.append((endpoint, 201))
         return answer(endpoint, {})
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::github::Issuer;
-use crate::github::facts::SubjectFormat;
+use crate::github::facts::{FormatChoice, SubjectFormat};
 use crate::github::name::Repository;
 use crate::laws::{Coverage, PlanLaws, owner, plan_text};
 use crate::ownership::Owner;
@@ -12,6 +12,9 @@ use crate::resources::github_repository_oidc::plan::Action;
 use crate::resources::github_repository_oidc::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Only, Spec};
 
 const FORMATS: [SubjectFormat; 2] = [SubjectFormat::Classic, SubjectFormat::Immutable];
+const CLASSIC: FormatChoice = FormatChoice::Made(SubjectFormat::Classic);
+const IMMUTABLE: FormatChoice = FormatChoice::Made(SubjectFormat::Immutable);
+const CHOICES: [FormatChoice; 3] = [CLASSIC, IMMUTABLE, FormatChoice::Unset];
 
 impl PlanLaws for GitHubRepositoryOidcs {
     const VARIANTS: &'static [&'static str] = &["Switch"];
@@ -29,7 +32,7 @@ impl PlanLaws for GitHubRepositoryOidcs {
         };
         let holds = match desired {
             Some(Spec { format: SubjectFormat::Immutable, .. }) => after.sent == SubjectFormat::Immutable,
-            Some(Spec { format: SubjectFormat::Classic, .. }) => after.chosen == SubjectFormat::Classic,
+            Some(Spec { format: SubjectFormat::Classic, .. }) => after.chosen == CLASSIC,
             // What it was, unless that would lock somebody out.
             None => before.before.is_none_or(|was| after.chosen == was || !before.locked_out(was).is_empty()),
         };
@@ -54,12 +57,10 @@ impl PlanLaws for GitHubRepositoryOidcs {
 
 fn worlds() -> Vec<Observed> {
     let mut all = Vec::new();
-    for chosen in FORMATS {
+    for chosen in CHOICES {
         // New repositories send ids whatever is chosen.
-        for sent in
-            FORMATS.into_iter().filter(|sent| *sent == SubjectFormat::Immutable || chosen == SubjectFormat::Classic)
-        {
-            for before in [None, Some(SubjectFormat::Classic), Some(SubjectFormat::Immutable)] {
+        for sent in FORMATS.into_iter().filter(|sent| *sent == SubjectFormat::Immutable || chosen != IMMUTABLE) {
+            for before in [None, Some(CLASSIC), Some(IMMUTABLE), Some(FormatChoice::Unset)] {
                 for (classic, immutable) in [(false, false), (true, false), (false, true)] {
                     let role = |is: bool| is.then(|| "deploy".to_owned()).into_iter().collect();
                     all.push(Observed {
