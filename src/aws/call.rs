@@ -25,8 +25,9 @@ use super::call_error::{CallError, ErrorKind};
 /// The time in which a new principal becomes visible everywhere: terraform-provider-aws#35535 reports up to two
 /// minutes.
 pub const PROPAGATION: Duration = Duration::from_secs(150);
-/// The time in which another change to the same object ends.
-const BUSY: Duration = Duration::from_mins(1);
+/// The time in which another change to the same object ends. The name of a deleted secret is free after as long:
+/// terraform-provider-aws waits for two minutes.
+const BUSY: Duration = Duration::from_mins(2);
 /// The time for which a service may be out of reach or out of order.
 const UNREACHABLE: Duration = Duration::from_mins(2);
 /// A service that asks for more is asked again after this.

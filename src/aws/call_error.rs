@@ -163,12 +163,12 @@ fn innermost<'a>(error: Option<&'a (dyn StdError + 'a)>) -> String {
 /// The table of error codes: IAM's Query protocol drops the `Exception` suffix, EKS keeps it.
 fn classify(action: &str, code: &str, message: &str, status: u16) -> ErrorKind {
     match code.trim_end_matches("Exception") {
-        // "Policy arn:… does not exist or is not attachable.": a managed policy, or the boundary, which nobody is about to
-        // make.
+        // "Policy arn:… does not exist or is not attachable.": a managed policy that nobody is about to make; "Scope ARN: …"
+        // where it is the boundary (the output of `rosa create account-roles`). In other words, it is looked for again.
         "NoSuchEntity" if action == "iam:CreateRole" => ErrorKind::Invalid,
         "NoSuchEntity"
             if matches!(action, "iam:AttachRolePolicy" | "iam:PutRolePermissionsBoundary")
-                && message.starts_with("Policy ") =>
+                && message.contains("not attachable") =>
         {
             ErrorKind::Invalid
         }
@@ -181,22 +181,23 @@ fn classify(action: &str, code: &str, message: &str, status: u16) -> ErrorKind {
         }
         // No such stack, or no such resource in it: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
         "ValidationError" if action.starts_with("cloudformation:Describe") => ErrorKind::NotFound,
-        // A cluster in mode CONFIG_MAP has no access entries.
+        // A cluster in mode CONFIG_MAP has no access entries. A read can be invalid for nothing else.
         "InvalidRequest" if message.contains("authentication mode") => ErrorKind::NotFound,
+        "InvalidRequest" if is_read_of_entry(action) && !is_final_request(message) => ErrorKind::NotFound,
         // A cluster takes access entries while it is updated; should one not, it does so soon.
-        "InvalidRequest" if action.starts_with("eks:") && message.contains("UPDATING") => ErrorKind::Busy,
+        "InvalidRequest" if action.starts_with("eks:") && !is_final_request(message) => ErrorKind::Busy,
         // Only the cluster can be missing where an entry is made.
         "ResourceNotFound" if action == "eks:CreateAccessEntry" => ErrorKind::Invalid,
-        // A secret whose deletion is under way: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
-        "InvalidRequest" if action == "secretsmanager:GetSecretValue" && message.contains("deletion") => {
-            ErrorKind::NotFound
-        }
-        "InvalidRequest" if action.starts_with("secretsmanager:") && message.contains("deletion") => ErrorKind::Busy,
+        // A secret whose deletion is under way, which is "scheduled for deletion", "marked for deletion" or "was deleted"
+        // (terraform-provider-aws#5583): https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
+        "InvalidRequest" if action == "secretsmanager:GetSecretValue" => ErrorKind::NotFound,
+        "InvalidRequest" if action.starts_with("secretsmanager:") => ErrorKind::Busy,
         "NoSuchEntity" | "NotFound" | "ResourceNotFound" => ErrorKind::NotFound,
         "EntityAlreadyExists" | "ResourceInUse" | "ResourceExists" => ErrorKind::AlreadyExists,
         "DeleteConflict" => ErrorKind::InUse,
         "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => ErrorKind::Busy,
-        "MalformedPolicyDocument" if message.contains("Invalid principal in policy") => ErrorKind::Propagating,
+        // A trust policy is written by this crate, so that only a principal can be wrong: one that was made moments ago.
+        "MalformedPolicyDocument" if is_trust(action) => ErrorKind::Propagating,
         "InvalidParameter" if message.contains("invalid principal") => ErrorKind::Propagating,
         "Throttling" | "RequestLimitExceeded" | "TooManyRequests" | "RequestThrottled" => ErrorKind::Throttled,
         "AccessDenied" | "UnauthorizedOperation" | "Forbidden" => ErrorKind::Denied,
@@ -207,10 +208,62 @@ fn classify(action: &str, code: &str, message: &str, status: u16) -> ErrorKind {
     }
 }
 
+fn is_read_of_entry(action: &str) -> bool {
+    matches!(action, "eks:DescribeAccessEntry" | "eks:ListAccessEntries" | "eks:ListAssociatedAccessPolicies")
+}
+
+fn is_trust(action: &str) -> bool {
+    matches!(action, "iam:CreateRole" | "iam:UpdateAssumeRolePolicy")
+}
+
+/// Returns true for the words about a request that no wait makes valid, such as `This operation can only be performed on
+/// Access Entries with a type of "STANDARD".` (aws-controllers-k8s/community#2144). Other words are waited for, because a
+/// wait ends.
+fn is_final_request(message: &str) -> bool {
+    ["type of", "only be performed"].iter().any(|words| message.contains(words))
+}
+
 /// The outcome of removing something: that it is gone already is what was wanted.
 pub(crate) fn ignore_not_found<T>(result: Result<T, CallError>) -> Result<(), CallError> {
     match result {
         Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
         other => other.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_of_its_kind_in_whatever_words_it_comes() {
+        use ErrorKind::{Busy, Invalid, NotFound, Propagating};
+        let standard = "This operation can only be performed on Access Entries with a type of \"STANDARD\".";
+        let scope = "Scope ARN: arn:aws:iam::111122223333:policy/b does not exist or is not attachable.";
+        for (action, code, message, status, kind) in [
+            (
+                "secretsmanager:GetSecretValue",
+                "InvalidRequestException",
+                "You can't perform this operation on the secret because it was deleted.",
+                400,
+                NotFound,
+            ),
+            ("secretsmanager:GetSecretValue", "InvalidRequestException", "it is marked for deletion", 400, NotFound),
+            ("secretsmanager:GetSecretValue", "InvalidRequestException", "gr\u{fc}n", 400, NotFound),
+            ("secretsmanager:CreateSecret", "InvalidRequestException", "it was deleted", 400, Busy),
+            ("secretsmanager:CreateSecret", "InvalidRequestException", "gr\u{fc}n", 400, Busy),
+            ("iam:PutRolePermissionsBoundary", "NoSuchEntity", scope, 404, Invalid),
+            ("iam:CreateRole", "NoSuchEntity", scope, 404, Invalid),
+            ("iam:CreateRole", "NoSuchEntity", "gr\u{fc}n", 404, Invalid),
+            ("iam:AttachRolePolicy", "NoSuchEntity", "Policy arn:p does not exist or is not attachable.", 404, Invalid),
+            ("iam:CreateRole", "MalformedPolicyDocument", "gr\u{fc}n", 400, Propagating),
+            ("iam:UpdateAssumeRolePolicy", "MalformedPolicyDocument", "Invalid principal in policy", 400, Propagating),
+            ("iam:PutRolePolicy", "MalformedPolicyDocument", "Syntax errors in policy.", 400, Invalid),
+            ("eks:DescribeAccessEntry", "InvalidRequestException", "gr\u{fc}n", 400, NotFound),
+            ("eks:UpdateAccessEntry", "InvalidRequestException", "gr\u{fc}n", 400, Busy),
+            ("eks:AssociateAccessPolicy", "InvalidRequestException", standard, 400, Invalid),
+        ] {
+            assert_eq!(classify(action, code, message, status), kind, "{action} {code} {message}");
+        }
     }
 }

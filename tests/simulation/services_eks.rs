@@ -149,7 +149,7 @@ fn types_usernames_and_principals_are_checked() {
         create("arn:aws:iam::999988887777:role/elsewhere").send().await.unwrap();
         create(ROLE).r#type("EC2_LINUX").send().await.unwrap();
         let list = eks.list_associated_access_policies().cluster_name("prod").principal_arn(ROLE);
-        assert!(refusal!(list).starts_with("InvalidParameterException"));
+        assert!(refusal!(list).starts_with("InvalidRequestException"));
     });
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Eks, Reply, entries, invalid_parameter, not_found, text, texts};
 use crate::simulation::clock::epoch;
+use crate::simulation::wire::Refusal;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Association {
@@ -32,10 +33,9 @@ impl Eks {
         }
         let automatic = entry.kind == "EC2" && policy.ends_with("/AmazonEKSAutoNodePolicy");
         if entry.kind != "STANDARD" && entry.kind != "EC2" || entry.kind == "EC2" && !policy.is_empty() && !automatic {
-            return Err(invalid_parameter(format!(
-                "The access entry type {} does not support access policies.",
-                entry.kind
-            )));
+            // aws-controllers-k8s/community#2144
+            let message = "This operation can only be performed on Access Entries with a type of \"STANDARD\".";
+            return Err(Refusal::new("InvalidRequestException", 400, message));
         }
         match action {
             "ListAssociatedAccessPolicies" => {
@@ -81,7 +81,7 @@ impl Eks {
     }
 }
 
-fn scope(value: &Value) -> Result<Scope, crate::simulation::wire::Refusal> {
+fn scope(value: &Value) -> Result<Scope, Refusal> {
     let namespaces = texts(&value["namespaces"]);
     match value["type"].as_str() {
         Some("cluster") if namespaces.is_empty() => Ok(Scope::Cluster),

@@ -100,6 +100,12 @@ impl Iam {
         Ok(json!({}))
     }
 
+    /// `rosa create account-roles`: "Scope ARN: arn:… does not exist or is not attachable."
+    pub(super) fn check_boundary_exists(&self, arn: &str) -> Result<(), Refusal> {
+        self.check_policy_exists(arn)
+            .map_err(|refusal| Refusal { message: refusal.message.replacen("Policy ", "Scope ARN: ", 1), ..refusal })
+    }
+
     pub(super) fn check_policy_exists(&self, arn: &str) -> Result<(), Refusal> {
         if !arn.starts_with("arn:") || !arn.contains(":policy/") {
             return Err(invalid_input(format!("ARN {arn} is not valid.")));

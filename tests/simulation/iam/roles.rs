@@ -79,7 +79,7 @@ impl Iam {
         }
         self.check_trust(trust, now)?;
         if let Some(boundary) = &boundary {
-            self.check_policy_exists(boundary)?;
+            self.check_boundary_exists(boundary)?;
         }
         let tags = tags::laid_over(&Tags::new(), input, self.settings.quotas.tags)?;
         if self.roles.primary(&name.to_lowercase()).is_some() {
@@ -130,7 +130,7 @@ impl Iam {
             }
             "PutRolePermissionsBoundary" => {
                 let boundary = text(input, "PermissionsBoundary");
-                self.check_policy_exists(boundary)?;
+                self.check_boundary_exists(boundary)?;
                 role.boundary = Some(boundary.to_owned());
             }
             "DeleteRolePermissionsBoundary" => {

@@ -63,7 +63,7 @@ impl Iam {
             if allow && shared && !evaluates_subject(&statement["Condition"], issuer) {
                 return Err(malformed(format!(
                     "Trust policy for OIDC provider {issuer} must evaluate, using StringEquals, StringLike or \
-                     StringEqualsIgnoreCase, the condition key {issuer}:sub with a value which is not scoped to all"
+                     StringEqualsIgnoreCase, the condition key {issuer}:sub or {issuer}:job_workflow_ref with a value which is not scoped to all"
                 )));
             }
         }

@@ -133,3 +133,19 @@ fn row_15_lambdas_own_end_before_cloudformations_is_kept() {
         assert_eq!(lambda.attempts().first().map(|attempt| attempt.ended.clone()), Some(Some(Ended::Returned(Ok(())))));
     });
 }
+
+#[test]
+fn row_25_a_boundary_that_is_missing_is_told_at_once() {
+    scene(async |scene| {
+        let mut stack = scene.stack("s");
+        assert_eq!(stack.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete, "{}", scene.story());
+        let began = scene.cloud.now();
+        let missing = json!({"PermissionsBoundary": "arn:aws:iam::111122223333:policy/missing"});
+        assert_eq!(stack.update(&vec![but(alone(ROLE, 1), missing)]).await, Status::UpdateRollbackComplete);
+        let update = scene.sent().into_iter().find(|sent| sent.kind == RequestType::Update).unwrap();
+        let (reason, _) = scene.failure(&update);
+        assert!(reason.contains("Scope ARN: arn:aws:iam::111122223333:policy/missing does not exist"), "{reason}");
+        let tries = scene.calls_for(&update).iter().filter(|call| call.action == "PutRolePermissionsBoundary").count();
+        assert_eq!(tries, 1, "after {:?}: {}", scene.cloud.now().duration_since(began), scene.story());
+    });
+}
