@@ -115,9 +115,9 @@ fn the_plans_of_a_switch_read_well() {
     let owner = owner("Oidc");
     let classic = worlds().into_iter().find(|world| world.sent == SubjectFormat::Classic && world.before.is_none());
     let switched = Observed {
-        chosen: SubjectFormat::Immutable,
+        chosen: IMMUTABLE,
         sent: SubjectFormat::Immutable,
-        before: Some(SubjectFormat::Classic),
+        before: Some(CLASSIC),
         ..classic.clone().expect("one")
     };
     let plan = |desired, observed| plan_text::<GitHubRepositoryOidcs>(&owner, desired, observed);
