@@ -309,13 +309,13 @@ fn an_entry_that_somebody_planted_for_the_scheduled_run_is_not_made() {
     ] {
         deployed(&[("ALLOWED_KUBERNETES_SUBJECTS", "team-*,deploy")], async |place| {
             place.create(ROLE, role(json!({"PermissionsBoundary": null}))).await;
-            place.cloud.meddle_now(|account, _| {
+            place.cloud.meddle_now(|account, now| {
                 let principal = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy");
                 let name = format!("github-trust/access-entry/{}", digest(&["prod", &principal], 26));
                 let input =
                     json!({"Name": name, "SecretString": record.to_string(), "ClientRequestToken": "planted-by-them"});
                 let someone = crate::simulation::author::Author::Someone;
-                account.secrets.handle("CreateSecret", &input, &someone).unwrap();
+                account.secrets.handle("CreateSecret", &input, &someone, now).unwrap();
             });
             let deadline = place.cloud.now() + Duration::from_mins(15);
             let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };

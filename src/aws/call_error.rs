@@ -198,6 +198,10 @@ fn classify(action: &str, code: &str, message: &str, status: u16) -> ErrorKind {
         "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => ErrorKind::Busy,
         // A trust policy is written by this crate, so that only a principal can be wrong: one that was made moments ago.
         "MalformedPolicyDocument" if is_trust(action) => ErrorKind::Propagating,
+        // "The specified principalArn is invalid: invalid principal.": a role made moments ago. Other words are waited for, too.
+        "InvalidParameter" if action == "eks:CreateAccessEntry" && !is_final_parameter(message) => {
+            ErrorKind::Propagating
+        }
         "InvalidParameter" if message.contains("invalid principal") => ErrorKind::Propagating,
         "Throttling" | "RequestLimitExceeded" | "TooManyRequests" | "RequestThrottled" => ErrorKind::Throttled,
         "AccessDenied" | "UnauthorizedOperation" | "Forbidden" => ErrorKind::Denied,
@@ -221,6 +225,12 @@ fn is_trust(action: &str) -> bool {
 /// wait ends.
 fn is_final_request(message: &str) -> bool {
     ["type of", "only be performed"].iter().any(|words| message.contains(words))
+}
+
+/// Returns true for the words about a username or a group that no wait makes valid.
+fn is_final_parameter(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["username", "group", "type"].iter().any(|words| message.contains(words))
 }
 
 /// The outcome of removing something: that it is gone already is what was wanted.
@@ -262,6 +272,14 @@ mod tests {
             ("eks:DescribeAccessEntry", "InvalidRequestException", "gr\u{fc}n", 400, NotFound),
             ("eks:UpdateAccessEntry", "InvalidRequestException", "gr\u{fc}n", 400, Busy),
             ("eks:AssociateAccessPolicy", "InvalidRequestException", standard, 400, Invalid),
+            ("eks:CreateAccessEntry", "InvalidParameterException", "gr\u{fc}n", 400, Propagating),
+            (
+                "eks:CreateAccessEntry",
+                "InvalidParameterException",
+                "The username must not begin with system:",
+                400,
+                Invalid,
+            ),
         ] {
             assert_eq!(classify(action, code, message, status), kind, "{action} {code} {message}");
         }

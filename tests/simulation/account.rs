@@ -25,6 +25,8 @@ pub(crate) struct Account {
     pub(crate) secrets: Secrets,
     pub(crate) stacks: Stacks,
     pub(crate) authorization: Authorization,
+    /// Errors come in other words; code and status stay.
+    pub(crate) garbles: bool,
     /// Not of AWS, but what the function asks beside it.
     pub(crate) github: GitHub,
 }
@@ -35,6 +37,7 @@ impl Account {
             iam: Iam::new(PARTITION, ACCOUNT, seed),
             eks: Eks::new(PARTITION, REGION, ACCOUNT),
             s3: S3::default(),
+            garbles: false,
             secrets: Secrets::default(),
             stacks: Stacks::default(),
             authorization: Authorization::default(),

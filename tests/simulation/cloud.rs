@@ -436,11 +436,13 @@ impl HttpConnector for Cloud {
         let cloud = self.clone();
         HttpConnectorFuture::new(async move {
             let request = head.with_body(body).await?;
+            let garbles = cloud.state().account.garbles;
             let answer = cloud.carry(invocation, request).await?;
             if answer.status == 0 {
                 let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
                 return Err(ConnectorError::io(refused.into()));
             }
+            let answer = if garbles { answer.in_other_words() } else { answer };
             Ok(answer.into_response())
         })
     }

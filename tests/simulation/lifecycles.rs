@@ -172,6 +172,20 @@ fn random_lifecycles_violate_nothing() {
     }
 }
 
+/// Words are no contract: in every world, and on every error.
+#[test]
+fn lifecycles_in_other_words_violate_nothing() {
+    let stage = Stage::new();
+    for seed in 1..=number("GARBLED", 60) {
+        let mut plan = planned(seed);
+        plan.setting.garbles = true;
+        plan.setting.secret_lag = 60;
+        let outcome = stage.play(&plan);
+        let violations: Vec<String> = outcome.violations.iter().map(ToString::to_string).collect();
+        assert!(violations.is_empty(), "seed {seed}: {}", violations.join("\n"));
+    }
+}
+
 #[test]
 fn a_seed_tells_the_same_history_every_time() {
     let (one, other) = (Stage::new(), Stage::new());

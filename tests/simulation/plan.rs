@@ -80,6 +80,10 @@ pub(crate) struct Setting {
     /// Seconds until a new tag counts for authorization.
     pub(crate) tags_lag: u64,
     pub(crate) gone_is_denied: bool,
+    /// Services word their errors otherwise; code and status stay.
+    pub(crate) garbles: bool,
+    /// Seconds for which the name of a deleted secret stays taken.
+    pub(crate) secret_lag: u64,
     /// Seconds.
     pub(crate) lambda_timeout: u64,
 }
@@ -103,6 +107,8 @@ impl Default for Setting {
             service_timeout: None,
             tags_lag: 0,
             gone_is_denied: false,
+            garbles: false,
+            secret_lag: 0,
             lambda_timeout: 600,
         }
     }
@@ -127,6 +133,8 @@ impl Setting {
         iam.deleting_a_missing_provider_fails = self.deleting_a_missing_provider_fails;
         account.authorization.tags_lag = seconds(self.tags_lag);
         account.authorization.gone_is_denied = self.gone_is_denied;
+        account.garbles = self.garbles;
+        account.secrets.lingers = seconds(self.secret_lag);
         let eks = &mut account.eks.settings;
         eks.role_lag = seconds(self.role_lag);
         eks.entry_lag = seconds(self.entry_lag);
@@ -164,6 +172,8 @@ impl Setting {
             Self { service_timeout: None, ..self.clone() },
             Self { tags_lag: 0, ..self.clone() },
             Self { gone_is_denied: false, ..self.clone() },
+            Self { garbles: false, ..self.clone() },
+            Self { secret_lag: 0, ..self.clone() },
             Self { lambda_timeout: plain.lambda_timeout, ..self.clone() },
         ];
         candidates.into_iter().filter(|candidate| candidate != self).collect()

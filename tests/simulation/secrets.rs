@@ -2,6 +2,7 @@
 //! a header.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -32,6 +33,9 @@ impl Secret {
 pub(crate) struct Secrets {
     pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) page: Option<usize>,
+    /// For so long, the name of a deleted secret stays taken.
+    pub(crate) lingers: Duration,
+    deleted: BTreeMap<String, SystemTime>,
     revision: u64,
 }
 
@@ -56,8 +60,15 @@ impl Secrets {
         }
     }
 
-    pub(crate) fn handle(&mut self, action: &str, input: &Value, author: &Author) -> Reply {
+    pub(crate) fn handle(&mut self, action: &str, input: &Value, author: &Author, now: SystemTime) -> Reply {
         let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
+        let name = if action == "CreateSecret" { text("Name") } else { text("SecretId") };
+        let lingers = self.deleted.get(&name).is_some_and(|deleted| now < *deleted + self.lingers);
+        // terraform-provider-aws#5583
+        if lingers && matches!(action, "CreateSecret" | "GetSecretValue" | "PutSecretValue") {
+            let message = "You can\u{2019}t perform this operation on the secret because it was deleted.";
+            return Err(Refusal::new("InvalidRequestException", 400, message));
+        }
         match action {
             "CreateSecret" => self.create(&text("Name"), input, author),
             "PutSecretValue" => {
@@ -84,7 +95,10 @@ impl Secrets {
             "DeleteSecret" => {
                 let id = text("SecretId");
                 assert_eq!(input["ForceDeleteWithoutRecovery"], true, "the name would be blocked for days");
-                self.revision += u64::from(self.secrets.remove(&id).is_some());
+                if self.secrets.remove(&id).is_some() {
+                    self.revision += 1;
+                    self.deleted.insert(id.clone(), now);
+                }
                 Ok(json!({"ARN": arn(&id), "Name": id}))
             }
             "ListSecrets" => Ok(self.list(input)),

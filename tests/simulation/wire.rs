@@ -83,6 +83,25 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The same with other words: code and status stay.
+    pub(crate) fn in_other_words(mut self) -> Self {
+        const WORDS: &str = "Etwas ging schief.";
+        if self.status < 400 {
+            return self;
+        }
+        if let Ok(serde_json::Value::Object(mut body)) = serde_json::from_str(&self.body) {
+            for name in ["message", "Message"] {
+                if let Some(words) = body.get_mut(name) {
+                    *words = WORDS.into();
+                }
+            }
+            self.body = serde_json::Value::Object(body).to_string();
+        } else if let (Some(start), Some(end)) = (self.body.find("<Message>"), self.body.find("</Message>")) {
+            self.body.replace_range(start + "<Message>".len()..end, WORDS);
+        }
+        self
+    }
+
     pub(crate) fn into_response(self) -> HttpResponse {
         let status = self.status.try_into().expect("a status of HTTP");
         let mut response = HttpResponse::new(status, SdkBody::from(self.body));

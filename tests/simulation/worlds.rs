@@ -118,6 +118,8 @@ fn setting(dice: &mut Dice) -> Setting {
 fn read_otherwise(setting: &mut Setting, dice: &mut Dice) {
     setting.tags_lag = if dice.chance(40) { dice.seconds(40) } else { 0 };
     setting.gone_is_denied = dice.chance(50);
+    setting.garbles = dice.chance(30);
+    setting.secret_lag = if dice.chance(40) { dice.seconds(60) } else { 0 };
 }
 
 /// What goes wrong, and whether so little that everything must succeed all the same.

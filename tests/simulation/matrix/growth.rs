@@ -368,7 +368,8 @@ impl World {
         let token = "0".repeat(32);
         let input = json!({"Name": CURSOR, "SecretString": value, "ClientRequestToken": token, "Description": ""});
         let mut state = self.cloud.state();
-        state.account.secrets.handle("CreateSecret", &input, &Author::Upkeep).expect("no cursor yet");
+        let now = state.clock.now();
+        state.account.secrets.handle("CreateSecret", &input, &Author::Upkeep, now).expect("no cursor yet");
     }
 
     fn slowly(&self, scale: f64) {
