@@ -8,10 +8,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use github_trust::settings::Settings;
+
 use super::cloud::Cloud;
 use super::cloudformation::{CloudFormation, RequestType, Status};
 use super::faults::{At, Fault, When};
-use super::function::github_trust;
+use super::function::{github_trust, github_trust_with};
+use super::github::SECRET;
 use super::invariants::{Ledger, Living, Violation, Watch, lock};
 use super::lambda::{Function, Lambda};
 use super::logs::Log;
@@ -83,6 +86,12 @@ impl Stage {
         self.log.clone()
     }
 
+    /// With a function that has a credential for GitHub.
+    pub(crate) fn with_a_credential() -> Self {
+        let settings = Settings { github_secret: Some(SECRET.to_owned()), ..Settings::default() };
+        Self::with(|cloud| github_trust_with(cloud, settings))
+    }
+
     pub(crate) fn play(&self, plan: &Plan) -> Outcome {
         self.log.clear();
         let _listening = self.log.listen();
@@ -120,6 +129,7 @@ impl<'a> History<'a> {
         }
         let lambda = Lambda::new(cloud, &stage.function, Duration::from_secs(plan.setting.lambda_timeout));
         let ledger = Watch::over(cloud);
+        lock(&ledger).hands.show(&cloud.state().account);
         let mut cloudformation = CloudFormation::new(cloud, &lambda);
         cloudformation.ledger = Some(Arc::clone(&ledger));
         cloudformation.service_timeout = plan.setting.service_timeout;
@@ -171,6 +181,9 @@ impl<'a> History<'a> {
         if plan.must_succeed {
             self.all_succeeded();
         }
+        if plan.must_not_stick {
+            self.nothing_stuck();
+        }
         let sent = self.cloudformation.sent();
         let attempts = self.lambda.attempts();
         let invocations = self.invocations();
@@ -217,6 +230,11 @@ impl<'a> History<'a> {
                     });
                     // Nobody can repair what nobody is shown yet.
                     return tokio::time::sleep(change_lag).await;
+                }
+                Step::AtGitHub(change) => {
+                    let mut state = self.cloud.state();
+                    change.apply(&mut state.account);
+                    return lock(&self.ledger).hands.show(&state.account);
                 }
                 Step::Wait(duration) => return tokio::time::sleep(*duration).await,
                 Step::Together(steps) => {
@@ -277,6 +295,14 @@ impl<'a> History<'a> {
             .collect();
         for failed in failed {
             lock(&self.ledger).violated("success", failed);
+        }
+    }
+
+    fn nothing_stuck(&self) {
+        for (number, status) in self.statuses.borrow().iter() {
+            if matches!(status, Status::UpdateRollbackFailed | Status::DeleteFailed) {
+                lock(&self.ledger).violated("success", format!("step {number} is stuck as {status:?}"));
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What must never happen (I1 to I8), checked from outside: by what CloudFormation sent, what Lambda ran, which calls
+//! What must never happen (I1 to I9), checked from outside: by what CloudFormation sent, what Lambda ran, which calls
 //! were made, and what is in the account. None of it asks the code under test, and ownership is known by who acted.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +12,13 @@ use super::calls::Call;
 use super::cloud::{Cloud, Witness};
 use super::cloudformation::{RequestType, Resource, Sent};
 use super::grants;
+use super::hands::Hands;
 use super::iam::FETCHED_THUMBPRINT;
 use super::meaning::{self, Authors, ENTRY, PROVIDER, ROLE};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// `I1` … `I8`.
+    /// `I1` … `I9`.
     pub(crate) invariant: &'static str,
     pub(crate) what: String,
 }
@@ -58,6 +59,7 @@ pub(crate) struct Ledger {
     /// What Deletes that failed were about: it is left, and their failure says so.
     undeleted: BTreeSet<Id>,
     pub(crate) violations: Vec<Violation>,
+    pub(crate) hands: Hands,
 }
 
 pub(crate) fn lock(ledger: &Arc<Mutex<Ledger>>) -> MutexGuard<'_, Ledger> {
@@ -86,10 +88,15 @@ impl Witness for Watch {
         ledger.bounded_from_birth(before, after, call);
         ledger.thumbprints_in_order(after, call);
         ledger.others_keep_what_they_have(before, after, call);
+        for stranger in ledger.hands.strangers(before, after) {
+            ledger.violated("I9", format!("{stranger} (call {})", call.number));
+        }
     }
 
     fn meddled(&mut self, before: &Snapshot, after: &Snapshot) {
-        lock(&self.0).attribute(before, after, &Author::Someone);
+        let mut ledger = lock(&self.0);
+        ledger.attribute(before, after, &Author::Someone);
+        ledger.hands.meddled(before, after);
     }
 }
 
@@ -104,6 +111,7 @@ impl Ledger {
     /// CloudFormation has sent a request.
     pub(crate) fn sent(&mut self, sent: &Sent, before: Snapshot) {
         self.resting.remove(&(sent.stack.clone(), sent.logical.clone()));
+        self.hands.sent(sent);
         if let Some(list) = sent.properties["ThumbprintList"].as_array() {
             self.verified.extend(list.iter().filter_map(|one| one.as_str()).map(str::to_lowercase));
         }

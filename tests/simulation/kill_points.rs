@@ -58,6 +58,7 @@ fn plan(steps: Vec<Step>, faults: Vec<(At, When, Fault)>) -> Plan {
         steps: numbered,
         trouble: Trouble::Exactly(faults),
         must_succeed: false,
+        must_not_stick: false,
     }
 }
 

@@ -19,7 +19,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// The plan of a seed; `IAM_LAG` and `IAM_CHANGE_LAG` in the environment set how late IAM's readers are, in seconds.
 fn planned(seed: u64) -> Plan {
-    let mut plan = Plan::of(seed);
+    let mut plan = Plan::of(seed).with_a_changing_github();
     plan.setting.iam_lag = number("IAM_LAG", plan.setting.iam_lag);
     plan.setting.iam_change_lag = number("IAM_CHANGE_LAG", plan.setting.iam_change_lag);
     plan
@@ -123,14 +123,15 @@ fn kind_of(violation: &Violation) -> String {
 fn play_all(first: u64, count: u64, threads: usize) -> Tally {
     let (next, failed) = (AtomicU64::new(first), AtomicUsize::new(0));
     let play_some = || {
-        let stage = Stage::new();
+        let stages = [Stage::new(), Stage::with_a_credential()];
         let mut tally = Tally::default();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= first + count || failed.load(Ordering::Relaxed) >= ENOUGH {
                 return tally;
             }
-            let outcome = stage.play(&planned(seed));
+            let plan = planned(seed);
+            let outcome = stages[usize::from(plan.setting.credential)].play(&plan);
             tally.count(seed, &outcome);
             if let Some(violation) = outcome.violations.first() {
                 failed.fetch_add(1, Ordering::Relaxed);
@@ -161,7 +162,8 @@ fn random_lifecycles_violate_nothing() {
     let report = tally.report(first, began.elapsed(), threads);
     println!("{report}");
     if let Some(seed) = tally.first_failure() {
-        let (stage, plan) = (Stage::new(), planned(seed));
+        let plan = planned(seed);
+        let stage = if plan.setting.credential { Stage::with_a_credential() } else { Stage::new() };
         let outcome = stage.play(&plan);
         let (plan, short) =
             shortest(&stage, &plan, &outcome, usize::try_from(number("TRIES", 3000)).unwrap_or_default());

@@ -31,16 +31,19 @@ pub(crate) fn client_ids(properties: &Value) -> BTreeSet<String> {
     }
 }
 
-/// Everyone whom a declared role admits: provider, audience and subject.
+/// Everyone whom a declared role admits: provider, audience and subject, and the user where there are some. Names stand for
+/// the ids: whose ids those are is I9's matter.
 pub(crate) fn declared_subjects(properties: &Value) -> BTreeSet<String> {
     let provider = properties["ProviderArn"].as_str().unwrap_or_default();
     let audience = properties["Audience"].as_str().unwrap_or("sts.amazonaws.com");
     let mut subjects = BTreeSet::new();
     for entry in one_or_many(&properties["Trust"]) {
-        // Nothing but new repositories here: "repo:OWNER@OWNER-ID/NAME@NAME-ID".
-        let repository = super::github::immutable(entry["Repository"].as_str().unwrap_or_default());
-        let mut admit =
-            |context: String| subjects.insert(admitted(provider, audience, &format!("repo:{repository}:{context}")));
+        let repository = entry["Repository"].as_str().unwrap_or_default();
+        let users = users(&texts(&entry["Actors"]));
+        let mut admit = |context: String| {
+            let subject = admitted(provider, audience, &format!("repo:{repository}:{context}"));
+            subjects.extend(users.iter().map(|user| format!("{subject}{user}")));
+        };
         // "A `:` inside a value becomes `%3A`."
         let value = |text: &str| text.replace(':', "%3A");
         for branch in texts(&entry["Branches"]) {
@@ -59,6 +62,15 @@ pub(crate) fn declared_subjects(properties: &Value) -> BTreeSet<String> {
     subjects
 }
 
+/// Users by name, each as the end of a subject; one that is empty where all are admitted.
+fn users(actors: &BTreeSet<String>) -> BTreeSet<String> {
+    let name = |actor: &String| {
+        let known = actor.parse().ok().and_then(super::hands::name_of);
+        format!(" by {}", known.unwrap_or(actor))
+    };
+    if actors.is_empty() { [String::new()].into() } else { actors.iter().map(name).collect() }
+}
+
 fn admitted(provider: &str, audience: &str, subject: &str) -> String {
     format!("{provider} {audience} {subject}")
 }
@@ -75,20 +87,52 @@ pub(crate) fn trusted_subjects(trust: &str) -> BTreeSet<String> {
 }
 
 fn plain_subjects(statement: &Value) -> Option<Vec<String>> {
+    const IDS: [&str; 4] = ["actor_id", "repository", "repository_id", "repository_owner_id"];
     let provider = statement["Principal"]["Federated"].as_str()?;
     let issuer = provider.split_once("oidc-provider/")?.1;
     let conditions = statement["Condition"].as_object()?;
     let equals = conditions.get("StringEquals")?.as_object()?;
-    if conditions.len() != 1 || equals.len() != 2 || statement["Effect"] != "Allow" {
+    let known = |key: &String| {
+        let claim = key.strip_prefix(issuer).and_then(|key| key.strip_prefix(':')).unwrap_or_default();
+        ["aud", "sub"].contains(&claim) || IDS.contains(&claim)
+    };
+    if conditions.len() != 1 || !equals.keys().all(known) || statement["Effect"] != "Allow" {
         return None;
     }
-    let audiences = texts(equals.get(&format!("{issuer}:aud"))?);
-    let subjects = texts(equals.get(&format!("{issuer}:sub"))?);
+    let values = |claim: &str| equals.get(&format!("{issuer}:{claim}")).map(texts);
+    let (audiences, subjects) = (values("aud")?, values("sub")?);
+    let repository = values("repository").unwrap_or_default().into_iter().next();
+    let users = users(&values("actor_id").unwrap_or_default());
+    let mut pairs = Vec::new();
     // A subject that nobody can have admits nobody.
-    let possible = subjects.iter().filter(|subject| subject.starts_with("repo:") && subject.matches('/').count() > 0);
-    let pairs =
-        possible.flat_map(|subject| audiences.iter().map(move |audience| admitted(provider, audience, subject)));
-    Some(pairs.collect())
+    for subject in subjects.iter().filter(|subject| subject.contains(':') || *subject == "pull_request") {
+        let subject = by_name(subject, repository.as_deref())?;
+        for audience in &audiences {
+            let admitted = admitted(provider, audience, &subject);
+            pairs.extend(users.iter().map(|user| format!("{admitted}{user}")));
+        }
+    }
+    Some(pairs)
+}
+
+/// A subject of any template as one of the default template without ids.
+fn by_name(subject: &str, claimed: Option<&str>) -> Option<String> {
+    let mut words = subject.split(':');
+    let (mut repository, mut context) = (claimed.map(str::to_owned), None);
+    while let Some(key) = words.next() {
+        match key {
+            "pull_request" => context = Some(key.to_owned()),
+            "ref" | "environment" => context = Some(format!("{key}:{}", words.next()?)),
+            "repo" => {
+                let (owner, name) = words.next()?.split_once('/')?;
+                let plain = |text: &str| text.split('@').next().unwrap_or_default().to_owned();
+                repository = Some(format!("{}/{}", plain(owner), plain(name)));
+            }
+            "repository_owner" | "repository_id" => drop(words.next()?),
+            _ => return None,
+        }
+    }
+    Some(format!("repo:{}:{}", repository?, context?))
 }
 
 /// What declared or attached policies grant: a managed policy by its ARN, an inline one by its document.

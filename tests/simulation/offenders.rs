@@ -101,7 +101,14 @@ where
         template.push(declared("Role", ROLE, properties));
     }
     let steps = vec![(1, Step::Create("one", template)), (2, Step::Delete("one"))];
-    let outcome = stage.play(&Plan { seed: 1, setting, steps, trouble: Trouble::None, must_succeed: false });
+    let outcome = stage.play(&Plan {
+        seed: 1,
+        setting,
+        steps,
+        trouble: Trouble::None,
+        must_succeed: false,
+        must_not_stick: false,
+    });
     let mut broken: Vec<&str> = outcome.violations.iter().map(|violation| violation.invariant).collect();
     broken.dedup();
     broken

@@ -7,6 +7,7 @@ use super::account::Account;
 use super::cloudformation::{Disturbance, Template};
 use super::eks::Status;
 use super::faults::{At, Fault, Rates, When};
+use super::hands::AtGitHub;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -17,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) trouble: Trouble,
     /// Whether everything that is asked for can be done in spite of the trouble, so that it must be done.
     pub(crate) must_succeed: bool,
+    /// Whether everything that fails can be rolled back in spite of the trouble, so that it must be rolled back.
+    pub(crate) must_not_stick: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -29,6 +32,7 @@ pub(crate) enum Step {
     /// Concerns the next request of that resource.
     Disturb(&'static str, Disturbance),
     Someone(Meddling),
+    AtGitHub(AtGitHub),
     Wait(Duration),
     /// At once, each in another stack.
     Together(Vec<Step>),
@@ -86,6 +90,8 @@ pub(crate) struct Setting {
     pub(crate) secret_lag: u64,
     /// Seconds.
     pub(crate) lambda_timeout: u64,
+    /// Whether the function has a credential for GitHub; a stage of its own plays it.
+    pub(crate) credential: bool,
 }
 
 impl Default for Setting {
@@ -110,6 +116,7 @@ impl Default for Setting {
             garbles: false,
             secret_lag: 0,
             lambda_timeout: 600,
+            credential: false,
         }
     }
 }
@@ -144,6 +151,9 @@ impl Setting {
         eks.associating_again_changes_scope = !self.associating_again_is_ignored;
         account.iam.policies.extend(BOUNDARIES.map(str::to_owned));
         account.eks.add_cluster("prod", "API_AND_CONFIG_MAP", Status::Active, now);
+        if self.credential {
+            account.github.secret = Some(r#"{"token": "ghp_0123456789"}"#.to_owned());
+        }
         if self.provider_of_others {
             let input = serde_json::json!({"Url": ISSUER, "ClientIDList": ["theirs"], "Tags": [{"Key": "owner", "Value": "them"}]});
             account

@@ -90,7 +90,7 @@ impl Plan {
         }
         let numbered = steps.into_iter().enumerate().map(|(index, step)| (index as u64 + 1, step)).collect();
         let must_succeed = mild && !meddled && !cancelled && setting.service_timeout.is_none();
-        Self { seed, setting, steps: numbered, trouble, must_succeed }
+        Self { seed, setting, steps: numbered, trouble, must_succeed, must_not_stick: false }
     }
 }
 
