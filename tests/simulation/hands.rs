@@ -264,6 +264,8 @@ fn subjects(policy: &Value) -> Vec<(String, bool)> {
             let keys = operator.as_object().into_iter().flatten();
             for (_, value) in keys.filter(|(key, _)| key.ends_with(":sub")) {
                 let texts = one_or_many(value).into_iter().filter_map(Value::as_str);
+                // No token has another subject.
+                let texts = texts.filter(|text| text.contains(':') || *text == "pull_request");
                 found.extend(texts.map(|text| (text.to_owned(), !text.contains("repo:"))));
             }
         }
