@@ -225,24 +225,28 @@ impl Hands {
             for (name, pairs) in &self.shown {
                 for (owner, repository) in pairs.iter().rev() {
                     let sub = with_ids(&sub, *owner, *repository);
-                    for user in self.users.iter().rev().chain([&7]) {
-                        let claims = json!({"sub": sub, "aud": "sts.amazonaws.com", "repository": name,
-                            "repository_id": repository.to_string(), "repository_owner_id": owner.to_string(),
-                            "actor_id": user.to_string()});
-                        let is_named = by_claim
-                            || sub.contains(&format!("{OWNER}@{owner}/{}@", &name[5..]))
-                            || sub.contains(&format!("{name}:"));
-                        if is_named && admits(policy, &claims) {
-                            found.extend([(OWNER, *owner), (*name, *repository)]);
-                            found.extend((*user != 7).then_some((USER, *user)));
-                        }
+                    let own = [format!("{OWNER}@{owner}/{}@", &name[5..]), format!("{name}:")];
+                    if !by_claim && !own.iter().any(|own| sub.contains(own)) {
+                        continue;
+                    }
+                    let admits = |user: u64| {
+                        admits(
+                            policy,
+                            &json!({"sub": sub, "aud": "sts.amazonaws.com", "repository": name,
+                                "repository_id": repository.to_string(), "repository_owner_id": owner.to_string(),
+                                "actor_id": user.to_string()}),
+                        )
+                    };
+                    let is_for_all = admits(0);
+                    let users: Vec<u64> = self.users.iter().rev().copied().filter(|user| admits(*user)).collect();
+                    if is_for_all || !users.is_empty() {
+                        found.extend([(OWNER, *owner), (*name, *repository)]);
+                    }
+                    if !is_for_all {
+                        found.extend(users.into_iter().map(|user| (USER, user)));
                     }
                 }
             }
-        }
-        // A policy without users admits all of them.
-        if !policy.to_string().contains(":actor_id") {
-            found.retain(|(name, _)| *name != USER);
         }
         let mut seen = BTreeSet::new();
         found.retain(|one| seen.insert(*one));
