@@ -122,25 +122,7 @@ impl Compiler<'_> {
         }
         let mut claims = self.narrowing(keys)?;
         self.pin_context(&mut claims, context, keys, refs.as_ref())?;
-        if !drafts.iter().all(|draft| draft.has_id) {
-            let (claim, id) = match scope {
-                RepositoryScope::Repository(_) => (Claim::RepositoryId, self.facts.repository_id),
-                RepositoryScope::Organisation(_) => (Claim::RepositoryOwnerId, self.facts.owner_id),
-            };
-            self.pin(&mut claims, claim, id);
-        }
-        if !["repo", "repository"].iter().any(|key| says(keys, key)) {
-            if !says(keys, "repository_id") && !claims.contains_key(&Claim::RepositoryId) {
-                return Err(
-                    "the repository's subject template names no repository, and there is no claim to pin it by: add \
-                     `repo` to the template"
-                        .to_owned(),
-                );
-            }
-            if self.issuer.has_key(Claim::Repository.name()) {
-                claims.insert(Claim::Repository, only(&scope.to_string()));
-            }
-        }
+        self.pin_scope(&mut claims, scope, keys, drafts.iter().all(|draft| draft.has_id))?;
         let rule = |draft: &SubjectBuilder| {
             let subject = draft.parts.join(":");
             let is_open = *context == JobContext::AllJobs;
@@ -239,6 +221,37 @@ impl Compiler<'_> {
             ));
         }
         Ok(Some(both))
+    }
+
+    /// Pins the repository or owner, and names the repository where the subject does not.
+    fn pin_scope(
+        &self,
+        claims: &mut Claims,
+        scope: &RepositoryScope,
+        keys: &[String],
+        has_id: bool,
+    ) -> Result<(), String> {
+        if !has_id {
+            let (claim, id) = match scope {
+                RepositoryScope::Repository(_) => (Claim::RepositoryId, self.facts.repository_id),
+                RepositoryScope::Organisation(_) => (Claim::RepositoryOwnerId, self.facts.owner_id),
+            };
+            self.pin(claims, claim, id);
+        }
+        if ["repo", "repository"].iter().any(|key| says(keys, key)) {
+            return Ok(());
+        }
+        if !says(keys, "repository_id") && !claims.contains_key(&Claim::RepositoryId) {
+            return Err(
+                "the repository's subject template names no repository, and there is no claim to pin it by: add \
+                 `repo` to the template"
+                    .to_owned(),
+            );
+        }
+        if self.issuer.has_key(Claim::Repository.name()) {
+            claims.insert(Claim::Repository, only(&scope.to_string()));
+        }
+        Ok(())
     }
 
     fn pin(&self, claims: &mut Claims, claim: Claim, id: Option<u64>) {

@@ -149,7 +149,9 @@ impl<'a> Comparison<'a> {
     async fn ask(&self, issuer: &Issuer, scope: &RepositoryScope) -> Result<CurrentSubjects, LookupError> {
         // Who makes a provider must not lead the function to a host of their own.
         if !issuer.has_immutable_subjects() && self.roles.github.has_credential(issuer).await != Ok(true) {
-            return Err(LookupError::Unreachable("the function has no credential for this Enterprise Server".to_owned()));
+            return Err(LookupError::Unreachable(
+                "the function has no credential for this Enterprise Server".to_owned(),
+            ));
         }
         let asked = Instant::now();
         let answer = match scope {

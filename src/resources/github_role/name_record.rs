@@ -51,7 +51,9 @@ impl NameRecord {
     pub(crate) fn union(&self, other: &Self) -> Self {
         let mut both = self.clone();
         for (name, ids) in other.iter() {
-            ids.iter().for_each(|id| both.insert(name, *id));
+            for id in ids {
+                both.insert(name, *id);
+            }
         }
         both.names = both.names.or_else(|| other.names.clone());
         both.is_cut |= other.is_cut;
