@@ -304,7 +304,7 @@ enum Ended {
 /// The time for a preview, for which somebody waits.
 const PREVIEW: Duration = Duration::from_secs(23);
 const QUESTIONS_ONLY: &str =
-    "the alias `plan` of this function answers questions only (`Plan`, `Explain`); nothing was done";
+    "the alias `plan` of this function answers questions only (`Plan`, `Render`, `Explain`); nothing was done";
 /// The time for an answer that CloudFormation may not wait for: the URL of a forged event takes none.
 const UNPROVEN: Duration = Duration::from_secs(10);
 /// The time between the end of the work and the end of all time, for the response; at most half of the time.

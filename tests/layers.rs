@@ -43,7 +43,7 @@ const BEGIN: &str = "<!-- The floors, written by `WRITE=1 cargo test --test suit
 const END: &str = "<!-- The end of the floors. -->\n";
 
 /// Modules that decide. They do not name the SDK, the runtime, a clock or a source of chance.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "plan",
     "action",
     "listing",
@@ -56,6 +56,7 @@ const PURE: [&str; 13] = [
     "evaluate",
     "effect",
     "template",
+    "evaluation",
     "native",
 ];
 const IMPURE: [&str; 7] = ["aws_", "tokio", "SystemTime", "Instant", "fastrand", "async ", "std::env"];

@@ -6,6 +6,6 @@ mod tag_changes;
 pub(crate) mod tags_property;
 
 pub use applied_items::AppliedItems;
-pub(crate) use owner::described_tags;
 pub use owner::{Owner, PREFIX, Tags, authored, described, digest, stack_of};
+pub(crate) use owner::{described_tags, native_tags};
 pub use tag_changes::TagChanges;

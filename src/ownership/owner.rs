@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::cloudformation::StackId;
@@ -28,6 +29,11 @@ pub(crate) fn described_tags<'a>(verb: &str, keys: impl IntoIterator<Item = &'a 
         (false, true) => format!("{verb} the tags {}", authored.join(", ")),
         (false, false) => format!("{verb} the tags {}; {RECORD}", authored.join(", ")),
     }
+}
+
+/// Tags as native resources declare them; nothing where there are none.
+pub(crate) fn native_tags(tags: &Tags) -> Option<Vec<Value>> {
+    (!tags.is_empty()).then(|| tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect())
 }
 
 /// The resource on whose behalf an object exists: a logical id in a stack.

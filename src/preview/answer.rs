@@ -27,8 +27,17 @@ impl Previewed {
 
     fn json(&self) -> Value {
         let Self { logical_id, resource_type, foresight } = self;
-        let Foresight { physical_id, mistakes, refusals, actions, replaced, afterwards, unknown, attributes } =
-            foresight;
+        let Foresight {
+            physical_id,
+            mistakes,
+            refusals,
+            actions,
+            replaced,
+            afterwards,
+            unknown,
+            attributes,
+            native: _,
+        } = foresight;
         let mistakes: Vec<&str> = mistakes.iter().map(|mistake| mistake.text.as_str()).collect();
         let attributes: BTreeMap<&str, &String> =
             attributes.iter().filter(|(name, _)| **name != WARNING).map(|(name, value)| (*name, value)).collect();
@@ -57,8 +66,17 @@ impl Previewed {
     /// The same as people read it.
     pub(crate) fn text(&self) -> String {
         let Self { logical_id, resource_type, foresight } = self;
-        let Foresight { physical_id, mistakes, refusals, actions, replaced, afterwards, unknown, attributes: _ } =
-            foresight;
+        let Foresight {
+            physical_id,
+            mistakes,
+            refusals,
+            actions,
+            replaced,
+            afterwards,
+            unknown,
+            attributes: _,
+            native: _,
+        } = foresight;
         let name = logical_id.as_deref().or(physical_id.as_deref()).unwrap_or("the resource");
         let head = match (mistakes.len(), refusals.len(), actions.len(), replaced) {
             (1.., ..) => "it would fail, because its declaration has mistakes".to_owned(),

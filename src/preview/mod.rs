@@ -1,8 +1,11 @@
-//! `{"Plan": {…}}`: the effect of a declaration before anything is changed. The same decisions are made as for a request of
+//! `{"Plan": {…}}`: the effect of a declaration before anything is changed; `{"Render": {…}}`: the native resources that are
+//! equivalent. The same decisions are made as for a request of
 //! CloudFormation, by code that can only read.
 
 mod answer;
+mod evaluation;
 mod question;
+mod rendered;
 mod template;
 
 use std::time::Duration;
@@ -26,9 +29,10 @@ use crate::resources::github_variable::GitHubVariables;
 use crate::resources::oidc_provider::OidcProviders;
 
 pub(crate) use answer::Previewed;
+use evaluation::Known;
 use question::{Declaration, Subject};
+use template::Template;
 pub(crate) use template::is_ours;
-use template::{Known, Template};
 
 pub use question::{PlanQuestion, read};
 
@@ -67,14 +71,16 @@ pub async fn answer(app: &App, here: &Deployment, deadline: Deadline, question: 
         Err(error) => return json!({"Error": error.to_string()}),
     };
     let preview = Preview { app, here, deadline, stack, has_stack: question.stack_id.is_some() };
-    match question.subject() {
-        Ok(Subject::Resource(declaration)) => answer::json(&[preview.resource(&declaration, &[]).await]),
+    let render = question.render;
+    let previews = match question.subject() {
+        Ok(Subject::Resource(declaration)) => vec![preview.resource(&declaration, &[]).await],
         Ok(Subject::Template(template, parameters)) => match Template::parse(&template, &parameters) {
-            Ok(template) => answer::json(&preview.template(&template).await),
-            Err(problem) => json!({"Error": problem}),
+            Ok(template) => preview.template(&template).await,
+            Err(problem) => return json!({"Error": problem}),
         },
-        Err(problem) => json!({"Error": problem}),
-    }
+        Err(problem) => return json!({"Error": problem}),
+    };
+    if render { rendered::json(&previews) } else { answer::json(&previews) }
 }
 
 /// A change of a change set.

@@ -11,6 +11,9 @@ use super::Members;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct PlanQuestion {
+    /// True if the equivalent native resources are asked for.
+    #[serde(skip)]
+    pub(super) render: bool,
     /// `Create`, `Update` or `Delete`; by default the first without and the second with an id.
     #[serde(default)]
     pub request_type: Option<String>,
@@ -80,15 +83,16 @@ const EXPECTED: &str = r#"expected {"Plan": {"ResourceType": "Custom::…", "Res
 /// With what is wrong with it.
 #[must_use]
 pub fn read(event: &str) -> Option<Result<PlanQuestion, String>> {
-    #[derive(Deserialize)]
-    struct Event {
-        #[serde(rename = "Plan")]
-        plan: Value,
-    }
     // Requests of CloudFormation are not parsed for it.
-    event.contains("\"Plan\"").then_some(())?;
-    let Event { plan } = serde_json::from_str(event).ok()?;
-    Some(serde_json::from_value(plan).map_err(|error| format!("{EXPECTED}: {error}")))
+    (event.contains("\"Plan\"") || event.contains("\"Render\"")).then_some(())?;
+    let mut event: Members = serde_json::from_str(event).ok()?;
+    let (plan, render) = match (event.remove("Plan"), event.remove("Render")) {
+        (Some(plan), _) => (plan, false),
+        (None, Some(render)) => (render, true),
+        (None, None) => return None,
+    };
+    let question = serde_json::from_value(plan).map_err(|error| format!("{EXPECTED}: {error}"));
+    Some(question.map(|question| PlanQuestion { render, ..question }))
 }
 
 impl PlanQuestion {

@@ -5,7 +5,7 @@ use futures_util::future::join;
 
 use super::plan::Plan;
 use super::request::{is_invented, parse, unchanged};
-use super::resource::{DeletionIntent, ReadHint, Reader, Sharing};
+use super::resource::{DeletionIntent, NativeResource, ReadHint, Reader, Sharing};
 use super::shared_deletion::grace_nonce;
 use crate::aws::Deadline;
 use crate::cloudformation::properties::PropertyError;
@@ -34,6 +34,8 @@ pub struct Foresight {
     pub unknown: Vec<String>,
     /// The attributes that are known by now.
     pub attributes: Attributes,
+    /// The resource of CloudFormation's own that is equivalent.
+    pub native: Option<NativeResource>,
 }
 
 /// A mistake of the author.
@@ -123,7 +125,9 @@ impl<R: Reader> Seeing<'_, R> {
             reader.prefetch(ReadHint::Object(&spec));
         }
         let (desired, observed) = join(reader.resolve(owner, &id, spec), reader.observe(&id)).await;
-        let (desired, observed) = (desired?, observed?);
+        let desired = desired?;
+        foresight.native = R::native(&desired);
+        let observed = observed?;
         let pending = observed.as_ref().and_then(|now| R::Sharing::pending_operation(owner, Some(&desired), now));
         if let Some(pending) = pending {
             foresight.unknown.push(format!("another process is {} {id}, which is waited for", pending.doing));

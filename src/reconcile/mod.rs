@@ -28,4 +28,6 @@ pub use plan::Plan;
 pub use progress::Progress;
 pub use reconciler::Reconciler;
 pub use request::{Reconciled, RequestContext, failure_id, reconcile_request};
-pub use resource::{Api, DeletionIntent, Exclusive, PendingOperation, Planner, ReadHint, Reader, Resource, Sharing};
+pub use resource::{
+    Api, DeletionIntent, Exclusive, NativeResource, PendingOperation, Planner, ReadHint, Reader, Resource, Sharing,
+};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::future::Future;
 
+use serde_json::Value;
+
 use super::plan::Plan;
 use crate::aws::CallError;
 use crate::cloudformation::handle::ObjectType;
@@ -61,6 +63,15 @@ pub trait Resource {
     fn id_from(physical_id: &str) -> Option<Self::Id>;
 }
 
+/// A resource of CloudFormation's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NativeResource {
+    /// `AWS::…`
+    pub resource_type: &'static str,
+    /// Its properties. Those that are null are left out.
+    pub properties: Value,
+}
+
 /// The decisions of a resource type. They are pure: no call, no clock, no chance.
 pub trait Planner: Resource + Sized {
     /// Decides.
@@ -90,6 +101,11 @@ pub trait Planner: Resource + Sized {
     }
     /// The attributes that `Fn::GetAtt` gives.
     fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes;
+    /// Renders the resource of CloudFormation's own that is equivalent, where there is one.
+    #[must_use]
+    fn native(_desired: &Self::Desired) -> Option<NativeResource> {
+        None
+    }
     /// Describes an action by its effect on the state before it: what it gives and what it takes away.
     #[must_use]
     fn effect(_before: Option<&Self::Observed>, action: &Self::Action) -> String {

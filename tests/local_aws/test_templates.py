@@ -14,7 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local_aws import REGION, ROOT, TOOLS
 
 OURS = [ROOT / "template.yaml"]
-TEMPLATES = [*OURS, *sorted((ROOT / "examples").glob("*.yaml"))]
+TEMPLATES = [*OURS, *sorted((ROOT / "templates").glob("*.yaml")), *sorted((ROOT / "examples").glob("*.yaml"))]
 each_template = pytest.mark.parametrize("path", TEMPLATES, ids=[path.name for path in TEMPLATES])
 
 

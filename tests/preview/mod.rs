@@ -182,6 +182,36 @@ fn the_answer_has_each_part_for_programs() {
 }
 
 #[test]
+fn the_native_resources_are_what_the_function_has_made() {
+    within(async |account| {
+        let template = json!({"Resources": {
+            "Provider": {"Type": PROVIDER},
+            "Role": {"Type": ROLE, "Properties": role()},
+            "Entry": {"Type": ENTRY, "Properties": entry(&json!({"Type": "namespace", "Namespaces": ["web"]}))},
+            "Variable": {"Type": "Custom::GitHubVariable", "Properties": {"Repository": "acme/app", "Name": "X", "Value": "y"}},
+        }});
+        let question = json!({"Render": {"Template": template, "StackId": account.stack}});
+        let changes = account.cloud.state().calls.iter().filter(|call| call.changing).count();
+        let answer = deliver(&account.cloud, account.settings.clone(), &question).await;
+        assert_eq!(account.cloud.state().calls.iter().filter(|call| call.changing).count(), changes);
+        let resources = &answer["Template"]["Resources"];
+        assert_eq!(answer["NotRendered"].as_object().unwrap().keys().collect::<Vec<_>>(), ["Variable"]);
+        let role = &resources["Role"]["Properties"];
+        let state = account.cloud.state();
+        let made = state.account.iam.roles.all().next().expect("a role").1.clone();
+        let trust: Value = serde_json::from_str(&made.trust).unwrap();
+        assert_eq!(role["AssumeRolePolicyDocument"], trust);
+        assert_eq!(role["ManagedPolicyArns"], json!([POLICY]));
+        assert_eq!(
+            (&resources["Role"]["DependsOn"], &resources["Entry"]["DependsOn"]),
+            (&json!(["Provider"]), &json!(["Role"]))
+        );
+        drop(state);
+        insta::assert_snapshot!(format!("{answer:#}"));
+    });
+}
+
+#[test]
 fn a_value_that_is_not_known_yet_is_no_mistake() {
     within(async |account| {
         let template = json!({"Resources": {

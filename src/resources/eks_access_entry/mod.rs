@@ -7,6 +7,7 @@ mod applied_record;
 mod cluster;
 mod effect;
 mod guardrail_checks;
+mod native;
 mod plan;
 mod properties;
 mod recreation_record;

@@ -16,16 +16,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, EntryCreateInput};
 use super::applied_record::AppliedRecord;
-use super::effect;
 use super::state::{
     ADOPTED, EntryContent, Observed, ObservedEntry, RESTORING, RecreationRecord, TYPE_CHANGED, default_username,
 };
 use super::target::Target;
 use super::{AccessEntries, Created, Desired, Principal, Spec, Wanted};
+use super::{effect, native};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::ownership::{Owner, PREFIX, Tags, described};
-use crate::reconcile::{Plan, Planner};
+use crate::reconcile::{NativeResource, Plan, Planner};
 
 /// The possible difference between the clocks of IAM and EKS, in seconds.
 const CLOCK_SKEW: i64 = 60;
@@ -327,6 +327,10 @@ impl Planner for AccessEntries {
         let Some(ObservedEntry { content, arn, created: _ }) = &observed.entry else { return Attributes::new() };
         let attributes = [("PrincipalArn", content.principal.clone()), ("Username", content.username.clone())];
         attributes.into_iter().chain(arn.clone().map(|arn| ("AccessEntryArn", arn))).collect()
+    }
+
+    fn native(desired: &Desired) -> Option<NativeResource> {
+        native::of(desired)
     }
 
     fn effect(before: Option<&Observed>, action: &Action) -> String {

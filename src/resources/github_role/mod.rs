@@ -14,6 +14,7 @@ mod lookup;
 mod memory;
 mod name_record;
 mod name_warnings;
+mod native;
 mod pinned_ids;
 mod plan;
 mod policy_limits;

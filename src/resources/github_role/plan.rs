@@ -25,14 +25,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::action::{Action, RoleCreateInput};
-use super::effect;
 use super::name_record::NameRecord;
 use super::{Created, Desired, GitHubRoles, Observed, RoleSettings};
+use super::{effect, native};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::iam_policy::{document::canonical, trust_policy::TrustPolicy};
 use crate::ownership::{AppliedItems, Owner, PREFIX, TagChanges, Tags, described};
-use crate::reconcile::{Plan, Planner};
+use crate::reconcile::{NativeResource, Plan, Planner};
 
 const DEFAULT_MAX_SESSION: u32 = 3600;
 /// The number of managed policies that a role may have unless AWS raises the quota.
@@ -369,6 +369,10 @@ impl Planner for GitHubRoles {
             ("Subjects", subjects),
         ]
         .into()
+    }
+
+    fn native(desired: &Desired) -> Option<NativeResource> {
+        Some(native::of(desired))
     }
 
     fn effect(before: Option<&Observed>, action: &Action) -> String {

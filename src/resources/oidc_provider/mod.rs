@@ -6,6 +6,7 @@ mod action;
 mod api;
 mod effect;
 mod listing;
+mod native;
 mod owner_stakes;
 mod plan;
 mod properties;

@@ -4,17 +4,17 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
-use super::effect;
 use super::listing::{Listing, listed};
 use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
 use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
 use super::rotation::{LIMIT, is_mark};
 use super::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
+use super::{effect, native};
 use crate::arn::issuer_of_provider;
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::ownership::{Owner, PREFIX, Tags, authored};
-use crate::reconcile::{Plan, Planner};
+use crate::reconcile::{NativeResource, Plan, Planner};
 
 /// IAM's limit.
 const TAG_LIMIT: usize = 50;
@@ -370,6 +370,10 @@ impl Planner for OidcProviders {
             ("ThumbprintUse", format!("{use_of_thumbprints:?}")),
         ]
         .into()
+    }
+
+    fn native(desired: &Desired) -> Option<NativeResource> {
+        native::of(desired)
     }
 
     fn effect(before: Option<&Observed>, action: &Action) -> String {
