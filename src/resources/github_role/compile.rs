@@ -102,24 +102,7 @@ impl Compiler<'_> {
                  such claim"
             ));
         }
-        let mut drafts = Vec::new();
-        for form in &self.facts.forms {
-            let mut of_form = vec![SubjectBuilder::default()];
-            for key in keys {
-                let (values, has_id) = self.values(key, scope, *form, context, refs.as_ref())?;
-                let with = |draft: &SubjectBuilder, value: &String| {
-                    let mut draft = draft.clone();
-                    draft.parts.push(value.clone());
-                    draft.has_id |= has_id;
-                    draft
-                };
-                if of_form.len() * values.len() > SUBJECT_LIMIT {
-                    return Err(too_many());
-                }
-                of_form = of_form.iter().flat_map(|draft| values.iter().map(|value| with(draft, value))).collect();
-            }
-            drafts.extend(of_form);
-        }
+        let drafts = self.drafts(scope, context, keys, refs.as_ref())?;
         let mut claims = self.narrowing(keys)?;
         self.pin_context(&mut claims, context, keys, refs.as_ref())?;
         self.pin_scope(&mut claims, scope, keys, drafts.iter().all(|draft| draft.has_id))?;
@@ -135,6 +118,35 @@ impl Compiler<'_> {
             );
         }
         Ok(drafts.iter().map(rule).collect())
+    }
+
+    /// The subjects of a context, in each form of the repository.
+    fn drafts(
+        &self,
+        scope: &RepositoryScope,
+        context: &JobContext,
+        keys: &[String],
+        refs: Option<&BTreeSet<Pattern>>,
+    ) -> Result<Vec<SubjectBuilder>, String> {
+        let mut drafts = Vec::new();
+        for form in &self.facts.forms {
+            let mut of_form = vec![SubjectBuilder::default()];
+            for key in keys {
+                let (values, has_id) = self.values(key, scope, *form, context, refs)?;
+                let with = |draft: &SubjectBuilder, value: &String| {
+                    let mut draft = draft.clone();
+                    draft.parts.push(value.clone());
+                    draft.has_id |= has_id;
+                    draft
+                };
+                if of_form.len() * values.len() > SUBJECT_LIMIT {
+                    return Err(too_many());
+                }
+                of_form = of_form.iter().flat_map(|draft| values.iter().map(|value| with(draft, value))).collect();
+            }
+            drafts.extend(of_form);
+        }
+        Ok(drafts)
     }
 
     /// The claims that the author narrows the entry by, but for those that the subject carries already.

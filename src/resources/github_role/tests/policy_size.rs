@@ -32,7 +32,7 @@ fn numbered(count: usize, item: impl Fn(usize) -> String) -> Value {
     (0..count).map(item).collect()
 }
 
-fn entry(lists: Value) -> Value {
+fn entry(lists: &Value) -> Value {
     let mut entry = json!({"Repository": "o/r", "RepositoryId": "2", "OwnerId": "1"});
     entry.as_object_mut().unwrap().extend(lists.as_object().unwrap().clone());
     json!([entry])
@@ -54,17 +54,17 @@ fn the_largest_declarations_lead_to_bounded_work() {
     let custom = SubjectTemplate::Custom(["repo", "context", "job_workflow_ref", "actor_id"].map(str::to_owned).into());
     let silent = SubjectTemplate::Custom(["repo", "job_workflow_ref"].map(str::to_owned).into());
     for (what, trust) in [
-        ("branches", entry(json!({"Branches": numbered(380, |n| n.to_string())}))),
-        ("patterns", entry(json!({"Branches": numbered(330, |n| format!("r/{n}*"))}))),
+        ("branches", entry(&json!({"Branches": numbered(380, |n| n.to_string())}))),
+        ("patterns", entry(&json!({"Branches": numbered(330, |n| format!("r/{n}*"))}))),
         (
             "branches and actors",
-            entry(json!({
+            entry(&json!({
                 "Branches": numbered(200, |n| n.to_string()), "Actors": numbered(600, |n| (n + 1).to_string()),
             })),
         ),
         (
             "all lists",
-            entry(json!({
+            entry(&json!({
                 "Branches": numbered(90, |n| n.to_string()), "Tags": numbered(90, |n| format!("v{n}*")),
                 "Actors": numbered(200, |n| (n + 1).to_string()), "Workflows": numbered(60, workflow),
             })),
@@ -78,7 +78,7 @@ fn the_largest_declarations_lead_to_bounded_work() {
                 })
                 .collect(),
         ),
-        ("subjects", entry(json!({"Subjects": numbered(300, |n| format!("repo:o/r:environment:{n}"))}))),
+        ("subjects", entry(&json!({"Subjects": numbered(300, |n| format!("repo:o/r:environment:{n}"))}))),
     ] {
         let entries = read(trust).unwrap_or_else(|mistakes| panic!("{what}: {mistakes}"));
         for template in [SubjectTemplate::Default, custom.clone(), silent.clone()] {
@@ -101,19 +101,19 @@ fn a_declaration_past_the_largest_quota_is_refused_before_any_comparison() {
     let before = COMPARISONS.get();
     for (trust, expected) in [
         (
-            entry(json!({"Branches": numbered(27_000, |n| format!("b{n}"))})),
+            entry(&json!({"Branches": numbered(27_000, |n| format!("b{n}"))})),
             "`Trust[0].Branches`: expected at most 431 branches, found 27000",
         ),
         (
-            entry(json!({"Branches": numbered(100_000, |n| format!("b{n}/*"))})),
+            entry(&json!({"Branches": numbered(100_000, |n| format!("b{n}/*"))})),
             "`Trust[0].Branches`: expected at most 431 branches, found 100000",
         ),
         (
-            entry(json!({"Branches": ["b"], "Actors": numbered(1_700, |n| (n + 1).to_string())})),
+            entry(&json!({"Branches": ["b"], "Actors": numbered(1_700, |n| (n + 1).to_string())})),
             "`Trust[0].Actors`: expected at most 1365 actors, found 1700",
         ),
         (
-            entry(json!({"Subjects": numbered(26_000, |n| format!("repo:o/r:environment:{n}"))})),
+            entry(&json!({"Subjects": numbered(26_000, |n| format!("repo:o/r:environment:{n}"))})),
             "`Trust[0].Subjects`: expected at most 630 subjects, found 26000",
         ),
         (
@@ -121,15 +121,15 @@ fn a_declaration_past_the_largest_quota_is_refused_before_any_comparison() {
             "`Trust`: expected 1 to 630 entries, found 3000",
         ),
         (
-            entry(json!({"Branches": numbered(400, |n| format!("a-longer-name-{n}"))})),
+            entry(&json!({"Branches": numbered(400, |n| format!("a-longer-name-{n}"))})),
             "`Trust`: expected values of at most 8192 characters together, as many as IAM lets a trust policy have, found 13890",
         ),
         (
-            entry(json!({"Branches": ["x".repeat(1_000_000)]})),
+            entry(&json!({"Branches": ["x".repeat(1_000_000)]})),
             "`Trust[0].Branches[0]`: expected the name of a branch as git allows it",
         ),
         (
-            entry(json!({"Environments": numbered(40, |n| format!("{n}{}", "x".repeat(250)))})),
+            entry(&json!({"Environments": numbered(40, |n| format!("{n}{}", "x".repeat(250)))})),
             "`Trust`: expected values of at most 8192 characters together, as many as IAM lets a trust policy have, found 10670",
         ),
     ] {
@@ -142,7 +142,7 @@ fn a_declaration_past_the_largest_quota_is_refused_before_any_comparison() {
 #[test]
 fn a_template_that_multiplies_lists_is_refused_before_its_subjects_are_written() {
     let workflow = |n| format!("o/r/.github/workflows/w{n}@refs/heads/b");
-    let trust = entry(json!({
+    let trust = entry(&json!({
         "Branches": numbered(20, |n| n.to_string()), "Actors": numbered(200, |n| (n + 1).to_string()),
         "Workflows": numbered(60, workflow),
     }));
@@ -154,13 +154,13 @@ fn a_template_that_multiplies_lists_is_refused_before_its_subjects_are_written()
 
 #[test]
 fn the_lower_bound_is_never_more_than_the_policy_takes() {
-    let many = |count: usize| entry(json!({"Branches": numbered(count, |n| format!("b{n}"))}));
+    let many = |count: usize| entry(&json!({"Branches": numbered(count, |n| format!("b{n}"))}));
     let templates: [&[&str]; 4] = [&[], &["repository_id", "context"], &["ref"], &["repo"]];
     for trust in [
         many(1),
         many(90),
-        entry(json!({"Branches": ["main", "release/*"], "AnyRef": "true"})),
-        entry(json!({"Branches": ["main"], "Actors": ["1", "22", "333"], "EnterpriseId": "7"})),
+        entry(&json!({"Branches": ["main", "release/*"], "AnyRef": "true"})),
+        entry(&json!({"Branches": ["main"], "Actors": ["1", "22", "333"], "EnterpriseId": "7"})),
         json!([{"Repository": "o/r", "Branches": ["a"], "Actors": ["1"]}, {"Repository": "o/r", "Branches": ["a", "b"]}]),
         json!([{"Repository": "o/*", "Branches": ["a"], "OwnerId": "1"}, {"Repository": "o/r", "Branches": ["a", "b"]}]),
         json!([{"Repository": "o/r", "Branches": ["a"]}, {"Repository": "o/r", "Branches": ["a"]}]),
