@@ -72,7 +72,7 @@ fn the_new_ids_count_once_the_author_writes_them() {
 }
 
 #[test]
-fn another_repository_of_a_taken_owner_is_refused_and_a_name_in_another_case_is_the_same() {
+fn a_taken_owner_is_refused_for_new_repositories_and_in_any_case() {
     at(async |place| {
         assert!(place.create(app()).await.succeeded);
         taken(place);
@@ -203,7 +203,7 @@ fn whole_subjects_are_pinned_whatever_stands_behind_an_at() {
 }
 
 #[test]
-fn a_classic_form_that_is_declared_is_pinned_and_a_warning_says_where_it_cannot_be() {
+fn a_declared_classic_form_is_pinned_or_a_warning_says_so() {
     at(async |place| {
         let classic = json!([{"Repository": "acme/app", "Branches": ["main"], "SubjectFormat": "Classic"}]);
         let outcome = place.create(classic.clone()).await;
