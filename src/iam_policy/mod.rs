@@ -4,5 +4,7 @@ pub mod document;
 pub mod evaluate;
 pub mod pattern;
 pub mod repository_forms;
+mod shared_ids;
 pub mod string_like;
 pub mod trust_policy;
+mod trust_rule;

@@ -13,135 +13,10 @@ use serde_json::{Map, Value, json};
 
 use super::document::{canonical, statements};
 use super::pattern::Pattern;
+use super::shared_ids::{Shared, shared, told_apart};
+use super::trust_rule::claims_cover;
+pub use super::trust_rule::{Claim, Claims, TrustRule};
 use crate::arn::issuer_of_provider;
-
-/// A claim beside `aud` and `sub` that conditions are written on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the names are GitHub's")]
-pub enum Claim {
-    ActorId,
-    EnterpriseId,
-    Environment,
-    JobWorkflowRef,
-    Ref,
-    Repository,
-    RepositoryId,
-    RepositoryOwnerId,
-}
-
-impl Claim {
-    /// The claims.
-    pub const ALL: [Self; 8] = [
-        Self::ActorId,
-        Self::EnterpriseId,
-        Self::Environment,
-        Self::JobWorkflowRef,
-        Self::Ref,
-        Self::Repository,
-        Self::RepositoryId,
-        Self::RepositoryOwnerId,
-    ];
-
-    /// As tokens and condition keys name it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ActorId => "actor_id",
-            Self::EnterpriseId => "enterprise_id",
-            Self::Environment => "environment",
-            Self::JobWorkflowRef => "job_workflow_ref",
-            Self::Ref => "ref",
-            Self::Repository => "repository",
-            Self::RepositoryId => "repository_id",
-            Self::RepositoryOwnerId => "repository_owner_id",
-        }
-    }
-}
-
-/// The claims that have to come with a subject; each has to have one of its values.
-/// Rules of one declaration share the values.
-pub type Claims = BTreeMap<Claim, Rc<BTreeSet<Pattern>>>;
-
-/// A rule: a subject, and the claims that have to come with it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TrustRule {
-    /// The claim `sub`.
-    pub subject: Pattern,
-    /// The other claims of the token.
-    pub claims: Claims,
-}
-
-impl TrustRule {
-    /// The rule for a subject alone.
-    #[must_use]
-    pub fn of(subject: Pattern) -> Self {
-        Self { subject, claims: Claims::new() }
-    }
-
-    /// Returns true if this rule admits every token that `other` admits.
-    fn covers(&self, other: &Self) -> bool {
-        let Self { subject, claims } = self;
-        subject.covers(&other.subject) && claims_cover(claims, &other.claims)
-    }
-
-    /// The rule for tokens that both admit. Two patterns that overlap without one covering the other count as disjoint,
-    /// which admits too few for the moment and never too many.
-    fn intersect(&self, other: &Self) -> Option<Self> {
-        let subject = self.subject.narrower(&other.subject)?;
-        let mut claims = self.claims.clone();
-        for (claim, theirs) in &other.claims {
-            let values: BTreeSet<Pattern> = match self.claims.get(claim) {
-                Some(ours) => ours.iter().flat_map(|a| theirs.iter().filter_map(move |b| a.narrower(b))).collect(),
-                None => BTreeSet::clone(theirs),
-            };
-            if values.is_empty() {
-                return None;
-            }
-            claims.insert(*claim, Rc::new(values));
-        }
-        Some(Self { subject, claims })
-    }
-
-    /// The same as several, none of which has an exact value and one with wildcards for the same claim.
-    fn split(self) -> Vec<Self> {
-        let mixed = self.claims.iter().find_map(|(claim, values)| {
-            let (wild, exact): (BTreeSet<Pattern>, BTreeSet<Pattern>) =
-                values.iter().cloned().partition(Pattern::is_wild);
-            (!wild.is_empty() && !exact.is_empty()).then_some((*claim, wild, exact))
-        });
-        let Some((claim, wild, exact)) = mixed else { return vec![self] };
-        // What a pattern covers need not be said again.
-        let exact: BTreeSet<Pattern> =
-            exact.into_iter().filter(|value| !wild.iter().any(|wild| wild.covers(value))).collect();
-        let with = |values| {
-            let mut part = self.clone();
-            part.claims.insert(claim, Rc::new(values));
-            part.split()
-        };
-        let rest = if exact.is_empty() { Vec::new() } else { with(exact) };
-        with(wild).into_iter().chain(rest).collect()
-    }
-}
-
-/// Returns true if every token that has the other claims has these.
-fn claims_cover(claims: &Claims, others: &Claims) -> bool {
-    let within = |values: &BTreeSet<Pattern>, others: &BTreeSet<Pattern>| {
-        others.iter().all(|other| values.contains(other) || values.iter().any(|value| value.covers(other)))
-    };
-    claims.iter().all(|(claim, values)| others.get(claim).is_some_and(|others| within(values, others)))
-}
-
-impl fmt::Display for TrustRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { subject, claims } = self;
-        write!(f, "{subject}")?;
-        for (index, (claim, values)) in claims.iter().enumerate() {
-            let values: Vec<&str> = values.iter().map(Pattern::as_str).collect();
-            write!(f, " {} {} {}", if index == 0 { "with" } else { "and" }, claim.name(), values.join(" or "))?;
-        }
-        Ok(())
-    }
-}
 
 /// The tokens that may assume a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,12 +116,20 @@ impl TrustPolicy {
     /// The policy as a document.
     #[must_use]
     pub fn document(&self) -> Value {
-        let mut groups: BTreeMap<_, BTreeSet<&Pattern>> = BTreeMap::new();
-        for TrustRule { subject, claims } in &self.rules {
-            groups.entry((claims, subject.is_wild(), subject.too_many_words())).or_default().insert(subject);
+        let (shared, apart) = shared(&self.rules);
+        let mut statements = Vec::new();
+        for Shared { ids, rules } in shared {
+            let values: BTreeSet<Pattern> = ids.iter().map(|id| Pattern::written(id)).collect();
+            let values = Rc::new(values);
+            for (mut claims, subjects) in grouped(rules.iter()) {
+                claims.insert(Claim::RepositoryId, Rc::clone(&values));
+                let mut statement = self.statement(&claims, &subjects);
+                statement["Sid"] = json!(format!("{}x{}", statements.len(), ids.join("x")));
+                statements.push(statement);
+            }
         }
-        let statements = groups.into_iter().map(|((claims, ..), subjects)| self.statement(claims, &subjects));
-        json!({"Version": "2012-10-17", "Statement": statements.collect::<Value>()})
+        statements.extend(grouped(apart.into_iter()).iter().map(|(claims, subjects)| self.statement(claims, subjects)));
+        json!({"Version": "2012-10-17", "Statement": statements})
     }
 
     fn statement(&self, claims: &Claims, subjects: &BTreeSet<&Pattern>) -> Value {
@@ -319,7 +202,11 @@ impl TrustPolicy {
             if size > READ_LIMIT {
                 return None;
             }
-            rules.extend(subjects.into_iter().map(|subject| TrustRule { subject, claims: claims.clone() }));
+            let read = subjects.into_iter().map(|subject| TrustRule { subject, claims: claims.clone() });
+            rules.extend(match statement.get("Sid") {
+                Some(sid) => told_apart(sid.as_str()?, read.collect())?,
+                None => read.collect(),
+            });
         }
         let policy = Self::of(provider_arn, audience?, rules);
         (canonical(&policy.document()) == canonical(document)).then_some(policy)
@@ -330,6 +217,15 @@ impl TrustPolicy {
     pub fn subjects(&self) -> BTreeSet<&str> {
         self.rules.iter().map(|rule| rule.subject.as_str()).collect()
     }
+}
+
+/// Groups the subjects that share a statement.
+fn grouped<'a>(rules: impl Iterator<Item = &'a TrustRule>) -> Vec<(Claims, BTreeSet<&'a Pattern>)> {
+    let mut groups: BTreeMap<_, BTreeSet<&Pattern>> = BTreeMap::new();
+    for TrustRule { subject, claims } in rules {
+        groups.entry((claims, subject.is_wild(), subject.too_many_words())).or_default().insert(subject);
+    }
+    groups.into_iter().map(|((claims, ..), subjects)| (claims.clone(), subjects)).collect()
 }
 
 fn values(value: &Value, wild: bool) -> Option<BTreeSet<Pattern>> {

@@ -4,6 +4,7 @@
 
 mod action;
 mod api;
+mod attributes;
 mod compile;
 mod drift;
 mod effect;

@@ -27,7 +27,7 @@ use serde_json::Value;
 use super::action::{Action, RoleCreateInput};
 use super::name_record::NameRecord;
 use super::{Created, Desired, GitHubRoles, Observed, RoleSettings};
-use super::{effect, native};
+use super::{attributes, effect, native};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::iam_policy::{document::canonical, trust_policy::TrustPolicy};
@@ -358,17 +358,7 @@ impl Planner for GitHubRoles {
     }
 
     fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
-        let subjects = TrustPolicy::read(&observed.trust)
-            .map(|trust| trust.subjects().into_iter().collect::<Vec<_>>().join(", "))
-            .unwrap_or_default();
-        [
-            ("Arn", observed.arn.clone()),
-            ("RoleName", observed.name.clone()),
-            ("RoleId", observed.role_id.clone()),
-            ("Warning", fitting(&desired.warning, subjects.len())),
-            ("Subjects", subjects),
-        ]
-        .into()
+        attributes::of(desired, observed)
     }
 
     fn native(desired: &Desired) -> Option<NativeResource> {
@@ -378,13 +368,4 @@ impl Planner for GitHubRoles {
     fn effect(before: Option<&Observed>, action: &Action) -> String {
         effect::of(before, action)
     }
-}
-
-/// An answer that does not fit would be a failure, which a remark is not worth; the log has it in any case.
-fn fitting(warning: &str, subjects: usize) -> String {
-    /// In bytes, with the subjects; what else is in an answer takes less than the rest of 4096.
-    const ROOM: usize = 2000;
-    const SHORT: &str = "There are warnings about what the role trusts: see the function's log";
-    let fits = |text: &&str| warning.is_empty() || subjects + text.len() <= ROOM;
-    [warning, SHORT].into_iter().find(fits).unwrap_or_default().to_owned()
 }

@@ -22,7 +22,11 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
         ("Arn", "The role's ARN, for `role-to-assume` of the workflow."),
         ("RoleName", "The role's name."),
         ("RoleId", "The role's unique id. A role that is made again under the same name has another."),
-        ("Subjects", "The subjects that the trust policy admits, separated by a comma and a space."),
+        (
+            "Subjects",
+            "The subjects that the trust policy admits, separated by a comma and a space. What has no room in an answer is counted at \
+             the end.",
+        ),
         (
             "Warning",
             "Which environments the role trusts that nothing protects, as far as the function's credential can see.",
