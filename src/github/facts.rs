@@ -75,6 +75,8 @@ pub struct SubjectFacts {
     pub repository_id: Option<u64>,
     /// The forms that its subjects may have; more than one where it is not known.
     pub forms: BTreeSet<SubjectFormat>,
+    /// The form that GitHub tells, where it does, whatever is declared.
+    pub told: Option<SubjectFormat>,
     /// The template of its subjects.
     pub template: SubjectTemplate,
     /// `public`, `private` or `internal`, for templates that ask for it.
@@ -175,6 +177,7 @@ impl SubjectFacts {
         Self {
             owner_id: Some(response.owner.id),
             repository_id: Some(response.id),
+            told: forms.first().copied().filter(|_| forms.len() == 1),
             forms,
             template: keys.map_or(SubjectTemplate::Default, SubjectTemplate::Custom),
             visibility: response.visibility.clone().filter(|told| VISIBILITIES.contains(&told.as_str())),

@@ -145,6 +145,43 @@ fn a_template_takes_its_claims_from_the_members() {
 }
 
 #[test]
+fn what_is_declared_is_held_against_github_where_it_answers() {
+    at(async |place| {
+        let wrong = json!({"Branches": ["main"], "SubjectFormat": "Immutable", "OwnerId": "1", "RepositoryId": "2"});
+        let outcome = place.create(json!([entry(&wrong)])).await;
+        assert!(outcome.reason.contains("`OwnerId`: GitHub says"), "{}", outcome.reason);
+        let (owner, id) = crate::simulation::github::ids("acme/app");
+        let right = json!({"Branches": ["main"], "SubjectFormat": "Immutable", "OwnerId": owner.to_string(), "RepositoryId": id.to_string()});
+        has_template(place, &["repo", "ref"]);
+        assert!(place.create(json!([entry(&right)])).await.succeeded);
+        let keys = ["repo", "context", "job_workflow_ref"];
+        has_template(place, &keys);
+        let outcome = place.create(json!([entry(&right)])).await;
+        assert!(outcome.reason.contains("add `Workflows`"), "{}", outcome.reason);
+    });
+}
+
+#[test]
+fn what_no_job_fits_today_is_a_warning() {
+    at(async |place| {
+        let workflow = "acme/app/.github/workflows/plan.yml@refs/heads/main";
+        for (members, warning) in [
+            (json!({"Branches": ["main"], "SubjectFormat": "Classic"}), "which `SubjectFormat` does not admit"),
+            (
+                json!({"Subjects": ["repo:acme/app:pull_request"]}),
+                "GitHub sends subjects with ids, which `repo:acme/app:pull_request` does not admit",
+            ),
+            (json!({"PullRequests": true, "Workflows": [workflow]}), "fits only if it is called by that name"),
+        ] {
+            let outcome = place.create(json!([entry(&members)])).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            let warned = outcome.attributes["Warning"].as_str().unwrap();
+            assert!(warned.contains(warning), "{members}: {warned}");
+        }
+    });
+}
+
+#[test]
 fn subjects_of_another_repository_than_the_entry_s_are_refused() {
     at(async |place| {
         for (members, member) in [

@@ -49,16 +49,13 @@ impl GitHubRoles {
 
     /// Asks at once everything that the entries need. Errors come up again where an answer is needed.
     async fn prefetch_facts(&self, issuer: &Issuer, entries: &[TrustEntry]) {
-        let open = entries.iter().filter(|entry| facts_from_declaration(issuer, entry).is_none());
-        let mut scopes: BTreeSet<RepositoryScope> = open.filter_map(|entry| entry.scope.clone()).collect();
+        let mut scopes: BTreeSet<RepositoryScope> = entries.iter().filter_map(|entry| entry.scope.clone()).collect();
         scopes.extend(entries.iter().flat_map(|entry| open_names(issuer, entry)));
         let actors = entries.iter().flat_map(|entry| &entry.actors);
         let names = actors.filter_map(|actor| if let Actor::Name(name) = actor { Some(name) } else { None });
         let names: BTreeSet<&String> = names.collect();
         let several = scopes.len() + names.len() > 1;
-        // An Enterprise Server shows nothing to the public.
-        let shown = issuer.has_immutable_subjects() || self.github.has_credential(issuer).await == Ok(true);
-        if !several || !shown || self.github.prepare(issuer).await.is_err() {
+        if !several || !self.is_shown(issuer).await || self.github.prepare(issuer).await.is_err() {
             return;
         }
         let repositories = scopes.iter().map(|scope| async move {
@@ -72,10 +69,23 @@ impl GitHubRoles {
         stream::iter(questions).buffer_unordered(MAX_CONCURRENT_CALLS).for_each(|()| ready(())).await;
     }
 
-    /// Returns the facts of an entry: declared, or asked for.
+    /// Returns true if GitHub may answer: an Enterprise Server shows nothing to the public.
+    async fn is_shown(&self, issuer: &Issuer) -> bool {
+        issuer.has_immutable_subjects() || self.github.has_credential(issuer).await == Ok(true)
+    }
+
+    /// Returns the facts of an entry: those of GitHub, which have to fit the declared ones, else the declared ones.
     async fn facts(&self, issuer: &Issuer, entry: &TrustEntry, at: &str) -> Result<SubjectFacts, Doubt> {
         let mut facts = match (facts_from_declaration(issuer, entry), &entry.scope) {
-            (Some(facts), _) => facts,
+            (Some(declared), Some(scope)) if self.is_shown(issuer).await => match self.ask(issuer, scope, at).await {
+                Ok(found) => with_declared(entry, found, at).map_err(Doubt::Refused)?,
+                Err(Doubt::Silent(problem)) => {
+                    tracing::warn!(at, %problem, "GitHub did not say; the declaration counts");
+                    declared
+                }
+                Err(doubt) => return Err(doubt),
+            },
+            (Some(declared), _) => declared,
             // An Enterprise Server shows nothing to the public, and its form is known.
             _ if !issuer.has_immutable_subjects() && self.github.has_credential(issuer).await == Ok(false) => {
                 declared_facts(entry, [SubjectFormat::Classic])

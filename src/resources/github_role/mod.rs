@@ -12,6 +12,7 @@ mod environment_warnings;
 mod facts_from_policy;
 mod guardrail_checks;
 mod lookup;
+mod match_warnings;
 mod memory;
 mod name_record;
 mod name_warnings;

@@ -8,6 +8,7 @@ use crate::ownership::Owner;
 
 use super::GitHubRoles;
 use super::lookup::place;
+use super::match_warnings;
 use super::name_record::NameRecord;
 use super::name_warnings;
 use super::policy_limits::{LARGEST_QUOTA, SUBJECT_LIMIT};
@@ -24,7 +25,7 @@ const SMALLEST_QUOTA: usize = 2048;
 pub(super) struct ResolvedTrust {
     pub(super) policy: TrustPolicy,
     pub(super) names: NameRecord,
-    /// The names that no id pins; empty if there are none.
+    /// The parts that no job fits and the names that no id pins; empty if there are none.
     pub(super) warning: String,
 }
 
@@ -52,9 +53,11 @@ impl GitHubRoles {
         let mut rules: Vec<TrustRule> = Vec::new();
         let mut ends = Vec::new();
         let mut users = Vec::new();
+        let mut warnings = Vec::new();
         for (index, (entry, found)) in entries.iter().zip(found).enumerate() {
             let at = place(index, entry);
             let (facts, compiled) = self.settle(owner, issuer, (entry, &at), found, &memory).await?;
+            warnings.extend(match_warnings::of(&at, entry, &facts));
             users.extend(facts.users);
             rules.extend(compiled);
             if rules.len() > SUBJECT_LIMIT {
@@ -79,7 +82,8 @@ impl GitHubRoles {
             .any(|entry| !entry.actors.is_empty())
             .then(|| NameRecord::of(users.iter().map(|(name, id)| (name.as_str(), *id))));
         let names = memory.names_beside(&whole, users);
-        Ok(ResolvedTrust { warning: name_warnings::of(issuer, &whole), policy: whole, names })
+        warnings.extend(Some(name_warnings::of(issuer, &whole)).filter(|warning| !warning.is_empty()));
+        Ok(ResolvedTrust { warning: warnings.join(". "), policy: whole, names })
     }
 
     /// The account's quota for the length of a trust policy, in characters without white space.

@@ -287,6 +287,7 @@ fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
         visibility: None,
         users,
         named: BTreeMap::new(),
+        told: None,
     }
 }
 
