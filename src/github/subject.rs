@@ -4,6 +4,8 @@
 //! A subject is a row of `key:value`; no value contains a colon, because GitHub writes `%3A` there. The default form
 //! begins with `repo:OWNER/NAME` and goes on with `ref:…`, `environment:…` or the bare word `pull_request`.
 
+use std::collections::BTreeSet;
+
 use super::name::{self, Repository};
 
 /// The breadth of a whole subject.
@@ -37,11 +39,15 @@ pub fn check(text: &str) -> Result<Breadth, String> {
     let mut has_prefix = false;
     for (key, value) in pairs(text) {
         if key == "pull_request" {
-            pinned.context = true;
+            pinned.parts.insert(Part::Context);
             continue;
         }
         // Behind a repository, a wildcard in the place of everything else.
-        if key.chars().all(|c| c == '*') && value.is_none() && pinned.repository && !pinned.context {
+        if key.chars().all(|c| c == '*')
+            && value.is_none()
+            && pinned.has(Part::Repository)
+            && !pinned.has(Part::Context)
+        {
             return Ok(Breadth::Broad(EVERY_JOB.to_owned()));
         }
         let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -116,14 +122,20 @@ pub fn claim(name: &str) -> Result<(), String> {
     Err(format!("claims that GitHub's tokens have{hint}, and not `{name}`, which no token's subject has"))
 }
 
+/// A part of a job that a subject can pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Owner,
+    Repository,
+    Workflow,
+    /// A branch, a tag, an environment or pull requests.
+    Context,
+}
+
 /// The parts of a job that a subject pins.
 #[derive(Default)]
 struct Pinned {
-    owner: bool,
-    repository: bool,
-    workflow: bool,
-    /// A branch, a tag, an environment or pull requests.
-    context: bool,
+    parts: BTreeSet<Part>,
     /// The names of an open pattern, which pins nothing.
     open: Option<String>,
 }
@@ -132,22 +144,26 @@ impl Pinned {
     /// Adds the part that a pair pins.
     fn add(&mut self, key: &str, value: &str) -> Result<(), String> {
         let digits = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
-        match key {
-            "repo" => self.repository = repo_value(value).map(|()| true)?,
-            "repository" => self.repository = Repository::parse(value).map(|_| true)?,
-            "repository_id" if digits(value) => self.repository = true,
-            "repository_owner_id" if digits(value) => self.owner = true,
-            "repository_owner" if !value.contains(['*', '?']) => self.owner = true,
+        let part = match key {
+            "repo" => repo_value(value).map(|()| Part::Repository)?,
+            "repository" => Repository::parse(value).map(|_| Part::Repository)?,
+            "repository_id" if digits(value) => Part::Repository,
+            "repository_owner_id" if digits(value) => Part::Owner,
+            "repository_owner" if !value.contains(['*', '?']) => Part::Owner,
             "job_workflow_ref" | "workflow_ref" => {
                 name::workflow(value)?;
                 let (_, reference) = value.split_once('@').unwrap_or_default();
-                self.workflow |= open_ref(reference).is_none();
+                if open_ref(reference).is_some() {
+                    return Ok(());
+                }
+                Part::Workflow
             }
             "ref" => {
                 if value != "refs/*" {
                     name::full_ref(value)?;
                 }
-                self.pin_context(open_ref(value));
+                self.pin_open(open_ref(value));
+                Part::Context
             }
             "environment" if name::needs_claim(value) => {
                 return Err(
@@ -158,35 +174,41 @@ impl Pinned {
             }
             "environment" => {
                 name::environment(value)?;
-                self.pin_context(name::open_environment(value));
+                self.pin_open(name::open_environment(value));
+                Part::Context
             }
             _ if value.contains(['*', '?']) => {
                 return Err(format!("no wildcard in the value of `{key}`, which could then be anything"));
             }
-            _ => {}
-        }
+            _ => return Ok(()),
+        };
+        self.parts.insert(part);
         Ok(())
     }
 
     /// Of two contexts, an open one counts, also behind an environment.
-    fn pin_context(&mut self, open: Option<String>) {
-        self.context = true;
+    fn pin_open(&mut self, open: Option<String>) {
         self.open = self.open.take().or(open);
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
     }
 
     fn breadth(self) -> Option<Breadth> {
         let broad = |why: &str| Some(Breadth::Broad(why.to_owned()));
-        match self {
-            Self { repository: true, workflow: true, .. } => Some(Breadth::Narrow),
-            Self { repository: true, open: Some(names), .. } => broad(&format!("{names} of the repository is let in")),
-            Self { repository: true, context: true, .. } => Some(Breadth::Narrow),
-            Self { repository: true, .. } => broad(EVERY_JOB),
-            Self { owner: true, .. } => {
-                broad("it pins the owner only, so that every repository of the owner is let in")
-            }
-            Self { workflow: true, .. } => Some(Breadth::Anybodys),
-            _ => None,
+        if self.has(Part::Repository) {
+            return match &self.open {
+                _ if self.has(Part::Workflow) => Some(Breadth::Narrow),
+                Some(names) => broad(&format!("{names} of the repository is let in")),
+                None if self.has(Part::Context) => Some(Breadth::Narrow),
+                None => broad(EVERY_JOB),
+            };
         }
+        if self.has(Part::Owner) {
+            return broad("it pins the owner only, so that every repository of the owner is let in");
+        }
+        self.has(Part::Workflow).then_some(Breadth::Anybodys)
     }
 }
 

@@ -5,6 +5,7 @@ use super::trust_declaration::{JobContext, TrustEntry};
 use crate::github::facts::{SubjectFacts, SubjectFormat};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
+use crate::iam_policy::pattern::Pattern;
 
 /// Returns the warnings about an entry.
 pub(super) fn of(at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
@@ -25,7 +26,7 @@ fn other_form(at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Option<Stri
         subject::prefix(value).map(|prefix| prefix.ids.is_some())
     };
     let is_immutable = told == SubjectFormat::Immutable;
-    let subjects: Vec<&str> = entry.subjects.iter().map(|subject| subject.as_str()).collect();
+    let subjects: Vec<&str> = entry.subjects.iter().map(Pattern::as_str).collect();
     let other = subjects.into_iter().find(|text| has_ids(text).is_some_and(|has_ids| has_ids != is_immutable));
     let trusted = match other {
         Some(subject) => format!("`{subject}`"),
@@ -40,7 +41,7 @@ fn other_form(at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Option<Stri
 fn own_workflows(entry: &TrustEntry) -> Option<&str> {
     let Some(RepositoryScope::Repository(own)) = &entry.scope else { return None };
     let is_own = |workflow: &str| workflow.split("/.github/").next() == Some(own.to_string().as_str());
-    let mut workflows = entry.workflows.iter().map(|workflow| workflow.as_str());
+    let mut workflows = entry.workflows.iter().map(Pattern::as_str);
     let is_elsewhere = |workflow: &str| !is_own(workflow) || workflow.contains("@refs/pull/");
     if !entry.contexts.contains(&JobContext::PullRequest) || workflows.clone().any(is_elsewhere) {
         return None;
