@@ -55,7 +55,8 @@ pub(super) fn shared(rules: &BTreeSet<TrustRule>) -> (Vec<Shared>, Vec<&TrustRul
     for rule in rules {
         match place(rule) {
             Some(index) => {
-                found[index].rules.push(TrustRule { subject: rule.subject.clone(), claims: without_id(rule) })
+                let rule = TrustRule { subject: rule.subject.clone(), claims: without_id(rule) };
+                found[index].rules.push(rule);
             }
             None => apart.push(rule),
         }
