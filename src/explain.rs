@@ -52,13 +52,21 @@ pub async fn answer(
         Ok(None) => return json!({"Error": format!("there is no role {role_name} in account {}", deployment.account)}),
         Err(error) => return json!({"Error": error.to_string()}),
     };
+    let provider = deployment.iam_arn(&format!("oidc-provider/{}", TokenClaims::of(claims).issuer));
+    let mut answer = of_policy(&policy, &provider, claims);
+    answer["RoleName"] = json!(role_name);
+    answer
+}
+
+/// Answers for a policy, whoever has it. `provider` is the ARN of the token's issuer in the role's account.
+#[must_use]
+pub fn of_policy(policy: &Value, provider: &str, claims: &Map<String, Value>) -> Value {
     let token = TokenClaims::of(claims);
-    let ours = TrustPolicy::read(&policy);
+    let ours = TrustPolicy::read(policy);
     let subjects: Vec<String> = ours.iter().flat_map(TrustPolicy::rules).map(ToString::to_string).collect();
-    let mut answer = json!({"RoleName": role_name, "Admits": subjects, "Policy": policy});
+    let mut answer = json!({"Admits": subjects, "Policy": policy});
     if !claims.is_empty() {
-        let provider = deployment.iam_arn(&format!("oidc-provider/{}", token.issuer));
-        let (verdict, reports) = evaluate(&policy, &provider, &token);
+        let (verdict, reports) = evaluate(policy, provider, &token);
         answer["Verdict"] = json!(match verdict {
             Verdict::Admitted => "admitted",
             Verdict::Refused => "refused",
@@ -67,6 +75,21 @@ pub async fn answer(
         answer["Statements"] = reports.iter().map(|report| described(report, &token)).collect();
     }
     answer
+}
+
+/// Reads the claims of a token, or claims in JSON. The signature of a token is not read.
+///
+/// # Errors
+/// When it is neither.
+pub fn claims_of(text: &str) -> Result<Map<String, Value>, String> {
+    let wrong = || "expected a token of three parts joined by `.`, or its claims as a JSON object".to_owned();
+    let claims = if text.starts_with('{') {
+        text.as_bytes().to_vec()
+    } else {
+        let [_, payload, _] = text.split('.').collect::<Vec<_>>()[..] else { return Err(wrong()) };
+        base64_simd::URL_SAFE_NO_PAD.decode_to_vec(payload).map_err(|_| wrong())?
+    };
+    serde_json::from_slice(&claims).map_err(|_| wrong())
 }
 
 async fn policy(iam: &aws_sdk_iam::Client, deadline: &Deadline, role: &str) -> Result<Option<Value>, CallError> {

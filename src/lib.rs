@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod arn;
+pub mod audit;
 pub mod aws;
 pub mod cloudformation;
 pub mod deployment;

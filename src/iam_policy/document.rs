@@ -48,6 +48,15 @@ pub fn statements(policy: &Value) -> &[Value] {
     one_or_many(policy.get("Statement"))
 }
 
+/// Returns the federated principals that the `Allow` statements of a trust policy name.
+pub fn providers(policy: &Value) -> impl Iterator<Item = &str> {
+    let allows =
+        statements(policy).iter().filter(|statement| statement.get("Effect").is_some_and(|effect| effect == "Allow"));
+    let federated =
+        |statement| one_or_many(Value::get(statement, "Principal").and_then(|principal| principal.get("Federated")));
+    allows.flat_map(federated).filter_map(Value::as_str)
+}
+
 /// Returns true if a statement of a trust policy names this OIDC provider as a principal.
 #[must_use]
 pub fn trusts_provider(policy: &Value, provider_arn: &str) -> bool {
@@ -60,11 +69,22 @@ pub fn trusts_provider(policy: &Value, provider_arn: &str) -> bool {
 /// Returns the values that the `Allow` statements of a policy compare with a claim, whatever the issuer.
 #[must_use]
 pub fn allowed_values<'a>(policy: &'a Value, claim: &str) -> Vec<&'a str> {
+    compared(policy, claim, |statement, operator| {
+        statement.get("Effect").is_some_and(|effect| effect == "Allow") && is_positive(operator)
+    })
+}
+
+/// Returns the values that any statement of a policy compares with a claim by any operator, whatever the issuer.
+#[must_use]
+pub fn mentioned_values<'a>(policy: &'a Value, claim: &str) -> Vec<&'a str> {
+    compared(policy, claim, |_, _| true)
+}
+
+fn compared<'a>(policy: &'a Value, claim: &str, counts: impl Fn(&Value, &str) -> bool) -> Vec<&'a str> {
     let mut values = Vec::new();
-    let is_allow = |statement: &&Value| statement.get("Effect").is_some_and(|effect| effect == "Allow");
-    for statement in statements(policy).iter().filter(is_allow) {
+    for statement in statements(policy) {
         let operators = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
-        for (_, keys) in operators.filter(|(operator, _)| is_positive(operator)) {
+        for (_, keys) in operators.filter(|(operator, _)| counts(statement, operator)) {
             let of_claim = |key: &str| key.rsplit(':').next().is_some_and(|name| name.eq_ignore_ascii_case(claim));
             let keys = keys.as_object().into_iter().flatten().filter(|(key, _)| of_claim(key));
             values.extend(keys.flat_map(|(_, value)| one_or_many(Some(value))).filter_map(Value::as_str));

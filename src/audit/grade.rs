@@ -1,0 +1,383 @@
+//! The grade of a trust policy. Jobs are made up that could fit the policy, IAM's evaluation decides which of them get in,
+//! and a grade is given only with a job that proves it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::job::{Context, Job, Named, Repository};
+use super::subject_words::{contexts, contexts_of_claims, filled, ids, named, named_by_claims, of_anybody};
+use crate::github::Issuer;
+use crate::iam_policy::document::{allowed_values, mentioned_values, one_or_many, statements};
+use crate::iam_policy::evaluate::{Verdict, evaluate};
+
+/// The class of a trust policy, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grade {
+    /// Jobs of anybody at GitHub.
+    Open,
+    /// Jobs of every repository of an owner.
+    Organisation,
+    /// Jobs of another repository or owner under the same name, in the form of subjects with ids.
+    WildcardId,
+    /// Jobs of a repository that takes over the name.
+    NamesOnly,
+    /// Every job of a repository.
+    Repository,
+    /// Jobs of pull requests.
+    PullRequest,
+    /// Nobody: no token meets the policy.
+    Dead,
+    /// Certain jobs of certain repositories.
+    Exact,
+    /// Other jobs than those that were tried, if any.
+    NotJudged,
+}
+
+/// A finding about a trust policy, with its proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Finding {
+    /// The class.
+    pub grade: Grade,
+    /// The finding in a sentence.
+    pub sentence: String,
+    /// The claims of a token that gets in and proves it; none for a policy that admits nobody.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub proof: BTreeMap<String, String>,
+    /// True if the policy also asks for more than the token tells, such as an address.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub depends: bool,
+}
+
+/// The provider of an issuer as the account has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// Its ARN.
+    pub arn: String,
+    /// Its client ids.
+    pub client_ids: BTreeSet<String>,
+}
+
+/// Ids that no policy of others names.
+const STRANGER: (u64, u64) = (999_000_001, 999_000_002);
+/// Ids of a repository that a policy names without its ids.
+const MADE_UP: (u64, u64) = (990_000_001, 990_000_002);
+const STRANGER_NAME: &str = "a-stranger";
+const SIBLING: &str = "another-repository";
+
+/// Grades the trust of a policy in one provider of GitHub's. `provider` is the provider as the account has it, if it has.
+#[must_use]
+pub fn grade(policy: &Value, provider_arn: &str, issuer: &Issuer, provider: Option<&Provider>) -> Vec<Finding> {
+    // STS takes no token for another audience.
+    let audiences = provider.map(|provider| &provider.client_ids);
+    let wanted =
+        allowed_values(policy, "aud").into_iter().find(|value| audiences.is_some_and(|ids| ids.contains(*value)));
+    let first = audiences.and_then(|ids| ids.first()).map(String::as_str);
+    let trust = Trust { policy, provider_arn, issuer, audience: wanted.or(first).unwrap_or_default() };
+    let dead = trust.dead(provider);
+    if !dead.is_empty() {
+        let sentence = format!("Nobody can assume the role: {}.", dead.join("; "));
+        return vec![Finding { grade: Grade::Dead, sentence, proof: BTreeMap::new(), depends: false }];
+    }
+    let tried = trust.try_all();
+    let findings = tried.findings(issuer);
+    if !findings.is_empty() {
+        return findings;
+    }
+    let (grade, sentence) = match tried.admitted.first() {
+        Some(_) => {
+            (Grade::Exact, "Certain jobs of certain repositories get in, and none of the others that were tried.")
+        }
+        None => (Grade::NotJudged, "None of the jobs that were tried gets in."),
+    };
+    let (proof, depends) =
+        tried.admitted.first().map(|(job, depends)| (claims(job, issuer), *depends)).unwrap_or_default();
+    vec![Finding { grade, sentence: sentence.to_owned(), proof, depends }]
+}
+
+/// Whose job it is, seen from the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Stranger,
+    /// Another repository of an owner that the policy names.
+    Sibling,
+    /// The same name with other ids.
+    Namesake,
+    /// A repository that the policy names.
+    Meant,
+}
+
+struct Trust<'a> {
+    policy: &'a Value,
+    provider_arn: &'a str,
+    issuer: &'a Issuer,
+    audience: &'a str,
+}
+
+/// The jobs that got in.
+#[derive(Default)]
+struct Tried {
+    by: BTreeMap<Whose, Vec<(Job, bool)>>,
+    admitted: Vec<(Job, bool)>,
+}
+
+impl Trust<'_> {
+    fn values(&self, claim: &str) -> Vec<&str> {
+        allowed_values(self.policy, claim)
+    }
+
+    fn first(&self, claim: &str, otherwise: &str) -> String {
+        self.values(claim).first().map_or_else(|| otherwise.to_owned(), |value| filled(value))
+    }
+
+    /// Tries every job that could fit.
+    fn try_all(&self) -> Tried {
+        let mut tried = Tried::default();
+        let of_claims = contexts_of_claims(self.policy);
+        let subjects = mentioned_values(self.policy, "sub");
+        let all = subjects.iter().filter_map(|subject| Some((named(subject)?, contexts(subject))));
+        let claimed = named_by_claims(self.policy).into_iter().map(|named| (named, BTreeSet::new()));
+        for (named, mut contexts) in all.chain(claimed) {
+            contexts.extend(of_claims.iter().cloned());
+            for (whose, repository) in self.candidates(&named) {
+                self.try_repository(&mut tried, whose, &repository, &contexts);
+            }
+        }
+        let every: BTreeSet<Context> =
+            subjects.iter().flat_map(|subject| contexts(subject)).chain(of_claims).take(50).collect();
+        self.try_repository(&mut tried, Whose::Stranger, &stranger(), &every);
+        for subject in subjects.iter().filter_map(|subject| of_anybody(subject)) {
+            self.try_repository_with(&mut tried, Whose::Stranger, &stranger(), &every, Some(&subject));
+        }
+        tried
+    }
+
+    fn try_repository(&self, tried: &mut Tried, whose: Whose, repository: &Repository, more: &BTreeSet<Context>) {
+        self.try_repository_with(tried, whose, repository, more, None);
+    }
+
+    fn try_repository_with(
+        &self,
+        tried: &mut Tried,
+        whose: Whose,
+        repository: &Repository,
+        more: &BTreeSet<Context>,
+        subject: Option<&String>,
+    ) {
+        let usual = [
+            Context::Branch("main".to_owned()),
+            Context::Branch("any-branch".to_owned()),
+            Context::Tag("any-tag".to_owned()),
+            Context::Environment("any-environment".to_owned()),
+            Context::PullRequest,
+        ];
+        let is_ours = matches!(whose, Whose::Sibling | Whose::Meant);
+        let actor = if is_ours {
+            (self.first("actor", "octocat"), self.first("actor_id", "583231"))
+        } else {
+            (STRANGER_NAME.to_owned(), STRANGER.0.to_string())
+        };
+        let own = format!("{}/{}/.github/workflows/deploy.yml@refs/heads/main", repository.owner, repository.name);
+        // Anybody may call a reusable workflow that is public.
+        let workflows = self.values("job_workflow_ref").into_iter().take(5).map(filled).chain([own]);
+        let workflows: BTreeSet<String> = workflows.collect();
+        for context in usual.iter().chain(more.iter()) {
+            for has_ids in [false, true] {
+                if has_ids && !self.issuer.has_immutable_subjects() {
+                    continue;
+                }
+                for workflow in &workflows {
+                    let job = Job {
+                        repository: repository.clone(),
+                        context: context.clone(),
+                        has_ids,
+                        subject: subject.cloned(),
+                        actor: actor.clone(),
+                        enterprise_id: if is_ours { self.first("enterprise_id", "1") } else { STRANGER.0.to_string() },
+                        workflow: workflow.clone(),
+                        audience: self.audience.to_owned(),
+                    };
+                    self.try_job(tried, whose, job);
+                }
+            }
+        }
+    }
+
+    fn try_job(&self, tried: &mut Tried, whose: Whose, job: Job) {
+        let depends = match evaluate(self.policy, self.provider_arn, &job.token(self.issuer)).0 {
+            Verdict::Admitted => false,
+            Verdict::Depends => true,
+            Verdict::Refused => return,
+        };
+        tried.admitted.push((job.clone(), depends));
+        tried.by.entry(whose).or_default().push((job, depends));
+    }
+
+    /// The reasons for which no statement lets anybody in; none if one may.
+    fn dead(&self, provider: Option<&Provider>) -> Vec<String> {
+        let Some(provider) = provider else {
+            return vec![format!("the account has no provider {}", self.provider_arn)];
+        };
+        let mut reasons = Vec::new();
+        for statement in statements(self.policy) {
+            let allows = statement.get("Effect").is_some_and(|effect| effect == "Allow");
+            let federated = one_or_many(statement.get("Principal").and_then(|principal| principal.get("Federated")));
+            if !allows || !federated.iter().any(|arn| arn == self.provider_arn) {
+                continue;
+            }
+            match self.never_met(statement, provider) {
+                Some(reason) => reasons.push(reason),
+                None => return Vec::new(),
+            }
+        }
+        reasons.dedup();
+        reasons
+    }
+
+    /// The condition of a statement that no token of GitHub's meets.
+    fn never_met(&self, statement: &Value, provider: &Provider) -> Option<String> {
+        let operators = statement.get("Condition").and_then(Value::as_object)?;
+        for (operator, keys) in operators {
+            if !matches!(
+                operator.as_str(),
+                "StringEquals" | "StringLike" | "ForAnyValue:StringEquals" | "ForAnyValue:StringLike"
+            ) {
+                continue;
+            }
+            for (key, values) in keys.as_object().into_iter().flatten() {
+                let values: Vec<&str> = one_or_many(Some(values)).iter().filter_map(Value::as_str).collect();
+                let prefix = format!("{}:", self.issuer);
+                let has_prefix = key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&prefix));
+                let Some(claim) = key.get(prefix.len()..).filter(|_| has_prefix) else { continue };
+                let is_known = matches!(claim.to_lowercase().as_str(), "aud" | "sub" | "amr" | "repository_owner_id")
+                    || self.issuer.has_key(&claim.to_lowercase());
+                if !is_known {
+                    return Some(format!(
+                        "STS reads no claim `{claim}` of this issuer, so that `{operator}` is never met"
+                    ));
+                }
+                let exact = operator.ends_with("StringEquals");
+                let is_wild = |value: &&str| value.contains(['*', '?']);
+                if claim.eq_ignore_ascii_case("sub")
+                    && exact
+                    && !values.is_empty()
+                    && values.iter().all(|v| is_wild(&v))
+                {
+                    return Some(format!(
+                        "`StringEquals` compares letter by letter, and no subject has the wildcard of {:?}",
+                        values[0]
+                    ));
+                }
+                let audiences = &provider.client_ids;
+                if claim.eq_ignore_ascii_case("aud") && exact && !values.iter().any(|value| audiences.contains(*value))
+                {
+                    return Some(format!(
+                        "the provider takes tokens for {}, and the policy wants {}",
+                        audiences.iter().cloned().collect::<Vec<_>>().join(", "),
+                        values.join(", ")
+                    ));
+                }
+            }
+        }
+        None
+    }
+}
+
+fn stranger() -> Repository {
+    let (owner_id, id) = STRANGER;
+    Repository { owner: STRANGER_NAME.to_owned(), owner_id, name: "anything".to_owned(), id }
+}
+
+impl Trust<'_> {
+    /// The repositories to try for one that a policy names.
+    fn candidates(&self, named: &Named) -> Vec<(Whose, Repository)> {
+        let or = |ids: Vec<u64>, made_up: u64| if ids.is_empty() { vec![made_up] } else { ids };
+        let owner_ids =
+            or(named.owner_id.map_or_else(|| ids(self.policy, "repository_owner_id"), |id| vec![id]), MADE_UP.0);
+        let repository_ids = or(named.id.map_or_else(|| ids(self.policy, "repository_id"), |id| vec![id]), MADE_UP.1);
+        let name = named.name.as_ref().unwrap_or_else(|filled| filled);
+        let repository = |owner: &str, owner_id, name: &str, id| Repository {
+            owner: owner.to_owned(),
+            owner_id,
+            name: name.to_owned(),
+            id,
+        };
+        let owner = match &named.owner {
+            // Anybody may register a name that fits the pattern.
+            Err(owner) => {
+                let (whose, owner_id) = named.owner_id.map_or((Whose::Stranger, STRANGER.0), |id| (Whose::Sibling, id));
+                return vec![(whose, repository(owner, owner_id, name, named.id.unwrap_or(STRANGER.1)))];
+            }
+            Ok(owner) => owner,
+        };
+        let mut all = vec![(Whose::Namesake, repository(owner, STRANGER.0, name, STRANGER.1))];
+        for owner_id in owner_ids {
+            all.push((Whose::Sibling, repository(owner, owner_id, SIBLING, STRANGER.1)));
+            if named.name.is_err() {
+                all.push((Whose::Sibling, repository(owner, owner_id, name, STRANGER.1)));
+            } else {
+                all.extend(repository_ids.iter().map(|id| (Whose::Meant, repository(owner, owner_id, name, *id))));
+            }
+        }
+        all
+    }
+}
+
+impl Tried {
+    fn findings(&self, issuer: &Issuer) -> Vec<Finding> {
+        let jobs = |whose: Whose| self.by.get(&whose).into_iter().flatten();
+        let finding = |grade, sentence: String, (job, depends): &(Job, bool)| Finding {
+            grade,
+            sentence,
+            proof: claims(job, issuer),
+            depends: *depends,
+        };
+        if let Some(proof) = jobs(Whose::Stranger).next() {
+            return vec![finding(Grade::Open, "Jobs of anybody at GitHub get in.".to_owned(), proof)];
+        }
+        let mut findings = Vec::new();
+        if let Some(proof) = jobs(Whose::Sibling).next() {
+            let sentence = format!("Jobs of every repository of {} get in.", proof.0.repository.owner);
+            findings.push(finding(Grade::Organisation, sentence, proof));
+        }
+        let namesake = |has_ids: bool| jobs(Whose::Namesake).find(|(job, _)| job.has_ids == has_ids);
+        if let Some(proof) = namesake(false) {
+            let sentence =
+                format!("Jobs of a repository that takes over the name {} get in: no id is compared.", name(&proof.0));
+            findings.push(finding(Grade::NamesOnly, sentence, proof));
+        } else if let Some(proof) = namesake(true) {
+            let sentence = format!("Jobs of a new {} get in: any ids do.", name(&proof.0));
+            findings.push(finding(Grade::WildcardId, sentence, proof));
+        }
+        let mut by_repository: BTreeMap<String, Vec<&(Job, bool)>> = BTreeMap::new();
+        for proof in jobs(Whose::Meant) {
+            by_repository.entry(name(&proof.0)).or_default().push(proof);
+        }
+        for (repository, proofs) in by_repository {
+            let of = |context: &Context| proofs.iter().find(|(job, _)| job.context == *context);
+            let pull_request = of(&Context::PullRequest);
+            let branch = of(&Context::Branch("any-branch".to_owned()));
+            let environment = of(&Context::Environment("any-environment".to_owned()));
+            if let (Some(_), Some(branch), Some(_)) = (pull_request, branch, environment) {
+                let sentence = format!("Every job of {repository} gets in, also one that nobody has reviewed.");
+                findings.push(finding(Grade::Repository, sentence, branch));
+            } else if let Some(proof) = pull_request {
+                let sentence =
+                    format!("Jobs of pull requests of {repository} get in before anybody has reviewed them.");
+                findings.push(finding(Grade::PullRequest, sentence, proof));
+            }
+        }
+        findings
+    }
+}
+
+fn name(job: &Job) -> String {
+    format!("{}/{}", job.repository.owner, job.repository.name)
+}
+
+fn claims(job: &Job, issuer: &Issuer) -> BTreeMap<String, String> {
+    job.token(issuer).claims.into_iter().filter_map(|(name, values)| Some((name, values.into_iter().next()?))).collect()
+}

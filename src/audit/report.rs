@@ -1,0 +1,99 @@
+//! The report of an audit: JSON for programs, a table for people.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::grade::{Finding, Grade};
+use super::permissions::Group;
+
+/// The audit of an account.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Report {
+    /// The providers of GitHub's issuers, by ARN.
+    pub providers: Vec<String>,
+    /// The roles that tokens of GitHub may assume, the worst first.
+    pub roles: Vec<AuditedRole>,
+    /// Roles and the providers of other issuers that they trust.
+    pub not_judged: Vec<(String, String)>,
+}
+
+/// A role that tokens of GitHub may assume.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AuditedRole {
+    /// Its ARN.
+    pub arn: String,
+    /// The findings, the worst first.
+    pub findings: Vec<Finding>,
+    /// The groups of its permissions.
+    pub permissions: BTreeSet<Group>,
+}
+
+impl AuditedRole {
+    /// The worst grade.
+    #[must_use]
+    pub fn grade(&self) -> Grade {
+        self.findings.first().map_or(Grade::NotJudged, |finding| finding.grade)
+    }
+}
+
+/// A value as it stands in JSON and on the command line.
+pub fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Replaces characters that a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { providers, roles, not_judged } = self;
+        writeln!(
+            f,
+            "{} that tokens of GitHub may assume, {}",
+            counted(roles.len(), "role"),
+            counted(providers.len(), "provider")
+        )?;
+        for role in roles {
+            let permissions: Vec<String> = role.permissions.iter().map(word).collect();
+            writeln!(f)?;
+            writeln!(f, "{:<14}{}", word(&role.grade()), plain(&role.arn))?;
+            writeln!(
+                f,
+                "{:<14}may do: {}",
+                "",
+                if permissions.is_empty() { "nothing".to_owned() } else { permissions.join(", ") }
+            )?;
+            for finding in &role.findings {
+                let depends =
+                    if finding.depends { " (the policy also asks for more than the token tells)" } else { "" };
+                writeln!(f, "{:<14}{}{depends}", "", plain(&finding.sentence))?;
+                if let Some(subject) = finding.proof.get("sub").filter(|_| finding.grade != Grade::Exact) {
+                    writeln!(f, "{:<14}such as {}", "", plain(subject))?;
+                }
+            }
+        }
+        for (role, provider) in not_judged {
+            writeln!(f)?;
+            writeln!(
+                f,
+                "{:<14}{} trusts {}, which is not an issuer of GitHub",
+                "not judged",
+                plain(role),
+                plain(provider)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
