@@ -28,11 +28,13 @@ run: environment
 
 test: check stack-tests
 
+# With the command, so that everything is built once.
+CARGO = --locked --features cli
 PYTHON = tests/local_aws tests/policies tests/reference schemas tests/documents tests/bench requirements events bundle
 check: environment
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items
+	cargo clippy $(CARGO) --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc $(CARGO) --no-deps --document-private-items
 	.venv/bin/ruff check $(PYTHON)
 	.venv/bin/ruff format --check $(PYTHON)
 	.venv/bin/python tests/documents/links.py
@@ -40,22 +42,22 @@ check: environment
 	.venv/bin/python -m pytest --quiet tests/documents
 	.venv/bin/python -m pytest --quiet tests/bench
 	.venv/bin/python -m pytest --quiet tests/policies
-	cargo test --locked
+	cargo test $(CARGO)
 	$(MAKE) --no-print-directory transcript schemas
 
 # What went over the simulated wire, read by botocore.
 transcript: environment
-	TRANSCRIPT=target/wire.jsonl N=60 cargo test --locked --test suite lifecycles::transcribe -- --ignored
+	TRANSCRIPT=target/wire.jsonl N=60 cargo test $(CARGO) --test suite lifecycles::transcribe -- --ignored
 	.venv/emulator/bin/python tests/simulation/check_transcript.py target/wire.jsonl
 
 # The JSON Schemas take whatever the function takes, and refuse what is beyond a limit.
 schemas: environment
-	TAKEN=target/taken.jsonl BEYOND=target/beyond.jsonl cargo test --locked --test suite -- no_event_makes beyond_a_described
+	TAKEN=target/taken.jsonl BEYOND=target/beyond.jsonl cargo test $(CARGO) --test suite -- no_event_makes beyond_a_described
 	.venv/bin/python tests/reference/check_schemas.py target/taken.jsonl target/beyond.jsonl
 
 # Writes schemas/ and docs/reference/ from what the kinds say of their properties.
 reference:
-	WRITE=1 cargo test --locked --test suite the_reference_is
+	WRITE=1 cargo test $(CARGO) --test suite the_reference_is
 
 # Not parallel to `check`: two cargo builds would wait for each other.
 stack-tests: check
@@ -66,12 +68,12 @@ stack-tests: check
 N ?= 10000
 SEED ?= 1
 simulate:
-	N=$(N) SEED=$(SEED) cargo test --locked --test suite random_lifecycles -- --nocapture
+	N=$(N) SEED=$(SEED) cargo test $(CARGO) --test suite random_lifecycles -- --nocapture
 
 # Events changed at random: `make fuzz EXECUTIONS=1000000 SEED=1`.
 EXECUTIONS ?= 1000000
 fuzz:
-	FUZZ_EXECUTIONS=$(EXECUTIONS) FUZZ_SEED=$(SEED) cargo test --locked --test suite fuzz:: -- --nocapture
+	FUZZ_EXECUTIONS=$(EXECUTIONS) FUZZ_SEED=$(SEED) cargo test $(CARGO) --test suite fuzz:: -- --nocapture
 
 # Changes the code that decides, one place at a time (FILES), in the work tree itself; some test has to fail
 # for each. All of it takes a day on two cores, so `SHARD=0/16` takes one part of 16, and `FILES=src/ownership/owner.rs`

@@ -15,7 +15,7 @@ const fn floor(modules: &'static [&'static str], holds: &'static str) -> Floor {
 }
 
 /// From the ground up.
-const FLOORS: [Floor; 14] = [
+const FLOORS: [Floor; 15] = [
     floor(
         &["arn", "lazy", "metrics", "deployment"],
         "ARNs; values made on first use; metrics; partition, region and account",
@@ -28,6 +28,7 @@ const FLOORS: [Floor; 14] = [
     floor(&["origin"], "the proof that CloudFormation waits for a request"),
     floor(&["github"], "issuers, names, subjects and the REST API of GitHub"),
     floor(&["iam_policy"], "IAM's policy language: patterns, documents, evaluation"),
+    floor(&["audit"], "the grades of trust policies, each with the job that proves it"),
     floor(&["guardrails"], "what this deployment lets stacks ask for"),
     floor(&["reconcile"], "the algorithm: observe, plan, apply; and the traits of a resource type"),
     floor(&["resources"], "the resource types, one folder each"),
@@ -47,6 +48,7 @@ const PURE: [&str; 14] = [
     "plan",
     "action",
     "listing",
+    "grade",
     "pattern",
     "trust_policy",
     "trust_declaration",

@@ -11,7 +11,7 @@ use super::permissions::groups;
 use super::report::{AuditedRole, Report};
 use crate::arn::issuer_of_provider;
 
-use crate::aws::{CallError, Deadline, iam, marker, pages};
+use crate::aws::{CallError, Deadline, ErrorKind, iam, marker, pages};
 use crate::github::Issuer;
 use crate::iam_policy::document::{decode, providers as federated};
 
@@ -133,7 +133,12 @@ impl Audit<'_> {
             return Ok(known.clone());
         }
         let request = self.iam.get_policy().policy_arn(arn);
-        let policy = self.deadline.call("iam:GetPolicy", arn, || request.clone().send()).await?.policy;
+        let policy = match self.deadline.call("iam:GetPolicy", arn, || request.clone().send()).await {
+            Ok(found) => found.policy,
+            // It was deleted a moment ago.
+            Err(error) if error.kind == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
         let mut document = None;
         if let Some(version) = policy.and_then(|policy| policy.default_version_id) {
             let request = self.iam.get_policy_version().policy_arn(arn).version_id(version);

@@ -20,8 +20,9 @@ use github_trust::net::http_client::connector;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// The exit status of an audit that found a grade of `--fail-on`.
-const FOUND: u8 = 2;
+/// The exit status of an audit that found a grade of `--fail-on`, and of a token that is refused. 2 is that of a wrong command
+/// line.
+const FOUND: u8 = 3;
 
 /// Shows which jobs at GitHub get into an AWS account, and why a job does not.
 ///
@@ -41,7 +42,8 @@ enum Command {
     Audit(AuditArgs),
     /// Say whether a token can assume a role and, if not, which condition fails.
     ///
-    /// Works offline. A token is read from a file or from standard input; its signature is dropped unread.
+    /// Works offline. A token is read from a file or from standard input; its signature is dropped unread. The exit status
+    /// is 3 if the token is refused.
     Explain(ExplainArgs),
 }
 
@@ -50,7 +52,7 @@ struct AuditArgs {
     /// The form of the report.
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
-    /// Exit with status 2 if a role has one of these grades, such as open,organisation.
+    /// Exit with status 3 if a role has one of these grades, such as open,organisation.
     #[arg(long, value_delimiter = ',')]
     fail_on: Vec<GradeName>,
     /// The longest time for the audit, in minutes.
