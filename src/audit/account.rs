@@ -169,5 +169,5 @@ fn candidate(role: Role) -> Option<Candidate> {
         }
     }
     let is_federated = !providers.is_empty() || !others.is_empty();
-    is_federated.then(|| Candidate { arn: role.arn, name: role.role_name, trust, providers, others })
+    is_federated.then_some(Candidate { arn: role.arn, name: role.role_name, trust, providers, others })
 }

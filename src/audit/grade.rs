@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::job::{Context, Job, Named, Repository};
+use super::job::{Context, Job, JobRepository, Named};
 use super::subject_words::{contexts, contexts_of_claims, filled, ids, named, named_by_claims, of_anybody};
 use crate::github::Issuer;
 use crate::iam_policy::document::{allowed_values, mentioned_values, one_or_many, statements};
@@ -39,7 +39,7 @@ pub enum Grade {
 /// A finding about a trust policy, with its proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Finding {
+pub struct AuditFinding {
     /// The class.
     pub grade: Grade,
     /// The finding in a sentence.
@@ -70,7 +70,7 @@ const SIBLING: &str = "another-repository";
 
 /// Grades the trust of a policy in one provider of GitHub's. `provider` is the provider as the account has it, if it has.
 #[must_use]
-pub fn grade(policy: &Value, provider_arn: &str, issuer: &Issuer, provider: Option<&Provider>) -> Vec<Finding> {
+pub fn grade(policy: &Value, provider_arn: &str, issuer: &Issuer, provider: Option<&Provider>) -> Vec<AuditFinding> {
     // STS takes no token for another audience.
     let audiences = provider.map(|provider| &provider.client_ids);
     let wanted =
@@ -80,7 +80,7 @@ pub fn grade(policy: &Value, provider_arn: &str, issuer: &Issuer, provider: Opti
     let dead = trust.dead(provider);
     if !dead.is_empty() {
         let sentence = format!("Nobody can assume the role: {}.", dead.join("; "));
-        return vec![Finding { grade: Grade::Dead, sentence, proof: BTreeMap::new(), depends: false }];
+        return vec![AuditFinding { grade: Grade::Dead, sentence, proof: BTreeMap::new(), depends: false }];
     }
     let tried = trust.try_all();
     let findings = tried.findings(issuer);
@@ -95,7 +95,7 @@ pub fn grade(policy: &Value, provider_arn: &str, issuer: &Issuer, provider: Opti
     };
     let (proof, depends) =
         tried.admitted.first().map(|(job, depends)| (claims(job, issuer), *depends)).unwrap_or_default();
-    vec![Finding { grade, sentence: sentence.to_owned(), proof, depends }]
+    vec![AuditFinding { grade, sentence: sentence.to_owned(), proof, depends }]
 }
 
 /// Whose job it is, seen from the policy.
@@ -155,7 +155,7 @@ impl Trust<'_> {
         tried
     }
 
-    fn try_repository(&self, tried: &mut Tried, whose: Whose, repository: &Repository, more: &BTreeSet<Context>) {
+    fn try_repository(&self, tried: &mut Tried, whose: Whose, repository: &JobRepository, more: &BTreeSet<Context>) {
         self.try_repository_with(tried, whose, repository, more, None);
     }
 
@@ -163,7 +163,7 @@ impl Trust<'_> {
         &self,
         tried: &mut Tried,
         whose: Whose,
-        repository: &Repository,
+        repository: &JobRepository,
         more: &BTreeSet<Context>,
         subject: Option<&String>,
     ) {
@@ -261,11 +261,7 @@ impl Trust<'_> {
                 }
                 let exact = operator.ends_with("StringEquals");
                 let is_wild = |value: &&str| value.contains(['*', '?']);
-                if claim.eq_ignore_ascii_case("sub")
-                    && exact
-                    && !values.is_empty()
-                    && values.iter().all(|v| is_wild(&v))
-                {
+                if claim.eq_ignore_ascii_case("sub") && exact && !values.is_empty() && values.iter().all(is_wild) {
                     return Some(format!(
                         "`StringEquals` compares letter by letter, and no subject has the wildcard of {:?}",
                         values[0]
@@ -286,20 +282,20 @@ impl Trust<'_> {
     }
 }
 
-fn stranger() -> Repository {
+fn stranger() -> JobRepository {
     let (owner_id, id) = STRANGER;
-    Repository { owner: STRANGER_NAME.to_owned(), owner_id, name: "anything".to_owned(), id }
+    JobRepository { owner: STRANGER_NAME.to_owned(), owner_id, name: "anything".to_owned(), id }
 }
 
 impl Trust<'_> {
     /// The repositories to try for one that a policy names.
-    fn candidates(&self, named: &Named) -> Vec<(Whose, Repository)> {
+    fn candidates(&self, named: &Named) -> Vec<(Whose, JobRepository)> {
         let or = |ids: Vec<u64>, made_up: u64| if ids.is_empty() { vec![made_up] } else { ids };
         let owner_ids =
             or(named.owner_id.map_or_else(|| ids(self.policy, "repository_owner_id"), |id| vec![id]), MADE_UP.0);
         let repository_ids = or(named.id.map_or_else(|| ids(self.policy, "repository_id"), |id| vec![id]), MADE_UP.1);
         let name = named.name.as_ref().unwrap_or_else(|filled| filled);
-        let repository = |owner: &str, owner_id, name: &str, id| Repository {
+        let repository = |owner: &str, owner_id, name: &str, id| JobRepository {
             owner: owner.to_owned(),
             owner_id,
             name: name.to_owned(),
@@ -327,9 +323,9 @@ impl Trust<'_> {
 }
 
 impl Tried {
-    fn findings(&self, issuer: &Issuer) -> Vec<Finding> {
+    fn findings(&self, issuer: &Issuer) -> Vec<AuditFinding> {
         let jobs = |whose: Whose| self.by.get(&whose).into_iter().flatten();
-        let finding = |grade, sentence: String, (job, depends): &(Job, bool)| Finding {
+        let finding = |grade, sentence: String, (job, depends): &(Job, bool)| AuditFinding {
             grade,
             sentence,
             proof: claims(job, issuer),

@@ -16,7 +16,7 @@ pub(super) struct Named {
 
 /// A repository with its ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Repository {
+pub(super) struct JobRepository {
     pub(super) owner: String,
     pub(super) owner_id: u64,
     pub(super) name: String,
@@ -35,7 +35,7 @@ pub(super) enum Context {
 /// A job whose token is tried.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    pub(super) repository: Repository,
+    pub(super) repository: JobRepository,
     pub(super) context: Context,
     /// True for a subject with ids.
     pub(super) has_ids: bool,
@@ -71,7 +71,7 @@ impl Context {
 impl Job {
     /// The subject of the job's token.
     pub(super) fn subject(&self) -> String {
-        let Repository { owner, owner_id, name, id } = &self.repository;
+        let JobRepository { owner, owner_id, name, id } = &self.repository;
         self.subject.clone().unwrap_or_else(|| {
             let prefix =
                 if self.has_ids { format!("{owner}@{owner_id}/{name}@{id}") } else { format!("{owner}/{name}") };
@@ -81,7 +81,7 @@ impl Job {
 
     /// The claims of the job's token. <https://docs.github.com/en/actions/reference/security/oidc>
     pub(super) fn token(&self, issuer: &Issuer) -> TokenClaims {
-        let Repository { owner, owner_id, name, id } = &self.repository;
+        let JobRepository { owner, owner_id, name, id } = &self.repository;
         let mut claims = BTreeMap::from([
             ("sub", self.subject()),
             ("aud", self.audience.clone()),

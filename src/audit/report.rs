@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::grade::{Finding, Grade};
+use super::grade::{AuditFinding, Grade};
 use super::permissions::Group;
 
 /// The audit of an account.
@@ -27,7 +27,7 @@ pub struct AuditedRole {
     /// Its ARN.
     pub arn: String,
     /// The findings, the worst first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<AuditFinding>,
     /// The groups of its permissions.
     pub permissions: BTreeSet<Group>,
 }

@@ -10,7 +10,7 @@ use crate::iam_policy::document::mentioned_values;
 
 /// Replaces wildcards by letters: a value that the pattern matches.
 pub(super) fn filled(pattern: &str) -> String {
-    pattern.replace("${*}", "*").replace("${?}", "?").replace("${$}", "$").replace('*', "x").replace('?', "x")
+    pattern.replace("${*}", "*").replace("${?}", "?").replace("${$}", "$").replace(['*', '?'], "x")
 }
 
 fn is_wild(text: &str) -> bool {

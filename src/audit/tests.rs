@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::grade::{Finding, Grade, Provider, grade};
+use super::grade::{AuditFinding, Grade, Provider, grade};
 use crate::github::Issuer;
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 
@@ -31,7 +31,7 @@ fn with_subject(operator: &str, subjects: &[&str]) -> Value {
     policy(&[statement("Allow", &condition)])
 }
 
-fn judge(policy: &Value) -> Vec<Finding> {
+fn judge(policy: &Value) -> Vec<AuditFinding> {
     let issuer = Issuer::of_host("github.com").expect("an issuer");
     let findings = grade(policy, ARN, &issuer, Some(&provider()));
     for finding in findings.iter().filter(|finding| !finding.proof.is_empty()) {
