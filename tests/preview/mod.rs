@@ -104,7 +104,7 @@ impl Account {
     }
 }
 
-fn with(mut properties: Value, changes: Value) -> Value {
+fn with(mut properties: Value, changes: &Value) -> Value {
     for (name, value) in changes.as_object().unwrap() {
         properties[name] = value.clone();
     }
@@ -121,17 +121,17 @@ fn ten_typical_changes_are_told_as_people_read_them() {
         let other = account.cloudformation.stack("team-b").id;
         let template = json!({"Resources": {
             "Provider": {"Type": PROVIDER},
-            "Role": {"Type": ROLE, "Properties": with(role(), json!({"RoleName": "release"}))},
+            "Role": {"Type": ROLE, "Properties": with(role(), &json!({"RoleName": "release"}))},
             "Entry": {"Type": ENTRY, "Properties": entry(&json!({"Type": "cluster"}))},
         }});
         tell("A new role", &account.plan(&json!({"Template": template, "StackId": other})).await);
-        let trust = |change: Value| with(role(), json!({"Trust": [with(json!({"Repository": "acme/app"}), change)]}));
+        let trust = |change: Value| with(role(), &json!({"Trust": [with(json!({"Repository": "acme/app"}), &change)]}));
         tell("Another branch", &account.change("Role", ROLE, trust(json!({"Branches": ["next"]}))).await);
         let wider = trust(json!({"Branches": ["main"], "Environments": ["live"], "PullRequests": "true"}));
         tell("A wider trust", &account.change("Role", ROLE, wider).await);
-        let fewer = with(role(), json!({"ManagedPolicyArns": null, "Policies": null}));
+        let fewer = with(role(), &json!({"ManagedPolicyArns": null, "Policies": null}));
         tell("Removed policies", &account.change("Role", ROLE, fewer).await);
-        tell("A replacement", &account.change("Role", ROLE, with(role(), json!({"RoleName": "release"}))).await);
+        tell("A replacement", &account.change("Role", ROLE, with(role(), &json!({"RoleName": "release"}))).await);
         let joined = json!({"ResourceType": PROVIDER, "ResourceProperties": {"ClientIdList": ["sts.amazonaws.com", "acme"]},
             "StackId": other, "LogicalResourceId": "Provider"});
         tell("A shared provider is joined", &account.plan(&joined).await);
@@ -142,8 +142,10 @@ fn ten_typical_changes_are_told_as_people_read_them() {
         tell("A shared provider is left", &account.plan(&left).await);
         let scope = json!({"Type": "namespace", "Namespaces": ["web", "jobs"]});
         tell("The scope of an entry", &account.change("Entry", ENTRY, entry(&scope)).await);
-        let wrong =
-            with(role(), json!({"MaxSessionDuration": "900", "Trust": [{"Repository": "acme/app", "Branchs": ["x"]}]}));
+        let wrong = with(
+            role(),
+            &json!({"MaxSessionDuration": "900", "Trust": [{"Repository": "acme/app", "Branchs": ["x"]}]}),
+        );
         tell("A mistake", &account.change("Role", ROLE, wrong).await);
         account.settings.guardrails = Guardrails::read(|name| (name == "ROLE_PATH").then(|| "/".to_owned()));
         let broad = trust(json!({"AnyRef": "true"}));
@@ -157,7 +159,7 @@ fn ten_typical_changes_are_told_as_people_read_them() {
 #[test]
 fn the_answer_has_each_part_for_programs() {
     within(async |account| {
-        let answer = account.change("Role", ROLE, with(role(), json!({"ManagedPolicyArns": null}))).await;
+        let answer = account.change("Role", ROLE, with(role(), &json!({"ManagedPolicyArns": null}))).await;
         let resource = &answer["Resources"][0];
         assert_eq!(resource["PhysicalResourceId"], "deploy");
         assert_eq!(resource["Replacement"], Value::Null);
@@ -170,7 +172,7 @@ fn the_answer_has_each_part_for_programs() {
                 ROLE,
                 with(
                     role(),
-                    json!({"ManagedPolicyArns":
+                    &json!({"ManagedPolicyArns":
             ["arn:aws:iam::aws:policy/AdministratorAccess"]}),
                 ),
             )
@@ -215,7 +217,7 @@ fn the_native_resources_are_what_the_function_has_made() {
 fn a_value_that_is_not_known_yet_is_no_mistake() {
     within(async |account| {
         let template = json!({"Resources": {
-            "Role": {"Type": ROLE, "Properties": with(role(), json!({"Path": {"Fn::ImportValue": "path"}, "Pth": "/x/"}))},
+            "Role": {"Type": ROLE, "Properties": with(role(), &json!({"Path": {"Fn::ImportValue": "path"}, "Pth": "/x/"}))},
             "Gone": {"Type": ROLE, "Condition": "Never"},
             "Cluster": {"Type": "AWS::EKS::Cluster"},
         }, "Conditions": {"Never": {"Fn::Equals": ["a", "b"]}}});
@@ -257,7 +259,7 @@ fn github_that_does_not_answer_leaves_the_trust_not_known_yet() {
         account.cloud.state().account.github.down = true;
         let began = account.cloud.now();
         let trust = json!([{"Repository": "acme/new", "Branches": ["main"]}]);
-        let answer = account.change("Role", ROLE, with(role(), json!({"Trust": trust}))).await;
+        let answer = account.change("Role", ROLE, with(role(), &json!({"Trust": trust}))).await;
         let resource = &answer["Resources"][0];
         assert_eq!((&resource["Refusals"], &resource["Mistakes"]), (&json!([]), &json!([])), "{answer:#}");
         assert!(resource["NotKnownYet"].to_string().contains("`Trust[0]`"), "{answer:#}");

@@ -240,8 +240,6 @@ fn crosses() -> Vec<Row> {
         other.label = format!("{}, for clients", crossed.label);
         other
     };
-    let (other, third) = (new.ca("Other intermediate"), new.ca("Third intermediate"));
-    let (by_other, by_third) = (other.server(), third.server());
     let forged = crossed.forged();
     let two = [&server, &intermediate, &by_old];
     let root_of_root = [&server, &intermediate, &crossed];
@@ -278,6 +276,18 @@ fn crosses() -> Vec<Row> {
             .public(&[&old, &new])
             .takes(&[&intermediate])
             .but_not(&for_clients),
+    ]
+}
+
+/// Connections or addresses that show different chains.
+fn several_chains() -> Vec<Row> {
+    let (old, new) = (root("Old root"), root("New root"));
+    let intermediate = new.ca("Intermediate");
+    let by_old = intermediate.also_signed_by(&old);
+    let server = intermediate.server();
+    let (other, third) = (new.ca("Other intermediate"), new.ca("Third intermediate"));
+    let (by_other, by_third) = (other.server(), third.server());
+    vec![
         row("another intermediate each time", &[&server, &intermediate])
             .or(&[&by_other, &other])
             .public(&[&new])
@@ -553,7 +563,7 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Row>)> {
     vec![
         ("Lengths and orders", lengths_and_orders()),
         ("Keys, versions, names", keys_and_versions()),
-        ("Cross-signed", crosses()),
+        ("Cross-signed", crosses().into_iter().chain(several_chains()).collect()),
         ("Labyrinths", labyrinths()),
         ("Hosts", hosts()),
         ("Own CAs", own_cas()),

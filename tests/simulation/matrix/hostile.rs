@@ -12,7 +12,7 @@ use super::super::meaning::ROLE;
 use super::super::wire::Refusal;
 use super::scene::{alone, but, scene};
 
-fn trust(changes: Value) -> super::super::cloudformation::Declared {
+fn trust(changes: &Value) -> super::super::cloudformation::Declared {
     but(alone(ROLE, 1), json!({"Trust": changes}))
 }
 
@@ -22,7 +22,7 @@ fn row_29_a_trust_past_the_quota_is_refused_before_github_is_asked() {
         let repositories: Value =
             (0..300).map(|n| json!({"Repository": format!("acme/app-{n:03}"), "Branches": ["b"]})).collect();
         let mut stack = scene.stack("s");
-        assert_eq!(stack.create(&vec![trust(repositories)]).await, Status::RollbackComplete, "{}", scene.story());
+        assert_eq!(stack.create(&vec![trust(&repositories)]).await, Status::RollbackComplete, "{}", scene.story());
         let create = scene.last_of(RequestType::Create);
         let asked: Vec<String> = scene.calls_for(&create).iter().map(|call| call.service.to_owned()).collect();
         assert!(!asked.iter().any(|service| service.contains("github")), "{} calls to GitHub", asked.len());
@@ -37,7 +37,7 @@ fn row_29_sixty_branches_and_actors_are_refused_with_the_quota_before_github_is_
     scene(async |scene| {
         let branches: Vec<String> = (0..80).map(|n| format!("branch-{n:02}")).collect();
         let mut stack = scene.stack("s");
-        let declared = trust(json!([{"Repository": "acme/app", "Branches": branches, "Actors": ["mona"]}]));
+        let declared = trust(&json!([{"Repository": "acme/app", "Branches": branches, "Actors": ["mona"]}]));
         assert_eq!(stack.create(&vec![declared]).await, Status::RollbackComplete, "{}", scene.story());
         let create = scene.last_of(RequestType::Create);
         let calls = scene.calls_for(&create);
