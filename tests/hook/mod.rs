@@ -159,9 +159,9 @@ fn a_change_set_with_a_mistake_or_a_refusal_is_not_compliant() {
 fn each_recorded_event_has_the_answer_of_its_table() {
     let nothing = || bytes(&json!({"changedResources": []}));
     for (name, status, message) in [
-        ("resource", "FAILED", "repositories that belong to anybody"),
-        ("cloud-control", "FAILED", "repositories that belong to anybody"),
-        ("other-case", "FAILED", "repositories that belong to anybody"),
+        ("resource", "FAILED", "Jobs of anybody"),
+        ("cloud-control", "FAILED", "Jobs of anybody"),
+        ("other-case", "FAILED", "Jobs of anybody"),
         ("stack", "SUCCESS", "Nothing to tell"),
         ("change-set", "SUCCESS", "Nothing to tell"),
         ("malformed-no-data", "SUCCESS", ""),
@@ -232,31 +232,31 @@ fn native_trust_that_is_too_broad_or_empty_is_found_and_no_other() {
     let like = |subjects: Value| json!({"StringLike": {sub.as_str(): subjects}});
     let equals = |subjects: Value| json!({"StringEquals": {sub.as_str(): subjects}});
     for (condition, found) in [
-        (json!({}), "belong to anybody"),
-        (json!({"StringEquals": {format!("{ISSUER}:aud"): "sts.amazonaws.com"}}), "belong to anybody"),
-        (like(json!("*")), "belong to anybody"),
-        (like(json!("repo:*")), "belong to anybody"),
-        (like(json!("repo:acme*")), "belong to anybody"),
-        (like(json!(["repo:acme/app:ref:refs/heads/main", "repo:*/app:*"])), "belong to anybody"),
-        (like(json!("repo:*/another-repository:*")), "belong to anybody"),
+        (json!({}), "of anybody"),
+        (json!({"StringEquals": {format!("{ISSUER}:aud"): "sts.amazonaws.com"}}), "of anybody"),
+        (like(json!("*")), "of anybody"),
+        (like(json!("repo:*")), "of anybody"),
+        (like(json!("repo:acme*")), "of anybody"),
+        (like(json!(["repo:acme/app:ref:refs/heads/main", "repo:*/app:*"])), "of anybody"),
+        (like(json!("repo:*/another-repository:*")), "of anybody"),
         (json!({"ForAllValues:StringLike": {sub.as_str(): "repo:acme/*"}}), "every repository of acme"),
         (like(json!("repo:acme/*")), "every repository of acme"),
         (like(json!("repo:acme@12/*")), "every repository of acme"),
-        (like(json!("repo:acme/app:*")), "every job of acme/app"),
-        (like(json!("repo:acme@12/app@34:*")), "every job of acme/app"),
-        (equals(json!("repo:acme/app:*")), "nobody may assume"),
-        (equals(json!(["repo:acme/*", "repo:acme/app:ref:refs/heads/*"])), "nobody may assume"),
+        (like(json!("repo:acme/app:*")), "Every job of acme/app"),
+        (like(json!("repo:acme@12/app@34:*")), "Every job of acme/app"),
+        (equals(json!("repo:acme/app:*")), "Nobody can assume"),
+        (equals(json!(["repo:acme/*", "repo:acme/app:ref:refs/heads/*"])), "Nobody can assume"),
         (equals(json!("repo:acme/app:ref:refs/heads/main")), ""),
         (like(json!("repo:acme/app:ref:refs/heads/release/*")), ""),
         (equals(json!(["repo:acme/app:*", "repo:acme/app:pull_request"])), ""),
-        // A claim of the token, or the caller's address, keeps others out.
+        // A claim of the token keeps some others out, and the caller's address may.
         (
             json!({"StringLike": {sub.as_str(): "repo:*"}, "StringEquals": {format!("{ISSUER}:repository_owner_id"): "12"}}),
-            "",
+            "every repository of",
         ),
         (
             json!({"StringLike": {sub.as_str(): "repo:*"}, "StringEqualsIfExists": {format!("{ISSUER}:repository_id"): "12"}}),
-            "",
+            "Every job of",
         ),
         (json!({"StringLike": {sub.as_str(): "repo:*"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}), ""),
         (json!({"StringLike": {sub.as_str(): "repo:*"}, "StringNotLike": {sub.as_str(): "repo:*"}}), ""),
