@@ -23,8 +23,11 @@ impl Grant {
     }
 
     /// Whether all that the other grants is granted by this: within the same boundary or without one.
+    /// All jobs of a subject cover those of a user.
     fn covers(&self, other: &Self) -> bool {
-        self.is_for(other) && (self.boundary.is_empty() || self.boundary == other.boundary)
+        let rest = other.subject.strip_prefix(&self.subject);
+        let is_wider = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" by "));
+        is_wider && self.permission == other.permission && (self.boundary.is_empty() || self.boundary == other.boundary)
     }
 }
 

@@ -209,6 +209,10 @@ impl Hands {
             let policy: Value = serde_json::from_str(&trust(role)).unwrap_or_default();
             for (name, was) in self.admitted(&policy) {
                 let key = (role.made_by.clone(), name);
+                // A user's id that the author wrote is nobody's name.
+                if name == USER && self.declared.contains(&(key.0.clone(), name, was)) {
+                    continue;
+                }
                 let first = *self.first.entry(key.clone()).or_insert(was);
                 if was != first && !self.declared.contains(&(key.0, name, was)) {
                     found.push(format!("{id} admits {name} with id {was}, who was not trusted: that was {first}"));

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use aws_sdk_iam::Client;
+use aws_sdk_iam::types::Tag;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
@@ -55,7 +56,9 @@ impl Job {
         "Principal": {"Federated": ARN}, "Condition": {"StringEquals": {
             format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): format!("repo:{}:pull_request", super::github::immutable(repository)),
         }}}});
-        self.iam.create_role().role_name("deploy").assume_role_policy_document(trust.to_string())
+        // By which the function's policy lets it change the role.
+        let owner = Tag::builder().key("github-trust:stack-id").value("a stack").build().unwrap();
+        self.iam.create_role().role_name("deploy").assume_role_policy_document(trust.to_string()).tags(owner)
     }
 
     async fn attach(&self) {
