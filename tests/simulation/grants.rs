@@ -86,6 +86,15 @@ pub(crate) fn passed_on(old: &Object, properties: &Value) -> BTreeSet<String> {
     found.values().filter(moves).cloned().collect()
 }
 
+/// Whether the author writes an id that the role has not pinned: under the same name that is somebody else, from whom nothing
+/// is taken.
+pub(crate) fn declares_other_ids(old: &Object, properties: &Value) -> bool {
+    let trust = old.facets.get("trust").map(String::as_str).unwrap_or_default();
+    let entries = properties["Trust"].as_array().into_iter().flatten();
+    let ids = entries.flat_map(|entry| [&entry["OwnerId"], &entry["RepositoryId"]]).filter_map(Value::as_str);
+    ids.into_iter().any(|id| !trust.contains(id))
+}
+
 /// What both grant, within both their boundaries, and now nothing does.
 pub(crate) fn too_little(old: &BTreeSet<Grant>, new: &BTreeSet<Grant>, now: &BTreeSet<Grant>) -> Vec<Grant> {
     let kept = old.iter().filter(|old| {
