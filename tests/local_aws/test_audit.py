@@ -17,7 +17,9 @@ from local_aws import ACCOUNT, ROOT, LocalAws
 ISSUER = "token.actions.githubusercontent.com"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
 AUDIENCE = {"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com"}}
-COMMAND = ["cargo", "run", "--quiet", "--locked", "--features", "cli", "--bin", "github-trust", "--"]
+# Built with the tests of Rust: by itself it would be built with other features of its dependencies, all of them anew.
+BUILD = ["cargo", "test", "--quiet", "--locked", "--features", "cli", "--no-run"]
+COMMAND = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "github-trust"
 EXIT_FOUND = 3
 EXIT_USAGE = 2
 
@@ -78,6 +80,11 @@ def trust(condition: dict[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def command() -> None:
+    subprocess.run(BUILD, cwd=ROOT, check=True)
+
+
 @pytest.fixture(scope="module")
 def account() -> Iterator[LocalAws]:
     """An account of its own, in which nothing of the product is deployed."""
@@ -94,7 +101,7 @@ def account() -> Iterator[LocalAws]:
 
 def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     given = environment or dict(os.environ)
-    return subprocess.run([*COMMAND, *arguments], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+    return subprocess.run([COMMAND, *arguments], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
 
 
 def test_roles_of_tutorials_are_graded_and_only_read(account: LocalAws) -> None:
