@@ -112,6 +112,14 @@ fn delivered(events: &[&str]) -> String {
     })
 }
 
+/// The number in them depends on the pauses between attempts, which have jitter.
+fn without_request_ids(text: &str) -> String {
+    const BEFORE: &str = "(request id ";
+    let mut parts = text.split(BEFORE);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |told, part| told + BEFORE + "…" + part.split_once(')').map_or("", |(_, rest)| rest))
+}
+
 #[test]
 fn every_recorded_event_leads_to_what_its_table_says() {
     let mut table = String::new();
@@ -133,7 +141,7 @@ fn every_recorded_event_leads_to_what_its_table_says() {
         let events: Vec<&str> = before.iter().copied().chain([name.as_str()]).collect();
         writeln!(table, "{name}\n{}", delivered(&events)).unwrap();
     }
-    insta::assert_snapshot!(table);
+    insta::assert_snapshot!(without_request_ids(&table));
 }
 
 #[test]

@@ -7,7 +7,8 @@ from typing import Any
 
 from local_aws import LocalAws, LocalAwsError, until
 
-OPERATION_SECONDS = 20
+# A call that is denied on a new object is made again for a minute.
+OPERATION_SECONDS = 100
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
 
 Template = str | dict[str, Any]
