@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::iam_policy::document::{one_or_many, statements};
-use crate::iam_policy::string_like::string_like;
+use crate::iam_policy::document::{names_action, one_or_many, statements};
 
 /// A group of permissions, the most powerful first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -98,7 +97,7 @@ pub fn groups(policies: &[Value], boundary: Option<&Value>) -> BTreeSet<Group> {
 fn allows(policies: &[Value], action: &str) -> bool {
     let all = || policies.iter().flat_map(statements);
     let of = |statement: &Value, effect: &str| {
-        statement.get("Effect").is_some_and(|found| found == effect) && is_about(statement, action)
+        statement.get("Effect").is_some_and(|found| found == effect) && names_action(statement, action)
     };
     let denied = |statement: &Value| {
         of(statement, "Deny")
@@ -106,16 +105,6 @@ fn allows(policies: &[Value], action: &str) -> bool {
             && one_or_many(statement.get("Resource")).iter().any(|resource| resource == "*")
     };
     all().any(|statement| of(statement, "Allow")) && !all().any(denied)
-}
-
-fn is_about(statement: &Value, action: &str) -> bool {
-    let action = action.to_lowercase();
-    let matches = |value: &Value| value.as_str().is_some_and(|pattern| string_like(&pattern.to_lowercase(), &action));
-    match (statement.get("Action"), statement.get("NotAction")) {
-        (Some(actions), _) => one_or_many(Some(actions)).iter().any(matches),
-        (None, Some(actions)) => !one_or_many(Some(actions)).iter().any(matches),
-        (None, None) => false,
-    }
 }
 
 #[cfg(test)]

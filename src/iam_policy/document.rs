@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::string_like::string_like;
+
 /// Decodes a document, which IAM gives URL-encoded (RFC 3986). Returns `None` for a document that is not JSON: it equals no
 /// document of ours, and each caller decides what else it means.
 #[must_use]
@@ -46,6 +48,18 @@ pub fn one_or_many(value: Option<&Value>) -> &[Value] {
 #[must_use]
 pub fn statements(policy: &Value) -> &[Value] {
     one_or_many(policy.get("Statement"))
+}
+
+/// Returns true if the actions of a statement include this one. Actions have no case, and `*` and `?` as wildcards.
+#[must_use]
+pub fn names_action(statement: &Value, action: &str) -> bool {
+    let action = action.to_lowercase();
+    let matches = |value: &Value| value.as_str().is_some_and(|pattern| string_like(&pattern.to_lowercase(), &action));
+    match (statement.get("Action"), statement.get("NotAction")) {
+        (Some(actions), _) => one_or_many(Some(actions)).iter().any(matches),
+        (None, Some(actions)) => !one_or_many(Some(actions)).iter().any(matches),
+        (None, None) => false,
+    }
 }
 
 /// Returns the federated principals that the `Allow` statements of a trust policy name.

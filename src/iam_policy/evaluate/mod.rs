@@ -11,8 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::document::{one_or_many, statements};
-use super::string_like::string_like;
+use super::document::{names_action, one_or_many, statements};
 use crate::github::Issuer;
 pub use condition::FailedCondition;
 use condition::{ConditionContext, evaluate_all};
@@ -128,7 +127,7 @@ fn report(
     let deny = statement.get("Effect").and_then(Value::as_str) == Some("Deny");
     let failed =
         StatementReport { statement: index, deny, applies: Some(false), other_principal: None, failed: Vec::new() };
-    if !is_about_us(statement) {
+    if !names_action(statement, "sts:AssumeRoleWithWebIdentity") {
         return failed;
     }
     match principal(statement, provider_arn) {
@@ -142,18 +141,6 @@ fn report(
     }
     let (applies, conditions) = evaluate_all(statement.get("Condition"), context, variables);
     StatementReport { applies, failed: conditions, ..failed }
-}
-
-/// Returns true if the actions of a statement include `sts:AssumeRoleWithWebIdentity`. Actions have no case, and `*`
-/// and `?` as wildcards.
-fn is_about_us(statement: &Value) -> bool {
-    const ACTION: &str = "sts:assumerolewithwebidentity";
-    let matches = |value: &Value| value.as_str().is_some_and(|pattern| string_like(&pattern.to_lowercase(), ACTION));
-    match (statement.get("Action"), statement.get("NotAction")) {
-        (Some(actions), _) => one_or_many(Some(actions)).iter().any(matches),
-        (None, Some(actions)) => !one_or_many(Some(actions)).iter().any(matches),
-        (None, None) => false,
-    }
 }
 
 /// Returns true if a statement is about tokens of this provider.
