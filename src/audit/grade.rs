@@ -15,6 +15,7 @@ use crate::iam_policy::evaluate::{Verdict, evaluate};
 /// The class of a trust policy, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Grade {
     /// Jobs of anybody at GitHub.
     Open,
@@ -31,6 +32,7 @@ pub enum Grade {
     /// Nobody: no token meets the policy.
     Dead,
     /// Certain jobs of certain repositories.
+    #[cfg_attr(feature = "cli", value(skip))]
     Exact,
     /// Other jobs than those that were tried, if any.
     NotJudged,

@@ -1,6 +1,5 @@
 //! The command `github-trust`: who gets in from GitHub, and why not. It only reads.
 
-use std::collections::BTreeSet;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use aws_smithy_runtime_api::client::http::http_client_fn;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use github_trust::arn::issuer_of_provider;
 use github_trust::audit::account::Audit;
-use github_trust::audit::report::word;
+use github_trust::audit::grade::Grade;
 use github_trust::aws::Deadline;
 use github_trust::explain;
 use github_trust::iam_policy::document::providers;
@@ -54,7 +53,7 @@ struct AuditArgs {
     output: Output,
     /// Exit with status 3 if a role has one of these grades, such as open,organisation.
     #[arg(long, value_delimiter = ',')]
-    fail_on: Vec<GradeName>,
+    fail_on: Vec<Grade>,
     /// The longest time for the audit, in minutes.
     #[arg(long, default_value = "60")]
     minutes: u64,
@@ -74,18 +73,6 @@ struct ExplainArgs {
 enum Output {
     Table,
     Json,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum GradeName {
-    Open,
-    Organisation,
-    WildcardId,
-    NamesOnly,
-    Repository,
-    PullRequest,
-    Dead,
-    NotJudged,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -123,10 +110,8 @@ async fn audit(args: &AuditArgs) -> Result<ExitCode, String> {
         Output::Table => print!("{report}"),
         Output::Json => println!("{}", serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?),
     }
-    let unwanted: BTreeSet<String> =
-        args.fail_on.iter().filter_map(|name| Some(name.to_possible_value()?.get_name().to_owned())).collect();
     let found =
-        report.roles.iter().flat_map(|role| &role.findings).any(|finding| unwanted.contains(&word(&finding.grade)));
+        report.roles.iter().flat_map(|role| &role.findings).any(|finding| args.fail_on.contains(&finding.grade));
     Ok(if found { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
 }
 
