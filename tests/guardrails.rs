@@ -33,7 +33,7 @@ struct Place {
 fn deployed<T>(variables: &[(&str, &str)], test: impl AsyncFnOnce(&mut Place) -> T) -> T {
     in_virtual_time(async {
         let cloud = Cloud::new(1);
-        cloud.meddle_now(|account, now| {
+        cloud.change_now(|account, now| {
             account.eks.add_cluster("prod", "API", Status::Active, now);
             account.iam.policies.insert(BOUNDARY.to_owned());
             account.iam.settings.principals_are_checked = false;
@@ -309,7 +309,7 @@ fn an_entry_that_somebody_planted_for_the_scheduled_run_is_not_made() {
     ] {
         deployed(&[("ALLOWED_KUBERNETES_SUBJECTS", "team-*,deploy")], async |place| {
             place.create(ROLE, role(json!({"PermissionsBoundary": null}))).await;
-            place.cloud.meddle_now(|account, now| {
+            place.cloud.change_now(|account, now| {
                 let principal = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy");
                 let name = format!("github-trust/access-entry/{}", digest(&["prod", &principal], 26));
                 let input =

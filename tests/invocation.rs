@@ -56,7 +56,7 @@ fn signed(cloud: &Cloud, event: &str) -> String {
 fn delivered(events: &[&str]) -> String {
     in_virtual_time(async {
         let cloud = Cloud::new(1);
-        cloud.meddle_now(|account, now| {
+        cloud.change_now(|account, now| {
             account.eks.add_cluster("demo", "API", Status::Active, now);
             account.iam.policies.insert(format!("arn:{PARTITION}:iam::{ACCOUNT}:policy/ci-boundary"));
             account.github.secret = Some(r#"{"token": "ghp_0123456789"}"#.to_owned());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
 use crate::simulation::cloud::Cloud;
-use crate::simulation::cloudformation::{CloudFormation, Declared, SERVICE_TOKEN, Status};
+use crate::simulation::cloudformation::{CloudFormation, Declared, SERVICE_TOKEN, Status, declared};
 use crate::simulation::function::github_trust;
 use crate::simulation::lambda::Lambda;
 use crate::simulation::sdk::in_virtual_time;
@@ -16,11 +16,6 @@ const PROVIDER: &str = "Custom::GitHubOidcProvider";
 const ROLE: &str = "Custom::GitHubRole";
 
 fn template() -> Vec<Declared> {
-    let declared = |logical: &str, kind: &str, properties| Declared {
-        logical: logical.to_owned(),
-        kind: kind.to_owned(),
-        properties,
-    };
     let trust = json!([{"Repository": "acme/app", "Branches": ["main"]}]);
     vec![
         declared("Provider", PROVIDER, json!({})),

@@ -47,7 +47,7 @@ def runs(services: Services, bootstrap: Path, sizes: Sequence[Size] = SIZES) -> 
 
 def _one(services: Services, bootstrap: Path, size: Size) -> Scheduled:
     services.renew()
-    # The names are those of tests/simulation/crowd.rs.
+    # The names are those of tests/simulation/large_account.rs.
     function = ours(services, bootstrap, GITHUB_TRUST_ROLE_PATH="/")
     provider, role, entry = (event(services, f"{name}-create") for name in ("oidc-provider", "role", "access-entry"))
     provider["ResourceProperties"]["Url"] = f"https://{ISSUER}/e-000"

@@ -14,8 +14,6 @@ pub(crate) mod authorization;
 pub(crate) mod calls;
 #[path = "../simulation/clock.rs"]
 pub(crate) mod clock;
-#[path = "../simulation/crowd.rs"]
-pub(crate) mod crowd;
 #[path = "../simulation/eks/mod.rs"]
 pub(crate) mod eks;
 #[path = "../simulation/faults.rs"]
@@ -26,6 +24,8 @@ pub(crate) mod github;
 pub(crate) mod github_settings;
 #[path = "../simulation/iam/mod.rs"]
 pub(crate) mod iam;
+#[path = "../simulation/large_account.rs"]
+pub(crate) mod large_account;
 #[path = "../simulation/model.rs"]
 pub(crate) mod model;
 #[path = "../simulation/perform.rs"]

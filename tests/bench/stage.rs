@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::http::{Answer, Request};
 use super::simulation::account::{ACCOUNT, Account};
-use super::simulation::crowd::{self, Size};
 use super::simulation::eks::Status;
+use super::simulation::large_account::{self, Size};
 
 /// Nanoseconds since 1970.
 pub(crate) fn now() -> u64 {
@@ -81,7 +81,7 @@ impl Stage {
                     clusters: number("clusters"),
                     stale: number("stale"),
                 };
-                crowd::multiply(&mut state.account, size, SystemTime::now());
+                large_account::multiply(&mut state.account, size, SystemTime::now());
                 say(&json!({"is": "multiplied"}));
             }
             Some("begin") => {

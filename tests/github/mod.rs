@@ -1,13 +1,13 @@
 //! What becomes of a declared trust by what GitHub says, or does not say: through the function, the real SDK, and a
 //! simulated IAM, Secrets Manager and GitHub.
 
-mod asking;
-mod declaring;
-mod drifting;
-mod explaining;
-mod hands;
-mod protecting;
-mod refusing;
+mod changed_names;
+mod declarations;
+mod drift;
+mod environment_warnings;
+mod errors;
+mod explain;
+mod lookup;
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ fn at_issuer<T>(issuer: &'static str, test: impl AsyncFnOnce(&mut Place) -> T) -
         let cloud = Cloud::new(1);
         let settings = Settings { guardrails: broad_trust_is_forbidden(), ..Settings::default() };
         let mut place = Place { cloud, settings, log: Log::default(), issuer, requests: 0, rolls_back: false };
-        place.cloud.meddle_now(|account, _| account.iam.settings.principals_are_checked = false);
+        place.cloud.change_now(|account, _| account.iam.settings.principals_are_checked = false);
         let log = place.log.clone();
         let _listening = log.listen();
         test(&mut place).await

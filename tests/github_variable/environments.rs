@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::{Place, at, minutes, one, variable, with};
-use crate::simulation::cloudformation::{Status, Template};
+use super::{Place, at, minutes, variable, with};
+use crate::simulation::cloudformation::{Status, Template, declared};
 use crate::simulation::faults::{At, Fault, When};
 
 const KIND: &str = "Custom::GitHubEnvironment";
 const PATH: &str = "/repos/acme/app/environments/live";
 
-fn declared(properties: &Value) -> Template {
+fn template(properties: &Value) -> Template {
     let mut all = json!({"Repository": "acme/app", "Name": "live"});
     for (name, value) in properties.as_object().into_iter().flatten() {
         all[name] = value.clone();
     }
-    vec![one("Environment", KIND, all)]
+    vec![declared("Environment", KIND, all)]
 }
 
 fn first() -> Value {
@@ -44,14 +44,14 @@ const SECOND: &str = r#"5 [{"id":8,"type":"User"}] true ["branch main", "tag v*"
 #[test]
 fn an_environment_comes_changes_and_goes() {
     at(async |place| {
-        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(place.stack.create(&template(&first())).await, Status::CreateComplete, "{}", place.reason());
         assert_eq!(shown(place).as_deref(), Some(FIRST));
         minutes(90).await;
-        assert_eq!(place.stack.update(&declared(&second())).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(place.stack.update(&template(&second())).await, Status::UpdateComplete, "{}", place.reason());
         assert_eq!(shown(place).as_deref(), Some(SECOND));
         let changes = place.changes();
         let again = with(second(), "ServiceTimeout", json!(60));
-        assert_eq!(place.stack.update(&declared(&again)).await, Status::UpdateComplete);
+        assert_eq!(place.stack.update(&template(&again)).await, Status::UpdateComplete);
         assert_eq!(place.changes(), changes);
         assert_eq!(place.delete().await, Status::DeleteComplete);
         assert_eq!(shown(place), None);
@@ -65,7 +65,7 @@ fn an_environment_of_others_changes_only_by_adoption_and_never_goes() {
         place.github(|github| github.environment(PATH, true, now));
         minutes(5).await;
         let before = shown(place);
-        assert_eq!(place.stack.create(&declared(&first())).await, Status::RollbackComplete);
+        assert_eq!(place.stack.create(&template(&first())).await, Status::RollbackComplete);
         assert!(place.reason().contains("`OnExisting: Adopt`"), "{}", place.reason());
         assert_eq!(shown(place), before);
     });
@@ -74,7 +74,7 @@ fn an_environment_of_others_changes_only_by_adoption_and_never_goes() {
         place.github(|github| github.environment(PATH, true, now));
         minutes(5).await;
         let adopting = with(first(), "OnExisting", json!("Adopt"));
-        assert_eq!(place.stack.create(&declared(&adopting)).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(place.stack.create(&template(&adopting)).await, Status::CreateComplete, "{}", place.reason());
         // The wait is not declared, and stays.
         assert_eq!(shown(place), Some(FIRST.replacen('0', "10", 1)));
         assert_eq!(place.delete().await, Status::DeleteComplete);
@@ -90,7 +90,7 @@ fn by_hand(place: &Place, name: &str, value: Value) {
 #[test]
 fn what_somebody_has_made_stricter_stays_through_updates_and_the_deletion() {
     at(async |place| {
-        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(place.stack.create(&template(&first())).await, Status::CreateComplete, "{}", place.reason());
         minutes(90).await;
         by_hand(place, "wait_timer", json!(60));
         by_hand(place, "prevent_self_review", json!(true));
@@ -100,7 +100,7 @@ fn what_somebody_has_made_stricter_stays_through_updates_and_the_deletion() {
         });
         let more = json!({"Reviewers": [{"Type": "Team", "Id": 7}], "WaitTimer": 5, "PreventSelfReview": false,
                           "DeploymentBranchPolicy": {"Branches": ["main", "dev", "hotfix"]}});
-        assert_eq!(place.stack.update(&declared(&more)).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(place.stack.update(&template(&more)).await, Status::UpdateComplete, "{}", place.reason());
         let kept = r#"60 [{"id":7,"type":"Team"}] true ["branch hotfix", "branch main"]"#;
         assert_eq!(shown(place).as_deref(), Some(kept));
         let warning = &place.stack.resource("Environment").unwrap().attributes["Warning"];
@@ -117,11 +117,11 @@ fn what_somebody_has_made_stricter_stays_through_updates_and_the_deletion() {
 #[test]
 fn what_somebody_has_made_looser_is_set_again_and_goes_with_the_stack() {
     at(async |place| {
-        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(place.stack.create(&template(&first())).await, Status::CreateComplete, "{}", place.reason());
         minutes(90).await;
         by_hand(place, "reviewers", json!([]));
         let again = with(first(), "WaitTimer", json!(1));
-        assert_eq!(place.stack.update(&declared(&again)).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(place.stack.update(&template(&again)).await, Status::UpdateComplete, "{}", place.reason());
         assert_eq!(shown(place), Some(FIRST.replacen('0', "1", 1)));
         assert_eq!(place.delete().await, Status::DeleteComplete);
         assert_eq!(shown(place), None);
@@ -131,7 +131,7 @@ fn what_somebody_has_made_looser_is_set_again_and_goes_with_the_stack() {
 #[test]
 fn an_environment_with_something_of_others_in_it_stays() {
     at(async |place| {
-        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(place.stack.create(&template(&first())).await, Status::CreateComplete, "{}", place.reason());
         place.by_hand(&format!("{PATH}/secrets/THEIRS"), "theirs").await;
         assert_eq!(place.delete().await, Status::DeleteComplete);
         assert!(shown(place).is_some() && place.value(&format!("{PATH}/secrets/THEIRS")).is_some());
@@ -142,9 +142,9 @@ fn an_environment_with_something_of_others_in_it_stays() {
 #[test]
 fn a_stack_makes_an_environment_and_puts_a_variable_into_it_and_both_go() {
     at(async |place| {
-        let mut template = declared(&first());
+        let mut template = template(&first());
         let inside = json!({"Fn::GetAtt": ["Environment", "Name"]});
-        template.push(one("Variable", super::KIND, with(variable("v"), "Environment", inside)));
+        template.push(declared("Variable", super::KIND, with(variable("v"), "Environment", inside)));
         assert_eq!(place.stack.create(&template).await, Status::CreateComplete, "{}", place.reason());
         assert_eq!(place.value(&format!("{PATH}/variables/AWS_ROLE_ARN")).as_deref(), Some("v"));
         assert_eq!(place.stack.resource("Variable").unwrap().attributes["Warning"], "");
@@ -171,13 +171,13 @@ fn wherever_a_process_dies_an_environment_is_as_declared_or_gone() {
                         if request == "Create" {
                             kill(place);
                         }
-                        assert_eq!(place.stack.create(&declared(&first())).await, Status::CreateComplete, "{told}");
+                        assert_eq!(place.stack.create(&template(&first())).await, Status::CreateComplete, "{told}");
                         assert_eq!(shown(place).as_deref(), Some(FIRST), "{told}");
                         minutes(70).await;
                         if request == "Update" {
                             kill(place);
                         }
-                        assert_eq!(place.stack.update(&declared(&second())).await, Status::UpdateComplete, "{told}");
+                        assert_eq!(place.stack.update(&template(&second())).await, Status::UpdateComplete, "{told}");
                         place.cloudformation.lambda.settle().await;
                         assert_eq!(shown(place).as_deref(), Some(SECOND), "{told}");
                         if request == "Delete" {

@@ -1,12 +1,12 @@
 //! Values at GitHub through whole lives of stacks: CloudFormation, Lambda, the function, the real SDK, and a simulated
 //! GitHub that opens what is sealed.
 
-mod dying;
+mod crashes;
 mod environments;
-mod guarding;
-mod living;
-mod opting_in;
-mod refusing;
+mod errors;
+mod guardrails;
+mod lifecycle;
+mod repository_oidc;
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::simulation::cloud::Cloud;
-use crate::simulation::cloudformation::{CloudFormation, Declared, Status, Template};
+use crate::simulation::cloudformation::{CloudFormation, Status, Template, declared};
 use crate::simulation::function::github_trust_with;
 use crate::simulation::github::SECRET;
 use crate::simulation::github_settings::Settings as AtGitHub;
@@ -86,11 +86,11 @@ impl Place {
     }
 
     async fn create(&mut self, properties: Value) -> Status {
-        self.stack.create(&declared(properties)).await
+        self.stack.create(&template(properties)).await
     }
 
     async fn update(&mut self, properties: Value) -> Status {
-        self.stack.update(&declared(properties)).await
+        self.stack.update(&template(properties)).await
     }
 
     async fn delete(&mut self) -> Status {
@@ -115,12 +115,8 @@ impl Place {
     }
 }
 
-fn declared(properties: Value) -> Template {
-    vec![one("Variable", KIND, properties)]
-}
-
-fn one(logical: &str, kind: &str, properties: Value) -> Declared {
-    Declared { logical: logical.to_owned(), kind: kind.to_owned(), properties }
+fn template(properties: Value) -> Template {
+    vec![declared("Variable", KIND, properties)]
 }
 
 fn variable(value: &str) -> Value {

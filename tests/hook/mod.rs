@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use crate::simulation::account::{ACCOUNT, REGION};
 use crate::simulation::cloud::Cloud;
 use crate::simulation::cloudformation::SERVICE_TOKEN;
+use crate::simulation::expected_state::{ENTRY, PROVIDER, ROLE};
 use crate::simulation::function::function;
-use crate::simulation::meaning::{ENTRY, PROVIDER, ROLE};
 use crate::simulation::plan::Setting;
 use crate::simulation::sdk::in_virtual_time;
 
@@ -73,7 +73,7 @@ fn event(name: &str) -> String {
 fn answered(event: &str, bucket: Bucket, prepare: impl FnOnce(&Cloud, &mut Settings)) -> (Value, u64) {
     in_virtual_time(async {
         let cloud = Cloud::new(1);
-        cloud.meddle_now(|account, now| Setting::default().apply(account, now));
+        cloud.change_now(|account, now| Setting::default().apply(account, now));
         let mut settings = Settings::default();
         prepare(&cloud, &mut settings);
         let http = SharedHttpConnector::new(Payloads { bucket, others: cloud.connector() });

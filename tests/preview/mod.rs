@@ -10,10 +10,10 @@ use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::simulation::cloud::Cloud;
-use crate::simulation::cloudformation::{CloudFormation, Declared, SERVICE_TOKEN, Status};
+use crate::simulation::cloudformation::{CloudFormation, SERVICE_TOKEN, Status, declared};
+use crate::simulation::expected_state::{ENTRY, PROVIDER, ROLE};
 use crate::simulation::function::{deliver, function, github_trust};
 use crate::simulation::lambda::Lambda;
-use crate::simulation::meaning::{ENTRY, PROVIDER, ROLE};
 use crate::simulation::plan::Setting;
 use crate::simulation::sdk::in_virtual_time;
 
@@ -26,10 +26,6 @@ struct Account {
     cloudformation: CloudFormation,
     settings: Settings,
     stack: String,
-}
-
-fn declared(logical: &str, kind: &str, properties: Value) -> Declared {
-    Declared { logical: logical.to_owned(), kind: kind.to_owned(), properties }
 }
 
 fn role() -> Value {
@@ -53,7 +49,7 @@ fn entry(scope: &Value) -> Value {
 fn within<T>(story: impl AsyncFnOnce(&mut Account) -> T) -> T {
     in_virtual_time(async {
         let cloud = Cloud::new(1);
-        cloud.meddle_now(|account, now| Setting::default().apply(account, now));
+        cloud.change_now(|account, now| Setting::default().apply(account, now));
         let function = github_trust(&cloud);
         let lambda = Lambda::new(&cloud, &function, Duration::from_mins(10));
         let cloudformation = CloudFormation::new(&cloud, &lambda);

@@ -33,10 +33,10 @@ use super::wire::{Answer, Request};
 pub(crate) trait Witness: Send {
     fn changed(&mut self, before: &Snapshot, after: &Snapshot, call: &Call);
     /// Somebody else changed something.
-    fn meddled(&mut self, _before: &Snapshot, _after: &Snapshot) {}
+    fn changed_by_hand(&mut self, _before: &Snapshot, _after: &Snapshot) {}
 }
 
-type Deed = Box<dyn FnOnce(&mut Account, SystemTime) + Send>;
+type ManualChange = Box<dyn FnOnce(&mut Account, SystemTime) + Send>;
 type Elsewhere = Box<dyn FnMut(&Request) -> Option<Answer> + Send>;
 
 /// An invocation as far as the outside knows it.
@@ -73,7 +73,7 @@ pub(crate) struct State {
     step: (u64, u64),
     /// Requests whose events come more than once.
     pub(crate) duplicated: BTreeSet<String>,
-    meddlers: Vec<(Occasion, Option<Deed>)>,
+    manual_changes: Vec<(Occasion, Option<ManualChange>)>,
     callers: BTreeMap<u64, Caller>,
     last: Snapshot,
 }
@@ -105,24 +105,24 @@ impl State {
             most_flying: 0,
             step: (0, 0),
             duplicated: BTreeSet::new(),
-            meddlers: Vec::new(),
+            manual_changes: Vec::new(),
             callers: BTreeMap::new(),
             last: Snapshot::default(),
         }
     }
 
     /// Something that somebody else does just before a call.
-    pub(crate) fn meddle(&mut self, at: At, deed: impl FnOnce(&mut Account, SystemTime) + Send + 'static) {
-        self.meddlers.push((Occasion::new(at), Some(Box::new(deed))));
+    pub(crate) fn change_at(&mut self, at: At, change: impl FnOnce(&mut Account, SystemTime) + Send + 'static) {
+        self.manual_changes.push((Occasion::new(at), Some(Box::new(change))));
     }
 
     /// Does something as somebody else, now.
-    pub(crate) fn meddle_now<T>(&mut self, deed: impl FnOnce(&mut Account, SystemTime) -> T) -> T {
+    pub(crate) fn change_now<T>(&mut self, change: impl FnOnce(&mut Account, SystemTime) -> T) -> T {
         let before = self.account.snapshot();
-        let done = deed(&mut self.account, self.clock.now());
+        let done = change(&mut self.account, self.clock.now());
         let after = self.account.snapshot();
         for witness in &mut self.witnesses {
-            witness.meddled(&before, &after);
+            witness.changed_by_hand(&before, &after);
         }
         self.last = after;
         done
@@ -166,8 +166,8 @@ impl Cloud {
         self.state().account.snapshot()
     }
 
-    pub(crate) fn meddle_now<T>(&self, deed: impl FnOnce(&mut Account, SystemTime) -> T) -> T {
-        self.state().meddle_now(deed)
+    pub(crate) fn change_now<T>(&self, change: impl FnOnce(&mut Account, SystemTime) -> T) -> T {
+        self.state().change_now(change)
     }
 
     /// The history so far, one call a line.
@@ -276,16 +276,16 @@ impl Cloud {
         let fault = state.faults.next(&call);
         call.fault.clone_from(&fault);
         let mut due = Vec::new();
-        for (occasion, deed) in &mut state.meddlers {
+        for (occasion, change) in &mut state.manual_changes {
             if occasion.comes_with(&call)
-                && let Some(deed) = deed.take()
+                && let Some(change) = change.take()
             {
-                due.push(deed);
+                due.push(change);
             }
         }
         state.calls.push(call);
-        for deed in due {
-            state.meddle_now(deed);
+        for change in due {
+            state.change_now(change);
         }
         (number, parsed, fault, state.latency)
     }

@@ -31,6 +31,11 @@ pub(crate) struct Declared {
     pub(crate) properties: Value,
 }
 
+/// One resource of a template.
+pub(crate) fn declared(logical: &str, kind: &str, properties: Value) -> Declared {
+    Declared { logical: logical.to_owned(), kind: kind.to_owned(), properties }
+}
+
 pub(crate) type Template = Vec<Declared>;
 
 /// A resource as a stack has it.

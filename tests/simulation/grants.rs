@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::account::Object;
-use super::meaning::{
+use super::expected_state::{
     declared_inline, declared_permissions, declared_subjects, granted_permissions, normal, trusted_subjects,
 };
 

@@ -117,7 +117,7 @@ struct History<'a> {
 impl<'a> History<'a> {
     fn begin(stage: &'a Stage, plan: &Plan) -> Self {
         let cloud = &stage.cloud;
-        cloud.meddle_now(|account, now| plan.setting.apply(account, now));
+        cloud.change_now(|account, now| plan.setting.apply(account, now));
         match &plan.trouble {
             Trouble::None => {}
             Trouble::AtRandom(rates) => cloud.state().faults.at_random(rates.clone()),
@@ -223,9 +223,9 @@ impl<'a> History<'a> {
                 Step::Disturb(logical, disturbance) => {
                     return self.cloudformation.disturb(logical, disturbance.clone());
                 }
-                Step::Someone(meddling) => {
-                    let change_lag = self.cloud.meddle_now(|account, now| {
-                        meddling.apply(account, now);
+                Step::Someone(manual_change) => {
+                    let change_lag = self.cloud.change_now(|account, now| {
+                        manual_change.apply(account, now);
                         account.iam.settings.change_lag
                     });
                     // Nobody can repair what nobody is shown yet.

@@ -9,12 +9,12 @@ use super::account::{Id, Kind, Object, Snapshot};
 use super::answer::Verdict;
 use super::author::Author;
 use super::calls::Call;
+use super::changed_names::Hands;
 use super::cloud::{Cloud, Witness};
 use super::cloudformation::{RequestType, Resource, Sent};
+use super::expected_state::{self, Authors, ENTRY, PROVIDER, ROLE};
 use super::grants;
-use super::hands::Hands;
 use super::iam::FETCHED_THUMBPRINT;
-use super::meaning::{self, Authors, ENTRY, PROVIDER, ROLE};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
@@ -93,10 +93,10 @@ impl Witness for Watch {
         }
     }
 
-    fn meddled(&mut self, before: &Snapshot, after: &Snapshot) {
+    fn changed_by_hand(&mut self, before: &Snapshot, after: &Snapshot) {
         let mut ledger = lock(&self.0);
         ledger.attribute(before, after, &Author::Someone);
-        ledger.hands.meddled(before, after);
+        ledger.hands.changed_by_hand(before, after);
     }
 }
 
@@ -125,7 +125,7 @@ impl Ledger {
             (RequestType::Delete, Verdict::Success { .. }) => {}
             (RequestType::Delete, _) => {
                 let physical = sent.physical.as_deref().unwrap_or_default();
-                let left = meaning::find(&sent.resource_type, physical, &sent.properties, now);
+                let left = expected_state::find(&sent.resource_type, physical, &sent.properties, now);
                 if let Some((id, _)) = left {
                     self.undeleted.insert(id.clone());
                 } else {
@@ -161,7 +161,7 @@ impl Ledger {
         for (sent, wrong, message) in std::mem::take(&mut self.taken) {
             let resting = self.resting.get(&(sent.stack.clone(), sent.logical.clone()));
             let physical = sent.physical.as_deref().unwrap_or_default();
-            let still = meaning::differences(&sent.resource_type, physical, &sent.properties, now, None);
+            let still = expected_state::differences(&sent.resource_type, physical, &sent.properties, now, None);
             if resting.is_some_and(|resting| resting.id == sent.id) && still.contains(&wrong) {
                 self.violated("I3", message);
             }
@@ -171,8 +171,9 @@ impl Ledger {
     /// I4, by what is really there and not by what a replica shows.
     fn as_promised(&mut self, sent: &Sent, now: &Snapshot) {
         let physical = sent.physical.as_deref().unwrap_or_default();
-        let mut wrong = meaning::differences(&sent.resource_type, physical, &sent.properties, now, Some(&self.authors));
-        if sent.resource_type == ENTRY && !meaning::lets_in(&sent.properties, now) {
+        let mut wrong =
+            expected_state::differences(&sent.resource_type, physical, &sent.properties, now, Some(&self.authors));
+        if sent.resource_type == ENTRY && !expected_state::lets_in(&sent.properties, now) {
             wrong.push("the entry is bound to a role that is no more".to_owned());
         }
         for wrong in wrong {
@@ -245,8 +246,9 @@ impl Ledger {
             .filter(|((stack, logical), _)| call.author != Author::resource(stack, logical))
             .flat_map(|((stack, logical), sent)| {
                 let physical = sent.physical.as_deref().unwrap_or_default();
-                let wrong =
-                    |snapshot| meaning::differences(&sent.resource_type, physical, &sent.properties, snapshot, None);
+                let wrong = |snapshot| {
+                    expected_state::differences(&sent.resource_type, physical, &sent.properties, snapshot, None)
+                };
                 let was = wrong(before);
                 // The schedule brings back what was there, whatever others had made of it.
                 let restoring = call.author == Author::Upkeep;
@@ -335,7 +337,7 @@ impl Ledger {
     fn permissions_of_others(&self, id: &Id, role: &Object) -> BTreeSet<String> {
         let theirs = role.facets.iter().filter(|(facet, _)| self.is_foreign(id, facet));
         let theirs = theirs.map(|(facet, value)| (facet.clone(), value.clone())).collect();
-        meaning::granted_permissions(&Object { made_by: role.made_by.clone(), facets: theirs })
+        expected_state::granted_permissions(&Object { made_by: role.made_by.clone(), facets: theirs })
     }
 
     /// I6.
@@ -389,7 +391,7 @@ impl Ledger {
             let stands = living.iter().any(|Living { stack: of, logical: named, resource }| {
                 let of_schedule = object.made_by == Author::Upkeep;
                 let owner = resource.kind == PROVIDER || of_schedule || of == stack && named == logical;
-                let stands_for = meaning::find(&resource.kind, &resource.physical, &resource.properties, now);
+                let stands_for = expected_state::find(&resource.kind, &resource.physical, &resource.properties, now);
                 owner && stands_for.is_some_and(|(found, _)| found == id)
             });
             if !stands && !self.undeleted.contains(id) && !trusted(id, now) {

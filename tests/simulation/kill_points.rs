@@ -4,19 +4,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::cloudformation::{Declared, RequestType, Template};
+use super::cloudformation::{RequestType, Template, declared};
+use super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::faults::{At, Fault, When};
 use super::history::{Outcome, Stage};
-use super::meaning::{ENTRY, PROVIDER, ROLE};
 use super::plan::{BOUNDARIES, Plan, Setting, Step, Trouble};
 
 const STEP: u64 = 2;
-
-fn declared(logical: &str, kind: &str, properties: Value) -> Declared {
-    Declared { logical: logical.to_owned(), kind: kind.to_owned(), properties }
-}
 
 /// A provider, a role and an entry, each with something of everything, in two versions; or in a third that replaces.
 fn template(version: u64, role_name: &str) -> Template {

@@ -2,10 +2,11 @@
 //! deterministic state machines, in virtual time, from one seed.
 //!
 //! ```text
-//! worlds ─ plan ─▶ history ─▶ cloudformation/stack ─▶ lambda ─▶ function (the code under test)
-//!            ▲        │               │ answer                      │ connector, clock
-//!          shrink ◀───┤               ▼                             ▼
-//!                     └── invariants, owed, meaning ◀── cloud ─ faults ─ perform ─▶ iam, eks, secrets, s3 (model)
+//! random_history ─ plan ─▶ history ─▶ cloudformation/stack ─▶ lambda ─▶ function (the code under test)
+//!                    ▲        │              │ answer                      │ connector, clock
+//!                  shrink ◀───┤              ▼                             ▼
+//!                             │      response_invariant       cloud ─ faults ─ perform ─▶ iam, eks, secrets, s3 (model)
+//!                             └──── invariants, expected_state ◀─┘
 //! ```
 //!
 //! - The services know the vendor's model (`model.json`, cut by `model.py`) and documentation, not our client;
@@ -23,30 +24,31 @@ pub(crate) mod answer;
 pub(crate) mod author;
 pub(crate) mod authorization;
 pub(crate) mod calls;
+pub(crate) mod changed_names;
 pub(crate) mod clock;
 pub(crate) mod cloud;
 pub(crate) mod cloudformation;
-pub(crate) mod crowd;
 pub(crate) mod eks;
+pub(crate) mod expected_state;
 pub(crate) mod faults;
 pub(crate) mod function;
 pub(crate) mod github;
 pub(crate) mod github_settings;
 pub(crate) mod grants;
-pub(crate) mod hands;
 mod history;
 pub(crate) mod iam;
 pub(crate) mod invariants;
 pub(crate) mod issuers;
 pub(crate) mod lambda;
+pub(crate) mod large_account;
 pub(crate) mod logs;
-pub(crate) mod meaning;
-pub(crate) mod meddling;
+pub(crate) mod manual_changes;
 pub(crate) mod model;
-pub(crate) mod owed;
 pub(crate) mod perform;
 pub(crate) mod plan;
 pub(crate) mod query;
+pub(crate) mod random_history;
+pub(crate) mod response_invariant;
 pub(crate) mod s3;
 pub(crate) mod sdk;
 pub(crate) mod secrets;
@@ -55,15 +57,14 @@ pub(crate) mod stack;
 pub(crate) mod stacks;
 pub(crate) mod throttle;
 pub(crate) mod wire;
-pub(crate) mod worlds;
 
-mod first_light;
+mod fault_matrix;
 mod foresight;
+mod invariant_self_tests;
 mod kill_points;
+mod lambda_cfn_tests;
 mod lifecycles;
-mod matrix;
-mod offenders;
-mod rehearsal;
 mod round_trips;
 mod services;
 mod services_eks;
+mod smoke;

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use super::account::Account;
+use super::changed_names::AtGitHub;
 use super::cloudformation::{Disturbance, Template};
 use super::eks::Status;
 use super::faults::{At, Fault, Rates, When};
-use super::hands::AtGitHub;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -31,7 +31,7 @@ pub(crate) enum Step {
     ContinueRollback(&'static str, Vec<&'static str>),
     /// Concerns the next request of that resource.
     Disturb(&'static str, Disturbance),
-    Someone(Meddling),
+    Someone(ManualChange),
     AtGitHub(AtGitHub),
     Wait(Duration),
     /// At once, each in another stack.
@@ -40,7 +40,7 @@ pub(crate) enum Step {
 
 /// What others do to what is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meddling {
+pub(crate) enum ManualChange {
     AttachPolicy,
     DetachPolicies,
     WriteInlinePolicy,

@@ -5,16 +5,16 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use github_trust::settings::Settings;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::cloud::Cloud;
-use super::cloudformation::{CloudFormation, Declared, Template};
+use super::cloudformation::{CloudFormation, Declared, Template, declared};
 use super::eks;
+use super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::function::github_trust_with;
 use super::github::SECRET;
 use super::lambda::Lambda;
 use super::logs::Log;
-use super::meaning::{ENTRY, PROVIDER, ROLE};
 use super::plan::BOUNDARIES;
 use super::sdk::in_virtual_time;
 use super::stack::Stack;
@@ -117,12 +117,8 @@ fn taken(cloud: &Cloud, first: usize, looks: usize) -> Taken {
     Taken { calls: names, chain: depths.into_iter().max().unwrap_or_default(), time }
 }
 
-fn one(logical: &str, kind: &str, properties: Value) -> Declared {
-    Declared { logical: logical.to_owned(), kind: kind.to_owned(), properties }
-}
-
 fn provider(client_id: &str) -> Declared {
-    one("Provider", PROVIDER, json!({"ClientIdList": ["sts.amazonaws.com", client_id]}))
+    declared("Provider", PROVIDER, json!({"ClientIdList": ["sts.amazonaws.com", client_id]}))
 }
 
 const PROVIDER_ARN: &str = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com";
@@ -130,7 +126,7 @@ const PROVIDER_ARN: &str = "arn:aws:iam::111122223333:oidc-provider/token.action
 fn role(version: u64) -> Declared {
     let allow = |action: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]});
     let policy = if version == 1 { "ReadOnlyAccess" } else { "PowerUserAccess" };
-    one(
+    declared(
         "Role",
         ROLE,
         json!({"RoleName": "deploy", "ProviderArn": PROVIDER_ARN, "PermissionsBoundary": BOUNDARIES[0],
@@ -144,7 +140,7 @@ fn role(version: u64) -> Declared {
 fn entry(version: u64) -> Declared {
     let access = |name: &str| json!({"PolicyArn": format!("arn:aws:eks::aws:cluster-access-policy/{name}"), "AccessScope": {"Type": "cluster"}});
     let policy = if version == 1 { "AmazonEKSEditPolicy" } else { "AmazonEKSAdminPolicy" };
-    one(
+    declared(
         "Entry",
         ENTRY,
         json!({"ClusterName": "prod", "PrincipalArn": "arn:aws:iam::111122223333:role/deploy",
@@ -160,7 +156,7 @@ fn as_it_is(mut declared: Declared) -> Declared {
 
 fn variable(secret: bool, value: &str) -> Declared {
     let name = if secret { "Secret" } else { "Variable" };
-    one(
+    declared(
         name,
         "Custom::GitHubVariable",
         json!({"Repository": "acme/app", "Name": "AWS_ROLE_ARN", "Value": value, "Secret": secret}),
@@ -168,7 +164,7 @@ fn variable(secret: bool, value: &str) -> Declared {
 }
 
 fn environment(branch: &str) -> Declared {
-    one(
+    declared(
         "Environment",
         "Custom::GitHubEnvironment",
         json!({"Repository": "acme/app", "Name": "live", "DeploymentBranchPolicy": {"Branches": [branch]}}),
@@ -176,7 +172,7 @@ fn environment(branch: &str) -> Declared {
 }
 
 fn opted_in() -> Declared {
-    one("Oidc", "Custom::GitHubRepositoryOidc", json!({"Repository": "acme/old", "UseImmutableSubject": true}))
+    declared("Oidc", "Custom::GitHubRepositoryOidc", json!({"Repository": "acme/old", "UseImmutableSubject": true}))
 }
 
 fn case(

@@ -200,7 +200,7 @@ fn a_role_cannot_go_while_something_is_attached_to_it() {
         iam.put_role_policy().role_name("deployer").policy_name("own").policy_document(policy).send().await.unwrap();
         let read = "arn:aws:iam::aws:policy/ReadOnlyAccess";
         iam.attach_role_policy().role_name("deployer").policy_arn(read).send().await.unwrap();
-        cloud.meddle_now(|account, _| account.iam.instance_profiles.insert("box".into(), Some("deployer".into())));
+        cloud.change_now(|account, _| account.iam.instance_profiles.insert("box".into(), Some("deployer".into())));
         let delete = || iam.delete_role().role_name("deployer");
         assert_eq!(
             refusal!(delete()),
@@ -338,7 +338,7 @@ async fn provider_is_there(iam: &aws_sdk_iam::Client) {
 fn somebody_else_can_do_something_just_before_a_call() {
     simulate(|cloud| async move {
         let iam = sdk::iam(&cloud);
-        cloud.state().meddle(At::every("CreateOpenIDConnectProvider"), |account, now| {
+        cloud.state().change_at(At::every("CreateOpenIDConnectProvider"), |account, now| {
             let input = json!({"Url": ISSUER, "ClientIDList": ["theirs"]});
             account.iam_as(&Author::Someone, now, "CreateOpenIDConnectProvider", &input).unwrap();
         });

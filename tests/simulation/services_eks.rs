@@ -16,7 +16,7 @@ const VIEW: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy";
 
 async fn cluster(cloud: &Cloud) -> aws_sdk_eks::Client {
     role(&sdk::iam(cloud)).await;
-    cloud.meddle_now(|account, now| account.eks.add_cluster("prod", "API", Status::Active, now));
+    cloud.change_now(|account, now| account.eks.add_cluster("prod", "API", Status::Active, now));
     sdk::eks(cloud)
 }
 
@@ -157,7 +157,7 @@ fn types_usernames_and_principals_are_checked() {
 fn a_cluster_must_be_active_and_know_access_entries() {
     simulate(|cloud| async move {
         let eks = cluster(&cloud).await;
-        cloud.meddle_now(|account, now| {
+        cloud.change_now(|account, now| {
             account.eks.add_cluster("old", "CONFIG_MAP", Status::Active, now);
             account.eks.add_cluster("new", "API", Status::Creating, now);
             account.eks.clusters.get_mut("new").unwrap().becomes =

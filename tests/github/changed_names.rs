@@ -1,0 +1,263 @@
+//! A name that changes hands gets nothing, unless the author declares the new id.
+
+use github_trust::guardrails::Guardrails;
+use serde_json::{Value, json};
+
+use super::{Place, at, at_issuer, immutable};
+use crate::simulation::github::ids;
+use crate::simulation::wire::Answer;
+
+const MAIN: &str = "ref:refs/heads/main";
+
+fn app() -> Value {
+    json!([{"Repository": "acme/app", "Branches": ["main"]}])
+}
+
+/// Somebody else has the repository's name, and its owner's.
+fn taken(place: &mut Place) {
+    place.github(|github| github.taken = [("acme".to_owned(), 777), ("acme/app".to_owned(), 999)].into());
+}
+
+async fn described_as(place: &mut Place, trust: &Value, description: &str) -> super::Outcome {
+    place.request("Update", json!({"Trust": trust, "Description": description})).await
+}
+
+/// An Update of anything else fails, says why, and leaves the policy.
+async fn refuses(place: &mut Place, trust: &Value, parts: &[&str]) {
+    let before = place.policy();
+    let outcome = described_as(place, trust, "other").await;
+    assert!(!outcome.succeeded, "{trust}: {}", place.policy());
+    for part in parts {
+        assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
+    }
+    assert!(!outcome.reason.contains("leave it out") && !outcome.reason.contains("update"), "{}", outcome.reason);
+    assert_eq!(place.policy(), before);
+}
+
+#[test]
+fn another_id_under_a_name_is_refused_with_both_ids_and_the_way() {
+    for classic in [false, true] {
+        at(async |place| {
+            place.token();
+            place.github(|github| github.classic.extend(classic.then(|| "acme/app".to_owned())));
+            assert!(place.create(app()).await.succeeded);
+            taken(place);
+            let pinned = format!("the role trusts acme/app with id {}", ids("acme/app").1);
+            let parts = [
+                pinned.as_str(),
+                "GitHub shows id 999 under this name",
+                "Somebody else may have taken over the name; the role still trusts the old id only",
+                "if the new one is meant, write `RepositoryId: 999`",
+            ];
+            refuses(place, &app(), &parts).await;
+        });
+    }
+}
+
+#[test]
+fn the_new_ids_count_once_the_author_writes_them() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        taken(place);
+        refuses(place, &app(), &["`RepositoryId: 999` and `OwnerId: 777`"]).await;
+        let half = json!([{"Repository": "acme/app", "Branches": ["main"], "RepositoryId": "999"}]);
+        refuses(place, &half, &["write `OwnerId: 777`"]).await;
+        let whole = json!([{"Repository": "acme/app", "Branches": ["main"], "RepositoryId": "999", "OwnerId": "777"}]);
+        let outcome = place.update(whole).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.subjects(), [format!("repo:acme@777/app@999:{MAIN}")]);
+        // They are what the policy pins from now on.
+        assert!(place.update(app()).await.succeeded);
+    });
+}
+
+#[test]
+fn a_taken_owner_is_refused_for_new_repositories_and_in_any_case() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        taken(place);
+        refuses(place, &json!([{"Repository": "acme/new", "Branches": ["main"]}]), &["`OwnerId: 777`"]).await;
+        place.github(|github| github.taken = [("ACME/app".to_owned(), 999)].into());
+        refuses(place, &json!([{"Repository": "ACME/app", "Branches": ["main"]}]), &["`RepositoryId: 999`"]).await;
+    });
+}
+
+#[test]
+fn an_organisation_that_changes_hands_is_refused_and_pinned_in_both_forms() {
+    at(async |place| {
+        place.settings.guardrails = Guardrails::none();
+        let trust = json!([{"Repository": "acme/*", "Branches": ["main"]}]);
+        assert!(place.create(trust.clone()).await.succeeded);
+        let owner = ids("acme").0.to_string();
+        let statement = &place.policy()["Statement"][0]["Condition"];
+        let pins = format!("\"token.actions.githubusercontent.com:repository_owner_id\":\"{owner}\"");
+        assert!(statement.to_string().contains(&pins), "{statement}");
+        taken(place);
+        refuses(place, &trust, &["acme with id", "`OwnerId: 777`"]).await;
+        let classic = json!([{"Repository": "acme/*", "Branches": ["main"], "SubjectFormat": "Classic"}]);
+        refuses(place, &classic, &["acme with id", "`OwnerId: 777`"]).await;
+    });
+}
+
+#[test]
+fn a_user_whose_name_changes_hands_is_refused_and_a_new_user_is_not() {
+    at(async |place| {
+        let trust = |actors: &[&str]| json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": actors}]);
+        assert!(place.create(trust(&["octocat"])).await.succeeded);
+        place.github(|github| github.taken = [("octocat".to_owned(), 555)].into());
+        let parts = ["the role trusts the user octocat with id", "write 555 in place of octocat under `Actors`"];
+        refuses(place, &trust(&["octocat"]), &parts).await;
+        refuses(place, &trust(&["Octocat", "hubot"]), &parts[..0]).await;
+        assert!(place.update(trust(&["hubot"])).await.succeeded);
+        assert!(place.update(trust(&["hubot", "555"])).await.succeeded);
+        let (hubot, policy) = (ids("hubot").0.to_string(), place.policy().to_string());
+        assert!(policy.contains(&hubot) && policy.contains("\"555\""), "{policy}");
+    });
+}
+
+#[test]
+fn a_role_that_replaces_another_has_its_memory() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        taken(place);
+        let outcome = place.request("Update", json!({"Trust": app(), "RoleName": "other"})).await;
+        assert!(outcome.reason.contains("`RepositoryId: 999`"), "{}", outcome.reason);
+        assert_eq!(place.subjects(), [immutable("acme/app", MAIN)]);
+    });
+}
+
+#[test]
+fn a_rollback_keeps_the_pinned_ids_and_never_fails_for_them() {
+    at(async |place| {
+        place.token();
+        let both = json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": ["octocat"]},
+                          {"Subjects": ["repo:acme/old:pull_request"]}]);
+        assert!(place.create(both.clone()).await.succeeded);
+        let before = place.policy();
+        taken(place);
+        place.github(|github| github.taken.extend([("octocat".to_owned(), 555), ("acme/old".to_owned(), 888)]));
+        place.rolls_back = true;
+        let outcome = described_as(place, &both, "former").await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.policy(), before);
+        // So it is for a repository that leads elsewhere.
+        let moved = Answer {
+            status: 301,
+            headers: vec![("location", "https://api.github.com/repos/evil/app".to_owned())],
+            body: "{}".into(),
+        };
+        place.github(|github| drop(github.answers.insert("GET /repos/acme/app".into(), moved)));
+        assert!(described_as(place, &both, "again").await.succeeded);
+        assert_eq!(place.policy(), before);
+        place.rolls_back = false;
+        let outcome = described_as(place, &both, "more").await;
+        assert!(outcome.reason.contains("do not trust evil/app unless you know whose it is"), "{}", outcome.reason);
+    });
+}
+
+#[test]
+fn a_name_that_was_taken_out_is_remembered_when_a_rollback_brings_it_back() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        let before = place.policy();
+        taken(place);
+        assert!(place.update(json!([{"Repository": "corp/web", "Branches": ["main"]}])).await.succeeded);
+        assert!(!place.policy().to_string().contains("acme"), "{}", place.policy());
+        refuses(place, &app(), &["`RepositoryId: 999` and `OwnerId: 777`"]).await;
+        place.rolls_back = true;
+        let outcome = place.update(app()).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        let strangers = format!("repo:acme@777/app@999:{MAIN}");
+        assert!(!place.subjects().contains(&strangers), "{}", place.policy());
+        assert!(before.to_string().contains(&place.subjects()[1]), "{}", place.policy());
+    });
+}
+
+#[test]
+fn whole_subjects_are_pinned_whatever_stands_behind_an_at() {
+    at(async |place| {
+        place.token();
+        place.github(|github| github.classic.extend(["acme/app", "acme/old"].map(str::to_owned)));
+        let workflow = "job_workflow_ref:acme/ci/.github/workflows/d.yml@refs/heads/main";
+        for (subject, with) in [
+            (format!("repo:acme/old:environment:prod:{workflow}"), json!({})),
+            ("repo:acme/old:ref:refs/heads/renovate/@types".to_owned(), json!({"Repository": "acme/old"})),
+            ("repo:acme/old:pull_request".to_owned(), json!({})),
+            ("repository:acme/old:environment:prod".to_owned(), json!({})),
+        ] {
+            let mut entry = with;
+            entry["Subjects"] = json!([subject]);
+            let outcome = place.create(json!([entry])).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            let pin = format!(":repository_id\":\"{}\"", ids("acme/old").1);
+            assert!(place.policy().to_string().contains(&pin), "{subject}: {}", place.policy());
+            assert_eq!(outcome.attributes["Warning"], "");
+            place.github(|github| github.taken = [("acme/old".to_owned(), 888)].into());
+            refuses(place, &json!([entry]), &["acme/old with id", "`RepositoryId: 888`"]).await;
+            place.github(|github| github.taken.clear());
+            place
+                .cloud
+                .change_now(|account, _| account.iam.roles = crate::simulation::iam::Iam::new("aws", "1", 1).roles);
+        }
+    });
+}
+
+#[test]
+fn a_declared_classic_form_is_pinned_or_a_warning_says_so() {
+    at(async |place| {
+        let classic = json!([{"Repository": "acme/app", "Branches": ["main"], "SubjectFormat": "Classic"}]);
+        place.token();
+        place.github(|github| github.classic.push("acme/app".into()));
+        let outcome = place.create(classic.clone()).await;
+        assert!(outcome.succeeded && outcome.attributes["Warning"] == "", "{outcome:?}");
+        let pin = format!(":repository_id\":\"{}\"", ids("acme/app").1);
+        assert!(place.policy().to_string().contains(&pin), "{}", place.policy());
+        // GitHub does not answer: the policy still tells the id.
+        place.github(|github| github.down = true);
+        assert!(place.update(classic).await.succeeded);
+        assert!(place.policy().to_string().contains(&pin), "{}", place.policy());
+        let others = json!([{"Repository": "acme/new", "Branches": ["main"], "SubjectFormat": "Classic"},
+                            {"Subjects": ["repo:acme/old:pull_request"]}]);
+        let outcome = place.update(others).await;
+        let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
+        let expected =
+            "The role trusts by name alone: acme/new, acme/old. Whoever takes over such a name gets in: declare";
+        assert!(outcome.succeeded && warning.starts_with(expected), "{outcome:?}");
+    });
+}
+
+#[test]
+fn an_enterprise_server_has_no_id_to_pin_and_a_warning_says_so() {
+    at_issuer("github.example.com/_services/token", async |place| {
+        let outcome = place.create(app()).await;
+        let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
+        assert!(warning.contains("acme/app") && warning.contains("Enterprise Server"), "{outcome:?}");
+    });
+}
+
+#[test]
+fn the_scheduled_run_tells_of_each_name_that_changed_hands() {
+    at(async |place| {
+        place.token();
+        place.settings.guardrails = Guardrails::none();
+        place.github(|github| github.classic.push("acme/app".into()));
+        let trust = json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": ["octocat"]},
+                           {"Repository": "corp/*", "Branches": ["main"]}]);
+        let outcome = place.create(trust).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        let log = super::drift::scheduled(place).await;
+        assert!(log.contains("\"roles\":1,\"drifted\":0,\"unknown\":0"), "{log}");
+        let names = ["acme/app", "corp", "octocat"];
+        place.github(|github| github.taken = names.map(|name| (name.to_owned(), 999)).into());
+        let log = super::drift::scheduled(place).await;
+        assert!(log.contains("\"drifted\":3"), "{log}");
+        for (name, what) in [("acme/app", "the repository"), ("corp/*", "the owner"), ("octocat", "the user")] {
+            let line = log.lines().find(|line| line.contains(&format!("\"name\":\"{name}\""))).expect(&log);
+            let told = [
+                "somebody else may have taken it over, and is not let in",
+                &format!("{what} has id 999, the role trusts"),
+            ];
+            assert!(told.iter().all(|told| line.contains(told)) && !line.contains("update"), "{line}");
+        }
+    });
+}

@@ -1,0 +1,199 @@
+//! What stacks may not do at GitHub: each test performs an attack, by a stack or by a forged event, and nothing is changed.
+
+use std::time::Duration;
+
+use github_trust::guardrails::Guardrails;
+use github_trust::settings::Settings;
+use serde_json::{Value, json};
+
+use super::{Place, guarded, minutes, template, variable, with};
+use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
+use crate::simulation::cloudformation::{SERVICE_TOKEN, Status, declared};
+use crate::simulation::function::deliver;
+use crate::simulation::github::SECRET;
+
+const ENVIRONMENT: &str = "Custom::GitHubEnvironment";
+const OIDC: &str = "Custom::GitHubRepositoryOidc";
+const PRODUCTION: &str = "/repos/acme/app/environments/production";
+const ROLE_ARN: &str = "/repos/acme/app/actions/variables/AWS_ROLE_ARN";
+
+fn guardrails(variables: &[(&str, &str)]) -> Guardrails {
+    Guardrails::read(|name| variables.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned()))
+}
+
+/// Somebody's environment, which only protected branches deploy to.
+async fn production(place: &Place) -> Value {
+    let now = place.cloud.now();
+    place.github(|github| github.environment(PRODUCTION, true, now));
+    minutes(5).await;
+    set(place)
+}
+
+fn set(place: &Place) -> Value {
+    place.github(|github| github.environments[PRODUCTION].set.clone())
+}
+
+fn stripped() -> Value {
+    json!({
+        "Repository": "acme/app", "Name": "production", "OnExisting": "Adopt",
+        "DeploymentBranchPolicy": {"ProtectedBranches": "false"}, "Reviewers": [{"Type": "User", "Id": "666"}],
+    })
+}
+
+#[test]
+fn a_stack_cannot_strip_an_environment_of_another_team() {
+    for (variables, guardrail) in [
+        (vec![], "WritableGitHubRepositories"),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "acme/other")], "WritableGitHubRepositories"),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "platform-*=acme/app")], "WritableGitHubRepositories"),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "acme/app")], "AllowGitHubAdoption"),
+    ] {
+        guarded(guardrails(&variables), async |place| {
+            let before = production(place).await;
+            let template = vec![declared("Environment", ENVIRONMENT, stripped())];
+            assert_eq!(place.stack.create(&template).await, Status::RollbackComplete, "{variables:?}");
+            assert!(place.reason().contains(&format!("(guardrail `{guardrail}`)")), "{}", place.reason());
+            assert_eq!((set(place), place.changes()), (before, 0));
+        });
+    }
+}
+
+#[test]
+fn a_stack_cannot_redirect_a_variable_of_another_team() {
+    let redirected = with(variable("mine"), "OnExisting", json!("Adopt"));
+    for (variables, guardrail) in [
+        (vec![], "WritableGitHubRepositories"),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "acme")], "WritableGitHubRepositories"),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "ghe.example.com/acme/app")], "WritableGitHubRepositories"),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "999988887777/team=acme/app")], "WritableGitHubRepositories"),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "acme/*")], "AllowGitHubAdoption"),
+    ] {
+        guarded(guardrails(&variables), async |place| {
+            place.by_hand(ROLE_ARN, "theirs").await;
+            assert_eq!(place.create(redirected.clone()).await, Status::RollbackComplete, "{variables:?}");
+            assert!(place.reason().contains(&format!("(guardrail `{guardrail}`)")), "{}", place.reason());
+            assert_eq!(place.value(ROLE_ARN).as_deref(), Some("theirs"));
+        });
+    }
+}
+
+#[test]
+fn a_stack_cannot_set_a_variable_of_a_whole_organisation() {
+    let everywhere = json!({"Organization": "acme", "Visibility": "all", "Name": "REGION", "Value": "mine"});
+    for writable in ["", "acme/*", "acme/app", "platform=acme", "*/*"] {
+        guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", writable)]), async |place| {
+            assert_eq!(place.create(everywhere.clone()).await, Status::RollbackComplete, "{writable}");
+            assert!(place.reason().contains("`Organization`: "), "{}", place.reason());
+            assert_eq!(place.changes(), 0);
+        });
+    }
+    guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", "acme")]), async |place| {
+        assert_eq!(place.create(everywhere.clone()).await, Status::CreateComplete, "{}", place.reason());
+    });
+}
+
+#[test]
+fn a_stack_cannot_switch_the_subjects_of_another_team() {
+    let switch = json!({"Repository": "acme/app", "UseImmutableSubject": true});
+    for writable in ["", "acme/other", "acme", "another=acme/app"] {
+        guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", writable)]), async |place| {
+            place.cloud.state().account.github.classic.push("acme/app".to_owned());
+            let template = vec![declared("Oidc", OIDC, switch.clone())];
+            assert_eq!(place.stack.create(&template).await, Status::RollbackComplete, "{writable}");
+            assert!(place.reason().contains("(guardrail `WritableGitHubRepositories`)"), "{}", place.reason());
+            assert!(place.cloud.state().account.github.opted_in.is_empty());
+        });
+    }
+}
+
+#[test]
+fn a_stack_writes_to_the_repositories_that_are_its_own() {
+    let own = format!("{ACCOUNT}/te*m=acme/app");
+    for writable in ["acme/app", "ACME/APP", "*/*", "github.com/acme/a*", "team=acme/*", own.as_str()] {
+        guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", writable)]), async |place| {
+            assert_eq!(place.create(variable("v")).await, Status::CreateComplete, "{writable}: {}", place.reason());
+            assert_eq!(place.delete().await, Status::DeleteComplete);
+            assert_eq!(place.value(ROLE_ARN), None, "{writable}");
+        });
+    }
+}
+
+#[test]
+fn a_host_whose_issuer_is_not_allowed_is_not_written_to() {
+    let elsewhere = with(variable("v"), "Host", json!("ghe.example.com"));
+    for issuers in [None, Some("token.actions.octo.ghe.com")] {
+        let mut variables = vec![("WRITABLE_GITHUB_REPOSITORIES", "ghe.example.com/acme/app")];
+        variables.extend(issuers.map(|issuers| ("ALLOWED_ISSUERS", issuers)));
+        guarded(guardrails(&variables), async |place| {
+            assert_eq!(place.create(elsewhere.clone()).await, Status::RollbackComplete);
+            assert!(place.reason().contains("`Host`: ") && place.reason().contains("`AllowedIssuers`"));
+        });
+    }
+    // An enterprise's own issuer stands for github.com.
+    let enterprise = [
+        ("WRITABLE_GITHUB_REPOSITORIES", "acme/app"),
+        ("ALLOWED_ISSUERS", "token.actions.githubusercontent.com/acme-inc"),
+    ];
+    guarded(guardrails(&enterprise), async |place| {
+        assert_eq!(place.create(variable("v")).await, Status::CreateComplete, "{}", place.reason());
+    });
+}
+
+/// Sends an event that CloudFormation never sent. Returns the answer.
+async fn forged(place: &Place, variables: &[(&str, &str)], account: &str, kind: &str, id: &str) -> Value {
+    let now = place.cloud.now();
+    let url = place.cloud.state().account.s3.presign(REGION, PARTITION, "forged", now, Duration::from_hours(2));
+    let event = json!({
+        "RequestType": "Delete", "ResponseURL": url, "RequestId": "forged", "LogicalResourceId": "It",
+        "StackId": format!("arn:{PARTITION}:cloudformation:{REGION}:{account}:stack/team/1"),
+        "ResourceType": kind, "ResourceProperties": {"ServiceToken": SERVICE_TOKEN}, "PhysicalResourceId": id,
+    });
+    let guardrails = guardrails(variables);
+    let settings = Settings { github_secret: Some(SECRET.to_owned()), guardrails, ..Settings::default() };
+    deliver(&place.cloud, settings, &event).await;
+    let state = place.cloud.state();
+    serde_json::from_slice(&state.account.s3.uploads.last().expect("an answer").body).unwrap()
+}
+
+#[test]
+fn a_forged_deletion_leaves_an_environment_and_answers() {
+    const OTHER: &str = "999988887777";
+    for (variables, account) in [
+        (vec![], ACCOUNT),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "acme/other")], ACCOUNT),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "acme/app"), ("ALLOWED_GITHUB_OWNERS", "octo-org")], ACCOUNT),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "acme/app")], OTHER),
+        (vec![("WRITABLE_GITHUB_REPOSITORIES", "acme/app"), ("ALLOWED_ISSUERS", "*.ghe.com")], ACCOUNT),
+    ] {
+        guarded(guardrails(&variables), async |place| {
+            let created = crate::simulation::clock::iso(place.cloud.now());
+            let before = production(place).await;
+            let id = format!("github.com/repos/acme/app/environments/production@{created}");
+            let answer = forged(place, &variables, account, ENVIRONMENT, &id).await;
+            assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+            assert_eq!((set(place), place.changes()), (before, 0), "{variables:?} {account}");
+            assert!(place.log.text().contains("the guardrails of today forbid to change it"), "{}", place.log.text());
+        });
+    }
+}
+
+#[test]
+fn a_forged_deletion_switches_no_repository_back() {
+    guarded(guardrails(&[]), async |place| {
+        place.cloud.state().account.github.opted_in.push("acme/app".to_owned());
+        let answer = forged(place, &[], ACCOUNT, OIDC, "github.com/repos/acme/app/oidc@classic").await;
+        assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+        assert!(!place.cloud.state().account.github.opted_in.is_empty());
+    });
+}
+
+#[test]
+fn stricter_guardrails_leave_a_variable_and_let_its_stack_end() {
+    guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", "acme/app")]), async |place| {
+        assert_eq!(place.stack.create(&template(variable("v"))).await, Status::CreateComplete, "{}", place.reason());
+        let id = place.physical();
+        let answer = forged(place, &[], ACCOUNT, super::KIND, &id).await;
+        assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!(id)));
+        assert_eq!(place.value(ROLE_ARN).as_deref(), Some("v"));
+    });
+}

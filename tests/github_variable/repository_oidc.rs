@@ -1,0 +1,189 @@
+//! Opting in to subjects that carry ids: trust both, switch, trust one; and back again.
+
+use serde_json::json;
+
+use super::{Place, at};
+use crate::simulation::cloudformation::{Status, Template, declared};
+use crate::simulation::faults::{At, Fault, When};
+use crate::simulation::github::immutable;
+
+const KIND: &str = "Custom::GitHubRepositoryOidc";
+const PUT: &str = "PUT /repos/acme/app/actions/oidc/customization/sub";
+
+/// A role that trusts in this format, and the switch where there is one.
+fn template(format: &str, switched: Option<bool>) -> Template {
+    let role = json!({"ProviderArn": {"Ref": "Provider"}, "RoleName": "deploy",
+        "Trust": [{"Repository": "acme/app", "Branches": ["main"], "SubjectFormat": format}]});
+    let mut all = vec![
+        declared("Provider", "Custom::GitHubOidcProvider", json!({})),
+        declared("Role", "Custom::GitHubRole", role),
+    ];
+    if let Some(switched) = switched {
+        all.push(declared("Oidc", KIND, json!({"Repository": "acme/app", "UseImmutableSubject": switched})));
+    }
+    all
+}
+
+/// Whether the repository's workflows can assume the role.
+fn assumable(place: &Place) -> bool {
+    let state = place.cloud.state();
+    let role = state.account.iam.roles.all().next().map(|(_, role)| role.trust.clone()).unwrap_or_default();
+    let sent = if state.account.github.opted_in.is_empty() { "acme/app".to_owned() } else { immutable("acme/app") };
+    role.contains(&format!("repo:{sent}:"))
+}
+
+fn switched(place: &Place) -> bool {
+    !place.cloud.state().account.github.opted_in.is_empty()
+}
+
+fn old_repository(place: &Place) {
+    place.cloud.state().account.github.classic.push("acme/app".to_owned());
+}
+
+#[test]
+fn trust_both_switch_trust_one_and_no_workflow_is_locked_out() {
+    at(async |place| {
+        old_repository(place);
+        assert_eq!(place.stack.create(&template("Auto", None)).await, Status::CreateComplete, "{}", place.reason());
+        assert!(assumable(place));
+        // Too early: the role trusts names only.
+        assert_eq!(place.stack.update(&template("Auto", Some(true))).await, Status::UpdateRollbackComplete);
+        assert!(
+            place.reason().contains("could no longer assume deploy. Let these trust both forms first"),
+            "{}",
+            place.reason()
+        );
+        assert!(!switched(place) && assumable(place));
+        assert_eq!(
+            place.stack.update(&template("Both", Some(true))).await,
+            Status::UpdateComplete,
+            "{}",
+            place.reason()
+        );
+        assert!(switched(place) && assumable(place));
+        assert_eq!(
+            place.stack.update(&template("Auto", Some(true))).await,
+            Status::UpdateComplete,
+            "{}",
+            place.reason()
+        );
+        assert!(switched(place) && assumable(place));
+        // The way back in one step would lock it out.
+        assert_eq!(place.stack.update(&template("Auto", Some(false))).await, Status::UpdateRollbackComplete);
+        assert!(switched(place) && assumable(place));
+        assert_eq!(place.stack.update(&template("Both", Some(true))).await, Status::UpdateComplete);
+        assert_eq!(place.stack.update(&template("Both", None)).await, Status::UpdateComplete, "{}", place.reason());
+        assert!(!switched(place) && assumable(place), "restored when the resource goes");
+    });
+}
+
+/// GitHub takes a name in any case; conditions do not.
+#[test]
+fn a_role_is_seen_in_whatever_case_the_repository_is_declared() {
+    at(async |place| {
+        old_repository(place);
+        place.cloud.state().account.github.classic.push("Acme/App".to_owned());
+        assert_eq!(place.stack.create(&template("Classic", None)).await, Status::CreateComplete, "{}", place.reason());
+        let mut all = template("Classic", None);
+        all.push(declared("Oidc", KIND, json!({"Repository": "Acme/App", "UseImmutableSubject": true})));
+        assert_eq!(place.stack.update(&all).await, Status::UpdateRollbackComplete, "{}", place.cloud.story());
+        assert!(place.reason().contains("could no longer assume deploy"), "{}", place.reason());
+        assert!(!switched(place));
+    });
+}
+
+#[test]
+fn a_deletion_that_would_lock_a_role_out_leaves_the_switch() {
+    at(async |place| {
+        old_repository(place);
+        assert_eq!(place.stack.create(&template("Both", Some(true))).await, Status::CreateComplete);
+        assert_eq!(place.stack.update(&template("Immutable", Some(true))).await, Status::UpdateComplete);
+        assert_eq!(
+            place.stack.update(&template("Immutable", None)).await,
+            Status::UpdateComplete,
+            "{}",
+            place.reason()
+        );
+        assert!(switched(place) && assumable(place));
+        let line = "as the roles are, a deletion leaves the repository switched";
+        assert!(place.log.text().contains(line), "{}", place.log.text());
+    });
+}
+
+#[test]
+fn what_was_switched_before_stays_switched() {
+    at(async |place| {
+        old_repository(place);
+        place.cloud.state().account.github.opted_in.push("acme/app".to_owned());
+        assert_eq!(
+            place.stack.create(&template("Auto", Some(true))).await,
+            Status::CreateComplete,
+            "{}",
+            place.reason()
+        );
+        assert!(place.stack.resource("Oidc").unwrap().physical.ends_with("/oidc@immutable"));
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert!(switched(place));
+    });
+}
+
+/// A choice that nobody made is unmade again, so that a later choice of the organisation counts.
+#[test]
+fn a_choice_that_was_unset_is_unset_again_or_off_where_github_keeps_it() {
+    for keeps_choices in [false, true] {
+        at(async |place| {
+            old_repository(place);
+            place.cloud.state().account.github.keeps_choices = keeps_choices;
+            assert_eq!(place.stack.create(&template("Both", Some(true))).await, Status::CreateComplete);
+            assert!(switched(place));
+            assert!(place.stack.resource("Oidc").unwrap().physical.ends_with("/oidc@unset"));
+            assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
+            let state = place.cloud.state();
+            assert!(state.account.github.opted_in.is_empty());
+            let off = if keeps_choices { vec!["acme/app".to_owned()] } else { Vec::new() };
+            assert_eq!(state.account.github.opted_out, off);
+        });
+    }
+}
+
+#[test]
+fn the_rollback_of_a_stack_switches_back() {
+    at(async |place| {
+        old_repository(place);
+        let mut all = template("Both", Some(true));
+        all.push(declared("Wrong", super::KIND, json!({"Repository": "acme/app", "Name": "GITHUB_X", "Value": "v"})));
+        assert_eq!(place.stack.create(&all).await, Status::RollbackComplete);
+        assert!(!switched(place), "{}", place.cloud.story());
+    });
+}
+
+#[test]
+fn a_new_repository_needs_no_switch() {
+    at(async |place| {
+        assert_eq!(
+            place.stack.create(&template("Auto", Some(true))).await,
+            Status::CreateComplete,
+            "{}",
+            place.reason()
+        );
+        assert!(!place.cloud.story().contains(PUT) && place.delete().await == Status::DeleteComplete);
+    });
+}
+
+#[test]
+fn wherever_a_process_dies_no_role_is_locked_out() {
+    for call in 1..=5 {
+        for when in [When::Before, When::After] {
+            at(async |place| {
+                old_repository(place);
+                assert_eq!(place.stack.create(&template("Both", None)).await, Status::CreateComplete);
+                let invocation = place.cloudformation.lambda.attempts().len() as u64 + 3;
+                place.cloud.state().faults.plan(At::OfInvocation { invocation, call }, when, Fault::Kill);
+                assert_eq!(place.stack.update(&template("Both", Some(true))).await, Status::UpdateComplete);
+                place.cloudformation.lambda.settle().await;
+                assert!(switched(place) && assumable(place), "{when:?} call {call}");
+                assert_eq!(place.delete().await, Status::DeleteComplete);
+            });
+        }
+    }
+}

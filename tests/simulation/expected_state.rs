@@ -1,0 +1,349 @@
+//! What a template's author means by the properties of each kind, and whether an account is like that.
+//!
+//! Written from the kinds' documentation, apart from the code under test: the two must agree because both are right.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::account::{ACCOUNT, Id, Kind, Object, PARTITION, Snapshot};
+use super::author::Author;
+use super::iam::one_or_many;
+
+pub(crate) const PROVIDER: &str = "Custom::GitHubOidcProvider";
+pub(crate) const ROLE: &str = "Custom::GitHubRole";
+pub(crate) const ENTRY: &str = "Custom::EksAccessEntry";
+
+/// Who last set a facet of an object.
+pub(crate) type Authors = BTreeMap<(Id, String), Author>;
+
+/// A provider's ARN by its declaration.
+pub(crate) fn provider_arn(properties: &Value) -> String {
+    let url = properties["Url"].as_str().unwrap_or("https://token.actions.githubusercontent.com");
+    let issuer = url.trim_start_matches("https://").trim_end_matches('/');
+    format!("arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/{issuer}")
+}
+
+pub(crate) fn client_ids(properties: &Value) -> BTreeSet<String> {
+    match &properties["ClientIdList"] {
+        Value::Null => ["sts.amazonaws.com".to_owned()].into(),
+        list => texts(list),
+    }
+}
+
+/// Everyone whom a declared role admits: provider, audience and subject, and the user where there are some. Names stand for
+/// the ids: whose ids those are is I9's matter.
+pub(crate) fn declared_subjects(properties: &Value) -> BTreeSet<String> {
+    let provider = properties["ProviderArn"].as_str().unwrap_or_default();
+    let audience = properties["Audience"].as_str().unwrap_or("sts.amazonaws.com");
+    let mut subjects = BTreeSet::new();
+    for entry in one_or_many(&properties["Trust"]) {
+        let repository = entry["Repository"].as_str().unwrap_or_default();
+        let users = users(&texts(&entry["Actors"]));
+        let mut admit = |context: String| {
+            let subject = admitted(provider, audience, &format!("repo:{repository}:{context}"));
+            subjects.extend(users.iter().map(|user| format!("{subject}{user}")));
+        };
+        // "A `:` inside a value becomes `%3A`."
+        let value = |text: &str| text.replace(':', "%3A");
+        for branch in texts(&entry["Branches"]) {
+            admit(format!("ref:refs/heads/{}", value(&branch)));
+        }
+        for tag in texts(&entry["Tags"]) {
+            admit(format!("ref:refs/tags/{}", value(&tag)));
+        }
+        for environment in texts(&entry["Environments"]) {
+            admit(format!("environment:{}", value(&environment)));
+        }
+        if matches!(&entry["PullRequests"], Value::Bool(true)) || entry["PullRequests"] == "true" {
+            admit("pull_request".to_owned());
+        }
+    }
+    subjects
+}
+
+/// Users by name, each as the end of a subject; one that is empty where all are admitted.
+fn users(actors: &BTreeSet<String>) -> BTreeSet<String> {
+    let name = |actor: &String| {
+        let known = actor.parse().ok().and_then(super::changed_names::name_of);
+        format!(" by {}", known.unwrap_or(actor))
+    };
+    if actors.is_empty() { [String::new()].into() } else { actors.iter().map(name).collect() }
+}
+
+fn admitted(provider: &str, audience: &str, subject: &str) -> String {
+    format!("{provider} {audience} {subject}")
+}
+
+/// Everyone whom a trust policy admits. What is not of the plain form admits somebody unknown, told apart by its text.
+pub(crate) fn trusted_subjects(trust: &str) -> BTreeSet<String> {
+    let policy: Value = serde_json::from_str(trust).unwrap_or_default();
+    let mut subjects = BTreeSet::new();
+    for statement in one_or_many(&policy["Statement"]) {
+        let plain = plain_subjects(statement);
+        subjects.extend(plain.unwrap_or_else(|| vec![format!("unknown {statement}")]));
+    }
+    subjects
+}
+
+fn plain_subjects(statement: &Value) -> Option<Vec<String>> {
+    const IDS: [&str; 4] = ["actor_id", "repository", "repository_id", "repository_owner_id"];
+    let provider = statement["Principal"]["Federated"].as_str()?;
+    let issuer = provider.split_once("oidc-provider/")?.1;
+    let conditions = statement["Condition"].as_object()?;
+    let equals = conditions.get("StringEquals")?.as_object()?;
+    let known = |key: &String| {
+        let claim = key.strip_prefix(issuer).and_then(|key| key.strip_prefix(':')).unwrap_or_default();
+        ["aud", "sub"].contains(&claim) || IDS.contains(&claim)
+    };
+    if conditions.len() != 1 || !equals.keys().all(known) || statement["Effect"] != "Allow" {
+        return None;
+    }
+    let values = |claim: &str| equals.get(&format!("{issuer}:{claim}")).map(texts);
+    let (audiences, subjects) = (values("aud")?, values("sub")?);
+    let repository = values("repository").unwrap_or_default().into_iter().next();
+    let users = users(&values("actor_id").unwrap_or_default());
+    let mut pairs = Vec::new();
+    // A subject that nobody can have admits nobody.
+    for subject in subjects.iter().filter(|subject| subject.contains(':') || *subject == "pull_request") {
+        let subject = by_name(subject, repository.as_deref())?;
+        for audience in &audiences {
+            let admitted = admitted(provider, audience, &subject);
+            pairs.extend(users.iter().map(|user| format!("{admitted}{user}")));
+        }
+    }
+    Some(pairs)
+}
+
+/// A subject of any template as one of the default template without ids.
+fn by_name(subject: &str, claimed: Option<&str>) -> Option<String> {
+    let mut words = subject.split(':');
+    let (mut repository, mut context) = (claimed.map(str::to_owned), None);
+    while let Some(key) = words.next() {
+        match key {
+            "pull_request" => context = Some(key.to_owned()),
+            "ref" | "environment" => context = Some(format!("{key}:{}", words.next()?)),
+            "repo" => {
+                let (owner, name) = words.next()?.split_once('/')?;
+                let plain = |text: &str| text.split('@').next().unwrap_or_default().to_owned();
+                repository = Some(format!("{}/{}", plain(owner), plain(name)));
+            }
+            "repository_owner" | "repository_id" => drop(words.next()?),
+            _ => return None,
+        }
+    }
+    Some(format!("repo:{}:{}", repository?, context?))
+}
+
+/// What declared or attached policies grant: a managed policy by its ARN, an inline one by its document.
+pub(crate) fn declared_permissions(properties: &Value) -> BTreeSet<String> {
+    let managed = texts(&properties["ManagedPolicyArns"]);
+    managed.into_iter().chain(declared_inline(properties).into_values()).collect()
+}
+
+/// Inline documents by name.
+pub(crate) fn declared_inline(properties: &Value) -> BTreeMap<String, String> {
+    let document = |policy: &Value| normal(&super::cloudformation::strings(&policy["PolicyDocument"])).to_string();
+    let name = |policy: &Value| policy["PolicyName"].as_str().unwrap_or_default().to_owned();
+    one_or_many(&properties["Policies"]).into_iter().map(|policy| (name(policy), document(policy))).collect()
+}
+
+pub(crate) fn granted_permissions(role: &Object) -> BTreeSet<String> {
+    role.facets
+        .iter()
+        .filter_map(|(facet, value)| match facet.split_once(' ') {
+            Some(("attached", arn)) => Some(arn.to_owned()),
+            Some(("inline", _)) => Some(normal(&serde_json::from_str(value).unwrap_or_default()).to_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A document as IAM means it: a list of one is that one, and lists of strings are sets.
+pub(crate) fn normal(document: &Value) -> Value {
+    match document {
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), normal(value))).collect(),
+        Value::Array(list) => {
+            let mut list: Vec<Value> = list.iter().map(normal).collect();
+            list.sort_by_key(ToString::to_string);
+            list.dedup();
+            if list.len() == 1 { list.remove(0) } else { Value::Array(list) }
+        }
+        other => other.clone(),
+    }
+}
+
+fn texts(value: &Value) -> BTreeSet<String> {
+    one_or_many(value).into_iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn tags(properties: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    one_or_many(&properties["Tags"]).into_iter().map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect()
+}
+
+/// The object that a resource stands for.
+pub(crate) fn find<'a>(
+    kind: &str,
+    physical: &str,
+    properties: &Value,
+    snapshot: &'a Snapshot,
+) -> Option<(&'a Id, &'a Object)> {
+    let (wanted, name) = match kind {
+        PROVIDER => (Kind::Provider, provider_arn(properties)),
+        ROLE => (Kind::Role, physical.to_owned()),
+        _ => {
+            let part = |name: &str| properties[name].as_str().unwrap_or_default().to_owned();
+            (Kind::Entry, format!("{} {}", part("ClusterName"), part("PrincipalArn")))
+        }
+    };
+    snapshot.objects.iter().find(|(id, _)| id.kind == wanted && id.name.eq_ignore_ascii_case(&name))
+}
+
+/// What is not as the author said; nothing, if all is. `authors` tells leftovers of ours from what others added.
+pub(crate) fn differences(
+    kind: &str,
+    physical: &str,
+    properties: &Value,
+    snapshot: &Snapshot,
+    authors: Option<&Authors>,
+) -> Vec<String> {
+    let properties = &super::cloudformation::strings(properties);
+    let Some((id, object)) = find(kind, physical, properties, snapshot) else {
+        return vec![format!("{kind} {physical} is not there")];
+    };
+    let mut comparison = Comparison { id, object, properties, items: Vec::new(), wrong: Vec::new() };
+    for (key, value) in tags(properties) {
+        comparison.expect(&format!("tag {key}"), &value);
+    }
+    match kind {
+        PROVIDER => comparison.provider(),
+        ROLE => comparison.role(physical),
+        _ => comparison.entry(),
+    }
+    comparison.nothing_missing();
+    if let (Some(authors), ROLE | ENTRY) = (authors, kind) {
+        comparison.nothing_left_over(authors);
+    }
+    comparison.wrong
+}
+
+/// A declaration held against the object that should be like it.
+struct Comparison<'a> {
+    id: &'a Id,
+    object: &'a Object,
+    properties: &'a Value,
+    /// Facets of the object that must be there because an item of a list says so.
+    items: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Comparison<'_> {
+    fn facet(&self, name: &str) -> Option<&str> {
+        self.object.facets.get(name).map(String::as_str)
+    }
+
+    fn expect(&mut self, name: &str, wanted: &str) {
+        if self.facet(name) != Some(wanted) {
+            self.wrong.push(format!("{}: {name} is {:?} instead of {wanted:?}", self.id, self.facet(name)));
+        }
+    }
+
+    fn expect_set(&mut self, what: &str, found: &BTreeSet<String>, wanted: &BTreeSet<String>) {
+        if found != wanted {
+            self.wrong.push(format!("{}: {what} is {found:?} instead of {wanted:?}", self.id));
+        }
+    }
+
+    fn words(&self, name: &str) -> BTreeSet<String> {
+        self.facet(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn provider(&mut self) {
+        self.items.extend(client_ids(self.properties).iter().map(|id| format!("client id {id}")));
+        if !self.properties["ThumbprintList"].is_null() {
+            let lower = |set: BTreeSet<String>| set.iter().map(|one| one.to_lowercase()).collect();
+            let (found, wanted): (BTreeSet<String>, BTreeSet<String>) =
+                (lower(self.words("thumbprints")), lower(texts(&self.properties["ThumbprintList"])));
+            // Others may pin more.
+            let ours: BTreeSet<String> = found.intersection(&wanted).cloned().collect();
+            self.expect_set("thumbprints", &ours, &wanted);
+        }
+    }
+
+    fn role(&mut self, physical: &str) {
+        let settings = [
+            ("Description", "description"),
+            ("MaxSessionDuration", "max session"),
+            ("PermissionsBoundary", "boundary"),
+        ];
+        for (property, name) in settings {
+            if let Some(wanted) = self.properties[property].as_str() {
+                self.expect(name, wanted);
+            }
+        }
+        let path = self.properties["Path"].as_str().unwrap_or("/");
+        self.expect("arn", &format!("arn:{PARTITION}:iam::{ACCOUNT}:role{path}{physical}"));
+        let found = trusted_subjects(self.facet("trust").unwrap_or_default());
+        self.expect_set("whom it admits", &found, &declared_subjects(self.properties));
+        self.items.extend(texts(&self.properties["ManagedPolicyArns"]).iter().map(|arn| format!("attached {arn}")));
+        for policy in one_or_many(&self.properties["Policies"]) {
+            let name = format!("inline {}", policy["PolicyName"].as_str().unwrap_or_default());
+            let found: Value =
+                self.facet(&name).map_or(json!(null), |text| serde_json::from_str(text).unwrap_or_default());
+            if normal(&found) != normal(&policy["PolicyDocument"]) {
+                self.wrong.push(format!("{}: {name} is {found} instead of {}", self.id, policy["PolicyDocument"]));
+            }
+            self.items.push(name);
+        }
+    }
+
+    fn entry(&mut self) {
+        self.expect("type", self.properties["Type"].as_str().unwrap_or("STANDARD"));
+        if let Some(username) = self.properties["Username"].as_str() {
+            self.expect("username", username);
+        }
+        if !self.properties["KubernetesGroups"].is_null() {
+            self.expect_set("groups", &self.words("groups"), &texts(&self.properties["KubernetesGroups"]));
+        }
+        for policy in one_or_many(&self.properties["AccessPolicies"]) {
+            let name = format!("policy {}", policy["PolicyArn"].as_str().unwrap_or_default());
+            let mut wanted: BTreeSet<String> = ["cluster".to_owned()].into();
+            if policy["AccessScope"]["Type"] == "namespace" {
+                wanted = texts(&policy["AccessScope"]["Namespaces"]);
+                wanted.insert("namespaces".to_owned());
+            }
+            self.expect_set(&name, &self.words(&name), &wanted);
+            self.items.push(name);
+        }
+    }
+
+    fn nothing_missing(&mut self) {
+        let missing: Vec<String> = self.items.iter().filter(|name| self.facet(name).is_none()).cloned().collect();
+        self.wrong.extend(missing.iter().map(|name| format!("{}: {name} is missing", self.id)));
+    }
+
+    fn nothing_left_over(&mut self, authors: &Authors) {
+        let tags: Vec<String> = tags(self.properties).into_keys().map(|key| format!("tag {key}")).collect();
+        for name in self.object.facets.keys() {
+            let listed = ["attached ", "inline ", "policy "].iter().any(|list| name.starts_with(list));
+            let tag = name.starts_with("tag ") && !name.starts_with("tag github-trust:");
+            let declared = self.items.contains(name) || tags.contains(name);
+            let ours = authors.get(&(self.id.clone(), name.clone())).is_some_and(Author::is_ours);
+            if (listed || tag) && !declared && ours {
+                self.wrong.push(format!("{}: {name} was ours and is declared no longer", self.id));
+            }
+        }
+    }
+}
+
+/// Whether an entry still lets in the role that it names.
+pub(crate) fn lets_in(properties: &Value, snapshot: &Snapshot) -> bool {
+    let Some((_, entry)) = find(ENTRY, "", properties, snapshot) else { return false };
+    let principal = properties["PrincipalArn"].as_str().unwrap_or_default();
+    let role = snapshot
+        .objects
+        .iter()
+        .find(|(id, object)| id.kind == Kind::Role && object.facets.get("arn").is_some_and(|arn| arn == principal));
+    role.is_none_or(|(id, _)| entry.facets.get("bound to") == Some(&id.serial))
+}

@@ -1,0 +1,359 @@
+//! The surroundings of a row: an account with something in it, the function, Lambda and CloudFormation, and the
+//! invariants as witnesses of all that happens.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::account::{Account, Id, Object, Snapshot};
+use super::super::answer::Verdict;
+use super::super::author::Author;
+use super::super::calls::Call;
+use super::super::cloud::Cloud;
+use super::super::cloudformation::{CloudFormation, Declared, RequestType, Sent, Status, declared};
+use super::super::eks;
+use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
+use super::super::faults::{At, Fault, When};
+use super::super::function::github_trust;
+use super::super::invariants::{Ledger, Living, Watch, lock};
+use super::super::lambda::{Function, Lambda};
+use super::super::logs::Log;
+use super::super::plan::BOUNDARIES;
+use super::super::sdk::in_virtual_time;
+use super::super::stack::Stack;
+
+pub(super) const KINDS: [&str; 3] = [PROVIDER, ROLE, ENTRY];
+/// As in `template.yaml`.
+pub(super) const LAMBDA_TIMEOUT: Duration = Duration::from_mins(15);
+/// Made by others before the first of us came: what roles trust and entries let in, where a row is about one kind only.
+pub(super) const GIVEN_ISSUER: &str = "https://token.actions.githubusercontent.com/octo";
+pub(super) const GIVEN_PROVIDER: &str =
+    "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com/octo";
+pub(super) const GIVEN_ROLE: &str = "arn:aws:iam::111122223333:role/given";
+pub(super) const OUR_PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com";
+
+pub(super) struct World {
+    pub(super) cloud: Cloud,
+    pub(super) lambda: Lambda,
+    pub(super) cloudformation: CloudFormation,
+    pub(super) ledger: Arc<Mutex<Ledger>>,
+    pub(super) log: Log,
+}
+
+/// Plays a story; at its end no invariant was violated.
+pub(super) fn world<T>(story: impl AsyncFnOnce(&World) -> T) -> T {
+    world_with(github_trust, story)
+}
+
+/// The same with another function, or with the same one made otherwise.
+pub(super) fn world_with<T>(function: impl FnOnce(&Cloud) -> Function, story: impl AsyncFnOnce(&World) -> T) -> T {
+    let log = Log::default();
+    let _listening = log.listen();
+    in_virtual_time(async {
+        let cloud = Cloud::new(1);
+        fastrand::seed(1);
+        cloud.change_now(furnish);
+        let function = function(&cloud);
+        let lambda = Lambda::new(&cloud, &function, LAMBDA_TIMEOUT);
+        let ledger = Watch::over(&cloud);
+        let mut cloudformation = CloudFormation::new(&cloud, &lambda);
+        cloudformation.ledger = Some(Arc::clone(&ledger));
+        let world = World { cloud, lambda, cloudformation, ledger, log: log.clone() };
+        let told = async {
+            let result = story(&world).await;
+            world.close().await;
+            result
+        };
+        tokio::task::LocalSet::new().run_until(told).await
+    })
+}
+
+fn furnish(account: &mut Account, now: std::time::SystemTime) {
+    let someone = Author::Someone;
+    account.iam.policies.extend(BOUNDARIES.map(str::to_owned));
+    account.eks.add_cluster("prod", "API_AND_CONFIG_MAP", eks::Status::Active, now);
+    let provider =
+        json!({"Url": GIVEN_ISSUER, "ClientIDList": ["theirs"], "Tags": [{"Key": "owner", "Value": "them"}]});
+    account.iam_as(&someone, now, "CreateOpenIDConnectProvider", &provider).expect("an empty account");
+    account.iam_as(&someone, now, "CreateRole", &foreign_role("given")).expect("an empty account");
+}
+
+/// What somebody else would create a role with.
+pub(super) fn foreign_role(name: &str) -> Value {
+    let issuer = GIVEN_ISSUER.trim_start_matches("https://");
+    let trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Federated": GIVEN_PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {format!("{issuer}:aud"): "theirs", format!("{issuer}:sub"): "repo:them/x:pull_request"}},
+    }]});
+    json!({"RoleName": name, "AssumeRolePolicyDocument": trust.to_string(), "Tags": [{"Key": "owner", "Value": "them"}]})
+}
+
+pub(super) fn logical(kind: &str) -> &'static str {
+    match kind {
+        PROVIDER => "Provider",
+        ROLE => "Role",
+        _ => "Entry",
+    }
+}
+
+/// One resource that needs nothing but what is given, with something of everything, in two versions that differ in all.
+pub(super) fn alone(kind: &str, version: u64) -> Declared {
+    let v = version.to_string();
+    let tags = json!([{"Key": "version", "Value": v}, {"Key": format!("only-{v}"), "Value": ""}]);
+    let properties = match kind {
+        PROVIDER => json!({
+            "ClientIdList": ["sts.amazonaws.com", format!("id-{v}")], "ThumbprintList": [v.repeat(40)], "Tags": tags,
+        }),
+        ROLE => json!({
+            "RoleName": "deploy", "ProviderArn": GIVEN_PROVIDER, "PermissionsBoundary": BOUNDARIES[0],
+            "Trust": [{"Repository": "acme/app", "Branches": [format!("branch-{v}"), "both"]}],
+            "Description": format!("version {v}"), "MaxSessionDuration": 3600 * version,
+            "ManagedPolicyArns": [policy(if version == 1 { "ReadOnlyAccess" } else { "PowerUserAccess" })],
+            "Policies": [
+                {"PolicyName": "both", "PolicyDocument": allow(&format!("s3:Get{v}"))},
+                {"PolicyName": format!("only-{v}"), "PolicyDocument": allow(&format!("s3:Put{v}"))},
+            ],
+            "Tags": tags,
+        }),
+        _ => json!({
+            "ClusterName": "prod", "PrincipalArn": GIVEN_ROLE, "Username": format!("user-{v}"),
+            "KubernetesGroups": [format!("group-{v}")],
+            "AccessPolicies": [
+                access("AmazonEKSViewPolicy", &[&format!("namespace-{v}")]),
+                access(if version == 1 { "AmazonEKSEditPolicy" } else { "AmazonEKSAdminPolicy" }, &[]),
+            ],
+            "Tags": tags,
+        }),
+    };
+    declared(logical(kind), kind, properties)
+}
+
+pub(super) fn policy(name: &str) -> String {
+    format!("arn:aws:iam::aws:policy/{name}")
+}
+
+pub(super) fn allow(action: &str) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]})
+}
+
+/// A refusal that no wait and no second look changes.
+pub(super) fn refused() -> Fault {
+    Fault::Refuse(super::super::wire::Refusal::new("InvalidInput", 400, "no"))
+}
+
+/// An access policy for namespaces, or for the whole cluster where none is named.
+pub(super) fn access(name: &str, namespaces: &[&str]) -> Value {
+    let scope = if namespaces.is_empty() {
+        json!({"Type": "cluster"})
+    } else {
+        json!({"Type": "namespace", "Namespaces": namespaces})
+    };
+    json!({"PolicyArn": format!("arn:aws:eks::aws:cluster-access-policy/{name}"), "AccessScope": scope})
+}
+
+/// A declaration with other properties laid over it; null takes one away.
+pub(super) fn but(mut declared: Declared, changes: Value) -> Declared {
+    let members = declared.properties.as_object_mut().expect("properties");
+    let Value::Object(changes) = changes else { panic!("changes are members: {changes}") };
+    for (name, value) in changes {
+        if value.is_null() {
+            members.remove(&name)
+        } else {
+            members.insert(name, value)
+        };
+    }
+    declared
+}
+
+/// What can be asked of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Create,
+    Update,
+    Delete,
+}
+
+pub(super) const OPERATIONS: [Operation; 3] = [Operation::Create, Operation::Update, Operation::Delete];
+/// The step of the history in which a operation is done.
+pub(super) const OPERATION: u64 = 2;
+
+impl Operation {
+    /// Brings a stack to where the operation begins.
+    pub(super) async fn prepare(self, world: &World, stack: &mut Stack, kind: &str) {
+        if self != Self::Create {
+            assert_eq!(stack.create(&vec![alone(kind, 1)]).await, Status::CreateComplete, "{}", world.story());
+            world.lambda.settle().await;
+            // What is denied on an object that is new is tried again: row 37.
+            tokio::time::sleep(Duration::from_mins(2)).await;
+        }
+        world.cloud.begin_step(OPERATION);
+    }
+
+    pub(super) async fn perform(self, stack: &mut Stack, kind: &str) -> Status {
+        match self {
+            Self::Create => stack.create(&vec![alone(kind, 1)]).await,
+            Self::Update => stack.update(&vec![alone(kind, 2)]).await,
+            Self::Delete => stack.delete_stack().await,
+        }
+    }
+
+    pub(super) fn done(self) -> Status {
+        match self {
+            Self::Create => Status::CreateComplete,
+            Self::Update => Status::UpdateComplete,
+            Self::Delete => Status::DeleteComplete,
+        }
+    }
+
+    /// How many objects of ours there are afterwards.
+    pub(super) fn leaves(self) -> usize {
+        usize::from(self != Self::Delete)
+    }
+}
+
+/// Every operation of every kind.
+pub(super) fn everywhere() -> impl Iterator<Item = (&'static str, Operation)> {
+    KINDS.into_iter().flat_map(|kind| OPERATIONS.map(|operation| (kind, operation)))
+}
+
+/// The calls of a operation on a quiet day, the answer's included, and the physical id that it was answered with.
+pub(super) fn quiet_day(kind: &str, operation: Operation) -> (Vec<Call>, String) {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        operation.prepare(world, &mut stack, kind).await;
+        assert_eq!(operation.perform(&mut stack, kind).await, operation.done(), "{}", world.story());
+        world.lambda.settle().await;
+        (world.calls_of_step(OPERATION), world.physical(&world.last()))
+    })
+}
+
+impl World {
+    pub(super) fn stack(&self, name: &str) -> Stack {
+        self.cloudformation.stack(name)
+    }
+
+    /// A stack whose resources all carry a `ServiceTimeout`.
+    pub(super) fn hasty_stack(&self, name: &str, seconds: u64) -> Stack {
+        let mut cloudformation = self.cloudformation.clone();
+        cloudformation.service_timeout = Some(seconds);
+        cloudformation.stack(name)
+    }
+
+    pub(super) fn fault(&self, at: At, when: When, fault: Fault) {
+        self.cloud.state().faults.plan(at, when, fault);
+    }
+
+    /// Somebody does something that must work.
+    pub(super) fn someone(&self, action: &str, input: &Value) {
+        self.cloud.change_now(|account, now| {
+            let reply = if account_has_eks(action) {
+                account.eks_as(&Author::Someone, now, action, input)
+            } else {
+                account.iam_as(&Author::Someone, now, action, input)
+            };
+            reply.unwrap_or_else(|refusal| panic!("{action}: {refusal:?}"));
+        });
+    }
+
+    pub(super) fn sent(&self) -> Vec<Sent> {
+        self.cloudformation.sent()
+    }
+
+    /// The request sent last.
+    pub(super) fn last(&self) -> Sent {
+        self.sent().pop().expect("a request")
+    }
+
+    /// The last request of this type.
+    pub(super) fn last_of(&self, kind: RequestType) -> Sent {
+        self.sent().into_iter().rev().find(|sent| sent.kind == kind).expect("such a request")
+    }
+
+    /// The reason of a failure, and the physical id it was answered with.
+    pub(super) fn failure(&self, sent: &Sent) -> (String, String) {
+        match &sent.verdict {
+            Some(Verdict::Failure { physical: Some(physical), reason }) => (reason.clone(), physical.clone()),
+            other => panic!("no failure: {other:?}\n{}", self.story()),
+        }
+    }
+
+    pub(super) fn physical(&self, sent: &Sent) -> String {
+        match &sent.verdict {
+            Some(Verdict::Success { physical, .. }) => physical.clone(),
+            other => panic!("no success: {other:?}\n{}", self.story()),
+        }
+    }
+
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.cloud.state().calls.clone()
+    }
+
+    pub(super) fn calls_of_step(&self, step: u64) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| call.of_step.0 == step).collect()
+    }
+
+    /// The calls made for one of CloudFormation's requests.
+    pub(super) fn calls_for(&self, sent: &Sent) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| call.request.as_ref() == Some(&sent.id)).collect()
+    }
+
+    /// The answers to a request, byte for byte.
+    pub(super) fn answers(&self, sent: &Sent) -> Vec<Vec<u8>> {
+        let state = self.cloud.state();
+        state.account.s3.uploads.iter().filter(|upload| upload.url == sent.url).map(|one| one.body.clone()).collect()
+    }
+
+    pub(super) fn story(&self) -> String {
+        let verdict =
+            |sent: &Sent| format!("{:?} {} {:?} → {:?}\n", sent.kind, sent.logical, sent.physical, sent.verdict);
+        let sent: String = self.sent().iter().map(verdict).collect();
+        sent + &self.cloud.story()
+    }
+
+    /// What our function has made and is still there.
+    pub(super) fn ours(&self) -> Vec<(Id, Object)> {
+        self.cloud.snapshot().only(|_, object| object.made_by.is_ours()).objects.into_iter().collect()
+    }
+
+    /// What others have made.
+    pub(super) fn theirs(&self) -> Snapshot {
+        self.cloud.snapshot().only(|_, object| !object.made_by.is_ours())
+    }
+
+    /// When all is quiet: whatever we have made is what a resource of these stacks stands for.
+    pub(super) async fn nothing_left_but(&self, stacks: &[&Stack]) {
+        self.lambda.settle().await;
+        let now = self.cloud.snapshot();
+        lock(&self.ledger).settled(&now);
+        let mut living = Vec::new();
+        for stack in stacks {
+            living.extend(stack.resources.iter().map(|(logical, resource)| Living {
+                stack: stack.id.clone(),
+                logical: logical.clone(),
+                resource: resource.clone(),
+            }));
+        }
+        lock(&self.ledger).nothing_left(&now, &living);
+    }
+
+    async fn close(&self) {
+        self.lambda.settle().await;
+        let now = self.cloud.snapshot();
+        let mut ledger = lock(&self.ledger);
+        ledger.settled(&now);
+        ledger.one_answer_each(&self.cloud, &self.sent(), &self.lambda.attempts());
+        ledger.nothing_leaked(&self.log.text(), &self.cloud);
+        let violations: Vec<String> = ledger.violations.iter().map(ToString::to_string).collect();
+        assert!(violations.is_empty(), "{}\n\n{}", violations.join("\n"), self.story());
+    }
+
+    /// The lines that were logged, as JSON.
+    pub(super) fn log_lines(&self) -> Vec<Value> {
+        self.log.text().lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+}
+
+fn account_has_eks(action: &str) -> bool {
+    action.contains("Access") || action == "TagResource"
+}
