@@ -59,7 +59,8 @@ def gone(account: LocalAws, stack: Stack, before: list[str]) -> None:
 def let_in(account: LocalAws, roles: dict[str, str], **job: Any) -> set[str]:
     """Which of the roles a job can assume."""
     token = account.token(**{"repository": WEB, **job})
-    return {name for name, arn in roles.items() if assume(account, arn, token) is None}
+    arns = {name: value for name, value in roles.items() if ":role/" in value}
+    return {name for name, arn in arns.items() if assume(account, arn, token) is None}
 
 
 @pytest.fixture
@@ -101,6 +102,30 @@ def test_another_boundary_than_the_deployment_s_is_refused(stack: Stack) -> None
     lines.insert(place, "      PermissionsBoundary: arn:aws:iam::aws:policy/AdministratorAccess\n")
     assert stack.create("".join(lines), Repository=WEB) == "ROLLBACK_COMPLETE"
     assert "guardrail `RolePermissionsBoundary`" in stack.reasons()["Sync"]
+
+
+def test_the_main_branch_lists_instances_and_nobody_else(account: LocalAws, stack: Stack, before: list[str]) -> None:
+    outputs = created(stack, "smoke-test.yaml", Repository=WEB)
+    assert let_in(account, outputs, ref="refs/heads/main") == {"RoleArn"}
+    assert let_in(account, outputs, ref="refs/heads/feature") == set()
+    assert let_in(account, outputs, repository=INFRA, ref="refs/heads/main") == set()
+    token = account.token(repository=WEB, ref="refs/heads/main")
+    credentials = account.client("sts").assume_role_with_web_identity(
+        RoleArn=outputs["RoleArn"], RoleSessionName="smoke-test", WebIdentityToken=token
+    )["Credentials"]
+    assert "/smoke-test" in account.client_of("sts", credentials).get_caller_identity()["Arn"]
+    account.client_of("ec2", credentials).describe_instances()
+    gone(account, stack, before)
+
+
+def test_the_app_of_the_cdk_makes_a_role_that_publishes_to_its_bucket(
+    account: LocalAws, stack: Stack, before: list[str]
+) -> None:
+    outputs = created(stack, "cdk/role.template.yaml")
+    assert ":role/github/" in outputs["RoleArn"]
+    assert let_in(account, outputs, ref="refs/heads/main") == {"RoleArn"}
+    assert let_in(account, outputs, ref="refs/heads/feature") == set()
+    gone(account, stack, before)
 
 
 def test_each_environment_has_a_role_and_pull_requests_only_compare(

@@ -257,6 +257,15 @@ def test_the_hand_over_puts_the_role_s_arn_where_the_workflow_reads_it(
     assert made not in aws.at_github()["environments"]
 
 
+def test_the_role_s_arn_becomes_a_secret_of_the_organisation(aws: LocalAws, service_token: str, stack: Stack) -> None:
+    assert service_token
+    parameters = {"Organization": "octo-org", "Repositories": "hand-over,octo-repo"}
+    assert stack.create(example("organization-secret.yaml"), **parameters) == "CREATE_COMPLETE", stack.reasons()
+    assert aws.at_github()["values"][f"{ORGANISATION}/secrets/AWS_OIDC_ROLE"] == stack.outputs()["RoleArn"]
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert aws.at_github()["values"] == {}
+
+
 def test_an_environment_comes_with_its_protection_changes_and_goes(
     aws: LocalAws, service_token: str, stack: Stack
 ) -> None:
