@@ -32,11 +32,15 @@ def plain(schema: Any) -> Any:
     return [plain(value) for value in schema] if isinstance(schema, list) else schema
 
 
+FOLDER = Path(__file__).parent.parent / "resources"
 SCHEMAS = {
     schema["typeName"]: plain(schema)
-    for path in sorted((Path(__file__).parent.parent / "resources").glob("*.json"))
+    for path in sorted(FOLDER.glob("*.json"))
     for schema in [json.loads(path.read_text(encoding="utf-8"))]
 }
+if not SCHEMAS:
+    # Rules without schemas would find nothing, without a word.
+    raise FileNotFoundError(f"there are no schemas in {FOLDER}: copy the whole folder schemas/ of github-trust")
 
 
 class GitHubTrustProperties(CfnLintJsonSchema):

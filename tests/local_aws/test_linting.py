@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,14 @@ def test_mistakes_are_found_where_they_are(tmp_path: Path) -> None:
         [(path, message)] = mine
         assert path == ["Properties", *place], f"{what}: {path} {message}"
         assert text in message, f"{what}: {message}"
+
+
+def test_rules_without_their_schemas_fail_and_say_what_to_copy(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "schemas" / "cfn-lint", tmp_path / "cfn-lint")
+    command = [TOOLS / "bin" / "cfn-lint", "--append-rules", tmp_path / "cfn-lint", "--", template(tmp_path, {})]
+    result = subprocess.run(command, env={**os.environ, "AWS_DEFAULT_REGION": REGION}, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "copy the whole folder schemas/" in result.stderr
 
 
 def test_values_of_functions_are_taken_for_right(tmp_path: Path) -> None:
