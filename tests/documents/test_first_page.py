@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from test_workflows import ROOT, actionlint
 
 README = (ROOT / "README.md").read_text()
@@ -29,3 +31,9 @@ def test_every_document_names_one_version_of_configure_aws_credentials() -> None
     pattern = r"configure-aws-credentials@(?:[0-9a-f]{40} # )?(v[0-9]+)"
     named = {version for file in files for version in re.findall(pattern, file.read_text())}
     assert len(named) == 1, named
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_a_page_begins_with_its_use(path: Path) -> None:
+    first = next(line for line in path.read_text().splitlines()[1:] if line)
+    assert first.startswith("After this page "), first
