@@ -3,7 +3,7 @@
 # instructions, too.
 
 .PHONY: help run test check transcript schemas reference simulate fuzz mutants rust-tests stack-tests environment tools \
-        build-Function bootstrap bundle bundle-twice bench profile figures links clean
+        build-Function bootstrap site bundle bundle-twice bench profile figures links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -20,6 +20,7 @@ help:
 	@echo "make profile   what the cold path spends its instructions and system calls on"
 	@echo "make figures   write the figures anew that make test compares with: instructions, size, crates"
 	@echo "make reference   write schemas/ and docs/reference/ anew, after a change of properties"
+	@echo "make site    build the documents as a site with a search, target/site/index.html"
 	@echo "make links   ask for every address elsewhere that the documents link to"
 	@echo "make clean   remove what the others made"
 
@@ -30,7 +31,7 @@ test: check stack-tests
 
 # With the command, so that everything is built once.
 CARGO = --locked --features cli
-PYTHON = tests/local_aws tests/policies tests/reference schemas tests/documents tests/bench requirements events bundle
+PYTHON = tests/local_aws tests/policies tests/reference schemas tests/documents tests/bench requirements events bundle site
 check: environment
 	cargo fmt --check
 	cargo clippy $(CARGO) --all-targets -- --deny warnings
@@ -92,6 +93,11 @@ $(CARGO_MUTANTS)/bin/cargo-mutants:
 # Every link of the documents that leads elsewhere is asked for.
 links: tools
 	.venv/bin/python tests/documents/links.py --fetch
+
+# SOURCE is the address of the repository's files, for links to source.
+site:
+	@python3 requirements/install.py site diagrams
+	.venv/site/bin/python site/build.py $(if $(SOURCE),--source $(SOURCE))
 
 environment:
 	@python3 requirements/install.py

@@ -7,6 +7,8 @@
     python3 requirements/install.py checkov     .venv/checkov: checkov
     python3 requirements/install.py catalogue   .venv/catalogue: subvectors and moto, of which tests read the data
     python3 requirements/install.py simulator   .venv/simulator: iam-simulate and iam-data, where there is npm
+    python3 requirements/install.py site        .venv/site: MkDocs, for `make site`
+    python3 requirements/install.py diagrams    .venv/diagrams: what draws the diagrams of the site, where there is npm
     python3 requirements/install.py bench       .venv/bench: boto3 and crhelper, which `make bench` measures us against
 
 Nothing is installed whose hash is not in those files (requirements/lock.py writes them). An environment remembers what
@@ -30,6 +32,8 @@ TOOLS = HERE.parent / ".venv"
 CATALOGUE = TOOLS / "catalogue"
 # Packages of npm, which a lock file pins.
 SIMULATOR = TOOLS / "simulator"
+DIAGRAMS = TOOLS / "diagrams"
+NPM = (SIMULATOR, DIAGRAMS)
 # Inside the first one, so that removing .venv removes everything: `tools` therefore has to come first.
 ENVIRONMENTS = {
     "tools": TOOLS,
@@ -38,10 +42,12 @@ ENVIRONMENTS = {
     "checkov": TOOLS / "checkov",
     "catalogue": CATALOGUE,
     "simulator": SIMULATOR,
+    "site": TOOLS / "site",
+    "diagrams": DIAGRAMS,
     "bench": TOOLS / "bench",
 }
-# For `make bench` alone.
-ON_DEMAND = {"bench"}
+# For `make bench` and `make site` alone.
+ON_DEMAND = {"bench", "site", "diagrams"}
 OLDEST = (3, 10)
 
 
@@ -53,10 +59,10 @@ def main(names: list[str]) -> int:
     for name, directory in ENVIRONMENTS.items():
         if name not in names and (names or name in ON_DEMAND):
             continue
-        if directory == SIMULATOR and shutil.which("npm") is None:
-            print("there is no npm: tests that evaluate policies are left out", flush=True)
+        if directory in NPM and shutil.which("npm") is None:
+            print(f"there is no npm: what needs {name} is left out", flush=True)
             continue
-        requirements = HERE / name / "package-lock.json" if directory == SIMULATOR else HERE / f"{name}.txt"
+        requirements = HERE / name / "package-lock.json" if directory in NPM else HERE / f"{name}.txt"
         stamp, wanted = directory / ".made-from", made_from(requirements, directory)
         if stamp.is_file() and stamp.read_text() == wanted:
             continue
@@ -75,7 +81,7 @@ def made_from(requirements: Path, directory: Path) -> str:
 
 def make(directory: Path, requirements: Path) -> str | None:
     """What went wrong, or None."""
-    if directory == SIMULATOR:
+    if directory in NPM:
         directory.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(requirements.parent / name, directory)
