@@ -16,7 +16,7 @@ use crate::iam_policy::trust_policy::TrustPolicy;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Question {
-    /// A role of the function's account.
+    /// The name or the ARN of a role of the function's account.
     pub role_name: String,
     /// As in the token's payload. Without them, only what the role admits is told.
     #[serde(default)]
@@ -39,6 +39,15 @@ pub fn read(event: &str) -> Option<Result<Question, String>> {
     Some(serde_json::from_value(explain).map_err(|error| format!("{wanted}: {error}")))
 }
 
+/// The answer to an event that is neither a question nor anything else that the function knows.
+#[must_use]
+pub fn unknown(event: &str) -> String {
+    let members: Map<String, Value> = serde_json::from_str(event).unwrap_or_default();
+    let found: Vec<String> = members.keys().take(3).map(|name| format!("`{name:.40}`")).collect();
+    let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+    format!("expected a request of CloudFormation, or a question: `Explain`, `Plan` or `Render`, found {found}")
+}
+
 /// Answers.
 pub async fn answer(
     iam: &aws_sdk_iam::Client,
@@ -47,6 +56,9 @@ pub async fn answer(
     question: &Question,
 ) -> Value {
     let Question { role_name, claims } = question;
+    let Some(role_name) = name_of(role_name, deployment) else {
+        return json!({"Error": format!("expected a role of account {}, found {role_name:?}", deployment.account)});
+    };
     let policy = match policy(iam, deadline, role_name).await {
         Ok(Some(policy)) => policy,
         Ok(None) => return json!({"Error": format!("there is no role {role_name} in account {}", deployment.account)}),
@@ -56,6 +68,14 @@ pub async fn answer(
     let mut answer = of_policy(&policy, &provider, claims);
     answer["RoleName"] = json!(role_name);
     answer
+}
+
+/// Returns the name of a role that is given by its name or by its ARN, unless the ARN is another account's.
+fn name_of<'a>(role: &'a str, deployment: &Deployment) -> Option<&'a str> {
+    match role.strip_prefix(&deployment.iam_arn("role/")) {
+        Some(path) => path.rsplit('/').next(),
+        None => (!role.starts_with("arn:")).then_some(role),
+    }
 }
 
 /// Answers for a policy, whoever has it. `provider` is the ARN of the token's issuer in the role's account.

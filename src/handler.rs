@@ -76,7 +76,7 @@ impl App {
             tracing::warn!("this alias answers questions only; nothing was done");
             return Ok(json!({"Error": QUESTIONS_ONLY}));
         }
-        self.serve(event, context, deadline).await.map(|()| Value::Null)
+        self.serve(event, context, deadline).await
     }
 
     async fn explain(
@@ -118,7 +118,7 @@ impl App {
         preview::answer(self, &here, Deadline::until(end), question).await
     }
 
-    async fn serve(&self, event: &str, context: &InvocationContext, deadline: Instant) -> Result<(), HandlerError> {
+    async fn serve(&self, event: &str, context: &InvocationContext, deadline: Instant) -> Result<Value, HandlerError> {
         match Invocation::classify(event, self.settings.response_origin.as_deref()) {
             Ok(Invocation::CloudFormation(request)) => {
                 if let Some(here) = self.deployment(&context.function_arn)
@@ -128,7 +128,7 @@ impl App {
                         stack_id = request.stack.as_str(),
                         "the stack is in another region; nothing was done"
                     );
-                    return Ok(());
+                    return Ok(Value::Null);
                 }
                 let span = tracing::info_span!(
                     "request",
@@ -137,21 +137,22 @@ impl App {
                     logical_id = request.logical_id,
                     resource_type = request.resource_type,
                 );
-                self.answer(&request, context, deadline).instrument(span).await
+                self.answer(&request, context, deadline).instrument(span).await.map(|()| Value::Null)
             }
             Ok(Invocation::Schedule) => {
                 let arn = &context.function_arn;
                 let here = self.deployment(arn).ok_or_else(|| HandlerError::InvalidFunctionArn(arn.clone()))?;
-                Ok(scheduled::run(self, &here, Deadline::until(deadline - RESERVE)).await?)
+                scheduled::run(self, &here, Deadline::until(deadline - RESERVE)).await?;
+                Ok(Value::Null)
             }
             Ok(Invocation::Unknown) => {
                 tracing::warn!("the event is neither a request of CloudFormation nor a schedule; nothing was done");
-                Ok(())
+                Ok(json!({"Error": explain::unknown(event)}))
             }
             // A second delivery would not make it answerable.
             Err(why) => {
                 tracing::error!(reason = %why, "a request cannot be answered; nothing was done");
-                Ok(())
+                Ok(Value::Null)
             }
         }
     }

@@ -48,6 +48,23 @@ fn a_deployment_that_explains_nothing_reads_nothing() {
 }
 
 #[test]
+fn a_role_is_asked_about_by_its_arn_as_a_workflow_has_it() {
+    at(async |place| {
+        assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
+        let ask = async |place: &super::Place, account: &str| {
+            let arn = format!("arn:aws:iam::{account}:role/github/deploy");
+            place.invoke(&json!({"Explain": {"RoleName": arn}})).await
+        };
+        let answer = ask(place, "111122223333").await;
+        assert_eq!(answer["RoleName"], "deploy", "{answer:#}");
+        let answer = ask(place, "444455556666").await;
+        let expected =
+            "expected a role of account 111122223333, found \"arn:aws:iam::444455556666:role/github/deploy\"";
+        assert_eq!(answer["Error"], expected);
+    });
+}
+
+#[test]
 fn it_is_the_policy_that_iam_has_that_is_evaluated() {
     at(async |place| {
         assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
@@ -72,6 +89,11 @@ fn a_question_that_cannot_be_read_or_a_role_that_is_not_there_is_told() {
     at(async |place| {
         let answer = ask(place, json!({})).await;
         assert_eq!(answer["Error"], "there is no role deploy in account 111122223333");
+        let answer = place.invoke(&json!({"Explian": {"RoleName": "deploy"}})).await;
+        assert!(
+            answer["Error"].as_str().unwrap().contains("`Explain`, `Plan` or `Render`, found `Explian`"),
+            "{answer}"
+        );
         for wrong in
             [json!({"Explain": {}}), json!({"Explain": "deploy"}), json!({"Explain": {"RoleName": "x", "Claim": {}}})]
         {
