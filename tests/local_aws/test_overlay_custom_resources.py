@@ -305,6 +305,13 @@ def test_a_service_timeout_has_limits(stack: Stack, token: str, timeout: str) ->
     assert "between 1 and 3600" in stack.reasons()["Thing"]
 
 
+def test_a_service_token_that_is_no_arn_fails_at_once(stack: Stack, token: str) -> None:
+    name = token.rpartition(":")[2]
+    assert stack.create(template(name, {"Thing": {}})) == "ROLLBACK_COMPLETE"
+    assert "is not the ARN of a Lambda function" in stack.reasons()["Thing"]
+    assert stack.requests() == []
+
+
 def test_an_unknown_service_token_fails_at_once(stack: Stack, token: str) -> None:
     assert stack.create(template(f"{token}-not", {"Thing": {}})) == "ROLLBACK_COMPLETE"
     assert "names no Lambda function" in stack.reasons()["Thing"]

@@ -278,17 +278,21 @@ def test_policies_that_do_not_exist_cannot_be_attached(iam: Any, name: str, refu
     create_role(iam, name)
     with refused("NoSuchEntity"):
         iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/absent")
+    with refused("NoSuchEntity"):
+        iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAcess")
     iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
-    iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/service-role/AnythingThatAwsManages")
+    iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaRole")
 
 
 def test_an_eleventh_policy_cannot_be_attached(iam: Any, name: str, refused: Refused) -> None:
     create_role(iam, name)
-    for number in range(10):
-        iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/Number{number}")
-    iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/Number0")
+    policies = [
+        iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=_ALLOW)["Policy"]["Arn"] for number in range(11)
+    ]
+    for arn in [*policies[:10], policies[0]]:
+        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
     with refused("LimitExceeded", "PoliciesPerRole: 10"):
-        iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/Number10")
+        iam.attach_role_policy(RoleName=name, PolicyArn=policies[10])
 
 
 def test_the_quotas_are_reported(iam: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from emulator.upstream import MINISTACK, NAMES
+from github.repositories import written
 from local_aws import EMULATOR_PYTHON, HERE, ROOT, LocalAws, until
 
 SOURCES = sorted((HERE / "emulator").glob("*.py"))
@@ -139,3 +140,16 @@ def test_a_wait_ends_with_a_message() -> None:
     with pytest.raises(Exception, match=r"waited 0\.1 s for the moon"):
         until(lambda: None, "the moon", 0.1)
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("octo-org/octo-repo", "octo-org/octo-repo"),
+        ("Octo-Org/octo-repo", "octo-org/octo-repo"),
+        ("octo-org/does-not-exist", None),
+        ("acme/anything", "acme/anything"),
+    ],
+)
+def test_the_local_github_has_no_mistyped_repository(asked: str, found: str | None) -> None:
+    assert written(asked) == found

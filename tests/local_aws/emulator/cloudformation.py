@@ -192,7 +192,9 @@ def _record(kind: str, request: Request, **more: Any) -> None:
 
 def _function(token: Any) -> dict[str, Any]:
     parts = token.split(":") if isinstance(token, str) else []
-    if parts[:3] == ["arn", "aws", "lambda"] and parts[3] != get_region():
+    if parts[:3] != ["arn", "aws", "lambda"] or len(parts) < 7:
+        raise ValueError(f"Custom resource ServiceToken {token!r} is not the ARN of a Lambda function.")
+    if parts[3] != get_region():
         raise ValueError(f"Custom resource ServiceToken {token!r} must be in the stack region {get_region()}.")
     record, config, _ = lambda_svc._get_func_record_for_ref(token or "")
     if record is None or config is None:

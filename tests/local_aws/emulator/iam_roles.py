@@ -66,9 +66,7 @@ def _check_session_duration(params: Params) -> None:
 def _a_policy_can_be_attached(params: Params) -> None:
     role = _role(params)
     arn = api.required(params, "PolicyArn")
-    # ministack knows a few dozen of the policies that AWS manages, so another name there has to be taken on trust.
-    managed_by_aws = re.fullmatch(r"arn:aws[a-z-]*:iam::aws:policy/[\w+=,.@/-]+", arn)
-    if managed_by_aws is None and iam._lookup_policy(arn) is None:
+    if iam._lookup_policy(arn) is None:
         raise Refused(404, "NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
     if len({*role["AttachedPolicies"], arn}) > ATTACHED_POLICIES_QUOTA:
         raise Refused(409, "LimitExceeded", f"Cannot exceed quota for PoliciesPerRole: {ATTACHED_POLICIES_QUOTA}")

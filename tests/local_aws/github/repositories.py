@@ -1,4 +1,4 @@
-"""The repositories that the local GitHub has: every one that is asked for, and three that are of their own kind."""
+"""The repositories that the local GitHub has: some of octo-org, three of their own kind, and every one of others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,32 @@ CLASSIC = "octo-org/classic"
 # Its subjects follow a template.
 CUSTOM = "octo-org/custom"
 TEMPLATE = ["repo", "context", "job_workflow_ref"]
+# All of its organisation, so that a mistyped name is none.
+ORGANISATION = "octo-org"
+EXISTING = frozenset(
+    [
+        "a",
+        "actions",
+        "another",
+        "another-repo",
+        "app",
+        "automation",
+        "b",
+        "classic",
+        "classic-2",
+        "custom",
+        "github-trust",
+        "hand-over",
+        "immutable",
+        "immutable-2",
+        "infra",
+        "octo-repo",
+        "private",
+        "settings",
+        "team-a",
+        "web",
+    ]
+)
 # Shown with a credential only.
 PRIVATE = "octo-org/private"
 DEFAULT = ["repo", "context"]
@@ -56,6 +82,14 @@ class Repository:
         if not self.immutable:
             return f"repo:{self.full_name}"
         return f"repo:{self.owner}@{self.owner_id}/{self.name}@{self.id}"
+
+
+def written(asked: str) -> str | None:
+    """A repository's name as GitHub writes it, whatever case is asked for, or None where there is none."""
+    owner, _, name = asked.partition("/")
+    if owner.lower() != ORGANISATION:
+        return asked
+    return f"{ORGANISATION}/{name.lower()}" if name.lower() in EXISTING else None
 
 
 def number(name: str) -> int:

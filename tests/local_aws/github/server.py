@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from github import apps
 from github.answers import answer
-from github.repositories import CLASSIC, DEFAULT, OPTED_IN, OPTED_OUT, PRIVATE, TOKEN, Repository, number
+from github.repositories import CLASSIC, DEFAULT, OPTED_IN, OPTED_OUT, PRIVATE, TOKEN, Repository, number, written
 from github.settings import Settings
 from github.tokens import ISSUER, Issuer
 
@@ -91,9 +91,10 @@ def api(method: str, path: str, known: bool) -> tuple[int, Any]:
     if match := _PATHS["user"].fullmatch(path):
         return answer("GET /users/{username}", {"login": match[1], "id": number(match[1])})
     match = _PATHS["repo"].fullmatch(path) or _PATHS["sub"].fullmatch(path)
-    if match is None or (match[1] == PRIVATE and not known):
+    name = written(match[1]) if match else None
+    if name is None or (name == PRIVATE and not known):
         return _NOT_FOUND
-    repository = Repository(match[1])
+    repository = Repository(name)
     if path.endswith("/sub"):
         return customization(repository) if known else _NOT_FOUND
     _, owner = answer("GET /users/{username}", {"login": repository.owner, "id": repository.owner_id})
