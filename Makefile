@@ -31,7 +31,7 @@ test: check stack-tests
 
 # With the command, so that everything is built once.
 CARGO = --locked --features cli
-PYTHON = tests/local_aws tests/policies tests/reference schemas tests/documents tests/bench requirements events bundle site
+PYTHON = tests/local_aws tests/policies tests/reference schemas tests/documents tests/bench requirements bundle site
 check: environment
 	cargo fmt --check
 	cargo clippy $(CARGO) --all-targets -- --deny warnings

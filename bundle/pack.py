@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 # The oldest that a zip file can say.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
-_COPIED = (".yaml", ".yml", ".tf")
+_COPIED = (".yaml", ".yml", ".tf", ".ts", ".json", ".py")
 
 
 def main(arguments: list[str]) -> int:
@@ -61,8 +61,12 @@ def pack(architecture: str, bootstrap: bytes, into: Path) -> Path:
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
         "THIRD-PARTY-LICENSES.txt": licences.texts(crates).encode(),
         "sbom.cdx.json": bill.encode(),
-        # What docs/quick-start.md deploys next.
+        "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_bytes(),
+        "SECURITY.md": (ROOT / "SECURITY.md").read_bytes(),
+        # What docs/quick-start.md deploys next, what docs/linting.md copies, and more templates of the platform team.
         **beside("examples"),
+        **beside("schemas"),
+        **beside("templates"),
     }
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
     into.mkdir(parents=True, exist_ok=True)

@@ -27,8 +27,10 @@ import binary
 import templates
 
 FILES = {
+    "CHANGELOG.md",
     "LICENSE",
     "README.md",
+    "SECURITY.md",
     "SHA256SUMS",
     "THIRD-PARTY-LICENSES.txt",
     "function.zip",
@@ -63,9 +65,9 @@ def account() -> Iterator[LocalAws]:
 
 def test_the_archive_holds_what_it_should_with_its_checksums(archive: Path, unpacked: Path) -> None:
     assert archive.name == f"github-trust-{_version()}-{deployment.ARCHITECTURE}.zip"
-    copied = (ROOT / "examples").rglob("*.*")
-    own = {path.relative_to(ROOT).as_posix() for path in copied if path.suffix != ".md"}
-    assert {"examples/static-site.yaml"} <= own
+    copied = [path for folder in ("examples", "schemas", "templates") for path in (ROOT / folder).rglob("*.*")]
+    own = {path.relative_to(ROOT).as_posix() for path in copied if path.suffix not in (".md", ".toml", ".pyc")}
+    assert {"examples/static-site.yaml", "schemas/template.json", "templates/hook.yaml"} <= own
     found = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     assert found == FILES | own
     sums = dict(line.split()[::-1] for line in (unpacked / "SHA256SUMS").read_text().splitlines())
