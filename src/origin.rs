@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::StackEvent;
 use aws_smithy_async::time::SharedTimeSource;
 use tokio::sync::SetOnce;
 use tokio::time::Instant;
@@ -17,6 +18,8 @@ const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
 const FIRST_DELIVERY: Duration = Duration::from_secs(30);
 /// The difference between the clock that signs a request and the one that dates the state of its resource.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
+/// The pages of a stack's events, 100 on each, among which an object is looked for.
+const EVENT_PAGES: usize = 10;
 
 /// The gate before the first change: it opens when the origin of the request is proven.
 #[derive(Debug, Default)]
@@ -65,13 +68,17 @@ struct Shown {
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Awaited,
-    /// The Delete of an object that the resource no longer is. The state of the stack decides.
-    AskStack,
-    NotAwaited {
-        found: String,
-        /// True if the state is younger than the request: the request has its answer.
-        is_answered: bool,
-    },
+    /// The object is not the one that the resource is now. The events of the stack decide.
+    AskEvents,
+    Doubted(Doubt),
+}
+
+/// A state in which CloudFormation does not wait for a request.
+#[derive(Debug, PartialEq, Eq)]
+struct Doubt {
+    found: String,
+    /// True if the state is younger than the request: the request has its answer.
+    is_answered: bool,
 }
 
 impl Witness<'_> {
@@ -84,16 +91,12 @@ impl Witness<'_> {
         let mut backoff = Backoff::new();
         loop {
             let shown = self.resource(&request.stack, &request.logical_id).await?;
-            let (found, is_answered) = match verdict(request, request.request_type()?, shown.as_ref(), self.clock.now())
-            {
-                Verdict::Awaited => return Ok(()),
-                Verdict::NotAwaited { found, is_answered } => (found, is_answered),
-                Verdict::AskStack => match stack_status(self.client, &self.deadline, request.stack.as_str()).await? {
-                    Some(status) if is_in_progress(&status) => return Ok(()),
-                    Some(status) => (format!("stack {} in {status}", request.stack.name()), true),
-                    None => (format!("no stack {}", request.stack), false),
-                },
+            let doubt = match verdict(request, request.request_type()?, shown.as_ref(), self.clock.now()) {
+                Verdict::Awaited => None,
+                Verdict::AskEvents => self.doubt_of_former(request).await?,
+                Verdict::Doubted(doubt) => Some(doubt),
             };
+            let Some(Doubt { found, is_answered }) = doubt else { return Ok(()) };
             let pause = backoff.pause();
             if is_answered || started.elapsed() + pause > VISIBLE_WITHIN || !self.deadline.allows(pause) {
                 return Err(Error::NotAwaited { found, is_answered });
@@ -116,6 +119,56 @@ impl Witness<'_> {
         let shown = self.resource(stack, logical_id).await?;
         let shown = shown.filter(|shown| shown.resource_type == resource_type && !shown.physical_id.is_empty());
         Ok(shown.filter(|shown| shown.status != "DELETE_COMPLETE").map(|shown| shown.physical_id))
+    }
+
+    /// Doubts a request for an object that the resource no longer is: the stack has to have had it under this logical id, and
+    /// its deletion not to be over.
+    async fn doubt_of_former(&self, request: &Request) -> Result<Option<Doubt>, Error> {
+        let (id, stack) = (request.physical_id.as_deref().unwrap_or_default(), request.stack.name());
+        let is_delete = request.request_type()? == RequestType::Delete;
+        let status = match self.newest_status(request, id).await? {
+            Some(status) if !is_delete || status == "DELETE_IN_PROGRESS" => return Ok(None),
+            Some(status) if status == "DELETE_COMPLETE" => Some(status),
+            Some(_) => stack_status(self.client, &self.deadline, request.stack.as_str()).await?,
+            None => {
+                let found = format!("no event of stack {stack} in which {} is {id}", request.logical_id);
+                return Ok(Some(Doubt { found, is_answered: false }));
+            }
+        };
+        Ok(match status {
+            Some(status) if is_in_progress(&status) => None,
+            Some(status) => Some(Doubt { found: format!("{id} of stack {stack} in {status}"), is_answered: true }),
+            None => Some(Doubt { found: format!("no stack {}", request.stack), is_answered: false }),
+        })
+    }
+
+    /// Returns the newest status of an object in the events of a stack, if it was ever the resource's.
+    async fn newest_status(&self, request: &Request, physical_id: &str) -> Result<Option<String>, CallError> {
+        let mut token: Option<String> = None;
+        for _ in 0..EVENT_PAGES {
+            let call = || self.client.describe_stack_events().stack_name(request.stack.as_str());
+            let send = || call().set_next_token(token.clone()).send();
+            let page = match self.deadline.call("cloudformation:DescribeStackEvents", request.stack.name(), send).await
+            {
+                Ok(page) => page,
+                Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let is_of_object = |event: &&StackEvent| {
+                event.logical_resource_id.as_deref() == Some(&request.logical_id)
+                    && event.resource_type.as_deref() == Some(&request.resource_type)
+                    && event.physical_resource_id.as_deref() == Some(physical_id)
+            };
+            // The newest comes first.
+            if let Some(event) = page.stack_events().iter().find(is_of_object) {
+                return Ok(event.resource_status.as_ref().map(|status| status.as_str().to_owned()));
+            }
+            token = page.next_token;
+            if token.is_none() {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     async fn resource(&self, stack: &StackId, logical_id: &str) -> Result<Option<Shown>, CallError> {
@@ -163,17 +216,18 @@ fn is_in_progress(status: &str) -> bool {
 /// the resource is another one.
 fn verdict(request: &Request, request_type: RequestType, shown: Option<&Shown>, now: SystemTime) -> Verdict {
     let is_delete = request_type == RequestType::Delete;
+    let doubted = |found, is_answered| Verdict::Doubted(Doubt { found, is_answered });
     let Some(shown) = shown else {
         let found = format!("no resource {} in stack {}", request.logical_id, request.stack);
-        return if is_delete { Verdict::AskStack } else { Verdict::NotAwaited { found, is_answered: false } };
+        return if is_delete { Verdict::AskEvents } else { doubted(found, false) };
     };
     let Shown { resource_type, physical_id, status, since } = shown;
     if *resource_type != request.resource_type {
-        let found = format!("{} as a {resource_type}", request.logical_id);
-        return Verdict::NotAwaited { found, is_answered: false };
+        return doubted(format!("{} as a {resource_type}", request.logical_id), false);
     }
-    if is_delete && request.physical_id.as_deref() != Some(physical_id) {
-        return Verdict::AskStack;
+    let is_other = request_type != RequestType::Create && request.physical_id.as_deref() != Some(physical_id);
+    if is_delete && is_other {
+        return Verdict::AskEvents;
     }
     let expected = match request_type {
         RequestType::Create => status == "CREATE_IN_PROGRESS",
@@ -183,12 +237,12 @@ fn verdict(request: &Request, request_type: RequestType, shown: Option<&Shown>, 
     let sent = request.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
     let found = format!("{} in {status}", request.logical_id);
     if !expected {
-        return Verdict::NotAwaited { found, is_answered: sent.is_some_and(|sent| *since >= sent) };
+        return doubted(found, sent.is_some_and(|sent| *since >= sent));
     }
     if !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
-        return Verdict::NotAwaited { found: format!("a later change of {found}"), is_answered: true };
+        return doubted(format!("a later change of {found}"), true);
     }
-    Verdict::Awaited
+    if is_other { Verdict::AskEvents } else { Verdict::Awaited }
 }
 
 /// Returns true for an event that comes again while CloudFormation waits for a later one.

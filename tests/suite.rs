@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attempts;
 mod fuzz;
 mod github;
 mod github_variable;

@@ -1,6 +1,7 @@
 //! What becomes of a declared trust by what GitHub says, or does not say: through the function, the real SDK, and a
 //! simulated IAM, Secrets Manager and GitHub.
 
+mod attacks;
 mod changed_names;
 mod declarations;
 mod drift;

@@ -139,15 +139,31 @@ fn a_host_whose_issuer_is_not_allowed_is_not_written_to() {
     });
 }
 
-/// Sends an event that CloudFormation never sent. Returns the answer.
+/// Sends a Delete that CloudFormation never sent. Returns the answer.
 async fn forged(place: &Place, variables: &[(&str, &str)], account: &str, kind: &str, id: &str) -> Value {
+    let stack = format!("arn:{PARTITION}:cloudformation:{REGION}:{account}:stack/team/1");
+    let properties = json!({"ServiceToken": SERVICE_TOKEN});
+    sent(place, variables, &stack, json!({"RequestType": "Delete", "ResourceType": kind}), properties, id).await
+}
+
+/// Sends an event of an invoker's. Returns the answer.
+async fn sent(
+    place: &Place,
+    variables: &[(&str, &str)],
+    stack: &str,
+    mut event: Value,
+    properties: Value,
+    id: &str,
+) -> Value {
     let now = place.cloud.now();
     let url = place.cloud.state().account.s3.presign(REGION, PARTITION, "forged", now, Duration::from_hours(2));
-    let event = json!({
-        "RequestType": "Delete", "ResponseURL": url, "RequestId": "forged", "LogicalResourceId": "It",
-        "StackId": format!("arn:{PARTITION}:cloudformation:{REGION}:{account}:stack/team/1"),
-        "ResourceType": kind, "ResourceProperties": {"ServiceToken": SERVICE_TOKEN}, "PhysicalResourceId": id,
-    });
+    event["ResponseURL"] = json!(url);
+    event["RequestId"] = json!("forged");
+    event["LogicalResourceId"] = json!("It");
+    event["StackId"] = json!(stack);
+    event["PhysicalResourceId"] = json!(id);
+    event["OldResourceProperties"] = properties.clone();
+    event["ResourceProperties"] = properties;
     let guardrails = guardrails(variables);
     let settings = Settings { github_secret: Some(SECRET.to_owned()), guardrails, ..Settings::default() };
     deliver(&place.cloud, settings, &event).await;
@@ -196,4 +212,34 @@ fn stricter_guardrails_leave_a_variable_and_let_its_stack_end() {
         assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!(id)));
         assert_eq!(place.value(ROLE_ARN).as_deref(), Some("v"));
     });
+}
+
+#[test]
+fn an_id_that_no_stack_has_had_is_refused_while_the_stack_changes() {
+    let writable = [("WRITABLE_GITHUB_REPOSITORIES", "acme/app")];
+    for request in ["Delete", "Update"] {
+        guarded(guardrails(&writable), async |place| {
+            let created = crate::simulation::clock::iso(place.cloud.now());
+            let before = production(place).await;
+            let id = format!("github.com/repos/acme/app/environments/production@{created}");
+            // The invoker's own stack, which CloudFormation is changing. Its resource is another environment.
+            let stack = place.stack.id.clone();
+            {
+                let (now, mut state) = (place.cloud.now(), place.cloud.state());
+                state.account.stacks.set_driven(&stack);
+                state.account.stacks.set_status(&stack, "UPDATE_IN_PROGRESS");
+                let other = "github.com/repos/acme/app/environments/mine@2026-11-18T11:06:40Z";
+                state.account.stacks.begin((&stack, "It"), ENVIRONMENT, other, "Update", now);
+            }
+            let mut properties = stripped();
+            properties.as_object_mut().unwrap().remove("OnExisting");
+            properties["ServiceToken"] = json!(SERVICE_TOKEN);
+            let event = json!({"RequestType": request, "ResourceType": ENVIRONMENT});
+            let answer = sent(place, &writable, &stack, event, properties, &id).await;
+            assert_eq!(answer["Status"], "FAILED", "{request}: {answer}");
+            let reason = answer["Reason"].as_str().unwrap();
+            assert!(reason.contains("no event of stack team in which It is github.com/"), "{reason}");
+            assert_eq!((set(place), place.changes()), (before, 0), "{request}");
+        });
+    }
 }

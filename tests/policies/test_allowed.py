@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 
 from render import ACCOUNT, BOUNDARY, REGION, ROOT, Template
 from simulator import Question, ask, needs_node
@@ -16,12 +18,17 @@ SETS: dict[str, dict[str, str]] = {
     "loose": {"RolePermissionsBoundary": "None", "AllowInlinePolicies": "Always", "AllowRoleAdoption": "true"},
     "accounts": {"StackAccounts": f"{ACCOUNT},{OTHER}"},
     "root": {"RolePath": "/"},
+    "teams": {"AllowedNamespaces": "team-*", "AllowedClusters": "prod", "AllowedKubernetesSubjects": "team-*"},
+    "admins": {"AllowClusterAdmin": "true"},
 }
 ROLE, OWN = f"arn:aws:iam::{ACCOUNT}:role/github/deploy", f"arn:aws:iam::{ACCOUNT}:role/github-trust/x"
 ELSEWHERE = f"arn:aws:iam::{ACCOUNT}:role/administrator"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
 STRANGER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/stranger.example"
 ENTRY = f"arn:aws:eks:{REGION}:{ACCOUNT}:access-entry/prod/role/{ACCOUNT}/deploy/1a2b3c4d"
+
+
+CLUSTER = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/prod"
 
 
 def owned(by: str = ACCOUNT, kind: str = "Resource") -> dict[str, str]:
@@ -32,9 +39,27 @@ def policy(name: str) -> dict[str, str]:
     return {"iam:PolicyARN": f"arn:aws:iam::aws:policy/{name}"}
 
 
+def scoped(name: str, *namespaces: str) -> dict[str, str | list[str]]:
+    scope = (
+        {"eks:accessScope": "namespace", "eks:namespaces": list(namespaces)}
+        if namespaces
+        else {"eks:accessScope": "cluster"}
+    )
+    return {**owned(), "eks:policyArn": f"arn:aws:eks::aws:cluster-access-policy/AmazonEKS{name}Policy", **scope}
+
+
+def entering(account: str = ACCOUNT, kind: str = "STANDARD", **more: str | list[str]) -> dict[str, str | list[str]]:
+    keys: dict[str, str | list[str]] = {
+        **owned(kind="Request"),
+        "eks:principalArn": f"arn:aws:iam::{account}:role/github/deploy",
+        "eks:accessEntryType": kind,
+    }
+    return {**keys, **{f"eks:{name}": value for name, value in more.items()}}
+
+
 LIMITED = {"iam:PermissionsBoundary": BOUNDARY}
 UNDER = {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/another"}
-QUESTIONS: list[tuple[str, str, str, dict[str, str]]] = [
+QUESTIONS: list[tuple[str, str, str, Mapping[str, str | list[str]]]] = [
     ("make a role with the boundary", "iam:CreateRole", ROLE, {**owned(kind="Request"), **LIMITED}),
     ("make a role with another one", "iam:CreateRole", ROLE, {**owned(kind="Request"), **UNDER}),
     ("make a role without one", "iam:CreateRole", ROLE, owned(kind="Request")),
@@ -69,10 +94,69 @@ QUESTIONS: list[tuple[str, str, str, dict[str, str]]] = [
         {"aws:ResourceTag/github-trust:made-by": "x"},
     ),
     ("delete a provider of others", "iam:DeleteOpenIDConnectProvider", PROVIDER, {}),
+    ("make an entry", "eks:CreateAccessEntry", CLUSTER, entering()),
+    ("make one in another cluster", "eks:CreateAccessEntry", f"{CLUSTER}-2", entering()),
+    ("make one for another account", "eks:CreateAccessEntry", CLUSTER, entering(OTHER)),
+    ("make one for nodes", "eks:CreateAccessEntry", CLUSTER, entering(kind="EC2_LINUX")),
+    ("make one in a group", "eks:CreateAccessEntry", CLUSTER, entering(kubernetesGroups=["platform"])),
+    ("make one with a username", "eks:CreateAccessEntry", CLUSTER, entering(username="platform")),
+    ("let it view the cluster", "eks:AssociateAccessPolicy", ENTRY, scoped("View")),
+    ("let it edit the cluster", "eks:AssociateAccessPolicy", ENTRY, scoped("Edit")),
+    ("let it edit a team's namespace", "eks:AssociateAccessPolicy", ENTRY, scoped("Edit", "team-a")),
+    ("let it edit another namespace", "eks:AssociateAccessPolicy", ENTRY, scoped("Edit", "team-a", "payments")),
+    ("let it edit kube-system", "eks:AssociateAccessPolicy", ENTRY, scoped("Edit", "kube-system")),
+    ("let it read every secret", "eks:AssociateAccessPolicy", ENTRY, scoped("SecretReader")),
+    ("let it write webhooks", "eks:AssociateAccessPolicy", ENTRY, scoped("LoadBalancingCluster")),
+    ("make it an administrator", "eks:AssociateAccessPolicy", ENTRY, scoped("ClusterAdmin")),
+    ("give it a policy of tomorrow", "eks:AssociateAccessPolicy", ENTRY, scoped("Tomorrow", "team-a")),
+    ("change an entry", "eks:UpdateAccessEntry", ENTRY, owned()),
+    ("change somebody else's entry", "eks:UpdateAccessEntry", ENTRY, {}),
     ("delete an entry", "eks:DeleteAccessEntry", ENTRY, owned()),
     ("delete an entry of another account's stack", "eks:DeleteAccessEntry", ENTRY, owned(OTHER)),
     ("delete somebody else's entry", "eks:DeleteAccessEntry", ENTRY, {}),
 ]
+
+
+# All that makes them longer, with lists of the length that a large organization has.
+LARGE = {
+    "GitHubSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:platform/github-app-1a2b3c",
+    "KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/12345678-90ab-cdef-1234-567890abcdef",
+    "SubnetIds": "subnet-0a1",
+    "SecurityGroupIds": "sg-0a1",
+    "StackAccounts": f"{ACCOUNT},{OTHER}",
+    "AllowedIssuers": "token.actions.githubusercontent.com/octo-inc,github.example.com/_services/token",
+    "AllowedClusters": "team-*,platform-*",
+    "AllowedNamespaces": "team-*,payments,checkout",
+    "AllowedKubernetesSubjects": "team-*,deploy",
+    "PassableRoles": f"arn:aws:iam::{ACCOUNT}:role/tasks/*",
+    "AssumableRoles": f"arn:aws:iam::{ACCOUNT}:role/cdk-*",
+    "ExemptRoles": f"arn:aws:iam::{ACCOUNT}:role/github/github-trust-pipeline",
+    "AllowPlanByRoles": "true",
+}
+INLINE_QUOTA, MANAGED_QUOTA = 10240, 6144
+
+
+def characters(document: object) -> int:
+    """IAM does not count white space.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    return len("".join(json.dumps(document, separators=(",", ":"), ensure_ascii=False).split()))
+
+
+def sizes() -> dict[str, tuple[int, int]]:
+    found = {}
+    for name, parameters in {**SETS, "large": LARGE}.items():
+        template = Template(**parameters)
+        limit = template.boundary()
+        found[name] = (sum(map(characters, template.function_policies().values())), characters(limit) if limit else 0)
+    return found
+
+
+def test_every_set_of_policies_fits_into_the_quotas_of_iam() -> None:
+    for name, (inline, limit) in sizes().items():
+        assert inline < INLINE_QUOTA, name
+        assert limit < MANAGED_QUOTA, name
 
 
 def test_the_snapshot_is_what_the_policies_allow() -> None:
@@ -85,6 +169,8 @@ def test_the_snapshot_is_what_the_policies_allow() -> None:
         "What the function's role may do, by parameters of template.yaml. Written by test_allowed.py (ALLOWED=write)."
     ]
     lines += [f"{name}: {parameters or 'as it is'}" for name, parameters in SETS.items()]
+    lines += ["", "Characters of the role's inline policies, of 10240 that IAM takes; of the boundary, of 6144:"]
+    lines += [f"{name}: {inline}, {limit or 'none'}" for name, (inline, limit) in sizes().items()]
     lines += ["", "".join([f"{'':46}", *(f"{name:10}" for name in SETS)]).rstrip()]
     for (what, *_), row in zip(QUESTIONS, zip(*columns, strict=True), strict=True):
         lines.append("".join([f"{what:46}", *(f"{answer:10}" for answer in row)]).rstrip())

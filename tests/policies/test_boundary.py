@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from render import ACCOUNT, BOUNDARY, DEAD_LETTERS, LOG_GROUP, REGION, Template
+from render import ACCOUNT, BOUNDARY, DEAD_LETTERS, LOG_GROUP, REGION, ROOT, Template
 from simulator import EVERYTHING, PRINCIPAL, Question, ask, needs_node
 
 pytestmark = needs_node
@@ -164,6 +164,12 @@ def test_what_leads_to_more_is_beyond_the_boundary(default: dict[str, Any], acti
     assert not allowed(default, action, resource)
 
 
+def test_the_threat_model_says_how_many_calls_are_tried() -> None:
+    calls = len([*PERMISSIONS, *FUNCTION_S, *ENTRIES, *DEPLOYMENT])
+    line = f"| workflow with a role of the product | calls beyond the boundary | {calls} |"
+    assert line in (ROOT / "docs" / "threat-model.md").read_text()
+
+
 @pytest.mark.parametrize(("action", "resource"), WORK)
 def test_work_is_within_it(default: dict[str, Any], action: str, resource: str) -> None:
     assert allowed(default, action, resource)
@@ -176,6 +182,19 @@ def test_the_function_is_asked_by_cloudformation_alone(default: dict[str, Any]) 
     assert allowed(default, "lambda:InvokeFunction", FUNCTION, aws_CalledVia=["cloudformation.amazonaws.com"])
     through = ["servicecatalog.amazonaws.com", "cloudformation.amazonaws.com"]
     assert allowed(default, "lambda:InvokeFunction", FUNCTION, aws_CalledVia=through)
+
+
+def test_roles_ask_the_alias_plan_where_the_deployment_lets_them(default: dict[str, Any]) -> None:
+    plan = f"{FUNCTION}:plan"
+    assert not allowed(default, "lambda:InvokeFunction", plan)
+    planning = boundary(AllowPlanByRoles="true")
+    assert allowed(planning, "lambda:InvokeFunction", plan)
+    names = ("", "2", "-b", "-test", "_test", "-platform", "-test:plan")
+    for other in (*names, ":$LATEST", ":1", ":12", ":123", ":12345", ":plan2", ":production"):
+        assert not allowed(planning, "lambda:InvokeFunction", FUNCTION + other), other
+    assert allowed(planning, "lambda:InvokeFunction", FUNCTION, aws_CalledVia=["cloudformation.amazonaws.com"])
+    for action, resource in [*PERMISSIONS, *FUNCTION_S, *ENTRIES, *DEPLOYMENT, ("lambda:UpdateAlias", plan)]:
+        assert not allowed(planning, action, resource), action
 
 
 def test_the_credential_for_github_is_beyond_it_whatever_it_is_called() -> None:

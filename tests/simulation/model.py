@@ -35,7 +35,7 @@ OPERATIONS = {
     ),
     "cloudformation": (
         "cloudformation/2010-05-15",
-        "DescribeStackResource DescribeStacks",
+        "DescribeStackEvents DescribeStackResource DescribeStacks",
     ),
     "secretsmanager": (
         "secretsmanager/2017-10-17",

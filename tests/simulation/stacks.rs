@@ -1,4 +1,4 @@
-//! The stacks of an account as CloudFormation shows them: `DescribeStacks` and `DescribeStackResource`.
+//! The stacks of an account as CloudFormation shows them: `DescribeStacks`, `DescribeStackResource`, `DescribeStackEvents`.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -19,12 +19,51 @@ struct ShownResource {
     since: SystemTime,
 }
 
+#[derive(Clone, Debug)]
+struct ShownEvent {
+    logical: String,
+    kind: String,
+    physical: String,
+    status: String,
+    at: SystemTime,
+}
+
 #[derive(Clone, Debug, Default)]
 struct ShownStack {
     status: String,
     resources: BTreeMap<String, ShownResource>,
+    /// In the order in which they came.
+    events: Vec<ShownEvent>,
     /// False where a test makes the events of the stack itself.
     is_driven: bool,
+}
+
+impl ShownStack {
+    fn note(&mut self, logical: &str, kind: &str, physical: &str, status: &str, at: SystemTime) {
+        let [logical, kind, physical, status] = [logical, kind, physical, status].map(str::to_owned);
+        self.events.push(ShownEvent { logical, kind, physical, status, at });
+    }
+
+    /// The events, newest first.
+    fn page(&self, id: &str, name: &str, token: Option<&str>) -> Value {
+        const LENGTH: usize = 100;
+        let first = token.and_then(|token| token.parse::<usize>().ok()).unwrap_or_default();
+        let shown = |(number, event): (usize, &ShownEvent)| {
+            json!({
+                "StackId": id, "StackName": name, "EventId": number.to_string(), "Timestamp": iso(event.at),
+                "LogicalResourceId": event.logical, "PhysicalResourceId": event.physical,
+                "ResourceType": event.kind, "ResourceStatus": event.status,
+            })
+        };
+        let newest = self.events.iter().enumerate().rev();
+        let events: Vec<Value> = newest.skip(first).take(LENGTH).map(shown).collect();
+        let next = first + LENGTH;
+        let mut page = json!({"StackEvents": events});
+        if next < self.events.len() {
+            page["NextToken"] = json!(next.to_string());
+        }
+        page
+    }
 }
 
 #[derive(Debug)]
@@ -87,8 +126,10 @@ impl Stacks {
     }
 
     fn show(&mut self, (stack, logical): (&str, &str), kind: &str, physical: &str, request: &str, at: SystemTime) {
-        let resources = &mut self.by_id.entry(stack.to_owned()).or_default().resources;
-        let known = resources.entry(logical.to_owned()).or_insert_with(|| ShownResource {
+        let stack = self.by_id.entry(stack.to_owned()).or_default();
+        let status = format!("{}_IN_PROGRESS", request.to_uppercase());
+        stack.note(logical, kind, physical, &status, at);
+        let known = stack.resources.entry(logical.to_owned()).or_insert_with(|| ShownResource {
             kind: kind.to_owned(),
             physical: physical.to_owned(),
             status: String::new(),
@@ -99,7 +140,7 @@ impl Stacks {
             return;
         }
         kind.clone_into(&mut known.kind);
-        known.status = format!("{}_IN_PROGRESS", request.to_uppercase());
+        known.status = status;
         known.since = at;
     }
 
@@ -113,12 +154,15 @@ impl Stacks {
         now: SystemTime,
     ) {
         let Some(stack) = self.by_id.get_mut(stack) else { return };
-        let Some(known) = stack.resources.get_mut(logical) else { return };
+        let Some(kind) = stack.resources.get(logical).map(|known| known.kind.clone()) else { return };
         let request = request.to_uppercase();
+        let status = format!("{request}_{}", if success { "COMPLETE" } else { "FAILED" });
+        stack.note(logical, &kind, physical, &status, now);
+        let Some(known) = stack.resources.get_mut(logical) else { return };
         if !known.status.starts_with(&request) {
             return;
         }
-        known.status = format!("{request}_{}", if success { "COMPLETE" } else { "FAILED" });
+        known.status = status;
         known.since = now;
         if success || request == "CREATE" {
             physical.clone_into(&mut known.physical);
@@ -133,6 +177,9 @@ impl Stacks {
         if action == "DescribeStacks" {
             let stack = json!({"StackId": id, "StackName": name, "StackStatus": stack.status, "CreationTime": iso(SystemTime::UNIX_EPOCH)});
             return Ok(json!({"Stacks": [stack]}));
+        }
+        if action == "DescribeStackEvents" {
+            return Ok(stack.page(id, name, input["NextToken"].as_str()));
         }
         let logical = input["LogicalResourceId"].as_str().unwrap_or_default();
         let resource = stack

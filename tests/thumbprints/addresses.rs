@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use github_trust::resources::oidc_provider::thumbprint::{ProbeError, ProbeLimits, Roots};
 
+use crate::attempts::counted;
+
 use super::network::{Loopback, Server};
 use super::parties::root;
 use super::{HOST, looked};
@@ -100,6 +102,7 @@ async fn row_31_private_addresses_are_refused_unless_allowed() {
 
 #[tokio::test]
 async fn row_31_no_issuer_is_on_the_link_the_machine_or_at_metadata() {
+    counted("owner of an issuer's name in DNS", "addresses inside", PRIVATE.len() + NEVER.len());
     for address in NEVER {
         for allowed in [false, true] {
             let error = connects(&[address], allowed).await.unwrap_err();

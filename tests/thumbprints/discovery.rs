@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use github_trust::resources::oidc_provider::thumbprint::{Network, ProbeError, ProbeLimits, ProbeResult, Roots};
 use serde_json::json;
 
+use crate::attempts::counted;
+
 use super::network::{InMemory, Loopback, Script, Server};
 use super::parties::{Party, root};
 use super::{HOST, ISSUER, looked};
@@ -75,6 +77,7 @@ async fn row_33_what_is_no_configuration_of_this_issuer_is_refused() {
             Script::Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n".to_vec()),
         ),
     ];
+    counted("owner of an issuer's name in DNS", "documents in place of a configuration", rows.len());
     let mut table = String::new();
     for (name, script) in rows {
         let error = asked(script).await.unwrap_err();

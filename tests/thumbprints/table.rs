@@ -13,6 +13,8 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
+use crate::attempts::counted;
+
 use super::network::Loopback;
 use super::parties::{Kind, Party, key, root};
 use super::rows::{Expected, Row, row, rows, usual};
@@ -52,6 +54,7 @@ async fn row_32_a_thumbprint_is_as_openssl_shows_it_or_the_chain_refused() {
         "{taken} chains taken, {refused} refused; {compared} connections compared with openssl, {verified} chains with rustls"
     );
     write!(table, "\n{taken} taken, {refused} refused\n").unwrap();
+    counted("owner of an issuer's name in DNS", "chains of certificates", refused);
     insta::assert_snapshot!(table);
 }
 

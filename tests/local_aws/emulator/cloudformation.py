@@ -50,6 +50,8 @@ _LEFT_BEHIND = "_left_behind"
 
 # The states of resources whose requests are being waited for, by stack and logical id.
 _in_progress: dict[tuple[str, str], dict[str, str]] = {}
+# The objects whose deletions are being waited for, as the events of their stacks show them.
+_deletions: list[tuple[str, dict[str, str]]] = []
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def install() -> None:
     handlers._ACTION_HANDLERS["DescribeStackResource"] = _describing_what_is_in_progress(
         handlers._describe_stack_resource
     )
+    handlers._ACTION_HANDLERS["DescribeStackEvents"] = _telling_of_deletions(handlers._describe_stack_events)
     stacks._roll_back_operation = _deleting_what_is_left_behind(stacks._roll_back_operation)
     ministack.app._dispatch_service_request = _without_content_type(ministack.app._dispatch_service_request)
 
@@ -126,6 +129,9 @@ def invoke_custom_resource(
     event = request.event(_response_url(_key(request)))
     _record("request", request, event={name: value for name, value in event.items() if name != "ResponseURL"})
     in_progress = (request.stack_id, request.logical_id)
+    deletion = (request.stack_id, _shown(request))
+    if request.kind == "Delete":
+        _deletions.append(deletion)
     if not _is_of_the_past(request):
         _in_progress[in_progress] = _shown(request)
     _start(function, event)
@@ -138,6 +144,8 @@ def invoke_custom_resource(
         raise
     finally:
         _in_progress.pop(in_progress, None)
+        if deletion in _deletions:
+            _deletions.remove(deletion)
     _record("answer", request, status="SUCCESS", reason=None, physical_id=answer["PhysicalResourceId"])
     # Whatever Fn::GetAtt gives is text, as the properties are.
     return answer["PhysicalResourceId"], custom_resource._normalise_resource_properties(answer.get("Data") or {})
@@ -171,6 +179,26 @@ def _describing_what_is_in_progress(stock: Callable[[Any], Any]) -> Callable[[An
         result = f"<StackResourceDetail>{detail}</StackResourceDetail>"
         body = f"<DescribeStackResourceResult>{result}</DescribeStackResourceResult>"
         return handlers._xml(200, "DescribeStackResourceResponse", body)
+
+    return describe
+
+
+def _telling_of_deletions(stock: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The engine has no event for the beginning of a clean-up's deletion."""
+
+    def describe(params: Any) -> Any:
+        status, headers, body = stock(params)
+        stack = handlers._resolve_stack(handlers._p(params, "StackName"))
+        if handlers._p(params, "NextToken"):
+            return status, headers, body
+        told = ""
+        for stack_id, shown in list(_deletions):
+            if stack and stack["StackId"] == stack_id:
+                members = {**shown, "StackId": stack_id, "StackName": stack["StackName"], "EventId": str(uuid.uuid4())}
+                members["Timestamp"] = members.pop("LastUpdatedTimestamp")
+                told += "<member>" + "".join(f"<{name}>{escape(value)}</{name}>" for name, value in members.items())
+                told += "</member>"
+        return status, headers, body.replace(b"<StackEvents>", f"<StackEvents>{told}".encode(), 1)
 
     return describe
 

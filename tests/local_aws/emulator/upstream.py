@@ -36,6 +36,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "ministack.services.cloudformation.handlers": (
         "_ACTION_HANDLERS",
+        "_describe_stack_events",
         "_describe_stack_resource",
         "_evaluate_conditions",
         "_p",

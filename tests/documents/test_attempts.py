@@ -1,0 +1,35 @@
+"""The threat model says how many attacks the tests perform."""
+
+from __future__ import annotations
+
+import re
+
+from links import ROOT
+
+MODEL = (ROOT / "docs" / "threat-model.md").read_text()
+LEAST = 120
+
+
+def listed(heading: str) -> int:
+    """The rows below a heading in the list of attempts of docs/guardrails.md."""
+    text = (ROOT / "docs" / "guardrails.md").read_text()
+    rows = text.split(f"| **{heading}** | | |\n", 1)[1].splitlines()
+    ends = [number for number, row in enumerate(rows) if not row.startswith("| ") or row.startswith("| **")]
+    return ends[0]
+
+
+def test_the_list_of_attempts_is_counted() -> None:
+    for attacker, heading in (
+        ("author of a stack", "Through a template"),
+        ("thief of the function's credentials", "With the function's credentials"),
+    ):
+        [(what, told)] = re.findall(rf"^\| {attacker} \| ([^|]+) \| (\d+) \|", MODEL, re.MULTILINE)
+        assert int(told) == listed(heading), what
+
+
+def test_the_sum_is_right_and_enough() -> None:
+    numbers = [int(number) for number in re.findall(r"^\| [^|]+ \| [^|]+ \| (\d+) \| ", MODEL, re.MULTILINE)]
+    [told] = re.findall(r"by the person who makes them: (\d+) in all", MODEL)
+    assert int(told) == sum(numbers)
+    assert sum(numbers) >= LEAST
+    assert len(numbers) > 6
