@@ -119,11 +119,13 @@ def test_by_default_there_is_no_network_no_key_and_nobody_is_alarmed(aws: LocalA
         "oidc-providers",
         "origin",
         "roles",
-        "access-entries",
         "access-entries-remembered",
         "github-secret",
     }
     assert size(policies) < INLINE_QUOTA
+    role = configuration["Role"].rsplit("/", 1)[1]
+    [attached] = aws.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    assert attached["PolicyArn"] == Stack.existing(aws, name).physical_ids()["AccessEntriesPolicy"]
     # There is a boundary by default, which makes inline policies possible and cannot be taken away.
     roles = json.dumps(policies["roles"])
     assert Stack.existing(aws, name).physical_ids()["Boundary"] in roles

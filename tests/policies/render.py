@@ -47,7 +47,18 @@ class Template:
         document: dict[str, Any] = self._value(resource["Properties"]["PolicyDocument"])
         return document
 
+    def managed_policy(self) -> dict[str, Any]:
+        """The managed policy of the function's role."""
+        document: dict[str, Any] = self._value(
+            self._template["Resources"]["AccessEntriesPolicy"]["Properties"]["PolicyDocument"]
+        )
+        return document
+
     def function_policies(self) -> dict[str, dict[str, Any]]:
+        """All policies of the function's role."""
+        return {**self.inline_policies(), "access-entries": self.managed_policy()}
+
+    def inline_policies(self) -> dict[str, dict[str, Any]]:
         """The inline policies of the function's role by their names."""
         resources = self._template["Resources"]
         found = self._value(resources["Role"]["Properties"]["Policies"])
