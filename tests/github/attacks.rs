@@ -7,6 +7,8 @@ use crate::attempts::counted;
 use crate::simulation::wire::Answer;
 
 const MAIN: &str = "ref:refs/heads/main";
+/// The issuer that the role trusts.
+const SERVER: &str = "github.example.com/_services/token";
 const REPOSITORY: &str = "GET /repos/acme/app";
 const TEMPLATE: &str = "GET /repos/acme/app/actions/oidc/customization/sub";
 
@@ -69,17 +71,21 @@ fn answers() -> Vec<(&'static str, Vec<(&'static str, Answer)>)> {
         ("an owner's id with a separator", of(json!({"owner": {"login": "acme", "id": "1/*@"}}))),
         ("another repository's name", of(json!({"full_name": "evil/app"}))),
         ("a name that is a wildcard", of(json!({"full_name": "acme/*"}))),
-        ("another owner", of(json!({"owner": {"login": "evil", "id": 666}}))),
         ("a redirect to another host", vec![(REPOSITORY, moved("https://api.github.com.evil.example/repos/acme/app"))]),
         ("a redirect without TLS", vec![(REPOSITORY, moved("http://api.github.com/repositories/5"))]),
         ("a redirect without end", vec![(REPOSITORY, moved("https://api.github.com/repos/acme/app"))]),
     ]
 }
 
-/// True for a subject of the branch that was declared, in either form.
-fn is_meant(subject: &str) -> bool {
-    [format!("repo:acme/app:{MAIN}"), immutable("acme/app", MAIN)].iter().any(|meant| subject.starts_with(meant))
-        && !subject.contains(['*', '?'])
+/// True for a statement that admits the declared branch of the declared repository only.
+fn is_meant(statement: &Value) -> bool {
+    let conditions = statement["Condition"].to_string();
+    let (_, id) = crate::simulation::github::ids("acme/app");
+    let subjects = [format!("repo:acme/app:{MAIN}"), immutable("acme/app", MAIN)];
+    let names_it = subjects.iter().any(|subject| conditions.contains(&format!("{subject}\"")));
+    let pins_it =
+        conditions.contains(&format!("repository_id\":\"{id}\"")) && conditions.contains(&format!("{MAIN}\""));
+    (names_it || pins_it) && !conditions.contains(['*', '?'])
 }
 
 #[test]
@@ -93,9 +99,10 @@ fn an_answer_of_github_lets_nobody_in_but_whom_the_author_meant() {
                 says(place, question, answer);
             }
             let outcome = place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await;
-            let subjects = place.subjects();
-            assert!(subjects.iter().all(|subject| is_meant(subject)), "{what}: {subjects:?} {outcome:?}");
-            assert_eq!(outcome.succeeded, !subjects.is_empty(), "{what}: {outcome:?}");
+            let policy = place.policy();
+            let mut statements = policy["Statement"].as_array().into_iter().flatten();
+            assert!(statements.all(is_meant), "{what}: {policy:#} {outcome:?}");
+            assert_eq!(outcome.succeeded, !policy.is_null(), "{what}: {outcome:?}");
         });
     }
 }
@@ -140,19 +147,22 @@ fn tokens() -> Vec<(&'static str, Value)> {
 fn no_token_of_a_shared_server_s_tenant_is_let_in() {
     let tokens = tokens();
     counted("tenant of a shared Enterprise Server", "tokens of its own jobs", tokens.len());
-    at_issuer("github.example.com/_services/token", async |place| {
+    at_issuer(SERVER, async |place| {
         let outcome = place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await;
         assert!(outcome.succeeded, "{}", outcome.reason);
-        let ask = async |claims: &Value| {
-            place.invoke(&json!({"Explain": {"RoleName": "deploy", "Claims": claims}})).await["Verdict"].clone()
-        };
-        let theirs = json!({"sub": format!("repo:acme/app:{MAIN}"), "aud": "sts.amazonaws.com"});
-        assert_eq!(ask(&theirs).await, "admitted");
+        let ask =
+            async |claims: &Value| place.invoke(&json!({"Explain": {"RoleName": "deploy", "Claims": claims}})).await;
+        let (audience, own) = (json!("sts.amazonaws.com"), json!(format!("https://{SERVER}")));
+        let theirs = json!({"sub": format!("repo:acme/app:{MAIN}"), "aud": audience, "iss": own});
+        let answer = ask(&theirs).await;
+        assert_eq!(answer["Verdict"], "admitted", "{answer:#}");
         for (what, mut claims) in tokens {
-            if claims["aud"].is_null() {
-                claims["aud"] = json!("sts.amazonaws.com");
+            for (claim, value) in [("aud", &audience), ("iss", &own)] {
+                if claims[claim].is_null() {
+                    claims[claim] = value.clone();
+                }
             }
-            assert_eq!(ask(&claims).await, "refused", "{what}");
+            assert_eq!(ask(&claims).await["Verdict"], "refused", "{what}");
         }
     });
 }
