@@ -204,6 +204,17 @@ def test_the_credential_for_github_is_beyond_it_whatever_it_is_called() -> None:
     assert not allowed(named, "secretsmanager:PutSecretValue", SECRET)
 
 
+def test_a_credential_that_is_named_is_the_function_s_alone() -> None:
+    name = "platform/github-app"
+    assert not allowed(boundary(GitHubSecretArn=name), "secretsmanager:GetSecretValue", SECRET)
+    policy = Template(GitHubSecretArn=name).function_policies()["github-secret"]
+    assert allowed(policy, "secretsmanager:GetSecretValue", SECRET)
+    assert not allowed(policy, "secretsmanager:GetSecretValue", SECRET.replace("github-app", "github-app-2"))
+    [_, decrypt] = policy["Statement"]
+    pattern = SECRET.replace("-1a2b3c", "-??????")
+    assert decrypt["Condition"] == {"StringLike": {"kms:EncryptionContext:SecretARN": pattern}}
+
+
 def test_code_buckets_of_another_name_are_beyond_it_where_they_are_named() -> None:
     named = boundary(CodeBuckets="octo-code-*")
     assert not allowed(named, "s3:PutBucketPolicy", "arn:aws:s3:::octo-code-eu-west-1")
