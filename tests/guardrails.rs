@@ -1,6 +1,7 @@
 //! Guardrails, through the function, the real SDK and a simulated AWS: what they forbid is refused before any call, and what
 //! they must not get in the way of gets through.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use github_trust::guardrails::Guardrails;
@@ -9,12 +10,11 @@ use github_trust::ownership::digest;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
-use crate::simulation::cloud::Cloud;
+use crate::simulation::account::{ACCOUNT, Account, PARTITION, REGION};
 use crate::simulation::cloudformation::SERVICE_TOKEN;
 use crate::simulation::eks::Status;
-use crate::simulation::function::{deliver, function};
-use crate::simulation::sdk::in_virtual_time;
+use crate::simulation::function::function;
+use crate::simulation::world::{Request, World, world};
 
 const WORKFLOW: &str = "job_workflow_ref:octo-org/a/.github/workflows/x.yml@refs/heads/main";
 const PROVIDER: &str = "Custom::GitHubOidcProvider";
@@ -22,23 +22,27 @@ const ROLE: &str = "Custom::GitHubRole";
 const ENTRY: &str = "Custom::EksAccessEntry";
 const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/github-boundary";
 
-/// An account, and a function with these variables in its environment.
+/// A world in which the function has these variables in its environment.
 struct Place {
-    cloud: Cloud,
-    settings: Settings,
+    world: World,
     account: &'static str,
-    requests: usize,
+}
+
+impl Deref for Place {
+    type Target = World;
+    fn deref(&self) -> &World {
+        &self.world
+    }
 }
 
 fn deployed<T>(variables: &[(&str, &str)], test: impl AsyncFnOnce(&mut Place) -> T) -> T {
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
-        cloud.change_now(|account, now| {
-            account.eks.add_cluster("prod", "API", Status::Active, now);
-            account.iam.policies.insert(BOUNDARY.to_owned());
-            account.iam.settings.principals_are_checked = false;
-        });
-        let mut place = Place { cloud, settings: Settings::default(), account: ACCOUNT, requests: 0 };
+    let furnish = |account: &mut Account, now| {
+        account.eks.add_cluster("prod", "API", Status::Active, now);
+        account.iam.policies.insert(BOUNDARY.to_owned());
+        account.iam.settings.principals_are_checked = false;
+    };
+    world(Settings::default(), furnish, async |world| {
+        let mut place = Place { world, account: ACCOUNT };
         place.deploy(variables);
         test(&mut place).await
     })
@@ -48,30 +52,16 @@ impl Place {
     /// Deploys the function again with other parameters.
     fn deploy(&mut self, variables: &[(&str, &str)]) {
         let variable = |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned());
-        self.settings.guardrails = Guardrails::read(variable);
+        self.world.settings.guardrails = Guardrails::read(variable);
     }
 
     async fn create(&mut self, kind: &str, properties: Value) -> Value {
         self.request("Create", kind, properties, None).await
     }
 
-    async fn request(&mut self, request: &str, kind: &str, mut properties: Value, id: Option<&str>) -> Value {
-        self.requests += 1;
-        let key = format!("request-{}", self.requests);
-        let now = self.cloud.now();
-        let url = self.cloud.state().account.s3.presign(REGION, PARTITION, &key, now, Duration::from_hours(2));
-        properties["ServiceToken"] = json!(SERVICE_TOKEN);
-        let mut event = json!({
-            "RequestType": request, "ResponseURL": url, "RequestId": key, "LogicalResourceId": "It",
-            "StackId": format!("arn:{PARTITION}:cloudformation:{REGION}:{}:stack/s/1", self.account),
-            "ResourceType": kind, "ResourceProperties": properties,
-        });
-        if let Some(id) = id {
-            event["PhysicalResourceId"] = json!(id);
-        }
-        deliver(&self.cloud, self.settings.clone(), &event).await;
-        let state = self.cloud.state();
-        serde_json::from_slice(&state.account.s3.uploads.last().expect("an answer").body).unwrap()
+    async fn request(&mut self, request: &str, kind: &str, properties: Value, id: Option<&str>) -> Value {
+        let account = self.account;
+        self.world.request(Request { request, kind, account, logical: "It", physical: id, properties }).await
     }
 
     /// The calls so far but those that brought answers, and those of them that changed something.
@@ -319,7 +309,7 @@ fn an_entry_that_somebody_planted_for_the_scheduled_run_is_not_made() {
             });
             let deadline = place.cloud.now() + Duration::from_mins(15);
             let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
-            let run = function(&place.cloud, place.settings.clone()).handle(schedule, &context).await;
+            let run = function(&place.cloud, place.world.settings.clone()).handle(schedule, &context).await;
             let state = place.cloud.state();
             let entries = format!("{:?}", state.account.eks);
             assert_eq!(entries.contains("cluster-access-policy"), made, "{record}: {run:?} {entries}");

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::attempts::counted;
 use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
 use crate::simulation::cloud::Cloud;
-use crate::simulation::cloudformation::{CloudFormation, Declared, SERVICE_TOKEN, Status, declared};
+use crate::simulation::cloudformation::{Declared, SERVICE_TOKEN, Status, declared};
 use crate::simulation::function::github_trust;
-use crate::simulation::lambda::Lambda;
-use crate::simulation::sdk::in_virtual_time;
 use crate::simulation::stack::Stack;
+use crate::simulation::world::{World, world};
 
 const PROVIDER: &str = "Custom::GitHubOidcProvider";
 const ROLE: &str = "Custom::GitHubRole";
@@ -115,14 +115,16 @@ fn attacks<'a>(victim: &'a Stack, others: &'a [String]) -> Vec<Attack<'a>> {
     attacks
 }
 
+fn tell(story: impl AsyncFnOnce(World)) {
+    world(Settings::default(), |_, _| {}, story);
+}
+
 #[test]
 fn an_event_that_cloudformation_did_not_send_changes_nothing() {
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
-        let lambda = Lambda::new(&cloud, &github_trust(&cloud), Duration::from_mins(15));
-        let cloudformation = CloudFormation::new(&cloud, &lambda);
-        let mut victim = cloudformation.stack("team");
-        let created = tokio::task::LocalSet::new().run_until(victim.create(&template())).await;
+    tell(async |world| {
+        let mut victim = world.stack("team");
+        let cloud = world.cloud;
+        let created = victim.create(&template()).await;
         assert_eq!(created, Status::CreateComplete, "{}", cloud.story());
         // Known to CloudFormation, without that resource: at rest, and while it changes.
         let [unknown, changing] =
@@ -156,18 +158,12 @@ fn an_event_that_cloudformation_did_not_send_changes_nothing() {
 
 #[test]
 fn an_event_that_comes_again_after_its_stack_is_gone_is_ignored() {
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
-        let lambda = Lambda::new(&cloud, &github_trust(&cloud), Duration::from_mins(15));
-        let cloudformation = CloudFormation::new(&cloud, &lambda);
-        let mut stack = cloudformation.stack("team");
-        let events = tokio::task::LocalSet::new()
-            .run_until(async {
-                assert_eq!(stack.create(&template()).await, Status::CreateComplete, "{}", cloud.story());
-                assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", cloud.story());
-                cloudformation.events()
-            })
-            .await;
+    tell(async |world| {
+        let mut stack = world.stack("team");
+        assert_eq!(stack.create(&template()).await, Status::CreateComplete, "{}", world.story());
+        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+        let events = world.cloudformation.events();
+        let cloud = world.cloud;
         let uploads = cloud.state().account.s3.uploads.len();
         for event in events {
             tokio::time::sleep(Duration::from_mins(1)).await;

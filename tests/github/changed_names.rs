@@ -85,7 +85,7 @@ fn a_taken_owner_is_refused_for_new_repositories_and_in_any_case() {
 #[test]
 fn an_organisation_that_changes_hands_is_refused_and_pinned_in_both_forms() {
     at(async |place| {
-        place.settings.guardrails = Guardrails::none();
+        place.world.settings.guardrails = Guardrails::none();
         let trust = json!([{"Repository": "acme/*", "Branches": ["main"]}]);
         assert!(place.create(trust.clone()).await.succeeded);
         let owner = ids("acme").0.to_string();
@@ -239,7 +239,7 @@ fn an_enterprise_server_has_no_id_to_pin_and_a_warning_says_so() {
 fn the_scheduled_run_tells_of_each_name_that_changed_hands() {
     at(async |place| {
         place.token();
-        place.settings.guardrails = Guardrails::none();
+        place.world.settings.guardrails = Guardrails::none();
         place.github(|github| github.classic.push("acme/app".into()));
         let trust = json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": ["octocat"]},
                            {"Repository": "corp/*", "Branches": ["main"]}]);

@@ -59,11 +59,11 @@ fn what_is_broad_is_named_and_written_where_it_is_allowed() {
                 format!("repo:acme@{owner}/*:*"),
             ),
         ] {
-            place.settings.guardrails = super::broad_trust_is_forbidden();
+            place.world.settings.guardrails = super::broad_trust_is_forbidden();
             let outcome = place.create(json!([entry(&members)])).await;
             assert!(!outcome.succeeded && outcome.reason.contains(reason), "{members}: {}", outcome.reason);
             assert!(outcome.reason.contains("(guardrail `AllowBroadTrust`)"), "{}", outcome.reason);
-            place.settings.guardrails = Guardrails::none();
+            place.world.settings.guardrails = Guardrails::none();
             let outcome = place.create(json!([entry(&members)])).await;
             assert!(outcome.succeeded, "{members}: {}", outcome.reason);
             assert!(place.subjects().contains(&subject), "{:?}", place.subjects());

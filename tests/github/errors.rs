@@ -56,7 +56,7 @@ fn broad_trust_is_written_where_the_deployment_allows_it() {
     at(async |place| {
         let outcome = place.create(json!([{"Repository": "acme/app", "AnyRef": true}])).await;
         assert!(outcome.reason.contains("(guardrail `AllowBroadTrust`)"), "{}", outcome.reason);
-        place.settings.guardrails = Guardrails::none();
+        place.world.settings.guardrails = Guardrails::none();
         assert!(place.create(json!([{"Repository": "acme/app", "AnyRef": true}])).await.succeeded);
         assert_eq!(place.subjects(), [immutable("acme/app", "ref:refs/*")]);
         let outcome = place.update(json!([{"Repository": "acme/*", "Environments": ["prod"]}])).await;
@@ -72,7 +72,7 @@ fn broad_trust_is_written_where_the_deployment_allows_it() {
 #[test]
 fn a_subject_that_pins_a_workflow_only_needs_a_repository_beside_it() {
     at(async |place| {
-        place.settings.guardrails = Guardrails::none();
+        place.world.settings.guardrails = Guardrails::none();
         let subject = "job_workflow_ref:acme/ci/.github/workflows/deploy.yml@refs/heads/main";
         for scope in [json!({}), json!({"Repository": "acme/*"})] {
             let mut entry = scope;

@@ -38,7 +38,7 @@ fn a_token_that_is_let_in_and_why_others_are_not() {
 fn a_deployment_that_explains_nothing_reads_nothing() {
     at(async |place| {
         assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
-        place.settings.guardrails =
+        place.world.settings.guardrails =
             github_trust::guardrails::Guardrails::read(|name| (name == "ALLOW_EXPLAIN").then(|| "false".to_owned()));
         let calls = place.cloud.state().calls.len();
         let answer = ask(place, json!({})).await;

@@ -10,31 +10,32 @@ mod errors;
 mod explain;
 mod lookup;
 
-use std::time::Duration;
+use std::ops::Deref;
 
 use github_trust::guardrails::Guardrails;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
-use crate::simulation::cloud::Cloud;
-use crate::simulation::cloudformation::SERVICE_TOKEN;
+use crate::simulation::account::{ACCOUNT, Account, PARTITION};
 use crate::simulation::function::deliver;
 use crate::simulation::github::{GitHub, SECRET};
-use crate::simulation::logs::Log;
-use crate::simulation::sdk::in_virtual_time;
+use crate::simulation::world::{Request, World, world};
 
 const ISSUER: &str = "token.actions.githubusercontent.com";
 
-/// An account, a GitHub, and the function between them.
+/// A world with an issuer, of which single requests are made.
 struct Place {
-    cloud: Cloud,
-    settings: Settings,
-    log: Log,
+    world: World,
     issuer: &'static str,
-    requests: u64,
     /// True if CloudFormation shows that the stack rolls back.
     rolls_back: bool,
+}
+
+impl Deref for Place {
+    type Target = World;
+    fn deref(&self) -> &World {
+        &self.world
+    }
 }
 
 /// What a request led to.
@@ -57,15 +58,9 @@ fn at<T>(test: impl AsyncFnOnce(&mut Place) -> T) -> T {
 }
 
 fn at_issuer<T>(issuer: &'static str, test: impl AsyncFnOnce(&mut Place) -> T) -> T {
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
-        let settings = Settings { guardrails: broad_trust_is_forbidden(), ..Settings::default() };
-        let mut place = Place { cloud, settings, log: Log::default(), issuer, requests: 0, rolls_back: false };
-        place.cloud.change_now(|account, _| account.iam.settings.principals_are_checked = false);
-        let log = place.log.clone();
-        let _listening = log.listen();
-        test(&mut place).await
-    })
+    let settings = Settings { guardrails: broad_trust_is_forbidden(), ..Settings::default() };
+    let furnish = |account: &mut Account, _| account.iam.settings.principals_are_checked = false;
+    world(settings, furnish, async |world| test(&mut Place { world, issuer, rolls_back: false }).await)
 }
 
 impl Place {
@@ -75,7 +70,7 @@ impl Place {
 
     /// Gives the function a secret.
     fn secret(&mut self, secret: &Value) {
-        self.settings.github_secret = Some(SECRET.to_owned());
+        self.world.settings.github_secret = Some(SECRET.to_owned());
         let text = secret.to_string();
         self.github(|github| github.secret = Some(text));
     }
@@ -92,35 +87,18 @@ impl Place {
         self.request("Update", json!({"Trust": trust})).await
     }
 
-    async fn request(&mut self, kind: &str, mut properties: Value) -> Outcome {
-        self.requests += 1;
-        let now = self.cloud.now();
-        let key = format!("request-{}", self.requests);
-        let url = {
-            let mut state = self.cloud.state();
-            state.account.s3.presign(REGION, PARTITION, &key, now, Duration::from_hours(2))
-        };
-        properties["ServiceToken"] = json!(SERVICE_TOKEN);
+    async fn request(&mut self, request: &str, mut properties: Value) -> Outcome {
         if properties["RoleName"].is_null() {
             properties["RoleName"] = json!("deploy");
         }
         if properties["ProviderArn"].is_null() {
             properties["ProviderArn"] = json!(format!("arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/{}", self.issuer));
         }
-        let mut event = json!({
-            "RequestType": kind, "ResponseURL": url, "RequestId": key, "LogicalResourceId": "Role",
-            "StackId": format!("arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT}:stack/s/1"),
-            "ResourceType": "Custom::GitHubRole", "ResourceProperties": properties,
-        });
-        if kind != "Create" {
-            event["PhysicalResourceId"] = json!("deploy");
-        }
         self.cloud.state().account.stacks.event_status =
             if self.rolls_back { "UPDATE_ROLLBACK_IN_PROGRESS" } else { "UPDATE_IN_PROGRESS" };
-        self.invoke(&event).await;
-        let state = self.cloud.state();
-        let upload = state.account.s3.uploads.last().expect("an answer");
-        let answer: Value = serde_json::from_slice(&upload.body).unwrap();
+        let physical = (request != "Create").then_some("deploy");
+        let (kind, account, logical) = ("Custom::GitHubRole", ACCOUNT, "Role");
+        let answer = self.world.request(Request { request, kind, account, logical, physical, properties }).await;
         Outcome {
             succeeded: answer["Status"] == "SUCCESS",
             reason: answer["Reason"].as_str().unwrap_or_default().to_owned(),

@@ -8,21 +8,19 @@ mod guardrails;
 mod lifecycle;
 mod repository_oidc;
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use github_trust::guardrails::Guardrails;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::simulation::cloud::Cloud;
-use crate::simulation::cloudformation::{CloudFormation, Status, Template, declared};
-use crate::simulation::function::github_trust_with;
+use crate::simulation::account::Account;
+use crate::simulation::cloudformation::{Status, Template, declared};
 use crate::simulation::github::SECRET;
 use crate::simulation::github_settings::Settings as AtGitHub;
-use crate::simulation::lambda::Lambda;
-use crate::simulation::logs::Log;
-use crate::simulation::sdk::in_virtual_time;
 use crate::simulation::stack::Stack;
+use crate::simulation::world::{World, world};
 
 const KIND: &str = "Custom::GitHubVariable";
 const REPOSITORY: &str = "/repos/acme/app/actions";
@@ -30,12 +28,17 @@ const ENVIRONMENT: &str = "/repos/acme/app/environments/eu: live/a";
 const ORGANISATION: &str = "/orgs/acme/actions";
 const TOKEN: &str = "ghp_0123456789";
 
-/// A GitHub, an account, a stack, and the function between them.
+/// A world with a credential for GitHub, and a stack.
 struct Place {
-    cloud: Cloud,
-    cloudformation: CloudFormation,
+    world: World,
     stack: Stack,
-    log: Log,
+}
+
+impl Deref for Place {
+    type Target = World;
+    fn deref(&self) -> &World {
+        &self.world
+    }
 }
 
 fn at(test: impl AsyncFnOnce(&mut Place)) {
@@ -43,33 +46,22 @@ fn at(test: impl AsyncFnOnce(&mut Place)) {
 }
 
 fn guarded(guardrails: Guardrails, test: impl AsyncFnOnce(&mut Place)) {
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
-        let log = Log::default();
-        let _listening = log.listen();
-        let settings = Settings { github_secret: Some(SECRET.to_owned()), guardrails, ..Settings::default() };
-        let mut place = Place::on(cloud, log.clone(), settings);
-        tokio::task::LocalSet::new().run_until(test(&mut place)).await;
+    let settings = Settings { github_secret: Some(SECRET.to_owned()), guardrails, ..Settings::default() };
+    let furnish = |account: &mut Account, now| {
+        account.github.secret = Some(json!({"token": TOKEN}).to_string());
+        account.github.settings.environment(ENVIRONMENT, true, now);
+    };
+    world(settings, furnish, async |world| {
+        let stack = world.stack("team");
+        let mut place = Place { world, stack };
+        test(&mut place).await;
         for secret in [TOKEN, "hunter"] {
-            assert!(!log.text().contains(secret), "{}", log.text());
+            assert!(!place.log.text().contains(secret), "{}", place.log.text());
         }
     });
 }
 
 impl Place {
-    fn on(cloud: Cloud, log: Log, settings: Settings) -> Self {
-        let now = cloud.now();
-        {
-            let github = &mut cloud.state().account.github;
-            github.secret = Some(json!({"token": TOKEN}).to_string());
-            github.settings.environment(ENVIRONMENT, true, now);
-        }
-        let lambda = Lambda::new(&cloud, &github_trust_with(&cloud, settings), Duration::from_mins(5));
-        let cloudformation = CloudFormation::new(&cloud, &lambda);
-        let stack = cloudformation.stack("team");
-        Self { cloud, cloudformation, stack, log }
-    }
-
     fn github<T>(&self, look: impl FnOnce(&mut AtGitHub) -> T) -> T {
         look(&mut self.cloud.state().account.github.settings)
     }

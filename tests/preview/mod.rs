@@ -2,6 +2,7 @@
 //! questions refuses.
 
 use std::fmt::Write as _;
+use std::ops::Deref;
 use std::time::Duration;
 
 use github_trust::guardrails::Guardrails;
@@ -9,23 +10,28 @@ use github_trust::handler::InvocationContext;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
+use crate::simulation::account::Account;
 use crate::simulation::cloud::Cloud;
-use crate::simulation::cloudformation::{CloudFormation, SERVICE_TOKEN, Status, declared};
+use crate::simulation::cloudformation::{SERVICE_TOKEN, Status, declared};
 use crate::simulation::expected_state::{ENTRY, PROVIDER, ROLE};
-use crate::simulation::function::{deliver, function, github_trust};
-use crate::simulation::lambda::Lambda;
+use crate::simulation::function::{deliver, function};
 use crate::simulation::plan::Setting;
-use crate::simulation::sdk::in_virtual_time;
+use crate::simulation::world::{World, world};
 
 const POLICY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 const VIEW: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy";
 
-/// An account with a stack of a provider, a role and an entry.
-struct Account {
-    cloud: Cloud,
-    cloudformation: CloudFormation,
-    settings: Settings,
+/// A world with a stack of a provider, a role and an entry.
+struct Place {
+    world: World,
     stack: String,
+}
+
+impl Deref for Place {
+    type Target = World;
+    fn deref(&self) -> &World {
+        &self.world
+    }
 }
 
 fn role() -> Value {
@@ -46,30 +52,21 @@ fn entry(scope: &Value) -> Value {
     })
 }
 
-fn within<T>(story: impl AsyncFnOnce(&mut Account) -> T) -> T {
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
-        cloud.change_now(|account, now| Setting::default().apply(account, now));
-        let function = github_trust(&cloud);
-        let lambda = Lambda::new(&cloud, &function, Duration::from_mins(10));
-        let cloudformation = CloudFormation::new(&cloud, &lambda);
-        let telling = async {
-            let mut stack = cloudformation.stack("team-a");
-            let template = vec![
-                declared("Provider", PROVIDER, json!({})),
-                declared("Role", ROLE, role()),
-                declared("Entry", ENTRY, entry(&json!({"Type": "namespace", "Namespaces": ["web"]}))),
-            ];
-            assert_eq!(stack.create(&template).await, Status::CreateComplete);
-            let (cloud, stack) = (cloud.clone(), stack.id.clone());
-            let cloudformation = cloudformation.clone();
-            story(&mut Account { cloud, cloudformation, settings: Settings::default(), stack }).await
-        };
-        tokio::task::LocalSet::new().run_until(telling).await
+fn within<T>(story: impl AsyncFnOnce(&mut Place) -> T) -> T {
+    let furnish = |account: &mut Account, now| Setting::default().apply(account, now);
+    world(Settings::default(), furnish, async |world| {
+        let mut stack = world.stack("team-a");
+        let template = vec![
+            declared("Provider", PROVIDER, json!({})),
+            declared("Role", ROLE, role()),
+            declared("Entry", ENTRY, entry(&json!({"Type": "namespace", "Namespaces": ["web"]}))),
+        ];
+        assert_eq!(stack.create(&template).await, Status::CreateComplete);
+        story(&mut Place { world, stack: stack.id.clone() }).await
     })
 }
 
-impl Account {
+impl Place {
     async fn plan(&self, question: &Value) -> Value {
         let changes = |cloud: &Cloud| cloud.state().calls.iter().filter(|call| call.changing).count();
         let before = changes(&self.cloud);
@@ -143,7 +140,7 @@ fn ten_typical_changes_are_told_as_people_read_them() {
             &json!({"MaxSessionDuration": "900", "Trust": [{"Repository": "acme/app", "Branchs": ["x"]}]}),
         );
         tell("A mistake", &account.change("Role", ROLE, wrong).await);
-        account.settings.guardrails = Guardrails::read(|name| (name == "ROLE_PATH").then(|| "/".to_owned()));
+        account.world.settings.guardrails = Guardrails::read(|name| (name == "ROLE_PATH").then(|| "/".to_owned()));
         let broad = trust(json!({"AnyRef": "true"}));
         tell("A refusal", &account.change("Role", ROLE, broad).await);
         tell("Nothing", &account.change("Role", ROLE, role()).await);
@@ -161,7 +158,7 @@ fn the_answer_has_each_part_for_programs() {
         assert_eq!(resource["Replacement"], Value::Null);
         assert_eq!(resource["Actions"][0], format!("take away the permissions of {POLICY}"));
         assert_eq!(resource["Attributes"]["RoleName"], "deploy");
-        account.settings.guardrails = Guardrails::read(|name| (name == "ROLE_PATH").then(|| "/".to_owned()));
+        account.world.settings.guardrails = Guardrails::read(|name| (name == "ROLE_PATH").then(|| "/".to_owned()));
         let refused = account
             .change(
                 "Role",
@@ -190,7 +187,7 @@ fn the_native_resources_are_what_the_function_has_made() {
         }});
         let question = json!({"Render": {"Template": template, "StackId": account.stack}});
         let changes = account.cloud.state().calls.iter().filter(|call| call.changing).count();
-        let answer = deliver(&account.cloud, account.settings.clone(), &question).await;
+        let answer = deliver(&account.cloud, account.world.settings.clone(), &question).await;
         assert_eq!(account.cloud.state().calls.iter().filter(|call| call.changing).count(), changes);
         let resources = &answer["Template"]["Resources"];
         assert_eq!(answer["NotRendered"].as_object().unwrap().keys().collect::<Vec<_>>(), ["Variable"]);
@@ -243,7 +240,8 @@ fn questions_that_cannot_be_read_are_told() {
         let answer = account.plan(&json!({"ResourceType": "Custom::GithubRole"})).await;
         let mistakes = answer["Resources"][0]["Mistakes"].to_string();
         assert!(mistakes.contains("did you mean `Custom::GitHubRole`?"), "{mistakes}");
-        account.settings.guardrails = Guardrails::read(|name| (name == "ALLOW_EXPLAIN").then(|| "false".to_owned()));
+        account.world.settings.guardrails =
+            Guardrails::read(|name| (name == "ALLOW_EXPLAIN").then(|| "false".to_owned()));
         let answer = account.change("Role", ROLE, role()).await;
         assert!(answer["Error"].as_str().is_some_and(|error| error.contains("`AllowExplain`")), "{answer}");
     });

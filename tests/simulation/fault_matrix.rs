@@ -7,6 +7,7 @@ mod changes;
 mod deliveries;
 mod entry_recreation;
 mod entry_type_change;
+mod fixtures;
 mod growth;
 mod hostile;
 mod interposed;
@@ -18,7 +19,6 @@ mod requests;
 mod rotation;
 mod services;
 mod table;
-mod world;
 
 /// What may go wrong.
 const FAULTS: [&str; 38] = [

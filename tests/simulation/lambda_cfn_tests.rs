@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
+use github_trust::settings::Settings;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -14,22 +15,24 @@ use super::author::Author;
 use super::cloud::Cloud;
 use super::cloudformation::{CloudFormation, Declared, Disturbance, RequestType, Status};
 use super::faults::{At, Fault, When};
-use super::lambda::{Delivery, Ended, Function, Lambda, Running};
-use super::sdk::in_virtual_time;
+use super::lambda::{Delivery, Ended, Function, Running};
+use super::world::World;
 
 /// Runs a story with a handler, which is given the event and may answer.
 fn rehearse<F: Future<Output = ()>>(
     handler: impl Fn(Cloud, Value) -> Running + 'static,
     story: impl FnOnce(Cloud, CloudFormation) -> F,
 ) {
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
-        let function: Function =
-            Rc::new(move |cloud, event, _deadline| handler(cloud.clone(), serde_json::from_str(&event).unwrap()));
-        let lambda = Lambda::new(&cloud, &function, Duration::from_mins(5));
-        let cloudformation = CloudFormation::new(&cloud, &lambda);
-        tokio::task::LocalSet::new().run_until(story(cloud, cloudformation)).await;
-    });
+    let function: Function =
+        Rc::new(move |cloud, event, _deadline| handler(cloud.clone(), serde_json::from_str(&event).unwrap()));
+    World::with(
+        Settings::default(),
+        |_| function,
+        |_, _| {},
+        async |world| {
+            story(world.cloud.clone(), world.cloudformation.clone()).await;
+        },
+    );
 }
 
 async fn put(cloud: &Cloud, event: &Value, body: &Value) -> Result<(), String> {

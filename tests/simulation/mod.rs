@@ -57,6 +57,7 @@ pub(crate) mod stack;
 pub(crate) mod stacks;
 pub(crate) mod throttle;
 pub(crate) mod wire;
+pub(crate) mod world;
 
 mod fault_matrix;
 mod foresight;

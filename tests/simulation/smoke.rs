@@ -1,24 +1,18 @@
 //! The whole of it together, on a day on which nothing goes wrong.
 
-use std::time::Duration;
-
+use github_trust::settings::Settings;
 use serde_json::json;
 
-use super::cloud::Cloud;
-use super::cloudformation::{CloudFormation, Status, declared};
+use super::account::Account;
+use super::cloudformation::{Status, declared};
 use super::eks;
-use super::function::github_trust;
-use super::lambda::Lambda;
-use super::sdk::in_virtual_time;
+use super::world::world;
 
 #[test]
 fn a_stack_of_all_three_kinds_comes_and_changes_and_goes() {
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
-        cloud.change_now(|account, now| account.eks.add_cluster("prod", "API", eks::Status::Active, now));
-        let lambda = Lambda::new(&cloud, &github_trust(&cloud), Duration::from_mins(5));
-        let cloudformation = CloudFormation::new(&cloud, &lambda);
-        let mut stack = cloudformation.stack("team");
+    let furnish = |account: &mut Account, now| account.eks.add_cluster("prod", "API", eks::Status::Active, now);
+    world(Settings::default(), furnish, async |world| {
+        let mut stack = world.stack("team");
         let template = |branch: &str| {
             vec![
                 declared("Provider", "Custom::GitHubOidcProvider", json!({})),
@@ -36,21 +30,10 @@ fn a_stack_of_all_three_kinds_comes_and_changes_and_goes() {
                 ),
             ]
         };
-        let story = || cloud.story();
-        tokio::task::LocalSet::new()
-            .run_until(async {
-                assert_eq!(
-                    stack.create(&template("main")).await,
-                    Status::CreateComplete,
-                    "{:#?}\n{}",
-                    cloudformation.sent(),
-                    story()
-                );
-                assert_eq!(stack.update(&template("next")).await, Status::UpdateComplete, "{}", story());
-                assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", story());
-            })
-            .await;
-        assert!(cloud.snapshot().objects.is_empty());
-        print!("{}", story());
+        assert_eq!(stack.create(&template("main")).await, Status::CreateComplete, "{}", world.story());
+        assert_eq!(stack.update(&template("next")).await, Status::UpdateComplete, "{}", world.story());
+        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+        assert!(world.cloud.snapshot().objects.is_empty());
+        world.close().await;
     });
 }

@@ -15,10 +15,10 @@ use super::super::function::github_trust;
 use super::super::lambda::{Ended, Function};
 use super::super::stack::Stack;
 use super::super::wire::Refusal;
-use super::interposed::through;
-use super::world::{
+use super::fixtures::{
     KINDS, LAMBDA_TIMEOUT, OPERATION, Operation, World, alone, but, everywhere, quiet_day, world, world_with,
 };
+use super::interposed::through;
 
 /// The same stack, whose later requests have CloudFormation's own patience.
 fn patient(world: &World, mut stack: Stack) -> Stack {

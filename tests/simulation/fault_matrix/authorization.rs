@@ -9,7 +9,7 @@ use super::super::cloudformation::{RequestType, Sent, Status};
 use super::super::expected_state::{ENTRY, ROLE};
 use super::super::faults::{At, Fault, When};
 use super::super::invariants::lock;
-use super::world::{GIVEN_ROLE, OPERATION, Operation, World, alone, but, foreign_role, world};
+use super::fixtures::{GIVEN_ROLE, OPERATION, Operation, World, alone, but, foreign_role, world};
 
 const OWNED: [&str; 2] = [ROLE, ENTRY];
 /// The last call of a Delete.

@@ -8,7 +8,7 @@ use super::super::eks;
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::super::faults::{At, Fault, When};
 use super::super::plan::ManualChange;
-use super::world::{KINDS, OPERATION, Operation, World, alone, but, quiet_day, world};
+use super::fixtures::{KINDS, OPERATION, Operation, World, alone, but, quiet_day, world};
 
 fn state(world: &World) -> Vec<Object> {
     world.ours().into_iter().map(|(_, object)| object).collect()
@@ -84,7 +84,7 @@ fn surroundings(world: &World) {
         account.iam.policies.insert("arn:aws:iam::111122223333:policy/ci-boundary".to_owned());
         account.eks.add_cluster("demo", "API", eks::Status::Active, now);
     });
-    world.someone("CreateRole", &super::world::foreign_role("quickstart-Role-lbtijc6toaud6"));
+    world.someone("CreateRole", &super::fixtures::foreign_role("quickstart-Role-lbtijc6toaud6"));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn row_14_after_a_skipped_rollback_an_update_goes_by_what_it_observes() {
                 world.fault(at, When::Before, Fault::AccessDenied);
                 let status = stack.update(&vec![alone(kind, 2), fails]).await;
                 assert_eq!(status, Status::UpdateRollbackFailed, "{}", world.story());
-                let status = stack.continue_rollback(&[super::world::logical(kind)]).await;
+                let status = stack.continue_rollback(&[super::fixtures::logical(kind)]).await;
                 assert_eq!(status, Status::UpdateRollbackComplete, "{}", world.story());
                 world.cloud.state().faults.cease();
                 // CloudFormation believes in version 1; what is there is something else.

@@ -7,7 +7,7 @@ use super::super::expected_state::ROLE;
 use super::super::faults::{At, Fault, When};
 use super::super::invariants::lock;
 use super::super::lambda::{Delivery, Ended};
-use super::world::{
+use super::fixtures::{
     GIVEN_ROLE, KINDS, OPERATION, OPERATIONS, Operation, World, alone, everywhere, logical, quiet_day, world,
 };
 
@@ -169,7 +169,7 @@ fn row_06_a_delete_with_an_id_of_cloudformation_finds_what_is_ours() {
 #[test]
 fn row_06_a_delete_with_a_strange_id_succeeds_and_changes_nothing() {
     for kind in KINDS {
-        let ids = ["nothing-of-that-name", "never-created/1", "given", GIVEN_ROLE, super::world::GIVEN_PROVIDER];
+        let ids = ["nothing-of-that-name", "never-created/1", "given", GIVEN_ROLE, super::fixtures::GIVEN_PROVIDER];
         for id in ids.map(str::to_owned).into_iter().chain([format!("{GIVEN_ROLE}|prod"), "s-X-1A2B3C4D5E6F7".into()]) {
             world(async |world| {
                 let stack = world.stack("s");

@@ -11,8 +11,8 @@ use super::super::expected_state::{self, ENTRY};
 use super::super::faults::{At, Fault, When};
 use super::super::lambda::Ended;
 use super::super::stack::Stack;
+use super::fixtures::{GIVEN_ROLE, OPERATION, World, access, alone, but, foreign_role, world};
 use super::rotation::SCHEDULE;
-use super::world::{GIVEN_ROLE, OPERATION, World, access, alone, but, foreign_role, world};
 
 const HOUR: Duration = Duration::from_hours(1);
 

@@ -2,25 +2,26 @@
 //! invocation has the time for, while the services throttle as AWS does. The figures stand in `docs/performance.md`.
 
 use std::fmt::Write as _;
+use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
+use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use super::super::author::Author;
 use super::super::calls::{Call, Outcome};
 use super::super::cloud::Cloud;
-use super::super::cloudformation::{CloudFormation, Declared, Status, declared};
+use super::super::cloudformation::{Declared, Status, declared};
 use super::super::eks;
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::super::faults::{At, Fault, When};
 use super::super::function::github_trust;
-use super::super::lambda::{Ended, Lambda, PAUSES};
+use super::super::lambda::{Ended, PAUSES};
 use super::super::large_account::{self, REPOSITORY, Size, cluster_name, provider_arn, role_arn, role_name};
-use super::super::sdk::in_virtual_time;
 use super::super::throttle::Throttles;
+use super::fixtures::{GIVEN_PROVIDER, GIVEN_ROLE, World, access, allow, policy, world};
 use super::rotation::SCHEDULE;
-use super::world::{GIVEN_PROVIDER, GIVEN_ROLE, LAMBDA_TIMEOUT, World, access, allow, policy, world};
 
 /// Four things at once, and four calls for each at most.
 const MOST_IN_FLIGHT: usize = 16;
@@ -186,25 +187,30 @@ const SMALL: Size = Size { providers: 6, roles: 12, clusters: 2, stale: 4 };
 const LARGE: Size = Size { providers: 100, roles: 1000, clusters: 3, stale: 20 };
 
 struct LargeAccount {
-    cloud: Cloud,
-    lambda: Lambda,
+    world: World,
     size: Size,
+}
+
+impl Deref for LargeAccount {
+    type Target = World;
+    fn deref(&self) -> &World {
+        &self.world
+    }
 }
 
 /// An account of that size, all of it made by us: one of each by the function, the others after their likeness.
 fn large_account<T>(size: Size, story: impl AsyncFnOnce(&LargeAccount) -> T) -> T {
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
-        fastrand::seed(1);
-        let function = github_trust(&cloud);
-        let lambda = Lambda::new(&cloud, &function, LAMBDA_TIMEOUT);
-        let world = LargeAccount { cloud, lambda, size };
-        let told = async {
-            world.furnish().await;
-            story(&world).await
-        };
-        tokio::task::LocalSet::new().run_until(told).await
-    })
+    World::with(
+        Settings::default(),
+        github_trust,
+        |_, _| {},
+        async |world| {
+            fastrand::seed(1);
+            let account = LargeAccount { world, size };
+            account.furnish().await;
+            story(&account).await
+        },
+    )
 }
 
 impl LargeAccount {
@@ -222,7 +228,7 @@ impl LargeAccount {
                 "AccessPolicies": [access("AmazonEKSViewPolicy", &[])]}),
             ),
         ];
-        let mut stack = CloudFormation::new(&self.cloud, &self.lambda).stack("s");
+        let mut stack = self.stack("s");
         assert_eq!(stack.create(&all).await, Status::CreateComplete, "{}", self.cloud.story());
         tokio::time::sleep(Duration::from_hours(1)).await;
         let mut state = self.cloud.state();

@@ -10,7 +10,7 @@ use super::super::faults::{At, Fault, When};
 use super::super::function::github_trust;
 use super::super::lambda::{Ended, Lambda};
 use super::super::wire::Refusal;
-use super::world::{alone, but, world};
+use super::fixtures::{alone, but, world};
 
 fn trust(changes: &Value) -> super::super::cloudformation::Declared {
     but(alone(ROLE, 1), json!({"Trust": changes}))

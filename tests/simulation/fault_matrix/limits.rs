@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::cloudformation::{RequestType, Status};
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
-use super::world::{access, allow, alone, but, world};
+use super::fixtures::{access, allow, alone, but, world};
 
 /// A property at a size.
 type Sized = fn(i64) -> Value;

@@ -21,7 +21,7 @@ use super::super::lambda::{Ended, Function};
 use super::super::logs::Log;
 use super::super::plan::{Plan, Trouble};
 use super::super::wire::Refusal;
-use super::world::{OPERATION, Operation, World, alone, but, everywhere, world};
+use super::fixtures::{OPERATION, Operation, World, alone, but, everywhere, world};
 
 /// Parts of a pre-signed URL, and what tokens and keys look like.
 fn secrets(line: &str) -> Option<String> {

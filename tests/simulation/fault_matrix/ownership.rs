@@ -7,7 +7,7 @@ use super::super::cloudformation::{Declared, RequestType, Status, declared};
 use super::super::eks;
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::super::faults::{At, Fault, When};
-use super::world::{
+use super::fixtures::{
     GIVEN_ISSUER, GIVEN_PROVIDER, GIVEN_ROLE, KINDS, OPERATION, OUR_PROVIDER, Operation, World, alone, but,
     foreign_role, quiet_day, world,
 };
@@ -62,7 +62,7 @@ fn row_07_a_create_that_failed_half_way_is_removed_by_its_delete() {
                 world.fault(
                     At::OfStep { step: OPERATION, call: call.of_step.1 },
                     When::Before,
-                    super::world::refused(),
+                    super::fixtures::refused(),
                 );
                 let status = Operation::Create.perform(&mut stack, kind).await;
                 assert_eq!(status, Status::RollbackComplete, "{}", world.story());
@@ -138,7 +138,7 @@ fn row_08_what_another_stack_owns_is_refused_and_its_owner_named() {
             let before = world.cloud.snapshot();
             assert_eq!(Operation::Create.perform(&mut two, kind).await, Status::RollbackComplete, "{}", world.story());
             let (reason, _) = world.failure(&world.last_of(RequestType::Create));
-            let owner = format!("(it belongs to {} of {})", super::world::logical(kind), one.id);
+            let owner = format!("(it belongs to {} of {})", super::fixtures::logical(kind), one.id);
             assert!(reason.contains(&owner) && reason.contains("it was left untouched"), "{reason}");
             assert_eq!(world.cloud.snapshot(), before, "{}", world.story());
             world.nothing_left_but(&[&one]).await;

@@ -10,7 +10,7 @@ use super::super::cloudformation::{RequestType, Status};
 use super::super::eks;
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::super::faults::{At, Fault, When};
-use super::world::{
+use super::fixtures::{
     GIVEN_ROLE, KINDS, OPERATION, Operation, access, allow, alone, but, everywhere, policy, quiet_day, world,
 };
 

@@ -7,8 +7,8 @@ use super::super::author::Author;
 use super::super::cloudformation::{RequestType, SERVICE_TOKEN, Status, strings};
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::super::lambda::Ended;
+use super::fixtures::{KINDS, World, alone, but, world, world_with};
 use super::interposed::through;
-use super::world::{KINDS, World, alone, but, world, world_with};
 
 /// What a Create with these properties is refused with; nothing but the answer was sent.
 fn refusal(kind: &str, changes: Value) -> String {

@@ -13,7 +13,7 @@ use super::super::faults::{At, Fault, When};
 use super::super::iam::FETCHED_THUMBPRINT;
 use super::super::invariants::lock;
 use super::super::lambda::Ended;
-use super::world::{GIVEN_PROVIDER, OUR_PROVIDER, World, world};
+use super::fixtures::{GIVEN_PROVIDER, OUR_PROVIDER, World, world};
 
 pub(super) const SCHEDULE: &str =
     r#"{"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;

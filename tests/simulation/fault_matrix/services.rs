@@ -9,7 +9,7 @@ use super::super::cloudformation::Status;
 use super::super::cloudformation::declared;
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::super::faults::{At, Fault, When};
-use super::world::{OPERATION, Operation, World, allow, alone, but, everywhere, policy, quiet_day, world};
+use super::fixtures::{OPERATION, Operation, World, allow, alone, but, everywhere, policy, quiet_day, world};
 
 /// Does a operation in which the first calls meet a fault, and it works all the same.
 async fn succeeds(world: &World, kind: &str, operation: Operation, arrange: impl FnOnce(&World)) {
@@ -206,7 +206,7 @@ fn row_21_a_rollback_is_not_misled_by_reads_of_the_state_before() {
                 tokio::time::sleep(Duration::from_mins(1)).await;
                 let before = world.cloud.snapshot();
                 world.cloud.state().account.iam.settings.change_lag = Duration::from_mins(1);
-                world.fault(At::nth(action, nth), When::Before, super::world::refused());
+                world.fault(At::nth(action, nth), When::Before, super::fixtures::refused());
                 let status = Operation::Update.perform(&mut stack, kind).await;
                 assert_eq!(status, Status::UpdateRollbackComplete, "{}", world.story());
                 assert_eq!(world.cloud.snapshot(), before, "{}", world.story());

@@ -150,7 +150,8 @@ fn ours() -> Value {
 fn table() -> String {
     let tokens = tokens();
     let meant = tokens.iter().filter(|(meant, _)| *meant).count();
-    let mut table = String::from("| written as | characters | admitted as meant | admitted wrongly |\n|---|---|---|---|\n");
+    let mut table =
+        String::from("| written as | characters | admitted as meant | admitted wrongly |\n|---|---|---|---|\n");
     let mut rows = by_hand();
     rows.push(("**by this function**", ours()));
     for (name, policy) in rows {

@@ -1,31 +1,25 @@
-//! The surroundings of a row: an account with something in it, the function, Lambda and CloudFormation, and the
-//! invariants as witnesses of all that happens.
+//! What the rows begin with: an account with something of others in it, resources of each kind, and what is done to them.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
-use super::super::account::{Account, Id, Object, Snapshot};
-use super::super::answer::Verdict;
+use super::super::account::Account;
 use super::super::author::Author;
 use super::super::calls::Call;
 use super::super::cloud::Cloud;
-use super::super::cloudformation::{CloudFormation, Declared, RequestType, Sent, Status, declared};
+use super::super::cloudformation::{Declared, Status, declared};
 use super::super::eks;
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
-use super::super::faults::{At, Fault, When};
+use super::super::faults::Fault;
 use super::super::function::github_trust;
-use super::super::invariants::{Ledger, Living, Watch, lock};
-use super::super::lambda::{Function, Lambda};
-use super::super::logs::Log;
+use super::super::lambda::Function;
 use super::super::plan::BOUNDARIES;
-use super::super::sdk::in_virtual_time;
 use super::super::stack::Stack;
+pub(super) use super::super::world::{LAMBDA_TIMEOUT, World};
 
 pub(super) const KINDS: [&str; 3] = [PROVIDER, ROLE, ENTRY];
-/// As in `template.yaml`.
-pub(super) const LAMBDA_TIMEOUT: Duration = Duration::from_mins(15);
 /// Made by others before the first of us came: what roles trust and entries let in, where a row is about one kind only.
 pub(super) const GIVEN_ISSUER: &str = "https://token.actions.githubusercontent.com/octo";
 pub(super) const GIVEN_PROVIDER: &str =
@@ -33,39 +27,18 @@ pub(super) const GIVEN_PROVIDER: &str =
 pub(super) const GIVEN_ROLE: &str = "arn:aws:iam::111122223333:role/given";
 pub(super) const OUR_PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com";
 
-pub(super) struct World {
-    pub(super) cloud: Cloud,
-    pub(super) lambda: Lambda,
-    pub(super) cloudformation: CloudFormation,
-    pub(super) ledger: Arc<Mutex<Ledger>>,
-    pub(super) log: Log,
-}
-
-/// Plays a story; at its end no invariant was violated.
+/// Tells a story; at its end no invariant was violated.
 pub(super) fn world<T>(story: impl AsyncFnOnce(&World) -> T) -> T {
     world_with(github_trust, story)
 }
 
 /// The same with another function, or with the same one made otherwise.
 pub(super) fn world_with<T>(function: impl FnOnce(&Cloud) -> Function, story: impl AsyncFnOnce(&World) -> T) -> T {
-    let log = Log::default();
-    let _listening = log.listen();
-    in_virtual_time(async {
-        let cloud = Cloud::new(1);
+    World::with(Settings::default(), function, furnish, async |world| {
         fastrand::seed(1);
-        cloud.change_now(furnish);
-        let function = function(&cloud);
-        let lambda = Lambda::new(&cloud, &function, LAMBDA_TIMEOUT);
-        let ledger = Watch::over(&cloud);
-        let mut cloudformation = CloudFormation::new(&cloud, &lambda);
-        cloudformation.ledger = Some(Arc::clone(&ledger));
-        let world = World { cloud, lambda, cloudformation, ledger, log: log.clone() };
-        let told = async {
-            let result = story(&world).await;
-            world.close().await;
-            result
-        };
-        tokio::task::LocalSet::new().run_until(told).await
+        let result = story(&world).await;
+        world.close().await;
+        result
     })
 }
 
@@ -226,134 +199,4 @@ pub(super) fn quiet_day(kind: &str, operation: Operation) -> (Vec<Call>, String)
         world.lambda.settle().await;
         (world.calls_of_step(OPERATION), world.physical(&world.last()))
     })
-}
-
-impl World {
-    pub(super) fn stack(&self, name: &str) -> Stack {
-        self.cloudformation.stack(name)
-    }
-
-    /// A stack whose resources all carry a `ServiceTimeout`.
-    pub(super) fn hasty_stack(&self, name: &str, seconds: u64) -> Stack {
-        let mut cloudformation = self.cloudformation.clone();
-        cloudformation.service_timeout = Some(seconds);
-        cloudformation.stack(name)
-    }
-
-    pub(super) fn fault(&self, at: At, when: When, fault: Fault) {
-        self.cloud.state().faults.plan(at, when, fault);
-    }
-
-    /// Somebody does something that must work.
-    pub(super) fn someone(&self, action: &str, input: &Value) {
-        self.cloud.change_now(|account, now| {
-            let reply = if account_has_eks(action) {
-                account.eks_as(&Author::Someone, now, action, input)
-            } else {
-                account.iam_as(&Author::Someone, now, action, input)
-            };
-            reply.unwrap_or_else(|refusal| panic!("{action}: {refusal:?}"));
-        });
-    }
-
-    pub(super) fn sent(&self) -> Vec<Sent> {
-        self.cloudformation.sent()
-    }
-
-    /// The request sent last.
-    pub(super) fn last(&self) -> Sent {
-        self.sent().pop().expect("a request")
-    }
-
-    /// The last request of this type.
-    pub(super) fn last_of(&self, kind: RequestType) -> Sent {
-        self.sent().into_iter().rev().find(|sent| sent.kind == kind).expect("such a request")
-    }
-
-    /// The reason of a failure, and the physical id it was answered with.
-    pub(super) fn failure(&self, sent: &Sent) -> (String, String) {
-        match &sent.verdict {
-            Some(Verdict::Failure { physical: Some(physical), reason }) => (reason.clone(), physical.clone()),
-            other => panic!("no failure: {other:?}\n{}", self.story()),
-        }
-    }
-
-    pub(super) fn physical(&self, sent: &Sent) -> String {
-        match &sent.verdict {
-            Some(Verdict::Success { physical, .. }) => physical.clone(),
-            other => panic!("no success: {other:?}\n{}", self.story()),
-        }
-    }
-
-    pub(super) fn calls(&self) -> Vec<Call> {
-        self.cloud.state().calls.clone()
-    }
-
-    pub(super) fn calls_of_step(&self, step: u64) -> Vec<Call> {
-        self.calls().into_iter().filter(|call| call.of_step.0 == step).collect()
-    }
-
-    /// The calls made for one of CloudFormation's requests.
-    pub(super) fn calls_for(&self, sent: &Sent) -> Vec<Call> {
-        self.calls().into_iter().filter(|call| call.request.as_ref() == Some(&sent.id)).collect()
-    }
-
-    /// The answers to a request, byte for byte.
-    pub(super) fn answers(&self, sent: &Sent) -> Vec<Vec<u8>> {
-        let state = self.cloud.state();
-        state.account.s3.uploads.iter().filter(|upload| upload.url == sent.url).map(|one| one.body.clone()).collect()
-    }
-
-    pub(super) fn story(&self) -> String {
-        let verdict =
-            |sent: &Sent| format!("{:?} {} {:?} → {:?}\n", sent.kind, sent.logical, sent.physical, sent.verdict);
-        let sent: String = self.sent().iter().map(verdict).collect();
-        sent + &self.cloud.story()
-    }
-
-    /// What our function has made and is still there.
-    pub(super) fn ours(&self) -> Vec<(Id, Object)> {
-        self.cloud.snapshot().only(|_, object| object.made_by.is_ours()).objects.into_iter().collect()
-    }
-
-    /// What others have made.
-    pub(super) fn theirs(&self) -> Snapshot {
-        self.cloud.snapshot().only(|_, object| !object.made_by.is_ours())
-    }
-
-    /// When all is quiet: whatever we have made is what a resource of these stacks stands for.
-    pub(super) async fn nothing_left_but(&self, stacks: &[&Stack]) {
-        self.lambda.settle().await;
-        let now = self.cloud.snapshot();
-        lock(&self.ledger).settled(&now);
-        let mut living = Vec::new();
-        for stack in stacks {
-            living.extend(stack.resources.iter().map(|(logical, resource)| Living {
-                stack: stack.id.clone(),
-                logical: logical.clone(),
-                resource: resource.clone(),
-            }));
-        }
-        lock(&self.ledger).nothing_left(&now, &living);
-    }
-
-    async fn close(&self) {
-        self.lambda.settle().await;
-        let now = self.cloud.snapshot();
-        let mut ledger = lock(&self.ledger);
-        ledger.settled(&now);
-        ledger.one_answer_each(&self.cloud, &self.sent(), &self.lambda.attempts());
-        ledger.nothing_leaked(&self.log.text(), &self.cloud);
-        let violations: Vec<String> = ledger.violations.iter().map(ToString::to_string).collect();
-        assert!(violations.is_empty(), "{}\n\n{}", violations.join("\n"), self.story());
-    }
-
-    /// The lines that were logged, as JSON.
-    pub(super) fn log_lines(&self) -> Vec<Value> {
-        self.log.text().lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
-    }
-}
-
-fn account_has_eks(action: &str) -> bool {
-    action.contains("Access") || action == "TagResource"
 }
