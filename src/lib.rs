@@ -28,3 +28,4 @@ pub mod resources;
 pub mod respond;
 pub mod scheduled;
 pub mod settings;
+mod text;

@@ -17,8 +17,8 @@ const fn floor(modules: &'static [&'static str], holds: &'static str) -> Floor {
 /// From the ground up.
 const FLOORS: [Floor; 15] = [
     floor(
-        &["arn", "lazy", "metrics", "deployment"],
-        "ARNs; values made on first use; metrics; partition, region and account",
+        &["arn", "text", "lazy", "metrics", "deployment"],
+        "ARNs; lists in words; values made on first use; metrics; partition, region and account",
     ),
     floor(&["cloudformation"], "the custom resource protocol: request, properties and their schema, response"),
     floor(&["net"], "the HTTP client, TLS and root certificates"),

@@ -10,6 +10,7 @@ mod guardrails;
 mod hook;
 mod invocation;
 mod layers;
+mod mistakes;
 mod origin;
 mod preview;
 mod reference;

@@ -1,4 +1,6 @@
-//! As much of HTTP/1.1 as the clients of this machine speak: bodies with a length or in chunks, connections that stay open.
+//! The part of HTTP/1.1 that the measured clients speak: bodies with a length or in chunks, connections that stay open.
+//! Not hyper's server: a runtime wakes threads on the two cores that the measured process needs, and a thread for each
+//! connection sleeps until its own request comes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import run
-from calls import by_request, changing
 from deployment import scheduled_run
 from local_aws import ACCOUNT, LocalAws
 from stack import Stack, Template, template
@@ -65,23 +64,6 @@ def found(eks: Any, cluster: str, principal: str) -> Callable[[], dict[str, Any]
 Found = Callable[[], dict[str, Any] | None]
 
 
-def test_a_plain_entry_is_left_to_eks_where_nothing_is_written(
-    stack: Stack, entry: Entries, found: Found, cluster: str, principal: str
-) -> None:
-    assert stack.create(entry()) == "CREATE_COMPLETE"
-    made = found()
-    assert made is not None
-    assert (made["type"], made["kubernetesGroups"], made["policies"]) == ("STANDARD", [], {})
-    assert stack.outputs() == {
-        "Ref": f"{principal}|{cluster}",
-        "AccessEntryArn": made["accessEntryArn"],
-        "PrincipalArn": principal,
-        "Username": made["username"],
-    }
-    assert stack.delete() == "DELETE_COMPLETE"
-    assert found() is None
-
-
 def test_an_entry_is_created_as_written(stack: Stack, entry: Entries, found: Found) -> None:
     wanted = entry(
         Type="STANDARD",
@@ -99,17 +81,6 @@ def test_an_entry_is_created_as_written(stack: Stack, entry: Entries, found: Fou
     assert (made["username"], sorted(made["kubernetesGroups"])) == ("ci:{{SessionName}}", ["builders", "viewers"])
     assert made["policies"] == {VIEW: ("cluster", []), EDIT: ("namespace", ["dev-*", "test"])}
     assert made["authored"] == {"team": "a"}
-
-
-@pytest.mark.parametrize("kind", ["EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"])
-def test_every_type_is_created_and_deleted(stack: Stack, entry: Entries, found: Found, kind: str) -> None:
-    assert stack.create(entry(Type=kind)) == "CREATE_COMPLETE"
-    made = found()
-    assert made is not None
-    assert made["type"] == kind
-    assert stack.update(entry(Type=kind, Tags=[{"Key": "a", "Value": "b"}])) == "UPDATE_COMPLETE"
-    assert stack.delete() == "DELETE_COMPLETE"
-    assert found() is None
 
 
 def test_an_entry_is_updated_in_place(stack: Stack, entry: Entries, found: Found) -> None:
@@ -133,34 +104,6 @@ def test_an_entry_is_updated_in_place(stack: Stack, entry: Entries, found: Found
     assert (made["username"], made["kubernetesGroups"]) == ("ci:{{SessionName}}", ["new"])
     assert made["policies"] == {VIEW: ("namespace", ["web"]), EDIT: ("namespace", ["test"])}
     assert made["authored"] == {"b": "2"}
-
-
-def test_an_update_that_changes_nothing_makes_no_changing_call(aws: LocalAws, stack: Stack, entry: Entries) -> None:
-    policies = [{"PolicyArn": VIEW, "AccessScope": within("a", "b")}, {"PolicyArn": EDIT, "AccessScope": EVERYWHERE}]
-    stack.create(entry(KubernetesGroups=["one", "two"], AccessPolicies=policies))
-    start = len(aws.recording())
-    same = [policies[1], {"PolicyArn": VIEW, "AccessScope": within("b", "a")}]
-    in_other_words = entry(KubernetesGroups=["two", "one"], AccessPolicies=same, ServiceTimeout=600)
-    assert stack.update(in_other_words) == "UPDATE_COMPLETE"
-    ((_, calls),) = by_request(aws.recording(start))
-    assert calls
-    assert changing(calls) == []
-
-
-def test_an_entry_for_another_account_is_allowed(eks: Any, stack: Stack, entry: Entries, cluster: str) -> None:
-    elsewhere = "arn:aws:iam::111122223333:role/ci/elsewhere"
-    assert stack.create(entry(PrincipalArn=elsewhere)) == "CREATE_COMPLETE"
-    assert eks.describe_access_entry(clusterName=cluster, principalArn=elsewhere)
-
-
-def test_an_entry_that_exists_is_not_taken_over(
-    eks: Any, stack: Stack, entry: Entries, found: Found, cluster: str, principal: str
-) -> None:
-    eks.create_access_entry(clusterName=cluster, principalArn=principal, username="theirs")
-    before = found()
-    assert stack.create(entry(Username="ours")) == "ROLLBACK_COMPLETE"
-    assert "not owned by this resource" in stack.reasons()["Entry"]
-    assert found() == before
 
 
 def test_an_entry_is_taken_over_on_demand_and_given_back(
@@ -194,19 +137,6 @@ def test_an_entry_is_taken_over_on_demand_and_given_back(
     eks.delete_access_entry(**place)
 
 
-def test_nodes_of_auto_mode_get_their_policy(
-    eks: Any, stack: Stack, entry: Entries, cluster: str, principal: str
-) -> None:
-    node = {"PolicyArn": "AmazonEKSAutoNodePolicy", "AccessScope": EVERYWHERE}
-    assert stack.create(entry(Type="EC2", AccessPolicies=[node])) == "CREATE_COMPLETE"
-    found = eks.list_associated_access_policies(clusterName=cluster, principalArn=principal)
-    (policy,) = found["associatedAccessPolicies"]
-    assert policy["policyArn"].endswith("/AmazonEKSAutoNodePolicy")
-    assert stack.update(entry(Type="EC2")) == "UPDATE_COMPLETE"
-    found = eks.list_associated_access_policies(clusterName=cluster, principalArn=principal)
-    assert found["associatedAccessPolicies"] == []
-
-
 def test_a_scheduled_run_makes_an_entry_again_whose_role_was_made_again(
     aws: LocalAws, iam: Any, eks: Any, stack: Stack, entry: Entries, found: Found, cluster: str, principal: str
 ) -> None:
@@ -228,15 +158,6 @@ def test_a_scheduled_run_makes_an_entry_again_whose_role_was_made_again(
         assert after[same] == before[same]
     secrets = aws.client("secretsmanager").list_secrets(Filters=run.REMEMBERED)["SecretList"]
     assert secrets == []
-
-
-def test_an_unknown_access_policy_fails_the_create_and_leaves_nothing(
-    stack: Stack, entry: Entries, found: Found
-) -> None:
-    policies = [{"PolicyArn": f"{POLICY}AmazonEKSNoSuchPolicy", "AccessScope": EVERYWHERE}]
-    assert stack.create(entry(AccessPolicies=policies)) == "ROLLBACK_COMPLETE"
-    assert "AmazonEKSNoSuchPolicy" in stack.reasons()["Entry"]
-    assert found() is None
 
 
 def test_the_three_kinds_work_together(

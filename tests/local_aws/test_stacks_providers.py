@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import deployment
-from calls import by_request, changing
 from local_aws import ACCOUNT, LocalAws, until
 from stack import Stack, Template, template
 
@@ -82,19 +81,6 @@ def test_a_provider_without_properties_is_githubs(iam: Any, stack: Stack, servic
     assert found(iam, expected) is None
 
 
-def test_a_provider_is_created_as_written(iam: Any, stack: Stack, provider: Providers) -> None:
-    wanted = provider(
-        ClientIdList=["one", "two"], ThumbprintList=[TWO, ONE.upper()], Tags=[{"Key": "team", "Value": "a b"}]
-    )
-    assert stack.create(wanted) == "CREATE_COMPLETE"
-    made = found(iam, provider.arn)
-    assert made is not None
-    assert sorted(made["ClientIDList"]) == ["one", "two"]
-    assert sorted(made["ThumbprintList"]) == [ONE, TWO]
-    assert authored(made) == {"team": "a b"}
-    assert stack.outputs()["Issuer"] == provider.url.removeprefix("https://")
-
-
 def test_a_provider_is_updated_in_place(iam: Any, stack: Stack, provider: Providers) -> None:
     stack.create(provider(ClientIdList=["one", "two"], ThumbprintList=[ONE], Tags=[{"Key": "a", "Value": "1"}]))
     changed = provider(ClientIdList=["two", "three"], ThumbprintList=[TWO], Tags=[{"Key": "b", "Value": "2"}])
@@ -159,41 +145,6 @@ def test_an_enterprise_server_is_verified_with_the_ca_given(
     for each in (stack, other):
         assert each.delete() == "DELETE_COMPLETE"
     assert found(iam, server.arn) is None
-
-
-@pytest.mark.parametrize(
-    ("host", "ca", "expected"),
-    [
-        ("private", None, "CN=private root"),
-        ("impostor", None, "CN=unknown root"),
-        ("impostor", "private", "CN=unknown root"),
-    ],
-)
-def test_an_issuer_that_does_not_verify_is_refused_and_nothing_is_made(
-    aws: LocalAws, iam: Any, stack: Stack, service_token: str, name: str, host: str, ca: str | None, expected: str
-) -> None:
-    server = Providers(service_token, f"{host}.{name}.example")
-    wanted = server(CaCertificate=aws.ca_certificate(ca)) if ca else server()
-    assert stack.create(wanted) == "ROLLBACK_COMPLETE"
-    reason = stack.reasons()["Provider"]
-    assert f"the certificates of {server.url} could not be verified, so nothing was changed" in reason
-    assert "ThumbprintList" in reason
-    assert found(iam, server.arn) is None
-    assert f'is signed by "{expected}", which the server did not send and which is no trusted CA' in reason
-
-
-def test_an_update_that_changes_nothing_makes_no_changing_call(
-    aws: LocalAws, stack: Stack, provider: Providers
-) -> None:
-    stack.create(provider(ClientIdList=["one"], ThumbprintList=[ONE]))
-    start = len(aws.recording())
-    # Another ServiceTimeout, and single texts for lists of one: the same in other words.
-    same = provider(ClientIdList="one", ThumbprintList=ONE.upper(), ServiceTimeout=600)
-    assert stack.update(same) == "UPDATE_COMPLETE"
-    ((request, calls),) = by_request(aws.recording(start))
-    assert request["request"] == "Update"
-    assert calls
-    assert changing(calls) == []
 
 
 def test_two_stacks_share_a_provider_and_the_last_one_out_deletes_it(

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from calls import by_request, changing
 from github.repositories import subject
-from local_aws import ACCOUNT, LocalAws
+from local_aws import ACCOUNT
 from stack import Stack, Template, template
 
 TYPE = "Custom::GitHubRole"
@@ -88,27 +87,6 @@ def authored(role: dict[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in role["Tags"] if not tag["Key"].startswith("github-trust:")}
 
 
-def test_a_plain_role_gets_a_name_and_trusts_one_branch(iam: Any, stack: Stack, role: Roles) -> None:
-    assert stack.create(role()) == "CREATE_COMPLETE"
-    outputs = stack.outputs()
-    made = everything(iam, outputs["Ref"])
-    assert outputs["Ref"].startswith(f"{stack.name}-Role-")
-    assert outputs == {
-        "Ref": made["RoleName"],
-        "Arn": made["Arn"],
-        "RoleName": made["RoleName"],
-        "RoleId": made["RoleId"],
-        "Subjects": subject("acme/app", "ref:refs/heads/main"),
-    }
-    assert {key: listed(values) for key, values in conditions(made).items()} == {
-        f"{ISSUER}:aud": ["sts.amazonaws.com"],
-        f"{ISSUER}:sub": [subject("acme/app", "ref:refs/heads/main")],
-    }
-    assert (made["Attached"], made["Inline"], made["MaxSessionDuration"]) == ([], {}, 3600)
-    assert stack.delete() == "DELETE_COMPLETE"
-    assert found(iam, outputs["Ref"]) is None
-
-
 def test_a_role_is_created_as_written(iam: Any, stack: Stack, role: Roles, name: str) -> None:
     wanted = role(
         RoleName=f"{name}-Deploy",
@@ -173,51 +151,6 @@ def test_a_role_is_updated_in_place(iam: Any, stack: Stack, role: Roles) -> None
     assert made["PermissionsBoundary"]["PermissionsBoundaryArn"] == POWER
     assert (made["Attached"], made["Inline"]) == ([AUDIT], {"two": policy("s3:PutObject")})
     assert authored(made) == {"b": "2"}
-
-
-def test_what_others_did_to_a_role_stays(iam: Any, stack: Stack, role: Roles) -> None:
-    stack.create(role(ManagedPolicyArns=[READ]))
-    name = stack.outputs()["Ref"]
-    iam.attach_role_policy(RoleName=name, PolicyArn=AUDIT)
-    iam.tag_role(RoleName=name, Tags=[{"Key": "theirs", "Value": "x"}])
-    assert stack.update(role(ManagedPolicyArns=[])) == "UPDATE_COMPLETE"
-    made = everything(iam, name)
-    assert made["Attached"] == [AUDIT]
-    assert authored(made) == {"theirs": "x"}
-
-
-def test_an_update_that_changes_nothing_makes_no_changing_call(aws: LocalAws, stack: Stack, role: Roles) -> None:
-    written = {
-        "Trust": [{"Repository": "acme/app", "Branches": ["a", "b"], "PullRequests": True}],
-        "MaxSessionDuration": 7200,
-        "ManagedPolicyArns": [READ, AUDIT],
-        "Policies": [{"PolicyName": "get", "PolicyDocument": policy("s3:GetObject")}],
-    }
-    in_other_words = {
-        "Trust": {"Repository": "acme/app", "Branches": ["b", "a"], "PullRequests": "true"},
-        "MaxSessionDuration": "7200",
-        "ManagedPolicyArns": [AUDIT, READ],
-        "Policies": {"PolicyName": "get", "PolicyDocument": json.dumps(policy("s3:GetObject"), indent=2)},
-        "ServiceTimeout": 600,
-    }
-    stack.create(role(**written))
-    start = len(aws.recording())
-    assert stack.update(role(**in_other_words)) == "UPDATE_COMPLETE"
-    ((_, calls),) = by_request(aws.recording(start))
-    assert calls
-    assert changing(calls) == []
-
-
-def test_a_create_of_an_existing_role_leaves_it_untouched(iam: Any, stack: Stack, role: Roles, principal: str) -> None:
-    name = principal.rsplit("/", 1)[-1]
-    iam.attach_role_policy(RoleName=name, PolicyArn=READ)
-    before = everything(iam, name)
-    assert stack.create(role(RoleName=name)) == "ROLLBACK_COMPLETE"
-    reason = stack.reasons()["Role"]
-    assert name in reason
-    assert "not owned by this resource" in reason
-    assert [request["request"] for request in stack.requests()] == ["Create", "Delete"]
-    assert everything(iam, name) == before
 
 
 def test_an_update_that_fails_half_way_is_rolled_back(

@@ -13,7 +13,7 @@ from deployment import FUNCTION, SECRET_NAME, example
 from github import apps
 from github.answers import documented, endpoint_of
 from github.repositories import TOKEN, number
-from local_aws import ACCOUNT, ROOT, LocalAws
+from local_aws import ACCOUNT, LocalAws
 from stack import Stack, template
 
 KIND = "Custom::GitHubVariable"
@@ -72,23 +72,6 @@ def test_a_value_comes_changes_and_goes(aws: LocalAws, service_token: str, stack
         )
     assert stack.delete() == "DELETE_COMPLETE"
     assert path not in aws.at_github()["values"]
-
-
-@pytest.mark.parametrize("path", [*PLACES][:2], ids=["variable", "secret"])
-def test_what_is_there_stays_unless_it_is_adopted(
-    aws: LocalAws, service_token: str, stack: Stack, name: str, path: str
-) -> None:
-    aws.at_github(set={path: "theirs"}, age=600)
-    where = PLACES[path]
-    assert stack.create(declared(service_token, **where)) == "ROLLBACK_COMPLETE"
-    assert "`OnExisting: Adopt`" in stack.reasons()["Variable"]
-    assert aws.at_github()["values"][path] == "theirs"
-    stack.delete()
-    again = declared(service_token, **where, OnExisting="Adopt")
-    assert stack.create(again) == "CREATE_COMPLETE", stack.reasons()
-    assert aws.at_github()["values"][path] == "one"
-    assert stack.delete() == "DELETE_COMPLETE"
-    assert aws.at_github()["values"][path] == "one"
 
 
 def test_each_error_that_is_documented_is_told_or_overcome(aws: LocalAws, service_token: str, stack: Stack) -> None:
@@ -206,16 +189,6 @@ def test_an_app_signs_for_one_token_a_request_and_sets_variables_with_it(
     for text in (aws.function_log(FUNCTION), aws.emulator_log(), str(stack.events())):
         assert apps.GIVEN not in text
         assert "PRIVATE KEY" not in text
-
-
-def test_an_app_s_key_that_is_another_s_is_told_and_nothing_is_made(
-    aws: LocalAws, service_token: str, stack: Stack, credential: Any
-) -> None:
-    other = (ROOT / "tests" / "thumbprints" / "rsa_keys" / "2.pem").read_text()
-    credential({**APP, "private_key": other})
-    assert stack.create(declared(service_token)) == "ROLLBACK_COMPLETE"
-    assert "do not belong together" in stack.reasons()["Variable"]
-    assert stack.delete() == "DELETE_COMPLETE"
 
 
 def test_the_error_that_comes_with_an_update_passes(aws: LocalAws, service_token: str, stack: Stack) -> None:

@@ -6,6 +6,7 @@ use std::fmt;
 use super::state::{EntryContent, RecreationRecord, default_username};
 use super::{EntryType, PolicyScope};
 use crate::ownership::Tags;
+use crate::text::{list, tag_list};
 
 /// A change of an entry. An `arn` is `None` while the plan has yet to create the entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,16 +75,21 @@ impl fmt::Display for Action {
         match self {
             Self::Create { input } => {
                 let EntryCreateInput { cluster, principal, entry_type, username, groups, tags } = input.as_ref();
+                let (username, groups, tags) = (list(username), list(groups), tag_list(tags));
                 write!(
                     f,
-                    "create a {entry_type} entry for {principal} in {cluster} with username {username:?}, groups {groups:?}, tags {tags:?}"
+                    "create a {entry_type} entry for {principal} in {cluster} with username {username}, groups {groups}, tags {tags}"
                 )
             }
-            Self::Update { username, groups } => write!(f, "set username {username:?}, groups {groups:?}"),
+            Self::Update { username, groups } => {
+                let username = username.iter().map(|name| format!("username {name}"));
+                let groups = groups.iter().map(|groups| format!("groups {}", list(groups)));
+                write!(f, "set {}", list(username.chain(groups)))
+            }
             Self::Associate { policy, scope } => write!(f, "associate {policy} with {scope}"),
             Self::Disassociate(policy) => write!(f, "disassociate {policy}"),
-            Self::Tag { arn: _, tags } => write!(f, "tag {tags:?}"),
-            Self::Untag { arn: _, keys } => write!(f, "untag {keys:?}"),
+            Self::Tag { arn: _, tags } => write!(f, "tag {}", tag_list(tags)),
+            Self::Untag { arn: _, keys } => write!(f, "untag {}", list(keys)),
             Self::Delete { stale: false } => f.write_str("delete the entry"),
             Self::Delete { stale: true } => f.write_str("delete the entry, which is bound to a role that is no more"),
             Self::SaveRecord { record, exists: _ } if record.committed => {
@@ -92,9 +98,11 @@ impl fmt::Display for Action {
             Self::SaveRecord { record, exists: _ } => {
                 let EntryContent { cluster: _, principal: _, entry_type, username, groups, policies, tags } =
                     &record.content;
+                let policies = list(policies.iter().map(|(policy, scope)| format!("{policy} in {scope}")));
+                let (groups, tags) = (list(groups), tag_list(tags));
                 write!(
                     f,
-                    "remember the {entry_type} entry with username {username:?}, groups {groups:?}, policies {policies:?}, tags {tags:?}"
+                    "remember the {entry_type} entry with username {username}, groups {groups}, policies {policies}, tags {tags}"
                 )
             }
             Self::Unmark { arn: _ } => f.write_str("note that the entry is whole again"),

@@ -34,6 +34,7 @@ use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Resource;
+use crate::text::list;
 use properties::{AccessPolicy, AccessScope, CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED, Properties};
 
 pub use action::Action;
@@ -141,7 +142,7 @@ impl fmt::Display for PolicyScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cluster => f.write_str("the cluster"),
-            Self::Namespaces(namespaces) => write!(f, "namespaces {namespaces:?}"),
+            Self::Namespaces(namespaces) => write!(f, "namespaces {}", list(namespaces)),
         }
     }
 }

@@ -170,6 +170,16 @@ pub enum DeploymentBranchPolicy {
     Custom,
 }
 
+impl fmt::Display for DeploymentBranchPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any",
+            Self::Protected => "protected",
+            Self::Custom => "by pattern",
+        })
+    }
+}
+
 /// The rules that one call sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {

@@ -11,6 +11,7 @@ use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::ownership::Owner;
 use crate::reconcile::{Plan, Planner};
+use crate::text::list;
 
 /// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,8 @@ impl fmt::Display for Action {
             .collect();
         write!(
             f,
-            "{verb} with a wait of {wait_timer} min, reviewers {reviewers:?}{}, branches {policy:?}",
+            "{verb} with a wait of {wait_timer} min, reviewers {}{}, branches {policy}",
+            list(reviewers),
             if *prevent_self_review { " of others' runs" } else { "" }
         )
     }

@@ -8,12 +8,13 @@ use serde_json::Value;
 use super::RoleSettings;
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::ownership::Tags;
+use crate::text::{list, tag_list};
 
 /// A change of a role.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the names are IAM's")]
 pub enum Action {
-    Create { shell: Box<RoleCreateInput> },
+    Create { input: Box<RoleCreateInput> },
     SetTrust(TrustPolicy),
     SetDetails { description: String, max_session: u32 },
     SetBoundary(String),
@@ -41,10 +42,11 @@ pub struct RoleCreateInput {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Create { shell } => {
-                let RoleCreateInput { name, path, trust, settings, tags } = shell.as_ref();
+            Self::Create { input } => {
+                let RoleCreateInput { name, path, trust, settings, tags } = input.as_ref();
                 let RoleSettings { description: _, max_session: _, boundary } = settings;
-                write!(f, "create role {path}{name} for [{trust}] with boundary {boundary:?}, tags {tags:?}")
+                let (boundary, tags) = (list(boundary), tag_list(tags));
+                write!(f, "create role {path}{name} for [{trust}] with boundary {boundary}, tags {tags}")
             }
             Self::SetTrust(trust) => write!(f, "trust [{trust}]"),
             Self::SetDetails { description, max_session } => {
@@ -56,8 +58,8 @@ impl fmt::Display for Action {
             Self::Detach(arn) => write!(f, "detach {arn}"),
             Self::PutPolicy { name, document: _ } => write!(f, "put inline policy {name}"),
             Self::DeletePolicy(name) => write!(f, "delete inline policy {name}"),
-            Self::Tag(tags) => write!(f, "tag {tags:?}"),
-            Self::Untag(keys) => write!(f, "untag {keys:?}"),
+            Self::Tag(tags) => write!(f, "tag {}", tag_list(tags)),
+            Self::Untag(keys) => write!(f, "untag {}", list(keys)),
             Self::LeaveInstanceProfile(name) => write!(f, "leave instance profile {name}"),
             Self::Delete => f.write_str("delete the role"),
         }

@@ -119,7 +119,7 @@ impl Api for GitHubRoles {
         let Self { iam, deadline, .. } = self;
         self.read_plan.borrow_mut().after(action);
         match action {
-            Action::Create { shell } => return self.create(shell).await,
+            Action::Create { input } => return self.create(input).await,
             Action::SetTrust(trust) => self.set_trust(name, trust).await,
             Action::SetDetails { description, max_session } => {
                 let request = iam.update_role().role_name(name).description(description);

@@ -15,8 +15,8 @@ const NAMED: usize = 8;
 
 pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
     match action {
-        Action::Create { shell } => {
-            let RoleCreateInput { name, path, trust, settings, tags: _ } = shell.as_ref();
+        Action::Create { input } => {
+            let RoleCreateInput { name, path, trust, settings, tags: _ } = input.as_ref();
             let RoleSettings { description: _, max_session: _, boundary } = settings;
             let boundary = boundary.as_ref().map(|arn| format!(", with boundary {arn}")).unwrap_or_default();
             format!("create the role {path}{name}{boundary}, and let in {}", rules(trust.rules()))

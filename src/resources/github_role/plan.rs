@@ -135,7 +135,7 @@ fn adopt(owner: &Owner, desired: &Desired, observed: &Observed) -> Plan<Action> 
 fn create(owner: &Owner, desired: &Desired) -> Action {
     let tags = desired.tags.clone().into_iter().chain(owner.tags()).chain(AppliedRecord::of(desired).write()).collect();
     Action::Create {
-        shell: Box::new(RoleCreateInput {
+        input: Box::new(RoleCreateInput {
             name: desired.name.clone(),
             path: desired.path.clone(),
             trust: desired.trust.clone(),
@@ -265,10 +265,10 @@ impl Planner for GitHubRoles {
             }
             (None, Some(observed)) => Ok(delete(observed)),
             (Some(desired), None) => {
-                // Create makes the empty shell and the ordinary difference fills it, so that create cannot forget a part.
+                // Create makes the empty input and the ordinary difference fills it, so that create cannot forget a part.
                 let create = create(owner, desired);
-                let shell = GitHubRoles::step(None, &create, None);
-                let fill = shell.map_or_else(Plan::nothing, |shell| change(desired, &shell));
+                let input = GitHubRoles::step(None, &create, None);
+                let fill = input.map_or_else(Plan::nothing, |input| change(desired, &input));
                 Ok(fill.stages().iter().fold(Plan::nothing().then([create]), |plan, stage| plan.then(stage.clone())))
             }
             (Some(desired), Some(observed)) => {
@@ -295,8 +295,8 @@ impl Planner for GitHubRoles {
     }
 
     fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
-        if let Action::Create { shell } = action {
-            let RoleCreateInput { name, path, trust, settings, tags } = shell.as_ref().clone();
+        if let Action::Create { input } = action {
+            let RoleCreateInput { name, path, trust, settings, tags } = input.as_ref().clone();
             let Created { arn, role_id, created } = output.unwrap_or_default();
             return Some(Observed {
                 name,

@@ -8,6 +8,7 @@ use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::ownership::Owner;
 use crate::reconcile::{Plan, Planner};
+use crate::text::list;
 
 /// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,10 @@ impl fmt::Display for Action {
         let VariableContent { kind, value: _, visibility, key, what: _ } = content;
         write!(f, "{verb} the {kind}")?;
         if let Some(RepositoryVisibility { level, selected }) = visibility {
-            write!(f, " for {level} repositories {selected:?}")?;
+            write!(f, " for {level} repositories")?;
+            if !selected.is_empty() {
+                write!(f, " {}", list(selected))?;
+            }
         }
         match key {
             Some(key) => write!(f, ", sealed with key {}", key.id),

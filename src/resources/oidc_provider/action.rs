@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::ownership::Tags;
+use crate::text::{list, tag_list};
 
 /// A change of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,19 +23,17 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Create { url, arn: _, client_ids, thumbprints, tags } => {
-                write!(
-                    f,
-                    "create a provider for {url} with client ids {client_ids:?}, thumbprints {thumbprints:?}, tags {tags:?}"
-                )
+                let (ids, thumbprints, tags) = (list(client_ids), list(thumbprints), tag_list(tags));
+                write!(f, "create a provider for {url} with client ids {ids}, thumbprints {thumbprints}, tags {tags}")
             }
             Self::AddClientId(client_id) => write!(f, "add client id {client_id}"),
             Self::RemoveClientId(client_id) => write!(f, "remove client id {client_id}"),
             Self::SetThumbprints { old, new, subjects } => {
-                write!(f, "change thumbprints from {old:?} to {new:?}")?;
-                if subjects.is_empty() { Ok(()) } else { write!(f, ", of {subjects:?}") }
+                write!(f, "change thumbprints from {} to {}", list(old), list(new))?;
+                if subjects.is_empty() { Ok(()) } else { write!(f, ", of {}", list(subjects)) }
             }
-            Self::Tag(tags) => write!(f, "tag {tags:?}"),
-            Self::Untag(keys) => write!(f, "untag {keys:?}"),
+            Self::Tag(tags) => write!(f, "tag {}", tag_list(tags)),
+            Self::Untag(keys) => write!(f, "untag {}", list(keys)),
             Self::Delete => f.write_str("delete the provider"),
         }
     }

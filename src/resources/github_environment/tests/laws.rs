@@ -232,11 +232,11 @@ fn the_plans_of_an_environment_read_well() {
     let protected = with(DeploymentBranchPolicy::Protected, true);
     let made = after::<GitHubEnvironments>(&owner, Some(protected), None);
     let plan = |desired, observed| plan_text::<GitHubEnvironments>(&owner, desired, observed);
-    insta::assert_snapshot!(plan(Some(protected), None), @r##"create the environment with a wait of 30 min, reviewers ["team 7"] of others' runs, branches Protected"##);
+    insta::assert_snapshot!(plan(Some(protected), None), @r##"create the environment with a wait of 30 min, reviewers team 7 of others' runs, branches protected"##);
     insta::assert_snapshot!(plan(Some(with(DeploymentBranchPolicy::Custom, true)), made.as_ref()), @r##"
-    set with a wait of 30 min, reviewers ["team 7"] of others' runs, branches Custom
+    set with a wait of 30 min, reviewers team 7 of others' runs, branches by pattern
     let branch wild deploy
     "##);
-    insta::assert_snapshot!(plan(Some(with(DeploymentBranchPolicy::Any, false)), made.as_ref()), @"set with a wait of 30 min, reviewers [], branches Any");
+    insta::assert_snapshot!(plan(Some(with(DeploymentBranchPolicy::Any, false)), made.as_ref()), @"set with a wait of 30 min, reviewers none, branches any");
     insta::assert_snapshot!(plan(None, made.as_ref()), @"delete the environment");
 }
