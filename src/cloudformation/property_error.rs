@@ -1,5 +1,6 @@
 //! Mistakes in the properties of a request: the property, the allowed values, and the value that was found.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One mistake in the properties.
@@ -42,6 +43,13 @@ impl PropertyError {
         match self {
             Self::Missing { path, .. } | Self::Invalid { path, .. } | Self::Unknown { path, .. } => path,
         }
+    }
+
+    /// The property that a misspelt one stands for, from the top.
+    fn meant(&self) -> Option<String> {
+        let Self::Unknown { path, nearest: Some(name), .. } = self else { return None };
+        let parent = path.rfind('.').map_or("", |dot| &path[..=dot]);
+        Some(format!("{parent}{name}"))
     }
 }
 
@@ -91,7 +99,11 @@ impl PropertyErrors {
 
 impl fmt::Display for PropertyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.first.iter().enumerate() {
+        // A property that is misspelt is missing, too: one mistake is told once.
+        let meant: BTreeSet<String> = self.first.iter().filter_map(PropertyError::meant).collect();
+        let is_told =
+            |error: &&PropertyError| !matches!(error, PropertyError::Missing { path, .. } if meant.contains(path));
+        for (index, error) in self.first.iter().filter(is_told).enumerate() {
             if index > 0 {
                 f.write_str("; ")?;
             }
