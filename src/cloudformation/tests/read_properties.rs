@@ -119,7 +119,6 @@ fn each_mistake_names_the_property_the_value_and_what_is_allowed() {
     `Many`: expected at most 2 things, found 3
     `Document`: expected a JSON object, found "{"
     `Nested`: expected 3 to 4 things, found 2
-    `Three[0].Repository` is required: a thing
     unknown property `Three[0].Repositry`; did you mean `Repository`?
     `Three[1]`: expected an object, found a number
     `Wanted` is required: a thing

@@ -158,6 +158,6 @@ fn the_plans_of_a_variable_read_well() {
     let changed = made.clone().map(|made| Observed { value: Some(Value::new("by hand")), ..made });
     insta::assert_snapshot!(plan_text::<GitHubVariables>(&owner, Some(first), None), @"create the variable");
     insta::assert_snapshot!(plan_text::<GitHubVariables>(&owner, Some(first), changed.as_ref()), @"set the variable");
-    insta::assert_snapshot!(plan_text::<GitHubVariables>(&owner, Some(other), None), @"create the secret for selected repositories {1, 2}, sealed with key k");
+    insta::assert_snapshot!(plan_text::<GitHubVariables>(&owner, Some(other), None), @"create the secret for selected repositories 1, 2, sealed with key k");
     insta::assert_snapshot!(plan_text::<GitHubVariables>(&owner, None, made.as_ref()), @"delete the variable");
 }
