@@ -24,6 +24,7 @@ def main() -> None:
         cloudformation,
         conditions,
         eks,
+        hooks,
         iam_providers,
         iam_roles,
         issuers,
@@ -44,6 +45,7 @@ def main() -> None:
     conditions.install()
     native_function.install()
     native_provider.install()
+    hooks.install()
     authorization.install()
     recording.install()
     sts.install()
