@@ -2,8 +2,8 @@
 # and the package registries; everything else they install, pinned, into .venv. Where there is valgrind, `make test` counts
 # instructions, too.
 
-.PHONY: help run test check transcript schemas reference simulate fuzz mutants rust-tests stack-tests environment tools \
-        build-Function bootstrap site bundle bundle-twice bench profile figures links clean
+.PHONY: help run test check transcript pages picture schemas reference simulate fuzz mutants rust-tests stack-tests \
+        environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -31,7 +31,7 @@ test: check stack-tests
 
 # With the command, so that everything is built once.
 CARGO = --locked --features cli
-PYTHON = tests/local_aws tests/policies tests/reference schemas tests/documents tests/bench requirements bundle site
+PYTHON = tests/local_aws tests/policies tests/reference schemas tests/documents tests/bench tests/page requirements bundle site
 check: environment
 	cargo fmt --check
 	cargo clippy $(CARGO) --all-targets -- --deny warnings
@@ -44,17 +44,26 @@ check: environment
 	.venv/bin/python -m pytest --quiet tests/bench
 	.venv/bin/python -m pytest --quiet tests/policies
 	cargo test $(CARGO)
-	$(MAKE) --no-print-directory transcript schemas
+	$(MAKE) --no-print-directory transcript schemas pages
 
 # What went over the simulated wire, read by botocore.
 transcript: environment
 	TRANSCRIPT=target/wire.jsonl N=60 cargo test $(CARGO) --test suite lifecycles::transcribe -- --ignored
 	.venv/emulator/bin/python tests/simulation/check_transcript.py target/wire.jsonl
 
+# The page of the audit in a browser, where there is one.
+pages: environment
+	PAGES=$(CURDIR)/target/pages cargo test $(CARGO) --test suite page::
+	.venv/bin/python -m pytest --quiet tests/page
+
 # The JSON Schemas take whatever the function takes, and refuse what is beyond a limit.
 schemas: environment
 	TAKEN=target/taken.jsonl BEYOND=target/beyond.jsonl cargo test $(CARGO) --test suite -- no_event_makes beyond_a_described
 	.venv/bin/python tests/reference/check_schemas.py target/taken.jsonl target/beyond.jsonl
+
+# The picture of the audit in the README, from the local AWS.
+picture: environment
+	.venv/bin/python tests/local_aws/picture.py docs/audit.png
 
 # Writes schemas/ and docs/reference/ from what the kinds say of their properties.
 reference:

@@ -7,6 +7,7 @@
     python3 requirements/install.py checkov     .venv/checkov: checkov
     python3 requirements/install.py catalogue   .venv/catalogue: subvectors and moto, of which tests read the data
     python3 requirements/install.py simulator   .venv/simulator: iam-simulate and iam-data, where there is npm
+    python3 requirements/install.py browser     .venv/browser: Chromium, playwright, axe-core, where there is npm
     python3 requirements/install.py site        .venv/site: MkDocs, for `make site`
     python3 requirements/install.py diagrams    .venv/diagrams: what draws the diagrams of the site, where there is npm
     python3 requirements/install.py bench       .venv/bench: boto3 and crhelper, which `make bench` measures us against
@@ -33,7 +34,12 @@ CATALOGUE = TOOLS / "catalogue"
 # Packages of npm, which a lock file pins.
 SIMULATOR = TOOLS / "simulator"
 DIAGRAMS = TOOLS / "diagrams"
-NPM = (SIMULATOR, DIAGRAMS)
+BROWSER = TOOLS / "browser"
+OF_NPM = {
+    SIMULATOR: "tests that evaluate policies are left out",
+    DIAGRAMS: "the site has no diagrams",
+    BROWSER: "tests of the audit's page in a browser are left out",
+}
 # Inside the first one, so that removing .venv removes everything: `tools` therefore has to come first.
 ENVIRONMENTS = {
     "tools": TOOLS,
@@ -42,6 +48,7 @@ ENVIRONMENTS = {
     "checkov": TOOLS / "checkov",
     "catalogue": CATALOGUE,
     "simulator": SIMULATOR,
+    "browser": BROWSER,
     "site": TOOLS / "site",
     "diagrams": DIAGRAMS,
     "bench": TOOLS / "bench",
@@ -59,10 +66,10 @@ def main(names: list[str]) -> int:
     for name, directory in ENVIRONMENTS.items():
         if name not in names and (names or name in ON_DEMAND):
             continue
-        if directory in NPM and shutil.which("npm") is None:
-            print(f"there is no npm: what needs {name} is left out", flush=True)
+        if directory in OF_NPM and shutil.which("npm") is None:
+            print(f"there is no npm: {OF_NPM[directory]}", flush=True)
             continue
-        requirements = HERE / name / "package-lock.json" if directory in NPM else HERE / f"{name}.txt"
+        requirements = HERE / name / "package-lock.json" if directory in OF_NPM else HERE / f"{name}.txt"
         stamp, wanted = directory / ".made-from", made_from(requirements, directory)
         if stamp.is_file() and stamp.read_text() == wanted:
             continue
@@ -81,7 +88,7 @@ def made_from(requirements: Path, directory: Path) -> str:
 
 def make(directory: Path, requirements: Path) -> str | None:
     """What went wrong, or None."""
-    if directory in NPM:
+    if directory in OF_NPM:
         directory.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(requirements.parent / name, directory)

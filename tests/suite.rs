@@ -12,6 +12,7 @@ mod invocation;
 mod layers;
 mod mistakes;
 mod origin;
+mod page;
 mod preview;
 mod reference;
 mod simulation;

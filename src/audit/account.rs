@@ -1,11 +1,11 @@
-//! Reads the providers, roles and policies of an account. Nothing is changed.
+//! Reads the providers, roles, policies and access entries of an account. Nothing is changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_iam::Client;
 use aws_sdk_iam::types::Role;
 use serde_json::Value;
 
+use super::clusters::access;
 use super::grade::{Provider, grade};
 use super::permissions::groups;
 use super::report::{AuditedRole, Report};
@@ -18,7 +18,9 @@ use crate::iam_policy::document::{decode, providers as federated};
 /// The audit of an account.
 pub struct Audit<'a> {
     /// IAM.
-    pub iam: &'a Client,
+    pub iam: &'a aws_sdk_iam::Client,
+    /// EKS of the region whose clusters are read.
+    pub eks: &'a aws_sdk_eks::Client,
     /// The time for all calls.
     pub deadline: Deadline,
     /// Told after each role: the number of roles that are done, and of all.
@@ -57,15 +59,26 @@ impl Audit<'_> {
                 .providers
                 .iter()
                 .flat_map(|(arn, issuer)| grade(&candidate.trust, arn, issuer, providers.get(&arn.to_lowercase())));
-            let mut findings: Vec<_> = findings.collect();
-            findings.sort_by_key(|finding| finding.grade);
-            let permissions = self.permissions(&candidate.name, &mut documents).await?;
-            roles.push(AuditedRole { arn: candidate.arn.clone(), findings, permissions });
+            let mut role = AuditedRole::new(candidate.arn.clone(), candidate.trust.clone(), findings.collect());
+            self.add_rights(&mut role, &candidate.name, &mut documents).await?;
+            roles.push(role);
         }
         (self.progress)(candidates.len(), candidates.len());
         roles.sort_by(|a, b| a.grade().cmp(&b.grade()).then(a.arn.cmp(&b.arn)));
+        let not_read = self.clusters(&mut roles).await.err().map(|error| format!("Access entries: {error}"));
         let providers = providers.into_values().map(|provider| provider.arn).collect();
-        Ok(Report { providers, roles, not_judged })
+        Ok(Report { providers, roles, not_judged, not_read: not_read.into_iter().collect() })
+    }
+
+    /// Adds the access entries.
+    async fn clusters(&self, roles: &mut [AuditedRole]) -> Result<(), CallError> {
+        let arns = roles.iter().map(|role| role.arn.clone()).collect::<Vec<_>>();
+        let arns = arns.iter().map(String::as_str).collect();
+        let mut found = access(self.eks, &self.deadline, &arns).await?;
+        for role in roles {
+            role.clusters = found.remove(&role.arn).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// The providers of GitHub's issuers, by ARN in lower case.
@@ -85,12 +98,13 @@ impl Audit<'_> {
         Ok(providers)
     }
 
-    /// The groups of permissions of a role.
-    async fn permissions(
+    /// Adds the permissions of a role.
+    async fn add_rights(
         &self,
+        audited: &mut AuditedRole,
         role: &str,
         documents: &mut BTreeMap<String, Option<Value>>,
-    ) -> Result<BTreeSet<super::permissions::Group>, CallError> {
+    ) -> Result<(), CallError> {
         let attached: Vec<String> = pages(async |token| {
             let request = self.iam.list_attached_role_policies().role_name(role).set_marker(token);
             let page = self.deadline.call("iam:ListAttachedRolePolicies", role, || request.clone().send()).await?;
@@ -105,22 +119,25 @@ impl Audit<'_> {
         })
         .await?;
         let mut policies = Vec::new();
-        for arn in attached {
-            policies.extend(self.managed(&arn, documents).await?);
+        for arn in &attached {
+            policies.extend(self.managed(arn, documents).await?);
         }
-        for name in inline {
-            let request = self.iam.get_role_policy().role_name(role).policy_name(&name);
+        for name in &inline {
+            let request = self.iam.get_role_policy().role_name(role).policy_name(name);
             let found = self.deadline.call("iam:GetRolePolicy", role, || request.clone().send()).await?;
             policies.extend(decode(&found.policy_document));
         }
         let request = self.iam.get_role().role_name(role);
         let shown = self.deadline.call("iam:GetRole", role, || request.clone().send()).await?.role;
         let boundary = shown.and_then(|role| role.permissions_boundary?.permissions_boundary_arn);
-        let boundary = match boundary {
-            Some(arn) => self.managed(&arn, documents).await?,
+        let limit = match &boundary {
+            Some(arn) => self.managed(arn, documents).await?,
             None => None,
         };
-        Ok(groups(&policies, boundary.as_ref()))
+        audited.permissions = groups(&policies, limit.as_ref());
+        audited.policies = attached.into_iter().chain(inline).collect();
+        audited.boundary = boundary;
+        Ok(())
     }
 
     /// The document of a managed policy, read once.

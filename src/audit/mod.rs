@@ -1,10 +1,14 @@
 //! The audit of an account: the roles that a token of GitHub can assume, graded by proof.
 
 pub mod account;
+pub mod clusters;
 pub mod grade;
 mod job;
+pub mod page;
 pub mod permissions;
 pub mod report;
+pub mod sentences;
+pub mod source;
 mod subject_words;
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
 
+use super::clusters::ClusterAccess;
 use super::grade::{AuditFinding, Grade};
 use super::permissions::Group;
+use super::source::{Source, sources};
 
 /// The audit of an account.
 #[derive(Clone, Debug, Serialize)]
@@ -18,6 +21,8 @@ pub struct Report {
     pub roles: Vec<AuditedRole>,
     /// Roles and the providers of other issuers that they trust.
     pub not_judged: Vec<(String, String)>,
+    /// Parts that could not be read, and the reasons.
+    pub not_read: Vec<String>,
 }
 
 /// A role that tokens of GitHub may assume.
@@ -28,11 +33,38 @@ pub struct AuditedRole {
     pub arn: String,
     /// The findings, the worst first.
     pub findings: Vec<AuditFinding>,
+    /// The owners and repositories that get in, by the names in its trust policy.
+    pub sources: BTreeSet<Source>,
     /// The groups of its permissions.
     pub permissions: BTreeSet<Group>,
+    /// The ARNs of its managed policies, and the names of its inline ones.
+    pub policies: Vec<String>,
+    /// The ARN of its permissions boundary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<String>,
+    /// Its access entries.
+    pub clusters: Vec<ClusterAccess>,
+    /// Its trust policy.
+    pub trust_policy: Value,
 }
 
 impl AuditedRole {
+    /// A role with its trust policy, and no permissions yet.
+    #[must_use]
+    pub fn new(arn: String, trust_policy: Value, mut findings: Vec<AuditFinding>) -> Self {
+        findings.sort_by_key(|finding| finding.grade);
+        Self {
+            arn,
+            sources: sources(&trust_policy, &findings),
+            findings,
+            permissions: BTreeSet::new(),
+            policies: Vec::new(),
+            boundary: None,
+            clusters: Vec::new(),
+            trust_policy,
+        }
+    }
+
     /// The worst grade.
     #[must_use]
     pub fn grade(&self) -> Grade {
@@ -45,16 +77,18 @@ pub fn word(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Replaces characters that a terminal would obey.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) { '\u{fffd}' } else { c })
-        .collect()
+/// Replaces characters that a terminal or a page would obey: controls, and those that turn the direction of text.
+pub(super) fn plain(text: &str) -> String {
+    let is_obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { providers, roles, not_judged } = self;
+        let Self { providers, roles, not_judged, not_read } = self;
         writeln!(
             f,
             "{} that tokens of GitHub may assume, {}",
@@ -71,6 +105,9 @@ impl fmt::Display for Report {
                 "",
                 if permissions.is_empty() { "nothing".to_owned() } else { permissions.join(", ") }
             )?;
+            for access in &role.clusters {
+                writeln!(f, "{:<14}on the cluster {}: {}", "", plain(&access.cluster), plain(&access.words()))?;
+            }
             for finding in &role.findings {
                 let depends =
                     if finding.depends { " (the policy also asks for more than the token tells)" } else { "" };
@@ -90,10 +127,14 @@ impl fmt::Display for Report {
                 plain(provider)
             )?;
         }
+        for reason in not_read {
+            writeln!(f)?;
+            writeln!(f, "{:<14}{}", "not read", plain(reason))?;
+        }
         Ok(())
     }
 }
 
-fn counted(count: usize, noun: &str) -> String {
+pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

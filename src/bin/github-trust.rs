@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
@@ -11,12 +11,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use github_trust::arn::issuer_of_provider;
 use github_trust::audit::account::Audit;
 use github_trust::audit::grade::Grade;
+use github_trust::audit::page::page;
 use github_trust::aws::Deadline;
 use github_trust::explain;
 use github_trust::iam_policy::document::providers;
 use github_trust::iam_policy::evaluate::TokenClaims;
 use github_trust::net::http_client::connector;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 /// The exit status of an audit that found a grade of `--fail-on`, and of a token that is refused. 2 is that of a wrong command
@@ -54,6 +56,9 @@ struct AuditArgs {
     /// Exit with status 3 if a role has one of these grades, such as open,organisation.
     #[arg(long, value_delimiter = ',')]
     fail_on: Vec<Grade>,
+    /// Write the report as a page of HTML into this file, too: a map of owners, roles and permissions.
+    #[arg(long)]
+    html: Option<std::path::PathBuf>,
     /// The longest time for the audit, in minutes.
     #[arg(long, default_value = "60")]
     minutes: u64,
@@ -94,7 +99,7 @@ async fn audit(args: &AuditArgs) -> Result<ExitCode, String> {
         .retry_config(RetryConfig::disabled())
         .load()
         .await;
-    let iam = aws_sdk_iam::Client::new(&config);
+    let (iam, eks) = (aws_sdk_iam::Client::new(&config), aws_sdk_eks::Client::new(&config));
     let is_watched = std::io::stderr().is_terminal();
     let progress = |done: usize, all: usize| {
         if is_watched {
@@ -102,7 +107,8 @@ async fn audit(args: &AuditArgs) -> Result<ExitCode, String> {
         }
     };
     let deadline = Deadline::until(Instant::now() + Duration::from_secs(args.minutes.saturating_mul(60)));
-    let report = Audit { iam: &iam, deadline, progress: &progress }.run().await.map_err(|error| error.to_string())?;
+    let audit = Audit { iam: &iam, eks: &eks, deadline, progress: &progress };
+    let report = audit.run().await.map_err(|error| error.to_string())?;
     if is_watched {
         eprintln!();
     }
@@ -110,9 +116,19 @@ async fn audit(args: &AuditArgs) -> Result<ExitCode, String> {
         Output::Table => print!("{report}"),
         Output::Json => println!("{}", serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?),
     }
+    if let Some(path) = &args.html {
+        std::fs::write(path, page(&report, &today())).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     let found =
         report.roles.iter().flat_map(|role| &role.findings).any(|finding| args.fail_on.contains(&finding.grade));
     Ok(if found { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
+}
+
+/// The date, by UTC.
+fn today() -> String {
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    now.map(|now| now.date().to_string()).unwrap_or_default()
 }
 
 fn explain(args: &ExplainArgs) -> Result<ExitCode, String> {

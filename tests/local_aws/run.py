@@ -21,7 +21,9 @@ from calls import table as calls_table
 from deployment import FUNCTION, STACK, build, create_cluster, deploy, example, owned, scheduled_run
 from github.repositories import TOKEN
 from local_aws import LocalAws, LocalAwsError, until
+from narration import expect, print_lines
 from stack import Stack, template
+from warnings_told import tell_of_an_audit, tell_of_hooks
 
 CLUSTER = "demo"
 QUICKSTART = {
@@ -69,6 +71,7 @@ class Story:
         show(quickstart.outputs())
         self.show_objects()
 
+        tell_of_hooks(self.aws, self.step, CHANGED)
         with self.step("update it: another branch, namespace and access policy"):
             expect(quickstart, quickstart.update(example("quickstart.yaml"), **CHANGED), "UPDATE_COMPLETE")
         self.show_objects()
@@ -85,6 +88,7 @@ class Story:
         self.tell_of_a_secret(outputs["ServiceToken"])
         self.tell_of_rotation()
         self.tell_of_survival(quickstart.outputs()["RoleArn"])
+        tell_of_an_audit(self.aws, self.step)
 
         with self.step("delete the first stack"):
             expect(quickstart, quickstart.delete(), "DELETE_COMPLETE")
@@ -305,12 +309,6 @@ def access_entry(eks: Any, arn: str) -> list[str]:
     return []
 
 
-def expect(stack: Stack, found: str, wanted: str) -> None:
-    if found != wanted:
-        reasons = "".join(f"\n  {logical_id}: {reason}" for logical_id, reason in stack.reasons().items())
-        raise LocalAwsError(f"stack {stack.name} is {found}, not {wanted}:{reasons}")
-
-
 def retimed(template: str) -> str:
     """The template with a ServiceTimeout for each custom resource: an Update for all, and nothing to change for any."""
     return re.sub(r"^( +)(ServiceToken: .*)$", r"\1\2\n\1ServiceTimeout: 600", template, flags=re.MULTILINE)
@@ -318,11 +316,6 @@ def retimed(template: str) -> str:
 
 def show(outputs: dict[str, str]) -> None:
     print_lines([f"{name}: {value}" for name, value in outputs.items()])
-
-
-def print_lines(lines: list[str]) -> None:
-    for line in lines:
-        print(f"    {line}")
 
 
 def why(aws: LocalAws, error: Exception) -> None:

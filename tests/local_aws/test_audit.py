@@ -4,85 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from deployment import create_cluster
 from local_aws import ACCOUNT, ROOT, LocalAws
+from tutorials import ISSUER, PROVIDER, TUTORIALS, build_command, make, run, trust
 
-ISSUER = "token.actions.githubusercontent.com"
-PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
-AUDIENCE = {"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com"}}
-# Built with the tests of Rust: by itself it would be built with other features of its dependencies, all of them anew.
-BUILD = ["cargo", "test", "--quiet", "--locked", "--features", "cli", "--no-run"]
-COMMAND = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "github-trust"
 EXIT_FOUND = 3
 EXIT_USAGE = 2
-
-# AWS has refused new roles without any condition on the subject since June 2025.
-# A role as a tutorial makes it: its condition on the subject, its permissions, its grades.
-TUTORIALS: dict[str, tuple[dict[str, Any], str, list[str]]] = {
-    "pull-requests": (
-        {"StringEquals": {f"{ISSUER}:sub": "repo:octo-org@1/octo-repo@2:pull_request"}},
-        "ReadOnlyAccess",
-        ["pull-request"],
-    ),
-    "any-repository": ({"StringLike": {f"{ISSUER}:sub": "repo:*"}}, "ReadOnlyAccess", ["open"]),
-    "owner-prefix": ({"StringLike": {f"{ISSUER}:sub": "repo:octo-org*"}}, "ReadOnlyAccess", ["open"]),
-    "any-owner-on-main": ({"StringLike": {f"{ISSUER}:sub": "*:ref:refs/heads/main"}}, "ReadOnlyAccess", ["open"]),
-    "whole-organisation": (
-        {"StringLike": {f"{ISSUER}:sub": "repo:octo-org/*"}},
-        "PowerUserAccess",
-        ["organisation", "names-only"],
-    ),
-    "any-ids": (
-        {"StringLike": {f"{ISSUER}:sub": "repo:octo-org@*/octo-repo@*:*"}},
-        "ReadOnlyAccess",
-        ["wildcard-id", "repository"],
-    ),
-    "whole-repository": (
-        {"StringLike": {f"{ISSUER}:sub": "repo:octo-org/octo-repo:*"}},
-        "AdministratorAccess",
-        ["names-only", "repository"],
-    ),
-    "one-branch": (
-        {"StringEquals": {f"{ISSUER}:sub": "repo:octo-org/octo-repo:ref:refs/heads/main"}},
-        "ReadOnlyAccess",
-        ["names-only"],
-    ),
-    "literal-star": (
-        {"StringEquals": {f"{ISSUER}:sub": "repo:octo-org/octo-repo:*"}},
-        "ReadOnlyAccess",
-        ["dead"],
-    ),
-    "with-ids": (
-        {"StringEquals": {f"{ISSUER}:sub": "repo:octo-org@1/octo-repo@2:environment:production"}},
-        "ReadOnlyAccess",
-        ["exact"],
-    ),
-}
-
-
-def trust(condition: dict[str, Any]) -> dict[str, Any]:
-    operators = sorted({*AUDIENCE, *condition})
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Federated": PROVIDER},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {
-            operator: {**AUDIENCE.get(operator, {}), **condition.get(operator, {})} for operator in operators
-        },
-    }
-    return {"Version": "2012-10-17", "Statement": [statement]}
+CLUSTER = "audited"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def command() -> None:
-    subprocess.run(BUILD, cwd=ROOT, check=True)
+    build_command()
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +32,18 @@ def account() -> Iterator[LocalAws]:
         iam.create_open_id_connect_provider(
             Url=f"https://{ISSUER}", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["1" * 40]
         )
-        for name, (condition, policy, _) in TUTORIALS.items():
-            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust(condition)))
-            iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+        make(running)
+        create_cluster(running, CLUSTER, "API")
+        create_cluster(running, "of-the-past", "CONFIG_MAP")
+        eks = running.client("eks")
+        place = {"clusterName": CLUSTER, "principalArn": f"arn:aws:iam::{ACCOUNT}:role/with-ids"}
+        eks.create_access_entry(**place, kubernetesGroups=["deployers"])
+        eks.associate_access_policy(
+            **place,
+            policyArn="arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy",
+            accessScope={"type": "namespace", "namespaces": ["web"]},
+        )
         yield running
-
-
-def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    given = environment or dict(os.environ)
-    return subprocess.run([COMMAND, *arguments], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
 
 
 def test_roles_of_tutorials_are_graded_and_only_read(account: LocalAws) -> None:
@@ -111,6 +53,28 @@ def test_roles_of_tutorials_are_graded_and_only_read(account: LocalAws) -> None:
     found = {role["Arn"].rsplit("/", 1)[-1]: [one["Grade"] for one in role["Findings"]] for role in report["Roles"]}
     assert found == {name: grades for name, (_, _, grades) in TUTORIALS.items()}
     assert report["Providers"] == [PROVIDER]
+    assert report["NotRead"] == []
+    schema = json.loads((ROOT / "schemas" / "audit.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(report)] == []
+
+
+def test_access_entries_of_the_roles_are_shown(account: LocalAws) -> None:
+    audited = run("audit", "--output", "json", environment=account.environment())
+    roles = {role["Arn"].rsplit("/", 1)[-1]: role for role in json.loads(audited.stdout)["Roles"]}
+    policy = {"Arn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy", "Namespaces": ["web"]}
+    assert roles["with-ids"]["Clusters"] == [{"Cluster": CLUSTER, "Groups": ["deployers"], "Policies": [policy]}]
+    assert roles["one-branch"]["Clusters"] == []
+    table = run("audit", environment=account.environment()).stdout
+    assert f"on the cluster {CLUSTER}: AmazonEKSEditPolicy in web; group deployers" in table
+
+
+def test_the_page_has_a_section_for_each_role(account: LocalAws, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    assert run("audit", "--html", page, environment=account.environment()).returncode == 0
+    html = page.read_text(encoding="utf-8")
+    assert html.count("<article") == len(TUTORIALS)
+    assert f"Cluster {CLUSTER}" in html
 
 
 def test_the_table_shows_the_worst_first_and_the_proof(account: LocalAws) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from jsonschema import Draft202012Validator
 
 from calls import changing
 from deployment import FUNCTION
@@ -164,6 +165,21 @@ def test_a_hook_whose_function_is_not_there_warns_and_goes_on(
     assert theirs.create(native("repo:octo-org*")) == "CREATE_COMPLETE"
     (found,) = results(default_account, "RESOURCE", theirs.events()[0]["StackId"])
     assert found["Status"] == "HOOK_FAILED"
+
+
+def test_a_plan_is_as_its_schema_says(default_account: LocalAws) -> None:
+    schema = json.loads((ROOT / "schemas" / "plan.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    mistaken = ours(default_account, "main", MaxSessionDuraton=3600)
+    for question in (
+        {"Template": ours(default_account, "main")},
+        {"Template": mistaken},
+        {"ResourceType": "Custom::No"},
+    ):
+        asked = json.dumps({"Plan": question})
+        functions = default_account.client("lambda")
+        answer = json.load(functions.invoke(FunctionName=FUNCTION, Qualifier="plan", Payload=asked)["Payload"])
+        assert [error.message for error in Draft202012Validator(schema).iter_errors(answer)] == [], answer
 
 
 def test_the_alias_of_the_hooks_refuses_what_cloudformation_sends(default_account: LocalAws) -> None:

@@ -29,6 +29,7 @@ def main() -> None:
         iam_roles,
         issuers,
         managed_policies,
+        native_entry,
         native_function,
         native_provider,
         query_api,
@@ -45,6 +46,7 @@ def main() -> None:
     conditions.install()
     native_function.install()
     native_provider.install()
+    native_entry.install()
     hooks.install()
     authorization.install()
     recording.install()
