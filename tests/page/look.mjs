@@ -8,6 +8,8 @@ import { pathToFileURL } from "node:url";
 const require = createRequire(process.env.INSTALLED + "/");
 const { chromium: driver } = require("playwright-core");
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+// Entries of a list are all alike, and axe takes minutes for thousands.
+const REST = "article:nth-of-type(n+21), #columns li:nth-child(n+21)";
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
 async function executable() {
@@ -54,14 +56,24 @@ async function open(file, options = {}) {
   return { page, seen };
 }
 
+// What axe-core finds in the map by light and dark, and in the section of a role.
+async function accessible(file) {
+  const { page } = await open(file);
+  await page.evaluate((rest) => document.querySelectorAll(rest).forEach((item) => item.remove()), REST);
+  const found = { light: await axe(page) };
+  await page.emulateMedia({ colorScheme: "dark" });
+  found.dark = await axe(page);
+  await page.evaluate(() => { location.hash = "#role-0"; });
+  await page.waitForFunction(() => document.body.classList.contains("one"));
+  found.role = await axe(page);
+  await page.close();
+  return found;
+}
+
 async function look(file) {
   const begin = Date.now();
   const { page, seen } = await open(file);
-  const shown = { milliseconds: Date.now() - begin, first: await page.evaluate(state), axe: {} };
-  shown.axe.light = await axe(page);
-  await page.emulateMedia({ colorScheme: "dark" });
-  shown.axe.dark = await axe(page);
-  await page.emulateMedia({ colorScheme: "light" });
+  const shown = { milliseconds: Date.now() - begin, first: await page.evaluate(state), axe: await accessible(file) };
   await page.fill("#search", "octo-org");
   shown.searched = await page.evaluate(state);
   await page.fill("#search", "");
@@ -78,7 +90,6 @@ async function look(file) {
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.body.classList.contains("one"));
   shown.inRole = await page.evaluate(state);
-  shown.axe.role = await axe(page);
   await page.keyboard.press("Shift+Tab");
   await page.locator("article:target .back a").focus();
   await page.keyboard.press("Enter");
