@@ -25,6 +25,6 @@ def missing() -> str | None:
 def look(*arguments: str | Path) -> str:
     environment = {**os.environ, "INSTALLED": str(INSTALLED), "TMPDIR": str(INSTALLED)}
     command = ["node", str(Path(__file__).with_name("look.mjs")), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

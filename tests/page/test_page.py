@@ -17,7 +17,8 @@ from browser import ROOT, look, missing
 PAGES = Path(os.environ.get("PAGES", ROOT / "target" / "pages"))
 NAMES = ("five", "thousand", "hostile")
 ROLES = {"five": 5, "thousand": 1000, "hostile": 6}
-SLOWEST_MILLISECONDS = 5000
+# On an idle machine it takes a second.
+SLOWEST_MILLISECONDS = 30_000
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 Seen = dict[str, dict[str, Any]]
