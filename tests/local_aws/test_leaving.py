@@ -22,6 +22,8 @@ READ = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 EDIT = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
 RETAIN = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 WRITE = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::octo-org-web/*"}
+# Tags of ours and of CloudFormation.
+OF_OTHERS = ("github-trust:", "aws:")
 IDENTIFIERS = {
     "Provider": {"Arn": PROVIDER},
     "Role": {"RoleName": NAME},
@@ -81,14 +83,14 @@ def objects(aws: LocalAws) -> dict[str, Any]:
     return {
         "provider": provider(iam),
         "role": {name: role.get(name) for name in kept},
-        "tags": sorted(tag["Key"] for tag in role.get("Tags", []) if "github-trust:" not in tag["Key"]),
+        "tags": sorted(tag["Key"] for tag in role.get("Tags", []) if not tag["Key"].startswith(OF_OTHERS)),
         "permissions": permissions(iam, NAME),
         "entry": {name: entry[name] for name in ("principalArn", "kubernetesGroups", "username", "type")},
         "access": [(policy["policyArn"], policy["accessScope"]) for policy in policies],
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def account(aws: LocalAws, service_token: str) -> Iterator[LocalAws]:
     create_cluster(aws, CLUSTER, "API")
     yield aws
