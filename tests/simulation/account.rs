@@ -49,7 +49,7 @@ impl Account {
         self.iam.revision() + self.eks.revision() + self.secrets.revision()
     }
 
-    /// Does an operation of IAM as somebody: for worlds that have a past, and for those who change_at.
+    /// Does an operation of IAM as somebody: for worlds that have a past, and for those who change it by hand.
     pub(crate) fn iam_as(
         &mut self,
         author: &Author,
