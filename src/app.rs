@@ -77,7 +77,8 @@ impl App {
     pub(crate) fn entries(&self, deployment: Deployment, deadline: Deadline) -> AccessEntries {
         let (eks, iam, secrets) = (self.eks.clone(), self.iam.clone(), self.secrets.clone());
         let process = format!("{:016x}", fastrand::u64(..));
-        AccessEntries { eks, iam, secrets, process, now: self.clock.now(), deployment, deadline }
+        let (cloudformation, clock, now) = (self.cloudformation.clone(), self.clock.clone(), self.clock.now());
+        AccessEntries { eks, iam, secrets, cloudformation, process, clock, now, deployment, deadline }
     }
 
     /// Converts a time of day to the clock that pauses and time-outs run on.

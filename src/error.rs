@@ -103,6 +103,17 @@ pub enum Refusal {
     },
 }
 
+/// Refuses an object that another stack has not let go. The owner is described by the tags of the object.
+#[must_use]
+pub fn held(what: &str, owner: &str, why: &str) -> Refusal {
+    Refusal::PreconditionFailed {
+        what: format!("{what} cannot be taken over: {owner}, and {why}; it was left untouched"),
+        remedy: "Take it out of that stack with `DeletionPolicy: Retain`, in a deployment before this one; of a stack that is \
+                 gone elsewhere, remove the object's tags that begin with `github-trust:`, and adopt it"
+            .to_owned(),
+    }
+}
+
 /// An error and what it came from, as one sentence.
 #[must_use]
 pub fn rendered(error: &(dyn StdError + 'static)) -> String {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::aws::Deadline;
-use crate::aws::{CallError, ErrorKind};
+use crate::aws::{CallError, ErrorKind, iam};
 use crate::deployment::Deployment;
 use crate::github::subject::{pairs, prefix, without_ids};
 use crate::iam_policy::document::decode;
@@ -50,7 +50,7 @@ pub fn unknown(event: &str) -> String {
 
 /// Answers.
 pub async fn answer(
-    iam: &aws_sdk_iam::Client,
+    client: &aws_sdk_iam::Client,
     deployment: &Deployment,
     deadline: &Deadline,
     question: &Question,
@@ -59,13 +59,21 @@ pub async fn answer(
     let Some(role_name) = name_of(role_name, deployment) else {
         return json!({"Error": format!("expected a role of account {}, found {role_name:?}", deployment.account)});
     };
-    let policy = match policy(iam, deadline, role_name).await {
+    let policy = match policy(client, deadline, role_name).await {
         Ok(Some(policy)) => policy,
         Ok(None) => return json!({"Error": format!("there is no role {role_name} in account {}", deployment.account)}),
         Err(error) => return json!({"Error": error.to_string()}),
     };
     let provider = deployment.iam_arn(&format!("oidc-provider/{}", TokenClaims::of(claims).issuer));
     let mut answer = of_policy(&policy, &provider, claims);
+    if answer["Verdict"] == ADMITTED {
+        let audiences = TokenClaims::of(claims).claims.remove("aud").unwrap_or_default();
+        let found = iam::client_ids(client, deadline, &provider).await;
+        if let Some((verdict, problem)) = at_provider(&provider, &audiences, found) {
+            answer["Verdict"] = json!(verdict);
+            answer["Provider"] = problem;
+        }
+    }
     answer["RoleName"] = json!(role_name);
     answer
 }
@@ -75,6 +83,36 @@ fn name_of<'a>(role: &'a str, deployment: &Deployment) -> Option<&'a str> {
     match role.strip_prefix(&deployment.iam_arn("role/")) {
         Some(path) => path.rsplit('/').next(),
         None => (!role.starts_with("arn:")).then_some(role),
+    }
+}
+
+const ADMITTED: &str = "admitted";
+const REFUSED: &str = "refused";
+const DEPENDS: &str = "depends on more than the token";
+
+/// The verdict of a provider on a token that its role would admit, and the reason; none if it takes the token.
+fn at_provider(
+    arn: &str,
+    audiences: &[String],
+    found: Result<Option<Vec<String>>, CallError>,
+) -> Option<(&'static str, Value)> {
+    let problem = |found: String, change: String| json!({"Provider": arn, "Found": found, "Change": change});
+    match found {
+        Ok(Some(ids)) if !audiences.is_empty() && audiences.iter().all(|audience| ids.contains(audience)) => None,
+        Ok(Some(ids)) if audiences.is_empty() => Some((
+            DEPENDS,
+            problem(format!("a provider for {}", ids.join(", ")), "the claims have no `aud`: give it, too".to_owned()),
+        )),
+        Ok(Some(ids)) => {
+            let asked = audiences.join(", ");
+            let change = format!("add {asked} to the `ClientIdList` of the provider, or ask for an audience that it has");
+            Some((REFUSED, problem(format!("a provider that takes {} and not {asked}", ids.join(", ")), change)))
+        }
+        Ok(None) => {
+            let change = "declare a Custom::GitHubOidcProvider for this issuer, or update the stack that has one";
+            Some((REFUSED, problem("no such provider in the account".to_owned(), change.to_owned())))
+        }
+        Err(error) => Some((DEPENDS, problem(format!("the provider cannot be read: {error}"), String::new()))),
     }
 }
 
@@ -88,9 +126,9 @@ pub fn of_policy(policy: &Value, provider: &str, claims: &Map<String, Value>) ->
     if !claims.is_empty() {
         let (verdict, reports) = evaluate(policy, provider, &token);
         answer["Verdict"] = json!(match verdict {
-            Verdict::Admitted => "admitted",
-            Verdict::Refused => "refused",
-            Verdict::Depends => "depends on more than the token",
+            Verdict::Admitted => ADMITTED,
+            Verdict::Refused => REFUSED,
+            Verdict::Depends => DEPENDS,
         });
         answer["Statements"] = reports.iter().map(|report| described(report, &token)).collect();
     }

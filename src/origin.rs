@@ -1,5 +1,7 @@
 //! The proof that CloudFormation sent a request and waits for it: the state in which it shows the resource.
 
+mod hold;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudformation::Client;
@@ -11,6 +13,8 @@ use tokio::time::Instant;
 use crate::aws::{Backoff, CallError, Deadline, ErrorKind};
 use crate::cloudformation::{Request, RequestType, StackId};
 use crate::error::Error;
+
+pub use hold::{Hold, Object, removes};
 
 /// The time for which CloudFormation may show a state from before the request.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::types::{Role, Tag};
 
 use super::call::Deadline;
-use super::call_error::CallError;
+use super::call_error::{CallError, ErrorKind};
 use super::pages::{marker, pages};
 use crate::ownership::Tags;
 
@@ -44,4 +44,18 @@ pub(crate) async fn list_roles<T>(
         Ok((page.roles.into_iter().filter_map(&select).collect(), marker(page.is_truncated, page.marker)))
     })
     .await
+}
+
+/// The client ids of a provider; none if it is not there.
+pub(crate) async fn client_ids(
+    iam: &Client,
+    deadline: &Deadline,
+    arn: &str,
+) -> Result<Option<Vec<String>>, CallError> {
+    let request = iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn);
+    match deadline.call("iam:GetOpenIDConnectProvider", arn, || request.clone().send()).await {
+        Ok(output) => Ok(Some(output.client_id_list.unwrap_or_default())),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -81,6 +81,12 @@ impl Owner {
         &self.stack_id
     }
 
+    /// The name of the resource in its template.
+    #[must_use]
+    pub fn logical_id(&self) -> &str {
+        &self.logical_id
+    }
+
     /// The tags that say so. Two, because a stack's ARN and a logical id do not fit the 256 characters of one.
     #[must_use]
     pub fn tags(&self) -> Tags {
@@ -116,6 +122,13 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.region, self.stack_name, self.logical_id)
     }
+}
+
+/// The tags of an object that name its owner.
+#[must_use]
+pub fn owner_tags(tags: &Tags) -> Tags {
+    let named = [STACK, LOGICAL].into_iter().filter_map(|key| tags.get_key_value(key));
+    named.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// The stack that an object's tags name.

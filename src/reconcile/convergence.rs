@@ -184,6 +184,13 @@ impl<R: Api> Reconciler<'_, R> {
                 Some(created) => Some(created),
                 None => self.state_to_plan_from(id, desired, observation).await?,
             };
+            if desired.is_none()
+                && let Some(kept) = &observed
+                && self.api.is_kept(self.owner, kept).await?
+            {
+                tracing::info!(%id, "the object was there before, and stays while its stack goes back");
+                return Ok(observed);
+            }
             let plan = self.plan(id, desired, observed.as_ref())?;
             let round = rounds.begin::<R>(&plan);
             let was_absent = observed.is_none();

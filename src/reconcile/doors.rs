@@ -45,9 +45,9 @@ impl<R: Api> Reconciler<'_, R> {
         if physical_id.is_some() {
             self.api.prefetch(ReadHint::Object(&spec));
         }
-        let (desired, observation) = self.look_up(&id, spec).await?;
+        let (mut desired, observation) = self.look_up(&id, spec).await?;
         let converged = match observation {
-            Ok(observation) => self.converge(&id, Some(&desired), observation).await,
+            Ok(observation) => self.converge_owned(&id, &mut desired, observation).await,
             Err(error) => Err(error),
         };
         match converged {
@@ -76,6 +76,23 @@ impl<R: Api> Reconciler<'_, R> {
             observed.map(Observation::Fresh).map_err(Error::from)
         };
         Ok((desired, observation))
+    }
+
+    /// Asks for the hand-over of an object of another owner, and brings it to the desired state.
+    async fn converge_owned(
+        &self,
+        id: &R::Id,
+        desired: &mut R::Desired,
+        observation: Observation<R>,
+    ) -> Result<Option<R::Observed>, Error> {
+        let observed = match observation {
+            Observation::Fresh(observed) => observed,
+            Observation::Stale => self.api.observe(id).await?,
+        };
+        if let Some(observed) = &observed {
+            self.api.ask_for_hand_over(self.owner, id, desired, observed).await?;
+        }
+        self.converge(id, Some(desired), Observation::Fresh(observed)).await
     }
 
     /// Deletes the new object of a replacement that failed half way, so that the response can name the old one. If that

@@ -125,9 +125,12 @@ impl<R: Reader> Seeing<'_, R> {
             reader.prefetch(ReadHint::Object(&spec));
         }
         let (desired, observed) = join(reader.resolve(owner, &id, spec), reader.observe(&id)).await;
-        let desired = desired?;
+        let mut desired = desired?;
         foresight.native = R::native(&desired);
         let observed = observed?;
+        if let Some(observed) = &observed {
+            reader.ask_for_hand_over(owner, &id, &mut desired, observed).await?;
+        }
         let pending = observed.as_ref().and_then(|now| R::Sharing::pending_operation(owner, Some(&desired), now));
         if let Some(pending) = pending {
             foresight.unknown.push(format!("another process is {} {id}, which is waited for", pending.doing));

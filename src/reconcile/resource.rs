@@ -132,6 +132,22 @@ pub trait Reader: Planner {
     ) -> impl Future<Output = Result<Self::Desired, Error>>;
     /// Takes a hint of the next observations, so that they can read everything at once. No decision depends on it.
     fn prefetch(&self, _hint: ReadHint<'_, Self::Spec>) {}
+    /// Asks whether an object of another owner, or of none, may become this owner's, and completes the desired state by the
+    /// answer.
+    fn ask_for_hand_over(
+        &self,
+        _owner: &Owner,
+        _id: &Self::Id,
+        _desired: &mut Self::Desired,
+        _observed: &Self::Observed,
+    ) -> impl Future<Output = Result<(), CallError>> {
+        async { Ok(()) }
+    }
+    /// Returns true if a deletion leaves an object of this owner as it is: one that was there before, while its stack goes
+    /// back.
+    fn is_kept(&self, _owner: &Owner, _observed: &Self::Observed) -> impl Future<Output = Result<bool, CallError>> {
+        async { Ok(false) }
+    }
     /// Reads the object.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
 }

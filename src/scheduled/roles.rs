@@ -21,6 +21,9 @@ impl Run<'_> {
                 for drifted in &role.drifted {
                     metrics::count("DriftedRoles", 1, &drifted.issuer, app.clock.now());
                 }
+                if let Some(issuer) = &role.unusable {
+                    metrics::count("UnusableRoles", 1, issuer, app.clock.now());
+                }
                 ItemOutcome::Done
             }
             Err(error) => ItemOutcome::failed(window, &error.into(), |reason| {

@@ -81,3 +81,19 @@ fn a_role_whose_repository_got_another_template_is_reported() {
         assert!(scheduled(place).await.contains("\"drifted\":0"));
     });
 }
+
+#[test]
+fn a_role_whose_provider_is_gone_or_lacks_its_audience_is_reported() {
+    at(async |place| {
+        assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
+        assert!(!scheduled(place).await.contains("nobody can assume a role"));
+        let arn = place.provider_arn();
+        let client_id = json!({"OpenIDConnectProviderArn": arn, "ClientID": "sts.amazonaws.com"});
+        place.someone("RemoveClientIDFromOpenIDConnectProvider", &client_id);
+        let log = scheduled(place).await;
+        assert!(log.contains("its provider does not take its audience") && log.contains("UnusableRoles"), "{log}");
+        place.someone("DeleteOpenIDConnectProvider", &json!({"OpenIDConnectProviderArn": arn}));
+        let log = scheduled(place).await;
+        assert!(log.contains("its provider is gone") && log.contains("UnusableRoles"), "{log}");
+    });
+}

@@ -102,3 +102,23 @@ fn a_question_that_cannot_be_read_or_a_role_that_is_not_there_is_told() {
         }
     });
 }
+
+#[test]
+fn a_provider_that_is_gone_or_takes_other_tokens_lets_nobody_in() {
+    at(async |place| {
+        assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
+        let claims = json!({"sub": immutable("acme/app", "ref:refs/heads/main"), "aud": "sts.amazonaws.com"});
+        assert_eq!(ask(place, claims.clone()).await["Verdict"], "admitted");
+        let arn = place.provider_arn();
+        let client_id = json!({"OpenIDConnectProviderArn": arn, "ClientID": "sts.amazonaws.com"});
+        place.someone("RemoveClientIDFromOpenIDConnectProvider", &client_id);
+        let answer = ask(place, claims.clone()).await;
+        assert_eq!(answer["Verdict"], "refused", "{answer:#}");
+        let change = "add sts.amazonaws.com to the `ClientIdList` of the provider, or ask for an audience that it has";
+        assert_eq!(answer["Provider"]["Change"], change, "{answer:#}");
+        place.someone("DeleteOpenIDConnectProvider", &json!({"OpenIDConnectProviderArn": arn}));
+        let answer = ask(place, claims).await;
+        assert_eq!(answer["Verdict"], "refused", "{answer:#}");
+        assert_eq!(answer["Provider"]["Found"], "no such provider in the account", "{answer:#}");
+    });
+}

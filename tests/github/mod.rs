@@ -59,11 +59,27 @@ fn at<T>(test: impl AsyncFnOnce(&mut Place) -> T) -> T {
 
 fn at_issuer<T>(issuer: &'static str, test: impl AsyncFnOnce(&mut Place) -> T) -> T {
     let settings = Settings { guardrails: broad_trust_is_forbidden(), ..Settings::default() };
-    let furnish = |account: &mut Account, _| account.iam.settings.principals_are_checked = false;
+    let furnish = |account: &mut Account, now| {
+        account.iam.settings.principals_are_checked = false;
+        let provider = json!({"Url": format!("https://{issuer}"), "ClientIDList": ["sts.amazonaws.com", "other"]});
+        let author = crate::simulation::author::Author::Someone;
+        account.iam_as(&author, now, "CreateOpenIDConnectProvider", &provider).expect("an empty account");
+    };
     world(settings, furnish, async |world| test(&mut Place { world, issuer, rolls_back: false }).await)
 }
 
 impl Place {
+    /// Somebody else changes something in IAM.
+    fn someone(&self, action: &str, input: &Value) {
+        let author = crate::simulation::author::Author::Someone;
+        self.cloud.change_now(|account, now| account.iam_as(&author, now, action, input).expect("it works"));
+    }
+
+    /// The provider of the issuer.
+    fn provider_arn(&self) -> String {
+        format!("arn:aws:iam::111122223333:oidc-provider/{}", self.issuer)
+    }
+
     fn github(&self, change: impl FnOnce(&mut GitHub)) {
         change(&mut self.cloud.state().account.github);
     }

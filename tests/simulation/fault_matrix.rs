@@ -9,6 +9,7 @@ mod entry_recreation;
 mod entry_type_change;
 mod fixtures;
 mod growth;
+mod hand_over;
 mod hostile;
 mod interposed;
 mod limits;

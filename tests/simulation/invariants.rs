@@ -58,6 +58,8 @@ pub(crate) struct Ledger {
     verified: BTreeSet<String>,
     /// What Deletes that failed were about: it is left, and their failure says so.
     undeleted: BTreeSet<Id>,
+    /// Objects that their resources let go (`DeletionPolicy: Retain`).
+    let_go: BTreeSet<Id>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) hands: Hands,
 }
@@ -106,6 +108,12 @@ impl Ledger {
         if !self.violations.contains(&violation) {
             self.violations.push(violation);
         }
+    }
+
+    /// A resource lets go of its object, which another resource may take over.
+    pub(crate) fn lets_go(&mut self, stack: &str, logical: &str, ids: impl IntoIterator<Item = Id>) {
+        self.resting.remove(&(stack.to_owned(), logical.to_owned()));
+        self.let_go.extend(ids);
     }
 
     /// CloudFormation has sent a request.
@@ -219,7 +227,7 @@ impl Ledger {
             let Some(object) = before.objects.get(&change.id) else { continue };
             let belongs = object.made_by == call.author;
             let allowed = match (change.id.kind, &change.facet) {
-                _ if belongs => true,
+                _ if belongs || self.let_go.contains(&change.id) => true,
                 // Shared: what we added may go, and the object with it, if one of us made it.
                 (Kind::Provider, None) => object.made_by.is_ours(),
                 (Kind::Provider, Some(facet)) => change.before.is_none() || !self.is_foreign(&change.id, facet),
@@ -397,7 +405,8 @@ impl Ledger {
                 let stands_for = expected_state::find(&resource.kind, &resource.physical, &resource.properties, now);
                 owner && stands_for.is_some_and(|(found, _)| found == id)
             });
-            if !stands && !self.undeleted.contains(id) && !trusted(id, now) {
+            let is_excused = self.undeleted.contains(id) || self.let_go.contains(id);
+            if !stands && !is_excused && !trusted(id, now) {
                 found.push(format!("{id} is left, made by {logical} of {stack}"));
             }
         }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::cloudformation::{CloudFormation, Declared, RequestType, Resource, Result, Status, Template};
+use super::invariants::lock;
 
 pub(crate) struct Stack {
     pub(super) cloudformation: CloudFormation,
@@ -187,6 +188,16 @@ impl Stack {
             }
         }
         false
+    }
+
+    /// Takes a resource out, and leaves its object (`DeletionPolicy: Retain`).
+    pub(crate) fn retain(&mut self, logical: &str) {
+        self.resources.retain(|(name, _)| name != logical);
+        self.cloudformation.cloud.state().account.stacks.skip(&self.id, logical);
+        if let Some(ledger) = &self.cloudformation.ledger {
+            let objects = self.cloudformation.cloud.snapshot().objects;
+            lock(ledger).lets_go(&self.id, logical, objects.into_keys());
+        }
     }
 
     async fn delete(&mut self, logical: &str, resource: &Resource) -> Result {

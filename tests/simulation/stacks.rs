@@ -144,6 +144,13 @@ impl Stacks {
         known.since = at;
     }
 
+    /// A resource goes out of its stack, and its object stays (`DeletionPolicy: Retain`).
+    pub(crate) fn skip(&mut self, stack: &str, logical: &str) {
+        if let Some(resource) = self.by_id.get_mut(stack).and_then(|stack| stack.resources.get_mut(logical)) {
+            "DELETE_SKIPPED".clone_into(&mut resource.status);
+        }
+    }
+
     /// The request of a resource is over.
     pub(crate) fn end(
         &mut self,

@@ -15,8 +15,9 @@ use crate::aws::{Backoff, CallError, ErrorKind, iam, ignore_not_found, pages};
 use crate::cloudformation::nearest::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
-use crate::ownership::Owner;
-use crate::reconcile::{Api, Reader};
+use crate::origin::{Object, Witness, removes};
+use crate::ownership::{Owner, TAKEN_OVER};
+use crate::reconcile::{Api, Reader, Resource};
 
 impl Reader for AccessEntries {
     type Sharing = RecreatedEntry;
@@ -28,7 +29,27 @@ impl Reader for AccessEntries {
                 .await;
         cluster?;
         policies?;
-        Ok(Desired { role: role?, wanted: Wanted::Declared(Box::new(spec)), process: self.process.clone() })
+        let (wanted, process) = (Wanted::Declared(Box::new(spec)), self.process.clone());
+        Ok(Desired { role: role?, wanted, process, hand_over: None })
+    }
+
+    async fn ask_for_hand_over(
+        &self,
+        owner: &Owner,
+        id: &EntryId,
+        desired: &mut Desired,
+        observed: &Observed,
+    ) -> Result<(), CallError> {
+        let (Wanted::Declared(spec), Some(entry)) = (&desired.wanted, &observed.entry) else { return Ok(()) };
+        let object = Object { resource_type: Self::TYPE, id: &id.to_string(), tags: &entry.content.tags };
+        desired.hand_over = self.witness().hand_over(&self.deployment, owner, object, spec.take_over).await?;
+        Ok(())
+    }
+
+    async fn is_kept(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
+        let is_taken_over =
+            |entry: &ObservedEntry| owner.owns(&entry.content.tags) && entry.content.tags.contains_key(TAKEN_OVER);
+        Ok(observed.entry.as_ref().is_some_and(is_taken_over) && !removes(&self.witness(), owner).await?)
     }
 
     async fn observe(&self, id: &EntryId) -> Result<Option<Observed>, CallError> {
@@ -40,7 +61,7 @@ impl Reader for AccessEntries {
 
 impl Api for AccessEntries {
     async fn apply(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
-        let Self { eks, iam: _, secrets: _, process: _, now: _, deployment: _, deadline } = self;
+        let Self { eks, deadline, .. } = self;
         let EntryId { principal, cluster } = id;
         match action {
             Action::Create { input } => return self.create(id, input).await,
@@ -83,6 +104,10 @@ impl Api for AccessEntries {
 }
 
 impl AccessEntries {
+    fn witness(&self) -> Witness<'_> {
+        Witness { client: &self.cloudformation, deadline: self.deadline, clock: &self.clock }
+    }
+
     /// Waits while the cluster is being created. Refuses a cluster that takes no access entries.
     pub(super) async fn wait_for_cluster(&self, name: &str) -> Result<(), Error> {
         let mut backoff = Backoff::new();

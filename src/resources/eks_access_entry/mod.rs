@@ -22,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::SystemTime;
 
+use aws_smithy_async::time::SharedTimeSource;
+
 use serde::{Deserialize, Serialize};
 
 use crate::arn::Arn;
@@ -32,7 +34,7 @@ use crate::deployment::Deployment;
 use crate::guardrails::GuardrailCheck;
 use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
-use crate::ownership::{Owner, Tags};
+use crate::ownership::{HandOver, Owner, Tags};
 use crate::reconcile::Resource;
 use crate::text::list;
 use properties::{AccessPolicy, AccessScope, CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED, Properties};
@@ -44,9 +46,9 @@ pub use scheduled::{
 };
 pub use state::{EntryContent, Observed, ObservedEntry, RecreationRecord};
 
-/// The number of tags that an author may declare. Of the 50 tags of an entry, nine are ours: two of its owner, five of the
-/// applied record, one of an adopted entry, one of an entry that is being recreated.
-const TAG_LIMIT: usize = 41;
+/// The number of tags that an author may declare. Of the 50 tags of an entry, ten are ours: two of its owner, five of the
+/// applied record, one each of an entry that is adopted, taken over or being recreated.
+const TAG_LIMIT: usize = 40;
 /// The number of access policies, as in the native resource.
 const POLICY_LIMIT: usize = 20;
 /// The groups that the tag of a record can hold before and after a change, each told from the others.
@@ -66,6 +68,10 @@ pub struct AccessEntries {
     pub secrets: Lazy<aws_sdk_secretsmanager::Client>,
     /// The random id of this process. It distinguishes processes that recreate the same entry.
     pub process: String,
+    /// CloudFormation, which tells if another owner has let go.
+    pub cloudformation: Lazy<aws_sdk_cloudformation::Client>,
+    /// The time of day.
+    pub clock: SharedTimeSource,
     /// The time of day, for metrics.
     pub now: SystemTime,
     /// The account of the function. Roles of other accounts are not read.
@@ -163,6 +169,8 @@ pub struct Desired {
     pub(crate) wanted: Wanted,
     /// The role. `None` for users, for roles of other accounts, and for a role that IAM does not show yet.
     pub(crate) role: Option<Principal>,
+    /// The answer of CloudFormation about an entry of another owner, or of none.
+    pub(crate) hand_over: Option<HandOver>,
     /// The process that recreates the entry, if necessary.
     pub(crate) process: String,
 }
@@ -188,6 +196,8 @@ pub struct Spec {
     pub(crate) tags: Tags,
     /// An entry that nobody owns is adopted.
     pub(crate) adopt: bool,
+    /// An entry that another owner let go is taken over.
+    pub(crate) take_over: bool,
 }
 
 /// The facts about a new entry that only EKS can tell.
@@ -238,7 +248,8 @@ impl Resource for AccessEntries {
             }
         }
         let tags = tags::parse(fields, Properties::TAGS);
-        let adopt = fields.choice(Properties::ON_EXISTING) == Some("Adopt");
+        let on_existing = fields.choice(Properties::ON_EXISTING);
+        let (adopt, take_over) = (on_existing == Some("Adopt"), on_existing == Some("TakeOver"));
         Some(Spec {
             cluster: cluster?,
             principal: principal?,
@@ -248,6 +259,7 @@ impl Resource for AccessEntries {
             policies,
             tags,
             adopt,
+            take_over,
         })
     }
 

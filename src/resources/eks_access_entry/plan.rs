@@ -23,22 +23,27 @@ use super::target::Target;
 use super::{AccessEntries, Created, Desired, Principal, Spec, Wanted};
 use super::{effect, native};
 use crate::cloudformation::Attributes;
-use crate::error::Refusal;
-use crate::ownership::{Owner, PREFIX, Tags, described};
+use crate::error::{Refusal, held};
+use crate::ownership::{HandOver, Owner, PREFIX, Tags, described};
 use crate::reconcile::{NativeResource, Plan, Planner};
 
 /// The possible difference between the clocks of IAM and EKS, in seconds.
 const CLOCK_SKEW: i64 = 60;
 
+fn described_entry(content: &EntryContent) -> String {
+    format!("the access entry of {} in cluster {}", content.principal, content.cluster)
+}
+
 fn foreign(content: &EntryContent) -> Refusal {
     Refusal::Foreign {
-        what: format!("the access entry of {} in cluster {}", content.principal, content.cluster),
+        what: described_entry(content),
         owner: described(&content.tags),
         remedy: if content.is_adoptable() {
             "A cluster has one entry for each principal: remove the other declaration, or this one; an entry that nobody \
              owns can be taken over with `OnExisting: Adopt`"
         } else {
-            "A cluster has one entry for each principal: remove the other declaration, or this one"
+            "A cluster has one entry for each principal: remove the other declaration, or this one; an entry that another \
+             stack let go can be taken over with `OnExisting: TakeOver`"
         },
     }
 }
@@ -217,7 +222,7 @@ fn recreate(content: &EntryContent, type_changed: bool) -> Plan<Action> {
 }
 
 fn create(owner: &Owner, desired: &Desired, spec: &Spec) -> Plan<Action> {
-    let Spec { cluster, principal, entry_type, username, groups, policies: _, tags, adopt: _ } = spec.clone();
+    let Spec { cluster, principal, entry_type, username, groups, tags, .. } = spec.clone();
     let role_id = desired.role.as_ref().map(|role| role.role_id.clone());
     let record = AppliedRecord { role_id: role_id.clone(), ..AppliedRecord::of(spec) };
     let tags = tags.into_iter().chain(owner.tags()).chain(record.write()).collect();
@@ -257,12 +262,19 @@ impl Planner for AccessEntries {
                 record => Plan::nothing().then(record.map(|_| Action::DeleteRecord)),
             }),
             (Wanted::Declared(spec), Some(entry)) => {
-                if !(spec.adopt && entry.content.is_adoptable()) {
+                // The first call makes the entry ours, and marks it as adopted or taken over.
+                let hand_over = desired.hand_over.as_ref();
+                let claim = if spec.adopt && entry.content.is_adoptable() {
+                    let adopted = (ADOPTED.to_owned(), "true".to_owned());
+                    owner.tags().into_iter().chain([adopted]).collect()
+                } else if let Some(claim) = hand_over.and_then(|hand_over| hand_over.claim(owner, &entry.content.tags))
+                {
+                    claim
+                } else if let Some(why) = hand_over.and_then(HandOver::held) {
+                    return Err(held(&described_entry(&entry.content), &described(&entry.content.tags), why));
+                } else {
                     return Err(foreign(&entry.content));
-                }
-                // The first call makes the entry ours, and marks it as adopted.
-                let mut claim = owner.tags();
-                claim.insert(ADOPTED.to_owned(), "true".to_owned());
+                };
                 let mut claimed = entry.clone();
                 claimed.content.tags.extend(claim.clone());
                 let plan = Plan::nothing().then([Action::Tag { arn: entry.arn.clone(), tags: claim }]);

@@ -85,10 +85,11 @@ object_type! {
         TAGS: Objects<Tag> = tags::property(TAG_LIMIT, "Tags of the entry, beside those that record its owner.");
         ON_EXISTING: Text = Property::choice(
             "OnExisting",
-            &["Fail", "Adopt"],
-            "What to do with an entry of this principal that no stack owns: `Fail` refuses it, `Adopt` takes it over. An adopted \
-             entry is released when the resource is deleted: it stays as it is, without the owner's tags. The deployment has to \
-             allow it (`AllowRoleAdoption`).",
+            &["Fail", "Adopt", "TakeOver"],
+            "What to do with an entry of this principal that is there already: `Fail` refuses it. `Adopt` takes one that no stack \
+             owns, and releases it when the resource is deleted: it stays as it is, without the owner's tags. The deployment has \
+             to allow that (`AllowRoleAdoption`). `TakeOver` takes one that another resource of this function made and let go \
+             (`DeletionPolicy: Retain`), as its own.",
         )
         .default("Fail");
     }

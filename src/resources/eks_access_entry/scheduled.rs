@@ -157,7 +157,8 @@ pub async fn reconcile_scheduled(
             }));
         }
     }
-    reconciler.maintain(id, &Desired { wanted: Wanted::Unchanged, role, process: api.process.clone() }).await?;
+    let (wanted, process) = (Wanted::Unchanged, api.process.clone());
+    reconciler.maintain(id, &Desired { wanted, role, process, hand_over: None }).await?;
     Ok(ScheduledOutcome::Healthy)
 }
 

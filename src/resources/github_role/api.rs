@@ -16,8 +16,9 @@ use crate::deployment::Deployment;
 use crate::error::{Error, Refusal};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::TrustPolicy;
-use crate::ownership::Owner;
-use crate::reconcile::{Api, Exclusive, ReadHint, Reader};
+use crate::origin::{Object, Witness, removes};
+use crate::ownership::{Owner, TAKEN_OVER};
+use crate::reconcile::{Api, Exclusive, ReadHint, Reader, Resource};
 
 /// The number of inline policies that are read at the same time.
 const MAX_CONCURRENT_CALLS: usize = 4;
@@ -76,14 +77,32 @@ impl Reader for GitHubRoles {
     }
 
     async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
-        let Spec { name: _, path, trust, settings, managed, inline, tags, adopt } = spec;
+        let Spec { name: _, path, trust, settings, managed, inline, tags, adopt, take_over } = spec;
         self.prepare_for_environments(&trust).await;
         let (resolved, unprotected) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
         let ResolvedTrust { policy, names, warning } = resolved?;
         let warnings = [warning, unprotected, workflow_warnings::elsewhere(&trust)];
         let warning = warnings.into_iter().filter(|warning| !warning.is_empty()).collect::<Vec<_>>().join(". ");
         let (name, trust) = (id.to_string(), policy);
-        Ok(Desired { name, path, trust, settings, managed, inline, tags, adopt, names, warning })
+        let hand_over = None;
+        Ok(Desired { name, path, trust, settings, managed, inline, tags, adopt, take_over, hand_over, names, warning })
+    }
+
+    async fn ask_for_hand_over(
+        &self,
+        owner: &Owner,
+        id: &RoleName,
+        desired: &mut Desired,
+        observed: &Observed,
+    ) -> Result<(), CallError> {
+        let object = Object { resource_type: Self::TYPE, id: &id.0, tags: &observed.tags };
+        desired.hand_over = self.witness().hand_over(&self.deployment, owner, object, desired.take_over).await?;
+        Ok(())
+    }
+
+    async fn is_kept(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
+        let is_taken_over = owner.owns(&observed.tags) && observed.tags.contains_key(TAKEN_OVER);
+        Ok(is_taken_over && !removes(&self.witness(), owner).await?)
     }
 
     /// The role with everything that hangs on it: all of that at once where there should be one, otherwise the role itself
@@ -175,6 +194,10 @@ impl Api for GitHubRoles {
 }
 
 impl GitHubRoles {
+    fn witness(&self) -> Witness<'_> {
+        Witness { client: &self.cloudformation, deadline: self.deadline, clock: &self.github.clock }
+    }
+
     async fn create(&self, input: &RoleCreateInput) -> Result<Option<Created>, CallError> {
         let RoleCreateInput { name, path, trust, settings, tags } = input;
         let RoleSettings { description, max_session, boundary } = settings;

@@ -61,6 +61,8 @@ pub struct RoleComparison {
     pub drifted: Vec<Drifted>,
     /// Names about which GitHub did not say.
     pub unknown: usize,
+    /// The issuer of a role that nobody can assume, because its provider is gone or does not take its audience.
+    pub unusable: Option<String>,
 }
 
 type PendingSubjects = Rc<OnceCell<Result<CurrentSubjects, LookupError>>>;
@@ -69,6 +71,8 @@ type PendingSubjects = Rc<OnceCell<Result<CurrentSubjects, LookupError>>>;
 /// answers.
 pub struct Comparison<'a> {
     roles: &'a GitHubRoles,
+    /// The client ids of the providers that were read.
+    providers: RefCell<BTreeMap<String, Option<Vec<String>>>>,
     answers: RefCell<BTreeMap<(Issuer, RepositoryScope), PendingSubjects>>,
     silent: RefCell<BTreeMap<Issuer, usize>>,
     counts: Cell<Counts>,
@@ -78,7 +82,7 @@ impl<'a> Comparison<'a> {
     /// A comparison that has asked nothing yet.
     #[must_use]
     pub fn new(roles: &'a GitHubRoles) -> Self {
-        Self { roles, answers: RefCell::default(), silent: RefCell::default(), counts: Cell::default() }
+        Self { roles, providers: RefCell::default(), answers: RefCell::default(), silent: RefCell::default(), counts: Cell::default() }
     }
 
     /// The counts so far.
@@ -110,6 +114,7 @@ impl<'a> Comparison<'a> {
         let mut comparison = RoleComparison::default();
         let Some((policy, names)) = self.owned(name).await? else { return Ok(comparison) };
         if let Some(issuer) = issuer_of(&policy.provider_arn) {
+            comparison.unusable = self.at_provider(name, &policy).await?.map(|()| issuer.to_string());
             let mut pinned = PinnedIds::default();
             pinned.add(&policy);
             for (scope, trusted) in trusted_subjects(&policy) {
@@ -134,6 +139,35 @@ impl<'a> Comparison<'a> {
         let (drifted, unknown) = (drifted + comparison.drifted.len(), unknown + comparison.unknown);
         self.counts.set(Counts { roles: roles + 1, drifted, unknown });
         Ok(comparison)
+    }
+
+    /// Logs that the provider of a role does not take the role's tokens, if that is so.
+    async fn at_provider(&self, role: &str, policy: &TrustPolicy) -> Result<Option<()>, CallError> {
+        let TrustPolicy { provider_arn, audience, .. } = policy;
+        let known = self.providers.borrow().get(provider_arn).cloned();
+        let client_ids = if let Some(known) = known {
+            known
+        } else {
+            let found = iam::client_ids(&self.roles.iam, &self.roles.deadline, provider_arn).await?;
+            self.providers.borrow_mut().insert(provider_arn.clone(), found.clone());
+            found
+        };
+        match client_ids {
+            Some(ids) if ids.contains(audience) => return Ok(None),
+            Some(client_ids) => tracing::error!(
+                role,
+                provider_arn,
+                audience,
+                ?client_ids,
+                "nobody can assume a role: its provider does not take its audience; add that to the provider's `ClientIdList`"
+            ),
+            None => tracing::error!(
+                role,
+                provider_arn,
+                "nobody can assume a role: its provider is gone; update the stack that declares the provider"
+            ),
+        }
+        Ok(Some(()))
     }
 
     /// Returns the answer of GitHub about a name; empty if its issuer is not asked any more.

@@ -10,7 +10,7 @@ use super::{RoleSettings, Spec};
 
 /// Returns the checks in the order of the properties in the documentation.
 pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
-    let Spec { name: _, path, trust, settings, managed, inline, tags: _, adopt } = spec;
+    let Spec { name: _, path, trust, settings, managed, inline, tags: _, adopt, take_over: _ } = spec;
     let TrustDeclaration { provider_arn: _, issuer, audience: _, entries } = trust;
     let RoleSettings { description: _, max_session, boundary } = settings;
     let mut guardrail_checks = vec![GuardrailCheck::Issuer { property: "ProviderArn", issuer: issuer.to_string() }];

@@ -50,7 +50,7 @@ use crate::iam_policy::document::canonical;
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
-use crate::ownership::{Owner, Tags};
+use crate::ownership::{HandOver, Owner, Tags};
 use crate::reconcile::Resource;
 use api::ReadPlan;
 use name_record::NameRecord;
@@ -67,8 +67,8 @@ const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 const NAME_LIMIT: usize = 64;
 /// IAM's, in characters.
 const POLICY_NAME_LIMIT: usize = 128;
-/// Of the 50 tags of a role, eight are ours.
-const TAG_LIMIT: usize = 42;
+/// Of the 50 tags of a role, nine are ours.
+const TAG_LIMIT: usize = 41;
 /// The largest quota that AWS grants for attached managed policies.
 const MANAGED_LIMIT: usize = 25;
 /// IAM's quota for all inline policies of a role together, which it does not raise.
@@ -140,6 +140,7 @@ pub struct Spec {
     inline: BTreeMap<String, Value>,
     tags: Tags,
     adopt: bool,
+    take_over: bool,
 }
 
 /// The settings that the author may leave out. A setting that is left out stays as it is, unless we set it before.
@@ -162,6 +163,10 @@ pub struct Desired {
     pub(crate) tags: Tags,
     /// True if a role of that name without an owner is adopted.
     pub(crate) adopt: bool,
+    /// True if a role of that name that another owner let go is taken over.
+    pub(crate) take_over: bool,
+    /// The answer of CloudFormation about a role of another owner, or of none.
+    pub(crate) hand_over: Option<HandOver>,
     /// The names that the policy does not hold with their ids.
     pub(crate) names: NameRecord,
     /// The warning for the author.
@@ -236,17 +241,18 @@ impl Resource for GitHubRoles {
             fields.texts(Properties::MANAGED_POLICY_ARNS, policy_arn).unwrap_or_default().into_iter().collect();
         let inline = inline_policies(fields);
         let tags = tags::parse(fields, Properties::TAGS);
-        let adopt = fields.choice(Properties::ON_EXISTING) == Some("Adopt");
-        if adopt && !fields.has(Properties::ROLE_NAME) {
+        let on_existing = fields.choice(Properties::ON_EXISTING);
+        let (adopt, take_over) = (on_existing == Some("Adopt"), on_existing == Some("TakeOver"));
+        if (adopt || take_over) && !fields.has(Properties::ROLE_NAME) {
             fields.invalid(
                 Properties::ON_EXISTING,
-                "Adopt together with the `RoleName` of the role to adopt",
+                format!("{} together with the `RoleName` of that role", on_existing.unwrap_or_default()),
                 "no `RoleName`",
             );
         }
         let trust =
             TrustDeclaration { provider_arn: provider_arn?, issuer: issuer?, audience: audience?, entries: entries? };
-        Some(Spec { name, path: path?, trust, settings, managed, inline, tags, adopt })
+        Some(Spec { name, path: path?, trust, settings, managed, inline, tags, adopt, take_over })
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {

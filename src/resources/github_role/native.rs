@@ -7,7 +7,7 @@ use crate::ownership::native_tags;
 use crate::reconcile::NativeResource;
 
 pub(super) fn of(desired: &Desired) -> NativeResource {
-    let Desired { name, path, trust, settings, managed, inline, tags, adopt: _, warning: _, names: _ } = desired;
+    let Desired { name, path, trust, settings, managed, inline, tags, .. } = desired;
     let RoleSettings { description, max_session, boundary } = settings;
     let policy = |(name, document): (&String, &Value)| json!({"PolicyName": name, "PolicyDocument": document});
     let policies: Vec<Value> = inline.iter().map(policy).collect();

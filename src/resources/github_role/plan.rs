@@ -29,9 +29,9 @@ use super::name_record::NameRecord;
 use super::{Created, Desired, GitHubRoles, Observed, RoleSettings};
 use super::{attributes, effect, native};
 use crate::cloudformation::Attributes;
-use crate::error::Refusal;
+use crate::error::{Refusal, held};
 use crate::iam_policy::{document::canonical, trust_policy::TrustPolicy};
-use crate::ownership::{AppliedItems, Owner, PREFIX, TagChanges, Tags, described};
+use crate::ownership::{AppliedItems, HandOver, Owner, PREFIX, TagChanges, Tags, described};
 use crate::reconcile::{NativeResource, Plan, Planner};
 
 const DEFAULT_MAX_SESSION: u32 = 3600;
@@ -126,10 +126,27 @@ fn is_adoptable(observed: &Observed) -> bool {
 fn adopt(owner: &Owner, desired: &Desired, observed: &Observed) -> Plan<Action> {
     let mut claim = owner.tags();
     claim.insert(ADOPTED.to_owned(), "true".to_owned());
+    claimed(claim, desired, observed)
+}
+
+/// A role that another owner let go, or that has lost its owner's tags, becomes ours by the first call.
+fn claimed(claim: Tags, desired: &Desired, observed: &Observed) -> Plan<Action> {
     let mut ours = observed.clone();
     ours.tags.extend(claim.clone());
     let plan = Plan::nothing().then([Action::Tag(claim)]);
     change(desired, &ours).stages().iter().fold(plan, |plan, stage| plan.then(stage.clone()))
+}
+
+fn foreign(desired: &Desired, observed: &Observed) -> Refusal {
+    match desired.hand_over.as_ref().and_then(HandOver::held) {
+        Some(why) => held(&format!("the role {}", observed.name), &described(&observed.tags), why),
+        None => Refusal::Foreign {
+            what: format!("the role {}", observed.name),
+            owner: described(&observed.tags),
+            remedy: "Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns can be taken \
+                     over with `OnExisting: Adopt`, and one that another stack let go with `OnExisting: TakeOver`",
+        },
+    }
 }
 
 fn create(owner: &Owner, desired: &Desired) -> Action {
@@ -273,13 +290,10 @@ impl Planner for GitHubRoles {
             }
             (Some(desired), Some(observed)) => {
                 let ours = owner.owns(&observed.tags);
-                if !(ours || desired.adopt && is_adoptable(observed)) {
-                    return Err(Refusal::Foreign {
-                        what: format!("the role {}", observed.name),
-                        owner: described(&observed.tags),
-                        remedy: "Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns \
-                             can be taken over with `OnExisting: Adopt`",
-                    });
+                let adopts = desired.adopt && is_adoptable(observed);
+                let claim = desired.hand_over.as_ref().and_then(|hand_over| hand_over.claim(owner, &observed.tags));
+                if !ours && !adopts && claim.is_none() {
+                    return Err(foreign(desired, observed));
                 }
                 if observed.path != desired.path || observed.name != desired.name {
                     return Err(Refusal::Immutable {
@@ -289,7 +303,11 @@ impl Planner for GitHubRoles {
                         remedy: "IAM cannot rename a role: change `RoleName` too, or leave it out",
                     });
                 }
-                if ours { Ok(change(desired, observed)) } else { Ok(adopt(owner, desired, observed)) }
+                Ok(match claim {
+                    _ if ours => change(desired, observed),
+                    Some(claim) if !adopts => claimed(claim, desired, observed),
+                    _ => adopt(owner, desired, observed),
+                })
             }
         }
     }

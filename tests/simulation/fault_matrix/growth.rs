@@ -411,7 +411,7 @@ fn a_run_that_goes_on_looks_at_the_rest_only_and_forgets_where_it_began() {
             seen.dedup();
             seen
         };
-        assert_eq!(seen("GetOpenIDConnectProvider"), Vec::<String>::new());
+        assert_eq!(seen("ListOpenIDConnectProviders"), Vec::<String>::new());
         let described: Vec<String> = seen("DescribeAccessEntry");
         assert_eq!(described[0], role_arn(3), "{}", world.cloud.story());
         assert!(described.contains(&role_arn(0)), "in the other cluster");

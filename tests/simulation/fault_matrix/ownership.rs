@@ -96,7 +96,7 @@ fn row_07_a_failed_join_leaves_a_provider_of_others_as_it_was() {
 fn row_08_a_foreign_role_or_entry_is_refused_and_never_touched() {
     let role = "the role deploy exists already and is not owned by this resource (it carries no owner's tag); it was left \
                 untouched. Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns can be \
-                taken over with `OnExisting: Adopt`";
+                taken over with `OnExisting: Adopt`, and one that another stack let go with `OnExisting: TakeOver`";
     let entry = format!(
         "the access entry of {GIVEN_ROLE} in cluster prod exists already and is not owned by this resource (it carries no \
          owner's tag); it was left untouched. A cluster has one entry for each principal: remove the other declaration, or \

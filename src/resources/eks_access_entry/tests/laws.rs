@@ -58,7 +58,7 @@ impl PlanLaws for AccessEntries {
             (Some(_), None) => return Err("the entry is not there".into()),
             (Some(desired), Some(after)) => (desired, after),
         };
-        let Desired { wanted, role, process: _ } = desired;
+        let Desired { wanted, role, .. } = desired;
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         check(owner.owns(&after.content.tags), "owner")?;
         check(!after.content.tags.contains_key(RESTORING), "still marked")?;
@@ -68,7 +68,8 @@ impl PlanLaws for AccessEntries {
         }
         let after = &after.content;
         let Wanted::Declared(spec) = wanted else { return Ok(()) };
-        let Spec { cluster, principal, entry_type, username, groups, policies, tags, adopt: _ } = spec.as_ref();
+        let Spec { cluster, principal, entry_type, username, groups, policies, tags, adopt: _, take_over: _ } =
+            spec.as_ref();
         check(after.cluster == *cluster && after.principal == *principal, "id")?;
         check(after.entry_type == entry_type.to_string(), "type")?;
         let expected = username.clone().unwrap_or_else(|| username_of(&after.entry_type));
@@ -162,6 +163,7 @@ pub(super) fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, PolicyScop
             .map(|policies| policies.iter().map(|(policy, scope)| ((*policy).to_owned(), scope.clone())).collect()),
         tags: Tags::new(),
         adopt: false,
+        take_over: false,
     }
 }
 
@@ -171,7 +173,7 @@ pub(super) const NOW: i64 = 1_000_000;
 /// The role that the entries are for, made before them.
 pub(super) fn declared(spec: Spec) -> Desired {
     let role = Some(Principal { role_id: "AROA1".into(), created: NOW - 100 });
-    Desired { wanted: Wanted::Declared(Box::new(spec)), role, process: "p".into() }
+    Desired { wanted: Wanted::Declared(Box::new(spec)), role, process: "p".into(), hand_over: None }
 }
 
 fn declarations() -> Vec<Desired> {
@@ -292,7 +294,7 @@ fn an_access_entrys_plans_obey_the_laws() {
     }
     tally.check::<AccessEntries>(&owner, None, None, None);
     let stale = outlived(&after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), None).expect("an entry"));
-    let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into() };
+    let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into(), hand_over: None };
     tally.check::<AccessEntries>(&owner, Some(&kept), Some(&stale), None);
     tally.covered::<AccessEntries>();
     tally.report::<AccessEntries>();
@@ -313,7 +315,7 @@ fn a_property_left_out_is_not_compared_and_ours_is_taken_back() {
 fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
     let owner = owner("Entry");
     let mut tally = Coverage::default();
-    let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into() };
+    let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into(), hand_over: None };
     for old in declarations() {
         let state = after::<AccessEntries>(&owner, Some(&old), None).expect("an entry");
         // One that was made before ids were recorded.
@@ -364,8 +366,8 @@ fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
 fn an_entry_that_is_half_made_again_loses_nothing_whatever_comes_next() {
     let (owner, stranger) = (owner("Entry"), owner("Stranger"));
     let mut tally = Coverage::default();
-    let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into() };
-    let unseen = Desired { wanted: Wanted::Unchanged, role: None, process: "p".into() };
+    let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into(), hand_over: None };
+    let unseen = Desired { wanted: Wanted::Unchanged, role: None, process: "p".into(), hand_over: None };
     let declarations: Vec<Desired> = declarations()
         .into_iter()
         .filter(|desired| type_of(desired) == Some(EntryType::STANDARD))

@@ -77,7 +77,7 @@ impl PlanLaws for GitHubRoles {
             (Some(_), None) => return Err("the role is not there".into()),
             (Some(desired), Some(after)) => (desired, after),
         };
-        let Desired { name, path, trust, settings, managed, inline, tags, adopt: _, names: _, warning: _ } = desired;
+        let Desired { name, path, trust, settings, managed, inline, tags, .. } = desired;
         let RoleSettings { description, max_session, boundary } = settings;
         let ours = |name: &&String| *name != FOREIGN;
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
@@ -174,6 +174,8 @@ pub(super) fn desired(trust: &[&str], boundary: Option<&str>, managed: &[&str], 
         inline: inline.iter().map(|&(name, content)| (name.to_owned(), document(content))).collect(),
         tags: Tags::new(),
         adopt: false,
+        take_over: false,
+        hand_over: None,
         names: NameRecord::default(),
         warning: String::new(),
     }

@@ -1,0 +1,110 @@
+//! The hold of a stack on an object, as CloudFormation shows it: an object changes its owner only where nobody holds it.
+
+use super::{Shown, Witness, stack_status};
+use crate::aws::CallError;
+use crate::cloudformation::StackId;
+use crate::deployment::Deployment;
+use crate::ownership::{HandOver, Owner, Tags, owner_tags};
+
+/// The hold of a resource on an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The stack or the resource is gone, or the resource is another object by now.
+    LetGo,
+    /// The reason for which the object is not free.
+    Held(String),
+}
+
+/// An object that may change its owner.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'a> {
+    /// `Custom::…`.
+    pub resource_type: &'a str,
+    /// The physical id.
+    pub id: &'a str,
+    /// The tags.
+    pub tags: &'a Tags,
+}
+
+impl Witness<'_> {
+    /// Returns the hold of a resource on an object.
+    ///
+    /// # Errors
+    /// When CloudFormation cannot be asked.
+    pub async fn hold(&self, here: &Deployment, owner: &Owner, id: &str) -> Result<Hold, CallError> {
+        let Ok(stack) = StackId::parse(owner.stack_id()) else {
+            return Ok(Hold::Held("the tag of its stack cannot be read".to_owned()));
+        };
+        if !is_asked_here(&stack, here) {
+            let place = format!("account {}, region {}", stack.account(), stack.region());
+            return Ok(Hold::Held(format!("its stack is in {place}, which CloudFormation here knows nothing of")));
+        }
+        let shown = self.resource(&stack, owner.logical_id()).await?;
+        let Some(Shown { physical_id, status, .. }) = shown.filter(|shown| !is_over(&shown.status)) else {
+            return Ok(Hold::LetGo);
+        };
+        if physical_id.eq_ignore_ascii_case(id) {
+            return Ok(Hold::Held(format!("CloudFormation shows it there, in {status}")));
+        }
+        match stack_status(self.client, &self.deadline, stack.as_str()).await? {
+            // A rollback brings back what a resource was before.
+            Some(status) if !status.ends_with("_COMPLETE") => {
+                Ok(Hold::Held(format!("the stack is in {status}, and a rollback could need it again")))
+            }
+            _ => Ok(Hold::LetGo),
+        }
+    }
+
+    /// Asks whether an object of another owner, or of none, may become this owner's. `takes_over` is true if its author asks
+    /// for that.
+    ///
+    /// # Errors
+    /// When CloudFormation cannot be asked.
+    pub async fn hand_over(
+        &self,
+        here: &Deployment,
+        owner: &Owner,
+        object: Object<'_>,
+        takes_over: bool,
+    ) -> Result<Option<HandOver>, CallError> {
+        let Object { resource_type, id, tags } = object;
+        let from = owner_tags(tags);
+        if let Some(former) = Owner::of_tags(tags) {
+            if former == *owner || !takes_over {
+                return Ok(None);
+            }
+            return Ok(Some(match self.hold(here, &former, id).await? {
+                Hold::LetGo => HandOver::LetGo { from },
+                Hold::Held(why) => HandOver::Held { from, why },
+            }));
+        }
+        let ours = owner.tags();
+        let is_lost = from.iter().all(|(key, value)| ours.get(key) == Some(value));
+        let Some(stack) = StackId::parse(owner.stack_id()).ok().filter(|stack| is_lost && is_asked_here(stack, here))
+        else {
+            return Ok(None);
+        };
+        let known = self.physical_id(&stack, owner.logical_id(), resource_type).await?;
+        Ok(known.filter(|known| known.eq_ignore_ascii_case(id)).map(|_| HandOver::Lost { from }))
+    }
+}
+
+/// Returns true while CloudFormation removes what a stack no longer has, and not while it goes back.
+///
+/// # Errors
+/// When CloudFormation cannot be asked.
+pub async fn removes(witness: &Witness<'_>, owner: &Owner) -> Result<bool, CallError> {
+    let status = stack_status(witness.client, &witness.deadline, owner.stack_id()).await?;
+    Ok(status.is_none_or(|status| {
+        status.starts_with("DELETE") || status == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" || status == "UPDATE_COMPLETE"
+    }))
+}
+
+fn is_asked_here(stack: &StackId, here: &Deployment) -> bool {
+    (stack.partition(), stack.region(), stack.account()) == (&here.partition, &here.region, &here.account)
+}
+
+/// Returns true for a resource that its stack no longer has.
+fn is_over(status: &str) -> bool {
+    status == "DELETE_COMPLETE" || status == "DELETE_SKIPPED"
+}

@@ -1,0 +1,203 @@
+//! Objects that change their owner: taken over from a stack that let go, or given back after they lost their owner's tags.
+
+use serde_json::{Value, json};
+
+use super::super::account::{Id, Kind, Object};
+use super::super::cloudformation::{Declared, RequestType, Status, declared};
+use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
+use super::world::{GIVEN_ROLE, World, alone, but, logical, world};
+
+const KINDS: [&str; 2] = [ROLE, ENTRY];
+
+fn taking_over(kind: &str, version: u64) -> Declared {
+    but(alone(kind, version), json!({"OnExisting": "TakeOver"}))
+}
+
+fn named(name: &str, declared: Declared) -> Declared {
+    Declared { logical: name.to_owned(), ..declared }
+}
+
+/// A resource that fails, so that its stack goes back.
+fn failing() -> Declared {
+    declared("Failing", PROVIDER, json!({"Url": "https://no.example.com"}))
+}
+
+fn object(world: &World, kind: &str) -> (Id, Object) {
+    let wanted = if kind == ROLE { Kind::Role } else { Kind::Entry };
+    let snapshot = world.cloud.snapshot();
+    let found = snapshot.objects.into_iter().find(|(id, object)| id.kind == wanted && object.made_by.is_ours());
+    found.unwrap_or_else(|| panic!("no {kind}\n{}", world.story()))
+}
+
+fn owner(object: &Object) -> (String, String) {
+    let tag = |name: &str| object.facets.get(&format!("tag github-trust:{name}")).cloned().unwrap_or_default();
+    (tag("stack-id"), tag("logical-id"))
+}
+
+fn no_object(world: &World) {
+    assert!(world.ours().is_empty(), "{}", world.story());
+}
+
+#[test]
+fn what_a_stack_let_go_is_taken_over_as_it_is_and_goes_with_its_new_owner() {
+    for kind in KINDS {
+        for is_gone in [false, true] {
+            world(async |world| {
+                let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+                assert_eq!(one.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+                let (id, _) = object(world, kind);
+                one.retain(logical(kind));
+                if is_gone {
+                    assert_eq!(one.delete_stack().await, Status::DeleteComplete);
+                }
+                let status = two.create(&vec![named("Other", taking_over(kind, 2))]).await;
+                assert_eq!(status, Status::CreateComplete, "{}", world.story());
+                let (same, taken) = object(world, kind);
+                assert_eq!((same, owner(&taken)), (id, (two.id.clone(), "Other".to_owned())), "it was not made again");
+                assert_eq!(two.update(&vec![named("Other", alone(kind, 1))]).await, Status::UpdateComplete);
+                assert_eq!(two.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+                no_object(world);
+            });
+        }
+    }
+}
+
+#[test]
+fn another_logical_id_of_the_same_stack_takes_over_what_was_let_go() {
+    for kind in KINDS {
+        world(async |world| {
+            let mut stack = world.stack("s");
+            assert_eq!(stack.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+            stack.retain(logical(kind));
+            let status = stack.update(&vec![named("Other", taking_over(kind, 1))]).await;
+            assert_eq!(status, Status::UpdateComplete, "{}", world.story());
+            assert_eq!(owner(&object(world, kind).1).1, "Other");
+        });
+    }
+}
+
+#[test]
+fn what_a_stack_still_holds_is_refused_and_the_way_out_is_told() {
+    for kind in KINDS {
+        world(async |world| {
+            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+            assert_eq!(one.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+            let before = world.cloud.snapshot();
+            assert_eq!(two.create(&vec![taking_over(kind, 2)]).await, Status::RollbackComplete, "{}", world.story());
+            let (reason, _) = world.failure(&world.last_of(RequestType::Create));
+            let held = format!(
+                "cannot be taken over: it belongs to {} of {}, and CloudFormation shows it there, in CREATE_COMPLETE; it was \
+                 left untouched. Take it out of that stack with `DeletionPolicy: Retain`",
+                logical(kind),
+                one.id
+            );
+            assert!(reason.contains(&held), "{reason}");
+            assert_eq!(world.cloud.snapshot(), before);
+        });
+    }
+}
+
+#[test]
+fn what_nobody_asked_to_take_over_stays_with_its_former_owner() {
+    for kind in KINDS {
+        for on_existing in [json!("Fail"), json!("Adopt")] {
+            world(async |world| {
+                let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+                assert_eq!(one.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+                one.retain(logical(kind));
+                let before = world.cloud.snapshot();
+                let asks = but(alone(kind, 2), json!({"OnExisting": on_existing}));
+                assert_eq!(two.create(&vec![asks]).await, Status::RollbackComplete, "{}", world.story());
+                let (reason, _) = world.failure(&world.last_of(RequestType::Create));
+                assert!(reason.contains("with `OnExisting: TakeOver`"), "{reason}");
+                assert_eq!(world.cloud.snapshot(), before);
+            });
+        }
+    }
+}
+
+#[test]
+fn what_a_failed_stack_had_taken_over_stays_and_the_next_one_takes_it() {
+    for kind in KINDS {
+        world(async |world| {
+            let (mut one, mut two, mut three) = (world.stack("one"), world.stack("two"), world.stack("three"));
+            assert_eq!(one.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+            let (id, _) = object(world, kind);
+            one.retain(logical(kind));
+            let status = two.create(&vec![taking_over(kind, 2), failing()]).await;
+            assert_eq!(status, Status::RollbackComplete, "{}", world.story());
+            assert_eq!(object(world, kind).0, id, "it was there before the stack");
+            two.delete_stack().await;
+            assert_eq!(three.create(&vec![taking_over(kind, 2)]).await, Status::CreateComplete, "{}", world.story());
+            assert_eq!(three.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+            no_object(world);
+        });
+    }
+}
+
+#[test]
+fn an_update_that_took_over_and_failed_leaves_both_objects() {
+    world(async |world| {
+        let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+        assert_eq!(one.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete);
+        one.retain("Role");
+        let own = but(alone(ROLE, 1), json!({"RoleName": "own"}));
+        assert_eq!(two.create(&vec![own]).await, Status::CreateComplete);
+        let status = two.update(&vec![taking_over(ROLE, 2), failing()]).await;
+        assert_eq!(status, Status::UpdateRollbackComplete, "{}", world.story());
+        let mut names: Vec<String> = world.ours().into_iter().map(|(id, _)| id.name).collect();
+        names.sort();
+        assert_eq!(names, ["deploy", "own"], "{}", world.story());
+    });
+}
+
+/// Takes tags from the object of a stack, as a tag policy or a person does.
+fn strip(world: &World, kind: &str, is_all: bool) {
+    let (id, object) = object(world, kind);
+    let tags = object.facets.keys().filter_map(|facet| facet.strip_prefix("tag github-trust:"));
+    let lost = tags.filter(|tag| is_all || ["stack-id", "logical-id"].contains(tag));
+    let keys: Vec<String> = lost.map(|tag| format!("github-trust:{tag}")).collect();
+    if kind == ROLE {
+        world.someone("UntagRole", &json!({"RoleName": id.name, "TagKeys": keys}));
+    } else {
+        world.cloud.change_now(|account, _| {
+            let entry = account.eks.clusters.get_mut("prod").and_then(|cluster| cluster.entries.get_mut(GIVEN_ROLE));
+            entry.expect("the entry").tags.retain(|key, _| !keys.contains(key));
+        });
+    }
+}
+
+#[test]
+fn an_object_without_its_owner_s_tags_gets_them_back_by_an_update() {
+    for kind in KINDS {
+        for is_all in [false, true] {
+            world(async |world| {
+                let mut stack = world.stack("s");
+                assert_eq!(stack.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+                strip(world, kind, is_all);
+                // Without the record, nobody knows which of the object's parts the stack had applied.
+                let change = if kind == ROLE { json!({"Description": "new"}) } else { json!({"Username": "new"}) };
+                let changed = but(alone(kind, 1), change);
+                let status = stack.update(&vec![changed]).await;
+                assert_eq!(status, Status::UpdateComplete, "{kind}, {is_all}: {}", world.story());
+                assert_eq!(owner(&object(world, kind).1), (stack.id.clone(), logical(kind).to_owned()));
+                assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+                no_object(world);
+            });
+        }
+    }
+}
+
+#[test]
+fn an_object_without_owner_s_tags_is_no_other_resource_s() {
+    for kind in KINDS {
+        world(async |world| {
+            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+            assert_eq!(one.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+            strip(world, kind, false);
+            let before = world.cloud.snapshot();
+            assert_eq!(two.create(&vec![taking_over(kind, 2)]).await, Status::RollbackComplete, "{}", world.story());
+            assert_eq!(world.cloud.snapshot(), before);
+        });
+    }
+}
