@@ -10,7 +10,7 @@ use crate::resources::oidc_provider;
 
 impl Run<'_> {
     pub(super) async fn providers(&mut self, after: &[String]) -> Stopped {
-        let api = self.app.providers(self.window.work);
+        let api = self.app.providers(self.deployment.clone(), self.window.work);
         let owner = Owner::schedule(&self.deployment.region);
         let mut providers = match api.list().await {
             Ok(providers) => providers,

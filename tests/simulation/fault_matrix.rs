@@ -14,6 +14,7 @@ mod hostile;
 mod interposed;
 mod limits;
 mod log_lines;
+mod owners;
 mod ownership;
 mod refusals;
 mod requests;

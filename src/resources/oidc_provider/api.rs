@@ -1,10 +1,13 @@
 //! Each action is one call of IAM; removing what is gone already succeeds.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIdConnectProviderOutput;
 use aws_smithy_types::base64;
 use serde_json::json;
 
 use super::action::Action;
+use super::room::may_lack_room;
 use super::sharing::SharedProvider;
 use super::{Declared, Desired, Observed, OidcProviders, ProviderArn, Spec, ThumbprintUse, Thumbprints};
 use crate::aws::iam;
@@ -35,7 +38,23 @@ impl Reader for OidcProviders {
             tags,
             share,
             retain,
+            gone: BTreeSet::new(),
         })))
+    }
+
+    async fn ask_about_owners(
+        &self,
+        owner: &Owner,
+        _: &ProviderArn,
+        desired: &mut Desired,
+        observed: &Observed,
+    ) -> Result<(), CallError> {
+        if let Desired::Declared(declared) = desired
+            && may_lack_room(owner, declared, observed)
+        {
+            declared.gone = self.gone(observed).await;
+        }
+        Ok(())
     }
 
     async fn observe(&self, id: &ProviderArn) -> Result<Option<Observed>, CallError> {
@@ -46,7 +65,7 @@ impl Reader for OidcProviders {
 impl Api for OidcProviders {
     async fn apply(&self, id: &ProviderArn, action: &Action) -> Result<(), CallError> {
         let arn = id.0.as_str();
-        let Self { iam, deadline, issuers: _, now: _, rotation_policy: _ } = self;
+        let Self { iam, deadline, .. } = self;
         match action {
             Action::Create { url, arn: _, client_ids, thumbprints, tags } => {
                 let request = iam

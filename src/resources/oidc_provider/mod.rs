@@ -4,12 +4,14 @@
 
 mod action;
 mod api;
+mod collection;
 mod effect;
 mod listing;
 mod native;
 mod owner_stakes;
 mod plan;
 mod properties;
+mod room;
 pub mod rotation;
 mod scheduled;
 mod sharing;
@@ -22,6 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_types::base64;
 
 use crate::arn::{Arn, issuer_of_provider};
@@ -45,7 +48,7 @@ pub use scheduled::keep;
 
 /// The audience that GitHub's official action asks for.
 const DEFAULT_CLIENT_ID: &str = "sts.amazonaws.com";
-/// Author's tags beside ours: one for each owner, up to 40, and two for what we found and who made it.
+/// Author's tags beside ours: one for each of about forty owners, and two for what we found and who made it.
 const TAG_LIMIT: usize = 8;
 /// In seconds: a little more than three times the lag of IAM's reads, and room for the calls.
 const SERVICE_TIMEOUT: u32 = 240;
@@ -57,10 +60,16 @@ const CLIENT_ID_LIMIT: usize = 20;
 pub struct OidcProviders {
     /// IAM.
     pub iam: Lazy<aws_sdk_iam::Client>,
+    /// CloudFormation, which tells the owners that are gone.
+    pub cloudformation: Lazy<aws_sdk_cloudformation::Client>,
+    /// The place of the function.
+    pub deployment: Deployment,
     /// Until when.
     pub deadline: Deadline,
     /// Shows certificates.
     pub issuers: Arc<dyn Issuers>,
+    /// The clock.
+    pub clock: SharedTimeSource,
     /// The time of day.
     pub now: SystemTime,
     /// The rotation of thumbprints.
@@ -104,6 +113,8 @@ pub enum Desired {
     Declared(Box<Declared>),
     /// The observed state with the thumbprints of a scheduled run.
     Maintained(Thumbprints),
+    /// The observed state without the claims of owners that are gone.
+    Collected(BTreeSet<String>),
 }
 
 /// The declaration of a stack.
@@ -119,6 +130,8 @@ pub struct Declared {
     pub(crate) tags: Tags,
     pub(crate) share: bool,
     pub(crate) retain: bool,
+    /// The keys of the tags of owners that are gone, where room is short.
+    pub(crate) gone: BTreeSet<String>,
 }
 
 /// The source of a provider's thumbprints.

@@ -8,7 +8,7 @@ use crate::reconcile::NativeResource;
 
 pub(super) fn of(desired: &Desired) -> Option<NativeResource> {
     let Desired::Declared(declared) = desired else { return None };
-    let Declared { arn: _, url, client_ids, thumbprints, use_of_thumbprints: _, ca: _, tags, share: _, retain: _ } =
+    let Declared { arn: _, url, client_ids, thumbprints, use_of_thumbprints: _, ca: _, tags, share: _, .. } =
         declared.as_ref();
     let thumbprints: Option<Vec<&String>> = match thumbprints {
         Thumbprints::Pinned(pins) => Some(pins.iter().collect()),

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Declared;
 use super::rotation::is_mark;
+use super::{DEFAULT_CLIENT_ID, Declared, Thumbprints};
+use crate::cloudformation::StackId;
+use crate::deployment::Deployment;
 use crate::ownership::{AppliedItems, Owner, Tags, digest};
 
 /// Says that we made the provider; its value is the owner that did.
@@ -14,10 +16,14 @@ pub(super) const FOUND: &str = "github-trust:found";
 pub(super) const LEAVING: &str = "github-trust:leaving";
 /// An owner has left and wants the provider to stay; its value is that owner.
 pub(super) const RETAINED: &str = "github-trust:retained-for";
+/// Owners without a claim of their own need the provider and its default audience.
+pub(super) const CROWD: &str = "github-trust:crowd";
 /// Begins the key of an owner's claim; a digest of the owner ends it.
 const CLAIM: &str = "github-trust:owner:";
 /// Begins the value of the claim of an owner that is about to leave.
 const GOING: &str = "going ";
+/// Begins the part of a claim that tells the owner's stack, together with the plain words at its end.
+const STACK: &str = "i=";
 /// Begins the key of an owner's pinned thumbprints; a digest of the owner ends it.
 const PINS: &str = "github-trust:pins:";
 /// The CA that an owner gave, for the scheduled looks: the number of its pieces and the first of them. Those that follow
@@ -76,12 +82,23 @@ impl OwnerStake {
         }
     }
 
+    /// Returns true for the stake of an owner that needs nothing but the provider and its default audience.
+    pub(super) fn is_plain(declared: &Declared) -> bool {
+        let Declared { client_ids, thumbprints, ca, tags, retain, .. } = declared;
+        let is_default = client_ids.iter().all(|client_id| client_id == DEFAULT_CLIENT_ID);
+        is_default && !matches!(thumbprints, Thumbprints::Pinned(_)) && ca.is_none() && tags.is_empty() && !retain
+    }
+
     /// The tag's value; what is left of its 256 characters says in plain words whose claim it is.
     pub(super) fn write(&self, owner: &Owner) -> String {
         let Self { client_ids, tags, ca, ca_before, retain } = self;
+        let stack = StackId::parse(owner.stack_id()).ok();
+        let stack =
+            stack.and_then(|stack| Some(format!(" {STACK}{}/{}", stack.account(), stack.as_str().rsplit('/').next()?)));
+        let stack = stack.unwrap_or_default();
         let part = |name, ca: &Option<String>| ca.as_ref().map(|ca| format!(" {name}={ca}")).unwrap_or_default();
         let retain = if *retain { " retain" } else { "" };
-        format!("c={client_ids} t={tags}{}{}{retain} {owner}", part("a", ca), part("b", ca_before))
+        format!("c={client_ids} t={tags}{}{}{retain}{stack} {owner}", part("a", ca), part("b", ca_before))
             .chars()
             .take(256)
             .collect()
@@ -92,6 +109,21 @@ impl OwnerStake {
 pub(super) fn going(claim: &str) -> String {
     let claim = claim.strip_prefix(GOING).unwrap_or(claim);
     format!("{GOING}{claim}").chars().take(256).collect()
+}
+
+/// The owner of a claim, if the claim tells all of its name.
+pub(super) fn owner_of(claim: &str, value: &str, here: &Deployment) -> Option<Owner> {
+    let (account, id) = value.split(' ').find_map(|part| part.strip_prefix(STACK))?.split_once('/')?;
+    let mut words = value.rsplit(' ').next()?.splitn(3, '/');
+    let (region, name, logical_id) = (words.next()?, words.next()?, words.next()?);
+    let arn = format!("arn:{}:cloudformation:{region}:{account}:stack/{name}/{id}", here.partition);
+    let owner = Owner::new(&StackId::parse(&arn).ok()?, logical_id);
+    (key(&owner) == claim).then_some(owner)
+}
+
+/// The keys of the tags that are an owner's own.
+pub(super) fn keys_of(claim: &str) -> [String; 2] {
+    [claim.to_owned(), claim.replacen(CLAIM, PINS, 1)]
 }
 
 /// The key of a claim among these tags, and true if its owner is about to leave.
@@ -157,6 +189,8 @@ pub(super) struct OwnerStakes {
     pub(super) all_others_pin: bool,
     /// The CA for scheduled looks.
     pub(super) ca: Option<String>,
+    /// True if there are owners without a claim of their own.
+    pub(super) crowd: bool,
 }
 
 impl OwnerStakes {
@@ -172,8 +206,10 @@ impl OwnerStakes {
             let values = tags.flat_map(|(_, value)| value.split(' '));
             values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
         };
-        let all_others_pin = others.keys().all(|claim| tags.contains_key(&claim.replacen(CLAIM, PINS, 1)));
-        Self { ours, others, our_pins: pins(true), others_pins: pins(false), all_others_pin, ca: stored_ca(tags) }
+        let crowd = tags.contains_key(CROWD);
+        let all_others_pin = !crowd && others.keys().all(|claim| tags.contains_key(&claim.replacen(CLAIM, PINS, 1)));
+        let (our_pins, others_pins) = (pins(true), pins(false));
+        Self { ours, others, our_pins, others_pins, all_others_pin, ca: stored_ca(tags), crowd }
     }
 
     /// For whoever takes away: who else is about to leave needs nothing any more.
@@ -192,7 +228,13 @@ impl OwnerStakes {
     }
 
     pub(super) fn others_need(&self, client_id: &str) -> bool {
-        self.others.values().any(|claim| claim.client_ids.contains(client_id))
+        let is_default = self.crowd && client_id == DEFAULT_CLIENT_ID;
+        is_default || self.others.values().any(|claim| claim.client_ids.contains(client_id))
+    }
+
+    /// Returns true if no other owner needs the provider.
+    pub(super) fn is_alone(&self) -> bool {
+        self.others.is_empty() && !self.crowd
     }
 
     pub(super) fn others_tagged(&self, key: &str) -> bool {
@@ -202,6 +244,6 @@ impl OwnerStakes {
     /// The CA on the provider, if somebody needs it when our claim is `after`: others may rely on one that they did not
     /// give.
     pub(super) fn lasting_ca(&self, after: &OwnerStake) -> Option<&String> {
-        self.ca.as_ref().filter(|ca| !self.others.is_empty() || after.ca.as_ref() == Some(&ca_digest(ca)))
+        self.ca.as_ref().filter(|ca| !self.is_alone() || after.ca.as_ref() == Some(&ca_digest(ca)))
     }
 }

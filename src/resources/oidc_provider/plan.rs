@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
+use super::collection::collected;
 use super::listing::{Listing, listed};
 use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
 use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
-use super::rotation::{LIMIT, is_mark};
+use super::room::{crowd, fits, is_one_of_many, no_room};
+use super::rotation::LIMIT;
 use super::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
 use super::{effect, native};
 use crate::arn::issuer_of_provider;
@@ -16,13 +18,8 @@ use crate::error::Refusal;
 use crate::ownership::{Owner, PREFIX, Tags, authored};
 use crate::reconcile::{NativeResource, Plan, Planner};
 
-/// IAM's limit.
-const TAG_LIMIT: usize = 50;
-/// Two for marks, one for an announcement.
-const RESERVED_TAGS: usize = 3;
-
 fn create(owner: &Owner, declared: &Declared) -> Result<Action, Refusal> {
-    let Declared { arn, url, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share: _, retain: _ } =
+    let Declared { arn, url, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share: _, .. } =
         declared.clone();
     let mut ours: Tags = [(MADE_BY.to_owned(), owner.to_string())].into();
     ours.insert(key(owner), OwnerStake::of(declared).write(owner));
@@ -78,8 +75,9 @@ fn untagged(keys: BTreeSet<String>) -> Option<Action> {
 }
 
 fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<Action>, Refusal> {
-    let Declared { arn: _, url, client_ids, thumbprints: _, use_of_thumbprints: _, ca: _, tags, share, retain: _ } =
-        declared;
+    let Declared { arn: _, url, client_ids, thumbprints: _, use_of_thumbprints: _, ca: _, tags, share, .. } = declared;
+    let (observed, plan) = collected(observed, &declared.gone);
+    let observed = &observed;
     let owner_stakes = OwnerStakes::read(owner, &observed.tags);
     let is_ours = observed.tags.contains_key(MADE_BY);
     if !share && owner_stakes.ours.is_none() {
@@ -102,7 +100,15 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
     claimed.extend(tags.clone());
     claimed.insert(key(owner), between.write(owner));
     claimed.retain(|key, value| observed.tags.get(key) != Some(value));
-    fits(url, observed, &claimed)?;
+    if !fits(observed, &claimed) {
+        return if is_one_of_many(declared, &owner_stakes, &claimed) {
+            Ok(plan
+                .then(tagged(crowd(observed)))
+                .then(client_ids.difference(&observed.client_ids).cloned().map(Action::AddClientId)))
+        } else {
+            Err(no_room(url, observed, &claimed))
+        };
+    }
 
     let superfluous = |client_id: &&String| {
         before.client_ids.contains(client_id)
@@ -120,7 +126,7 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
         last.insert(key(owner), after.write(owner));
     }
 
-    Ok(Plan::nothing()
+    Ok(plan
         .then(tagged(claimed))
         .then(add.chain(set_thumbprints))
         .then(remove.chain(untagged(untag)))
@@ -233,23 +239,6 @@ fn respect(
     }
 }
 
-fn fits(url: &str, observed: &Observed, claimed: &Tags) -> Result<(), Refusal> {
-    let lasting = observed.tags.keys().filter(|key| !is_mark(key) && *key != LEAVING);
-    let keys: BTreeSet<&String> = lasting.chain(claimed.keys()).collect();
-    let added = claimed.keys().any(|key| !observed.tags.contains_key(key));
-    if !added || keys.len() <= TAG_LIMIT - RESERVED_TAGS {
-        return Ok(());
-    }
-    Err(Refusal::PreconditionFailed {
-        what: format!(
-            "the provider for {url} would have {} tags; IAM allows {TAG_LIMIT}, of which {RESERVED_TAGS} are kept free. \
-             Each stack that shares it needs one",
-            keys.len()
-        ),
-        remedy: "Declare the provider in fewer stacks and refer to its ARN, or use fewer `Tags`".to_owned(),
-    })
-}
-
 /// Returns true if a client id stays although this owner no longer needs it.
 fn needed(owner_stakes: &OwnerStakes, observed: &Observed, client_id: &str) -> bool {
     owner_stakes.others_need(client_id)
@@ -265,8 +254,8 @@ pub(super) fn deletes(owner: &Owner, observed: &Observed) -> bool {
 pub(super) fn is_last(owner: &Owner, observed: &Observed) -> bool {
     let owner_stakes = OwnerStakes::of_those_who_stay(owner, &observed.tags);
     let retained = observed.tags.contains_key(RETAINED) || OwnerStakes::read(owner, &observed.tags).others_retain();
-    owner_stakes.ours.is_some_and(|ours| !ours.retain && !retained)
-        && owner_stakes.others.is_empty()
+    owner_stakes.ours.as_ref().is_some_and(|ours| !ours.retain && !retained)
+        && owner_stakes.is_alone()
         && observed.tags.contains_key(MADE_BY)
 }
 
@@ -274,7 +263,7 @@ fn release(owner: &Owner, observed: &Observed) -> Plan<Action> {
     let owner_stakes = OwnerStakes::of_those_who_stay(owner, &observed.tags);
     let Some(ours) = &owner_stakes.ours else { return Plan::nothing() };
     let is_ours = observed.tags.contains_key(MADE_BY);
-    let alone = owner_stakes.others.is_empty();
+    let alone = owner_stakes.is_alone();
     let mut last: BTreeSet<String> = [key(owner), pins_key(owner)].into();
     last.extend(deletes(owner, observed).then(|| LEAVING.to_owned()));
     let remember = is_ours && ours.retain;
@@ -316,10 +305,11 @@ fn same(a: &BTreeSet<String>, b: &[String]) -> bool {
 impl Planner for OidcProviders {
     fn plan(owner: &Owner, desired: Option<&Desired>, observed: Option<&Observed>) -> Result<Plan<Action>, Refusal> {
         match (desired, observed) {
-            (None | Some(Desired::Maintained(_)), None) => Ok(Plan::nothing()),
+            (None | Some(Desired::Maintained(_) | Desired::Collected(_)), None) => Ok(Plan::nothing()),
             (Some(Desired::Declared(declared)), None) => Ok(Plan::nothing().then([create(owner, declared)?])),
             (None, Some(observed)) => Ok(release(owner, observed)),
             (Some(Desired::Declared(declared)), Some(observed)) => join(owner, declared, observed),
+            (Some(Desired::Collected(gone)), Some(observed)) => Ok(collected(observed, gone).1),
             (Some(Desired::Maintained(thumbprints)), Some(observed)) => Ok(maintain(owner, thumbprints, observed)),
         }
     }
@@ -360,7 +350,7 @@ impl Planner for OidcProviders {
         let issuer = issuer_of_provider(&observed.arn).unwrap_or_default();
         let use_of_thumbprints = match desired {
             Desired::Declared(declared) => declared.use_of_thumbprints,
-            Desired::Maintained(_) => ThumbprintUse::Unknown,
+            Desired::Maintained(_) | Desired::Collected(_) => ThumbprintUse::Unknown,
         };
         [
             ("Arn", observed.arn.clone()),

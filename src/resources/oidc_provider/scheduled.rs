@@ -30,11 +30,15 @@ impl OidcProviders {
 pub async fn keep(reconciler: &Reconciler<'_, OidcProviders>, id: &ProviderArn) -> Result<(), Error> {
     let kind = reconciler.api;
     let Some(observed) = kind.observe(id).await? else { return Ok(()) };
-    if !observed.tags.contains_key(MADE_BY) {
-        return Ok(());
-    }
     if SharedProvider::pending_operation(reconciler.owner, None, &observed).is_some() {
         tracing::info!(%id, "the provider is about to be deleted; left alone");
+        return Ok(());
+    }
+    let gone = kind.gone(&observed).await;
+    if !gone.is_empty() {
+        reconciler.maintain(id, &Desired::Collected(gone)).await?;
+    }
+    if !observed.tags.contains_key(MADE_BY) {
         return Ok(());
     }
     let owner_stakes = OwnerStakes::read(reconciler.owner, &observed.tags);

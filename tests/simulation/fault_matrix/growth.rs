@@ -183,6 +183,48 @@ fn a_provider_with_40_owners_lives_under_throttling() {
     a_provider();
 }
 
+/// Owners beyond those that a tag of their own fits: they declare the default.
+fn a_crowd() -> Vec<Figures> {
+    const OWNERS: usize = 300;
+    let of = |properties: Value| vec![declared("Provider", PROVIDER, properties)];
+    world(async |world| {
+        let mut stacks: Vec<_> = (0..OWNERS).map(|index| world.stack(&format!("s-{index}"))).collect();
+        let mut figures = Vec::new();
+        for operation in ["300 Creates, one after the other", "Update of one of 300", "Deletes of all"] {
+            let before = begin(&world.cloud, 1.0);
+            let invocations = match operation {
+                "Update of one of 300" => {
+                    let with_an_id = of(json!({"ClientIdList": ["sts.amazonaws.com", "another"]}));
+                    assert_eq!(stacks[7].update(&with_an_id).await, Status::UpdateComplete, "{}", world.story());
+                    1
+                }
+                "Deletes of all" => {
+                    for stack in &mut stacks {
+                        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+                    }
+                    OWNERS
+                }
+                _ => {
+                    for stack in &mut stacks {
+                        assert_eq!(stack.create(&of(json!({}))).await, Status::CreateComplete, "{}", world.story());
+                    }
+                    OWNERS
+                }
+            };
+            world.lambda.settle().await;
+            figures.push(end(&world.cloud, &format!("provider with 300 owners: {operation}"), before, invocations));
+        }
+        let left = world.ours();
+        assert!(left[0].1.facets.contains_key("tag github-trust:crowd"), "it stays: {left:?}");
+        figures
+    })
+}
+
+#[test]
+fn a_provider_with_300_owners_lives_under_throttling() {
+    a_crowd();
+}
+
 const SMALL: Size = Size { providers: 6, roles: 12, clusters: 2, stale: 4 };
 const LARGE: Size = Size { providers: 100, roles: 1000, clusters: 3, stale: 20 };
 
@@ -341,7 +383,7 @@ fn a_run_whose_time_is_not_enough_goes_on_where_it_stopped() {
 #[test]
 #[ignore = "on demand: it takes a minute"]
 fn the_figures_of_growth_are_those_of_the_documentation() {
-    let mut figures: Vec<Figures> = [a_role(), an_entry(), a_provider()].concat();
+    let mut figures: Vec<Figures> = [a_role(), an_entry(), a_provider(), a_crowd()].concat();
     figures.extend([1.0, 0.2].map(|scale| a_run(LARGE, scale)));
     assert_eq!(figures.iter().rev().nth(1).map(|figures| figures.invocations), Some(1));
     let mut table = String::from(

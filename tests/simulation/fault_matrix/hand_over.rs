@@ -1,6 +1,6 @@
 //! Objects that change their owner: taken over from a stack that let go, or given back after they lost their owner's tags.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::account::{Id, Kind, Object};
 use super::super::cloudformation::{Declared, RequestType, Status, declared};

@@ -35,8 +35,7 @@ fn check(holds: bool, what: &str) -> Result<(), String> {
 }
 
 fn is_as_declared(owner: &Owner, declared: &Declared, after: &Observed) -> Result<(), String> {
-    let Declared { arn, url: _, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share: _, retain: _ } =
-        declared;
+    let Declared { arn, url: _, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share: _, .. } = declared;
     check(after.arn == *arn, "arn")?;
     check(after.tags.contains_key(&claim(owner)), "claim")?;
     check(client_ids.is_subset(&after.client_ids), "client ids")?;
@@ -79,6 +78,7 @@ impl PlanLaws for OidcProviders {
         after: Option<&Observed>,
     ) -> Result<(), String> {
         match (desired, after) {
+            (Some(Desired::Collected(_)), _) => Ok(()),
             (None, None) => {
                 let others =
                     before.is_some_and(|before| owner_stakes(&before.tags).iter().any(|key| **key != claim(owner)));
@@ -156,6 +156,7 @@ fn declared(client_ids: &[&str], pins: Option<&[&str]>, tags: &[(&str, &str)]) -
         tags: tags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect(),
         share: true,
         retain: false,
+        gone: BTreeSet::new(),
     }
 }
 

@@ -12,9 +12,9 @@ fn a_providers_plans_read_well() {
     let plan = plan_text::<OidcProviders>;
     let first = desired(&["sts.amazonaws.com"], None, &[]);
     let alone = after::<OidcProviders>(&us, Some(&first), None);
-    assert_snapshot!(plan(&us, Some(&first), None), @r##"create a provider for https://token.actions.githubusercontent.com with client ids sts.amazonaws.com, thumbprints v1, tags github-trust:made-by=us-east-1/laws/Provider, github-trust:owner:6sm7dpvztau4u4bc=c=w7zxg t= us-east-1/laws/Provider"##);
+    assert_snapshot!(plan(&us, Some(&first), None), @r##"create a provider for https://token.actions.githubusercontent.com with client ids sts.amazonaws.com, thumbprints v1, tags github-trust:made-by=us-east-1/laws/Provider, github-trust:owner:6sm7dpvztau4u4bc=c=w7zxg t= i=123456789012/1 us-east-1/laws/Provider"##);
     assert_snapshot!(plan(&us, Some(&first), Some(&foreign())), @r##"
-    tag github-trust:found=4sdcahmmw7, github-trust:owner:6sm7dpvztau4u4bc=c=w7zxg t= us-east-1/laws/Provider
+    tag github-trust:found=4sdcahmmw7, github-trust:owner:6sm7dpvztau4u4bc=c=w7zxg t= i=123456789012/1 us-east-1/laws/Provider
     add client id sts.amazonaws.com
     "##);
     let shared = after::<OidcProviders>(&other, Some(&desired(&["other"], None, &[])), alone.clone());

@@ -1,0 +1,122 @@
+//! Many owners of one provider: those that are gone, and those for which there is no tag of their own.
+
+use serde_json::{Value, json};
+
+use super::super::account::Object;
+use super::super::author::Author;
+use super::super::cloudformation::{Declared, RequestType, Status, declared};
+use super::super::expected_state::PROVIDER;
+use super::super::lambda::Ended;
+use super::rotation::SCHEDULE;
+use super::world::{OUR_PROVIDER, World, world};
+
+/// More than a provider has tags.
+const MANY: usize = 60;
+
+fn provider(properties: Value) -> Vec<Declared> {
+    vec![declared("Provider", PROVIDER, properties)]
+}
+
+/// A declaration that brings something of its own.
+fn own(index: usize) -> Vec<Declared> {
+    provider(json!({"ClientIdList": ["sts.amazonaws.com", format!("id-{index}")]}))
+}
+
+fn plain() -> Vec<Declared> {
+    provider(json!({}))
+}
+
+fn shared(world: &World) -> Object {
+    let objects = world.cloud.snapshot().objects;
+    objects.into_iter().find(|(id, _)| id.name == OUR_PROVIDER).map(|(_, object)| object).expect("the provider")
+}
+
+fn owners(world: &World) -> usize {
+    shared(world).facets.keys().filter(|facet| facet.starts_with("tag github-trust:owner:")).count()
+}
+
+async fn scheduled(world: &World) {
+    let ended = world.lambda.attempt(&Author::Upkeep, "schedule", SCHEDULE).await;
+    assert_eq!(ended, Ended::Returned(Ok(())), "{}", world.story());
+}
+
+#[test]
+fn stacks_that_went_and_retained_their_provider_leave_room_for_others() {
+    world(async |world| {
+        for index in 0..MANY {
+            let mut stack = world.stack(&format!("s-{index}"));
+            let status = stack.create(&own(index % 3)).await;
+            assert_eq!(status, Status::CreateComplete, "{index}: {}", world.story());
+            stack.retain("Provider");
+            assert_eq!(stack.delete_stack().await, Status::DeleteComplete);
+        }
+        assert!(owners(world) < MANY);
+    });
+}
+
+#[test]
+fn the_scheduled_run_removes_the_claims_of_owners_that_are_gone_and_no_others() {
+    world(async |world| {
+        let mut stacks: Vec<_> = (0..6).map(|index| world.stack(&format!("s-{index}"))).collect();
+        for (index, stack) in stacks.iter_mut().enumerate() {
+            assert_eq!(stack.create(&own(index)).await, Status::CreateComplete);
+        }
+        // One stack is gone, one goes on without the provider, and one is about to be updated.
+        stacks[0].retain("Provider");
+        stacks[0].delete_stack().await;
+        stacks[1].retain("Provider");
+        world.cloud.state().account.stacks.set_status(&stacks[2].id, "UPDATE_IN_PROGRESS");
+        scheduled(world).await;
+        assert_eq!(owners(world), 4, "{}", world.story());
+        assert!(shared(world).facets.contains_key("tag github-trust:retained-for"), "it was to stay");
+        assert!(shared(world).facets.contains_key("client id id-0"), "a role may go by it");
+        let calls = world.cloud.call_count();
+        scheduled(world).await;
+        let changes = world.calls()[calls..].iter().filter(|call| call.changing).count();
+        assert_eq!(changes, 0, "{}", world.story());
+    });
+}
+
+#[test]
+fn a_claim_on_a_provider_of_others_goes_with_its_owner() {
+    world(async |world| {
+        let url = "https://token.actions.githubusercontent.com";
+        world.someone("CreateOpenIDConnectProvider", &json!({"Url": url, "ClientIDList": ["theirs"]}));
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&plain()).await, Status::CreateComplete, "{}", world.story());
+        stack.retain("Provider");
+        assert_eq!(owners(world), 1);
+        scheduled(world).await;
+        assert_eq!(owners(world), 0, "{}", world.story());
+    });
+}
+
+#[test]
+fn hundreds_of_owners_share_a_provider_and_none_loses_it() {
+    world(async |world| {
+        let mut stacks: Vec<_> = (0..MANY).map(|index| world.stack(&format!("s-{index}"))).collect();
+        for stack in &mut stacks {
+            assert_eq!(stack.create(&plain()).await, Status::CreateComplete, "{}", world.story());
+        }
+        let mut more = world.stack("more");
+        assert_eq!(more.create(&own(1)).await, Status::RollbackComplete);
+        let (reason, _) = world.failure(&world.last_of(RequestType::Create));
+        let expected = "would have 47 tags; IAM allows 50, of which 4 are kept free. Each resource that shares it and \
+                        declares more than the default needs one. Declare nothing but `Url` here";
+        assert!(reason.contains(expected), "{reason}");
+        // Those with a claim go, and those without keep what they need.
+        let mut late = stacks.split_off(MANY / 5 * 4);
+        for stack in &mut stacks {
+            assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+        }
+        assert!(shared(world).facets.contains_key("client id sts.amazonaws.com"), "{}", world.story());
+        assert_eq!(owners(world), 0);
+        assert_eq!(late[0].update(&own(7)).await, Status::UpdateComplete, "there is room again: {}", world.story());
+        for stack in &mut late {
+            assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+        }
+        let left = shared(world);
+        assert!(!left.facets.contains_key("client id id-7"), "{}", world.story());
+        assert!(left.facets.contains_key("client id sts.amazonaws.com") && owners(world) == 0);
+    });
+}
