@@ -438,3 +438,20 @@ fn stacks_of_other_accounts_are_served_where_the_deployment_names_them() {
         assert_eq!(place.create(ROLE, properties.clone()).await["Status"], "FAILED");
     });
 }
+
+#[test]
+fn a_stack_passes_a_guardrail_by_an_exemption_until_its_day_is_over() {
+    let properties = role(json!({"MaxSessionDuration": 43200, "PermissionsBoundary": null}));
+    for (exemption, status) in [
+        ("MaxSessionDuration:s:2999-12-31", "SUCCESS"),
+        ("AllowBroadTrust:s:2999-12-31, MaxSessionDuration:111122223333/s*:2999-12-31", "SUCCESS"),
+        ("MaxSessionDuration:s:2020-12-31", "FAILED"),
+        ("MaxSessionDuration:other:2999-12-31", "FAILED"),
+        ("AllowBroadTrust:s:2999-12-31", "FAILED"),
+    ] {
+        deployed(&[("GUARDRAIL_EXEMPTIONS", exemption)], async |place| {
+            let answer = place.create(ROLE, properties.clone()).await;
+            assert_eq!(answer["Status"], status, "{exemption}: {answer}");
+        });
+    }
+}

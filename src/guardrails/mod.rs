@@ -9,6 +9,7 @@
 
 mod access_entry;
 mod at_github;
+mod exemption;
 mod provider;
 
 use crate::arn::parts;
@@ -21,10 +22,12 @@ use crate::iam_policy::string_like::string_like;
 
 use access_entry::AccessEntryGuardrails;
 use at_github::{GitHubGuardrails, allows_host};
+use exemption::Exemption;
 use provider::ProviderGuardrails;
 
 pub use access_entry::AccessEntryCheck;
 pub use at_github::WriteTarget;
+pub(crate) use exemption::guardrail_of;
 
 /// A part of a declaration that a deployment may forbid. The texts are those of the template's author.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +134,9 @@ pub struct Guardrails {
     access_entries: AccessEntryGuardrails,
     accounts: Vec<String>,
     contact: Option<String>,
+    exemptions: Vec<Exemption>,
+    /// The exemptions of this moment.
+    in_force: Vec<Exemption>,
 }
 
 /// The value without a parameter, which is also the default of the parameter.
@@ -186,6 +192,8 @@ impl Guardrails {
             access_entries: AccessEntryGuardrails::none(),
             accounts: Vec::new(),
             contact: None,
+            exemptions: Vec::new(),
+            in_force: Vec::new(),
         }
     }
 
@@ -222,6 +230,8 @@ impl Guardrails {
             access_entries: AccessEntryGuardrails::read(list, allowed),
             accounts: list("STACK_ACCOUNTS", ""),
             contact: variable("GUARDRAIL_CONTACT"),
+            exemptions: list("GUARDRAIL_EXEMPTIONS", "").iter().filter_map(|text| Exemption::read(text)).collect(),
+            in_force: Vec::new(),
         }
     }
 
@@ -277,7 +287,16 @@ impl Guardrails {
         stack: &StackId,
         deployment: &Deployment,
     ) -> Vec<String> {
-        guardrail_checks.iter().filter_map(|demand| self.forbids(demand, stack, deployment)).collect()
+        let reasons = guardrail_checks.iter().filter_map(|demand| self.forbids(demand, stack, deployment));
+        reasons
+            .filter(|reason| {
+                let exemption = self.exemption(reason, stack);
+                if let Some(exemption) = exemption {
+                    tracing::warn!(reason, %exemption, "a stack is exempt from a guardrail");
+                }
+                exemption.is_none()
+            })
+            .collect()
     }
 
     /// Checks the account of the stack that asks.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::guardrails::guardrail_of;
 use crate::reconcile::Foresight;
 
 /// A resource and its foresight.
@@ -31,6 +32,7 @@ impl Previewed {
             physical_id,
             mistakes,
             refusals,
+            exempted,
             actions,
             replaced,
             afterwards,
@@ -41,7 +43,7 @@ impl Previewed {
         let mistakes: Vec<&str> = mistakes.iter().map(|mistake| mistake.text.as_str()).collect();
         let attributes: BTreeMap<&str, &String> =
             attributes.iter().filter(|(name, _)| **name != WARNING).map(|(name, value)| (*name, value)).collect();
-        let refusal = |reason: &String| json!({"Guardrail": guardrail(reason), "Reason": reason});
+        let refusal = |reason: &String| json!({"Guardrail": guardrail_of(reason), "Reason": reason});
         let refusals: Vec<Value> = refusals.iter().map(refusal).collect();
         json!({
             "LogicalResourceId": logical_id,
@@ -49,6 +51,7 @@ impl Previewed {
             "PhysicalResourceId": physical_id,
             "Mistakes": mistakes,
             "Refusals": refusals,
+            "Exemptions": exempted,
             "Actions": actions,
             "Replacement": replaced.as_ref().map(|old| json!({"Of": old, "By": physical_id})),
             "Afterwards": afterwards,
@@ -70,6 +73,7 @@ impl Previewed {
             physical_id,
             mistakes,
             refusals,
+            exempted,
             actions,
             replaced,
             afterwards,
@@ -97,18 +101,13 @@ impl Previewed {
         };
         lines("mistake:", &mut mistakes.iter().map(|mistake| mistake.text.as_str()));
         lines("refused:", &mut refusals.iter().map(String::as_str));
+        lines("exempt:", &mut exempted.iter().map(String::as_str));
         lines("-", &mut actions.iter().map(String::as_str));
         lines("- afterwards:", &mut afterwards.iter().map(String::as_str));
         lines("warning:", &mut self.warnings().into_iter());
         lines("not known yet:", &mut unknown.iter().map(String::as_str));
         text
     }
-}
-
-/// The guardrail that a reason names.
-fn guardrail(reason: &str) -> Option<&str> {
-    let (_, rest) = reason.split_once("(guardrail")?;
-    rest.split('`').nth(1)
 }
 
 pub(super) fn json(all: &[Previewed]) -> Value {

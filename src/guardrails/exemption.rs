@@ -1,0 +1,140 @@
+//! Exemptions: a guardrail that does not hold for some stacks until a date, because the platform team said so.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime};
+
+use super::{GuardrailCheck, Guardrails};
+use crate::cloudformation::StackId;
+use crate::deployment::Deployment;
+use crate::iam_policy::string_like::string_like;
+
+/// The guardrails that only the function holds. IAM holds the others, too, and knows no stacks.
+const EXEMPTIBLE: [&str; 6] = [
+    "AllowBroadTrust",
+    "AllowGitHubAdoption",
+    "AllowThumbprintPins",
+    "AllowedAudiences",
+    "AllowedGitHubOwners",
+    "MaxSessionDuration",
+];
+const DAY: &[BorrowedFormatItem<'static>] = format_description!("[year]-[month]-[day]");
+
+/// An exemption: `<guardrail>:<stack>:<last day>`, or `<guardrail>:<account>/<stack>:<last day>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exemption {
+    guardrail: &'static str,
+    account: Option<String>,
+    stack: String,
+    last_day: Date,
+}
+
+impl Exemption {
+    /// Reads an entry of the list. What cannot be read exempts nothing.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let [guardrail, asker, last_day] = text.split(':').collect::<Vec<_>>()[..] else { return None };
+        let guardrail = EXEMPTIBLE.into_iter().find(|name| *name == guardrail)?;
+        let (account, stack) = match asker.split_once('/') {
+            Some((account, stack)) => (Some(account), stack),
+            None => (None, asker),
+        };
+        let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if stack.is_empty() || stack.contains('/') || account.is_some_and(|account| !is_account(account)) {
+            return None;
+        }
+        let (account, stack) = (account.map(str::to_owned), stack.to_owned());
+        Some(Self { guardrail, account, stack, last_day: Date::parse(last_day, DAY).ok()? })
+    }
+
+    /// Returns true until the end of the last day, in UTC.
+    pub(super) fn is_in_force(&self, now: SystemTime) -> bool {
+        OffsetDateTime::from(now).date() <= self.last_day
+    }
+
+    /// Returns true if a stack is exempt from a guardrail.
+    pub(super) fn exempts(&self, guardrail: &str, stack: &StackId) -> bool {
+        self.guardrail == guardrail
+            && self.account.as_ref().is_none_or(|account| account == stack.account())
+            && string_like(&self.stack, stack.name())
+    }
+}
+
+impl fmt::Display for Exemption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { guardrail, account, stack, last_day } = self;
+        let account = account.as_ref().map(|account| format!("{account}/")).unwrap_or_default();
+        write!(f, "{guardrail}:{account}{stack}:{last_day}")
+    }
+}
+
+impl Guardrails {
+    /// The guardrails of a moment, with the exemptions that are in force.
+    #[must_use]
+    pub fn at(&self, now: SystemTime) -> Self {
+        let in_force = self.exemptions.iter().filter(|exemption| exemption.is_in_force(now)).cloned().collect();
+        Self { in_force, ..self.clone() }
+    }
+
+    /// Returns the parts of a declaration that only an exemption allows, each with that exemption.
+    #[must_use]
+    pub fn exempted(
+        &self,
+        guardrail_checks: &[GuardrailCheck],
+        stack: &StackId,
+        deployment: &Deployment,
+    ) -> Vec<String> {
+        let reasons = guardrail_checks.iter().filter_map(|demand| self.forbids(demand, stack, deployment));
+        let exempted = |reason: String| {
+            let exemption = self.exemption(&reason, stack)?;
+            Some(format!("{reason}: allowed by the exemption {exemption}"))
+        };
+        reasons.filter_map(exempted).collect()
+    }
+
+    /// Returns the exemption of a stack from the guardrail of a reason.
+    pub(super) fn exemption(&self, reason: &str, stack: &StackId) -> Option<&Exemption> {
+        let guardrail = guardrail_of(reason)?;
+        self.in_force.iter().find(|exemption| exemption.exempts(guardrail, stack))
+    }
+}
+
+/// The guardrail that a reason names first.
+pub(crate) fn guardrail_of(reason: &str) -> Option<&str> {
+    let (_, rest) = reason.split_once("(guardrail")?;
+    rest.split('`').nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_exemption_holds_for_its_stacks_until_the_end_of_its_day() {
+        let stack = StackId::parse("arn:aws:cloudformation:us-east-1:111122223333:stack/team-a-ci/1").unwrap();
+        // 2027-03-31T23:59:59Z, and a second later.
+        let (last, over) = (1_806_537_599, 1_806_537_600);
+        for (entry, guardrail, now, exempts) in [
+            ("AllowBroadTrust:team-a-*:2027-03-31", "AllowBroadTrust", last, true),
+            ("AllowBroadTrust:team-a-*:2027-03-31", "AllowBroadTrust", over, false),
+            ("AllowBroadTrust:team-a-*:2027-03-31", "MaxSessionDuration", last, false),
+            ("AllowBroadTrust:111122223333/team-a-ci:2027-03-31", "AllowBroadTrust", last, true),
+            ("AllowBroadTrust:444455556666/team-a-ci:2027-03-31", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:team-a:2027-03-31", "AllowBroadTrust", last, false),
+            ("RolePath:team-a-ci:2027-03-31", "RolePath", last, false),
+            ("AllowBroadTrust:team-a-ci", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:team-a-ci:never", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust::2027-03-31", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:1/team-a-ci:2027-03-31", "AllowBroadTrust", last, false),
+        ] {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
+            let exemption = Exemption::read(entry).filter(|exemption| exemption.is_in_force(now));
+            assert_eq!(exemption.as_ref().is_some_and(|one| one.exempts(guardrail, &stack)), exempts, "{entry}");
+            assert!(exemption.is_none_or(|one| one.to_string() == entry), "{entry}");
+        }
+    }
+}
