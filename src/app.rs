@@ -58,11 +58,14 @@ impl App {
     }
 
     /// The calls for OIDC providers.
-    pub(crate) fn providers(&self, deadline: Deadline) -> OidcProviders {
+    pub(crate) fn providers(&self, deployment: Deployment, deadline: Deadline) -> OidcProviders {
         OidcProviders {
             iam: self.iam.clone(),
+            cloudformation: self.cloudformation.clone(),
+            deployment,
             deadline,
             issuers: Arc::clone(&self.issuers),
+            clock: self.clock.clone(),
             now: self.clock.now(),
             rotation_policy: self.settings.rotation_policy,
         }

@@ -105,7 +105,8 @@ fn at_provider(
         )),
         Ok(Some(ids)) => {
             let asked = audiences.join(", ");
-            let change = format!("add {asked} to the `ClientIdList` of the provider, or ask for an audience that it has");
+            let change =
+                format!("add {asked} to the `ClientIdList` of the provider, or ask for an audience that it has");
             Some((REFUSED, problem(format!("a provider that takes {} and not {asked}", ids.join(", ")), change)))
         }
         Ok(None) => {

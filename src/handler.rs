@@ -197,10 +197,11 @@ impl App {
         let time = end - now;
         let work_end = now + time - RESERVE.min(time / 2);
         let progress = Progress::new(failure_id(request));
+        let guardrails = self.settings.guardrails.at(self.clock.now());
         let context = RequestContext {
             owner: &Owner::new(&request.stack, &request.logical_id),
             deployment: &deployment,
-            guardrails: &self.settings.guardrails,
+            guardrails: &guardrails,
             deadline: Deadline::until(work_end - WIND_DOWN.min(time / 4)),
             lag: self.settings.iam_lag,
             origin: &Origin::default(),
@@ -258,7 +259,7 @@ impl App {
         let deadline = context.deadline;
         let here = || context.deployment.clone();
         match request.resource_type.as_str() {
-            OidcProviders::TYPE => reconcile_request(&self.providers(deadline), request, context).await,
+            OidcProviders::TYPE => reconcile_request(&self.providers(here(), deadline), request, context).await,
             // Boxed, because its future is by far the largest.
             GitHubRoles::TYPE => Box::pin(reconcile_request(&self.roles(here(), deadline), request, context)).await,
             AccessEntries::TYPE => reconcile_request(&self.entries(here(), deadline), request, context).await,

@@ -14,7 +14,7 @@ use crate::aws::{Backoff, CallError, Deadline, ErrorKind};
 use crate::cloudformation::{Request, RequestType, StackId};
 use crate::error::Error;
 
-pub use hold::{Hold, Object, removes};
+pub use hold::{Hold, OwnedObject, removes};
 
 /// The time for which CloudFormation may show a state from before the request.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(10);

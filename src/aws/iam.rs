@@ -47,11 +47,7 @@ pub(crate) async fn list_roles<T>(
 }
 
 /// The client ids of a provider; none if it is not there.
-pub(crate) async fn client_ids(
-    iam: &Client,
-    deadline: &Deadline,
-    arn: &str,
-) -> Result<Option<Vec<String>>, CallError> {
+pub(crate) async fn client_ids(iam: &Client, deadline: &Deadline, arn: &str) -> Result<Option<Vec<String>>, CallError> {
     let request = iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn);
     match deadline.call("iam:GetOpenIDConnectProvider", arn, || request.clone().send()).await {
         Ok(output) => Ok(Some(output.client_id_list.unwrap_or_default())),

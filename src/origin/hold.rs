@@ -17,7 +17,7 @@ pub enum Hold {
 
 /// An object that may change its owner.
 #[derive(Clone, Copy, Debug)]
-pub struct Object<'a> {
+pub struct OwnedObject<'a> {
     /// `Custom::…`.
     pub resource_type: &'a str,
     /// The physical id.
@@ -64,10 +64,10 @@ impl Witness<'_> {
         &self,
         here: &Deployment,
         owner: &Owner,
-        object: Object<'_>,
+        object: OwnedObject<'_>,
         takes_over: bool,
     ) -> Result<Option<HandOver>, CallError> {
-        let Object { resource_type, id, tags } = object;
+        let OwnedObject { resource_type, id, tags } = object;
         let from = owner_tags(tags);
         if let Some(former) = Owner::of_tags(tags) {
             if former == *owner || !takes_over {

@@ -207,13 +207,13 @@ impl Preview<'_> {
     async fn dispatch(&self, request: &Request) -> Foresight {
         let Self { app, here, deadline, .. } = self;
         let owner = &Owner::new(&request.stack, &request.logical_id);
-        let guardrails = &app.settings.guardrails;
+        let guardrails = &app.settings.guardrails.at(app.clock.now());
         let context = &ForesightContext { owner, deployment: here, guardrails, deadline: *deadline };
         let github = || app.github(*deadline);
         let here = || (*here).clone();
         let looking = async {
             match request.resource_type.as_str() {
-                OidcProviders::TYPE => foresee(&app.providers(*deadline), request, context).await,
+                OidcProviders::TYPE => foresee(&app.providers(here(), *deadline), request, context).await,
                 GitHubRoles::TYPE => Box::pin(foresee(&app.roles(here(), *deadline), request, context)).await,
                 AccessEntries::TYPE => foresee(&app.entries(here(), *deadline), request, context).await,
                 GitHubVariables::TYPE => foresee(&GitHubVariables::new(github(), request), request, context).await,

@@ -78,7 +78,7 @@ impl<R: Api> Reconciler<'_, R> {
         Ok((desired, observation))
     }
 
-    /// Asks for the hand-over of an object of another owner, and brings it to the desired state.
+    /// Asks about the owners of an object that is there, and brings it to the desired state.
     async fn converge_owned(
         &self,
         id: &R::Id,
@@ -90,7 +90,7 @@ impl<R: Api> Reconciler<'_, R> {
             Observation::Stale => self.api.observe(id).await?,
         };
         if let Some(observed) = &observed {
-            self.api.ask_for_hand_over(self.owner, id, desired, observed).await?;
+            self.api.ask_about_owners(self.owner, id, desired, observed).await?;
         }
         self.converge(id, Some(desired), Observation::Fresh(observed)).await
     }

@@ -24,6 +24,8 @@ pub struct Foresight {
     pub mistakes: Vec<Mistake>,
     /// The reasons for which the request would be refused.
     pub refusals: Vec<String>,
+    /// The parts that only an exemption from a guardrail allows.
+    pub exempted: Vec<String>,
     /// The actions by their effect, in order.
     pub actions: Vec<String>,
     /// The id of the object that is replaced.
@@ -112,7 +114,9 @@ impl<R: Reader> Seeing<'_, R> {
             foresight.refusals.push(refusal.to_string());
             return Ok(());
         }
-        let forbidden = guardrails.forbidden(&R::guardrail_checks(&spec), &request.stack, deployment);
+        let checks = R::guardrail_checks(&spec);
+        foresight.exempted = guardrails.exempted(&checks, &request.stack, deployment);
+        let forbidden = guardrails.forbidden(&checks, &request.stack, deployment);
         if !forbidden.is_empty() {
             return self.forbidden(spec, forbidden, foresight).await;
         }
@@ -129,7 +133,7 @@ impl<R: Reader> Seeing<'_, R> {
         foresight.native = R::native(&desired);
         let observed = observed?;
         if let Some(observed) = &observed {
-            reader.ask_for_hand_over(owner, &id, &mut desired, observed).await?;
+            reader.ask_about_owners(owner, &id, &mut desired, observed).await?;
         }
         let pending = observed.as_ref().and_then(|now| R::Sharing::pending_operation(owner, Some(&desired), now));
         if let Some(pending) = pending {

@@ -132,9 +132,9 @@ pub trait Reader: Planner {
     ) -> impl Future<Output = Result<Self::Desired, Error>>;
     /// Takes a hint of the next observations, so that they can read everything at once. No decision depends on it.
     fn prefetch(&self, _hint: ReadHint<'_, Self::Spec>) {}
-    /// Asks whether an object of another owner, or of none, may become this owner's, and completes the desired state by the
-    /// answer.
-    fn ask_for_hand_over(
+    /// Asks CloudFormation about the owners of an object that is there: whether it may become this owner's, or which of those
+    /// that share it are gone. Completes the desired state by the answer.
+    fn ask_about_owners(
         &self,
         _owner: &Owner,
         _id: &Self::Id,

@@ -32,7 +32,7 @@ impl Run<'_> {
                 Ok(Some(RecordedEntry { id, owner, guardrail_checks })) => {
                     repaired.borrow_mut().insert(id.to_string());
                     let Some((owner, stack)) = owner else { return ItemOutcome::Done };
-                    let guardrails = &app.settings.guardrails;
+                    let guardrails = app.settings.guardrails.at(app.clock.now());
                     let account = guardrails.check_account(stack.account(), deployment);
                     match account.and_then(|()| guardrails.check(&guardrail_checks, &stack, deployment)) {
                         Ok(()) => repair(app, deployment, window, &api, &NeedsRepair { id, owner }).await,

@@ -15,7 +15,7 @@ use crate::aws::{Backoff, CallError, ErrorKind, iam, ignore_not_found, pages};
 use crate::cloudformation::nearest::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
-use crate::origin::{Object, Witness, removes};
+use crate::origin::{OwnedObject, Witness, removes};
 use crate::ownership::{Owner, TAKEN_OVER};
 use crate::reconcile::{Api, Reader, Resource};
 
@@ -33,7 +33,7 @@ impl Reader for AccessEntries {
         Ok(Desired { role: role?, wanted, process, hand_over: None })
     }
 
-    async fn ask_for_hand_over(
+    async fn ask_about_owners(
         &self,
         owner: &Owner,
         id: &EntryId,
@@ -41,7 +41,7 @@ impl Reader for AccessEntries {
         observed: &Observed,
     ) -> Result<(), CallError> {
         let (Wanted::Declared(spec), Some(entry)) = (&desired.wanted, &observed.entry) else { return Ok(()) };
-        let object = Object { resource_type: Self::TYPE, id: &id.to_string(), tags: &entry.content.tags };
+        let object = OwnedObject { resource_type: Self::TYPE, id: &id.to_string(), tags: &entry.content.tags };
         desired.hand_over = self.witness().hand_over(&self.deployment, owner, object, spec.take_over).await?;
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::deployment::Deployment;
 use crate::error::{Error, Refusal};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::TrustPolicy;
-use crate::origin::{Object, Witness, removes};
+use crate::origin::{OwnedObject, Witness, removes};
 use crate::ownership::{Owner, TAKEN_OVER};
 use crate::reconcile::{Api, Exclusive, ReadHint, Reader, Resource};
 
@@ -88,14 +88,14 @@ impl Reader for GitHubRoles {
         Ok(Desired { name, path, trust, settings, managed, inline, tags, adopt, take_over, hand_over, names, warning })
     }
 
-    async fn ask_for_hand_over(
+    async fn ask_about_owners(
         &self,
         owner: &Owner,
         id: &RoleName,
         desired: &mut Desired,
         observed: &Observed,
     ) -> Result<(), CallError> {
-        let object = Object { resource_type: Self::TYPE, id: &id.0, tags: &observed.tags };
+        let object = OwnedObject { resource_type: Self::TYPE, id: &id.0, tags: &observed.tags };
         desired.hand_over = self.witness().hand_over(&self.deployment, owner, object, desired.take_over).await?;
         Ok(())
     }

@@ -82,7 +82,13 @@ impl<'a> Comparison<'a> {
     /// A comparison that has asked nothing yet.
     #[must_use]
     pub fn new(roles: &'a GitHubRoles) -> Self {
-        Self { roles, providers: RefCell::default(), answers: RefCell::default(), silent: RefCell::default(), counts: Cell::default() }
+        Self {
+            roles,
+            providers: RefCell::default(),
+            answers: RefCell::default(),
+            silent: RefCell::default(),
+            counts: Cell::default(),
+        }
     }
 
     /// The counts so far.
