@@ -73,6 +73,11 @@ impl Witness<'_> {
             if former == *owner || !takes_over {
                 return Ok(None);
             }
+            // A stack that goes back keeps what it had taken over, which only its status tells.
+            if !StackId::parse(owner.stack_id()).is_ok_and(|stack| is_asked_here(&stack, here)) {
+                let why = "the stack that asks for it is of another account, which cannot be asked about a rollback";
+                return Ok(Some(HandOver::Held { from, why: why.to_owned() }));
+            }
             return Ok(Some(match self.hold(here, &former, id).await? {
                 Hold::LetGo => HandOver::LetGo { from },
                 Hold::Held(why) => HandOver::Held { from, why },

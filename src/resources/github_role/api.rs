@@ -17,7 +17,7 @@ use crate::error::{Error, Refusal};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::origin::{OwnedObject, Witness, removes};
-use crate::ownership::{Owner, TAKEN_OVER};
+use crate::ownership::{HandOver, Owner, TAKEN_OVER};
 use crate::reconcile::{Api, Exclusive, ReadHint, Reader, Resource};
 
 /// The number of inline policies that are read at the same time.
@@ -96,7 +96,12 @@ impl Reader for GitHubRoles {
         observed: &Observed,
     ) -> Result<(), CallError> {
         let object = OwnedObject { resource_type: Self::TYPE, id: &id.0, tags: &observed.tags };
-        desired.hand_over = self.witness().hand_over(&self.deployment, owner, object, desired.take_over).await?;
+        let hand_over = self.witness().hand_over(&self.deployment, owner, object, desired.take_over).await?;
+        // A role of that name that somebody else has made again has another trust, and may have permissions of theirs.
+        let is_others = |hand_over: &HandOver| {
+            matches!(hand_over, HandOver::Lost { .. }) && TrustPolicy::read(&observed.trust).is_none()
+        };
+        desired.hand_over = hand_over.filter(|hand_over| !is_others(hand_over));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::account::{Id, Kind, Object};
 use super::super::cloudformation::{Declared, RequestType, Status, declared};
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
-use super::world::{GIVEN_ROLE, World, alone, but, logical, world};
+use super::world::{GIVEN_ROLE, World, alone, but, foreign_role, logical, world};
 
 const KINDS: [&str; 2] = [ROLE, ENTRY];
 
@@ -200,4 +200,20 @@ fn an_object_without_owner_s_tags_is_no_other_resource_s() {
             assert_eq!(world.cloud.snapshot(), before);
         });
     }
+}
+
+#[test]
+fn a_role_that_somebody_made_again_by_hand_is_not_the_resource_s_own() {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete);
+        strip(world, ROLE, true);
+        let trust = foreign_role("deploy")["AssumeRolePolicyDocument"].clone();
+        let any = trust.as_str().expect("a policy").replace("StringEquals", "StringLike");
+        world.someone("UpdateAssumeRolePolicy", &json!({"RoleName": "deploy", "PolicyDocument": any}));
+        let before = world.cloud.snapshot();
+        let changed = but(alone(ROLE, 1), json!({"Description": "new"}));
+        assert_eq!(stack.update(&vec![changed]).await, Status::UpdateRollbackFailed, "{}", world.story());
+        assert_eq!(world.cloud.snapshot(), before);
+    });
 }
