@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::account::{Id, Kind, Object};
 use super::super::cloudformation::{Declared, RequestType, Status, declared};
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
-use super::world::{GIVEN_ROLE, World, alone, but, foreign_role, logical, world};
+use super::fixtures::{GIVEN_ROLE, World, alone, but, foreign_role, logical, world};
 
 const KINDS: [&str; 2] = [ROLE, ENTRY];
 

@@ -7,8 +7,8 @@ use super::super::author::Author;
 use super::super::cloudformation::{Declared, RequestType, Status, declared};
 use super::super::expected_state::PROVIDER;
 use super::super::lambda::Ended;
+use super::fixtures::{OUR_PROVIDER, World, world};
 use super::rotation::SCHEDULE;
-use super::world::{OUR_PROVIDER, World, world};
 
 /// More than a provider has tags.
 const MANY: usize = 60;
