@@ -122,6 +122,18 @@ pub fn claim(name: &str) -> Result<(), String> {
     Err(format!("claims that GitHub's tokens have{hint}, and not `{name}`, which no token's subject has"))
 }
 
+/// The value of a claim in a subject, where GitHub writes `:` as `%3A`.
+///
+/// # Errors
+/// With what is allowed.
+pub fn template_value(text: &str) -> Result<String, String> {
+    if text.contains([':', '%', '?']) || text.trim_end_matches('*').contains('*') || text.chars().any(char::is_control)
+    {
+        return Err("a value without `:`, `%` and `?`, with a `*` at its end only".to_owned());
+    }
+    name::in_policy(text).map(|()| text.to_owned())
+}
+
 /// A part of a job that a subject can pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {

@@ -1,10 +1,12 @@
 //! A direct invocation tells whether a token could assume a role, by the policy that IAM has.
 
+use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
-use super::{ISSUER, at, immutable};
+use super::{ISSUER, Place, at, immutable};
+use crate::simulation::github::ids;
 
-async fn ask(place: &super::Place, claims: Value) -> Value {
+async fn ask(place: &Place, claims: Value) -> Value {
     place.invoke(&json!({"Explain": {"RoleName": "deploy", "Claims": claims}})).await
 }
 
@@ -38,8 +40,7 @@ fn a_token_that_is_let_in_and_why_others_are_not() {
 fn a_deployment_that_explains_nothing_reads_nothing() {
     at(async |place| {
         assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
-        place.world.settings.guardrails =
-            github_trust::guardrails::Guardrails::read(|name| (name == "ALLOW_EXPLAIN").then(|| "false".to_owned()));
+        place.world.settings.guardrails = Guardrails::read(|name| (name == "ALLOW_EXPLAIN").then(|| "false".to_owned()));
         let calls = place.cloud.state().calls.len();
         let answer = ask(place, json!({})).await;
         assert!(answer["Error"].as_str().is_some_and(|why| why.contains("`AllowExplain`")), "{answer}");
@@ -51,7 +52,7 @@ fn a_deployment_that_explains_nothing_reads_nothing() {
 fn a_role_is_asked_about_by_its_arn_as_a_workflow_has_it() {
     at(async |place| {
         assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
-        let ask = async |place: &super::Place, account: &str| {
+        let ask = async |place: &Place, account: &str| {
             let arn = format!("arn:aws:iam::{account}:role/github/deploy");
             place.invoke(&json!({"Explain": {"RoleName": arn}})).await
         };
@@ -121,4 +122,188 @@ fn a_provider_that_is_gone_or_takes_other_tokens_lets_nobody_in() {
         assert_eq!(answer["Verdict"], "refused", "{answer:#}");
         assert_eq!(answer["Provider"]["Found"], "no such provider in the account", "{answer:#}");
     });
+}
+/// The changes that an answer advises.
+fn changes(answer: &Value) -> Vec<&str> {
+    let statements = answer["Statements"].as_array().into_iter().flatten();
+    let failed = statements.flat_map(|statement| statement["Failed"].as_array().into_iter().flatten());
+    failed.filter_map(|failed| failed["Change"].as_str()).collect()
+}
+
+fn with_audience(mut claims: Value) -> Value {
+    claims["aud"] = json!("sts.amazonaws.com");
+    claims
+}
+
+/// Asks about a token that the role refuses, follows the advice, and asks again.
+fn follow(template: Option<&[&str]>, trust: Value, claims: Value, advice: &str, followed: Value) {
+    let claims = with_audience(claims);
+    at(async |place| {
+        place.world.settings.guardrails = Guardrails::none();
+        place.token();
+        let template = template.map(|keys| keys.iter().map(|key| (*key).to_owned()).collect());
+        place.github(|github| github.templates.extend(template.map(|keys| ("acme/app".to_owned(), keys))));
+        let created = place.create(trust).await;
+        assert!(created.succeeded, "{}", created.reason);
+        let answer = ask(place, claims.clone()).await;
+        assert_eq!(answer["Verdict"], "refused", "{answer:#}");
+        assert!(changes(&answer).iter().any(|change| change.contains(advice)), "{advice}: {answer:#}");
+        let updated = place.update(followed).await;
+        assert!(updated.succeeded, "{}", updated.reason);
+        let answer = ask(place, claims).await;
+        assert_eq!(answer["Verdict"], "admitted", "{answer:#}");
+    });
+}
+
+#[test]
+fn an_environment_is_advised_and_not_its_twin() {
+    let sub = immutable("acme/app", "environment:a%3Ab");
+    let entry = |names: &[&str]| json!([{"Repository": "acme/app", "Environments": names}]);
+    for (trusted, named, advice) in [
+        ("prod", "a:b", "add \"a:b\" to `Environments`"),
+        ("prod", "a%3Ab", "add \"a%3Ab\" to `Environments`"),
+        ("a%3Ab", "a:b", "add \"a:b\" to `Environments`"),
+    ] {
+        let claims = json!({"sub": sub, "environment": named});
+        follow(None, entry(&[trusted]), claims, advice, entry(&[trusted, named]));
+    }
+    at(async |place| {
+        assert!(place.create(entry(&["prod"])).await.succeeded);
+        let answer = ask(place, with_audience(json!({"sub": sub}))).await;
+        let advice = "add \"a:b\" to `Environments` (or \"a%3Ab\", as the token's claim `environment` says)";
+        assert!(changes(&answer)[0].contains(advice), "{answer:#}");
+    });
+}
+
+#[test]
+fn a_role_for_an_owner_is_about_its_repositories() {
+    let entry = |branches: &[&str]| json!({"Repository": "acme/*", "Branches": branches});
+    let owner = ids("acme/app").0.to_string();
+    let claims = |sub: &str| json!({"sub": sub, "repository_owner_id": owner});
+    let sub = immutable("acme/other", "ref:refs/heads/next");
+    let advice = "add the branch \"next\" to `Branches` in the entry of acme/*";
+    follow(None, json!([entry(&["main"])]), claims(&sub), advice, json!([entry(&["main", "next"])]));
+    // One with a template of its own needs an entry of its own.
+    let sub = immutable("acme/app", "ref:refs/heads/main:actor_id:7");
+    let own = json!({"Repository": "acme/app", "Branches": ["main"], "Actors": ["7"]});
+    let template = Some(&["repo", "context", "actor_id"][..]);
+    let advice = "so add an entry for acme/app";
+    follow(template, json!([entry(&["main"])]), json!({"sub": sub}), advice, json!([entry(&["main"]), own]));
+}
+
+#[test]
+fn with_a_template_the_member_of_the_claim_is_named() {
+    let tier = |values: &[&str]| {
+        json!([{"Repository": "acme/app", "Branches": ["main"],
+            "TemplateClaims": [{"Name": "repo_property_tier", "Values": values}]}])
+    };
+    let template = Some(&["repo", "context", "repo_property_tier"][..]);
+    let sub = immutable("acme/app", "ref:refs/heads/main:repo_property_tier:silver");
+    let advice = "add \"silver\" to the `Values` of `repo_property_tier` in `TemplateClaims`";
+    follow(template, tier(&["gold"]), json!({"sub": sub}), advice, tier(&["gold", "silver"]));
+
+    let refs = |values: &[&str]| json!([{"Repository": "acme/app", "Environments": ["prod"], "Refs": values}]);
+    let template = Some(&["repo", "context", "ref"][..]);
+    let sub = immutable("acme/app", "environment:prod:ref:refs/heads/next");
+    let advice = "add \"refs/heads/next\" to `Refs`";
+    let (main, next) = (refs(&["refs/heads/main"]), refs(&["refs/heads/main", "refs/heads/next"]));
+    follow(template, main.clone(), json!({"sub": sub}), advice, next.clone());
+    // Without a template it is the claim.
+    let claims = json!({"sub": immutable("acme/app", "environment:prod"), "ref": "refs/heads/next"});
+    let next = {
+        let mut next = next;
+        next[0]["Environments"] = json!(["prod"]);
+        next
+    };
+    let claims = {
+        let mut claims = claims;
+        claims["environment"] = json!("prod");
+        claims
+    };
+    follow(None, main, claims, advice, next);
+
+    let pulls = |is: bool| json!([{"Repository": "acme/app", "Branches": ["main"], "PullRequests": is}]);
+    let sub = immutable("acme/app", "ref:refs/pull/7/merge");
+    follow(Some(&["repo", "ref"]), pulls(false), json!({"sub": sub}), "set `PullRequests: true`", pulls(true));
+}
+
+#[test]
+fn a_stranger_under_a_trusted_name_is_a_stranger_in_every_condition() {
+    let repository = json!([{"Repository": "acme/app", "Environments": ["prod"], "Refs": ["refs/heads/main"]}]);
+    let owner = json!([{"Repository": "acme/*", "Branches": ["main"]}]);
+    let (owner_id, _) = ids("acme/app");
+    for (is_classic, trust, claims, told) in [
+        (false, &repository, json!({"sub": "repo:acme@777/app@999:environment:prod"}), "of the name acme/app (id 999)"),
+        (true, &repository, json!({"sub": "repo:acme@777/app@999:environment:prod"}), "of the name acme/app (id 999)"),
+        (
+            true,
+            &repository,
+            json!({"sub": "repo:acme/app:environment:prod", "repository_id": "999", "ref": "refs/heads/x"}),
+            "of the name acme/app (id 999)",
+        ),
+        (
+            false,
+            &repository,
+            json!({"sub": format!("repo:acme@{owner_id}/app@999:environment:new")}),
+            "of the name acme/app (id 999)",
+        ),
+        (
+            false,
+            &owner,
+            json!({"sub": "repo:acme@777/x@5:ref:refs/heads/main"}),
+            "another owner of the name acme (id 777)",
+        ),
+        (
+            false,
+            &owner,
+            json!({"sub": "repo:acme/x:ref:refs/heads/main", "repository_owner_id": "777"}),
+            "another owner of the name acme (id 777)",
+        ),
+    ] {
+        at(async |place| {
+            place.world.settings.guardrails = Guardrails::none();
+            place.token();
+            place.github(|github| github.classic.extend(is_classic.then(|| "acme/app".to_owned())));
+            let created = place.create(trust.clone()).await;
+            assert!(created.succeeded, "{}", created.reason);
+            let answer = ask(place, with_audience(claims.clone())).await;
+            let changes = changes(&answer);
+            assert!(!changes.is_empty() && changes.iter().all(|change| change.contains(told)), "{told}: {answer:#}");
+        });
+    }
+}
+
+/// Evaluates a policy that somebody wrote by hand.
+fn of_policy(condition: &Value, deny: &Value, claims: Value) -> Value {
+    let provider = format!("arn:aws:iam::111122223333:oidc-provider/{ISSUER}");
+    let statement = |effect: &str, condition: &Value| {
+        json!({"Effect": effect, "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": provider},
+            "Condition": condition})
+    };
+    let policy =
+        json!({"Version": "2012-10-17", "Statement": [statement("Allow", condition), statement("Deny", deny)]});
+    github_trust::explain::of_policy(&policy, &provider, claims.as_object().unwrap())
+}
+
+#[test]
+fn no_advice_lets_in_somebody_whose_ids_nobody_has_declared() {
+    let key = |claim: &str| format!("{ISSUER}:{claim}");
+    let allow = json!({"StringEquals": {key("sub"): "repo:o/r:ref:refs/heads/main"}});
+    let deny = json!({"StringEquals": {key("ref"): "refs/heads/main"}});
+    let answer = of_policy(&allow, &deny, json!({"sub": "repo:o@1/r@2:ref:refs/heads/main"}));
+    let told = changes(&answer);
+    assert!(
+        told[0].contains("`OwnerId: 1` and `RepositoryId: 2`, if these are the ids of the repository that you mean"),
+        "{answer:#}"
+    );
+    assert_eq!(told[1], "nothing: a Deny that does not apply refuses nobody");
+    // A value that the declaration refuses is not advised.
+    for (sub, told) in [
+        ("repo:o/r:environment:a%3Ab🚀", "cannot be declared"),
+        ("repo:o/r:ref:refs/heads/a*", "cannot be declared"),
+        ("repo:o/r:ref:refs/heads/main:actor:x", "made of repo, context, actor"),
+    ] {
+        let answer = of_policy(&allow, &deny, json!({"sub": sub, "environment": "a:b🚀"}));
+        assert!(changes(&answer)[0].contains(told), "{told}: {answer:#}");
+    }
 }

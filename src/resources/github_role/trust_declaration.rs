@@ -270,7 +270,7 @@ fn template_claims(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry) {
                 Err(format!("a claim without a member of its own: write {member}"))
             })
         });
-        let values = fields.texts(TemplateClaim::VALUES, template_value);
+        let values = fields.texts(TemplateClaim::VALUES, subject::template_value);
         Some((name?, values?))
     });
     for (name, values) in claims.into_iter().flatten() {
@@ -292,15 +292,6 @@ fn member_of(claim: &str) -> Option<&'static str> {
         "enterprise_id" => Some("`EnterpriseId`"),
         _ => None,
     }
-}
-
-/// The value of a claim in a subject, where GitHub writes `:` as `%3A`.
-fn template_value(text: &str) -> Result<String, String> {
-    if text.contains([':', '%', '?']) || text.trim_end_matches('*').contains('*') || text.chars().any(char::is_control)
-    {
-        return Err("a value without `:`, `%` and `?`, with a `*` at its end only".to_owned());
-    }
-    name::in_policy(text).map(|()| text.to_owned())
 }
 
 /// Refuses parts that the issuer's tokens or STS cannot tell: they would make a role that nobody can assume, or that

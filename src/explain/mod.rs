@@ -1,14 +1,16 @@
 //! `{"Explain": {"RoleName": …, "Claims": {…}}}`: whether a token with these claims could assume a role and, if not, which
 //! condition fails and what to change. It is answered by evaluating the policy that IAM has, whoever wrote it.
 
+mod advice;
+mod job;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::aws::Deadline;
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::deployment::Deployment;
-use crate::github::subject::{pairs, prefix, without_ids};
-use crate::iam_policy::document::decode;
+use crate::iam_policy::document::{decode, statements};
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
@@ -131,7 +133,10 @@ pub fn of_policy(policy: &Value, provider: &str, claims: &Map<String, Value>) ->
             Verdict::Refused => REFUSED,
             Verdict::Depends => DEPENDS,
         });
-        answer["Statements"] = reports.iter().map(|report| described(report, &token)).collect();
+        let written = statements(policy);
+        let is_admitted = verdict == Verdict::Admitted;
+        let described = |report: &StatementReport| described(report, &token, &written[report.statement], is_admitted);
+        answer["Statements"] = reports.iter().map(described).collect();
     }
     answer
 }
@@ -163,13 +168,24 @@ async fn policy(iam: &aws_sdk_iam::Client, deadline: &Deadline, role: &str) -> R
     }
 }
 
-fn described(report: &StatementReport, token: &TokenClaims) -> Value {
+fn described(report: &StatementReport, token: &TokenClaims, written: &Value, is_admitted: bool) -> Value {
     let StatementReport { statement, deny, applies, other_principal, failed } = report;
+    let change = |failed: &FailedCondition| {
+        if *deny {
+            "nothing: a Deny that does not apply refuses nobody".to_owned()
+        } else if is_admitted {
+            "nothing: the token is let in by another statement".to_owned()
+        } else if failed.depends {
+            "this does not depend on the token".to_owned()
+        } else {
+            advice::change(failed, token, written)
+        }
+    };
     let mut described = json!({
         "Statement": statement,
         "Effect": if *deny { "Deny" } else { "Allow" },
         "Applies": applies,
-        "Failed": failed.iter().map(|failed| condition(failed, token)).collect::<Vec<_>>(),
+        "Failed": failed.iter().map(|failed| condition(failed, &change(failed))).collect::<Vec<_>>(),
     });
     if let Some(principal) = other_principal {
         described["Failed"] = json!([{
@@ -181,83 +197,12 @@ fn described(report: &StatementReport, token: &TokenClaims) -> Value {
     described
 }
 
-fn condition(failed: &FailedCondition, token: &TokenClaims) -> Value {
-    let FailedCondition { operator, key, expected, found, depends } = failed;
+fn condition(failed: &FailedCondition, change: &str) -> Value {
+    let FailedCondition { operator, key, expected, found, depends: _ } = failed;
     json!({
         "Condition": format!("{operator} {key}"),
         "Expected": expected,
         "Found": found,
-        "Change": if *depends { "this does not depend on the token".to_owned() } else { change(failed, token) },
+        "Change": change,
     })
-}
-
-/// Describes the change that would let the token in.
-fn change(failed: &FailedCondition, token: &TokenClaims) -> String {
-    let claim = failed.key.rsplit(':').next().unwrap_or_default();
-    let found = failed.found.as_ref().and_then(|values| values.first()).map(String::as_str);
-    match (claim, found) {
-        ("aud", Some(audience)) => format!(
-            "in the workflow, ask for the audience {} (`audience` of configure-aws-credentials), or set the role's \
-             `Audience` to {audience}, which the provider has to have in its `ClientIdList`",
-            failed.expected.join(" or ")
-        ),
-        ("sub", Some(subject)) => for_subject(subject, &failed.expected),
-        ("repository_id", Some(id)) => format!(
-            "the token is of another repository of that name (id {id}): it was made again, or somebody else has taken over the \
-             name. If it is the one that you mean, write `RepositoryId: {id}`"
-        ),
-        ("environment", Some(name)) => format!("list the environment {name:?} under `Environments`"),
-        ("job_workflow_ref", Some(workflow)) => format!("list {workflow:?} under `Workflows`"),
-        ("actor_id", Some(id)) => format!("list the user {id} under `Actors`"),
-        (_, None) if token.claims.contains_key(claim) => {
-            format!("STS reads no claim `{claim}` of this issuer's tokens, so that this is never met: leave it out")
-        }
-        (_, None) if claim == "environment" => {
-            "the job has to name an environment (`environment:` in the workflow)".to_owned()
-        }
-        (_, None) => format!("the claims have no `{claim}`"),
-        _ => "declare this value in the role's `Trust`".to_owned(),
-    }
-}
-
-fn for_subject(subject: &str, expected: &[String]) -> String {
-    let plain = |text: &str| if text.starts_with("repo:") { without_ids(text) } else { text.to_owned() };
-    let ids = |text: &str| pairs(text).find_map(|(key, value)| prefix(value.filter(|_| key == "repo")?)?.ids);
-    if let Some((owner, repository)) = ids(subject)
-        && let Some(other) = expected.iter().find(|other| plain(other) == plain(subject) && ids(other).is_some())
-    {
-        return format!(
-            "the token is of another repository of that name than {other}: it was made again, or somebody else has taken over \
-             the name. If it is the one that you mean, write `OwnerId: {owner}` and `RepositoryId: {repository}`"
-        );
-    }
-    if let Some(other) = expected.iter().find(|other| plain(other) == plain(subject)) {
-        let (has, wants) = if subject.contains('@') { ("with", "without") } else { ("without", "with") };
-        return format!(
-            "the repository sends subjects {has} ids, and the policy wants them {wants} ({other}): update the role's stack, \
-             with `SubjectFormat: Auto` or the form that fits"
-        );
-    }
-    if let Some(other) = expected.iter().find(|other| other.eq_ignore_ascii_case(subject)) {
-        return format!("only the case differs from {other}: write the names as GitHub does");
-    }
-    let repository = |text: &str| pairs(&plain(text)).next().and_then(|(_, value)| value.map(str::to_owned));
-    if !expected.iter().any(|other| repository(other) == repository(subject)) {
-        return format!("no entry of `Trust` is about the repository of {subject}: add one");
-    }
-    let context = subject.splitn(3, ':').nth(2).unwrap_or_default();
-    let advice = if let Some(name) = context.strip_prefix("environment:") {
-        format!(
-            "the job names an environment, which then stands in place of the branch: add {name:?} to `Environments`"
-        )
-    } else if let Some(name) = context.strip_prefix("ref:refs/heads/") {
-        format!("add the branch {name:?} to `Branches`")
-    } else if let Some(name) = context.strip_prefix("ref:refs/tags/") {
-        format!("add the tag {name:?} to `Tags`")
-    } else if context == "pull_request" {
-        "set `PullRequests: true`, which lets in what nobody has reviewed yet".to_owned()
-    } else {
-        format!("the subject follows another template: add {subject:?} to `Subjects`, or update the role's stack")
-    };
-    format!("{advice} in the entry of this repository")
 }

@@ -1,0 +1,234 @@
+//! The change that would meet a condition: the member of `Trust` that is about it, with a value that the member takes.
+
+use serde_json::Value;
+
+use super::job::{TokenJob, Trusted, plain, repository_of};
+use crate::github::Issuer;
+use crate::github::name;
+use crate::github::subject::{self, pairs};
+use crate::iam_policy::evaluate::{FailedCondition, TokenClaims};
+use crate::iam_policy::string_like::string_like;
+
+/// Describes the change that would meet a condition of a statement.
+pub(super) fn change(failed: &FailedCondition, token: &TokenClaims, statement: &Value) -> String {
+    let (job, trusted) = (TokenJob::of(token), Trusted::of(statement));
+    if let Some(stranger) = trusted.stranger(&job) {
+        return stranger;
+    }
+    let claim = failed.key.rsplit(':').next().unwrap_or_default();
+    let is_negated = failed.operator.contains("Not");
+    let found = failed.found.as_ref().and_then(|values| values.first()).map(String::as_str);
+    match (claim, found) {
+        ("sub", Some(_)) => for_subject(&job, &trusted),
+        (_, Some(value)) if is_negated => format!("the policy excludes {value:?}: change it where it is written"),
+        ("aud", Some(audience)) => for_audience(audience, &failed.expected),
+        ("repository" | "repository_id" | "repository_owner_id", Some(_)) => no_entry(&job),
+        // Beside a context in the subject, the ref is that of `Refs`.
+        ("ref", Some(value)) if trusted.subjects.iter().any(|subject| has_context(subject)) => refs(value),
+        (_, Some(value)) => member(claim, value, &job),
+        (_, None) if token.claims.contains_key(claim) => format!(
+            "STS reads no claim `{claim}` of this issuer's tokens, so that this is never met: compare a claim that it reads, or \
+             the subject"
+        ),
+        ("environment", None) if !job.subject.contains("environment:") => {
+            "the job has to name an environment (`environment:` in the workflow)".to_owned()
+        }
+        (_, None) => format!("the claims have no `{claim}`: give all claims of the token"),
+    }
+}
+
+fn for_audience(audience: &str, expected: &[String]) -> String {
+    let asked = format!(
+        "in the workflow, ask for the audience {} (`audience` of configure-aws-credentials)",
+        expected.join(" or ")
+    );
+    if audience.contains(['*', '?']) || audience.contains("${") {
+        return asked;
+    }
+    format!("{asked}, or set the role's `Audience` to {audience}, which the provider has to have in its `ClientIdList`")
+}
+
+fn no_entry(job: &TokenJob<'_>) -> String {
+    let repository = job.repository.as_ref().map_or_else(|| job.subject.to_owned(), ToString::to_string);
+    format!("no entry of `Trust` is about the repository {repository}: add one")
+}
+
+fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
+    let about: Vec<&str> = job.repository.iter().flat_map(|repository| trusted.about(repository)).collect();
+    let subject = plain(job.subject);
+    let same_words = |other: &&&str| words(other) == words(job.subject);
+    if let Some(other) = about.iter().filter(same_words).find(|other| string_like(&plain(other), &subject)) {
+        return other_form(job, other, trusted.is_pinned());
+    }
+    let lower = plain(&job.subject.to_lowercase());
+    let in_any_case = |other: &&String| string_like(&plain(other).to_lowercase(), &lower);
+    if let Some(other) = trusted.subjects.iter().filter(|other| words(other) == words(job.subject)).find(in_any_case) {
+        return format!("only the case differs from {other}: write the names as GitHub does");
+    }
+    if about.is_empty() {
+        return no_entry(job);
+    }
+    let same_shape = about.iter().filter(|other| shape(other) == shape(job.subject));
+    let Some(advice) = same_shape.map(|other| members(job, other)).min_by_key(Vec::len) else {
+        return other_template(job, &about);
+    };
+    format!("{} in the entry of {}", advice.join(" and "), entry_of(&about))
+}
+
+/// Describes a subject whose ids alone are other than trusted.
+fn other_form(job: &TokenJob<'_>, other: &str, is_pinned: bool) -> String {
+    let has_ids = plain(job.subject) != job.subject;
+    let (has, wants) = if has_ids { ("with", "without") } else { ("without", "with") };
+    let ids = match (job.owner_id, job.repository_id) {
+        // No id says who is meant: it may be somebody who has taken over the name.
+        (Some(owner), Some(id)) if has_ids && !is_pinned => format!(
+            ", and `OwnerId: {owner}` and `RepositoryId: {id}`, if these are the ids of the repository that you mean"
+        ),
+        _ => String::new(),
+    };
+    format!(
+        "the repository sends subjects {has} ids, and the policy wants them {wants} ({other}): update the role's stack, with \
+         `SubjectFormat: Auto` or the form that fits{ids}"
+    )
+}
+
+/// The entry that subjects come from.
+fn entry_of(about: &[&str]) -> String {
+    let value = about.iter().find_map(|subject| repository_of(subject));
+    value.map_or_else(|| "this repository".to_owned(), subject::without_ids)
+}
+
+fn other_template(job: &TokenJob<'_>, about: &[&str]) -> String {
+    let entry = entry_of(about);
+    let made_of = |subject: &str| shape(subject).join(", ");
+    let difference = format!(
+        "the subjects of the repository are made of {}, and those that the role trusts of {}",
+        made_of(job.subject),
+        about.first().map(|other| made_of(other)).unwrap_or_default()
+    );
+    match &job.repository {
+        Some(repository) if entry.ends_with("/*") => format!(
+            "{difference}: `{entry}` is about repositories without a subject template of their own, so add an entry for {repository}"
+        ),
+        _ => format!("{difference}: update the role's stack, which writes them by the repository's template of today"),
+    }
+}
+
+/// The number of words of a subject.
+fn words(subject: &str) -> usize {
+    subject.split(':').count()
+}
+
+/// The claims that a subject is made of.
+fn shape(subject: &str) -> Vec<&str> {
+    let key = |key| if is_context(key) { "context" } else { key };
+    pairs(subject).map(|(name, _)| key(name)).collect()
+}
+
+fn is_context(key: &str) -> bool {
+    matches!(key, "ref" | "environment" | "pull_request")
+}
+
+fn has_context(subject: &str) -> bool {
+    pairs(subject).any(|(key, _)| is_context(key))
+}
+
+/// The members that lead from a trusted subject of the same shape to that of the job.
+fn members(job: &TokenJob<'_>, other: &str) -> Vec<String> {
+    let mut advice = Vec::new();
+    let mut context = None;
+    for ((key, value), (other_key, other)) in pairs(job.subject).zip(pairs(other)) {
+        let is_first = context.is_none();
+        if is_context(key) {
+            context = context.or(value);
+        }
+        let fits = key == other_key && other.zip(value).is_none_or(|(other, value)| string_like(other, value));
+        if fits || matches!(key, "repo" | "repository") {
+            continue;
+        }
+        let value = value.unwrap_or_default();
+        match key {
+            "ref" if !is_first && context == Some(value) => {}
+            "ref" if !is_first => advice.push(refs(value)),
+            _ => advice.push(member(key, value, job)),
+        }
+    }
+    advice
+}
+
+fn refs(value: &str) -> String {
+    checked(name::full_ref(value), value, |value| format!("add {value:?} to `Refs`"))
+}
+
+/// Describes the member that lets in a value of a claim.
+fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
+    match key {
+        "environment" => environment(value, job),
+        "ref" => match (value.strip_prefix("refs/heads/"), value.strip_prefix("refs/tags/")) {
+            (Some(branch), _) => {
+                checked(name::branch(branch), branch, |name| format!("add the branch {name:?} to `Branches`"))
+            }
+            (_, Some(tag)) => checked(name::tag(tag), tag, |name| format!("add the tag {name:?} to `Tags`")),
+            _ => pull_requests(),
+        },
+        "pull_request" => pull_requests(),
+        "job_workflow_ref" => {
+            let workflow = job.claim(key).unwrap_or(value);
+            checked(name::workflow(workflow), workflow, |workflow| format!("list {workflow:?} under `Workflows`"))
+        }
+        "actor_id" => format!("list the user {value} under `Actors`"),
+        "enterprise_id" => format!("write `EnterpriseId: {value}`"),
+        "repository_id" => format!("write `RepositoryId: {value}`"),
+        "repository_owner_id" => format!("write `OwnerId: {value}`"),
+        "repository_visibility" => {
+            format!("update the role's stack, because the repository is {value} now")
+        }
+        _ if subject::claim(key).is_err() => {
+            format!("`Trust` compares no claim `{key}`: change the policy where it is written")
+        }
+        _ => checked(subject::template_value(value), value, |value| {
+            format!("add {value:?} to the `Values` of `{key}` in `TemplateClaims`")
+        }),
+    }
+}
+
+fn pull_requests() -> String {
+    "set `PullRequests: true`, which lets in what nobody has reviewed yet".to_owned()
+}
+
+/// Two environments can have one subject: GitHub writes `:` as `%3A` there and leaves `%` as it is. The claim tells them apart.
+fn environment(said: &str, job: &TokenJob<'_>) -> String {
+    let add = |name: &str| {
+        format!(
+            "the job names an environment, which then stands in place of the branch: add {name:?} to `Environments`"
+        )
+    };
+    let name = match job.claim("environment") {
+        Some(name) => name.to_owned(),
+        None if said.contains("%3A") => {
+            return format!(
+                "{} (or {said:?}, as the token's claim `environment` says)",
+                add(&said.replace("%3A", ":"))
+            );
+        }
+        None => said.to_owned(),
+    };
+    let reads_claim = Issuer::parse_without_scheme(&job.token.issuer).is_ok_and(|issuer| issuer.has_key("environment"));
+    if name::needs_claim(&name) && !reads_claim {
+        return cannot(&name, "two environments can have its subject, and STS reads no claim to tell them apart");
+    }
+    checked(name::environment(&name), &name, add)
+}
+
+/// The advice, if the member takes the value.
+fn checked(checked: Result<String, String>, value: &str, advice: impl Fn(&str) -> String) -> String {
+    match checked {
+        Ok(value) if !value.contains(['*', '?']) => advice(&value),
+        Ok(_) => cannot(value, "`*` and `?` are wildcards there"),
+        Err(expected) => cannot(value, &format!("expected {expected}")),
+    }
+}
+
+fn cannot(value: &str, why: &str) -> String {
+    format!("{value:?} cannot be declared ({why}): give it another name at GitHub")
+}

@@ -1,0 +1,143 @@
+//! The job that a token is of, beside the jobs that a statement of a trust policy is about.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::github::name::Repository;
+use crate::github::subject::{number, pairs, prefix, without_ids};
+use crate::iam_policy::document::allowed_values;
+use crate::iam_policy::evaluate::TokenClaims;
+use crate::iam_policy::string_like::string_like;
+
+/// The job of a token, as its claims and its subject tell it.
+pub(super) struct TokenJob<'a> {
+    pub(super) token: &'a TokenClaims,
+    pub(super) subject: &'a str,
+    pub(super) repository: Option<Repository>,
+    pub(super) owner_id: Option<u64>,
+    pub(super) repository_id: Option<u64>,
+}
+
+impl<'a> TokenJob<'a> {
+    pub(super) fn of(token: &'a TokenClaims) -> Self {
+        let subject = claim(token, "sub").unwrap_or_default();
+        let said = |wanted: &str| pairs(subject).find_map(|(key, value)| value.filter(|_| key == wanted));
+        let named = said("repo").and_then(prefix);
+        let ids = named.as_ref().and_then(|prefix| prefix.ids);
+        let id = |name: &str| claim(token, name).or_else(|| said(name)).and_then(number);
+        let other = claim(token, "repository").or_else(|| said("repository"));
+        Self {
+            token,
+            subject,
+            repository: named.map(|prefix| prefix.repository).or_else(|| Repository::parse(other?).ok()),
+            owner_id: ids.map(|(owner, _)| owner).or_else(|| id("repository_owner_id")),
+            repository_id: ids.map(|(_, repository)| repository).or_else(|| id("repository_id")),
+        }
+    }
+
+    pub(super) fn claim(&self, name: &str) -> Option<&'a str> {
+        claim(self.token, name)
+    }
+}
+
+fn claim<'a>(token: &'a TokenClaims, name: &str) -> Option<&'a str> {
+    token.claims.get(name).and_then(|values| values.first()).map(String::as_str)
+}
+
+/// The jobs that a statement is about.
+pub(super) struct Trusted {
+    pub(super) subjects: Vec<String>,
+    /// The names that the claim `repository` is compared with, where subjects have none.
+    names: Vec<String>,
+    owner_ids: BTreeSet<u64>,
+    repository_ids: BTreeSet<u64>,
+}
+
+impl Trusted {
+    pub(super) fn of(statement: &Value) -> Self {
+        let policy = json!({"Statement": statement});
+        let ids = |claim: &str| allowed_values(&policy, claim).into_iter().filter_map(number).collect();
+        Self {
+            subjects: allowed_values(&policy, "sub").into_iter().map(|text| text.replace("${$}", "$")).collect(),
+            names: allowed_values(&policy, "repository").into_iter().map(str::to_owned).collect(),
+            owner_ids: ids("repository_owner_id"),
+            repository_ids: ids("repository_id"),
+        }
+    }
+
+    /// The subjects about a repository or about all repositories of its owner, whatever their ids.
+    pub(super) fn about(&self, repository: &Repository) -> impl Iterator<Item = &str> {
+        let name = repository.to_string();
+        let is_named = self.names.is_empty() || self.names.contains(&name);
+        self.subjects.iter().map(String::as_str).filter(move |subject| {
+            repository_of(subject).map_or(is_named, |value| string_like(&without_ids(value), &name))
+        })
+    }
+
+    /// Returns true if an id holds the names of these subjects.
+    pub(super) fn is_pinned(&self) -> bool {
+        !self.repository_ids.is_empty() || !self.owner_ids.is_empty()
+    }
+
+    /// Describes a job of somebody who has the name of whom the statement trusts.
+    pub(super) fn stranger(&self, job: &TokenJob<'_>) -> Option<String> {
+        let repository = job.repository.as_ref()?;
+        let named: Vec<&str> = self.about(repository).filter_map(repository_of).collect();
+        let of_subjects = |id: fn(&str) -> Option<u64>, pinned: &BTreeSet<u64>| {
+            let ids: Vec<Option<u64>> = named.iter().map(|value| id(value)).collect();
+            let is_open = pinned.is_empty() && ids.iter().any(Option::is_none);
+            let ids = ids.into_iter().flatten().chain(pinned.iter().copied());
+            if is_open { BTreeSet::new() } else { ids.collect() }
+        };
+        if named.is_empty() && !self.names.contains(&repository.to_string()) {
+            return None;
+        }
+        let repositories = of_subjects(repository_id, &self.repository_ids);
+        let owners = of_subjects(owner_id, &self.owner_ids);
+        let is_other = |id: Option<u64>, known: &BTreeSet<u64>| {
+            id.filter(|id| !known.is_empty() && !known.contains(id)).map(|id| (id, listed(known)))
+        };
+        if let Some((id, known)) = is_other(job.repository_id, &repositories) {
+            let owner = job.owner_id.map(|owner| format!("`OwnerId: {owner}` and ")).unwrap_or_default();
+            return Some(format!(
+                "the token is of another repository of the name {repository} (id {id}) than the role trusts (id {known}): it was \
+                 made again, or somebody else has taken over the name. If it is the one that you mean, write \
+                 {owner}`RepositoryId: {id}`"
+            ));
+        }
+        let (id, known) = is_other(job.owner_id, &owners)?;
+        Some(format!(
+            "the token is of another owner of the name {} (id {id}) than the role trusts (id {known}): somebody else has taken \
+             over the name. If it is the one that you mean, write `OwnerId: {id}`",
+            repository.owner()
+        ))
+    }
+}
+
+/// The repository that a subject names, with ids where it has some.
+pub(super) fn repository_of(subject: &str) -> Option<&str> {
+    pairs(subject).find_map(|(key, value)| value.filter(|_| matches!(key, "repo" | "repository")))
+}
+
+/// The id of the owner in `OWNER@ID/NAME@ID`.
+fn owner_id(value: &str) -> Option<u64> {
+    number(value.split_once('/')?.0.split_once('@')?.1)
+}
+
+/// The id of the repository in `OWNER@ID/NAME@ID`.
+fn repository_id(value: &str) -> Option<u64> {
+    number(value.split_once('/')?.1.split_once('@')?.1)
+}
+
+fn listed(ids: &BTreeSet<u64>) -> String {
+    ids.iter().map(u64::to_string).collect::<Vec<_>>().join(" or ")
+}
+
+/// A subject without the ids of its repository.
+pub(super) fn plain(subject: &str) -> String {
+    match repository_of(subject) {
+        Some(value) => subject.replacen(value, &without_ids(value), 1),
+        None => subject.to_owned(),
+    }
+}
