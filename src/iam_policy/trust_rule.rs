@@ -18,11 +18,12 @@ pub enum Claim {
     Repository,
     RepositoryId,
     RepositoryOwnerId,
+    Workflow,
 }
 
 impl Claim {
     /// The claims.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ActorId,
         Self::EnterpriseId,
         Self::Environment,
@@ -31,6 +32,7 @@ impl Claim {
         Self::Repository,
         Self::RepositoryId,
         Self::RepositoryOwnerId,
+        Self::Workflow,
     ];
 
     /// As tokens and condition keys name it.
@@ -45,6 +47,7 @@ impl Claim {
             Self::Repository => "repository",
             Self::RepositoryId => "repository_id",
             Self::RepositoryOwnerId => "repository_owner_id",
+            Self::Workflow => "workflow",
         }
     }
 }

@@ -70,6 +70,7 @@ MISTAKES: list[tuple[str, str, dict[str, Any], list[Any], str]] = [
     ("a word for a number", ROLE, {"MaxSessionDuration": "an hour"}, ["MaxSessionDuration"], "an hour"),
     ("a word for true or false", ROLE, trust(PullRequests="maybe"), ["Trust", 0, "PullRequests"], "maybe"),
     ("a map for a list", PROVIDER, {"ClientIdList": {"a": "b"}}, ["ClientIdList"], "array"),
+    ("a word for all jobs", ROLE, trust(AllJobs="maybe"), ["Trust", 0, "AllJobs"], "maybe"),
     # a missing property
     ("no service token", PROVIDER, {"ServiceToken": LEFT_OUT}, [], "ServiceToken"),
     ("no provider", ROLE, {"ProviderArn": LEFT_OUT}, [], "ProviderArn"),
@@ -81,6 +82,13 @@ MISTAKES: list[tuple[str, str, dict[str, Any], list[Any], str]] = [
         {"AccessPolicies": [{"PolicyArn": "AmazonEKSViewPolicy"}]},
         ["AccessPolicies", 0],
         "AccessScope",
+    ),
+    (
+        "a claim without values",
+        ROLE,
+        trust(TemplateClaims=[{"Name": "repo_property_tier"}]),
+        ["Trust", 0, "TemplateClaims", 0],
+        "Values",
     ),
     # a misspelt property
     ("a misspelt property", ROLE, {"MaxSessionDuraton": 3600}, ["MaxSessionDuraton"], "'MaxSessionDuration'"),
@@ -98,6 +106,7 @@ MISTAKES: list[tuple[str, str, dict[str, Any], list[Any], str]] = [
     ("a thumbprint that is none", PROVIDER, {"ThumbprintList": ["abc"]}, ["ThumbprintList", 0], "abc"),
     ("a repository without owner", ROLE, trust(Repository="octo-repo"), ["Trust", 0, "Repository"], "octo-repo"),
     ("a whole ref", ROLE, trust(Branches=["refs/heads/main"]), ["Trust", 0, "Branches", 0], "refs/heads/main"),
+    ("a short ref", ROLE, trust(Refs=["main"]), ["Trust", 0, "Refs", 0], "main"),
     ("an unknown type of entry", ENTRY, {"Type": "EC2_MAC"}, ["Type"], "STANDARD"),
     ("an unknown scope", ENTRY, scope(Type="node"), ["AccessPolicies", 0, "AccessScope", "Type"], "namespace"),
     ("a reserved group", ENTRY, {"KubernetesGroups": ["system:masters"]}, ["KubernetesGroups", 0], "system:masters"),

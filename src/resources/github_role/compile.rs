@@ -40,6 +40,9 @@ pub(crate) fn compile(issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts)
     Ok(rules)
 }
 
+/// The name of a workflow: a claim of templates that STS also reads by itself.
+const WORKFLOW: &str = "workflow";
+
 pub(super) struct Compiler<'a> {
     pub(super) issuer: &'a Issuer,
     pub(super) entry: &'a TrustEntry,
@@ -96,7 +99,8 @@ impl Compiler<'_> {
             SubjectTemplate::Custom(keys) => keys,
         };
         let refs = self.refs(context, keys)?;
-        if let Some(unused) = self.entry.template_claims.keys().find(|claim| !says(keys, claim)) {
+        let is_unread = |claim: &&String| !says(keys, claim) && !self.is_narrowing(claim);
+        if let Some(unused) = self.entry.template_claims.keys().find(is_unread) {
             return Err(format!(
                 "`TemplateClaims`: the repository's subject template, as far as it is known, has no `{unused}`, and STS reads no \
                  such claim"
@@ -166,10 +170,20 @@ impl Compiler<'_> {
         if !self.entry.actors.is_empty() && !says(keys, "actor_id") {
             claims.insert(Claim::ActorId, self.actor_ids()?);
         }
+        if let Some(names) = self.entry.template_claims.get(WORKFLOW).filter(|_| !says(keys, WORKFLOW))
+            && self.is_narrowing(WORKFLOW)
+        {
+            claims.insert(Claim::Workflow, Rc::new(names.iter().map(|name| Pattern::written(name)).collect()));
+        }
         if let Some(id) = self.entry.enterprise_id.filter(|_| !says(keys, "enterprise_id")) {
             claims.insert(Claim::EnterpriseId, only(&id.to_string()));
         }
         Ok(claims)
+    }
+
+    /// Returns true for a claim of templates that STS reads by itself.
+    fn is_narrowing(&self, claim: &str) -> bool {
+        claim == WORKFLOW && self.issuer.has_key(WORKFLOW)
     }
 
     /// Pins the parts of the context that the subject does not carry, or does not tell apart from others.

@@ -273,7 +273,8 @@ object_type! {
             Count::at_most(room_for("actor:a"), "claims"),
             "a list of `Name` and `Values`",
             "The values of further claims that the repository's subject template is made of, such as `repo_property_tier`. A claim \
-             that the template does not have is refused, because STS reads none of them.",
+             that the template does not have is refused, because STS does not read it; `workflow`, the name of a workflow, needs \
+             no template.",
         );
         SUBJECTS: Texts = Property::texts(
             "Subjects",
