@@ -2,7 +2,7 @@
 # and the package registries; everything else they install, pinned, into .venv. Where there is valgrind, `make test` counts
 # instructions, too.
 
-.PHONY: help run test check transcript pages picture schemas reference simulate fuzz mutants rust-tests stack-tests \
+.PHONY: help run test check transcript pages picture schemas trust-proof reference simulate fuzz mutants rust-tests stack-tests \
         environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links clean
 .DEFAULT_GOAL := help
 
@@ -13,7 +13,7 @@ help:
 	@echo "make run     deploy the template and two stacks on a local AWS, change them, delete them (KEEP=1 leaves it up)"
 	@echo "make test    every check: format, lints, docs, unit tests and laws, recorded events, stacks on a local AWS"
 	@echo "make check   the part of it that needs no local AWS"
-	@echo "make simulate N=100000, make fuzz   the same for longer"
+	@echo "make simulate N=100000, make fuzz, make trust-proof TRUST_DECLARATIONS=3000 TRUST_TOKENS=340   the same for longer"
 	@echo "make mutants   change the code that decides, one place at a time: some test has to fail (SHARD=0/16, FILES=...)"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
 	@echo "make bench   measure the function beside what people use instead, and write docs/performance.md (ROUNDS=15)"
@@ -44,7 +44,7 @@ check: environment
 	.venv/bin/python -m pytest --quiet tests/bench
 	.venv/bin/python -m pytest --quiet tests/policies
 	cargo test $(CARGO)
-	$(MAKE) --no-print-directory transcript schemas pages
+	$(MAKE) --no-print-directory transcript schemas trust-proof pages
 
 # What went over the simulated wire, read by botocore.
 transcript: environment
@@ -64,6 +64,19 @@ schemas: environment
 # The picture of the audit in the README, from the local AWS.
 picture: environment
 	.venv/bin/python tests/local_aws/picture.py docs/audit.png
+
+# Random declarations and tokens: what our evaluator says of each policy, said by another one. For a million tokens
+# TRUST_DECLARATIONS=3000 TRUST_TOKENS=340.
+TRUST_DECLARATIONS ?= 60
+TRUST_TOKENS ?= 40
+trust-proof: export TRUST_PROOF = target/trust.jsonl
+trust-proof: export TRUST_DECLARATIONS := $(TRUST_DECLARATIONS)
+trust-proof: export TRUST_TOKENS := $(TRUST_TOKENS)
+trust-proof: environment
+	cargo test $(CARGO) --lib declarations_and_tokens -- --ignored
+	@if command -v node > /dev/null; \
+	then node tests/policies/trust_proof.mjs .venv/simulator/node_modules/@cloud-copilot target/trust.jsonl; \
+	else echo "there is no node to evaluate policies with"; fi
 
 # Writes schemas/ and docs/reference/ from what the kinds say of their properties.
 reference:

@@ -5,6 +5,7 @@
 //! looks at the compiler.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -12,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
+use crate::github::Issuer;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
@@ -47,6 +49,8 @@ struct Job {
     enterprise: u64,
     audience: &'static str,
     tier: &'static str,
+    /// The name of the workflow.
+    title: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -58,14 +62,15 @@ enum Event {
     Merged,
 }
 
-/// The number of tokens that each declaration is tried with.
+/// The number of tokens that each declaration is tried with, unless `TRUST_TOKENS` says another.
 const TOKENS: usize = 40;
 const RENAMED: (u64, &str) = (100, "acme/app2");
 const ORGANISATION: &str = "acme/*";
 const ACTORS: [(&str, u64); 3] = [("octocat", 11), ("hubot", 22), ("mona", 33)];
-const BRANCHES: [&str; 5] = ["main", "main-x", "release/1", "release/2/x", "v1"];
+const BRANCHES: [&str; 6] = ["main", "main-x", "release/1", "release/2/x", "v1", "x-${y}"];
 const TAGS: [&str; 3] = ["v1", "v10", "x"];
 const ENVIRONMENTS: [&str; 7] = ["prod", "prod-eu", "a:b", "a%3Ab", "Prod", "main", "pull_request"];
+const TITLES: [&str; 3] = ["Deploy", "Deploy all", "Test"];
 const TIERS: [&str; 3] = ["gold", "golden", "silver"];
 const WORKFLOWS: [&str; 4] = [
     "acme/app/.github/workflows/plan.yml@refs/pull/7/merge",
@@ -130,7 +135,7 @@ impl Job {
 
 /// The claims of a job's token.
 fn mint(issuer: &str, job: &Job) -> Map<String, Value> {
-    let Job { repo, event: _, environment, workflow, actor, enterprise, audience, tier } = job;
+    let Job { repo, event: _, environment, workflow, actor, enterprise, audience, tier, title } = job;
     let (owner, name) = repo.name.split_once('/').unwrap();
     let reference = job.reference();
     let context = match environment {
@@ -159,6 +164,7 @@ fn mint(issuer: &str, job: &Job) -> Map<String, Value> {
         "iss": format!("https://{issuer}"), "aud": audience, "sub": sub, "ref": reference,
         "repository": repo.name, "repository_id": repo.id.to_string(), "repository_owner": owner, "repository_owner_id": repo.owner_id.to_string(),
         "job_workflow_ref": workflow, "actor_id": actor.to_string(), "enterprise_id": enterprise.to_string(),
+        "workflow": title,
     });
     if let Some(environment) = environment {
         claims["environment"] = json!(environment);
@@ -241,7 +247,11 @@ fn describes(entry: &Value, known: &[Repo], job: &Job) -> bool {
     is_about
         && describes_context(entry, job, by_ref)
         && (entry["Refs"].is_null() || one_of(&entry["Refs"], &job.reference()))
-        && (entry["TemplateClaims"].is_null() || one_of(&entry["TemplateClaims"][0]["Values"], job.tier))
+        && entry["TemplateClaims"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .all(|claim| one_of(&claim["Values"], if claim["Name"] == "workflow" { job.title } else { job.tier }))
         && (entry["Workflows"].is_null() || one_of(&entry["Workflows"], job.workflow))
         && entry["Actors"].as_array().is_none_or(|actors| actors.iter().any(actor))
         && entry["EnterpriseId"].as_str().is_none_or(|id| id == job.enterprise.to_string())
@@ -309,7 +319,7 @@ fn entries(server: bool) -> impl Strategy<Value = Vec<Value>> {
     let narrowing = if server { f64::MIN_POSITIVE } else { 0.3 };
     let entry = (
         select(vec!["acme/app", "acme/app2", "acme2/app", ORGANISATION]),
-        some("Branches", &["main", "release/*", "release/1", "release/2/?", "main*"], 0.6),
+        some("Branches", &["main", "release/*", "release/1", "release/2/?", "main*", "x-${y}"], 0.6),
         some("Tags", &["v1", "v*", "*"], 0.3),
         some("Environments", environments, 0.4),
         (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
@@ -331,6 +341,7 @@ fn entries(server: bool) -> impl Strategy<Value = Vec<Value>> {
                 narrowing / 2.0,
             ),
             some("Values", &["gold", "gold*"], 0.1),
+            some("Values", &["Deploy", "Deploy*"], narrowing / 2.0),
         ),
     );
     let entry = entry.prop_map(
@@ -343,11 +354,16 @@ fn entries(server: bool) -> impl Strategy<Value = Vec<Value>> {
             workflows,
             actors,
             enterprise,
-            (narrowed, tiers),
+            (narrowed, tiers, titles),
         )| {
             let mut entry = json!({"Repository": repository, "PullRequests": pulls, "AnyRef": refs, "AllJobs": all});
-            if !tiers.1.is_null() {
-                entry["TemplateClaims"] = json!([{"Name": "repo_property_tier", "Values": tiers.1}]);
+            let claims: Vec<Value> = [("repo_property_tier", tiers.1), ("workflow", titles.1)]
+                .into_iter()
+                .filter(|(_, values)| !values.is_null())
+                .map(|(name, values)| json!({"Name": name, "Values": values}))
+                .collect();
+            if !claims.is_empty() {
+                entry["TemplateClaims"] = json!(claims);
             }
             for (name, value) in [branches, tags, environments, workflows, actors, narrowed] {
                 if !value.is_null() {
@@ -399,24 +415,33 @@ fn worlds(server: bool) -> impl Strategy<Value = (Vec<Repo>, Vec<Job>)> {
             select(ACTORS.to_vec()),
             select(vec![77_u64, 78]),
             prop_oneof![9 => Just("sts.amazonaws.com"), 1 => Just("https://github.com/acme")],
-            select(TIERS.to_vec()),
+            (select(TIERS.to_vec()), select(TITLES.to_vec())),
         );
-        let job = job.prop_map(|(repo, event, environment, workflow, (_, actor), enterprise, audience, tier)| Job {
-            repo,
-            event,
-            environment,
-            workflow,
-            actor,
-            enterprise,
-            audience,
-            tier,
-        });
-        (Just(repos), prop::collection::vec(job, TOKENS))
+        let job =
+            job.prop_map(|(repo, event, environment, workflow, (_, actor), enterprise, audience, (tier, title))| Job {
+                repo,
+                event,
+                environment,
+                workflow,
+                actor,
+                enterprise,
+                audience,
+                tier,
+                title,
+            });
+        (Just(repos), prop::collection::vec(job, number("TRUST_TOKENS").unwrap_or(TOKENS)))
     })
 }
 
 /// Counts the tokens that are let in and kept out, so that the test cannot pass by seeing only one of both.
-fn check(server: bool, trust: &[Value], known: &[Repo], jobs: &[Job], seen: &mut [usize; 3]) {
+fn check(
+    server: bool,
+    trust: &[Value],
+    known: &[Repo],
+    jobs: &[Job],
+    seen: &mut [usize; 3],
+    proof: Option<&mut Proof>,
+) {
     let issuer = if server { SERVER } else { GITHUB };
     let Some(spec) = declared(trust, issuer) else {
         // Nothing that is generated is a mistake but an entry without any context.
@@ -443,6 +468,7 @@ fn check(server: bool, trust: &[Value], known: &[Repo], jobs: &[Job], seen: &mut
     let policy = TrustPolicy::of(&declaration.provider_arn, &declaration.audience, rules);
     let document = policy.document();
     assert_eq!(TrustPolicy::read(&document).as_ref(), Some(&policy), "what is written is read again");
+    let mut tries = Vec::new();
     for job in jobs {
         let claims = mint(issuer, job);
         let (verdict, _) = evaluate(&document, &declaration.provider_arn, &TokenClaims::of(&claims));
@@ -451,22 +477,42 @@ fn check(server: bool, trust: &[Value], known: &[Repo], jobs: &[Job], seen: &mut
         // It can share the statement of the repository whose name it has, but for jobs that it is declared for.
         if (job.repo.id, job.repo.name) == RENAMED {
             assert!(!admitted || described, "\n{job:?}\n{claims:?}\n{trust:#?}\n{document:#}");
-            continue;
+        } else {
+            assert_eq!(admitted, described, "\n{job:?}\n{claims:?}\n{trust:#?}\n{document:#}");
+            seen[usize::from(admitted)] += 1;
         }
-        assert_eq!(admitted, described, "\n{job:?}\n{claims:?}\n{trust:#?}\n{document:#}");
-        seen[usize::from(admitted)] += 1;
+        tries.push(json!({"keys": keys(&declaration.issuer, &claims), "expected": admitted}));
+    }
+    if let Some(proof) = proof {
+        let line = json!({"policy": document, "provider": declaration.provider_arn, "tries": tries});
+        writeln!(proof, "{line}").expect("a line of the proof");
     }
 }
 
-fn run(server: bool, cases: u32) {
+/// A file that another evaluator reads.
+type Proof = std::io::BufWriter<std::fs::File>;
+
+fn number(variable: &str) -> Option<usize> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// The condition keys of a token, as STS makes them of its claims.
+fn keys(issuer: &Issuer, claims: &Map<String, Value>) -> Map<String, Value> {
+    let is_key = |claim: &str| matches!(claim, "aud" | "sub") || issuer.has_key(claim);
+    let known = claims.iter().filter(|(claim, _)| is_key(claim));
+    known.map(|(claim, value)| (format!("{issuer}:{claim}"), value.clone())).collect()
+}
+
+fn run(server: bool, cases: u32, proof: Option<Proof>) {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
     let seen = std::cell::RefCell::new([0; 3]);
+    let proof = std::cell::RefCell::new(proof);
     let outcome = runner.run(&(entries(server), worlds(server)), |(trust, (known, jobs))| {
-        check(server, &trust, &known, &jobs, &mut seen.borrow_mut());
+        check(server, &trust, &known, &jobs, &mut seen.borrow_mut(), proof.borrow_mut().as_mut());
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
@@ -477,10 +523,20 @@ fn run(server: bool, cases: u32) {
 
 #[test]
 fn the_policy_admits_exactly_the_tokens_that_the_entries_describe() {
-    run(false, 3000);
+    run(false, 3000, None);
 }
 
 #[test]
 fn so_it_does_for_an_enterprise_server() {
-    run(true, 1000);
+    run(true, 1000, None);
+}
+
+/// `TRUST_PROOF` names the file, `TRUST_DECLARATIONS` and `TRUST_TOKENS` the numbers: see `make trust-proof`.
+#[test]
+#[ignore = "only for tests/policies/trust_proof.mjs"]
+fn declarations_and_tokens_for_another_evaluator() {
+    let path = std::env::var("TRUST_PROOF").expect("the file");
+    let file = std::fs::File::create(path).expect("a file");
+    let declarations = number("TRUST_DECLARATIONS").and_then(|count| u32::try_from(count).ok()).unwrap_or(100);
+    run(false, declarations, Some(Proof::new(file)));
 }
