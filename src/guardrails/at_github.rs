@@ -139,6 +139,9 @@ impl fmt::Display for WriteTarget {
 
 const GITHUB: &str = "github.com";
 
+/// The target of a write that changes every repository of an owner.
+pub const EVERY_REPOSITORY: &str = "*";
+
 /// A repository, or an organisation's own variables, that stacks may write to: `octo-org/app`, `octo-org`,
 /// `ghe.example.com/octo-org/app`, `team-a-*=octo-org/app`, `111122223333/team-a-*=octo-org/app`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,6 +196,8 @@ impl Writable {
     pub(super) fn allows(&self, stack: &StackId, target: &WriteTarget) -> bool {
         let like = |pattern: &str, text: &str| string_like(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase());
         let same_repository = match (&self.repository, &target.repository) {
+            // One-letter patterns such as `?` would match it, too.
+            (Some(pattern), Some(all)) if all == EVERY_REPOSITORY => pattern == EVERY_REPOSITORY,
             (Some(pattern), Some(repository)) => like(pattern, repository),
             (allowed, asked) => allowed.is_none() && asked.is_none(),
         };
@@ -272,6 +277,13 @@ mod tests {
             ("octo-org/*", "github.com", "octo/app", false),
             ("octo-*/app", "github.com", "octo-org/app", false),
             ("octo-org", "github.com", "octo-org", true),
+            ("octo-org/*", "github.com", "octo-org/*", true),
+            ("*/*", "github.com", "octo-org/*", true),
+            ("team-a-*=octo-org/*", "github.com", "octo-org/*", true),
+            ("octo-org/?", "github.com", "octo-org/*", false),
+            ("octo-org/team-a-*", "github.com", "octo-org/*", false),
+            ("octo-org", "github.com", "octo-org/*", false),
+            ("octo/*", "github.com", "octo-org/*", false),
             ("octo-org", "github.com", "octo-org/app", false),
             ("*/*", "github.com", "octo-org/app", true),
             ("*", "github.com", "octo-org", true),

@@ -26,7 +26,7 @@ use exemption::Exemption;
 use provider::ProviderGuardrails;
 
 pub use access_entry::AccessEntryCheck;
-pub use at_github::WriteTarget;
+pub use at_github::{EVERY_REPOSITORY, WriteTarget};
 pub(crate) use exemption::guardrail_of;
 
 /// A part of a declaration that a deployment may forbid. The texts are those of the template's author.

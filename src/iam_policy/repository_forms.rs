@@ -1,5 +1,7 @@
 //! The forms of subject under which trust policies admit a repository.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::document::allowed_values;
@@ -27,20 +29,49 @@ impl AdmittedForms {
 /// this: a role that is overlooked would be locked out.
 #[must_use]
 pub fn admitted_forms(policy: &Value, repository: &Repository) -> AdmittedForms {
-    let repository = repository.to_string().to_ascii_lowercase();
-    // A policy may admit any ids, so all of them count as this one.
-    let with_ids = format!("{}@0", repository.replace('/', "@0/"));
-    let mut forms = AdmittedForms::default();
+    forms_of(&named(policy), &repository.to_string().to_ascii_lowercase())
+}
+
+/// Returns the forms under which a policy admits the repositories of an owner: one by its name, several by their pattern.
+#[must_use]
+pub fn admitted_forms_of_owner(policy: &Value, owner: &str) -> BTreeMap<String, AdmittedForms> {
+    let (all, owner) = (named(policy), owner.to_ascii_lowercase());
+    let is_of_owner = |name: &String| string_like(name.split('/').next().unwrap_or_default(), &owner);
+    let plain = all.iter().map(|name| without_ids(name)).filter(is_of_owner);
+    plain.map(|name| (name.clone(), forms_of(&all, &name))).collect()
+}
+
+/// The repositories that the subjects of a policy name, in lower case.
+fn named(policy: &Value) -> Vec<String> {
+    let mut named = Vec::new();
     for subject in allowed_values(policy, "sub") {
         let subject = subject.to_ascii_lowercase();
         let words: Vec<&str> = subject.split(':').collect();
         // The repository is at the beginning of a subject, or behind the keys that a template puts before it.
-        for name in words.windows(2).filter(|pair| pair[0] == "repo").map(|pair| pair[1]) {
-            forms.classic |= string_like(name, &repository);
-            forms.immutable |= string_like(&with_one_id(name), &with_ids);
-        }
+        named.extend(words.windows(2).filter(|pair| pair[0] == "repo").map(|pair| pair[1].to_owned()));
     }
-    forms
+    named
+}
+
+fn forms_of(named: &[String], repository: &str) -> AdmittedForms {
+    // A policy may admit any ids, so all of them count as this one.
+    let with_ids = format!("{}@0", repository.replace('/', "@0/"));
+    AdmittedForms {
+        classic: named.iter().any(|name| string_like(name, repository)),
+        immutable: named.iter().any(|name| string_like(&with_one_id(name), &with_ids)),
+    }
+}
+
+/// Removes ids and patterns of ids: `o@12/r@1*` becomes `o/r`.
+fn without_ids(name: &str) -> String {
+    let mut parts = name.split('@');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    plain.extend(parts.map(|part| part.trim_start_matches(is_of_id)));
+    plain
+}
+
+fn is_of_id(c: char) -> bool {
+    c.is_ascii_digit() || c == '?' || c == '*'
 }
 
 /// Replaces each id by 0, and each pattern of ids by a pattern that 0 matches: `o@12/r@1*` becomes `o@0/r@*`.
@@ -48,7 +79,7 @@ fn with_one_id(name: &str) -> String {
     let mut parts = name.split('@');
     let mut replaced = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '?' || c == '*');
+        let rest = part.trim_start_matches(is_of_id);
         let id = match &part[..part.len() - rest.len()] {
             "" => "",
             pattern if pattern.contains('*') => "*",
@@ -64,6 +95,28 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_repositories_of_an_owner_are_admitted_in_a_form_each() {
+        const CLASSIC: AdmittedForms = AdmittedForms { classic: true, immutable: false };
+        const IMMUTABLE: AdmittedForms = AdmittedForms { classic: false, immutable: true };
+        const BOTH: AdmittedForms = AdmittedForms { classic: true, immutable: true };
+        for (subjects, expected) in [
+            (&["repo:O/r:pull_request", "repo:p/r:pull_request"][..], &[("o/r", CLASSIC)][..]),
+            (&["repo:o/r:x", "repo:o@1/s@2:x"], &[("o/r", CLASSIC), ("o/s", IMMUTABLE)]),
+            (&["repo:o/r:x", "repo:o@1/r@2:x"], &[("o/r", BOTH)]),
+            (&["repo:o/*:x", "repo:o@1/r@2:x"], &[("o/*", CLASSIC), ("o/r", BOTH)]),
+            (&["repo:o/*:x", "repo:o@1/*:x"], &[("o/*", BOTH)]),
+            (&["repo:o@*/r@*:*"], &[("o/r", IMMUTABLE)]),
+            (&["repo:*"], &[("*", BOTH)]),
+            (&["repo:oo/r:x", "environment:prod"], &[]),
+        ] {
+            let condition = json!({"StringLike": {"token.actions.githubusercontent.com:sub": subjects}});
+            let policy = json!({"Statement": {"Effect": "Allow", "Condition": condition}});
+            let expected = expected.iter().map(|(name, forms)| ((*name).to_owned(), *forms)).collect();
+            assert_eq!(admitted_forms_of_owner(&policy, "O"), expected, "{subjects:?}");
+        }
+    }
 
     #[test]
     fn a_policy_names_a_repository_in_either_form_and_not_its_neighbours() {

@@ -106,6 +106,22 @@ fn a_stack_cannot_switch_the_subjects_of_another_team() {
     }
 }
 
+/// The switch of an organisation changes the tokens of every repository.
+#[test]
+fn only_who_writes_to_every_repository_switches_an_organisation() {
+    let switch = json!({"Organization": "acme", "UseImmutableSubject": true});
+    for (writable, is_allowed) in
+        [("acme", false), ("acme/app", false), ("acme/?", false), ("another=acme/*", false), ("acme/*", true)]
+    {
+        guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", writable)]), async |place| {
+            let status = place.stack.create(&vec![declared("Oidc", OIDC, switch.clone())]).await;
+            assert_eq!(status == Status::CreateComplete, is_allowed, "{writable}: {}", place.reason());
+            assert_eq!(place.cloud.state().account.github.opted_in.len(), usize::from(is_allowed), "{writable}");
+            assert!(is_allowed || place.reason().contains("`Organization`: the stack team"), "{}", place.reason());
+        });
+    }
+}
+
 #[test]
 fn a_stack_writes_to_the_repositories_that_are_its_own() {
     let own = format!("{ACCOUNT}/te*m=acme/app");

@@ -105,7 +105,7 @@ fn a_deletion_that_would_lock_a_role_out_leaves_the_switch() {
             place.reason()
         );
         assert!(switched(place) && assumable(place));
-        let line = "as the roles are, a deletion leaves the repository switched";
+        let line = "as the roles are, a deletion leaves the subjects switched";
         assert!(place.log.text().contains(line), "{}", place.log.text());
     });
 }
@@ -186,4 +186,50 @@ fn wherever_a_process_dies_no_role_is_locked_out() {
             });
         }
     }
+}
+
+/// The same for an organisation, whose choice counts for repositories without one of their own.
+fn organisation(format: &str, switched: Option<bool>) -> Template {
+    let mut all = template(format, None);
+    all.extend(
+        switched
+            .map(|switched| declared("Oidc", KIND, json!({"Organization": "acme", "UseImmutableSubject": switched}))),
+    );
+    all
+}
+
+#[test]
+fn an_organisation_opts_in_when_all_roles_trust_both_forms() {
+    at(async |place| {
+        old_repository(place);
+        let keys = vec!["repo".to_owned(), "context".to_owned(), "ref".to_owned()];
+        place.cloud.state().account.github.templates.insert("acme".to_owned(), keys.clone());
+        assert_eq!(place.stack.create(&organisation("Auto", None)).await, Status::CreateComplete);
+        assert_eq!(place.stack.update(&organisation("Auto", Some(true))).await, Status::UpdateRollbackComplete);
+        let told = "with immutable subjects, workflows of the organisation acme could no longer assume deploy (acme/app). Let these trust both forms first";
+        assert!(place.reason().contains(told), "{}", place.reason());
+        assert!(!switched(place) && assumable(place));
+        for format in ["Both", "Auto", "Both"] {
+            let status = place.stack.update(&organisation(format, Some(true))).await;
+            assert_eq!(status, Status::UpdateComplete, "{}", place.reason());
+            assert!(switched(place) && assumable(place));
+        }
+        let oidc = place.stack.resource("Oidc").unwrap().clone();
+        assert_eq!(oidc.physical, "github.com/orgs/acme/oidc@unset");
+        assert!(oidc.attributes["Warning"].as_str().unwrap().contains("Not seen: roles of other accounts"));
+        assert_eq!(place.stack.update(&organisation("Both", None)).await, Status::UpdateComplete, "{}", place.reason());
+        assert!(!switched(place) && assumable(place), "restored when the resource goes");
+        assert_eq!(place.cloud.state().account.github.templates["acme"], keys, "the template stays");
+    });
+}
+
+#[test]
+fn an_organisation_stays_switched_if_its_roles_trust_ids_only() {
+    at(async |place| {
+        old_repository(place);
+        assert_eq!(place.stack.create(&organisation("Both", Some(true))).await, Status::CreateComplete);
+        assert_eq!(place.stack.update(&organisation("Immutable", Some(true))).await, Status::UpdateComplete);
+        assert_eq!(place.stack.update(&organisation("Immutable", None)).await, Status::UpdateComplete);
+        assert!(switched(place) && assumable(place));
+    });
 }

@@ -28,9 +28,9 @@ pub(crate) struct GitHub {
     pub(crate) answers: BTreeMap<String, Answer>,
     /// Repositories whose subjects carry no ids, for whoever may ask.
     pub(crate) classic: Vec<String>,
-    /// Repositories that have opted in to subjects with ids.
+    /// Repositories and organisations that have opted in to subjects with ids.
     pub(crate) opted_in: Vec<String>,
-    /// Repositories that have opted out of them.
+    /// Repositories and organisations that have opted out of them.
     pub(crate) opted_out: Vec<String>,
     /// A choice that a request leaves out stays. GitHub documents neither this nor that it is unset then.
     pub(crate) keeps_choices: bool,
@@ -88,19 +88,17 @@ impl GitHub {
             ("GET", ["users", name]) => (200, json!({"login": name, "id": self.ids(name).0})),
             _ if let Some(answered) = self.settings.handle(request, &path, known, now) => answered,
             ("PUT", ["repos", owner, name, "actions", "oidc", "customization", "sub"]) if known => {
-                let (repository, body) = (format!("{owner}/{name}"), request.text());
-                let wanted: Value = serde_json::from_str(&body).unwrap_or_default();
-                let choice = wanted["use_immutable_subject"].as_bool();
-                if choice.is_some() || !self.keeps_choices {
-                    self.opted_in.retain(|one| *one != repository);
-                    self.opted_out.retain(|one| *one != repository);
+                self.choose(format!("{owner}/{name}"), &request.text())
+            }
+            ("PUT", ["orgs", owner, "actions", "oidc", "customization", "sub"]) if known => {
+                self.choose((*owner).to_owned(), &request.text())
+            }
+            ("GET", ["orgs", owner, "actions", "oidc", "customization", "sub"]) if known => {
+                let mut body = json!({"include_claim_keys": self.template_of(owner)});
+                if let Some(choice) = self.choice(owner) {
+                    body["use_immutable_subject"] = json!(choice);
                 }
-                match choice {
-                    Some(true) => self.opted_in.push(repository),
-                    Some(false) => self.opted_out.push(repository),
-                    None => {}
-                }
-                (201, json!({}))
+                (200, body)
             }
             ("POST", ["app", "installations", _, "access_tokens"]) if known => {
                 (201, json!({"token": "ghs_installation"}))
@@ -110,6 +108,41 @@ impl GitHub {
         let date = httpdate(now);
         let headers = vec![(REQUEST_ID, request_id.to_owned()), ("date", date)];
         Some(Answer { status, headers, body: body.to_string() })
+    }
+
+    /// Somebody sets the subjects of a repository or an organisation.
+    fn choose(&mut self, whose: String, body: &str) -> (u16, Value) {
+        let wanted: Value = serde_json::from_str(body).unwrap_or_default();
+        let choice = wanted["use_immutable_subject"].as_bool();
+        if choice.is_some() || !self.keeps_choices {
+            self.opted_in.retain(|one| *one != whose);
+            self.opted_out.retain(|one| *one != whose);
+        }
+        if let Some(keys) = wanted["include_claim_keys"].as_array().filter(|_| !whose.contains('/')) {
+            let keys = keys.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            self.templates.insert(whose.clone(), keys);
+        }
+        match choice {
+            Some(true) => self.opted_in.push(whose),
+            Some(false) => self.opted_out.push(whose),
+            None => {}
+        }
+        (201, json!({}))
+    }
+
+    fn choice(&self, whose: &str) -> Option<bool> {
+        let has = |list: &[String]| list.iter().any(|one| one == whose);
+        has(&self.opted_in).then_some(true).or_else(|| has(&self.opted_out).then_some(false))
+    }
+
+    fn template_of(&self, owner: &str) -> Vec<String> {
+        self.templates.get(owner).cloned().unwrap_or_else(|| vec!["repo".to_owned(), "context".to_owned()])
+    }
+
+    /// True if the subjects of a repository carry ids by a choice, its own or its organisation's.
+    fn is_opted_in(&self, repository: &str) -> bool {
+        let owner = repository.split('/').next().unwrap_or_default();
+        self.choice(repository).or_else(|| self.choice(owner)) == Some(true)
     }
 
     /// The ids of an owner and a repository now.
@@ -145,12 +178,11 @@ impl GitHub {
                 )
             }
             ["actions", "oidc", "customization", "sub"] if known => {
-                let chosen = has(&self.opted_in);
-                let prefix =
-                    if has(&self.classic) && !chosen { repository.to_owned() } else { self.immutable(repository) };
+                let is_classic = has(&self.classic) && !self.is_opted_in(repository);
+                let prefix = if is_classic { repository.to_owned() } else { self.immutable(repository) };
                 let mut body = json!({"use_default": template.is_none(), "sub_claim_prefix": format!("repo:{prefix}")});
-                if chosen || has(&self.opted_out) {
-                    body["use_immutable_subject"] = json!(chosen);
+                if let Some(choice) = self.choice(repository) {
+                    body["use_immutable_subject"] = json!(choice);
                 }
                 if let Some(keys) = template {
                     body["include_claim_keys"] = json!(keys);

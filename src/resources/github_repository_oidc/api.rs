@@ -4,13 +4,13 @@ use aws_sdk_iam::types::Role;
 use futures_util::future::join;
 use serde_json::{Value, json};
 
-use super::{Action, CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcId, Only, Spec};
+use super::{Action, CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcCustomization, OidcId, Only, Spec};
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::error::Error;
 use crate::github::ApiCall;
 use crate::github::facts::{Customization, FormatChoice, SubjectFormat};
 use crate::iam_policy::document::decode;
-use crate::iam_policy::repository_forms::{AdmittedForms, admitted_forms};
+use crate::iam_policy::repository_forms::{AdmittedForms, admitted_forms, admitted_forms_of_owner};
 use crate::ownership::Owner;
 use crate::reconcile::{Api, Exclusive, Reader};
 
@@ -20,7 +20,7 @@ impl OidcId {
     }
 
     fn customization_call(&self, action: &'static str, method: &'static str) -> ApiCall<'_> {
-        self.call(action, method, format!("/repos/{}/actions/oidc/customization/sub", self.name.0))
+        self.call(action, method, format!("/{}/actions/oidc/customization/sub", self.name.place()))
     }
 }
 
@@ -35,9 +35,8 @@ impl Reader for GitHubRepositoryOidcs {
         // A switch without a mark could never be taken back: the format before it would be unknown.
         let Some(customization) = self.customization(&id).await? else {
             let message = format!(
-                "GitHub shows no repository {} to the function's credential; check its name, and what the token or App has \
-                 access to",
-                id.name.0
+                "GitHub shows no {} to the function's credential; check its name, and what the token or App has access to",
+                id.name.noun()
             );
             return Err(id.read_call().error(ErrorKind::Invalid, "404", message).into());
         };
@@ -59,7 +58,7 @@ impl Reader for GitHubRepositoryOidcs {
         if let Some(before) = observed.before {
             let locked_out = observed.locked_out(before);
             if before != observed.chosen && !locked_out.is_empty() {
-                tracing::warn!(%id, roles = ?locked_out, "as the roles are, a deletion leaves the repository switched");
+                tracing::warn!(%id, roles = ?locked_out, "as the roles are, a deletion leaves the subjects switched");
             }
         }
         Ok(Some(observed))
@@ -69,8 +68,12 @@ impl Reader for GitHubRepositoryOidcs {
 impl Api for GitHubRepositoryOidcs {
     async fn apply(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
         let Action::Switch { to, template: CustomizationTemplate { use_default, keys } } = action;
-        let mut body = json!({"use_default": use_default});
-        if let Some(keys) = keys.as_ref().filter(|_| !use_default) {
+        let mut body = json!({});
+        let has_default = matches!(id.name, OidcCustomization::Repository(_));
+        if has_default {
+            body["use_default"] = json!(use_default);
+        }
+        if let Some(keys) = keys.as_ref().filter(|_| !has_default || !use_default) {
             body["include_claim_keys"] = json!(keys);
         }
         if let FormatChoice::Made(format) = to {
@@ -104,17 +107,26 @@ impl GitHubRepositoryOidcs {
         }
     }
 
-    /// The roles that name the repository in one form only. Subjects that leave the repository open match either form or none,
-    /// whatever is chosen.
+    /// The roles that name the repository, or one of the organisation, in one form only. Subjects that leave the repository open
+    /// match either form or none, whatever is chosen. A repository with a choice of its own counts, too.
     async fn only(&self, id: &OidcId) -> Result<Only, CallError> {
         // A document that cannot be read lets nobody in, so that nobody is locked out.
-        let forms = |role: &Role| {
+        let forms = |role: Role| {
             let policy = decode(role.assume_role_policy_document().unwrap_or_default())?;
-            Some(admitted_forms(&policy, &id.name.0))
+            let role = role.role_name;
+            Some(match &id.name {
+                OidcCustomization::Repository(repository) => vec![(role, admitted_forms(&policy, repository))],
+                OidcCustomization::Organization(owner) => {
+                    let all = admitted_forms_of_owner(&policy, owner).into_iter();
+                    all.map(|(name, forms)| (format!("{role} ({name})"), forms)).collect()
+                }
+            })
         };
-        let roles = iam::list_roles(&self.iam, &self.deadline, |role| Some((forms(&role)?, role.role_name))).await?;
+        let roles = iam::list_roles(&self.iam, &self.deadline, forms).await?;
         let mut only = Only::default();
-        for (AdmittedForms { classic, immutable }, name) in roles.into_iter().filter(|(forms, _)| forms.is_one()) {
+        for (name, AdmittedForms { classic, immutable }) in
+            roles.into_iter().flatten().filter(|(_, forms)| forms.is_one())
+        {
             if classic {
                 only.classic.insert(name);
             } else if immutable {

@@ -1,5 +1,5 @@
-//! `Custom::GitHubRepositoryOidc`: opts a repository in to subjects that carry ids, and out again when the stack goes. A switch
-//! that would lock out a workflow of this account is not made.
+//! `Custom::GitHubRepositoryOidc`: opts a repository, or an organisation, in to subjects that carry ids, and out again when the
+//! stack goes. A switch that would lock out a workflow of this account is not made.
 
 mod api;
 mod plan;
@@ -16,9 +16,9 @@ use crate::cloudformation::schema::ResourceSchema;
 use crate::deployment::Deployment;
 use crate::github::client::Client;
 use crate::github::facts::{FormatChoice, SubjectFormat};
-use crate::github::name::Repository;
+use crate::github::name::{self, Repository};
 use crate::github::{GitHubObjectId, Issuer, Mark, ObjectName};
-use crate::guardrails::GuardrailCheck;
+use crate::guardrails::{EVERY_REPOSITORY, GuardrailCheck};
 use crate::lazy::Lazy;
 use crate::ownership::Owner;
 use crate::reconcile::Resource;
@@ -44,9 +44,14 @@ impl Mark for FormatChoice {
     }
 }
 
-/// The customization of a repository's subjects. Its path is `repos/octo-org/octo-repo/oidc`.
+/// A customization of subjects. Its path is `repos/octo-org/octo-repo/oidc` or `orgs/octo-org/oidc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OidcCustomization(Repository);
+pub enum OidcCustomization {
+    /// That of one repository.
+    Repository(Repository),
+    /// That of an organisation, for its repositories without a choice of their own.
+    Organization(String),
+}
 
 /// The id of a customization, with the choice before this resource.
 pub type OidcId = GitHubObjectId<OidcCustomization>;
@@ -55,21 +60,63 @@ impl ObjectName for OidcCustomization {
     type Mark = FormatChoice;
 
     fn parse(path: &str) -> Option<Self> {
-        Repository::parse(path.strip_prefix("repos/")?.strip_suffix("/oidc")?).ok().map(Self)
+        let place = path.strip_suffix("/oidc")?;
+        match place.strip_prefix("orgs/") {
+            Some(owner) => name::owner(owner).ok().map(Self::Organization),
+            None => Repository::parse(place.strip_prefix("repos/")?).ok().map(Self::Repository),
+        }
     }
 
     fn path(&self) -> String {
-        format!("repos/{}/oidc", self.0)
+        format!("{}/oidc", self.place())
     }
 
     fn repository(&self) -> Option<&Repository> {
-        Some(&self.0)
+        match self {
+            Self::Repository(repository) => Some(repository),
+            Self::Organization(_) => None,
+        }
     }
 }
 
 impl fmt::Display for OidcCustomization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the subjects of {}", self.0)
+        write!(f, "the subjects of {}", self.whose())
+    }
+}
+
+impl OidcCustomization {
+    /// The beginning of its paths.
+    fn place(&self) -> String {
+        match self {
+            Self::Repository(repository) => format!("repos/{repository}"),
+            Self::Organization(owner) => format!("orgs/{owner}"),
+        }
+    }
+
+    /// Whose subjects they are, in a sentence.
+    fn whose(&self) -> String {
+        match self {
+            Self::Repository(repository) => repository.to_string(),
+            Self::Organization(owner) => format!("the organisation {owner}"),
+        }
+    }
+
+    fn noun(&self) -> String {
+        match self {
+            Self::Repository(repository) => format!("repository {repository}"),
+            Self::Organization(owner) => format!("organisation {owner}"),
+        }
+    }
+
+    /// The checks of a switch. That of an organisation changes the tokens of every repository.
+    fn checks(&self, issuer: &Issuer) -> Vec<GuardrailCheck> {
+        match self {
+            Self::Repository(repository) => GuardrailCheck::writes("Repository", issuer, repository).into(),
+            Self::Organization(owner) => {
+                GuardrailCheck::writes_to("Organization", issuer, owner, Some(EVERY_REPOSITORY)).into()
+            }
+        }
     }
 }
 
@@ -77,7 +124,7 @@ impl fmt::Display for OidcCustomization {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     issuer: Issuer,
-    repository: Repository,
+    name: OidcCustomization,
     format: SubjectFormat,
 }
 
@@ -96,7 +143,7 @@ pub struct Observed {
     only: Only,
 }
 
-/// A repository's own template for its subjects.
+/// The template for subjects that is set in the same place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomizationTemplate {
     use_default: bool,
@@ -149,26 +196,40 @@ impl Resource for GitHubRepositoryOidcs {
                 "a server",
             );
         }
-        let repository = fields.checked(Properties::REPOSITORY, Repository::parse);
+        let name = customization(fields);
         let is_immutable = fields.boolean(Properties::USE_IMMUTABLE_SUBJECT)?;
         let format = if is_immutable { SubjectFormat::Immutable } else { SubjectFormat::Classic };
-        Some(Spec { issuer: issuer?, repository: repository?, format })
+        Some(Spec { issuer: issuer?, name: name?, format })
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {
-        GuardrailCheck::writes("Repository", &spec.issuer, &spec.repository).into()
+        spec.name.checks(&spec.issuer)
     }
 
     fn deletion_checks(id: &OidcId) -> Vec<GuardrailCheck> {
-        GuardrailCheck::writes("Repository", &id.issuer, &id.name.0).into()
+        id.name.checks(&id.issuer)
     }
 
     fn id(_: &Owner, spec: &Spec, _: &Deployment) -> OidcId {
-        let Spec { issuer, repository, format: _ } = spec;
-        OidcId::new(issuer, OidcCustomization(repository.clone()))
+        let Spec { issuer, name, format: _ } = spec;
+        OidcId::new(issuer, name.clone())
     }
 
     fn id_from(physical_id: &str) -> Option<OidcId> {
         OidcId::parse(physical_id)
     }
+}
+
+fn customization(fields: &mut Fields<'_, Properties>) -> Option<OidcCustomization> {
+    let repository = fields.checked(Properties::REPOSITORY, Repository::parse);
+    let organization = fields.checked(Properties::ORGANIZATION, name::owner);
+    match (fields.has(Properties::REPOSITORY), fields.has(Properties::ORGANIZATION)) {
+        (true, true) => fields.invalid(Properties::ORGANIZATION, "either `Repository` or `Organization`", "both"),
+        (false, false) => {
+            fields.invalid(Properties::REPOSITORY, "\"owner/name\", or `Organization` in its place", "neither");
+        }
+        (true, false) => return repository.map(OidcCustomization::Repository),
+        (false, true) => return organization.map(OidcCustomization::Organization),
+    }
+    None
 }

@@ -1,9 +1,9 @@
-//! Decisions about the form of a repository's subjects. A role that trusts one form only is locked out by a switch to the
+//! Decisions about the form of the subjects of a repository or organisation. A role that trusts one form only is locked out by a switch to the
 //! other, so that the switch is refused until it trusts both; and a deletion leaves things as they are rather than do that.
 
 use std::fmt;
 
-use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Spec};
+use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcCustomization, Spec};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::github::facts::{FormatChoice, SubjectFormat};
@@ -33,13 +33,13 @@ impl Planner for GitHubRepositoryOidcs {
             return match desired {
                 None => Ok(Plan::nothing()),
                 Some(desired) => Err(Refusal::PreconditionFailed {
-                    what: format!("GitHub shows no repository {} to the function's credential", desired.repository),
+                    what: format!("GitHub shows no {} to the function's credential", desired.name.noun()),
                     remedy: "It is not there, or the credential may not see its Actions settings".to_owned(),
                 }),
             };
         };
         let switch = |to| Plan::nothing().then([Action::Switch { to, template: observed.template.clone() }]);
-        let Some(Spec { issuer: _, repository, format }) = desired else {
+        let Some(Spec { issuer: _, name, format }) = desired else {
             let back =
                 observed.before.filter(|before| *before != observed.chosen && observed.locked_out(*before).is_empty());
             return Ok(back.map_or_else(Plan::nothing, switch));
@@ -54,7 +54,8 @@ impl Planner for GitHubRepositoryOidcs {
             let names: Vec<&str> = locked_out.iter().map(String::as_str).collect();
             return Err(Refusal::PreconditionFailed {
                 what: format!(
-                    "with {format} subjects, workflows of {repository} could no longer assume {}",
+                    "with {format} subjects, workflows of {} could no longer assume {}",
+                    name.whose(),
                     names.join(", ")
                 ),
                 remedy: "Let these trust both forms first (`SubjectFormat: Both`), switch, and then let them trust one"
@@ -73,6 +74,14 @@ impl Planner for GitHubRepositoryOidcs {
     }
 
     fn attributes(desired: &Spec, _: &Observed) -> Attributes {
-        [("Repository", desired.repository.to_string())].into()
+        let (repository, organization) = match &desired.name {
+            OidcCustomization::Repository(repository) => (repository.to_string(), String::new()),
+            OidcCustomization::Organization(owner) => (String::new(), owner.clone()),
+        };
+        let warning = format!(
+            "The roles of this account were checked. Not seen: roles of other accounts and other clouds that trust {}",
+            desired.name.whose()
+        );
+        [("Repository", repository), ("Organization", organization), ("Warning", warning)].into()
     }
 }

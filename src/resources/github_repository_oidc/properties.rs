@@ -5,24 +5,35 @@ use crate::cloudformation::schema::{Property, ResourceSchema, TEXT, Text, Update
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubRepositoryOidc",
-    doc: "Opts an older repository in to subjects that carry ids, and back when the resource goes. A switch that would lock \
-          workflows out of a role of the account is not made.",
+    doc: "Opts an older repository, or an organisation, in to subjects that carry ids, and back when the resource goes. A switch \
+          that would lock workflows out of a role of the account is not made.",
     guide: "github-repository-oidc",
     object: Properties::OBJECT,
-    reference: "the repository, and what had been chosen before: `github.com/repos/octo-org/octo-repo/oidc@classic`",
-    attributes: &[("Repository", "The repository.")],
+    reference: "the repository or organisation, and what had been chosen before: \
+                `github.com/repos/octo-org/octo-repo/oidc@classic`",
+    attributes: &[
+        ("Repository", "The repository; empty for an organisation."),
+        ("Organization", "The organisation; empty for a repository."),
+        ("Warning", "What the check of roles cannot see: roles of other accounts, and other clouds."),
+    ],
 };
 
 object_type! {
     /// Properties of the format of a repository's subjects.
-    pub Properties => {
+    pub Properties("", any_of: ["Repository", "Organization"]) => {
         REPOSITORY: Text = Property::text(
             "Repository",
             TEXT,
             "\"owner/name\" of one GitHub repository",
             "The repository: `owner/name`.",
         )
-        .required()
+        .update(Update::Replacement);
+        ORGANIZATION: Text = Property::text(
+            "Organization",
+            TEXT,
+            "the name of an organisation",
+            "The organisation, in place of `Repository`: for all its repositories that have no choice of their own.",
+        )
         .update(Update::Replacement);
         USE_IMMUTABLE_SUBJECT: Boolean = Property::boolean(
             "UseImmutableSubject",

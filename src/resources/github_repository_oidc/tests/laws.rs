@@ -9,7 +9,9 @@ use crate::laws::{Coverage, PlanLaws, owner, plan_text};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_repository_oidc::plan::Action;
-use crate::resources::github_repository_oidc::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, Only, Spec};
+use crate::resources::github_repository_oidc::{
+    CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcCustomization, Only, Spec,
+};
 
 const FORMATS: [SubjectFormat; 2] = [SubjectFormat::Classic, SubjectFormat::Immutable];
 const CLASSIC: FormatChoice = FormatChoice::Made(SubjectFormat::Classic);
@@ -79,7 +81,8 @@ fn worlds() -> Vec<Observed> {
 
 fn spec(format: SubjectFormat) -> Spec {
     let (issuer, repository) = (Issuer::of_host("github.com"), Repository::parse("o/r"));
-    Spec { issuer: issuer.expect("a host"), repository: repository.expect("a repository"), format }
+    let name = OidcCustomization::Repository(repository.expect("a repository"));
+    Spec { issuer: issuer.expect("a host"), name, format }
 }
 
 #[test]
