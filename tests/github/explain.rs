@@ -40,7 +40,8 @@ fn a_token_that_is_let_in_and_why_others_are_not() {
 fn a_deployment_that_explains_nothing_reads_nothing() {
     at(async |place| {
         assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
-        place.world.settings.guardrails = Guardrails::read(|name| (name == "ALLOW_EXPLAIN").then(|| "false".to_owned()));
+        place.world.settings.guardrails =
+            Guardrails::read(|name| (name == "ALLOW_EXPLAIN").then(|| "false".to_owned()));
         let calls = place.cloud.state().calls.len();
         let answer = ask(place, json!({})).await;
         assert!(answer["Error"].as_str().is_some_and(|why| why.contains("`AllowExplain`")), "{answer}");
