@@ -17,14 +17,14 @@ use crate::simulation::function::function;
 use crate::simulation::world::{Request, World, world};
 
 const WORKFLOW: &str = "job_workflow_ref:octo-org/a/.github/workflows/x.yml@refs/heads/main";
-const PROVIDER: &str = "Custom::GitHubOidcProvider";
-const ROLE: &str = "Custom::GitHubRole";
-const ENTRY: &str = "Custom::EksAccessEntry";
-const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/github-boundary";
+pub(crate) const PROVIDER: &str = "Custom::GitHubOidcProvider";
+pub(crate) const ROLE: &str = "Custom::GitHubRole";
+pub(crate) const ENTRY: &str = "Custom::EksAccessEntry";
+pub(crate) const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/github-boundary";
 
 /// A world in which the function has these variables in its environment.
-struct Place {
-    world: World,
+pub(crate) struct Place {
+    pub(crate) world: World,
     account: &'static str,
 }
 
@@ -35,7 +35,7 @@ impl Deref for Place {
     }
 }
 
-fn deployed<T>(variables: &[(&str, &str)], test: impl AsyncFnOnce(&mut Place) -> T) -> T {
+pub(crate) fn deployed<T>(variables: &[(&str, &str)], test: impl AsyncFnOnce(&mut Place) -> T) -> T {
     let furnish = |account: &mut Account, now| {
         account.eks.add_cluster("prod", "API", Status::Active, now);
         account.iam.policies.insert(BOUNDARY.to_owned());
@@ -50,22 +50,22 @@ fn deployed<T>(variables: &[(&str, &str)], test: impl AsyncFnOnce(&mut Place) ->
 
 impl Place {
     /// Deploys the function again with other parameters.
-    fn deploy(&mut self, variables: &[(&str, &str)]) {
+    pub(crate) fn deploy(&mut self, variables: &[(&str, &str)]) {
         let variable = |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned());
         self.world.settings.guardrails = Guardrails::read(variable);
     }
 
-    async fn create(&mut self, kind: &str, properties: Value) -> Value {
+    pub(crate) async fn create(&mut self, kind: &str, properties: Value) -> Value {
         self.request("Create", kind, properties, None).await
     }
 
-    async fn request(&mut self, request: &str, kind: &str, properties: Value, id: Option<&str>) -> Value {
+    pub(crate) async fn request(&mut self, request: &str, kind: &str, properties: Value, id: Option<&str>) -> Value {
         let account = self.account;
         self.world.request(Request { request, kind, account, logical: "It", physical: id, properties }).await
     }
 
     /// The calls so far but those that brought answers, and those of them that changed something.
-    fn calls(&self) -> (usize, usize) {
+    pub(crate) fn calls(&self) -> (usize, usize) {
         let state = self.cloud.state();
         let calls = state.calls.iter().filter(|call| call.service != "s3");
         (calls.clone().count(), calls.filter(|call| call.changed).count())
@@ -77,7 +77,7 @@ fn provider(issuer: &str) -> String {
 }
 
 /// A role that the strictest deployment of these tests permits, with changes; null takes one away.
-fn role(changes: Value) -> Value {
+pub(crate) fn role(changes: Value) -> Value {
     let mut properties = json!({
         "ProviderArn": provider("token.actions.githubusercontent.com"), "RoleName": "deploy",
         "Trust": [{"Repository": "octo-org/app", "Branches": ["main"]}], "PermissionsBoundary": BOUNDARY,

@@ -16,4 +16,5 @@ mod page;
 mod preview;
 mod reference;
 mod simulation;
+mod situations;
 mod thumbprints;

@@ -25,6 +25,8 @@ use super::call_error::{CallError, ErrorKind};
 /// The time in which a new principal becomes visible everywhere: terraform-provider-aws#35535 reports up to two
 /// minutes.
 pub const PROPAGATION: Duration = Duration::from_secs(150);
+/// The time after which an object that is there is visible to most reads.
+const SOON: Duration = Duration::from_secs(12);
 /// The time in which another change to the same object ends. The name of a deleted secret is free after as long:
 /// terraform-provider-aws waits for two minutes.
 const BUSY: Duration = Duration::from_mins(2);
@@ -38,19 +40,27 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 pub struct Deadline {
     until: Instant,
     once: bool,
+    /// The patience with what a call refers to and the service does not see.
+    propagation: Duration,
 }
 
 impl Deadline {
     /// Calls may start until then.
     #[must_use]
     pub fn until(until: Instant) -> Self {
-        Self { until, once: false }
+        Self { until, once: false, propagation: PROPAGATION }
     }
 
     /// The same for a call that has to be decided anew before it is made again.
     #[must_use]
     pub fn once(&self) -> Self {
         Self { once: true, ..*self }
+    }
+
+    /// The same for a call that is looked after if the service does not soon see what it refers to.
+    #[must_use]
+    pub fn soon(&self) -> Self {
+        Self { propagation: SOON, ..*self }
     }
 
     /// The end of the deadline.
@@ -128,7 +138,8 @@ impl Deadline {
             let pause = pauses.pause().max(wait);
             let lasting = since.entry(error.kind).or_insert(started).elapsed();
             let again = !self.once
-                && max_retry_duration(error.kind)
+                && self
+                    .max_retry_duration(error.kind)
                     .is_some_and(|max_retry_duration| lasting + pause <= max_retry_duration)
                 && self.allows(pause);
             tracing::info!(
@@ -146,6 +157,23 @@ impl Deadline {
             tokio::time::sleep(pause).await;
         }
     }
+
+    /// Returns the time for which a failure of this kind is retried; `None` if it never passes by itself.
+    fn max_retry_duration(&self, kind: ErrorKind) -> Option<Duration> {
+        match kind {
+            ErrorKind::Throttled => Some(Duration::MAX),
+            ErrorKind::Unknown => Some(UNREACHABLE),
+            ErrorKind::Busy => Some(BUSY),
+            ErrorKind::Propagating => Some(self.propagation),
+            ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::InUse
+            | ErrorKind::Denied
+            | ErrorKind::Quota
+            | ErrorKind::TimeUp
+            | ErrorKind::Invalid => None,
+        }
+    }
 }
 
 /// Returns the time that a service asks to wait before the same call, in seconds (RFC 9110, 10.2.3).
@@ -157,23 +185,6 @@ fn asked_to_wait<E>(error: &SdkError<E, HttpResponse>) -> Duration {
 
 /// The request's id, or why it failed and how long to wait at least before the next attempt.
 type Attempt = Result<String, (CallError, Duration)>;
-
-/// Returns the time for which a failure of this kind is retried; `None` if it never passes by itself.
-fn max_retry_duration(kind: ErrorKind) -> Option<Duration> {
-    match kind {
-        ErrorKind::Throttled => Some(Duration::MAX),
-        ErrorKind::Unknown => Some(UNREACHABLE),
-        ErrorKind::Busy => Some(BUSY),
-        ErrorKind::Propagating => Some(PROPAGATION),
-        ErrorKind::NotFound
-        | ErrorKind::AlreadyExists
-        | ErrorKind::InUse
-        | ErrorKind::Denied
-        | ErrorKind::Quota
-        | ErrorKind::TimeUp
-        | ErrorKind::Invalid => None,
-    }
-}
 
 /// Whole milliseconds, for a log line.
 pub(crate) fn millis(duration: Duration) -> u64 {

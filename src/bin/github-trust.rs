@@ -13,11 +13,12 @@ use github_trust::audit::account::Audit;
 use github_trust::audit::grade::Grade;
 use github_trust::audit::page::page;
 use github_trust::aws::Deadline;
+use github_trust::cloudformation::json;
 use github_trust::explain;
 use github_trust::iam_policy::document::providers;
 use github_trust::iam_policy::evaluate::TokenClaims;
 use github_trust::net::http_client::connector;
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -142,7 +143,7 @@ fn explain(args: &ExplainArgs) -> Result<ExitCode, String> {
         read.map(|()| text).map_err(|error| format!("{}: {error}", path.display()))
     };
     let policy = read(&args.policy)?;
-    let policy: Value = serde_json::from_str(&policy).map_err(|error| format!("{}: {error}", args.policy.display()))?;
+    let policy = json::read(&policy).map_err(|error| format!("{}: {error}", args.policy.display()))?;
     let claims = explain::claims_of(read(&args.token)?.trim())?;
     let issuer = TokenClaims::of(&claims).issuer;
     // Offline, the provider is the one that the policy names for the issuer.

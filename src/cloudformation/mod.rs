@@ -3,6 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref.html>.
 
 pub mod handle;
+pub mod json;
 pub(crate) mod nearest;
 pub mod properties;
 pub mod property_error;
@@ -11,6 +12,7 @@ pub mod response;
 pub mod response_url;
 pub mod schema;
 pub mod stack;
+pub(crate) mod synonyms;
 
 pub use properties::Fields;
 pub use property_error::PropertyError;

@@ -1,5 +1,10 @@
 //! The known names that are most like a name.
 
+/// Returns a name without case and separators: `max_session_duration` and `MaxSessionDuration` are the same.
+pub(crate) fn spelling(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).take(COMPARABLE_LENGTH).flat_map(char::to_lowercase).collect()
+}
+
 /// Returns the known name that is most similar, if one is similar enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     nearest_few(name, known).into_iter().next()

@@ -7,10 +7,12 @@ use std::marker::PhantomData;
 use serde_json::{Map, Value};
 
 use super::handle::{Boolean, Document, Handle, Integer, Nested, ObjectType, Objects, Texts, Typed};
+use super::json::{self, JsonError};
 use super::nearest::nearest;
 pub use super::property_error::{PropertyError, PropertyErrors};
 use super::request::excerpt;
 use super::schema::{Count, Object, Property, Text};
+use super::synonyms::meant;
 
 /// The members of one object of the type `O`. A method that finds a mistake notes it and returns nothing, so that reading
 /// goes on.
@@ -225,9 +227,15 @@ impl<'a, O: ObjectType> Fields<'a, O> {
         handle: Handle<O, Objects<I>>,
         mut read: impl FnMut(&mut Fields<'_, I>) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let (_, Objects { count, .. }, value) = self.member(handle)?;
+        let (property, Objects { count, .. }, value) = self.member(handle)?;
         let items = match value {
             Value::Array(items) => items.as_slice(),
+            // A map, as other tools write tags.
+            Value::Object(members) if !members.is_empty() && !members.keys().any(|name| knows(I::OBJECT, name)) => {
+                let names: Vec<&str> = members.keys().map(String::as_str).collect();
+                self.invalid(handle, property.expected, format_args!("an object with {}", names.join(", ")));
+                return None;
+            }
             single @ Value::Object(_) => std::slice::from_ref(single),
             other => {
                 self.invalid(handle, "a list of objects", type_of(other));
@@ -285,12 +293,16 @@ impl<'a, O: ObjectType> Fields<'a, O> {
         match value {
             object @ Value::Object(_) => Some(object.clone()),
             Value::String(text) => {
-                if let Ok(object @ Value::Object(_)) = serde_json::from_str(text) {
-                    Some(object)
-                } else {
-                    self.invalid(handle, "a JSON object", format_args!("{text:?}"));
-                    None
-                }
+                let (expected, found) = match json::read(text) {
+                    Ok(object @ Value::Object(_)) => return Some(object),
+                    Ok(_) => ("a JSON object", format!("{text:?}")),
+                    Err(JsonError::Twice(place)) => {
+                        ("a JSON object in which each key stands once", format!("{place} twice"))
+                    }
+                    Err(JsonError::Syntax(error)) => ("a JSON object", format!("{error} of {text:?}")),
+                };
+                self.invalid(handle, expected, found);
+                None
             }
             other => {
                 self.invalid(handle, "a JSON object", type_of(other));
@@ -309,9 +321,7 @@ impl Text {
 /// Notes each member that the object does not describe. CloudFormation adds its own to the properties of every request.
 fn note_unknown(path: &str, members: &Map<String, Value>, object: &Object, errors: &mut PropertyErrors) {
     const RESERVED: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
-    let is_known = |name: &str| {
-        object.properties.iter().any(|property| property.name == name) || (path.is_empty() && RESERVED.contains(&name))
-    };
+    let is_known = |name: &str| knows(object, name) || (path.is_empty() && RESERVED.contains(&name));
     for name in members.keys().filter(|name| !is_known(name)) {
         errors.push(|| {
             let names = object.properties.iter().map(|property| property.name);
@@ -319,11 +329,16 @@ fn note_unknown(path: &str, members: &Map<String, Value>, object: &Object, error
             known.sort_unstable();
             PropertyError::Unknown {
                 path: format!("{path}{}", excerpt(name)),
+                meant: meant(name, &known),
                 nearest: nearest(name, known.iter().copied()),
                 known,
             }
         });
     }
+}
+
+fn knows(object: &Object, name: &str) -> bool {
+    object.properties.iter().any(|property| property.name == name)
 }
 
 fn type_of(value: &Value) -> &'static str {

@@ -25,10 +25,12 @@ pub enum PropertyError {
         found: String,
     },
     /// A property that the resource type does not have.
-    #[error("unknown property `{path}`; {}", match nearest { Some(name) => format!("did you mean `{name}`?"), None => format!("allowed are {}", known.join(", ")) })]
+    #[error("unknown property `{path}`; {}", match (meant, nearest) { (Some(name), _) => format!("use `{name}`"), (None, Some(name)) => format!("did you mean `{name}`?"), (None, None) => format!("allowed are {}", known.join(", ")) })]
     Unknown {
         /// The property, from the top.
         path: String,
+        /// The property that the word of another tool stands for.
+        meant: Option<&'static str>,
         /// The allowed name that is most similar.
         nearest: Option<&'static str>,
         /// The allowed names.

@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{ResponseUrl, StackId, response_url};
+use super::{ResponseUrl, StackId, json, response_url};
 
 /// The kind of an invocation.
 #[derive(Debug)]
@@ -192,10 +192,9 @@ impl Request {
     /// When they are not an object, or nested too deeply.
     pub fn properties(&self) -> Result<Map<String, Value>, Malformed> {
         let Some(raw) = &self.properties else { return Ok(Map::new()) };
-        match serde_json::from_str(raw.get()) {
+        match json::read(raw.get()) {
             Ok(Value::Object(properties)) => Ok(properties),
             Ok(_) => Err(Malformed::Properties(format!("expected an object, found {}", excerpt(raw.get())))),
-            // The text of the error holds positions only, nothing of the document.
             Err(error) if error.to_string().contains("recursion") => {
                 Err(Malformed::Properties("expected at most 127 levels of nesting, found more".to_owned()))
             }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::aws::Deadline;
 use crate::aws::{CallError, ErrorKind, iam};
+use crate::cloudformation::json;
 use crate::deployment::Deployment;
 use crate::iam_policy::document::{decode, statements};
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
@@ -153,7 +154,11 @@ pub fn claims_of(text: &str) -> Result<Map<String, Value>, String> {
         let [_, payload, _] = text.split('.').collect::<Vec<_>>()[..] else { return Err(wrong()) };
         base64_simd::URL_SAFE_NO_PAD.decode_to_vec(payload).map_err(|_| wrong())?
     };
-    serde_json::from_slice(&claims).map_err(|_| wrong())
+    let claims = String::from_utf8(claims).map_err(|_| wrong())?;
+    match json::read(&claims) {
+        Ok(Value::Object(claims)) => Ok(claims),
+        Ok(_) | Err(_) => Err(wrong()),
+    }
 }
 
 async fn policy(iam: &aws_sdk_iam::Client, deadline: &Deadline, role: &str) -> Result<Option<Value>, CallError> {

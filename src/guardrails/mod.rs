@@ -320,7 +320,9 @@ impl Guardrails {
         Err(self.refusal(&what, deployment))
     }
 
-    fn refusal(&self, what: &str, deployment: &Deployment) -> Refusal {
+    /// The refusal of a forbidden demand, with the way to permit it.
+    #[must_use]
+    pub fn refusal(&self, what: &str, deployment: &Deployment) -> Refusal {
         let Deployment { region, account, .. } = deployment;
         let contact = self.contact.as_deref().map(|contact| format!(" ({contact})")).unwrap_or_default();
         Refusal::PreconditionFailed {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Members;
+use crate::cloudformation::json::{self, JsonError};
 
 /// A question.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -85,7 +86,11 @@ const EXPECTED: &str = r#"expected {"Plan": {"ResourceType": "Custom::…", "Res
 pub fn read(event: &str) -> Option<Result<PlanQuestion, String>> {
     // Requests of CloudFormation are not parsed for it.
     (event.contains("\"Plan\"") || event.contains("\"Render\"")).then_some(())?;
-    let mut event: Members = serde_json::from_str(event).ok()?;
+    let mut event: Members = match json::read(event) {
+        Ok(Value::Object(members)) => members,
+        Err(twice @ JsonError::Twice(_)) => return Some(Err(format!("{EXPECTED}: {twice}"))),
+        Ok(_) | Err(JsonError::Syntax(_)) => return None,
+    };
     let (plan, render) = match (event.remove("Plan"), event.remove("Render")) {
         (Some(plan), _) => (plan, false),
         (None, Some(render)) => (render, true),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Members;
 use super::evaluation::{Evaluation, Known, Sections, get_att};
+use crate::cloudformation::json;
 use crate::resources::RESOURCES;
 
 /// A template.
@@ -28,7 +29,7 @@ pub(super) struct Evaluated {
 impl Template {
     /// Parses a template in JSON.
     pub(super) fn parse(template: &Value, given: &Members) -> Result<Self, String> {
-        let text = template.as_str().map(serde_json::from_str::<Value>);
+        let text = template.as_str().map(json::read);
         let template = match &text {
             Some(Ok(template)) => template,
             Some(Err(error)) => {

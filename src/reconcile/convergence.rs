@@ -315,7 +315,9 @@ impl<R: Api> Reconciler<'_, R> {
         desired: Option<&R::Desired>,
         observed: Option<&R::Observed>,
     ) -> Result<Plan<R::Action>, Refusal> {
-        let plan = R::plan(self.owner, desired, observed).inspect_err(|_refusal| {
+        let plan = R::plan(self.owner, desired, observed);
+        let adopted = |plan: &Plan<R::Action>| self.adoption.map_or(Ok(()), |check| check.check::<R>(plan, observed));
+        let plan = plan.and_then(|plan| adopted(&plan).map(|()| plan)).inspect_err(|_refusal| {
             // The object belongs to another owner, or is unchanged.
             self.progress.reset();
             self.progress.set_partial(None);

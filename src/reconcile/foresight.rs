@@ -3,6 +3,7 @@
 
 use futures_util::future::join;
 
+use super::adoption::AdoptionCheck;
 use super::plan::Plan;
 use super::request::{is_invented, parse, unchanged};
 use super::resource::{DeletionIntent, NativeResource, ReadHint, Reader, Sharing};
@@ -140,6 +141,7 @@ impl<R: Reader> Seeing<'_, R> {
             foresight.unknown.push(format!("another process is {} {id}, which is waited for", pending.doing));
         }
         let plan = R::plan(owner, Some(&desired), observed.as_ref())?;
+        AdoptionCheck { guardrails, stack: &request.stack, deployment }.check::<R>(&plan, observed.as_ref())?;
         tracing::info!(%id, %owner, plan = ?shown::<R>(&plan), "foreseen");
         let (state, actions) = effects::<R>(observed, &plan);
         foresight.actions = actions;

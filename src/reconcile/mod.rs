@@ -10,6 +10,7 @@
 //! - `step` returns the state after an action. Production and the laws share it, so that a change of our own is never
 //!   read back from a service whose reads may lag.
 
+mod adoption;
 mod apply;
 mod consistency;
 mod convergence;
@@ -22,6 +23,7 @@ mod request;
 mod resource;
 mod shared_deletion;
 
+pub use adoption::AdoptionCheck;
 pub use doors::Certainty;
 pub use foresight::{Foresight, ForesightContext, Mistake, foresee};
 pub use plan::Plan;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::adoption::AdoptionCheck;
 use super::progress::Progress;
 use super::resource::Api;
 use crate::aws::CallError;
@@ -29,6 +30,8 @@ pub struct Reconciler<'a, R: Api> {
     pub began: SystemTime,
     /// The progress for the response to a failure.
     pub progress: &'a Progress,
+    /// The permissions that hold for what is adopted. The scheduled run adopts nothing.
+    pub adoption: Option<AdoptionCheck<'a>>,
 }
 
 impl<R: Api> Reconciler<'_, R> {

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+use super::adoption::AdoptionCheck;
 use super::doors::Certainty;
 use super::progress::Progress;
 use super::reconciler::Reconciler;
@@ -73,9 +74,10 @@ pub async fn reconcile_request<R: Api>(
     request: &Request,
     context: &RequestContext<'_>,
 ) -> Result<Reconciled, Error> {
-    let RequestContext { owner, deployment, guardrails: _, deadline, lag, origin, began, progress } = context;
+    let RequestContext { owner, deployment, guardrails, deadline, lag, origin, began, progress } = context;
     let (deadline, lag, began) = (*deadline, *lag, *began);
-    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, began, progress };
+    let adoption = Some(AdoptionCheck { guardrails, stack: &request.stack, deployment });
+    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, began, progress, adoption };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => create_or_update(&reconciler, request, context.guardrails).await,
         RequestType::Delete => delete(&reconciler, request, context.guardrails).await,

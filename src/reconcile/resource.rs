@@ -94,6 +94,16 @@ pub trait Planner: Resource + Sized {
     fn claims(_action: &Self::Action) -> bool {
         false
     }
+    /// Returns true for an action that makes an object of somebody else's ours.
+    #[must_use]
+    fn adopts(_action: &Self::Action) -> bool {
+        false
+    }
+    /// The parts of an object that a deployment may forbid, whoever added them.
+    #[must_use]
+    fn held(_observed: &Self::Observed) -> Vec<GuardrailCheck> {
+        Vec::new()
+    }
     /// Returns the time of the object's creation in seconds since 1970, if the service tells it.
     #[must_use]
     fn created(_observed: &Self::Observed) -> Option<i64> {

@@ -132,7 +132,8 @@ async fn repair(
     let NeedsRepair { id, owner } = entry;
     let progress = Progress::new(id.to_string());
     let (deadline, lag, began, origin) = (window.work, app.settings.iam_lag, app.clock.now(), &Origin::own());
-    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, began, progress: &progress };
+    let reconciler =
+        Reconciler { api, owner, deployment, deadline, lag, origin, began, progress: &progress, adoption: None };
     match Box::pin(access_entry::reconcile_scheduled(&reconciler, id)).await {
         Ok(ScheduledOutcome::Healthy) => ItemOutcome::Done,
         Ok(ScheduledOutcome::ClusterDeleted) => {

@@ -21,8 +21,17 @@ impl Run<'_> {
         let done = run_batch(&providers, window, failures, async |id| {
             let progress = Progress::new(id.to_string());
             let (deadline, lag, began, origin) = (window.work, app.settings.iam_lag, app.clock.now(), &Origin::own());
-            let reconciler =
-                Reconciler { api: &api, owner: &owner, deployment, deadline, lag, origin, began, progress: &progress };
+            let reconciler = Reconciler {
+                api: &api,
+                owner: &owner,
+                deployment,
+                deadline,
+                lag,
+                origin,
+                began,
+                progress: &progress,
+                adoption: None,
+            };
             // Boxed, as in the handler: its type would be too deep for the compiler.
             let Err(error) = Box::pin(oidc_provider::keep(&reconciler, id)).await else { return ItemOutcome::Done };
             ItemOutcome::failed(window, &error, |reason| {

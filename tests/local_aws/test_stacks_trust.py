@@ -71,6 +71,7 @@ def test_a_role_is_adopted_with_its_id_and_released(iam: Any, service_token: str
     released = iam.get_role(RoleName=before["RoleName"])["Role"]
     assert released["RoleId"] == before["RoleId"]
     assert not released.get("Tags")
+    assert released["AssumeRolePolicyDocument"] == before["AssumeRolePolicyDocument"]
     iam.delete_role(RoleName=before["RoleName"])
 
 

@@ -19,6 +19,8 @@ pub(crate) struct Authorization {
     pub(crate) tags_lag_calls: u32,
     /// A call on an object that is not there is denied, because it has no tags.
     pub(crate) gone_is_denied: bool,
+    /// Actions that the function's policy does not allow at all, such as `iam:AttachRolePolicy`.
+    pub(crate) denied: Vec<&'static str>,
     /// By the object's serial: since when it has the tag, and how many calls were denied.
     seen: BTreeMap<String, (SystemTime, u32)>,
 }
@@ -76,6 +78,12 @@ impl Account {
             }
         };
         if allowed { Ok(()) } else { Err(denial(service, action)) }
+    }
+
+    /// Refuses a call that the function's policy does not allow at all.
+    pub(super) fn authorize_action(&self, service: &str, action: &str) -> Result<(), Refusal> {
+        let denied = self.authorization.denied.contains(&format!("{service}:{action}").as_str());
+        if denied { Err(denial(service, action)) } else { Ok(()) }
     }
 
     /// Notes that an object was tagged by this call.

@@ -123,6 +123,7 @@ pub(super) fn perform(
     };
     let input = parsed.input.clone().and_then(|input| check_signature(request, parsed.service, now).map(|()| input));
     let reply = input.and_then(|input| {
+        account.authorize_action(parsed.service, &parsed.action)?;
         if author.is_ours() {
             account.authorize(parsed.service, &parsed.action, &input, now)?;
         }

@@ -35,6 +35,8 @@ pub enum Action {
     Delete {
         stale: bool,
     },
+    /// Gives a part of an adopted entry back. What EKS refuses stays as it is, so that the entry can be released.
+    GiveBack(Box<Action>),
     /// Writes the record of an entry that is recreated; `exists` if it replaces another one.
     SaveRecord {
         record: Box<RecreationRecord>,
@@ -90,6 +92,7 @@ impl fmt::Display for Action {
             Self::Disassociate(policy) => write!(f, "disassociate {policy}"),
             Self::Tag { arn: _, tags } => write!(f, "tag {}", tag_list(tags)),
             Self::Untag { arn: _, keys } => write!(f, "untag {}", list(keys)),
+            Self::GiveBack(action) => write!(f, "give back: {action}"),
             Self::Delete { stale: false } => f.write_str("delete the entry"),
             Self::Delete { stale: true } => f.write_str("delete the entry, which is bound to a role that is no more"),
             Self::SaveRecord { record, exists: _ } if record.committed => {

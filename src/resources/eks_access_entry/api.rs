@@ -11,7 +11,7 @@ use super::sharing::RecreatedEntry;
 use super::state::{EntryContent, Observed, ObservedEntry, RESTORING, TYPE_CHANGED};
 use super::{AccessEntries, Created, Desired, EntryId, EntryType, PolicyScope, Principal, Spec, Wanted, is_role_of};
 use crate::arn::Arn;
-use crate::aws::{Backoff, CallError, ErrorKind, iam, ignore_not_found, pages};
+use crate::aws::{Backoff, CallError, Deadline, ErrorKind, iam, ignore_not_found, pages};
 use crate::cloudformation::nearest::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
@@ -92,6 +92,7 @@ impl Api for AccessEntries {
                 let request = eks.untag_resource().set_resource_arn(arn).tag_keys(RESTORING);
                 ignore_not_found(deadline.once().call("eks:UntagResource", id, || request.clone().send()).await)
             }
+            Action::GiveBack(action) => return self.give_back(id, action).await,
             Action::SaveRecord { record, exists } => self.save_record(id, record, *exists).await,
             Action::DeleteRecord => self.delete_record(id).await,
             Action::Delete { stale: _ } => {
@@ -167,6 +168,19 @@ impl AccessEntries {
         }))
     }
 
+    /// Gives a part of an adopted entry back. A part that EKS refuses stays as it is: guardrails may have become stricter. A
+    /// deletion that failed would keep the stack from ever going.
+    async fn give_back(&self, id: &EntryId, action: &Action) -> Result<Option<Created>, CallError> {
+        use ErrorKind::{Denied, Invalid, NotFound, Propagating, Quota};
+        match Box::pin(self.apply(id, action)).await {
+            Err(error) if matches!(error.kind, Denied | Invalid | NotFound | Propagating | Quota) => {
+                tracing::warn!(entry = %id, %action, %error, "a part of an adopted access entry could not be given back");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
     /// The current role, if the principal is a role of this account.
     pub(super) async fn role(&self, principal: &str) -> Result<Option<Principal>, CallError> {
         let Some(name) = self.is_of_this_account(principal).then(|| Arn::parse(principal)?.role_name()).flatten()
@@ -238,7 +252,17 @@ impl AccessEntries {
             .set_username(username.clone())
             .set_kubernetes_groups(standard.then(|| groups.iter().cloned().collect()))
             .set_tags(Some(tags.clone().into_iter().collect()));
-        let output = self.deadline.call("eks:CreateAccessEntry", id, || request.clone().send()).await?;
+        let create =
+            async |deadline: Deadline| deadline.call("eks:CreateAccessEntry", id, || request.clone().send()).await;
+        let output = match create(self.deadline.soon()).await {
+            Err(error) if error.kind == ErrorKind::Propagating => {
+                let CallError { uncertain, .. } = self.without_role(error, principal).await?;
+                create(self.deadline)
+                    .await
+                    .map_err(|error| CallError { uncertain: uncertain || error.uncertain, ..error })?
+            }
+            other => other?,
+        };
         if tags.get(RESTORING).is_some_and(|reason| reason == TYPE_CHANGED) {
             tracing::info!(%principal, cluster, "made an access entry again, with another type");
         } else if tags.contains_key(RESTORING) {
@@ -250,6 +274,40 @@ impl AccessEntries {
             username: entry.username,
             created: entry.created_at.map(|created| created.secs()),
         }))
+    }
+
+    /// Returns the error if the principal may become visible. A role of this account that IAM does not show is not waited for.
+    ///
+    /// # Errors
+    /// When there is no such role, with the roles that may be meant.
+    async fn without_role(&self, error: CallError, principal: &str) -> Result<CallError, CallError> {
+        let name = Arn::parse(principal).and_then(|arn| arn.role_name()).unwrap_or_default();
+        let is_role = self.is_of_this_account(principal);
+        if !is_role || !matches!(self.arn_of_role(name).await, Ok(found) if found != principal) {
+            return Ok(error);
+        }
+        let roles = iam::list_roles(&self.iam, &self.deadline, |role| Some((role.role_name, role.path))).await;
+        let roles = roles.unwrap_or_default();
+        let names = nearest_few(name, roles.iter().map(|(name, _)| name.as_str()));
+        let near = roles.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        let near: Vec<String> =
+            near.map(|(name, path)| self.deployment.iam_arn(&format!("role{path}{name}"))).collect();
+        let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) };
+        let message = format!("{} (there is no role {principal}{hint})", error.message);
+        Err(CallError { kind: ErrorKind::Invalid, message, ..error })
+    }
+
+    /// Returns the ARN of the role of this name; empty where there is none.
+    async fn arn_of_role(&self, name: &str) -> Result<String, CallError> {
+        let request = self.iam.get_role().role_name(name);
+        match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
+            Ok(output) => {
+                let role = iam::shown(output.role, "iam:GetRole", name)?;
+                Ok(self.deployment.iam_arn(&format!("role{}{}", role.path, role.role_name)))
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn associate(&self, id: &EntryId, policy: &str, scope: &PolicyScope) -> Result<(), CallError> {

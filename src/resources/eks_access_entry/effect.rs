@@ -42,6 +42,7 @@ pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
             Some(old) => format!("take away {policy} in {old}"),
             None => format!("take away {policy}"),
         },
+        Action::GiveBack(action) => format!("give back: {}", of(before, action)),
         Action::Tag { arn: _, tags } => described_tags("write", tags.keys()),
         Action::Untag { arn: _, keys } => described_tags("remove", keys),
         other => other.to_string(),

@@ -6,6 +6,7 @@ mod api;
 mod applied_record;
 mod cluster;
 mod effect;
+mod found;
 mod guardrail_checks;
 mod native;
 mod plan;
@@ -225,7 +226,8 @@ impl Resource for AccessEntries {
         let principal = fields.checked(Properties::PRINCIPAL_ARN, |text| principal_arn(text, deployment));
         let entry_type = fields.choice(Properties::TYPE).map(EntryType);
         let username = fields.checked(Properties::USERNAME, username);
-        let groups = fields.texts(Properties::KUBERNETES_GROUPS, group).map(|groups| groups.into_iter().collect());
+        let groups = fields.texts(Properties::KUBERNETES_GROUPS, group);
+        let groups = groups.map(|groups| groups.into_iter().collect::<BTreeSet<String>>());
         let policies = policies(fields, deployment);
         if let Some(entry_type) = entry_type.filter(|entry_type| *entry_type != EntryType::STANDARD) {
             if let Some(principal) = principal.as_deref().filter(|principal| !is_role_of(principal, deployment)) {
@@ -236,7 +238,9 @@ impl Resource for AccessEntries {
             let only_standard =
                 format!("to be left out with `Type: {entry_type}`, which EKS gives its own permissions");
             fields.forbid(Properties::USERNAME, &*only_standard);
-            fields.forbid(Properties::KUBERNETES_GROUPS, &*only_standard);
+            if let Some(groups) = groups.as_ref().filter(|groups| !groups.is_empty()) {
+                fields.invalid(Properties::KUBERNETES_GROUPS, &*only_standard, format_args!("{groups:?}"));
+            }
             let mut policies = policies.iter().flat_map(|policies| policies.keys());
             // The one exception: https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-nodepool.html
             let other = policies.find(|policy| entry_type.0 != "EC2" || !policy.ends_with(AUTO_NODE_POLICY));
@@ -247,6 +251,8 @@ impl Resource for AccessEntries {
                 fields.invalid(Properties::ACCESS_POLICIES, &*only_standard, "a value");
             }
         }
+        // An empty list asks for what EKS gives.
+        let groups = groups.filter(|groups| !groups.is_empty() || entry_type == Some(EntryType::STANDARD));
         let tags = tags::parse(fields, Properties::TAGS);
         let on_existing = fields.choice(Properties::ON_EXISTING);
         let (adopt, take_over) = (on_existing == Some("Adopt"), on_existing == Some("TakeOver"));

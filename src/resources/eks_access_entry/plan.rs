@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, EntryCreateInput};
 use super::applied_record::AppliedRecord;
+use super::found::FoundEntry;
 use super::state::{
     ADOPTED, EntryContent, Observed, ObservedEntry, RESTORING, RecreationRecord, TYPE_CHANGED, default_username,
 };
@@ -24,7 +25,8 @@ use super::{AccessEntries, Created, Desired, Principal, Spec, Wanted};
 use super::{effect, native};
 use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
-use crate::ownership::{HandOver, Owner, PREFIX, Tags, described};
+use crate::guardrails::GuardrailCheck;
+use crate::ownership::{HandOver, Owner, PREFIX, TAG_QUOTA, Tags, described};
 use crate::reconcile::{NativeResource, Plan, Planner};
 
 /// The possible difference between the clocks of IAM and EKS, in seconds.
@@ -59,21 +61,72 @@ fn plan_absent(owner: &Owner, entry: Option<&ObservedEntry>, record: Option<&Rec
         // An adopted entry is complete when it is released.
         (None, Some(record)) if record.committed && entry.is_none() && record.content.is_adopted() => {
             let target = Target::new(&Wanted::Unchanged, &record.content, record.content.role_id());
-            recreate(&target.content, record.type_changed).then([release(&record.content, None)])
+            let found = FoundEntry::read(&target.content.tags);
+            let content = found.map_or_else(|| target.content.clone(), |found| found.content(&target.content));
+            recreate(&content, record.type_changed).then([release(&record.content, None)])
         }
         (Some(entry), record) if entry.content.is_adopted() => {
-            let complete = record.map_or_else(Plan::nothing, |record| {
-                let base = merge_record(entry, Some(record));
-                let target = Target::new(&Wanted::Unchanged, &base, entry.content.role_id());
-                complete(&target, entry, Some(record))
-            });
-            complete.then([release(&entry.content, entry.arn.clone())])
+            let arn = || entry.arn.clone();
+            give_back(entry, record)
+                .then(entry.content.is_marked().then(|| Action::Unmark { arn: arn() }))
+                .then(record.map(|_| Action::DeleteRecord))
+                .then([release(&entry.content, arn())])
         }
         // The record first: a process that is about to recreate the entry then sees that it is no longer wanted.
         (ours, record) => Plan::nothing()
             .then(record.map(|_| Action::DeleteRecord))
             .then(ours.map(|_| Action::Delete { stale: false })),
     }
+}
+
+/// Gives the parts of an adopted entry back that were declared, and those that its recreation has not restored yet. Where
+/// they are not recorded, it stays as it is.
+fn give_back(entry: &ObservedEntry, record: Option<&RecreationRecord>) -> Plan<Action> {
+    let base = merge_record(entry, record);
+    let target = match FoundEntry::read(&base.tags) {
+        Some(found) => Target::given_back(&found, &base),
+        None => Target::new(&Wanted::Unchanged, &base, entry.content.role_id()),
+    };
+    let plan = target.plan_from(entry);
+    let stages = plan.stages().iter();
+    stages.fold(Plan::nothing(), |plan, stage| {
+        plan.then(stage.iter().map(|action| Action::GiveBack(Box::new(action.clone()))))
+    })
+}
+
+/// Plans the adoption of an entry that nobody owns.
+fn adopt(
+    owner: &Owner,
+    desired: &Desired,
+    spec: &Spec,
+    entry: &ObservedEntry,
+    record: Option<&RecreationRecord>,
+) -> Result<Plan<Action>, Refusal> {
+    // The first call makes the entry ours, marks it as adopted, and remembers what it was.
+    let mut claim = owner.tags();
+    claim.insert(ADOPTED.to_owned(), "true".to_owned());
+    claim.extend(FoundEntry::default().beside(spec, &entry.content).write());
+    let mut claimed = entry.clone();
+    claimed.content.tags.extend(claim.clone());
+    let plan = Plan::nothing().then([Action::Tag { arn: entry.arn.clone(), tags: claim }]);
+    let plan = plan.followed_by(plan_present(desired, &claimed, record)?);
+    let added = plan.actions().filter_map(|action| match action {
+        Action::Tag { arn: _, tags } => Some(tags.keys()),
+        _ => None,
+    });
+    let count = added.flatten().chain(entry.content.tags.keys()).collect::<BTreeSet<_>>().len();
+    if count <= TAG_QUOTA {
+        return Ok(plan);
+    }
+    Err(Refusal::PreconditionFailed {
+        what: format!(
+            "the access entry of {} in cluster {} cannot be adopted: with its former state, which is kept in its tags so \
+             that it can be given back, it would have {count} tags, and EKS allows {TAG_QUOTA}",
+            spec.principal, spec.cluster
+        ),
+        remedy: "Leave `AccessPolicies` or `KubernetesGroups` out, so that they stay and need not be kept, or use fewer `Tags`"
+            .to_owned(),
+    })
 }
 
 /// Plans the changes of an entry of ours.
@@ -264,10 +317,10 @@ impl Planner for AccessEntries {
             (Wanted::Declared(spec), Some(entry)) => {
                 // The first call makes the entry ours, and marks it as adopted or taken over.
                 let hand_over = desired.hand_over.as_ref();
-                let claim = if spec.adopt && entry.content.is_adoptable() {
-                    let adopted = (ADOPTED.to_owned(), "true".to_owned());
-                    owner.tags().into_iter().chain([adopted]).collect()
-                } else if let Some(claim) = hand_over.and_then(|hand_over| hand_over.claim(owner, &entry.content.tags))
+                if spec.adopt && entry.content.is_adoptable() {
+                    return adopt(owner, desired, spec, entry, record);
+                }
+                let claim = if let Some(claim) = hand_over.and_then(|hand_over| hand_over.claim(owner, &entry.content.tags))
                 {
                     claim
                 } else if let Some(why) = hand_over.and_then(HandOver::held) {
@@ -288,7 +341,18 @@ impl Planner for AccessEntries {
         }
     }
 
+    fn adopts(action: &Action) -> bool {
+        matches!(action, Action::Tag { arn: _, tags } if tags.contains_key(ADOPTED))
+    }
+
+    fn held(observed: &Observed) -> Vec<GuardrailCheck> {
+        observed.entry.as_ref().map(|entry| entry.content.guardrail_checks()).unwrap_or_default()
+    }
+
     fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
+        if let Action::GiveBack(action) = action {
+            return AccessEntries::step(observed, action, output);
+        }
         let Observed { mut entry, mut record } = observed.unwrap_or(Observed { entry: None, record: None });
         let mut change = |change: &mut dyn FnMut(&mut EntryContent)| {
             if let Some(entry) = &mut entry {
@@ -296,6 +360,7 @@ impl Planner for AccessEntries {
             }
         };
         match action {
+            Action::GiveBack(_) => {}
             Action::Create { input } => entry = Some(created_entry(input, output)),
             Action::Update { username, groups } => change(&mut |content| {
                 if let Some(username) = username {

@@ -87,9 +87,9 @@ object_type! {
             "OnExisting",
             &["Fail", "Adopt", "TakeOver"],
             "What to do with an entry of this principal that is there already: `Fail` refuses it. `Adopt` takes one that no stack \
-             owns, and releases it when the resource is deleted: it stays as it is, without the owner's tags. The deployment has \
-             to allow that (`AllowRoleAdoption`). `TakeOver` takes one that another resource of this function made and let go \
-             (`DeletionPolicy: Retain`), as its own.",
+             owns; what it has and keeps has to be within the guardrails, and it is given back as it was found when the resource \
+             is deleted. The deployment has to allow that (`AllowRoleAdoption`). `TakeOver` takes one that another resource of \
+             this function made and let go (`DeletionPolicy: Retain`), as its own.",
         )
         .default("Fail");
     }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use super::action::Action;
 use super::applied_record::{AppliedRecord, is_record};
+use super::found::FoundEntry;
 use super::state::{EntryContent, ObservedEntry, RESTORING, default_username};
 use super::{EntryType, PolicyScope, Wanted};
-use crate::ownership::{PREFIX, TagChanges, Tags, authored};
+use crate::ownership::{KeyCase, PREFIX, TagChanges, Tags, authored};
 use crate::reconcile::Plan;
 
 /// The target content of an entry of ours, and the records before, during and after the change.
@@ -64,7 +65,16 @@ impl Target {
         let owner = base.tags.iter().filter(|(key, _)| lasting(key)).map(|(key, value)| (key.clone(), value.clone()));
         let mut content = content;
         content.tags.extend(owner.chain(after.write()));
+        if let (Wanted::Declared(spec), Some(found)) = (wanted, FoundEntry::read(&base.tags)) {
+            content.tags.extend(found.beside(spec, base).write());
+        }
         Self { content, before, between, after }
+    }
+
+    /// The target of an adopted entry that is given back. It keeps our tags for the time being.
+    pub(super) fn given_back(found: &FoundEntry, content: &EntryContent) -> Self {
+        let record = || AppliedRecord::read(&content.tags);
+        Self { content: found.content(content), before: record(), between: record(), after: record() }
     }
 
     /// Plans the changes of an observed entry.
@@ -73,8 +83,8 @@ impl Target {
         let ObservedEntry { content: observed, arn, created: _ } = entry;
         let wanted: Tags =
             content.tags.iter().filter(|(key, _)| !is_record(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
-        let tags =
-            TagChanges::new(&wanted, &between.write(), &after.write(), |key| before.tags.contains(key), &observed.tags);
+        let (ours, case) = (|key: &str| before.tags.contains(key), KeyCase::Kept);
+        let tags = TagChanges::new(&wanted, &between.write(), &after.write(), ours, &observed.tags, case);
 
         let username = (content.username != observed.username).then(|| content.username.clone());
         let groups = (content.groups != observed.groups).then(|| content.groups.clone());
@@ -96,6 +106,7 @@ impl Target {
         let (wider, moved) = rescoped(&observed.policies, policies);
 
         Plan::nothing()
+            .then((!tags.room.is_empty()).then(|| Action::Untag { arn: arn.clone(), keys: tags.room }))
             .then((!tags.first.is_empty()).then(|| Action::Tag { arn: arn.clone(), tags: tags.first }))
             .then(new)
             .then(wider.iter().map(associate))

@@ -14,18 +14,30 @@ use crate::text::{list, tag_list};
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the names are IAM's")]
 pub enum Action {
-    Create { input: Box<RoleCreateInput> },
+    Create {
+        input: Box<RoleCreateInput>,
+    },
     SetTrust(TrustPolicy),
-    SetDetails { description: String, max_session: u32 },
+    SetDetails {
+        description: String,
+        max_session: u32,
+    },
     SetBoundary(String),
     DeleteBoundary,
     Attach(String),
     Detach(String),
-    PutPolicy { name: String, document: Value },
+    PutPolicy {
+        name: String,
+        document: Value,
+    },
     DeletePolicy(String),
     Tag(Tags),
     Untag(BTreeSet<String>),
     LeaveInstanceProfile(String),
+    /// Sets a trust policy that somebody else wrote.
+    RestoreTrust(Value),
+    /// Gives a part of an adopted role back. What IAM refuses stays as it is, so that the role can be released.
+    GiveBack(Box<Action>),
     Delete,
 }
 
@@ -61,6 +73,8 @@ impl fmt::Display for Action {
             Self::Tag(tags) => write!(f, "tag {}", tag_list(tags)),
             Self::Untag(keys) => write!(f, "untag {}", list(keys)),
             Self::LeaveInstanceProfile(name) => write!(f, "leave instance profile {name}"),
+            Self::RestoreTrust(document) => write!(f, "trust {document}"),
+            Self::GiveBack(action) => write!(f, "give back: {action}"),
             Self::Delete => f.write_str("delete the role"),
         }
     }

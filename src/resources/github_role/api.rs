@@ -8,10 +8,11 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::action::{Action, RoleCreateInput};
+use super::applied_record::ADOPTED;
 use super::resolve::ResolvedTrust;
 use super::{Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec, workflow_warnings};
 use crate::aws::iam;
-use crate::aws::{CallError, ErrorKind, ignore_not_found, marker, pages};
+use crate::aws::{CallError, Deadline, ErrorKind, ignore_not_found, marker, pages};
 use crate::deployment::Deployment;
 use crate::error::{Error, Refusal};
 use crate::iam_policy::document::decode;
@@ -126,6 +127,15 @@ impl Reader for GitHubRoles {
             let Some(role) = role.await? else { return Ok(None) };
             (role, parts.await)
         };
+        // An adopted role is given back, for which the contents of its policies count.
+        let is_adopted = role.tags().iter().any(|tag| tag.key() == ADOPTED);
+        let parts = match parts {
+            Ok((managed, _, profiles)) if is_adopted && read_plan.names_only => {
+                let all = ReadPlan { names_only: false, ..read_plan };
+                self.inline(name, &all).await.map(|inline| (managed, inline, profiles))
+            }
+            other => other,
+        };
         match parts {
             Ok((managed, inline, instance_profiles)) => {
                 Ok(Some(observed(role, managed, inline, instance_profiles, &self.deployment)))
@@ -189,6 +199,8 @@ impl Api for GitHubRoles {
                 let action = "iam:RemoveRoleFromInstanceProfile";
                 ignore_not_found(deadline.call(action, name, || request.clone().send()).await)
             }
+            Action::RestoreTrust(document) => self.write_trust(deadline.soon(), name, &document.to_string()).await,
+            Action::GiveBack(action) => return self.give_back(id, action).await,
             Action::Delete => {
                 let request = iam.delete_role().role_name(name);
                 ignore_not_found(deadline.call("iam:DeleteRole", name, || request.clone().send()).await)
@@ -216,9 +228,10 @@ impl GitHubRoles {
             .set_max_session_duration(max_session.map(u32::cast_signed))
             .set_permissions_boundary(boundary.clone())
             .set_tags(Some(iam::tags(tags)));
-        let output = match self.deadline.call("iam:CreateRole", name, || request.clone().send()).await {
+        let create = async |deadline: Deadline| deadline.call("iam:CreateRole", name, || request.clone().send()).await;
+        let output = match self.with_provider(trust, create).await {
             Err(error) if error.kind == ErrorKind::AlreadyExists => return Err(self.name_conflict(name, error).await),
-            other => other.map_err(|error| without_provider(error, trust))?,
+            other => other?,
         };
         let role = iam::shown(output.role, "iam:CreateRole", name)?;
         Ok(Some(Created {
@@ -230,9 +243,46 @@ impl GitHubRoles {
 
     async fn set_trust(&self, name: &str, trust: &TrustPolicy) -> Result<(), CallError> {
         let document = trust.document().to_string();
+        self.with_provider(trust, async |deadline| self.write_trust(deadline, name, &document).await).await
+    }
+
+    async fn write_trust(&self, deadline: Deadline, name: &str, document: &str) -> Result<(), CallError> {
         let request = self.iam.update_assume_role_policy().role_name(name).policy_document(document);
-        let output = self.deadline.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await;
-        output.map(drop).map_err(|error| without_provider(error, trust))
+        deadline.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await.map(drop)
+    }
+
+    /// Makes a call that names the provider. One that is not there is not waited for.
+    async fn with_provider<T>(
+        &self,
+        trust: &TrustPolicy,
+        call: impl AsyncFn(Deadline) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let first = match call(self.deadline.soon()).await {
+            Err(error) if error.kind == ErrorKind::Propagating => without_provider(error, trust),
+            other => return other,
+        };
+        let arn = &trust.provider_arn;
+        let request = self.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn);
+        match self.deadline.call("iam:GetOpenIDConnectProvider", arn, || request.clone().send()).await {
+            Err(error) if error.kind == ErrorKind::NotFound => Err(CallError { kind: ErrorKind::Invalid, ..first }),
+            _ => call(self.deadline).await.map_err(|error| {
+                let uncertain = error.uncertain || first.uncertain;
+                without_provider(CallError { uncertain, ..error }, trust)
+            }),
+        }
+    }
+
+    /// Gives a part of an adopted role back. A part that IAM refuses stays as it is: guardrails may have become stricter, and a
+    /// principal or a policy may be gone. A deletion that failed would keep the stack from ever going.
+    async fn give_back(&self, id: &RoleName, action: &Action) -> Result<Option<Created>, CallError> {
+        use ErrorKind::{Denied, Invalid, NotFound, Propagating, Quota};
+        match Box::pin(self.apply(id, action)).await {
+            Err(error) if matches!(error.kind, Denied | Invalid | NotFound | Propagating | Quota) => {
+                tracing::warn!(role = %id, %action, %error, "a part of an adopted role could not be given back");
+                Ok(None)
+            }
+            other => other,
+        }
     }
 
     /// Returns the role as the first look showed it. Questions at the same time share one look.

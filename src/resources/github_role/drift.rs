@@ -18,9 +18,9 @@ use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::document::decode;
 use crate::ownership::PREFIX;
 
+use super::applied_record::NAMES;
 use super::name_record::NameRecord;
 use super::pinned_ids::{PinnedIds, users};
-use super::plan::NAMES;
 use super::subject_difference::{CurrentSubjects, Difference, difference, other_id, trusted_subjects};
 use super::{GitHubRoles, issuer_of};
 use crate::iam_policy::trust_policy::TrustPolicy;

@@ -30,7 +30,10 @@ pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
         Action::PutPolicy { name, document } => {
             let old = before.and_then(|before| before.inline.get(name));
             let verb = if old.is_some() { "change" } else { "add" };
-            let was = old.map(|old| format!(" (until now: {})", permissions(old))).unwrap_or_default();
+            let was = old
+                .filter(|old| !old.is_null())
+                .map(|old| format!(" (until now: {})", permissions(old)))
+                .unwrap_or_default();
             format!("{verb} the inline policy {name}: {}{was}", permissions(document))
         }
         Action::DeletePolicy(name) => {
@@ -38,6 +41,8 @@ pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
             let lost = old.map(|old| format!(": {}", permissions(old))).unwrap_or_default();
             format!("delete the inline policy {name}{lost}")
         }
+        Action::RestoreTrust(document) => format!("the trust policy {document}"),
+        Action::GiveBack(action) => format!("give back: {}", of(before, action)),
         Action::Tag(tags) => described_tags("write", tags.keys()),
         Action::Untag(keys) => described_tags("remove", keys),
         Action::Delete => {

@@ -6,7 +6,7 @@ use crate::github::subject;
 use crate::guardrails::GuardrailCheck;
 
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
-use super::{RoleSettings, Spec};
+use super::{Observed, RoleSettings, Spec};
 
 /// Returns the checks in the order of the properties in the documentation.
 pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
@@ -24,6 +24,18 @@ pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
     guardrail_checks.extend(inline.keys().cloned().map(GuardrailCheck::InlinePolicy));
     guardrail_checks.extend(adopt.then_some(GuardrailCheck::Adoption("roles")));
     guardrail_checks
+}
+
+/// Returns the checks of the parts that a role has, whoever gave them to it. Trust is not among them: an adoption replaces it.
+pub(super) fn held(observed: &Observed) -> Vec<GuardrailCheck> {
+    let Observed { path, max_session, boundary, managed, inline, .. } = observed;
+    let settings = [
+        GuardrailCheck::Path(path.clone()),
+        GuardrailCheck::Session(*max_session),
+        GuardrailCheck::Boundary(boundary.clone()),
+    ];
+    let managed = managed.iter().cloned().map(GuardrailCheck::ManagedPolicy);
+    settings.into_iter().chain(managed).chain(inline.keys().cloned().map(GuardrailCheck::InlinePolicy)).collect()
 }
 
 fn owners(index: usize, issuer: &Issuer, entry: &TrustEntry) -> impl Iterator<Item = GuardrailCheck> {

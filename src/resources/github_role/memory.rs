@@ -18,12 +18,12 @@ use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 use crate::origin::stack_status;
 use crate::ownership::Owner;
 
+use super::applied_record::NAMES;
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
 use super::name_record::NameRecord;
 use super::pinned_ids::{OtherId, PinnedIds, listed};
-use super::plan::NAMES;
 use super::trust_declaration::{Actor, Format, TrustEntry};
 use super::{GitHubRoles, RoleName};
 

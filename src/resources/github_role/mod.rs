@@ -4,12 +4,14 @@
 
 mod action;
 mod api;
+mod applied_record;
 mod attributes;
 mod compile;
 mod drift;
 mod effect;
 mod environment_warnings;
 mod facts_from_policy;
+mod found;
 mod guardrail_checks;
 mod lookup;
 mod match_warnings;
@@ -17,6 +19,7 @@ mod memory;
 mod name_record;
 mod name_warnings;
 mod native;
+mod permissions;
 mod pinned_ids;
 mod plan;
 mod policy_limits;
@@ -294,13 +297,16 @@ fn inline_policies(fields: &mut Fields<'_, Properties>) -> BTreeMap<String, Valu
         }
         by_name.insert(name, document);
     }
-    // IAM counts no white space.
-    let size =
-        by_name.values().map(|document| document.to_string().split_whitespace().map(str::len).sum::<usize>()).sum();
+    let size = by_name.values().map(inline_size).sum();
     if !(0..=INLINE_SIZE).contains(&size) {
         fields.invalid(Properties::POLICIES, format!("at most {INLINE_SIZE} characters together"), size);
     }
     by_name
+}
+
+/// The characters of an inline policy that count for IAM's quota, which counts no white space.
+fn inline_size(document: &Value) -> usize {
+    document.to_string().split_whitespace().map(str::len).sum()
 }
 
 fn provider_arn(text: &str, deployment: &Deployment) -> Result<String, String> {

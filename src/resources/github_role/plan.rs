@@ -22,99 +22,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::action::{Action, RoleCreateInput};
-use super::name_record::NameRecord;
-use super::{Created, Desired, GitHubRoles, Observed, RoleSettings};
+use super::applied_record::{ADOPTED, RoleRecord};
+use super::found::{self, FoundRole};
+use super::permissions::{DEFAULT_MAX_SESSION, Permissions, PolicyTarget, details};
+use super::{Created, Desired, GitHubRoles, Observed, guardrail_checks};
 use super::{attributes, effect, native};
 use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
-use crate::iam_policy::{document::canonical, trust_policy::TrustPolicy};
-use crate::ownership::{AppliedItems, HandOver, Owner, PREFIX, TagChanges, Tags, described};
+use crate::guardrails::GuardrailCheck;
+use crate::iam_policy::trust_policy::TrustPolicy;
+use crate::ownership::{HandOver, KeyCase, Owner, PREFIX, TAG_QUOTA, TagChanges, Tags, authored, described, twin};
 use crate::reconcile::{NativeResource, Plan, Planner};
-
-const DEFAULT_MAX_SESSION: u32 = 3600;
-/// The number of managed policies that a role may have unless AWS raises the quota.
-const ATTACHED_QUOTA: usize = 10;
-
-/// The record of the parts that we applied, in the role's tags.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct AppliedRecord {
-    managed: AppliedItems<8>,
-    inline: AppliedItems<8>,
-    tags: AppliedItems<5>,
-    settings: BTreeSet<&'static str>,
-    names: NameRecord,
-}
-
-const MANAGED: &str = "github-trust:managed-policies";
-const INLINE: &str = "github-trust:inline-policies";
-const TAGS: &str = "github-trust:tags";
-const SETTINGS: &str = "github-trust:settings";
-/// The tag with the names that the policy does not hold with their ids.
-pub(super) const NAMES: &str = "github-trust:names";
-const ADOPTED: &str = "github-trust:adopted";
-const DESCRIPTION: &str = "Description";
-const MAX_SESSION: &str = "MaxSessionDuration";
-const BOUNDARY: &str = "PermissionsBoundary";
-
-impl AppliedRecord {
-    fn of(desired: &Desired) -> Self {
-        let RoleSettings { description, max_session, boundary } = &desired.settings;
-        let settings = [
-            (DESCRIPTION, description.is_some()),
-            (MAX_SESSION, max_session.is_some()),
-            (BOUNDARY, boundary.is_some()),
-        ];
-        Self {
-            managed: AppliedItems::of(desired.managed.iter().map(String::as_str)),
-            inline: AppliedItems::of(desired.inline.keys().map(String::as_str)),
-            tags: AppliedItems::of(desired.tags.keys().map(String::as_str)),
-            settings: settings.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect(),
-            names: desired.names.clone(),
-        }
-    }
-
-    fn read(tags: &Tags) -> Self {
-        let words = tags.get(SETTINGS).map_or("", String::as_str);
-        Self {
-            managed: AppliedItems::read(tags.get(MANAGED)),
-            inline: AppliedItems::read(tags.get(INLINE)),
-            tags: AppliedItems::read(tags.get(TAGS)),
-            settings: [DESCRIPTION, MAX_SESSION, BOUNDARY]
-                .into_iter()
-                .filter(|name| words.split(' ').any(|word| word == *name))
-                .collect(),
-            names: NameRecord::read(tags.get(NAMES)),
-        }
-    }
-
-    fn union(&self, other: &Self) -> Self {
-        let Self { managed, inline, tags, settings, names } = self;
-        Self {
-            names: names.union(&other.names),
-            managed: managed.union(&other.managed),
-            inline: inline.union(&other.inline),
-            tags: tags.union(&other.tags),
-            settings: settings.union(&other.settings).copied().collect(),
-        }
-    }
-
-    /// The tags that keep it; what is empty needs none.
-    fn write(&self) -> Tags {
-        let Self { managed, inline, tags, settings, names } = self;
-        let settings: Vec<&str> = settings.iter().copied().collect();
-        let all = [
-            (MANAGED, managed.to_string()),
-            (INLINE, inline.to_string()),
-            (TAGS, tags.to_string()),
-            (SETTINGS, settings.join(" ")),
-            (NAMES, names.to_string()),
-        ];
-        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
-    }
-}
 
 /// Returns true if neither a stack nor AWS owns the role.
 fn is_adoptable(observed: &Observed) -> bool {
@@ -126,6 +45,7 @@ fn is_adoptable(observed: &Observed) -> bool {
 fn adopt(owner: &Owner, desired: &Desired, observed: &Observed) -> Plan<Action> {
     let mut claim = owner.tags();
     claim.insert(ADOPTED.to_owned(), "true".to_owned());
+    claim.extend(FoundRole::of(desired, observed).write());
     claimed(claim, desired, observed)
 }
 
@@ -150,7 +70,7 @@ fn foreign(desired: &Desired, observed: &Observed) -> Refusal {
 }
 
 fn create(owner: &Owner, desired: &Desired) -> Action {
-    let tags = desired.tags.clone().into_iter().chain(owner.tags()).chain(AppliedRecord::of(desired).write()).collect();
+    let tags = desired.tags.clone().into_iter().chain(owner.tags()).chain(RoleRecord::of(desired).write()).collect();
     Action::Create {
         input: Box::new(RoleCreateInput {
             name: desired.name.clone(),
@@ -173,15 +93,22 @@ fn delete(observed: &Observed) -> Plan<Action> {
 /// From one state of a role of ours to another.
 fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
     let Desired { trust, settings, tags, .. } = desired;
-    let (before, after) = (AppliedRecord::read(&observed.tags), AppliedRecord::of(desired));
-    let between = before.union(&after);
+    let (before, after) = (RoleRecord::read(&observed.tags), RoleRecord::of(desired));
+    // A part that is declared for the first time is remembered before it changes.
+    let found = FoundRole::read(&observed.tags).map(|found| found.beside(desired, &before, observed).write());
+    let kept = |record: &RoleRecord| record.write().into_iter().chain(found.clone().unwrap_or_default()).collect();
+    let (between, kept): (Tags, Tags) = (kept(&before.union(&after)), kept(&after));
     let old_trust = TrustPolicy::read(&observed.trust);
-    let permissions = Permissions::between(&before, desired, observed);
+    let target =
+        PolicyTarget { managed: &desired.managed, inline: &desired.inline, boundary: settings.boundary.as_ref() };
+    let permissions = Permissions::between(&before, &target, observed);
     let new_boundary = settings.boundary.clone().filter(|_| observed.boundary.is_none()).map(Action::SetBoundary);
 
-    let tags = TagChanges::new(tags, &between.write(), &after.write(), |key| before.tags.contains(key), &observed.tags);
+    let ours = |key: &str| before.tags.contains(key);
+    let tags = TagChanges::new(tags, &between, &kept, ours, &observed.tags, KeyCase::Ignored);
 
-    let mut plan = Plan::nothing().then((!tags.first.is_empty()).then_some(Action::Tag(tags.first)));
+    let mut plan = Plan::nothing().then((!tags.room.is_empty()).then_some(Action::Untag(tags.room)));
+    plan = plan.then((!tags.first.is_empty()).then_some(Action::Tag(tags.first)));
     plan = plan.then(new_boundary).then(details(&before, settings, observed));
     let to = Action::SetTrust(trust.clone());
     plan = match &old_trust {
@@ -201,73 +128,28 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
         .then((!tags.forget.is_empty()).then_some(Action::Untag(tags.forget)))
 }
 
-/// Description and longest session go together: `UpdateRole` resets what it is not given.
-fn details(before: &AppliedRecord, settings: &RoleSettings, observed: &Observed) -> Option<Action> {
-    let RoleSettings { description, max_session, boundary: _ } = settings;
-    let ours = |name| before.settings.contains(name);
-    let description = match description {
-        Some(description) => description.clone(),
-        None if ours(DESCRIPTION) => String::new(),
-        None => observed.description.clone(),
-    };
-    let max_session = match max_session {
-        Some(seconds) => *seconds,
-        None if ours(MAX_SESSION) => DEFAULT_MAX_SESSION,
-        None => observed.max_session,
-    };
-    let same = description == observed.description && max_session == observed.max_session;
-    (!same).then_some(Action::SetDetails { description, max_session })
-}
-
-/// The change of what the role may do, in the order of its steps, without a boundary where there was none.
-struct Permissions(Vec<Vec<Action>>);
-
-impl Permissions {
-    fn between(before: &AppliedRecord, desired: &Desired, observed: &Observed) -> Self {
-        let (from, to) = (observed.boundary.as_ref(), desired.settings.boundary.as_ref());
-        let ours = before.settings.contains(BOUNDARY);
-        let boundary = match to {
-            Some(arn) if from.is_some_and(|from| from != arn) => vec![Action::SetBoundary(arn.clone())],
-            None if ours && from.is_some() => vec![Action::DeleteBoundary],
-            _ => Vec::new(),
-        };
-        let swapped = !boundary.is_empty() && to.is_some();
-        let wanted = |arn: &&String| desired.managed.contains(*arn);
-        let crowded = observed.managed.union(&desired.managed).count() > ATTACHED_QUOTA
-            && observed.managed.iter().any(|arn| before.managed.contains(arn) && !wanted(&arn));
-
-        let differs = |(name, document): &(&String, &Value)| {
-            observed.inline.get(*name).map(canonical).as_ref() != Some(*document)
-        };
-        let put =
-            |(name, document): (&String, &Value)| Action::PutPolicy { name: name.clone(), document: document.clone() };
-        let (replaced, new): (Vec<_>, Vec<_>) =
-            desired.inline.iter().filter(differs).partition(|(name, _)| observed.inline.contains_key(*name));
-        let detach = observed.managed.iter().filter(|arn| before.managed.contains(arn) && !wanted(arn));
-        let delete = observed.inline.keys().filter(|name| {
-            let goes = before.inline.contains(name) && !desired.inline.contains_key(*name);
-            goes || (swapped && replaced.iter().any(|(replaced, _)| replaced == name))
-        });
-        let attach = desired.managed.difference(&observed.managed).cloned().map(Action::Attach);
-
-        let add: Vec<Action> = attach.chain(new.into_iter().map(put)).collect();
-        let replace: Vec<Action> = replaced.iter().copied().map(put).collect();
-        let remove: Vec<Action> =
-            detach.cloned().map(Action::Detach).chain(delete.cloned().map(Action::DeletePolicy)).collect();
-        Self(match (swapped, crowded) {
-            (true, _) => vec![remove, boundary, add, replace],
-            (false, true) => vec![remove, add, replace, boundary],
-            (false, false) => vec![add, replace, remove, boundary],
-        })
+/// Refuses an adoption after which the role would have more tags than IAM allows: its former state is among them.
+fn has_room(desired: &Desired, observed: &Observed, plan: &Plan<Action>) -> Result<(), Refusal> {
+    let tags = plan.actions().filter_map(|action| if let Action::Tag(tags) = action { Some(tags) } else { None });
+    let ours: BTreeSet<&String> = tags.flat_map(Tags::keys).filter(|key| key.starts_with(PREFIX)).collect();
+    let theirs = authored(&observed.tags).filter(|(key, _)| twin(&desired.tags, key).is_none()).map(|(key, _)| key);
+    let authored: BTreeSet<&String> = theirs.chain(desired.tags.keys()).collect();
+    let count = ours.len() + authored.len();
+    if count <= TAG_QUOTA {
+        return Ok(());
     }
-
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(Vec::is_empty)
-    }
-
-    fn append(self, plan: Plan<Action>) -> Plan<Action> {
-        self.0.into_iter().fold(plan, Plan::then)
-    }
+    Err(Refusal::PreconditionFailed {
+        what: format!(
+            "the role {} cannot be adopted: with its former state, which is kept in its tags so that it can be given back, \
+             it would have {count} tags, and IAM allows {TAG_QUOTA} ({} for {} characters of that state)",
+            observed.name,
+            found::chunks(&ours),
+            found::size(desired, observed),
+        ),
+        remedy: "Leave the inline policies out that it has already, so that they stay and need not be kept, use fewer \
+                 `Tags`, or make a new role"
+            .to_owned(),
+    })
 }
 
 impl Planner for GitHubRoles {
@@ -275,11 +157,7 @@ impl Planner for GitHubRoles {
         match (desired, observed) {
             (None, None) => Ok(Plan::nothing()),
             (None, Some(observed)) if !owner.owns(&observed.tags) => Ok(Plan::nothing()),
-            // It goes back to whoever has it, as it is.
-            (None, Some(observed)) if observed.tags.contains_key(ADOPTED) => {
-                let ours = observed.tags.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect();
-                Ok(Plan::nothing().then([Action::Untag(ours)]))
-            }
+            (None, Some(observed)) if observed.tags.contains_key(ADOPTED) => Ok(found::release(observed)),
             (None, Some(observed)) => Ok(delete(observed)),
             (Some(desired), None) => {
                 // Create makes the empty input and the ordinary difference fills it, so that create cannot forget a part.
@@ -303,16 +181,31 @@ impl Planner for GitHubRoles {
                         remedy: "IAM cannot rename a role: change `RoleName` too, or leave it out",
                     });
                 }
-                Ok(match claim {
-                    _ if ours => change(desired, observed),
-                    Some(claim) if !adopts => claimed(claim, desired, observed),
-                    _ => adopt(owner, desired, observed),
-                })
+                if ours {
+                    return Ok(change(desired, observed));
+                }
+                if let (Some(claim), false) = (claim, adopts) {
+                    return Ok(claimed(claim, desired, observed));
+                }
+                let plan = adopt(owner, desired, observed);
+                has_room(desired, observed, &plan)?;
+                Ok(plan)
             }
         }
     }
 
+    fn adopts(action: &Action) -> bool {
+        matches!(action, Action::Tag(tags) if tags.contains_key(ADOPTED))
+    }
+
+    fn held(observed: &Observed) -> Vec<GuardrailCheck> {
+        guardrail_checks::held(observed)
+    }
+
     fn step(observed: Option<Observed>, action: &Action, output: Option<Created>) -> Option<Observed> {
+        if let Action::GiveBack(action) = action {
+            return GitHubRoles::step(observed, action, output);
+        }
         if let Action::Create { input } = action {
             let RoleCreateInput { name, path, trust, settings, tags } = input.as_ref().clone();
             let Created { arn, role_id, created } = output.unwrap_or_default();
@@ -334,7 +227,8 @@ impl Planner for GitHubRoles {
         }
         let mut observed = observed?;
         match action.clone() {
-            Action::Create { .. } => {}
+            Action::Create { .. } | Action::GiveBack(_) => {}
+            Action::RestoreTrust(trust) => observed.trust = trust,
             Action::SetTrust(trust) => observed.trust = trust.document(),
             Action::SetDetails { description, max_session } => {
                 (observed.description, observed.max_session) = (description, max_session);

@@ -15,7 +15,7 @@ use super::{effect, native};
 use crate::arn::issuer_of_provider;
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
-use crate::ownership::{Owner, PREFIX, Tags, authored};
+use crate::ownership::{Owner, PREFIX, Tags, authored, twin};
 use crate::reconcile::{NativeResource, Plan, Planner};
 
 fn create(owner: &Owner, declared: &Declared) -> Result<Action, Refusal> {
@@ -97,6 +97,7 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
         let claimed = is_first.then(|| (FOUND.to_owned(), found())).into_iter().collect();
         OwnChanges { claimed, ..OwnChanges::default() }
     };
+    let twins = twins(url, tags, observed, &before, &owner_stakes)?;
     claimed.extend(tags.clone());
     claimed.insert(key(owner), between.write(owner));
     claimed.retain(|key, value| observed.tags.get(key) != Some(value));
@@ -120,6 +121,7 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
     let untag = authored(&observed.tags)
         .map(|(key, _)| key)
         .filter(|key| before.tags.contains(key) && !tags.contains_key(*key) && !owner_stakes.others_tagged(key))
+        .filter(|key| !twins.contains(*key))
         .cloned()
         .collect();
     if between != after {
@@ -127,11 +129,37 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
     }
 
     Ok(plan
+        .then(untagged(twins.clone()))
         .then(tagged(claimed))
         .then(add.chain(set_thumbprints))
         .then(remove.chain(untagged(untag)))
         .then(tagged(last))
         .then(untagged(gone)))
+}
+
+/// Returns the tags of this owner that differ from declared ones in their case only. IAM takes both for one tag, so that one
+/// of somebody else's would be replaced.
+fn twins(
+    url: &str,
+    tags: &Tags,
+    observed: &Observed,
+    before: &OwnerStake,
+    owner_stakes: &OwnerStakes,
+) -> Result<BTreeSet<String>, Refusal> {
+    let mut twins = BTreeSet::new();
+    for (key, _) in authored(&observed.tags).filter(|(key, _)| !tags.contains_key(*key)) {
+        let Some((declared, _)) = twin(tags, key) else { continue };
+        if !before.tags.contains(key) || owner_stakes.others_tagged(key) {
+            return Err(Refusal::PreconditionFailed {
+                what: format!(
+                    "the provider of {url} has the tag {key:?} of somebody else, and IAM takes {declared:?} for the same key"
+                ),
+                remedy: "Write the key in the same case, or leave that tag out".to_owned(),
+            });
+        }
+        twins.insert(key.clone());
+    }
+    Ok(twins)
 }
 
 /// The changes that only a provider of ours takes.

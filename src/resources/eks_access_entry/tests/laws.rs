@@ -28,6 +28,7 @@ impl PlanLaws for AccessEntries {
         "SaveRecord",
         "Unmark",
         "DeleteRecord",
+        "GiveBack",
     ];
 
     fn output(action: &Action) -> Option<Created> {

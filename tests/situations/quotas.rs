@@ -1,0 +1,119 @@
+//! Exchanges at the limits of tags and policies: both states fit, and so does every moment between.
+
+use serde_json::{Value, json};
+
+use super::{aws, by_hand, declare, outcome, policy, role_named};
+use crate::guardrails::{ENTRY, PROVIDER, Place, deployed, role};
+use crate::simulation::account::{ACCOUNT, PARTITION};
+
+const INLINE: [(&str, &str); 1] = [("ALLOW_INLINE_POLICIES", "Always")];
+
+fn with(changes: Value) -> Value {
+    let mut properties = role(json!({"PermissionsBoundary": null}));
+    let Value::Object(changes) = changes else { panic!("changes are members") };
+    properties.as_object_mut().unwrap().extend(changes);
+    properties
+}
+
+fn tags(keys: impl IntoIterator<Item = String>) -> Value {
+    keys.into_iter().map(|key| json!({"Key": key, "Value": "v"})).collect()
+}
+
+fn numbered(range: std::ops::Range<usize>) -> Value {
+    tags(range.map(|index| format!("key-{index}")))
+}
+
+fn authored(place: &Place) -> Vec<String> {
+    let tags = role_named(place, "deploy").tags;
+    tags.into_keys().filter(|key| !key.starts_with("github-trust:")).collect()
+}
+
+#[test]
+fn a_tag_whose_key_changes_its_case_only_is_there_afterwards() {
+    deployed(&[], async |place| {
+        let owner = |key: &str| json!({"Tags": [{"Key": key, "Value": "v"}]});
+        declare(place, "Create", with(owner("Owner")), None).await.unwrap();
+        declare(place, "Update", with(owner("owner")), Some("deploy")).await.unwrap();
+        assert_eq!(authored(place), ["owner"]);
+
+        let entry = |key: &str| {
+            let mut entry = owner(key);
+            entry["ClusterName"] = json!("prod");
+            entry["PrincipalArn"] = json!(format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy"));
+            entry
+        };
+        let answer = place.create(ENTRY, entry("Owner")).await;
+        outcome(&answer).unwrap();
+        let id = answer["PhysicalResourceId"].as_str().unwrap().to_owned();
+        outcome(&place.request("Update", ENTRY, entry("owner"), Some(&id)).await).unwrap();
+        let state = format!("{:?}", place.cloud.state().account.eks.clusters["prod"].entries);
+        assert!(state.contains("\"owner\"") && !state.contains("\"Owner\""), "{state}");
+    });
+}
+
+#[test]
+fn a_provider_s_tag_whose_key_changes_its_case_only_is_there_afterwards() {
+    deployed(&[], async |place| {
+        let owner = |key: &str| json!({"Tags": [{"Key": key, "Value": "v"}]});
+        let answer = place.create(PROVIDER, owner("Owner")).await;
+        outcome(&answer).unwrap();
+        let id = answer["PhysicalResourceId"].as_str().unwrap().to_owned();
+        outcome(&place.request("Update", PROVIDER, owner("owner"), Some(&id)).await).unwrap();
+        let state = place.cloud.state();
+        let (_, provider) = state.account.iam.providers.all().next().expect("a provider");
+        let keys: Vec<&String> = provider.tags.keys().filter(|key| !key.starts_with("github-trust:")).collect();
+        assert_eq!(keys, ["owner"]);
+    });
+}
+
+#[test]
+fn tags_that_fit_before_and_after_are_exchanged() {
+    for (old, new, others) in [(0..42, 42..84, 0), (0..20, 20..40, 20)] {
+        deployed(&[], async |place| {
+            declare(place, "Create", with(json!({"Tags": numbered(old)})), None).await.unwrap();
+            if others > 0 {
+                let theirs = tags((0..others).map(|index| format!("theirs-{index}")));
+                by_hand(place, "TagRole", &json!({"RoleName": "deploy", "Tags": theirs}));
+            }
+            let count = new.len() + others;
+            declare(place, "Update", with(json!({"Tags": numbered(new)})), Some("deploy")).await.unwrap();
+            assert_eq!(authored(place).len(), count);
+        });
+    }
+}
+
+#[test]
+fn inline_policies_that_fit_before_and_after_are_exchanged() {
+    let inline = |policies: &[(&str, usize)]| {
+        let all = policies
+            .iter()
+            .map(|(name, size)| json!({"PolicyName": name, "PolicyDocument": policy("s3:GetObject", *size)}));
+        with(json!({"Policies": all.collect::<Vec<_>>()}))
+    };
+    for (old, new) in [
+        (vec![("old", 6900)], vec![("new", 6900)]),
+        (vec![("a", 9000), ("b", 500)], vec![("a", 500), ("b", 9000)]),
+        (vec![("a", 4000), ("b", 5000)], vec![("b", 100), ("c", 9000)]),
+    ] {
+        deployed(&INLINE, async |place| {
+            declare(place, "Create", inline(&old), None).await.unwrap();
+            declare(place, "Update", inline(&new), Some("deploy")).await.unwrap();
+            let names: Vec<String> = role_named(place, "deploy").inline.into_keys().collect();
+            assert_eq!(names, new.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        });
+    }
+}
+
+#[test]
+fn managed_policies_are_exchanged_beside_those_of_others() {
+    let own = |range: std::ops::Range<usize>| {
+        let arns: Vec<String> = range.map(|index| aws(&format!("Policy{index}"))).collect();
+        with(json!({"ManagedPolicyArns": arns}))
+    };
+    deployed(&[("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*")], async |place| {
+        declare(place, "Create", own(0..5), None).await.unwrap();
+        (0..5).for_each(|index| super::attach(place, "deploy", &format!("Theirs{index}")));
+        declare(place, "Update", own(5..10), Some("deploy")).await.unwrap();
+        assert_eq!(role_named(place, "deploy").attached.len(), 10);
+    });
+}

@@ -1,0 +1,113 @@
+//! Mistakes are answered with the place and the remedy.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{declare, make_role, outcome};
+use crate::guardrails::{ENTRY, Place, ROLE, deployed, role};
+use crate::simulation::account::{ACCOUNT, PARTITION};
+
+fn with(changes: Value) -> Value {
+    let mut properties = role(json!({"PermissionsBoundary": null}));
+    let Value::Object(changes) = changes else { panic!("changes are members") };
+    properties.as_object_mut().unwrap().extend(changes);
+    properties
+}
+
+async fn reason(place: &mut Place, properties: Value) -> String {
+    declare(place, "Create", properties, None).await.expect_err("a mistake")
+}
+
+#[test]
+fn a_policy_text_with_a_key_twice_is_refused_with_its_place() {
+    let twice = r#"{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {
+        "StringEquals": {"aws:PrincipalOrgID": "o-1"}, "StringEquals": {"aws:RequestedRegion": "eu-west-1"}}}]}"#;
+    deployed(&[("ALLOW_INLINE_POLICIES", "Always")], async |place| {
+        let policies = json!([{"PolicyName": "p", "PolicyDocument": twice}]);
+        let reason = reason(place, with(json!({"Policies": policies}))).await;
+        assert!(reason.contains("`Policies[0].PolicyDocument`"), "{reason}");
+        assert!(reason.contains("`Statement[0].Condition.StringEquals` twice"), "{reason}");
+        let broken = json!([{"PolicyName": "p", "PolicyDocument": "{\"Statement\": [}"}]);
+        let reason = declare(place, "Create", with(json!({"Policies": broken})), None).await.expect_err("no JSON");
+        assert!(reason.contains("`Policies[0].PolicyDocument`") && reason.contains("line 1 column"), "{reason}");
+    });
+}
+
+#[test]
+fn a_principal_that_is_not_there_is_answered_soon_with_the_nearest() {
+    let entry = |principal: &str| json!({"ClusterName": "prod", "PrincipalArn": principal});
+    let arn = |rest: &str| format!("arn:{PARTITION}:iam::{ACCOUNT}:{rest}");
+    for (principal, nearest) in [
+        (arn("role/deploy"), Some(arn("role/ci/deploy"))),
+        (arn("role/ci/Deploy"), Some(arn("role/ci/deploy"))),
+        (arn("role/ci/deplyo"), Some(arn("role/ci/deploy"))),
+        (arn("role/other"), None),
+    ] {
+        deployed(&[], async |place| {
+            super::by_hand(
+                place,
+                "CreateRole",
+                &json!({"RoleName": "deploy", "Path": "/ci/", "AssumeRolePolicyDocument":
+                    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service":
+                        "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}).to_string()}),
+            );
+            let before = place.cloud.now();
+            let answer = place.create(ENTRY, entry(&principal)).await;
+            let waited = place.cloud.now().duration_since(before).unwrap();
+            let reason = outcome(&answer).expect_err("no such role");
+            assert!(reason.contains(&format!("there is no role {principal}")), "{reason}");
+            if let Some(nearest) = &nearest {
+                assert!(reason.contains(&format!("{nearest}")), "{reason}");
+            }
+            assert!(waited < Duration::from_secs(20), "{waited:?}: {reason}");
+        });
+    }
+}
+
+#[test]
+fn a_provider_that_is_not_there_is_answered_soon() {
+    deployed(&[], async |place| {
+        place.cloud.change_now(|account, _| account.iam.settings.principals_are_checked = true);
+        let before = place.cloud.now();
+        let reason = reason(place, with(json!({}))).await;
+        let waited = place.cloud.now().duration_since(before).unwrap();
+        assert!(reason.contains("there is no provider"), "{reason}");
+        assert!(waited < Duration::from_secs(20), "{waited:?}: {reason}");
+    });
+}
+
+#[test]
+fn words_of_other_tools_are_answered_with_ours() {
+    let answers = [
+        (ROLE, json!({"AssumeRolePolicyDocument": {}}), "unknown property `AssumeRolePolicyDocument`; use `Trust`"),
+        (ROLE, json!({"Tags": {"Team": "a"}}), "`Tags`: expected a list of `Key` and `Value`"),
+        (ROLE, json!({"max_session_duration": 3600}), "use `MaxSessionDuration`"),
+        (ENTRY, json!({"kubernetes_groups": ["a"]}), "use `KubernetesGroups`"),
+        (ENTRY, json!({"policy_associations": []}), "use `AccessPolicies`"),
+    ];
+    for (kind, changes, expected) in answers {
+        deployed(&[], async |place| {
+            let mut properties = if kind == ROLE { with(json!({})) } else { json!({}) };
+            properties.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            let reason = outcome(&place.create(kind, properties).await).expect_err("a mistake");
+            assert!(reason.contains(expected), "{reason}");
+        });
+    }
+}
+
+#[test]
+fn empty_lists_are_taken_for_node_types() {
+    deployed(&[("ALLOW_CLUSTER_ADMIN", "true")], async |place| {
+        make_role(
+            place,
+            "node",
+            &json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service":
+                "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}),
+        );
+        let principal = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/node");
+        let entry = json!({"ClusterName": "prod", "PrincipalArn": principal, "Type": "EC2_LINUX",
+                           "KubernetesGroups": [], "AccessPolicies": []});
+        outcome(&place.create(ENTRY, entry).await).unwrap();
+    });
+}
