@@ -113,7 +113,7 @@ impl PlanLaws for GitHubRoles {
             return [format!("{observed:?}")].into();
         }
         // What others attached stays while the role lives and goes with it, unless it was theirs before.
-        if deleting && !is_adopted(observed) {
+        if deleting && owner.owns(&observed.tags) && !is_adopted(observed) {
             return BTreeSet::new();
         }
         let tag = observed.tags.get(FOREIGN).map(|value| format!("tag {value}"));
