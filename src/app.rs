@@ -81,7 +81,7 @@ impl App {
         let (eks, iam, secrets) = (self.eks.clone(), self.iam.clone(), self.secrets.clone());
         let process = format!("{:016x}", fastrand::u64(..));
         let (cloudformation, clock, now) = (self.cloudformation.clone(), self.clock.clone(), self.clock.now());
-        AccessEntries { eks, iam, secrets, cloudformation, process, clock, now, deployment, deadline }
+        AccessEntries { eks, iam, secrets, process, cloudformation, clock, now, deployment, deadline }
     }
 
     /// Converts a time of day to the clock that pauses and time-outs run on.

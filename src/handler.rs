@@ -239,7 +239,8 @@ impl App {
             self.settings.guardrails.check_account(request.stack.account(), context.deployment)?;
         }
         // CloudFormation is asked beside the first look, and not at all for a declaration that is refused.
-        let (reconciled, ()) = try_join(self.dispatch(request, context), self.prove(request, context)).await?;
+        let (reconciled, ()) =
+            try_join(Box::pin(self.dispatch(request, context)), self.prove(request, context)).await?;
         Ok(reconciled)
     }
 

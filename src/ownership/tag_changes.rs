@@ -68,6 +68,7 @@ impl TagChanges {
 }
 
 /// Returns the tag whose key differs from this one in its case only.
+#[must_use]
 pub fn twin<'a>(tags: &'a Tags, key: &str) -> Option<(&'a String, &'a String)> {
     tags.iter().find(|(other, _)| *other != key && other.to_lowercase() == key.to_lowercase())
 }

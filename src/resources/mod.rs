@@ -49,14 +49,16 @@ mod tests {
     #[test]
     fn each_word_of_another_tool_leads_to_a_property_that_exists() {
         let mut all = Vec::new();
-        RESOURCES.iter().for_each(|resource| objects(resource.object, &mut all));
+        for resource in RESOURCES {
+            objects(resource.object, &mut all);
+        }
         let names = |object: &Object| object.properties.iter().map(|property| property.name).collect::<Vec<_>>();
         let known: BTreeSet<&str> = all.iter().flat_map(|object| names(object)).collect();
         for (word, ours) in SYNONYMS {
             assert_eq!(spelling(word), *word);
             assert!(ours.iter().all(|name| known.contains(name)), "{word}: {ours:?}");
             let leads = |object: &&Object| meant(word, &names(object)).is_some_and(|name| ours.contains(&name));
-            assert!(all.iter().any(|object| leads(object)), "no object takes {word}");
+            assert!(all.iter().any(leads), "no object takes {word}");
         }
     }
 

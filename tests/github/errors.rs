@@ -42,6 +42,7 @@ fn what_is_too_broad_is_refused_with_a_reason_before_anything_is_made() {
 fn a_provider_that_is_not_there_or_of_another_account_is_told() {
     at(async |place| {
         place.cloud.change_now(|account, _| account.iam.settings.principals_are_checked = true);
+        place.someone("DeleteOpenIDConnectProvider", &json!({"OpenIDConnectProviderArn": place.provider_arn()}));
         let outcome = place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await;
         assert!(outcome.reason.contains("declare a Custom::GitHubOidcProvider for its issuer"), "{}", outcome.reason);
         let elsewhere = "arn:aws:iam::999988887777:oidc-provider/token.actions.githubusercontent.com";

@@ -275,7 +275,7 @@ fn a_stranger_under_a_trusted_name_is_a_stranger_in_every_condition() {
 }
 
 /// Evaluates a policy that somebody wrote by hand.
-fn of_policy(condition: &Value, deny: &Value, claims: Value) -> Value {
+fn of_policy(condition: &Value, deny: &Value, claims: &Value) -> Value {
     let provider = format!("arn:aws:iam::111122223333:oidc-provider/{ISSUER}");
     let statement = |effect: &str, condition: &Value| {
         json!({"Effect": effect, "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": provider},
@@ -291,7 +291,7 @@ fn no_advice_lets_in_somebody_whose_ids_nobody_has_declared() {
     let key = |claim: &str| format!("{ISSUER}:{claim}");
     let allow = json!({"StringEquals": {key("sub"): "repo:o/r:ref:refs/heads/main"}});
     let deny = json!({"StringEquals": {key("ref"): "refs/heads/main"}});
-    let answer = of_policy(&allow, &deny, json!({"sub": "repo:o@1/r@2:ref:refs/heads/main"}));
+    let answer = of_policy(&allow, &deny, &json!({"sub": "repo:o@1/r@2:ref:refs/heads/main"}));
     let told = changes(&answer);
     assert!(
         told[0].contains("`OwnerId: 1` and `RepositoryId: 2`, if these are the ids of the repository that you mean"),
@@ -304,7 +304,7 @@ fn no_advice_lets_in_somebody_whose_ids_nobody_has_declared() {
         ("repo:o/r:ref:refs/heads/a*", "cannot be declared"),
         ("repo:o/r:ref:refs/heads/main:actor:x", "made of repo, context, actor"),
     ] {
-        let answer = of_policy(&allow, &deny, json!({"sub": sub, "environment": "a:b🚀"}));
+        let answer = of_policy(&allow, &deny, &json!({"sub": sub, "environment": "a:b🚀"}));
         assert!(changes(&answer)[0].contains(told), "{told}: {answer:#}");
     }
 }

@@ -17,8 +17,6 @@ from browser import ROOT, look, missing
 PAGES = Path(os.environ.get("PAGES", ROOT / "target" / "pages"))
 NAMES = ("five", "thousand", "hostile")
 ROLES = {"five": 5, "thousand": 1000, "hostile": 6}
-# On an idle machine it takes a second.
-SLOWEST_MILLISECONDS = 30_000
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 Seen = dict[str, dict[str, Any]]
@@ -37,7 +35,6 @@ def test_a_page_shows_every_role_and_no_request_leaves_it(seen: Seen, name: str)
     assert (page["dialogs"], page["problems"]) == ([], [])
     assert page["first"]["roles"] == ROLES[name]
     assert page["first"]["status"] == f"{ROLES[name]} of {ROLES[name]} roles shown"
-    assert page["milliseconds"] < SLOWEST_MILLISECONDS
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,7 +15,7 @@ use super::author::Author;
 use super::cloud::Cloud;
 use super::cloudformation::{CloudFormation, Declared, Disturbance, RequestType, Status};
 use super::faults::{At, Fault, When};
-use super::lambda::{Delivery, Ended, Function, Running};
+use super::lambda::{Delivery, Ended, Function, Lambda, Running};
 use super::world::World;
 
 /// Runs a story with a handler, which is given the event and may answer.
@@ -27,10 +27,11 @@ fn rehearse<F: Future<Output = ()>>(
         Rc::new(move |cloud, event, _deadline| handler(cloud.clone(), serde_json::from_str(&event).unwrap()));
     World::with(
         Settings::default(),
-        |_| function,
+        |_| Rc::clone(&function),
         |_, _| {},
         async |world| {
-            story(world.cloud.clone(), world.cloudformation.clone()).await;
+            let lambda = Lambda::new(&world.cloud, &function, Duration::from_mins(5));
+            story(world.cloud.clone(), CloudFormation::new(&world.cloud, &lambda)).await;
         },
     );
 }

@@ -35,7 +35,8 @@ fn shown(role: &Role) -> Value {
 
 #[test]
 fn a_role_that_would_keep_what_guardrails_forbid_is_not_adopted() {
-    let forbidden: [(fn(&Place), &str); 4] = [
+    type Change = fn(&Place);
+    let forbidden: [(Change, &str); 4] = [
         (|place| attach(place, "deploy", "AdministratorAccess"), "AdministratorAccess is forbidden"),
         (|place| attach(place, "deploy", "ReadOnlyAccess"), "`AllowedManagedPolicies`"),
         (|place| put(place, "deploy", "all", &policy("*", 1)), "`AllowInlinePolicies`"),

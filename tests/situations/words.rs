@@ -58,7 +58,7 @@ fn a_principal_that_is_not_there_is_answered_soon_with_the_nearest() {
             let reason = outcome(&answer).expect_err("no such role");
             assert!(reason.contains(&format!("there is no role {principal}")), "{reason}");
             if let Some(nearest) = &nearest {
-                assert!(reason.contains(&format!("{nearest}")), "{reason}");
+                assert!(reason.contains(nearest.as_str()), "{reason}");
             }
             assert!(waited < Duration::from_secs(20), "{waited:?}: {reason}");
         });

@@ -117,7 +117,7 @@ fn each_mistake_names_the_property_the_value_and_what_is_allowed() {
     `Holes[0]`: expected a value (leave it out with `!Ref AWS::NoValue`), found ""
     `Holes[1]`: expected a string, found a number
     `Many`: expected at most 2 things, found 3
-    `Document`: expected a JSON object, found "{"
+    `Document`: expected a JSON object, found EOF while parsing an object at line 1 column 1 of "{"
     `Nested`: expected 3 to 4 things, found 2
     unknown property `Three[0].Repositry`; did you mean `Repository`?
     `Three[1]`: expected an object, found a number

@@ -239,7 +239,7 @@ impl Resource for AccessEntries {
                 format!("to be left out with `Type: {entry_type}`, which EKS gives its own permissions");
             fields.forbid(Properties::USERNAME, &*only_standard);
             if let Some(groups) = groups.as_ref().filter(|groups| !groups.is_empty()) {
-                fields.invalid(Properties::KUBERNETES_GROUPS, &*only_standard, format_args!("{groups:?}"));
+                fields.invalid(Properties::KUBERNETES_GROUPS, &*only_standard, list(groups));
             }
             let mut policies = policies.iter().flat_map(|policies| policies.keys());
             // The one exception: https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-nodepool.html

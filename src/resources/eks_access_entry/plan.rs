@@ -320,13 +320,9 @@ impl Planner for AccessEntries {
                 if spec.adopt && entry.content.is_adoptable() {
                     return adopt(owner, desired, spec, entry, record);
                 }
-                let claim = if let Some(claim) = hand_over.and_then(|hand_over| hand_over.claim(owner, &entry.content.tags))
-                {
-                    claim
-                } else if let Some(why) = hand_over.and_then(HandOver::held) {
-                    return Err(held(&described_entry(&entry.content), &described(&entry.content.tags), why));
-                } else {
-                    return Err(foreign(&entry.content));
+                let Some(claim) = hand_over.and_then(|hand_over| hand_over.claim(owner, &entry.content.tags)) else {
+                    let held_by = |why| held(&described_entry(&entry.content), &described(&entry.content.tags), why);
+                    return Err(hand_over.and_then(HandOver::held).map_or_else(|| foreign(&entry.content), held_by));
                 };
                 let mut claimed = entry.clone();
                 claimed.content.tags.extend(claim.clone());

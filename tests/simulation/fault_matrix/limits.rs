@@ -105,8 +105,8 @@ fn limited() -> Vec<Limited> {
     }
     for (kind, service, key, value, most) in [
         (PROVIDER, "iam", "tagKeyType", "tagValueType", 8),
-        (ROLE, "iam", "tagKeyType", "tagValueType", 42),
-        (ENTRY, "eks", "TagKey", "TagValue", 41),
+        (ROLE, "iam", "tagKeyType", "tagValueType", 41),
+        (ENTRY, "eks", "TagKey", "TagValue", 40),
     ] {
         let of = |shape, at| Limited { kind, property: "Tags", service, shape, stricter: None, at };
         all.push(of(key, |size| json!([{"Key": text(size), "Value": ""}])));

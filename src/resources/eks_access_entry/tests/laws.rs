@@ -297,6 +297,10 @@ fn an_access_entrys_plans_obey_the_laws() {
     let stale = outlived(&after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), None).expect("an entry"));
     let kept = Desired { wanted: Wanted::Unchanged, role: Some(new_role()), process: "p".into(), hand_over: None };
     tally.check::<AccessEntries>(&owner, Some(&kept), Some(&stale), None);
+    let adopting = taking(declared(spec(None, Some(&[("view", PolicyScope::Cluster)]))));
+    let theirs = found(&after::<AccessEntries>(&stranger, Some(&adopting), None).expect("an entry"));
+    let adopted = after::<AccessEntries>(&owner, Some(&adopting), Some(theirs)).expect("an entry");
+    tally.check::<AccessEntries>(&owner, None, Some(&adopted), None);
     tally.covered::<AccessEntries>();
     tally.report::<AccessEntries>();
 }
@@ -416,27 +420,33 @@ fn an_entry_that_is_half_made_again_loses_nothing_whatever_comes_next() {
 }
 
 /// Somebody else made the entry, and hands it over.
-#[test]
-fn an_entry_is_adopted_only_on_demand_and_is_given_back() {
-    let (owner, stranger) = (owner("Entry"), owner("Stranger"));
-    let mut tally = Coverage::default();
-    let taking = |desired: Desired| match desired.wanted.clone() {
+/// The same declaration, which adopts.
+fn taking(desired: Desired) -> Desired {
+    match desired.wanted.clone() {
         Wanted::Declared(spec) => {
             Desired { wanted: Wanted::Declared(Box::new(Spec { adopt: true, ..*spec })), ..desired }
         }
         Wanted::Unchanged => desired,
-    };
-    let found = |observed: &Observed| {
-        changed(observed, |content| {
-            content.tags.clear();
-            content.groups.clear();
-            content.policies.clear();
-            if content.entry_type == EntryType::STANDARD.0 {
-                content.username = "by hand".into();
-                by_hand(content);
-            }
-        })
-    };
+    }
+}
+
+/// An entry that somebody made by hand.
+fn found(observed: &Observed) -> Observed {
+    changed(observed, |content| {
+        content.tags.clear();
+        content.groups.clear();
+        content.policies.clear();
+        if content.entry_type == EntryType::STANDARD.0 {
+            content.username = "by hand".into();
+            by_hand(content);
+        }
+    })
+}
+
+#[test]
+fn an_entry_is_adopted_only_on_demand_and_is_given_back() {
+    let (owner, stranger) = (owner("Entry"), owner("Stranger"));
+    let mut tally = Coverage::default();
     for old in declarations() {
         let theirs = found(&after::<AccessEntries>(&stranger, Some(&old), None).expect("an entry"));
         tally.check::<AccessEntries>(&owner, None, Some(&theirs), None);

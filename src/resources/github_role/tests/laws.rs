@@ -107,9 +107,8 @@ impl PlanLaws for GitHubRoles {
     fn foreign(owner: &Owner, observed: Option<&Observed>, deleting: bool) -> BTreeSet<String> {
         let Some(observed) = observed else { return BTreeSet::new() };
         // A role that was released is nobody's.
-        if !owner.owns(&observed.tags)
-            && !(deleting && observed.tags.keys().all(|key| !key.starts_with("github-trust:")))
-        {
+        let is_released = deleting && observed.tags.keys().all(|key| !key.starts_with("github-trust:"));
+        if !(owner.owns(&observed.tags) || is_released) {
             return [format!("{observed:?}")].into();
         }
         // What others attached stays while the role lives and goes with it, unless it was theirs before.
@@ -338,6 +337,9 @@ fn a_roles_plans_obey_the_laws() {
         }
     }
     tally.check::<GitHubRoles>(&owner, None, None, None);
+    let adopting = Desired { adopt: true, ..group[0].clone() };
+    let adopted = after::<GitHubRoles>(&owner, Some(&adopting), Some(foreign_role())).expect("a role");
+    tally.check::<GitHubRoles>(&owner, None, Some(&adopted), None);
     tally.covered::<GitHubRoles>();
     tally.report::<GitHubRoles>();
 }
