@@ -90,10 +90,11 @@ impl ManualChange {
                 }
                 iam("DeleteRole", json!({"RoleName": name}));
                 if self == Self::RecreateRole {
-                    iam(
-                        "CreateRole",
-                        json!({"RoleName": name, "Path": role.path, "AssumeRolePolicyDocument": role.trust}),
-                    );
+                    // One with our trust would pass for the role that lost its tags: see fault_matrix/hand_over.rs.
+                    let trust = json!({"Version": "2012-10-17", "Statement": {
+                        "Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}});
+                    let trust = trust.to_string();
+                    iam("CreateRole", json!({"RoleName": name, "Path": role.path, "AssumeRolePolicyDocument": trust}));
                 }
             }
             other => panic!("{other:?} was handled above"),
