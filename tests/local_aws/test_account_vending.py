@@ -61,7 +61,7 @@ def by_stackset() -> list[Vended]:
         "Version": VERSION,
         "AWS::Region": REGION,
         "GitHubOwners": "octo-org",
-        "GitHubSecretArn": "",
+        "GitHubSecretArn": '""',
         "Issuers": "token.actions.githubusercontent.com,ghe.example.com/_services/token",
     }
     for name, value in known.items():
