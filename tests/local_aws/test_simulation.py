@@ -43,7 +43,18 @@ KNOWN = {
 @pytest.fixture(scope="module")
 def exchanges() -> list[dict[str, Any]]:
     file = ROOT / "target" / "quiet-days.jsonl"
-    command = ["cargo", "test", "--locked", "--test", "suite", "transcribe_quiet_days", "--", "--ignored"]
+    command = [
+        "cargo",
+        "test",
+        "--locked",
+        "--features",
+        "cli",
+        "--test",
+        "suite",
+        "transcribe_quiet_days",
+        "--",
+        "--ignored",
+    ]
     subprocess.run(
         command, cwd=ROOT, env={**os.environ, "QUIET_TRANSCRIPT": str(file)}, check=True, capture_output=True
     )
