@@ -262,11 +262,13 @@ def test_the_schema_for_editors_finds_what_no_function_could_have_been() -> None
     assert unseen == {
         "a word for a number",
         "a word for true or false",
+        "a word for all jobs",
         "the same as text",
         "too long a name",
         "a thumbprint that is none",
         "a repository without owner",
         "a whole ref",
+        "a short ref",
         "an unknown type of entry",
         "an unknown scope",
         "a reserved group",

@@ -102,6 +102,11 @@ def test_a_change_set_shows_the_plan_and_changes_nothing(
     assert READ in plan["Role"]["StatusMessage"]
     assert not changing(default_account.recording(begin))
 
+
+def test_a_change_set_of_a_stack_shows_what_comes_and_goes(
+    default_account: LocalAws, hooked: Hooked, theirs: Stack
+) -> None:
+    hooked()
     assert theirs.create(ours(default_account, "main")) == "CREATE_COMPLETE", theirs.reasons()
     text = json.dumps(ours(default_account, "release"))
     plan = shown(default_account, change_set(default_account, theirs.name, text, "UPDATE"))
