@@ -86,12 +86,11 @@ impl Guardrails {
         stack: &StackId,
         deployment: &Deployment,
     ) -> Vec<String> {
-        let reasons = guardrail_checks.iter().filter_map(|demand| self.forbids(demand, stack, deployment));
         let exempted = |reason: String| {
             let exemption = self.exemption(&reason, stack)?;
             Some(format!("{reason}: allowed by the exemption {exemption}"))
         };
-        reasons.filter_map(exempted).collect()
+        self.reasons(guardrail_checks, stack, deployment).filter_map(exempted).collect()
     }
 
     /// Returns the exemption of a stack from the guardrail of a reason.

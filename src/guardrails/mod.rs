@@ -279,6 +279,16 @@ impl Guardrails {
         if forbidden.is_empty() { Ok(()) } else { Err(self.refusal(&forbidden.join("; "), deployment)) }
     }
 
+    /// The reasons against the parts of a declaration, with those that an exemption allows.
+    fn reasons(
+        &self,
+        guardrail_checks: &[GuardrailCheck],
+        stack: &StackId,
+        deployment: &Deployment,
+    ) -> impl Iterator<Item = String> {
+        guardrail_checks.iter().filter_map(|check| self.forbids(check, stack, deployment))
+    }
+
     /// Returns the reasons for which the declaration of a stack is refused, each with its guardrail.
     #[must_use]
     pub fn forbidden(
@@ -287,8 +297,7 @@ impl Guardrails {
         stack: &StackId,
         deployment: &Deployment,
     ) -> Vec<String> {
-        let reasons = guardrail_checks.iter().filter_map(|demand| self.forbids(demand, stack, deployment));
-        reasons
+        self.reasons(guardrail_checks, stack, deployment)
             .filter(|reason| {
                 let exemption = self.exemption(reason, stack);
                 if let Some(exemption) = exemption {

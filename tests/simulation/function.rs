@@ -29,7 +29,12 @@ pub(crate) fn github_trust(cloud: &Cloud) -> lambda::Function {
 
 /// The same with other settings of the deployment.
 pub(crate) fn github_trust_with(cloud: &Cloud, settings: Settings) -> lambda::Function {
-    let function = Rc::new(function(cloud, settings));
+    on_lambda(function(cloud, settings))
+}
+
+/// The function as Lambda calls it.
+pub(crate) fn on_lambda(app: App) -> lambda::Function {
+    let function = Rc::new(app);
     Rc::new(move |cloud: &Cloud, event: String, deadline: SystemTime| {
         let now = cloud.now();
         cloud.state().account.stacks.begin_event(&event, now);

@@ -1,8 +1,7 @@
 //! Something of our own between the function and the cloud: a connector that may panic, or answer in the cloud's place.
 
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -12,11 +11,10 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use github_trust::app::App;
-use github_trust::handler::InvocationContext;
 use github_trust::settings::Settings;
 
 use super::super::cloud::Cloud;
-use super::super::cloudformation::SERVICE_TOKEN;
+use super::super::function::on_lambda;
 use super::super::issuers::SimulatedIssuers;
 use super::super::lambda;
 use super::super::sdk;
@@ -66,7 +64,7 @@ pub(super) fn through(
         sdk::secrets_with(cloud, &retries, &timeouts).config().to_builder().http_client(client.clone()).build();
     let cloudformation = sdk::cloudformation_with(cloud, &retries, &timeouts);
     let cloudformation = cloudformation.config().to_builder().http_client(client).build();
-    let function = Rc::new(App {
+    on_lambda(App {
         settings: Settings::default(),
         cloudformation: aws_sdk_cloudformation::Client::from_conf(cloudformation).into(),
         iam: aws_sdk_iam::Client::from_conf(iam).into(),
@@ -75,14 +73,5 @@ pub(super) fn through(
         issuers: Arc::new(SimulatedIssuers(cloud.clone())),
         http: SharedHttpConnector::new(interposed),
         clock: cloud.time(),
-    });
-    Rc::new(move |cloud: &Cloud, event: String, deadline: SystemTime| {
-        let now = cloud.now();
-        cloud.state().account.stacks.begin_event(&event, now);
-        let function = Rc::clone(&function);
-        Box::pin(async move {
-            let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
-            function.handle(&event, &context).await.map(drop).map_err(|error| error.to_string())
-        })
     })
 }
