@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree
 
 import pytest
 
+import bench
 import document
 import plot
 from measure import ROOT
@@ -39,6 +41,12 @@ def test_the_document_has_a_place_for_everything_that_is_written() -> None:
     text = (ROOT / "docs" / "performance.md").read_text()
     for name in ("beside", "bars", "memory", "slow", "profile"):
         document.replaced(text, name, "")
+
+
+def test_a_package_above_its_bar_is_told() -> None:
+    size = json.loads((ROOT / "tests" / "bench" / "figures.json").read_text())["package_bytes"]
+    text = (ROOT / "docs" / "performance.md").read_text()
+    assert ("**The package is above its bar today**" in text) == (size > bench.PACKAGE_MB * 1e6)
 
 
 def test_a_table_lines_up_its_figures() -> None:
