@@ -3,7 +3,7 @@
 # instructions, too.
 
 .PHONY: help run test check transcript pages picture schemas trust-proof reference simulate fuzz mutants rust-tests stack-tests \
-        environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links clean
+        test-moto environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -13,6 +13,7 @@ help:
 	@echo "make run     deploy the template and two stacks on a local AWS, change them, delete them (KEEP=1 leaves it up)"
 	@echo "make test    every check: format, lints, docs, unit tests and laws, recorded events, stacks on a local AWS"
 	@echo "make check   the part of it that needs no local AWS"
+	@echo "make test-moto   the part of it that drives the function against moto, which nobody wrote for it"
 	@echo "make simulate N=100000, make fuzz, make trust-proof TRUST_DECLARATIONS=3000 TRUST_TOKENS=340   the same for longer"
 	@echo "make mutants   change the code that decides, one place at a time: some test has to fail (SHARD=0/16, FILES=...)"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
@@ -31,7 +32,7 @@ test: check stack-tests
 
 # With the command, so that everything is built once.
 CARGO = --locked --features cli
-PYTHON = tests/local_aws tests/policies tests/reference schemas tests/documents tests/bench tests/page requirements bundle site
+PYTHON = tests/local_aws tests/moto tests/policies tests/reference schemas tests/documents tests/bench tests/page requirements bundle site
 check: environment
 	cargo fmt --check
 	cargo clippy $(CARGO) --all-targets -- --deny warnings
@@ -44,7 +45,7 @@ check: environment
 	.venv/bin/python -m pytest --quiet tests/bench
 	.venv/bin/python -m pytest --quiet tests/policies
 	cargo test $(CARGO)
-	$(MAKE) --no-print-directory transcript schemas trust-proof pages
+	$(MAKE) --no-print-directory transcript schemas trust-proof pages test-moto
 
 # What went over the simulated wire, read by botocore.
 transcript: environment
@@ -85,6 +86,12 @@ reference:
 # Not parallel to `check`: two cargo builds would wait for each other.
 stack-tests: check
 	.venv/bin/python -m pytest tests/local_aws
+
+# Another AWS than ours: moto's IAM and Secrets Manager.
+test-moto: environment
+	QUIET_TRANSCRIPT=$(CURDIR)/target/quiet-days.jsonl cargo test $(CARGO) --test suite transcribe_quiet_days -- --ignored
+	cargo build $(CARGO) --bin bootstrap
+	.venv/bin/python -m pytest tests/moto
 
 # Whole lifecycles with faults, out of seeds: `make simulate N=100000 SEED=1`. A failure prints its seed and the shortest
 # history that was found to fail.

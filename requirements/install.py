@@ -5,6 +5,7 @@
     python3 requirements/install.py emulator    .venv/emulator: the local AWS
     python3 requirements/install.py linters     .venv/linters: actionlint, zizmor, readers of Terraform and CycloneDX
     python3 requirements/install.py checkov     .venv/checkov: checkov
+    python3 requirements/install.py moto        .venv/moto: moto's server, for `make test-moto`
     python3 requirements/install.py catalogue   .venv/catalogue: subvectors and moto, of which tests read the data
     python3 requirements/install.py simulator   .venv/simulator: iam-simulate and iam-data, where there is npm
     python3 requirements/install.py browser     .venv/browser: Chromium, playwright, axe-core, where there is npm
@@ -44,6 +45,7 @@ OF_NPM = {
 ENVIRONMENTS = {
     "tools": TOOLS,
     "emulator": TOOLS / "emulator",
+    "moto": TOOLS / "moto",
     "linters": TOOLS / "linters",
     "checkov": TOOLS / "checkov",
     "catalogue": CATALOGUE,

@@ -87,7 +87,7 @@ class LocalAws:
         if not EMULATOR_PYTHON.exists():
             raise LocalAwsError(f"{EMULATOR_PYTHON} is missing; run: python3 requirements/install.py")
         self._directory = Path(tempfile.mkdtemp(prefix="github-trust-"))
-        self.port, self.issuers_port, self.github_port, self.tokens_port = (_free_port() for _ in range(4))
+        self.port, self.issuers_port, self.github_port, self.tokens_port = (free_port() for _ in range(4))
         with (self.directory / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [str(EMULATOR_PYTHON), "-m", "emulator"],
@@ -300,7 +300,7 @@ class LocalAws:
 _CONFIG = Config(retries={"total_max_attempts": 1}, read_timeout=60, parameter_validation=False)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
