@@ -45,7 +45,11 @@ def default_account(service_token: str) -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive of `make bundle`, as it is released. That takes minutes, so everything that looks at it shares it."""
+    """The archive of `make bundle`, as it is released. That takes minutes, so everything that looks at it shares it.
+    `BUNDLE=target/bundle/….zip` takes one that is there.
+    """
+    if there := os.environ.get("BUNDLE"):
+        return Path(there)
     into = tmp_path_factory.mktemp("bundle")
     environment = {**os.environ, "ARCHITECTURE": deployment.ARCHITECTURE, "BUNDLES": str(into)}
     subprocess.run(["make", "--no-print-directory", "bundle"], cwd=ROOT, env=environment, check=True)

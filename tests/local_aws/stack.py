@@ -74,6 +74,10 @@ class Stack:
     def outputs(self) -> dict[str, str]:
         return {output["OutputKey"]: output["OutputValue"] for output in self._describe().get("Outputs", [])}
 
+    def parameters(self) -> dict[str, str]:
+        found = self._describe().get("Parameters", [])
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in found}
+
     def physical_ids(self) -> dict[str, str]:
         answer = self._cloudformation.describe_stack_resources(StackName=self._id or self.name)
         return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in answer["StackResources"]}
