@@ -120,12 +120,16 @@ impl State {
     pub(crate) fn change_now<T>(&mut self, change: impl FnOnce(&mut Account, SystemTime) -> T) -> T {
         let before = self.account.snapshot();
         let done = change(&mut self.account, self.clock.now());
+        self.show_witnesses(&before);
+        done
+    }
+
+    fn show_witnesses(&mut self, before: &Snapshot) {
         let after = self.account.snapshot();
         for witness in &mut self.witnesses {
-            witness.changed_by_hand(&before, &after);
+            witness.changed_by_hand(before, &after);
         }
         self.last = after;
-        done
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use futures_util::future::LocalBoxFuture;
 
 use super::account::REGION;
 use super::cloud::Cloud;
@@ -75,7 +76,9 @@ pub(crate) fn eks(cloud: &Cloud) -> aws_sdk_eks::Client {
 }
 
 /// Runs something in a runtime of its own whose time is paused.
+/// The future is boxed, so that the runtime is compiled once and not once a test.
 pub(crate) fn in_virtual_time<T>(future: impl Future<Output = T>) -> T {
+    let future: LocalBoxFuture<'_, T> = Box::pin(future);
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::LocalBoxFuture;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
@@ -79,13 +80,18 @@ impl World {
         in_virtual_time(async {
             let cloud = Cloud::new(1);
             cloud.change_now(furnish);
-            let lambda = Lambda::new(&cloud, &function(&cloud), LAMBDA_TIMEOUT);
-            let ledger = Watch::over(&cloud);
-            let mut cloudformation = CloudFormation::new(&cloud, &lambda);
-            cloudformation.ledger = Some(Arc::clone(&ledger));
-            let world = Self { cloud, lambda, cloudformation, ledger, log: log.clone(), settings, requests: 0 };
-            tokio::task::LocalSet::new().run_until(story(world)).await
+            let world = Self::of(&cloud, &function(&cloud), settings, &log);
+            let story: LocalBoxFuture<'_, T> = Box::pin(story(world));
+            tokio::task::LocalSet::new().run_until(story).await
         })
+    }
+
+    fn of(cloud: &Cloud, function: &Function, settings: Settings, log: &Log) -> Self {
+        let lambda = Lambda::new(cloud, function, LAMBDA_TIMEOUT);
+        let ledger = Watch::over(cloud);
+        let mut cloudformation = CloudFormation::new(cloud, &lambda);
+        cloudformation.ledger = Some(Arc::clone(&ledger));
+        Self { cloud: cloud.clone(), lambda, cloudformation, ledger, log: log.clone(), settings, requests: 0 }
     }
 
     /// Delivers one request, as CloudFormation would send it, and returns the answer.
