@@ -23,6 +23,8 @@ BUILD = ROOT / "target" / "site-pages"
 SITE = ROOT / "target" / "site"
 DIAGRAMS = ROOT / ".venv" / "diagrams" / "node_modules" / "@mermaid-js" / "tiny" / "dist" / "mermaid.tiny.js"
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+# The theme's script stops at an anchor that begins with a digit.
+NUMBERED = re.compile(r"^#+ (\d.*)$", re.MULTILINE)
 FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 
 
@@ -44,7 +46,10 @@ def main(arguments: list[str]) -> int:
     configuration = BUILD.with_suffix(".yml")
     configuration.write_text(yaml.safe_dump(settings(pages), sort_keys=False))
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--config-file", str(configuration)]
-    return subprocess.run(command).returncode
+    status = subprocess.run(command).returncode
+    if status == 0:
+        print(f"the search needs a server: python3 -m http.server --directory {SITE.relative_to(ROOT)}")
+    return status
 
 
 def tracked(pattern: str) -> list[Path]:
@@ -64,19 +69,34 @@ def linked(page: Path, text: str, source: str) -> str:
     """A page whose links lead to pages of the site, or to files below `source`."""
 
     def target(link: re.Match[str]) -> str:
-        address, _, anchor = link[2].partition("#")
+        address, hash_mark, anchor = link[2].partition("#")
         place = (ROOT / page.parent / address).resolve()
-        if not address or ":" in address or place.suffix in (".md", ".svg", ".png") or not place.exists():
+        if ":" in address:
             return link[0]
+        if not address or place.suffix in (".md", ".svg", ".png") or not place.exists():
+            return f"{link[1]}{address}{hash_mark}{prefixed(anchor)}{link[3]}"
         if (place / "README.md").is_file():
-            return f"{link[1]}{address.rstrip('/')}/README.md{anchor and '#'}{anchor}{link[3]}"
+            return f"{link[1]}{address.rstrip('/')}/README.md{hash_mark}{prefixed(anchor)}{link[3]}"
         return f"{link[1]}{source}/{place.relative_to(ROOT).as_posix()}{link[3]}"
+
+    def prose(part: str) -> str:
+        return NUMBERED.sub(lambda heading: f"{heading[0]} {{#{prefixed(slug(heading[1]))}}}", LINK.sub(target, part))
 
     parts, end = [], 0
     for fence in FENCE.finditer(text):
-        parts += [LINK.sub(target, text[end : fence.start()]), fence[0]]
+        parts += [prose(text[end : fence.start()]), fence[0]]
         end = fence.end()
-    return "".join([*parts, LINK.sub(target, text[end:])])
+    return "".join([*parts, prose(text[end:])])
+
+
+def prefixed(anchor: str) -> str:
+    """An anchor that begins with a letter."""
+    return f"step-{anchor}" if anchor[:1].isdigit() else anchor
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def settings(pages: list[Path]) -> dict[str, object]:
@@ -104,7 +124,8 @@ def settings(pages: list[Path]) -> dict[str, object]:
         found = [page for page in rest if page.startswith(folder)]
         rest = [page for page in rest if page not in found]
         navigation.append({title: found})
-    return {**settings, "docs_dir": str(BUILD), "site_dir": str(SITE), "nav": navigation}
+    theme = {**settings["theme"], "custom_dir": str(HERE / "theme")}  # type: ignore[dict-item]
+    return {**settings, "theme": theme, "docs_dir": str(BUILD), "site_dir": str(SITE), "nav": navigation}
 
 
 if __name__ == "__main__":

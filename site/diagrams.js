@@ -1,4 +1,5 @@
-// Draws the blocks of Mermaid, in the colours of the page.
+// Draws the blocks of Mermaid in the colours of the page.
+const SMALLEST = 640;
 for (const code of document.querySelectorAll("code.language-mermaid")) {
   const diagram = document.createElement("div");
   diagram.className = "mermaid";
@@ -6,5 +7,29 @@ for (const code of document.querySelectorAll("code.language-mermaid")) {
   code.parentElement.replaceWith(diagram);
 }
 const dark = document.documentElement.dataset.bsTheme === "dark";
-mermaid.initialize({ startOnLoad: false, theme: dark ? "dark" : "default" });
-mermaid.run();
+mermaid.initialize({
+  startOnLoad: false,
+  theme: dark ? "dark" : "default",
+  themeVariables: dark ? { edgeLabelBackground: "#333" } : {},
+  sequence: { wrap: true, actorMargin: 30, width: 140 },
+});
+mermaid.run().finally(() => {
+  // On a phone a large diagram scrolls, so that its text stays readable.
+  for (const { style } of document.querySelectorAll(".mermaid svg")) {
+    style.minWidth = `${Math.min(parseFloat(style.maxWidth) || SMALLEST, SMALLEST)}px`;
+  }
+  focusable(document.querySelectorAll(".mermaid"));
+});
+// What scrolls is reached by the keyboard.
+function focusable(regions) {
+  for (const region of regions) {
+    if (region.scrollWidth > region.clientWidth) region.tabIndex = 0;
+  }
+}
+focusable(document.querySelectorAll("pre > code, table"));
+// Another choice of colours draws the diagrams again.
+if (document.querySelector(".mermaid")) {
+  for (const choice of document.querySelectorAll("[data-bs-theme-value]")) {
+    choice.addEventListener("click", () => location.reload());
+  }
+}
