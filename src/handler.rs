@@ -19,7 +19,7 @@ use crate::hook;
 use crate::origin::{Origin, Witness};
 use crate::ownership::Owner;
 use crate::preview;
-use crate::reconcile::{Progress, Reconciled, RequestContext, Resource, failure_id, reconcile_request};
+use crate::reconcile::{Claimed, Progress, Reconciled, RequestContext, Resource, failure_id, reconcile_request};
 use crate::resources;
 use crate::resources::eks_access_entry::AccessEntries;
 use crate::resources::github_environment::GitHubEnvironments;
@@ -265,14 +265,17 @@ impl App {
             GitHubRoles::TYPE => Box::pin(reconcile_request(&self.roles(here(), deadline), request, context)).await,
             AccessEntries::TYPE => reconcile_request(&self.entries(here(), deadline), request, context).await,
             GitHubVariables::TYPE => {
-                reconcile_request(&GitHubVariables::new(self.github(deadline), request), request, context).await
+                let variables = GitHubVariables::new(self.github(deadline), request);
+                reconcile_request(&Claimed::new(variables, request), request, context).await
             }
             GitHubEnvironments::TYPE => {
-                reconcile_request(&GitHubEnvironments::new(self.github(deadline), request), request, context).await
+                let environments = GitHubEnvironments::new(self.github(deadline), request);
+                reconcile_request(&Claimed::new(environments, request), request, context).await
             }
             GitHubRepositoryOidcs::TYPE => {
                 let (github, iam) = (self.github(deadline), self.iam.clone());
-                reconcile_request(&GitHubRepositoryOidcs { github, iam, deadline }, request, context).await
+                let oidcs = GitHubRepositoryOidcs { github, iam, deadline };
+                reconcile_request(&Claimed::new(oidcs, request), request, context).await
             }
             // No object of an unknown type was ever created, so that its Delete, after the failed Create, succeeds.
             _ if request.request_type()? == RequestType::Delete => Ok(Reconciled::deleted(request)),

@@ -6,6 +6,8 @@ pub mod app;
 pub mod arn;
 pub mod audit;
 pub mod aws;
+#[cfg(test)]
+mod claim_laws;
 pub mod cloudformation;
 pub mod deployment;
 pub mod error;

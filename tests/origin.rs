@@ -69,7 +69,7 @@ fn attacks<'a>(victim: &'a Stack, others: &'a [String]) -> Vec<Attack<'a>> {
     let role = &*victim.resource("Role").unwrap().physical;
     let attack =
         |name, request, kind, logical, physical| Attack { name, request, kind, stack: &victim.id, logical, physical };
-    let environment = "github.com/repos/acme/app/environments/production@2026-11-18T11:06:40Z";
+    let environment = "github.com/repos/acme/app/environments/production";
     let mut attacks = vec![
         attack("opens the trust of a role", "Update", ROLE, "Role", role),
         attack("deletes a role", "Delete", ROLE, "Role", role),
@@ -84,7 +84,7 @@ fn attacks<'a>(victim: &'a Stack, others: &'a [String]) -> Vec<Attack<'a>> {
             "Delete",
             "Custom::GitHubRepositoryOidc",
             "Role",
-            "github.com/repos/acme/app/oidc@classic",
+            "github.com/repos/acme/app/oidc",
         ),
         attack("changes the role under another id", "Update", ROLE, "Role", "OrganizationAccountAccessRole"),
         attack("changes the role as a provider", "Update", PROVIDER, "Role", role),

@@ -1,6 +1,6 @@
 //! Ownership of objects at GitHub, which has no tags: an object is ours if it came into being while our Create could make it.
 //!
-//! The id of an object carries the moment at which CloudFormation asked for it. An older object of that name was there
+//! The claim of an owner carries the moment at which CloudFormation asked for it. An older object of that name was there
 //! before, and a much younger one was made by somebody else after ours was gone. Both times are GitHub's and
 //! CloudFormation's, so that an event which is delivered again finds the work of its first attempt.
 //!
@@ -36,7 +36,13 @@ impl CreationWindow {
         Self(signed.unwrap_or(now))
     }
 
-    /// Parses the mark of an id.
+    /// The memory of a claim: the window of an object that this request makes, or that the object was there before.
+    #[must_use]
+    pub fn memory(self, was_there: bool) -> String {
+        if was_there { "found".to_owned() } else { self.to_string() }
+    }
+
+    /// Parses a moment.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -47,23 +53,6 @@ impl CreationWindow {
     #[must_use]
     pub fn covers(self, created: i64) -> bool {
         (self.0 - SLACK..=self.0 + LIFE + SLACK).contains(&created)
-    }
-
-    /// Returns true if this deletion can be for an object that exists since `created` and whose Create never answered, so
-    /// that no id tells its window: CloudFormation waits an hour for an answer before it undoes things.
-    #[must_use]
-    pub fn may_follow(self, created: i64) -> bool {
-        created >= self.0 - 2 * LIFE
-    }
-
-    /// The window of an id after an Update in this window: the old one as long as its object exists, else the new one. The
-    /// new one also covers an object that an earlier attempt of the Update created.
-    #[must_use]
-    pub fn for_update(self, old: Option<Self>, created: Option<i64>) -> Self {
-        match (old, created) {
-            (Some(old), Some(created)) if old.covers(created) || !self.covers(created) => old,
-            _ => self,
-        }
     }
 
     /// Returns true if something was written after the beginning, beyond doubt.
@@ -101,15 +90,5 @@ mod tests {
             assert_eq!(asked.covers(created), ours, "{created}");
         }
         assert!(asked.precedes(10_003) && !asked.precedes(10_002));
-        assert!(asked.may_follow(2_800) && !asked.may_follow(2_799));
-    }
-
-    #[test]
-    fn an_update_keeps_the_window_of_an_object_that_exists() {
-        let (old, asked) = (CreationWindow::at(10_000), CreationWindow::at(90_000));
-        for (created, expected) in [(Some(10_001), old), (Some(90_001), asked), (None, asked), (Some(5_000), old)] {
-            assert_eq!(asked.for_update(Some(old), created), expected, "{created:?}");
-            assert_eq!(asked.for_update(None, created), asked);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! GitHub: its issuers, the subjects of its tokens, its names and its REST API.
 
 mod api_call;
+pub mod claims;
 pub mod client;
 pub mod creation_window;
 pub mod credential;
@@ -15,4 +16,4 @@ pub mod subject;
 
 pub use api_call::{ApiCall, ApiResponse};
 pub use issuer::{Issuer, IssuerKind};
-pub use object_id::{GitHubObjectId, Mark, ObjectName};
+pub use object_id::{GitHubObjectId, ObjectName};

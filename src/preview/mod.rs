@@ -19,7 +19,7 @@ use crate::cloudformation::{Request, StackId};
 use crate::deployment::Deployment;
 use crate::origin::Witness;
 use crate::ownership::Owner;
-use crate::reconcile::{Foresight, ForesightContext, Mistake, Resource, foresee};
+use crate::reconcile::{Claimed, Foresight, ForesightContext, Mistake, Resource, foresee};
 use crate::resources;
 use crate::resources::eks_access_entry::AccessEntries;
 use crate::resources::github_environment::GitHubEnvironments;
@@ -216,13 +216,17 @@ impl Preview<'_> {
                 OidcProviders::TYPE => foresee(&app.providers(here(), *deadline), request, context).await,
                 GitHubRoles::TYPE => Box::pin(foresee(&app.roles(here(), *deadline), request, context)).await,
                 AccessEntries::TYPE => foresee(&app.entries(here(), *deadline), request, context).await,
-                GitHubVariables::TYPE => foresee(&GitHubVariables::new(github(), request), request, context).await,
+                GitHubVariables::TYPE => {
+                    let reader = GitHubVariables::new(github(), request);
+                    foresee(&Claimed::new(reader, request), request, context).await
+                }
                 GitHubEnvironments::TYPE => {
-                    foresee(&GitHubEnvironments::new(github(), request), request, context).await
+                    let reader = GitHubEnvironments::new(github(), request);
+                    foresee(&Claimed::new(reader, request), request, context).await
                 }
                 GitHubRepositoryOidcs::TYPE => {
                     let reader = GitHubRepositoryOidcs { github: github(), iam: app.iam.clone(), deadline: *deadline };
-                    foresee(&reader, request, context).await
+                    foresee(&Claimed::new(reader, request), request, context).await
                 }
                 other => {
                     let text = resources::unknown_type(other).to_string();

@@ -134,7 +134,8 @@ impl Rounds {
         Round {
             number: self.number,
             is_shared: R::Sharing::verify_after_apply(plan),
-            has_recheck: plan.actions().any(R::Sharing::needs_recheck),
+            // Where reads do not lag, an action that waits for another look takes nothing away from others.
+            has_recheck: R::READS_LAG && plan.actions().any(R::Sharing::needs_recheck),
         }
     }
 

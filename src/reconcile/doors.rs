@@ -48,7 +48,13 @@ impl<R: Api> Reconciler<'_, R> {
         let (mut desired, observation) = self.look_up(&id, spec).await?;
         let converged = match observation {
             Ok(observation) => self.converge_owned(&id, &mut desired, observation).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                let is_known = old.is_some_and(|old| old == id);
+                if matches!(&error, Error::Call(call) if !is_known && R::shows_that_nothing_was_made(call)) {
+                    self.progress.reset();
+                }
+                Err(error)
+            }
         };
         match converged {
             Ok(Some(observed)) => Ok((id, R::attributes(&desired, &observed))),

@@ -12,6 +12,7 @@
 
 mod adoption;
 mod apply;
+mod claimed;
 mod consistency;
 mod convergence;
 mod doors;
@@ -24,6 +25,7 @@ mod resource;
 mod shared_deletion;
 
 pub use adoption::AdoptionCheck;
+pub use claimed::{ClaimSharing, Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject, ClaimedOutput};
 pub use doors::Certainty;
 pub use foresight::{Foresight, ForesightContext, Mistake, foresee};
 pub use plan::Plan;

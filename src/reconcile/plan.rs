@@ -42,6 +42,12 @@ impl<A> Plan<A> {
         &self.stages
     }
 
+    /// The stages in order, for another plan.
+    #[must_use]
+    pub fn into_stages(self) -> Vec<Vec<A>> {
+        self.stages
+    }
+
     /// The actions in order.
     pub fn actions(&self) -> impl Iterator<Item = &A> {
         self.stages.iter().flatten()

@@ -158,6 +158,11 @@ pub trait Reader: Planner {
     fn is_kept(&self, _owner: &Owner, _observed: &Self::Observed) -> impl Future<Output = Result<bool, CallError>> {
         async { Ok(false) }
     }
+    /// Returns true if this failed read tells that no request can have made the object.
+    #[must_use]
+    fn shows_that_nothing_was_made(_error: &CallError) -> bool {
+        false
+    }
     /// Reads the object.
     fn observe(&self, id: &Self::Id) -> impl Future<Output = Result<Option<Self::Observed>, CallError>>;
 }

@@ -28,7 +28,12 @@ impl<R: Api> Reconciler<'_, R> {
     /// The grace period of an announced deletion: a process that has not seen the announcement claims the object within one
     /// lag after it, and its claim is visible within another one.
     fn grace_period(&self) -> Duration {
-        self.lag * 2 + self.lag / 6
+        let lag = self.lag_of_reads();
+        lag * 2 + lag / 6
+    }
+
+    fn lag_of_reads(&self) -> Duration {
+        if R::READS_LAG { self.lag } else { Duration::ZERO }
     }
 
     /// Announces the deletion, and returns the state after the grace period. If several owners leave at the same moment, one
@@ -39,7 +44,9 @@ impl<R: Api> Reconciler<'_, R> {
         for has_announced in [false, true] {
             let (announcement, pause, is_deletion) = match R::Sharing::deletion_intent(self.owner, &observed, &nonce) {
                 Some(DeletionIntent::Deleting(announcement)) => (announcement, self.grace_period(), true),
-                Some(DeletionIntent::Staying(announcement)) if !has_announced => (announcement, self.lag, false),
+                Some(DeletionIntent::Staying(announcement)) if !has_announced => {
+                    (announcement, self.lag_of_reads(), false)
+                }
                 Some(DeletionIntent::Staying(_)) | None => break,
             };
             if !self.deadline.allows(pause) {
@@ -81,8 +88,8 @@ impl<R: Api> Reconciler<'_, R> {
                 Some((known, first)) if known == nonce => first,
                 _ => now,
             };
-            // The process that announced it has died.
-            if now - first > self.grace_period() + self.lag {
+            // The process that announced it has died. Where reads do not lag, the announcement itself tells.
+            if R::READS_LAG && now - first > self.grace_period() + self.lag {
                 self.apply_action(id, &retract).await?;
                 return Ok(observed);
             }

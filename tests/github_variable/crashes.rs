@@ -31,8 +31,7 @@ fn life(properties: &Value, updated: &Value, path: &str, request: &str, (call, w
         if request == "Create" && attempts == 3 {
             // Where the third attempt had answered before it died, the stack is there.
             if status == Status::RollbackComplete {
-                // Without an id nobody can tell whose secret it is.
-                assert!(place.value(path).is_none() || path.contains("/secrets/"), "{told}");
+                assert!(place.value(path).is_none() && place.github(|github| github.claims()).is_empty(), "{told}");
                 return;
             }
         }
@@ -55,7 +54,7 @@ fn life(properties: &Value, updated: &Value, path: &str, request: &str, (call, w
         if status != Status::DeleteComplete {
             assert_eq!(place.delete().await, Status::DeleteComplete, "{told}: {}", place.reason());
         }
-        assert_eq!(place.value(path), None, "{told}");
+        assert_eq!((place.value(path), place.github(|github| github.claims())), (None, Vec::new()), "{told}");
     });
 }
 
@@ -70,7 +69,7 @@ fn wherever_a_process_dies_a_value_is_as_declared_or_gone() {
     ] {
         let updated = with(properties.clone(), "Value", json!("hunter 2"));
         for request in ["Create", "Update", "Delete"] {
-            for call in 1..=7 {
+            for call in 1..=9 {
                 for when in [When::Before, When::After] {
                     for attempts in 1..=3 {
                         life(&properties, &updated, &path, request, (call, when, attempts));

@@ -153,10 +153,40 @@ fn a_stack_makes_an_environment_and_puts_a_variable_into_it_and_both_go() {
     });
 }
 
+/// An environment under this logical id, and a role that trusts it.
+fn trusted(logical_id: &str) -> Template {
+    let name = json!({"Fn::GetAtt": [logical_id, "Name"]});
+    let trust = json!([{"Repository": "acme/app", "Environments": [name]}]);
+    let mut environment = template(&first());
+    environment[0].logical = logical_id.to_owned();
+    vec![
+        environment.remove(0),
+        declared("Provider", "Custom::GitHubOidcProvider", json!({})),
+        declared("Role", "Custom::GitHubRole", json!({"ProviderArn": {"Ref": "Provider"}, "Trust": trust})),
+    ]
+}
+
+#[test]
+fn an_environment_that_a_role_trusts_keeps_its_rules_at_every_moment() {
+    at(async |place| {
+        assert_eq!(place.stack.create(&trusted("One")).await, Status::CreateComplete, "{}", place.reason());
+        let changes = place.changes();
+        minutes(5).await;
+        assert_eq!(place.stack.update(&trusted("Two")).await, Status::UpdateComplete, "{}", place.reason());
+        minutes(90).await;
+        let mut other = place.cloudformation.stack("other");
+        assert_eq!(other.create(&template(&first())).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(other.delete_stack().await, Status::DeleteComplete, "{}", place.reason());
+        assert_eq!((shown(place).as_deref(), place.changes()), (Some(FIRST), changes));
+        assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
+        assert_eq!(shown(place), None);
+    });
+}
+
 #[test]
 fn wherever_a_process_dies_an_environment_is_as_declared_or_gone() {
     for request in ["Create", "Update", "Delete"] {
-        for call in 1..=9 {
+        for call in 1..=14 {
             for when in [When::Before, When::After] {
                 for attempts in 1..=2 {
                     at(async |place| {
@@ -184,7 +214,11 @@ fn wherever_a_process_dies_an_environment_is_as_declared_or_gone() {
                             kill(place);
                         }
                         assert_eq!(place.delete().await, Status::DeleteComplete, "{told}");
-                        assert_eq!(shown(place), None, "{told}");
+                        assert_eq!(
+                            (shown(place), place.github(|github| github.claims())),
+                            (None, Vec::new()),
+                            "{told}"
+                        );
                     });
                 }
             }

@@ -8,7 +8,7 @@ use super::{at, secret, variable, with};
 use crate::simulation::cloudformation::Status;
 use crate::simulation::wire::Answer;
 
-const GET: &str = "GET /repos/acme/app/actions/variables/AWS_ROLE_ARN";
+const GET: &str = "GET /repos/acme/app/actions/variables";
 const POST: &str = "POST /repos/acme/app/actions/variables";
 const PUT: &str = "PUT /repos/acme/app/actions/secrets/AWS_ROLE_ARN";
 const KEY: &str = "GET /repos/acme/app/actions/secrets/public-key";
@@ -92,7 +92,7 @@ fn a_renamed_repository_is_told_with_its_new_name() {
         {
             let mut state = place.cloud.state();
             let answers = &mut state.account.github.answers;
-            answers.insert(GET.into(), moved("https://api.github.com/repositories/5/actions/variables/AWS_ROLE_ARN"));
+            answers.insert(GET.into(), moved("https://api.github.com/repositories/5/actions/variables"));
             answers.insert("GET /repos/acme/app".into(), moved("https://api.github.com/repositories/5"));
             let body = described.to_string();
             answers.insert("GET /repositories/5".into(), Answer { status: 200, headers: Vec::new(), body });
@@ -142,7 +142,7 @@ fn a_secondary_rate_limit_that_names_no_time_is_waited_for_a_minute() {
             let waited = place.cloud.now().duration_since(before).unwrap().as_secs();
             assert!((60..70).contains(&waited), "{status}: {waited}");
             let posts = place.cloud.story().matches("POST /repos/acme/app/actions/variables").count();
-            assert_eq!(posts, 2, "{status}: {}", place.cloud.story());
+            assert_eq!(posts, 3, "{status}: {}", place.cloud.story());
         });
     }
     at(async |place| {

@@ -6,6 +6,8 @@ mod environments;
 mod errors;
 mod guardrails;
 mod lifecycle;
+mod ownership;
+mod random_ownership;
 mod repository_oidc;
 
 use std::ops::Deref;

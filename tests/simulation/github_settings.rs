@@ -37,7 +37,9 @@ pub(crate) struct Settings {
     pub(crate) environments: BTreeMap<String, Environment>,
     /// Repositories that are not there.
     pub(crate) gone: Vec<String>,
-    /// How many changes there were.
+    /// The lists of variables in whose midst the variable `A00` goes and `Z99` comes.
+    pub(crate) restless_lists: u32,
+    /// How many changes there were, without those of claims.
     pub(crate) changes: u64,
 }
 
@@ -79,6 +81,15 @@ impl Settings {
         let set = json!({"wait_timer": 10, "deployment_branch_policy": policy});
         let patterns = BTreeMap::new();
         self.environments.insert(path.to_owned(), Environment { set, patterns, created: now });
+    }
+
+    fn count(&mut self, at: &str) {
+        self.changes += u64::from(!at.contains("TRUST_OWNER_"));
+    }
+
+    /// The variables by which owners claim objects.
+    pub(crate) fn claims(&self) -> Vec<String> {
+        self.items.keys().filter(|path| path.contains("/TRUST_OWNER_")).cloned().collect()
     }
 
     pub(crate) fn value(&self, path: &str) -> Option<&str> {
@@ -131,11 +142,7 @@ impl Settings {
         }
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         Some(match (request.method.as_str(), rest) {
-            ("GET", [sort]) => {
-                let all = format!("{place}/{sort}/");
-                let count = self.items.keys().filter(|path| path.starts_with(&all)).count();
-                (200, json!({"total_count": count, *sort: []}))
-            }
+            ("GET", [sort]) => self.list(&format!("{place}/{sort}/"), sort, request, now),
             ("GET", ["secrets", "public-key"]) => {
                 let key = SecretKey::from(KEY).public_key().to_bytes();
                 (200, json!({"key_id": "568250167242549743", "key": aws_smithy_types::base64::encode(key)}))
@@ -150,7 +157,7 @@ impl Settings {
             }
             ("PUT", ["secrets", name]) => self.put_secret(&format!("{place}/secrets/{name}"), &body, now),
             ("DELETE", [sort, name]) => {
-                self.changes += 1;
+                self.count(name);
                 match self.items.remove(&format!("{place}/{sort}/{name}")) {
                     Some(_) => (204, Value::Null),
                     None => not_found(),
@@ -247,6 +254,29 @@ impl Settings {
         (200, shown)
     }
 
+    /// "The number of results per page (max 30)" of variables.
+    fn list(&mut self, all: &str, sort: &str, request: &Request, now: SystemTime) -> (u16, Value) {
+        let number = |name: &str| request.parameter(name).and_then(|value| value.parse::<usize>().ok());
+        let (page, size) = (number("page").unwrap_or(1), number("per_page").unwrap_or(10).min(30));
+        let is_disturbed = page == 1 && self.restless_lists > 0;
+        let (goes, comes) = (format!("{all}A00"), format!("{all}Z99"));
+        if is_disturbed {
+            self.restless_lists -= 1;
+            self.set(&goes, "x", now);
+            self.items.remove(&comes);
+        }
+        let names: Vec<&str> = self.items.keys().filter_map(|path| path.strip_prefix(all)).collect();
+        let shown = names.iter().skip((page - 1) * size).take(size);
+        let shown: Vec<Value> =
+            shown.map(|name| self.show(&format!("{all}{name}"), name, sort == "variables").1).collect();
+        let listed = json!({"total_count": names.len(), sort: shown});
+        if is_disturbed {
+            self.items.remove(&goes);
+            self.set(&comes, "x", now);
+        }
+        (200, listed)
+    }
+
     fn selected(&self, at: &str, request: &Request) -> (u16, Value) {
         let Some(item) = self.items.get(at) else { return not_found() };
         let number = |name: &str| request.parameter(name).and_then(|value| value.parse::<usize>().ok()).unwrap_or(1);
@@ -267,7 +297,7 @@ impl Settings {
     }
 
     fn write(&mut self, at: &str, value: Option<&str>, body: &Value, now: SystemTime) -> (u16, Value) {
-        self.changes += 1;
+        self.count(at);
         let Some(item) = self.items.get_mut(at) else { return not_found() };
         if let Some(value) = value {
             value.clone_into(&mut item.value);

@@ -276,7 +276,13 @@ fn of_entries() -> Vec<Case> {
 
 fn at_github() -> Vec<Case> {
     vec![
-        case("variable, Create", &[], ("one", Some(variable(false, "a"))), 4, "credential, look, make, answer"),
+        case(
+            "variable, Create",
+            &[],
+            ("one", Some(variable(false, "a"))),
+            6,
+            "credential, look, claim, look, make, answer",
+        ),
         case(
             "variable, Update",
             &[("one", variable(false, "a"))],
@@ -288,10 +294,16 @@ fn at_github() -> Vec<Case> {
             "variable, Delete",
             &[("one", variable(false, "a"))],
             ("one", None),
-            4,
-            "credential, look, delete, answer",
+            7,
+            "credential, look, claim, look, delete, claim, answer",
         ),
-        case("secret, Create", &[], ("one", Some(variable(true, "a"))), 4, "credential, look, make, answer"),
+        case(
+            "secret, Create",
+            &[],
+            ("one", Some(variable(true, "a"))),
+            6,
+            "credential, look, claim, look, make, answer",
+        ),
         case(
             "secret, Update",
             &[("one", variable(true, "a"))],
@@ -299,13 +311,19 @@ fn at_github() -> Vec<Case> {
             4,
             "credential, look, set, answer",
         ),
-        case("secret, Delete", &[("one", variable(true, "a"))], ("one", None), 4, "credential, look, delete, answer"),
+        case(
+            "secret, Delete",
+            &[("one", variable(true, "a"))],
+            ("one", None),
+            7,
+            "credential, look, claim, look, delete, claim, answer",
+        ),
         case(
             "environment, Create",
             &[],
             ("one", Some(environment("main"))),
-            5,
-            "credential, look, make, pattern, answer",
+            7,
+            "credential, look, claim, look, make, pattern, answer",
         ),
         case(
             "environment, Update",
@@ -318,11 +336,23 @@ fn at_github() -> Vec<Case> {
             "environment, Delete",
             &[("one", environment("main"))],
             ("one", None),
-            4,
-            "credential, look, delete, answer",
+            7,
+            "credential, look, claim, look, delete, claim, answer",
         ),
-        case("subjects with ids, Create", &[], ("one", Some(opted_in())), 4, "credential, look, set, answer"),
-        case("subjects with ids, Delete", &[("one", opted_in())], ("one", None), 4, "credential, look, set, answer"),
+        case(
+            "subjects with ids, Create",
+            &[],
+            ("one", Some(opted_in())),
+            6,
+            "credential, look, claim, look, set, answer",
+        ),
+        case(
+            "subjects with ids, Delete",
+            &[("one", opted_in())],
+            ("one", None),
+            7,
+            "credential, look, claim, look, set, claim, answer",
+        ),
     ]
 }
 

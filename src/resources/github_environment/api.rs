@@ -15,8 +15,10 @@ use super::{
 use crate::aws::{CallError, ErrorKind, ignore_not_found};
 use crate::error::Error;
 use crate::github::ApiCall;
+use crate::github::client::Client;
+use crate::github::creation_window::CreationWindow;
 use crate::ownership::Owner;
-use crate::reconcile::{Api, Exclusive, ReadHint, Reader};
+use crate::reconcile::{Api, Claimable, Exclusive, ReadHint, Reader};
 
 /// An environment, as far as it is read.
 #[derive(Deserialize)]
@@ -84,11 +86,6 @@ impl EnvironmentId {
 impl Reader for GitHubEnvironments {
     type Sharing = Exclusive;
 
-    async fn resolve_id(&self, id: EnvironmentId, old: Option<&EnvironmentId>) -> Result<EnvironmentId, Error> {
-        let created = async |id: &EnvironmentId| Ok(self.read(id).await?.map(|(_, created)| created));
-        id.resolve(self.asked, old, created).await
-    }
-
     fn prefetch(&self, hint: ReadHint<'_, Spec>) {
         let custom =
             |spec: &Spec| spec.branches.as_ref().is_some_and(|(policy, _)| *policy == DeploymentBranchPolicy::Custom);
@@ -121,21 +118,33 @@ impl Reader for GitHubEnvironments {
             (DeploymentBranchPolicy::Custom, None) => self.patterns(id).await?,
             (DeploymentBranchPolicy::Any | DeploymentBranchPolicy::Protected, _) => BTreeMap::new(),
         };
-        // An environment without a mark has no known owner, and a deletion would delete what others have put into it.
-        let ours = id.mark.is_some_and(|window| window.covers(created));
-        let occupied = match occupied {
-            Some(occupied) if ours => occupied?,
-            _ => false,
-        };
-        if occupied {
-            tracing::warn!(%id, "the environment stays, because there are variables or secrets in it");
-        }
-        let declared = self.before.as_ref().filter(|declared| ours && self.deleting && declared.id() == *id);
+        let occupied = occupied.transpose()?.unwrap_or_default();
+        let declared = self.before.as_ref().filter(|declared| self.deleting && declared.id() == *id);
         let stricter = declared.is_some_and(|declared| is_stricter(&rules, declared));
-        if stricter {
-            tracing::warn!(%id, "the environment stays, because somebody has made it stricter than it is declared");
+        Ok(Some(Observed { rules, patterns, created, ours: false, occupied, stricter }))
+    }
+}
+
+impl Claimable for GitHubEnvironments {
+    fn github(&self) -> &Client {
+        &self.github
+    }
+
+    fn memory(observed: Option<&Observed>, requested: CreationWindow) -> String {
+        requested.memory(observed.is_some())
+    }
+
+    fn recall(observed: Observed, memories: &[&str], is_owner: bool) -> Observed {
+        let made = |memory: &&str| CreationWindow::parse(memory).is_some_and(|window| window.covers(observed.created));
+        let ours = is_owner && memories.iter().any(made);
+        if ours && observed.occupied {
+            tracing::warn!("the environment stays, because there are variables or secrets in it");
         }
-        Ok(Some(Observed { rules, patterns, created, ours, occupied, stricter }))
+        if ours && observed.stricter {
+            tracing::warn!("the environment stays, because somebody has made it stricter than it is declared");
+        }
+        let (occupied, stricter) = (ours && observed.occupied, ours && observed.stricter);
+        Observed { ours, occupied, stricter, ..observed }
     }
 }
 

@@ -16,7 +16,6 @@ use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Fields, Request, RequestType};
 use crate::deployment::Deployment;
 use crate::github::client::Client;
-use crate::github::creation_window::CreationWindow;
 use crate::github::name::{self as github, Repository};
 use crate::github::{GitHubObjectId, Issuer, ObjectName};
 use crate::guardrails::GuardrailCheck;
@@ -39,7 +38,6 @@ const NAME_LIMIT: usize = 600;
 #[derive(Debug)]
 pub struct GitHubEnvironments {
     github: Client,
-    asked: CreationWindow,
     /// True for a Delete. Only then the content of an environment matters.
     deleting: bool,
     /// The declaration that the environment is as, if nobody has changed it: that of the last Create or Update.
@@ -62,14 +60,13 @@ impl GitHubEnvironments {
     /// The calls for one request.
     #[must_use]
     pub fn new(github: Client, request: &Request) -> Self {
-        let asked = CreationWindow::of(request, github.now());
         let deleting = request.request_type().is_ok_and(|kind| kind == RequestType::Delete);
         let properties = if deleting { request.properties().ok() } else { request.old_properties() };
         let before = properties.and_then(|properties| {
             let mut fields = Fields::of_request(&properties);
             declaration(&mut fields).filter(|_| fields.finish().is_ok())
         });
-        Self { github, asked, deleting, before, prefetch: Cell::default() }
+        Self { github, deleting, before, prefetch: Cell::default() }
     }
 }
 
@@ -80,12 +77,10 @@ pub struct EnvironmentName {
     name: String,
 }
 
-/// The id of an environment, with the window of its Create.
+/// The id of an environment.
 pub type EnvironmentId = GitHubObjectId<EnvironmentName>;
 
 impl ObjectName for EnvironmentName {
-    type Mark = CreationWindow;
-
     fn parse(path: &str) -> Option<Self> {
         let (repository, name) = path.strip_prefix("repos/")?.split_once("/environments/")?;
         Some(Self { repository: Repository::parse(repository).ok()?, name: self::name(name).ok()? })
@@ -235,7 +230,7 @@ pub struct Observed {
     patterns: BTreeMap<RefPattern, u64>,
     /// On our clock, in seconds since 1970.
     created: i64,
-    /// True if this resource created it.
+    /// True if this resource, or one that declares it too, created it, and this one may change it.
     ours: bool,
     /// True if there are variables or secrets in it, which a deletion would delete.
     occupied: bool,

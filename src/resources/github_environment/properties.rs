@@ -11,8 +11,7 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
           that does not exist is made without any protection by the first workflow that names it.",
     guide: "github-environment",
     object: Properties::OBJECT,
-    reference: "repository and name, and when it was asked for: \
-                `github.com/repos/octo-org/octo-repo/environments/production@2026-11-21T09:00:00Z`",
+    reference: "repository and name: `github.com/repos/octo-org/octo-repo/environments/production`",
     attributes: &[
         ("Name", "The environment's name, for `Environments` of a role and `Environment` of a variable."),
         (

@@ -8,11 +8,13 @@ use super::{Action, CustomizationTemplate, GitHubRepositoryOidcs, Observed, Oidc
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::error::Error;
 use crate::github::ApiCall;
+use crate::github::client::Client;
+use crate::github::creation_window::CreationWindow;
 use crate::github::facts::{Customization, FormatChoice, SubjectFormat};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::repository_forms::{AdmittedForms, admitted_forms, admitted_forms_of_owner};
 use crate::ownership::Owner;
-use crate::reconcile::{Api, Exclusive, Reader};
+use crate::reconcile::{Api, Claimable, Exclusive, Reader};
 
 impl OidcId {
     fn read_call(&self) -> ApiCall<'_> {
@@ -27,22 +29,6 @@ impl OidcId {
 impl Reader for GitHubRepositoryOidcs {
     type Sharing = Exclusive;
 
-    /// An Update keeps the mark of the Create.
-    async fn resolve_id(&self, id: OidcId, old: Option<&OidcId>) -> Result<OidcId, Error> {
-        if let Some(known) = old.filter(|old| **old == id) {
-            return Ok(known.clone());
-        }
-        // A switch without a mark could never be taken back: the format before it would be unknown.
-        let Some(customization) = self.customization(&id).await? else {
-            let message = format!(
-                "GitHub shows no {} to the function's credential; check its name, and what the token or App has access to",
-                id.name.noun()
-            );
-            return Err(id.read_call().error(ErrorKind::Invalid, "404", message).into());
-        };
-        Ok(OidcId { mark: Some(customization.choice()), ..id })
-    }
-
     async fn resolve(&self, _: &Owner, _: &OidcId, spec: Spec) -> Result<Spec, Error> {
         Ok(spec)
     }
@@ -54,14 +40,33 @@ impl Reader for GitHubRepositoryOidcs {
         let sent = customization.prefix_format().unwrap_or(customization.chosen_format());
         let Customization { use_default, include_claim_keys: keys, .. } = customization;
         let template = CustomizationTemplate { use_default, keys };
-        let observed = Observed { chosen, sent, before: id.mark, template, only: only? };
-        if let Some(before) = observed.before {
-            let locked_out = observed.locked_out(before);
-            if before != observed.chosen && !locked_out.is_empty() {
-                tracing::warn!(%id, roles = ?locked_out, "as the roles are, a deletion leaves the subjects switched");
+        let (before, chosen_by_others) = (None, false);
+        Ok(Some(Observed { chosen, sent, before, chosen_by_others, template, only: only? }))
+    }
+}
+
+impl Claimable for GitHubRepositoryOidcs {
+    fn github(&self) -> &Client {
+        &self.github
+    }
+
+    fn memory(observed: Option<&Observed>, _: CreationWindow) -> String {
+        observed.map_or(FormatChoice::Unset, |observed| observed.chosen).to_string()
+    }
+
+    fn recall(observed: Observed, memories: &[&str], is_owner: bool) -> Observed {
+        let made = [SubjectFormat::Classic, SubjectFormat::Immutable].map(FormatChoice::Made);
+        let mut choices = [FormatChoice::Unset].into_iter().chain(made);
+        let before = memories.first().and_then(|memory| choices.find(|choice| choice.to_string() == **memory));
+        if let Some(before) = before.filter(|before| is_owner && *before != observed.chosen) {
+            let roles = observed.locked_out(before);
+            if !roles.is_empty() {
+                tracing::warn!(?roles, "as the roles are, a deletion leaves the subjects switched");
             }
         }
-        Ok(Some(observed))
+        // What somebody has taken back by hand is nobody's choice.
+        let is_made = observed.chosen != FormatChoice::Unset && before != Some(observed.chosen);
+        Observed { before, chosen_by_others: !is_owner && !memories.is_empty() && is_made, ..observed }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::deployment::Deployment;
 use crate::github::client::Client;
 use crate::github::facts::{FormatChoice, SubjectFormat};
 use crate::github::name::{self, Repository};
-use crate::github::{GitHubObjectId, Issuer, Mark, ObjectName};
+use crate::github::{GitHubObjectId, Issuer, ObjectName};
 use crate::guardrails::{EVERY_REPOSITORY, GuardrailCheck};
 use crate::lazy::Lazy;
 use crate::ownership::Owner;
@@ -37,13 +37,6 @@ pub struct GitHubRepositoryOidcs {
     pub deadline: Deadline,
 }
 
-impl Mark for FormatChoice {
-    fn parse(text: &str) -> Option<Self> {
-        let made = [SubjectFormat::Classic, SubjectFormat::Immutable].map(Self::Made);
-        [Self::Unset].into_iter().chain(made).find(|choice| choice.to_string() == text)
-    }
-}
-
 /// A customization of subjects. Its path is `repos/octo-org/octo-repo/oidc` or `orgs/octo-org/oidc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OidcCustomization {
@@ -53,12 +46,10 @@ pub enum OidcCustomization {
     Organization(String),
 }
 
-/// The id of a customization, with the choice before this resource.
+/// The id of a customization.
 pub type OidcId = GitHubObjectId<OidcCustomization>;
 
 impl ObjectName for OidcCustomization {
-    type Mark = FormatChoice;
-
     fn parse(path: &str) -> Option<Self> {
         let place = path.strip_suffix("/oidc")?;
         match place.strip_prefix("orgs/") {
@@ -135,8 +126,10 @@ pub struct Observed {
     chosen: FormatChoice,
     /// The format of the tokens. New repositories send ids even if the classic format is chosen.
     sent: SubjectFormat,
-    /// The choice before this resource.
+    /// The choice before this resource, and before those that declare one too.
     before: Option<FormatChoice>,
+    /// True if others declare a choice, and this resource does not yet.
+    chosen_by_others: bool,
     /// The template, which the same call sets.
     template: CustomizationTemplate,
     /// Roles of this account that trust the repository in one form only.

@@ -49,6 +49,13 @@ impl Planner for GitHubRepositoryOidcs {
         if observed.chosen == wanted || (observed.sent == *format && *format == SubjectFormat::Immutable) {
             return Ok(Plan::nothing());
         }
+        if observed.chosen_by_others {
+            return Err(Refusal::Foreign {
+                what: format!("the choice of the subjects of {}", name.whose()),
+                owner: "another resource declares it".to_owned(),
+                remedy: "Declare the same `UseImmutableSubject`, or take it out of the other stack first",
+            });
+        }
         let locked_out = observed.locked_out(wanted);
         if !locked_out.is_empty() {
             let names: Vec<&str> = locked_out.iter().map(String::as_str).collect();

@@ -9,8 +9,7 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
           that would lock workflows out of a role of the account is not made.",
     guide: "github-repository-oidc",
     object: Properties::OBJECT,
-    reference: "the repository or organisation, and what had been chosen before: \
-                `github.com/repos/octo-org/octo-repo/oidc@classic`",
+    reference: "the repository or organisation: `github.com/repos/octo-org/octo-repo/oidc`",
     attributes: &[
         ("Repository", "The repository; empty for an organisation."),
         ("Organization", "The organisation; empty for a repository."),

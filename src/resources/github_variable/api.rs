@@ -17,11 +17,13 @@ use super::{
 };
 use crate::aws::{CallError, ErrorKind};
 use crate::error::{Error, Refusal};
+use crate::github::claims::{ListedVariable, Variables};
+use crate::github::client::Client;
 use crate::github::creation_window::CreationWindow;
 use crate::github::protection::Environment;
 use crate::github::{ApiCall, Issuer};
 use crate::ownership::Owner;
-use crate::reconcile::{Api, Exclusive, Reader};
+use crate::reconcile::{Api, Claimable, Exclusive, Reader};
 
 /// A variable or a secret, as far as it is read.
 #[derive(Deserialize)]
@@ -30,6 +32,13 @@ struct VariableResponse {
     created_at: String,
     updated_at: String,
     visibility: Option<String>,
+}
+
+impl From<&ListedVariable> for VariableResponse {
+    fn from(listed: &ListedVariable) -> Self {
+        let ListedVariable { name: _, value, created_at, updated_at, visibility } = listed.clone();
+        Self { value: Some(value), created_at, updated_at, visibility }
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,18 +75,13 @@ impl VariableName {
 impl Reader for GitHubVariables {
     type Sharing = Exclusive;
 
-    async fn resolve_id(&self, id: VariableId, old: Option<&VariableId>) -> Result<VariableId, Error> {
-        let created = async |id: &VariableId| Ok(self.observe(id).await?.map(|observed| observed.created));
-        id.resolve(self.asked, old, created).await
-    }
-
     async fn resolve(&self, _: &Owner, id: &VariableId, spec: Spec) -> Result<Desired, Error> {
         let Spec { issuer: _, place: _, name, kind, value, visibility, adopt } = spec;
         let key = OptionFuture::from((kind == ValueKind::Secret).then(|| self.public_key(id))).map(Option::transpose);
         let (visibility, warning, key) =
             try_join3(self.declared_visibility(id, visibility), self.warning(id), key).await?;
         let what = id.name.to_string();
-        Ok(Desired { name, kind, value, visibility, adopt, asked: self.asked, key, warning, what })
+        Ok(Desired { name, kind, value, visibility, adopt, requested: self.requested, key, warning, what })
     }
 
     async fn observe(&self, id: &VariableId) -> Result<Option<Observed>, CallError> {
@@ -90,8 +94,14 @@ impl Reader for GitHubVariables {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        let shown: VariableResponse = response.json(&call)?;
-        let time = |text: &str| DateTime::from_str(text, Format::DateTime).map(|time| time.secs() - response.ahead);
+        self.observed(id, response.json(&call)?, response.ahead).await.map(Some)
+    }
+}
+
+impl GitHubVariables {
+    /// `ahead` is how many seconds GitHub's clock is ahead of ours.
+    async fn observed(&self, id: &VariableId, shown: VariableResponse, ahead: i64) -> Result<Observed, CallError> {
+        let time = |text: &str| DateTime::from_str(text, Format::DateTime).map(|time| time.secs() - ahead);
         let created = time(&shown.created_at).unwrap_or_default();
         let updated = time(&shown.updated_at).unwrap_or_default();
         let visibility = match (&id.name.place, shown.visibility.as_deref()) {
@@ -100,19 +110,42 @@ impl Reader for GitHubVariables {
         };
         let value = shown.value.as_deref().map(Value::new).filter(|_| id.name.kind == ValueKind::Variable);
         let declared = value.as_ref().is_none_or(|value| self.declared.contains(value));
-        let ours = match id.mark {
-            // Another attempt of this request writes the declared value.
-            Some(window) if window == self.asked => window.covers(created) && declared,
-            Some(window) => window.covers(created),
-            // The owner of a secret is unknown without a mark.
-            None => id.name.kind == ValueKind::Variable && declared && self.asked.may_follow(created),
-        };
-        if !ours || !declared {
+        if !declared {
             let created = CreationWindow::at(created);
-            tracing::info!(%id, ours, as_declared = declared, %created, "somebody else made it, or has changed it");
+            tracing::info!(%id, %created, "somebody else has set another value");
         }
         let what = id.name.to_string();
-        Ok(Some(Observed { value, visibility, created, updated, ours, changed_by_others: !declared, what }))
+        let requested = self.requested;
+        let changed_by_others = !declared;
+        Ok(Observed { value, visibility, created, updated, requested, ours: false, changed_by_others, what })
+    }
+}
+
+impl Claimable for GitHubVariables {
+    fn github(&self) -> &Client {
+        &self.github
+    }
+
+    fn is_listed(id: &VariableId) -> bool {
+        id.name.kind == ValueKind::Variable && !matches!(id.name.place, Location::Environment(..))
+    }
+
+    async fn observe_listed(&self, id: &VariableId, variables: &Variables) -> Result<Option<Observed>, CallError> {
+        let shown = variables.get(&id.name.name).map(VariableResponse::from);
+        let observed = shown.map(|shown| self.observed(id, shown, variables.ahead));
+        OptionFuture::from(observed).await.transpose()
+    }
+
+    fn memory(observed: Option<&Observed>, requested: CreationWindow) -> String {
+        requested.memory(observed.is_some())
+    }
+
+    fn recall(observed: Observed, memories: &[&str], is_owner: bool) -> Observed {
+        let Observed { created, requested, changed_by_others, .. } = observed;
+        // An attempt of this request writes the declared value.
+        let made = |window: CreationWindow| window.covers(created) && !(window == requested && changed_by_others);
+        let ours = is_owner && memories.iter().filter_map(|memory| CreationWindow::parse(memory)).any(made);
+        Observed { ours, ..observed }
     }
 }
 

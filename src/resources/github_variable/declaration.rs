@@ -4,6 +4,7 @@
 
 use crate::cloudformation::Fields;
 use crate::github::Issuer;
+use crate::github::claims::CLAIM_PREFIX;
 use crate::github::name::{self as github, Repository};
 
 use super::properties::{
@@ -51,7 +52,8 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     let valid = (1..=NAME_LIMIT).contains(&name.len())
         && name.bytes().all(allowed)
         && !name.starts_with(|first: char| first.is_ascii_digit())
-        && !name.starts_with("GITHUB_");
+        && !name.starts_with("GITHUB_")
+        && !name.starts_with(CLAIM_PREFIX);
     if valid { Ok(name) } else { Err(NAME_EXPECTED.to_owned()) }
 }
 

@@ -32,7 +32,7 @@ pub use seal::PublicKey;
 #[derive(Debug)]
 pub struct GitHubVariables {
     github: Client,
-    asked: CreationWindow,
+    requested: CreationWindow,
     /// The values of both sides of the request: a variable with another value was changed by somebody else.
     declared: Vec<Value>,
 }
@@ -41,13 +41,13 @@ impl GitHubVariables {
     /// The calls for one request.
     #[must_use]
     pub fn new(github: Client, request: &Request) -> Self {
-        let asked = CreationWindow::of(request, github.now());
+        let requested = CreationWindow::of(request, github.now());
         let sides = [request.properties().ok(), request.old_properties()];
         let value = |properties: serde_json::Map<String, serde_json::Value>| {
             properties.get("Value").and_then(serde_json::Value::as_str).map(Value::new)
         };
         let declared = sides.into_iter().flatten().filter_map(value).collect();
-        Self { github, asked, declared }
+        Self { github, requested, declared }
     }
 }
 
@@ -144,12 +144,10 @@ pub struct VariableName {
     name: String,
 }
 
-/// The id of a variable or a secret, with the window of its Create.
+/// The id of a variable or a secret.
 pub type VariableId = GitHubObjectId<VariableName>;
 
 impl ObjectName for VariableName {
-    type Mark = CreationWindow;
-
     fn parse(path: &str) -> Option<Self> {
         let parts: Vec<&str> = path.split('/').collect();
         let (place, kind, name) = match parts.as_slice() {
@@ -230,7 +228,7 @@ pub struct Desired {
     visibility: Option<RepositoryVisibility>,
     adopt: bool,
     /// The window of the request.
-    asked: CreationWindow,
+    requested: CreationWindow,
     /// The key that seals a secret.
     key: Option<PublicKey>,
     /// The warning for the author, or an empty text.
@@ -248,7 +246,9 @@ pub struct Observed {
     /// On our clock, in seconds since 1970, as is the next.
     created: i64,
     updated: i64,
-    /// True if this resource created it.
+    /// The window of the request that looks.
+    requested: CreationWindow,
+    /// True if this resource, or one that declares it too, created it, and this one may change it.
     ours: bool,
     /// True if somebody else has changed it since, as far as is known.
     changed_by_others: bool,

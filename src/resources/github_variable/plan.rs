@@ -6,6 +6,7 @@ use std::fmt;
 use super::{Desired, GitHubVariables, Observed, PublicKey, RepositoryVisibility, Value, ValueKind};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
+use crate::github::creation_window::CreationWindow;
 use crate::ownership::Owner;
 use crate::reconcile::{Plan, Planner};
 use crate::text::list;
@@ -62,7 +63,7 @@ impl Planner for GitHubVariables {
             let delete = observed.filter(|observed| observed.ours && !observed.changed_by_others);
             return Ok(Plan::nothing().then(delete.map(|observed| Action::Delete { kind: kind(observed) })));
         };
-        let Desired { name: _, kind, value, visibility, adopt, asked, key, warning: _, what } = desired;
+        let Desired { name: _, kind, value, visibility, adopt, requested, key, warning: _, what } = desired;
         let content = || VariableContent {
             kind: *kind,
             value: value.clone(),
@@ -74,7 +75,7 @@ impl Planner for GitHubVariables {
         let same_value = match &observed.value {
             Some(current) => current == value,
             // A write since the request is that of an earlier attempt.
-            None => (observed.ours || *adopt) && asked.precedes(observed.updated),
+            None => (observed.ours || *adopt) && requested.precedes(observed.updated),
         };
         if same_value && observed.visibility == *visibility {
             return Ok(Plan::nothing());
@@ -90,16 +91,16 @@ impl Planner for GitHubVariables {
     }
 
     fn step(observed: Option<Observed>, action: &Action, written: i64) -> Option<Observed> {
-        let (VariableContent { kind, value, visibility, key: _, what }, created, ours) = match action {
-            Action::Create(content) => (content.clone(), written, true),
-            Action::Update(content) => {
-                let Observed { created, ours, .. } = observed?;
-                (content.clone(), created, ours)
-            }
+        let (VariableContent { kind, value, visibility, key: _, what }, made) = match action {
+            Action::Create(content) => (content.clone(), None),
+            Action::Update(content) => (content.clone(), Some(observed?)),
             Action::Delete { .. } => return None,
         };
+        let (created, ours) = made.as_ref().map_or((written, true), |made| (made.created, made.ours));
+        let requested = made.map_or(CreationWindow::at(written), |made| made.requested);
         let value = (kind == ValueKind::Variable).then_some(value);
-        Some(Observed { value, visibility, created, updated: written, ours, changed_by_others: false, what })
+        let changed_by_others = false;
+        Some(Observed { value, visibility, created, updated: written, requested, ours, changed_by_others, what })
     }
 
     fn attributes(desired: &Desired, _: &Observed) -> Attributes {

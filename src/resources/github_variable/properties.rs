@@ -8,7 +8,8 @@ pub(super) const NAME_LIMIT: usize = 255;
 /// The repositories of one variable. Each of them is a call to GitHub, whose rate limit is shared by all stacks.
 pub(super) const SELECTED_LIMIT: usize = 500;
 
-pub(super) const NAME_EXPECTED: &str = "1 to 255 letters, digits and `_`, not beginning with a digit or `GITHUB_`";
+pub(super) const NAME_EXPECTED: &str =
+    "1 to 255 letters, digits and `_`, not beginning with a digit, `GITHUB_` or `TRUST_OWNER_`";
 pub(super) const HOST_EXPECTED: &str =
     "github.com, <subdomain>.ghe.com or the host of an Enterprise Server, in lower case";
 
@@ -24,8 +25,7 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
           The function needs a credential that may write there (`GitHubSecretArn` of its template).",
     guide: "github-variable",
     object: Properties::OBJECT,
-    reference: "place and name, and when it was asked for: \
-                `github.com/repos/octo-org/octo-repo/variables/AWS_ROLE_ARN@2026-11-21T09:00:00Z`",
+    reference: "place and name: `github.com/repos/octo-org/octo-repo/variables/AWS_ROLE_ARN`",
     attributes: &[
         ("Name", "The name, in upper case."),
         ("Warning", "What is wrong with the environment, if anything is: that nothing protects it."),
@@ -71,7 +71,9 @@ object_type! {
         );
         NAME: Text = Property::text(
             "Name",
-            TEXT.at_most(NAME_LIMIT).matching("^(?![Gg][Ii][Tt][Hh][Uu][Bb]_)[A-Za-z_][A-Za-z0-9_]*$"),
+            TEXT.at_most(NAME_LIMIT).matching(
+                "^(?![Gg][Ii][Tt][Hh][Uu][Bb]_|[Tt][Rr][Uu][Ss][Tt]_[Oo][Ww][Nn][Ee][Rr]_)[A-Za-z_][A-Za-z0-9_]*$",
+            ),
             NAME_EXPECTED,
             "The name, in any case; GitHub keeps it in upper case.",
         )

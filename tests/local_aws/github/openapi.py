@@ -52,6 +52,8 @@ ENDPOINTS = {
             "DELETE {}/secrets/{{secret_name}}": "204",
         }.items()
     },
+    "GET /repos/{owner}/{repo}/actions/variables": "200",
+    "GET /orgs/{org}/actions/variables": "200",
     "GET /orgs/{org}/actions/variables/{name}/repositories": "200",
     "GET /orgs/{org}/actions/secrets/{secret_name}/repositories": "200",
 }

@@ -175,8 +175,7 @@ class Settings:
             key = base64.b64encode(bytes(self._key.public_key)).decode()
             return answer(endpoint, {"key_id": KEY_ID, "key": key})
         if method == "GET" and not name:
-            count = sum(path.startswith(f"{place}/{sort}/") for path in self.items)
-            return answer(endpoint, {"total_count": count, sort: []})
+            return self._listed(endpoint, f"{place}/{sort}/", sort, query)
         path = f"{place}/{sort}/{name or content.get('name')}"
         if match["rest"]:
             return self._selected(endpoint, path, query)
@@ -198,6 +197,12 @@ class Settings:
         else:
             del self.items[path]
         return 204, None
+
+    def _listed(self, endpoint: str, beginning: str, sort: str, query: dict[str, str]) -> Answer:
+        paths = sorted(path for path in self.items if path.startswith(beginning))
+        size, page = min(int(query.get("per_page", 10)), 30), int(query.get("page", 1))
+        shown = [self._shown(path, sort) for path in paths[(page - 1) * size : page * size]]
+        return answer(endpoint, {"total_count": len(paths), sort: shown})
 
     def _seal(self, endpoint: str, path: str, content: dict[str, Any]) -> Answer:
         if content["key_id"] != KEY_ID:

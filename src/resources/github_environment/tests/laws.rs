@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::claim_laws;
 use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::laws::{Coverage, PlanLaws, after, owner, plan_text};
@@ -143,6 +144,22 @@ fn the_plans_of_environments_obey_the_laws() {
     }
     tally.covered::<GitHubEnvironments>();
     tally.report::<GitHubEnvironments>();
+}
+
+#[test]
+fn claims_on_environments_obey_the_laws() {
+    let owner = owner("Environment");
+    let mut worlds = vec![(None, None)];
+    for old in specs().into_iter().step_by(14) {
+        let made = after::<GitHubEnvironments>(&owner, Some(&old), None).expect("an environment");
+        let found = Observed { created: 0, ..made.clone() };
+        let occupied = Observed { occupied: true, ..made.clone() };
+        for state in [None, Some(made), Some(found), Some(occupied)] {
+            worlds.push((None, state.clone()));
+            worlds.extend(specs().into_iter().step_by(9).map(|new| (Some(new), state.clone())));
+        }
+    }
+    claim_laws::obey::<GitHubEnvironments>(&worlds, WRITTEN);
 }
 
 #[test]

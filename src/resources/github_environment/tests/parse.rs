@@ -46,18 +46,13 @@ fn a_declaration_is_read_or_told_what_is_wrong() {
 #[test]
 fn ids_survive_their_text() {
     for text in [
-        "github.com/repos/octo-org/octo-repo/environments/live@2026-11-21T09:00:00Z",
-        "octo.ghe.com/repos/octo-org/octo-repo/environments/eu: a/b@c/environments/d@2026-11-21T09:00:00Z",
+        "github.com/repos/octo-org/octo-repo/environments/live",
+        "octo.ghe.com/repos/octo-org/octo-repo/environments/eu: a/b@c/environments/d",
     ] {
         let id = GitHubEnvironments::id_from(text).unwrap();
         assert_eq!(id.to_string(), text);
-        assert_eq!(id, EnvironmentId { mark: None, ..id.clone() });
     }
-    for text in [
-        "never-created/1",
-        "github.com/repos/o/r/environments/@2026-11-21T09:00:00Z",
-        "arn:aws:iam::123456789012:role/x",
-    ] {
+    for text in ["never-created/1", "github.com/repos/o/r/environments/", "arn:aws:iam::123456789012:role/x"] {
         assert!(GitHubEnvironments::id_from(text).is_none(), "{text}");
     }
 }

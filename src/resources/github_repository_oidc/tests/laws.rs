@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::claim_laws;
 use crate::github::Issuer;
 use crate::github::facts::{FormatChoice, SubjectFormat};
 use crate::github::name::Repository;
@@ -69,6 +70,7 @@ fn worlds() -> Vec<Observed> {
                         chosen,
                         sent,
                         before,
+                        chosen_by_others: false,
                         template: CustomizationTemplate { use_default: false, keys: Some(vec!["repo".into()]) },
                         only: Only { classic: role(classic), immutable: role(immutable) },
                     });
@@ -98,6 +100,16 @@ fn switches_obey_the_laws() {
     tally.check::<GitHubRepositoryOidcs>(&owner, None, None, None);
     tally.covered::<GitHubRepositoryOidcs>();
     tally.report::<GitHubRepositoryOidcs>();
+}
+
+#[test]
+fn claims_on_the_subjects_of_a_repository_obey_the_laws() {
+    let mut cases = vec![(None, None)];
+    for observed in worlds().into_iter().filter(|world| world.before.is_none()) {
+        let desires = [None, Some(spec(SubjectFormat::Classic)), Some(spec(SubjectFormat::Immutable))];
+        cases.extend(desires.map(|desired| (desired, Some(observed.clone()))));
+    }
+    claim_laws::obey::<GitHubRepositoryOidcs>(&cases, 0);
 }
 
 #[test]

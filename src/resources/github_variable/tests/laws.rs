@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::claim_laws;
 use crate::github::creation_window::CreationWindow;
 use crate::laws::{Coverage, PlanLaws, after, owner, plan_text};
 use crate::ownership::Owner;
@@ -82,7 +83,7 @@ fn desires() -> Vec<Desired> {
                         value: Value::new(value),
                         visibility: visibility.clone(),
                         adopt,
-                        asked: CreationWindow::at(ASKED),
+                        requested: CreationWindow::at(ASKED),
                         key: key.clone().filter(|_| kind == ValueKind::Secret),
                         warning: String::new(),
                         what: "X of o/r".into(),
@@ -127,6 +128,22 @@ fn the_plans_of_variables_and_secrets_obey_the_laws() {
 }
 
 #[test]
+fn claims_on_variables_and_secrets_obey_the_laws() {
+    let owner = owner("Variable");
+    let mut worlds = vec![(None, None)];
+    for old in desires().into_iter().filter(|desired| desired.visibility.is_none() && !desired.adopt) {
+        let made = after::<GitHubVariables>(&owner, Some(&old), None).expect("something");
+        let found = Observed { created: 0, ..made.clone() };
+        for state in [None, Some(made), Some(found)] {
+            worlds.push((None, state.clone()));
+            let same_kind = |new: &Desired| new.kind == old.kind && new.visibility.is_none();
+            worlds.extend(desires().into_iter().filter(same_kind).map(|new| (Some(new), state.clone())));
+        }
+    }
+    claim_laws::obey::<GitHubVariables>(&worlds, ASKED);
+}
+
+#[test]
 fn nothing_of_others_is_written_unless_the_author_says_so() {
     let owner = owner("Variable");
     for desired in desires() {
@@ -141,7 +158,7 @@ fn nothing_of_others_is_written_unless_the_author_says_so() {
 #[test]
 fn no_plan_shows_a_value() {
     for desired in desires() {
-        let Desired { name: _, kind, value: _, visibility, adopt: _, asked: _, key, warning: _, what } = desired;
+        let Desired { name: _, kind, value: _, visibility, adopt: _, requested: _, key, warning: _, what } = desired;
         let content = VariableContent { kind, value: Value::new("hunter2"), visibility, key, what };
         for action in [Action::Create(content.clone()), Action::Update(content)] {
             assert!(!format!("{action} {action:?}").contains("hunter2"), "{action}");

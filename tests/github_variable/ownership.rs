@@ -1,0 +1,307 @@
+//! Whose an object at GitHub is, through renames, moves, sharing and deletions by hand: an object that a stack declares is never
+//! deleted, an object of ours that no stack declares is deleted in the end, and an object of others never is.
+
+use serde_json::{Value, json};
+
+use super::{Place, at, declared, minutes, secret, template, variable, with};
+use crate::simulation::cloudformation::{Status, Template};
+
+const VARIABLE: &str = "/repos/acme/app/actions/variables/AWS_ROLE_ARN";
+const SECRET: &str = "/repos/acme/app/actions/secrets/AWS_ROLE_ARN";
+const ENVIRONMENT: &str = "/repos/acme/app/environments/live";
+
+/// A resource type, a declaration of it, and a look at its object.
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) properties: Value,
+    pub(super) is_there: fn(&Place) -> bool,
+}
+
+pub(super) fn kinds() -> [Kind; 4] {
+    let environment =
+        json!({"Repository": "acme/app", "Name": "live", "DeploymentBranchPolicy": {"Branches": ["main"]}});
+    let opted_in = json!({"Repository": "acme/app", "UseImmutableSubject": true});
+    [
+        Kind { name: super::KIND, properties: variable("v"), is_there: |place| place.value(VARIABLE).is_some() },
+        Kind { name: super::KIND, properties: secret("hunter"), is_there: |place| place.value(SECRET).is_some() },
+        Kind {
+            name: "Custom::GitHubEnvironment",
+            properties: environment,
+            is_there: |place| place.github(|github| github.environments.contains_key(ENVIRONMENT)),
+        },
+        Kind {
+            name: "Custom::GitHubRepositoryOidc",
+            properties: opted_in,
+            is_there: |place| !place.cloud.state().account.github.opted_in.is_empty(),
+        },
+    ]
+}
+
+impl Kind {
+    pub(super) fn can_adopt(&self) -> bool {
+        self.name != "Custom::GitHubRepositoryOidc"
+    }
+
+    fn declared(&self, logical_id: &str) -> Template {
+        vec![declared(logical_id, self.name, self.properties.clone())]
+    }
+
+    /// The declaration of another stack. Nobody can read a secret, so that it has to say that it may be overwritten.
+    fn joining(&self) -> Template {
+        let mut properties = self.properties.clone();
+        if properties["Secret"] == true {
+            properties["OnExisting"] = json!("Adopt");
+        }
+        vec![declared("It", self.name, properties)]
+    }
+}
+
+/// Runs a test for each resource type, in a repository whose subjects have no ids yet.
+fn for_each_kind(test: impl AsyncFn(&mut Place, &Kind)) {
+    for kind in kinds() {
+        at(async |place| {
+            place.cloud.state().account.github.classic.push("acme/app".to_owned());
+            test(place, &kind).await;
+            let left = place.github(|github| github.claims());
+            assert!(left.is_empty(), "{}: {left:?}", kind.name);
+        });
+    }
+}
+
+#[test]
+fn a_new_logical_id_keeps_the_object_and_deletes_it_in_the_end() {
+    for_each_kind(async |place, kind| {
+        assert_eq!(place.stack.create(&kind.declared("One")).await, Status::CreateComplete, "{}", place.reason());
+        for (wait, logical_id) in [(5, "Two"), (90, "Three")] {
+            minutes(wait).await;
+            let updated = place.stack.update(&kind.declared(logical_id)).await;
+            assert_eq!(updated, Status::UpdateComplete, "{}", place.reason());
+            assert!((kind.is_there)(place), "{} {logical_id}: {}", kind.name, place.cloud.story());
+        }
+        assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
+        assert!(!(kind.is_there)(place), "{}", kind.name);
+    });
+}
+
+#[test]
+fn of_two_stacks_the_last_one_deletes_the_object_whoever_made_it() {
+    for maker_leaves_first in [false, true] {
+        for_each_kind(async |place, kind| {
+            let mut other = place.cloudformation.stack("other");
+            assert_eq!(place.stack.create(&kind.declared("It")).await, Status::CreateComplete, "{}", place.reason());
+            minutes(90).await;
+            assert_eq!(other.create(&kind.joining()).await, Status::CreateComplete, "{}", place.reason());
+            minutes(90).await;
+            let (first, last) =
+                if maker_leaves_first { (&mut place.stack, &mut other) } else { (&mut other, &mut place.stack) };
+            assert_eq!(first.delete_stack().await, Status::DeleteComplete);
+            let declared = last.resource("It").is_some();
+            assert!(declared && (kind.is_there)(place), "{}: maker first {maker_leaves_first}", kind.name);
+            let last = if maker_leaves_first { &mut other } else { &mut place.stack };
+            assert_eq!(last.delete_stack().await, Status::DeleteComplete);
+            assert!(!(kind.is_there)(place), "{}: maker first {maker_leaves_first}", kind.name);
+        });
+    }
+}
+
+#[test]
+fn an_object_moves_from_one_stack_to_another_and_stays() {
+    for_each_kind(async |place, kind| {
+        let mut template = kind.declared("It");
+        template.push(declared("Other", super::KIND, with(variable("x"), "Name", json!("OTHER"))));
+        assert_eq!(place.stack.create(&template).await, Status::CreateComplete, "{}", place.reason());
+        minutes(10).await;
+        let mut other = place.cloudformation.stack("other");
+        assert_eq!(other.create(&kind.joining()).await, Status::CreateComplete, "{}", place.reason());
+        let rest: Template = template.split_off(1);
+        assert_eq!(place.stack.update(&rest).await, Status::UpdateComplete, "{}", place.reason());
+        assert!((kind.is_there)(place), "{}", kind.name);
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert!((kind.is_there)(place), "{}", kind.name);
+        assert_eq!(other.delete_stack().await, Status::DeleteComplete);
+        assert!(!(kind.is_there)(place), "{}", kind.name);
+    });
+}
+
+#[test]
+fn two_stacks_at_the_same_moment_lose_nothing_and_leave_nothing() {
+    for_each_kind(async |place, kind| {
+        let mut other = place.cloudformation.stack("other");
+        let template = kind.joining();
+        let created = tokio::join!(place.stack.create(&template), other.create(&template));
+        assert_eq!(created, (Status::CreateComplete, Status::CreateComplete), "{}", place.reason());
+        minutes(1).await;
+        // One leaves while a third one joins.
+        let mut third = place.cloudformation.stack("third");
+        let both = tokio::join!(other.delete_stack(), third.create(&template));
+        assert_eq!(both, (Status::DeleteComplete, Status::CreateComplete), "{}", place.reason());
+        assert!((kind.is_there)(place), "{}", kind.name);
+        let gone = tokio::join!(place.stack.delete_stack(), third.delete_stack());
+        assert_eq!(gone, (Status::DeleteComplete, Status::DeleteComplete), "{}", place.reason());
+        assert!(!(kind.is_there)(place), "{}", kind.name);
+    });
+}
+
+#[test]
+fn whoever_joins_while_the_last_one_leaves_has_the_object_then() {
+    for milliseconds in (0..3000).step_by(150) {
+        for_each_kind(async |place, kind| {
+            let mut other = place.cloudformation.stack("other");
+            let template = kind.joining();
+            assert_eq!(place.stack.create(&template).await, Status::CreateComplete, "{}", place.reason());
+            minutes(5).await;
+            let joins = async {
+                tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
+                other.create(&template).await
+            };
+            let both = tokio::join!(place.stack.delete_stack(), joins);
+            assert_eq!(both, (Status::DeleteComplete, Status::CreateComplete), "{}", place.reason());
+            assert!((kind.is_there)(place), "{} after {milliseconds} ms: {}", kind.name, place.cloud.story());
+            assert_eq!(other.delete_stack().await, Status::DeleteComplete, "{}", place.reason());
+            assert!(!(kind.is_there)(place), "{} after {milliseconds} ms", kind.name);
+        });
+    }
+}
+
+#[test]
+fn an_object_that_was_deleted_by_hand_within_the_hour_is_made_again() {
+    for_each_kind(async |place, kind| {
+        assert_eq!(place.stack.create(&kind.declared("It")).await, Status::CreateComplete, "{}", place.reason());
+        minutes(5).await;
+        remove_by_hand(place);
+        let same = with(kind.properties.clone(), "ServiceTimeout", json!(900));
+        let updated = place.stack.update(&vec![declared("It", kind.name, same)]).await;
+        assert_eq!(updated, Status::UpdateComplete, "{}", place.reason());
+        assert!((kind.is_there)(place), "{}: {}", kind.name, place.cloud.story());
+        minutes(90).await;
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert!(!(kind.is_there)(place), "{}", kind.name);
+    });
+}
+
+/// Somebody takes everything away but the claims.
+pub(super) fn remove_by_hand(place: &Place) {
+    place.github(|github| {
+        github.environments.remove(ENVIRONMENT);
+        github.items.remove(VARIABLE);
+        github.items.remove(SECRET);
+    });
+    place.cloud.state().account.github.opted_in.clear();
+}
+
+/// Somebody makes all of them.
+pub(super) async fn make_by_hand(place: &Place) {
+    place.by_hand(VARIABLE, "v").await;
+    place.by_hand(SECRET, "theirs").await;
+    let now = place.cloud.now();
+    place.github(|github| github.environment(ENVIRONMENT, true, now));
+}
+
+#[test]
+fn an_object_that_one_of_two_stacks_made_again_goes_with_the_last() {
+    for_each_kind(async |place, kind| {
+        let mut other = place.cloudformation.stack("other");
+        assert_eq!(place.stack.create(&kind.declared("It")).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(other.create(&kind.joining()).await, Status::CreateComplete, "{}", place.reason());
+        minutes(90).await;
+        remove_by_hand(place);
+        let same = with(kind.joining()[0].properties.clone(), "ServiceTimeout", json!(900));
+        assert_eq!(
+            other.update(&vec![declared("It", kind.name, same)]).await,
+            Status::UpdateComplete,
+            "{}",
+            place.reason()
+        );
+        assert_eq!(other.delete_stack().await, Status::DeleteComplete);
+        assert!((kind.is_there)(place), "{}", kind.name);
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert!(!(kind.is_there)(place), "{}: {}", kind.name, place.cloud.story());
+    });
+}
+
+#[test]
+fn an_object_of_others_that_two_stacks_declare_stays() {
+    for_each_kind(async |place, kind| {
+        make_by_hand(place).await;
+        place.cloud.state().account.github.opted_in.push("acme/app".to_owned());
+        minutes(5).await;
+        let mut other = place.cloudformation.stack("other");
+        let mut adopting = kind.properties.clone();
+        if kind.can_adopt() {
+            adopting["OnExisting"] = json!("Adopt");
+        }
+        let template = vec![declared("It", kind.name, adopting)];
+        assert_eq!(place.stack.create(&template).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(other.create(&template).await, Status::CreateComplete, "{}", place.reason());
+        minutes(5).await;
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert_eq!(other.delete_stack().await, Status::DeleteComplete);
+        assert!((kind.is_there)(place), "{}", kind.name);
+    });
+}
+
+#[test]
+fn another_stack_with_another_value_is_told_whose_the_variable_is() {
+    at(async |place| {
+        let mut other = place.cloudformation.stack("other");
+        assert_eq!(place.create(variable("one")).await, Status::CreateComplete, "{}", place.reason());
+        let created = other.create(&vec![declared("It", super::KIND, variable("two"))]).await;
+        assert_eq!(created, Status::RollbackComplete);
+        assert!(place.reason().contains("eu-west-1/team/Variable"), "{}", place.reason());
+        assert_eq!(place.value(VARIABLE).as_deref(), Some("one"));
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert_eq!(place.value(VARIABLE), None);
+    });
+}
+
+/// Without a claim nobody can tell that no other stack declares the object.
+#[test]
+fn an_object_whose_claims_somebody_removed_stays_and_is_told() {
+    for_each_kind(async |place, kind| {
+        assert_eq!(place.stack.create(&kind.declared("It")).await, Status::CreateComplete, "{}", place.reason());
+        minutes(5).await;
+        place.github(|github| github.items.retain(|path, _| !path.contains("/TRUST_OWNER_")));
+        assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
+        assert!((kind.is_there)(place), "{}", kind.name);
+        assert!(place.log.text().contains("no claim of this resource is on the object"), "{}", place.log.text());
+    });
+}
+
+#[test]
+fn claims_are_found_among_more_variables_than_a_page_holds() {
+    for_each_kind(async |place, kind| {
+        for index in 0..70 {
+            place
+                .by_hand(
+                    &format!("/repos/acme/app/actions/variables/{}{index}", if index % 2 == 0 { "A" } else { "Z" }),
+                    "x",
+                )
+                .await;
+        }
+        assert_eq!(place.stack.create(&kind.declared("One")).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(place.stack.update(&kind.declared("Two")).await, Status::UpdateComplete, "{}", place.reason());
+        assert!((kind.is_there)(place), "{}", kind.name);
+        assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
+        assert!(!(kind.is_there)(place), "{}", kind.name);
+    });
+}
+
+/// A variable that goes and one that comes between two pages move a third one past the reader, and the count stays the same.
+#[test]
+fn a_claim_that_is_passed_over_between_two_pages_still_counts() {
+    for first_leaves in [false, true] {
+        at(async |place| {
+            let mut other = place.cloudformation.stack("other");
+            assert_eq!(place.create(variable("v")).await, Status::CreateComplete, "{}", place.reason());
+            assert_eq!(other.create(&template(variable("v"))).await, Status::CreateComplete, "{}", place.reason());
+            // The first page ends before the claims.
+            for index in 0..29 {
+                place.by_hand(&format!("/repos/acme/app/actions/variables/A{index:02}"), "x").await;
+            }
+            place.github(|github| github.restless_lists = 2);
+            let leaving = if first_leaves { &mut place.stack } else { &mut other };
+            assert_eq!(leaving.delete_stack().await, Status::DeleteComplete);
+            assert_eq!(place.value(VARIABLE).as_deref(), Some("v"), "{first_leaves}: {}", place.cloud.story());
+        });
+    }
+}
