@@ -18,15 +18,14 @@ mermaid.run().finally(() => {
   for (const { style } of document.querySelectorAll(".mermaid svg")) {
     style.minWidth = `${Math.min(parseFloat(style.maxWidth) || SMALLEST, SMALLEST)}px`;
   }
-  focusable(document.querySelectorAll(".mermaid"));
 });
 // What scrolls is reached by the keyboard.
-function focusable(regions) {
-  for (const region of regions) {
-    if (region.scrollWidth > region.clientWidth) region.tabIndex = 0;
-  }
-}
-focusable(document.querySelectorAll("pre > code, table"));
+const sized = new ResizeObserver((changes) => {
+  for (const { target } of changes) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+});
+addEventListener("load", () => {
+  for (const region of document.querySelectorAll("pre > code, table, .mermaid")) sized.observe(region);
+});
 // Another choice of colours draws the diagrams again.
 if (document.querySelector(".mermaid")) {
   for (const choice of document.querySelectorAll("[data-bs-theme-value]")) {

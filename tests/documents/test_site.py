@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def test_no_anchor_begins_with_a_digit() -> None:
     assert "[below](#step-1-deploy-the-function), [there](docs/quick-start.md#step-2-let-a-repository-in)" in text
     assert text.endswith("[code](https://example.com/src/lib.rs), [us](#us).")
     assert rest == PAGE.splitlines()[2:]
+
+
+def test_no_message_of_a_diagram_has_a_semicolon() -> None:
+    """Mermaid ends a statement there, and does not draw the rest."""
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for diagram in re.findall(r"```mermaid\n(.*?)```", path.read_text(), flags=re.DOTALL):
+            if diagram.startswith("sequenceDiagram"):
+                assert [line for line in diagram.splitlines() if ";" in line] == [], path
 
 
 def test_an_anchor_is_github_s() -> None:
