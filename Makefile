@@ -3,7 +3,7 @@
 # instructions, too.
 
 .PHONY: help run test check transcript pages picture schemas trust-proof reference simulate fuzz mutants rust-tests stack-tests \
-        test-moto environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links clean
+        test-moto acceptance acceptance-sweep acceptance-trial environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -14,6 +14,7 @@ help:
 	@echo "make test    every check: format, lints, docs, unit tests and laws, recorded events, stacks on a local AWS"
 	@echo "make check   the part of it that needs no local AWS"
 	@echo "make test-moto   the part of it that drives the function against moto, which nobody wrote for it"
+	@echo "make acceptance   the product on a real account and at GitHub: see docs/acceptance.md (acceptance-sweep, acceptance-trial)"
 	@echo "make simulate N=100000, make fuzz, make trust-proof TRUST_DECLARATIONS=3000 TRUST_TOKENS=340   the same for longer"
 	@echo "make mutants   change the code that decides, one place at a time: some test has to fail (SHARD=0/16, FILES=...)"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
@@ -32,7 +33,7 @@ test: check stack-tests
 
 # With the command, so that everything is built once.
 CARGO = --locked --features cli
-PYTHON = tests/local_aws tests/moto tests/policies tests/reference schemas tests/documents tests/bench tests/page requirements bundle site
+PYTHON = tests/local_aws tests/moto tests/acceptance tests/policies tests/reference schemas tests/documents tests/bench tests/page requirements bundle site
 check: environment
 	cargo fmt --check
 	cargo clippy $(CARGO) --all-targets -- --deny warnings
@@ -86,6 +87,29 @@ reference:
 # Not parallel to `check`: two cargo builds would wait for each other.
 stack-tests: check
 	.venv/bin/python -m pytest tests/local_aws
+	.venv/bin/python -m pytest tests/acceptance
+
+# On a real account and at GitHub, for those who say so in their environment: docs/acceptance.md. Nothing is built, and
+# nothing made, before it is clear that everything was said.
+ACCEPTANCE = PYTHONPATH=tests/local_aws .venv/bin/python tests/acceptance/acceptance.py
+acceptance: tools
+	$(ACCEPTANCE) check
+	rm -rf target/acceptance/archive
+	$(MAKE) --no-print-directory bundle BUNDLES=target/acceptance/archive
+	rm -rf target/acceptance/bundle && mkdir -p target/acceptance/bundle
+	.venv/bin/python -m zipfile -e target/acceptance/archive/*-$(ARCHITECTURE).zip target/acceptance/bundle
+	$(ACCEPTANCE) run
+
+# What runs left that began so many hours ago.
+HOURS ?= 3
+acceptance-sweep: tools
+	$(ACCEPTANCE) sweep $(HOURS)
+
+# The run against the local AWS and the local GitHub, also ended at KILLS places and swept. `make test` has two of them.
+KILLS ?= 20
+acceptance-trial: export KILLS := $(KILLS)
+acceptance-trial: environment
+	.venv/bin/python -m pytest tests/acceptance -s
 
 # Another AWS than ours: moto's IAM and Secrets Manager.
 test-moto: environment

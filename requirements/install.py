@@ -75,6 +75,9 @@ def main(names: list[str]) -> int:
         stamp, wanted = directory / ".made-from", made_from(requirements, directory)
         if stamp.is_file() and stamp.read_text() == wanted:
             continue
+        if TOOLS.is_symlink():
+            # It is made from nothing, and what a link leads to would go with it.
+            return fail(f"{TOOLS} is a link to {TOOLS.resolve()}: run this where that is, or remove the link")
         print(f"making {directory.relative_to(HERE.parent)} from {requirements.relative_to(HERE.parent)}", flush=True)
         if error := make(directory, requirements):
             return fail(error)

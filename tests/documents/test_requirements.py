@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,3 +28,18 @@ def test_packages_of_npm_have_an_integrity(path: Path) -> None:
     packages = {name: package for name, package in lock["packages"].items() if name}
     assert packages
     assert [name for name, package in packages.items() if not package["integrity"].startswith("sha512-")] == []
+
+
+def test_environments_that_a_link_leads_to_are_left_alone(tmp_path: Path) -> None:
+    for name in ("theirs", "ours"):
+        (tmp_path / name / "requirements").mkdir(parents=True)
+    shutil.copy(REQUIREMENTS / "install.py", tmp_path / "ours" / "requirements")
+    shutil.copy(REQUIREMENTS / "tools.txt", tmp_path / "ours" / "requirements")
+    (tmp_path / "theirs" / ".venv").mkdir()
+    (tmp_path / "theirs" / ".venv" / "made").touch()
+    (tmp_path / "ours" / ".venv").symlink_to(tmp_path / "theirs" / ".venv")
+    command = [sys.executable, str(tmp_path / "ours" / "requirements" / "install.py"), "tools"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "is a link to" in done.stderr
+    assert (tmp_path / "theirs" / ".venv" / "made").exists()

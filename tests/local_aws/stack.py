@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from local_aws import LocalAws, LocalAwsError, until
 
@@ -30,10 +30,25 @@ def template(token: str, resources: dict[str, Resource], outputs: dict[str, Any]
     return text
 
 
+class Clients(Protocol):
+    """An AWS: here or elsewhere."""
+
+    def client(self, service: str) -> Any: ...
+
+
 class Stack:
-    def __init__(self, aws: LocalAws, name: str) -> None:
+    def __init__(
+        self,
+        aws: Clients,
+        name: str,
+        *,
+        seconds: float = OPERATION_SECONDS,
+        pause: float = 0.05,
+        tags: list[dict[str, str]] | None = None,
+    ) -> None:
         self.name = name
         self._aws = aws
+        self._seconds, self._pause, self._tags = seconds, pause, tags or []
         self._cloudformation = aws.client("cloudformation")
         self._id = ""
         self._seen = 0
@@ -42,8 +57,15 @@ class Stack:
     def existing(cls, aws: LocalAws, name: str) -> Stack:
         """One that somebody else has created."""
         stack = cls(aws, name)
-        stack._id = str(stack._describe()["StackId"])
+        stack.find()
         return stack
+
+    def find(self) -> None:
+        self._id = str(self._describe()["StackId"])
+
+    @property
+    def id(self) -> str:
+        return self._id
 
     # Operations: each returns the status that the stack ends in.
 
@@ -51,17 +73,17 @@ class Stack:
         self._seen = 0
         answer = self._cloudformation.create_stack(**self._request(template, parameters))
         self._id = answer["StackId"]
-        return self._settled()
+        return self.settle()
 
     def update(self, template: Template, **parameters: str) -> str:
         self._seen = len(self._all_events())
         self._cloudformation.update_stack(**self._request(template, parameters))
-        return self._settled()
+        return self.settle()
 
     def delete(self) -> str:
         self._seen = len(self._all_events())
         self._cloudformation.delete_stack(StackName=self._id or self.name)
-        return self._settled()
+        return self.settle()
 
     # What came of the last one
 
@@ -101,9 +123,13 @@ class Stack:
         """The requests that CloudFormation has made of custom resources of this stack, since it was first created."""
         return [
             entry
-            for entry in self._aws.recording()
+            for entry in self._local().recording()
             if entry["kind"] == "request" and entry["stack"] == self.name and logical_id in (None, entry["logical_id"])
         ]
+
+    def _local(self) -> LocalAws:
+        assert isinstance(self._aws, LocalAws)
+        return self._aws
 
     def _request(self, template: Template, parameters: dict[str, str]) -> dict[str, Any]:
         return {
@@ -111,6 +137,7 @@ class Stack:
             "TemplateBody": template if isinstance(template, str) else json.dumps(template),
             "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             "Capabilities": CAPABILITIES,
+            **({"Tags": self._tags} if self._tags else {}),
         }
 
     def _describe(self) -> dict[str, Any]:
@@ -121,13 +148,13 @@ class Stack:
         pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=self._id or self.name)
         return [event for page in pages for event in page["StackEvents"]][::-1]
 
-    def _settled(self) -> str:
+    def settle(self) -> str:
         def settled() -> str | None:
             status = self.status()
             return None if status.endswith("_IN_PROGRESS") else status
 
         try:
-            return until(settled, f"stack {self.name} to settle", OPERATION_SECONDS)
+            return until(settled, f"stack {self.name} to settle", self._seconds, every=self._pause)
         except LocalAwsError as error:
             last = "\n".join(
                 f"  {event['LogicalResourceId']} {event['ResourceStatus']} {event.get('ResourceStatusReason', '')}"

@@ -44,6 +44,7 @@ class Settings:
             self._write(path, {"value": value}, age=body.get("age", 0))
         for path in body.get("remove", []):
             self.items.pop(path, None)
+            self.environments.pop(path, None)
         for path, protected in body.get("environments", {}).items():
             policy = {"protected_branches": True, "custom_branch_policies": False} if protected else None
             self._make(path, {"deployment_branch_policy": policy}, age=body.get("age", 0))
