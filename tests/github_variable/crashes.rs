@@ -69,7 +69,7 @@ fn wherever_a_process_dies_a_value_is_as_declared_or_gone() {
     ] {
         let updated = with(properties.clone(), "Value", json!("hunter 2"));
         for request in ["Create", "Update", "Delete"] {
-            for call in 1..=9 {
+            for call in 1..=11 {
                 for when in [When::Before, When::After] {
                     for attempts in 1..=3 {
                         life(&properties, &updated, &path, request, (call, when, attempts));
