@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::job::{Context, Job, JobRepository, Named};
-use super::subject_words::{contexts, contexts_of_claims, filled, ids, named, named_by_claims, of_anybody};
+use super::subject_words::{
+    contexts, contexts_of_claims, filled, ids, named, named_by_claims, no_repository, of_anybody,
+};
 use crate::github::Issuer;
 use crate::iam_policy::document::{allowed_values, mentioned_values, one_or_many, statements};
 use crate::iam_policy::evaluate::{Verdict, evaluate};
@@ -140,7 +142,8 @@ impl Trust<'_> {
         let mut tried = Tried::default();
         let of_claims = contexts_of_claims(self.policy);
         let subjects = mentioned_values(self.policy, "sub");
-        let all = subjects.iter().filter_map(|subject| Some((named(subject)?, contexts(subject))));
+        let possible = subjects.iter().filter(|subject| no_repository(subject).is_none());
+        let all = possible.filter_map(|subject| Some((named(subject)?, contexts(subject))));
         let claimed = named_by_claims(self.policy).into_iter().map(|named| (named, BTreeSet::new()));
         for (named, mut contexts) in all.chain(claimed) {
             contexts.extend(of_claims.iter().cloned());
@@ -269,6 +272,13 @@ impl Trust<'_> {
                         values[0]
                     ));
                 }
+                let nobodys: Vec<String> = values.iter().map_while(|value| no_repository(value)).collect();
+                if claim.eq_ignore_ascii_case("sub")
+                    && nobodys.len() == values.len()
+                    && let Some(name) = nobodys.first()
+                {
+                    return Some(format!("no repository at GitHub can have the name {name:?}"));
+                }
                 let audiences = &provider.client_ids;
                 if claim.eq_ignore_ascii_case("aud") && exact && !values.iter().any(|value| audiences.contains(*value))
                 {
@@ -314,10 +324,14 @@ impl Trust<'_> {
         let mut all = vec![(Whose::Namesake, repository(owner, STRANGER.0, name, STRANGER.1))];
         for owner_id in owner_ids {
             all.push((Whose::Sibling, repository(owner, owner_id, SIBLING, STRANGER.1)));
+            let meant = |name: &str, id| (Whose::Meant, repository(owner, owner_id, name, id));
             if named.name.is_err() {
                 all.push((Whose::Sibling, repository(owner, owner_id, name, STRANGER.1)));
+                // Of any name, by their ids.
+                let by_id = ids(self.policy, "repository_id");
+                all.extend(by_id.into_iter().map(|id| meant(&format!("repository-{id}"), id)));
             } else {
-                all.extend(repository_ids.iter().map(|id| (Whose::Meant, repository(owner, owner_id, name, *id))));
+                all.extend(repository_ids.iter().map(|id| meant(name, *id)));
             }
         }
         all

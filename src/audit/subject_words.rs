@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::job::{Context, Named};
-use crate::github::subject::number;
+use crate::github::name::Repository;
+use crate::github::subject::{number, without_ids};
 use crate::iam_policy::document::mentioned_values;
 
 /// Replaces wildcards by letters: a value that the pattern matches.
@@ -25,6 +26,14 @@ pub(super) fn named(subject: &str) -> Option<Named> {
     let (owner, owner_id) = part(owner);
     let (name, id) = part(repository);
     Some(Named { owner, owner_id, name, id })
+}
+
+/// The repository of a subject, if no repository can have that name.
+pub(super) fn no_repository(subject: &str) -> Option<String> {
+    let repository = without_ids(subject.strip_prefix("repo:")?.split(':').next()?);
+    // A variable of the policy may stand for a name.
+    let is_open = is_wild(&repository) || repository.contains('$');
+    (!is_open && Repository::parse(&repository).is_err()).then_some(repository)
 }
 
 /// A name, if it has no wildcard, and an id, if it is one number.

@@ -74,6 +74,10 @@ fn subjects_are_graded_by_the_jobs_that_they_let_in() {
         ("StringLike", &["repo:octo-org@1/octo-repo@2:ref:refs/heads/release/*"], &[Exact]),
         ("StringLike", &["repo:octo-org@1/octo-repo@2:*"], &[Repository]),
         ("StringEquals", &["repo:octo-org/octo-repo:*"], &[Dead]),
+        ("StringLike", &["repo:octo-org/octo-repo.git:*"], &[Dead]),
+        ("StringLike", &["repo:octo-org@1/octo-repo.git@2:*", "repo:octo-org//heads/main"], &[Dead]),
+        ("StringLike", &["repo:octo-org/octo-repo.git:*", "repo:octo-org@1/octo-repo@2:*"], &[Repository]),
+        ("StringLike", &["repo:${aws:username}/octo-repo:*"], &[Grade::NotJudged]),
         ("StringEquals", &["job_workflow_ref:octo-org/x/.github/workflows/x.yml@refs/heads/main"], &[Open]),
     ] {
         assert_eq!(grades(&with_subject(operator, subjects)), expected, "{operator} {subjects:?}");
@@ -97,6 +101,12 @@ fn other_claims_denials_and_absent_conditions_count() {
         ),
         (vec![allow(json!({"StringEquals": {key("repository_id"): "5"}}))], &[Grade::Repository]),
         (vec![allow(json!({"StringEquals": {key("repository_owner_id"): "7"}}))], &[Organisation]),
+        (
+            vec![allow(
+                json!({"StringLike": {key("sub"): "repo:octo-org/*"}, "StringEquals": {key("repository_id"): "5"}}),
+            )],
+            &[Grade::Repository],
+        ),
         (vec![allow(json!({"StringEquals": {key("actor_id"): "7"}}))], &[Grade::NotJudged]),
         (vec![allow(json!({"StringEquals": {key("ref"): "refs/heads/main"}}))], &[Open]),
         (vec![allow(json!({"StringEquals": {key("environment"): "production"}}))], &[Open]),

@@ -1,6 +1,8 @@
 //! What the function answers CloudFormation's Lambda hooks: recorded events, change sets with their payload, native trust, and
 //! a matrix of faults, after each of which the answer comes in time and blocks nothing.
 
+mod public_templates;
+
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
