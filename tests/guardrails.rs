@@ -11,6 +11,7 @@ use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::simulation::account::{ACCOUNT, Account, PARTITION, REGION};
+use crate::simulation::author::Author;
 use crate::simulation::cloudformation::SERVICE_TOKEN;
 use crate::simulation::eks::Status;
 use crate::simulation::function::function;
@@ -60,8 +61,25 @@ impl Place {
     }
 
     pub(crate) async fn request(&mut self, request: &str, kind: &str, properties: Value, id: Option<&str>) -> Value {
+        if kind == ROLE {
+            self.provide(&properties);
+        }
         let account = self.account;
         self.world.request(Request { request, kind, account, logical: "It", physical: id, properties }).await
+    }
+
+    /// Every provider is there where IAM takes every provider.
+    fn provide(&self, properties: &Value) {
+        let own = provider("");
+        let issuer = properties["ProviderArn"].as_str().and_then(|arn| arn.strip_prefix(&own));
+        let input =
+            json!({"Url": format!("https://{}", issuer.unwrap_or_default()), "ClientIDList": ["sts.amazonaws.com"]});
+        self.cloud.change_now(|account, now| {
+            if !account.iam.settings.principals_are_checked {
+                // It is there, or no provider can have this name.
+                let _other = account.iam_as(&Author::Someone, now, "CreateOpenIDConnectProvider", &input);
+            }
+        });
     }
 
     /// The calls so far but those that brought answers, and those of them that changed something.
@@ -304,7 +322,7 @@ fn an_entry_that_somebody_planted_for_the_scheduled_run_is_not_made() {
                 let name = format!("github-trust/access-entry/{}", digest(&["prod", &principal], 26));
                 let input =
                     json!({"Name": name, "SecretString": record.to_string(), "ClientRequestToken": "planted-by-them"});
-                let someone = crate::simulation::author::Author::Someone;
+                let someone = Author::Someone;
                 account.secrets.handle("CreateSecret", &input, &someone, now).unwrap();
             });
             let deadline = place.cloud.now() + Duration::from_mins(15);

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod quotas;
+mod readings;
 mod words;
 
 use serde_json::{Value, json};

@@ -40,16 +40,21 @@ fn what_is_too_broad_is_refused_with_a_reason_before_anything_is_made() {
 
 #[test]
 fn a_provider_that_is_not_there_or_of_another_account_is_told() {
-    at(async |place| {
-        place.cloud.change_now(|account, _| account.iam.settings.principals_are_checked = true);
-        place.someone("DeleteOpenIDConnectProvider", &json!({"OpenIDConnectProviderArn": place.provider_arn()}));
-        let outcome = place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await;
-        assert!(outcome.reason.contains("declare a Custom::GitHubOidcProvider for its issuer"), "{}", outcome.reason);
-        let elsewhere = "arn:aws:iam::999988887777:oidc-provider/token.actions.githubusercontent.com";
-        let trust = json!([{"Repository": "acme/app", "Branches": ["main"]}]);
-        let outcome = place.request("Create", json!({"Trust": trust, "ProviderArn": elsewhere})).await;
-        assert!(outcome.reason.contains("a GitHub OIDC provider in this account"), "{}", outcome.reason);
-    });
+    // Whether IAM refuses such a policy is documented nowhere.
+    for is_checked in [true, false] {
+        at(async |place| {
+            place.cloud.change_now(|account, _| account.iam.settings.principals_are_checked = is_checked);
+            place.someone("DeleteOpenIDConnectProvider", &json!({"OpenIDConnectProviderArn": place.provider_arn()}));
+            let trust = json!([{"Repository": "acme/app", "Branches": ["main"]}]);
+            let outcome = place.create(trust.clone()).await;
+            assert!(outcome.reason.contains("declare a Custom::GitHubOidcProvider"), "{}", outcome.reason);
+            // A role that was made is named, so that CloudFormation deletes it.
+            assert_eq!(outcome.physical_id == "deploy", !is_checked, "{}", outcome.physical_id);
+            let elsewhere = "arn:aws:iam::999988887777:oidc-provider/token.actions.githubusercontent.com";
+            let outcome = place.request("Create", json!({"Trust": trust, "ProviderArn": elsewhere})).await;
+            assert!(outcome.reason.contains("a GitHub OIDC provider in this account"), "{}", outcome.reason);
+        });
+    }
 }
 
 #[test]

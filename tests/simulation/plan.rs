@@ -88,6 +88,10 @@ pub(crate) struct Setting {
     pub(crate) garbles: bool,
     /// Seconds for which the name of a deleted secret stays taken.
     pub(crate) secret_lag: u64,
+    /// IAM takes a trust policy whose provider does not exist.
+    pub(crate) takes_unknown_providers: bool,
+    /// Seconds until a new secret is shown.
+    pub(crate) secret_read_lag: u64,
     /// Seconds.
     pub(crate) lambda_timeout: u64,
     /// Whether the function has a credential for GitHub; a stage of its own plays it.
@@ -115,6 +119,8 @@ impl Default for Setting {
             gone_is_denied: false,
             garbles: false,
             secret_lag: 0,
+            takes_unknown_providers: false,
+            secret_read_lag: 0,
             lambda_timeout: 600,
             credential: false,
         }
@@ -138,10 +144,12 @@ impl Setting {
         iam.page = self.page;
         iam.empty_pages = self.empty_pages;
         iam.deleting_a_missing_provider_fails = self.deleting_a_missing_provider_fails;
+        iam.principals_are_checked = !self.takes_unknown_providers;
         account.authorization.tags_lag = seconds(self.tags_lag);
         account.authorization.gone_is_denied = self.gone_is_denied;
         account.garbles = self.garbles;
         account.secrets.lingers = seconds(self.secret_lag);
+        account.secrets.read_lag = seconds(self.secret_read_lag);
         let eks = &mut account.eks.settings;
         eks.role_lag = seconds(self.role_lag);
         eks.entry_lag = seconds(self.entry_lag);
@@ -184,6 +192,8 @@ impl Setting {
             Self { gone_is_denied: false, ..self.clone() },
             Self { garbles: false, ..self.clone() },
             Self { secret_lag: 0, ..self.clone() },
+            Self { takes_unknown_providers: false, ..self.clone() },
+            Self { secret_read_lag: 0, ..self.clone() },
             Self { lambda_timeout: plain.lambda_timeout, ..self.clone() },
         ];
         candidates.into_iter().filter(|candidate| candidate != self).collect()

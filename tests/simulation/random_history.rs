@@ -120,6 +120,8 @@ fn read_otherwise(setting: &mut Setting, dice: &mut Dice) {
     setting.gone_is_denied = dice.chance(50);
     setting.garbles = dice.chance(30);
     setting.secret_lag = if dice.chance(40) { dice.seconds(60) } else { 0 };
+    setting.takes_unknown_providers = dice.chance(50);
+    setting.secret_read_lag = if dice.chance(30) { dice.seconds(20) } else { 0 };
 }
 
 /// What goes wrong, and whether so little that everything must succeed all the same.

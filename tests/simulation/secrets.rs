@@ -17,6 +17,7 @@ pub(crate) struct Secret {
     pub(crate) serial: u64,
     pub(crate) description: String,
     pub(crate) made_by: Author,
+    created: SystemTime,
     /// By the token that each was written with.
     versions: BTreeMap<String, String>,
     current: String,
@@ -35,6 +36,10 @@ pub(crate) struct Secrets {
     pub(crate) page: Option<usize>,
     /// For so long, the name of a deleted secret stays taken.
     pub(crate) lingers: Duration,
+    /// For so long, a new secret is not shown. terraform-provider-aws waits for it.
+    pub(crate) read_lag: Duration,
+    /// Reading a secret that is not there is denied.
+    pub(crate) missing_is_denied: bool,
     deleted: BTreeMap<String, SystemTime>,
     revision: u64,
 }
@@ -70,7 +75,7 @@ impl Secrets {
             return Err(Refusal::new("InvalidRequestException", 400, message));
         }
         match action {
-            "CreateSecret" => self.create(&text("Name"), input, author),
+            "CreateSecret" => self.create(&text("Name"), input, (author, now)),
             "PutSecretValue" => {
                 let (id, token, value) = (text("SecretId"), text("ClientRequestToken"), text("SecretString"));
                 let secret = self.secrets.get_mut(&id).ok_or_else(missing)?;
@@ -87,7 +92,8 @@ impl Secrets {
             }
             "GetSecretValue" => {
                 let id = text("SecretId");
-                let secret = self.secrets.get(&id).ok_or_else(missing)?;
+                let shown = |secret: &&Secret| secret.created + self.read_lag <= now;
+                let secret = self.secrets.get(&id).filter(shown).ok_or_else(|| self.unseen())?;
                 Ok(json!({"ARN": arn(&id), "Name": id, "SecretString": secret.value()}))
             }
             // "If you forcibly delete an already deleted or nonexistent secret, the operation does not return
@@ -106,7 +112,13 @@ impl Secrets {
         }
     }
 
-    fn create(&mut self, name: &str, input: &Value, author: &Author) -> Reply {
+    fn unseen(&self) -> Refusal {
+        let denied = "User: arn:aws:sts::111122223333:assumed-role/github-trust/function is not authorized to perform: \
+                      secretsmanager:GetSecretValue";
+        if self.missing_is_denied { Refusal::new("AccessDeniedException", 400, denied) } else { missing() }
+    }
+
+    fn create(&mut self, name: &str, input: &Value, (author, now): (&Author, SystemTime)) -> Reply {
         let token = input["ClientRequestToken"].as_str().expect("a token").to_owned();
         let value = input["SecretString"].as_str().expect("a value").to_owned();
         if let Some(secret) = self.secrets.get(name) {
@@ -122,6 +134,7 @@ impl Secrets {
             serial: self.revision,
             description: input["Description"].as_str().unwrap_or_default().to_owned(),
             made_by: author.clone(),
+            created: now,
             versions: [(token.clone(), value)].into(),
             current: token.clone(),
         };

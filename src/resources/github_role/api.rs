@@ -251,27 +251,6 @@ impl GitHubRoles {
         deadline.call("iam:UpdateAssumeRolePolicy", name, || request.clone().send()).await.map(drop)
     }
 
-    /// Makes a call that names the provider. One that is not there is not waited for.
-    async fn with_provider<T>(
-        &self,
-        trust: &TrustPolicy,
-        call: impl AsyncFn(Deadline) -> Result<T, CallError>,
-    ) -> Result<T, CallError> {
-        let first = match call(self.deadline.soon()).await {
-            Err(error) if error.kind == ErrorKind::Propagating => without_provider(error, trust),
-            other => return other,
-        };
-        let arn = &trust.provider_arn;
-        let request = self.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn);
-        match self.deadline.call("iam:GetOpenIDConnectProvider", arn, || request.clone().send()).await {
-            Err(error) if error.kind == ErrorKind::NotFound => Err(CallError { kind: ErrorKind::Invalid, ..first }),
-            _ => call(self.deadline).await.map_err(|error| {
-                let uncertain = error.uncertain || first.uncertain;
-                without_provider(CallError { uncertain, ..error }, trust)
-            }),
-        }
-    }
-
     /// Gives a part of an adopted role back. A part that IAM refuses stays as it is: guardrails may have become stricter, and a
     /// principal or a policy may be gone. A deletion that failed would keep the stack from ever going.
     async fn give_back(&self, id: &RoleName, action: &Action) -> Result<Option<Created>, CallError> {
@@ -394,19 +373,6 @@ fn refuse_other_case(old: &str, new: &str) -> Error {
         to: new.to_owned(),
         remedy: "AWS takes both for the same name; choose one that differs in more than case",
     })
-}
-
-/// IAM names the principal that it does not see; the author has to know what to do about it.
-fn without_provider(error: CallError, trust: &TrustPolicy) -> CallError {
-    if error.kind != ErrorKind::Propagating {
-        return error;
-    }
-    let message = format!(
-        "{} (there is no provider {} in this account: declare a Custom::GitHubOidcProvider for its issuer, and let \
-         `ProviderArn` refer to it)",
-        error.message, trust.provider_arn
-    );
-    CallError { message, ..error }
 }
 
 fn observed(

@@ -25,6 +25,7 @@ mod plan;
 mod policy_limits;
 mod policy_size;
 mod properties;
+mod provider;
 mod resolve;
 mod subject_difference;
 mod subject_parts;

@@ -128,9 +128,13 @@ impl Eks {
 
     fn update_entry(&mut self, input: &Value, now: SystemTime) -> Reply {
         let (cluster, principal) = (text(input, "clusterName"), text(input, "principalArn"));
+        let refuses_own = self.settings.refuses_own_usernames;
         let entry = self.entry(cluster, principal, true)?;
         let kind = entry.kind.clone();
         check_settings(input, &kind)?;
+        if refuses_own && text(input, "username").starts_with("arn:") {
+            return Err(invalid_parameter("The username is invalid, it cannot start with arn:."));
+        }
         if kind != "STANDARD" && !(input["username"].is_null() && input["kubernetesGroups"].is_null()) {
             return Err(invalid_parameter(format!("An access entry of type {kind} cannot be updated.")));
         }
@@ -168,6 +172,9 @@ impl Eks {
             .flat_map(|cluster| cluster.entries.values_mut())
             .find(|entry| entry.arn == arn)
             .ok_or_else(|| Refusal::new("NotFoundException", 404, format!("Resource not found: {arn}")))?;
+        if action != "ListTagsForResource" && entry.kind.starts_with("EC2_") && self.settings.nodes_take_no_tags {
+            return Err(bad(format!("An access entry of type {} cannot be tagged.", entry.kind)));
+        }
         let mut tagged = entry.tags.clone();
         match action {
             "ListTagsForResource" => return Ok(json!({"tags": tagged})),

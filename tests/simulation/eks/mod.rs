@@ -32,6 +32,10 @@ pub(crate) struct Settings {
     pub(crate) honours_client_tokens: bool,
     /// The reference says that associating again changes the scope; nobody has seen it promised.
     pub(crate) associating_again_changes_scope: bool,
+    /// A username that begins with `arn:` is refused, as EKS' own of a role does.
+    pub(crate) refuses_own_usernames: bool,
+    /// Entries of nodes take no tags after their creation.
+    pub(crate) nodes_take_no_tags: bool,
     pub(crate) page: usize,
     pub(crate) empty_pages: bool,
     pub(crate) entries_per_cluster: usize,
@@ -44,6 +48,8 @@ impl Default for Settings {
             entry_lag: Duration::ZERO,
             honours_client_tokens: true,
             associating_again_changes_scope: true,
+            refuses_own_usernames: false,
+            nodes_take_no_tags: false,
             page: 100,
             empty_pages: false,
             entries_per_cluster: 3000,

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) principal_lag: Duration,
     /// Whether the same holds for a provider that does not exist at all.
     pub(crate) principals_are_checked: bool,
+    /// `UpdateRole` with an empty description changes nothing.
+    pub(crate) empty_descriptions_stay: bool,
     /// The reference calls `DeleteOpenIDConnectProvider` idempotent and lists `NoSuchEntity` among its errors.
     pub(crate) deleting_a_missing_provider_fails: bool,
     /// The largest page; IAM "might return fewer results, even when there are more".
@@ -74,6 +76,7 @@ impl Default for Settings {
             odd_arn: Duration::ZERO,
             principal_lag: Duration::ZERO,
             principals_are_checked: true,
+            empty_descriptions_stay: false,
             deleting_a_missing_provider_fails: false,
             page: 100,
             empty_pages: false,

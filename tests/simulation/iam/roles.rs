@@ -113,7 +113,8 @@ impl Iam {
         let mut reply = json!({});
         match action {
             "UpdateRole" => {
-                if let Some(description) = input["Description"].as_str() {
+                let stays = |text: &&str| text.is_empty() && self.settings.empty_descriptions_stay;
+                if let Some(description) = input["Description"].as_str().filter(|text| !stays(text)) {
                     role.description = Some(description.to_owned());
                 }
                 // "If you do not specify a value for this setting, the default value of one hour is applied."
