@@ -13,6 +13,7 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::aws::Deadline;
 use crate::cloudformation::{Invocation, Outcome, Request, RequestType, Response, ResponseUrl};
+use crate::deployment::Deployment;
 use crate::error::{Error, rendered};
 use crate::explain::{self, Question};
 use crate::hook;
@@ -224,12 +225,17 @@ impl App {
                     reason: rendered(&error),
                 });
             }
-            Ok(Ok(Err(error))) => rendered(&error),
-            Ok(Err(_panic)) => PANICKED.to_owned(),
-            Err(_elapsed) => TIME_UP.to_owned(),
+            Ok(Ok(Err(error))) => progress.failure_reason(&rendered(&error)),
+            Ok(Err(_panic)) => self.with_log(&progress.failure_reason(PANICKED), &deployment),
+            Err(_elapsed) => self.with_log(&progress.failure_reason(TIME_UP), &deployment),
         };
-        let reason = progress.failure_reason(&reason);
         Ended::Proven(Outcome::Failure { physical_id: progress.physical_id(), reason })
+    }
+
+    /// Returns a reason that only the log explains, with the address of the log.
+    fn with_log(&self, reason: &str, here: &Deployment) -> String {
+        let log = self.settings.log.as_ref().and_then(|log| log.console_url(here));
+        log.map_or_else(|| reason.to_owned(), |log| format!("{reason}; the log: {log}"))
     }
 
     async fn checked(&self, request: &Request, context: &RequestContext<'_>) -> Result<Reconciled, Error> {

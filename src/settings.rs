@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::deployment::LogStream;
 use crate::guardrails::Guardrails;
 use crate::resources::oidc_provider::rotation::RotationPolicy;
 
@@ -30,6 +31,8 @@ pub struct Settings {
     /// The addresses of issuers that no name server knows, for a local AWS: `GITHUB_TRUST_HOSTS`, as
     /// `name=address:port`, separated by spaces; the name `*` stands for all others.
     pub hosts: BTreeMap<String, SocketAddr>,
+    /// The log of this process: `AWS_LAMBDA_LOG_GROUP_NAME` and `AWS_LAMBDA_LOG_STREAM_NAME`, which Lambda sets.
+    pub log: Option<LogStream>,
 }
 
 /// IAM is "eventually consistent", mostly within seconds.
@@ -73,6 +76,9 @@ impl Settings {
             },
             private_issuers: variable("GITHUB_TRUST_PRIVATE_ISSUERS").is_some_and(|value| value == "true"),
             hosts: hosts.split(' ').filter_map(host).collect(),
+            log: variable("AWS_LAMBDA_LOG_GROUP_NAME")
+                .zip(variable("AWS_LAMBDA_LOG_STREAM_NAME"))
+                .map(|(group, name)| LogStream { group, name }),
         }
     }
 }

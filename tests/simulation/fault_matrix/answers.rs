@@ -255,6 +255,10 @@ fn row_35_a_panic_at_any_call_is_answered_with_a_failure_and_the_old_id() {
                     let request = world.sent().into_iter().nth(usize::from(operation != Operation::Create)).unwrap();
                     let (reason, id) = world.failure(&request);
                     assert!(reason.starts_with("github-trust failed unexpectedly (a defect)"), "{reason}");
+                    assert!(
+                        reason.ends_with("/github-trust/log-events/2026$252F11$252F21$252F$255B$2524LATEST$255D0123"),
+                        "{reason}"
+                    );
                     if operation != Operation::Create {
                         assert_eq!(id, physical);
                     }

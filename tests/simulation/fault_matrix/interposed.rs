@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use github_trust::app::App;
+use github_trust::deployment::LogStream;
 use github_trust::settings::Settings;
 
 use super::super::cloud::Cloud;
@@ -65,7 +66,10 @@ pub(super) fn through(
     let cloudformation = sdk::cloudformation_with(cloud, &retries, &timeouts);
     let cloudformation = cloudformation.config().to_builder().http_client(client).build();
     on_lambda(App {
-        settings: Settings::default(),
+        settings: Settings {
+            log: Some(LogStream { group: "github-trust".to_owned(), name: "2026/11/21/[$LATEST]0123".to_owned() }),
+            ..Settings::default()
+        },
         cloudformation: aws_sdk_cloudformation::Client::from_conf(cloudformation).into(),
         iam: aws_sdk_iam::Client::from_conf(iam).into(),
         eks: aws_sdk_eks::Client::from_conf(eks).into(),
