@@ -14,7 +14,7 @@ object_type! {
             "Value",
             TEXT.or_empty().at_most(256),
             VALUE_EXPECTED,
-            "The tag's value; empty where it is left out.",
+            "The tag's value, by default empty.",
         );
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
 const TOKEN: &str =
     "The ARN of the function. Its stack exports it as `github-trust-ServiceToken` (after `FunctionName`).";
-const TIMEOUT: &str = "How long CloudFormation waits for an answer, in seconds.";
+const TIMEOUT: &str = "The seconds that CloudFormation waits for an answer.";
 
 /// CloudFormation's own properties of a custom resource, as far as the kind does not describe them itself.
 pub(super) fn of_cloudformation(resource: &ResourceSchema) -> Vec<Property> {

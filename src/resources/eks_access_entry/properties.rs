@@ -8,17 +8,17 @@ use super::{EntryType, GROUP_LIMIT, NAMESPACE_LIMIT, POLICY_LIMIT, TAG_LIMIT};
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::EksAccessEntry",
-    doc: "An EKS access entry with its access policies: lets a role or user into a cluster's Kubernetes API. The cluster is \
-          in the function's account and region, and its authentication mode is `API` or `API_AND_CONFIG_MAP`; one that is \
-          still being created is waited for. An entry lets in the role that was there when it was made: where the role was \
-          made again since, the entry is made again, too, with all that it had.",
+    doc: "An EKS access entry with its access policies: lets a role or user into a cluster's Kubernetes API. The cluster \
+          is in the function's account and region, and its authentication mode is `API` or `API_AND_CONFIG_MAP`. The \
+          function waits for a cluster that is still being created. An entry lets in the role that was there when it was \
+          made. If the role is made again, the function makes the entry again, too, with all that it had.",
     guide: "access-entry",
     object: Properties::OBJECT,
     reference: "`<PrincipalArn>|<ClusterName>`, as of the native resource",
     attributes: &[
         ("AccessEntryArn", "The entry's ARN. It changes when the entry is made again."),
         ("PrincipalArn", "The principal's ARN."),
-        ("Username", "The Kubernetes username, also where EKS made it."),
+        ("Username", "The Kubernetes username, also if EKS made it."),
     ],
 };
 
@@ -63,33 +63,33 @@ object_type! {
             "Username",
             TEXT.matching(NOT_RESERVED_NOR_ARN),
             "a username",
-            "The Kubernetes username. It does not begin with `system:`, `eks:`, `aws:`, `amazon:`, `iam:` or `arn:`, and a \
-             `{{SessionName}}` or `{{SessionNameRaw}}` in it needs a colon before it. Where it is left out, EKS makes one.",
+            "The Kubernetes username. It does not begin with `system:`, `eks:`, `aws:`, `amazon:`, `iam:` or `arn:`, and \
+             a `{{SessionName}}` or `{{SessionNameRaw}}` in it needs a colon before it. By default EKS makes one.",
         );
         KUBERNETES_GROUPS: Texts = Property::texts(
             "KubernetesGroups",
             TEXT.at_most(253).matching(NOT_RESERVED),
             Count::at_most(GROUP_LIMIT, "groups"),
             "at most 253 characters",
-            "The Kubernetes groups that role bindings of the cluster can name. The list is the whole list: others are removed. \
-             Where it is left out, they stay.",
+            "The Kubernetes groups that role bindings of the cluster can name. The list is the whole list: others are \
+             removed. If it is left out, they stay.",
         );
         ACCESS_POLICIES: Objects<AccessPolicy> = Property::objects(
             "AccessPolicies",
             Count::at_most(POLICY_LIMIT, "policies"),
             "a list of access policies",
-            "The access policies, each with its scope. The list is the whole list: others are disassociated. Where it is left \
-             out, they stay. The deployment has to allow all but `AmazonEKSViewPolicy` (`AllowedNamespaces`, \
+            "The access policies, each with its scope. The list is the whole list: others are disassociated. If it is \
+             left out, they stay. The deployment has to allow all but `AmazonEKSViewPolicy` (`AllowedNamespaces`, \
              `AllowClusterAdmin`).",
         );
         TAGS: Objects<Tag> = tags::property(TAG_LIMIT, "Tags of the entry, beside those that record its owner.");
         ON_EXISTING: Text = Property::choice(
             "OnExisting",
             &["Fail", "Adopt", "TakeOver"],
-            "What to do with an entry of this principal that is there already: `Fail` refuses it. `Adopt` takes one that no stack \
-             owns; what it has and keeps has to be within the guardrails, and it is given back as it was found when the resource \
-             is deleted. The deployment has to allow that (`AllowRoleAdoption`). `TakeOver` takes one that another resource of \
-             this function made and let go (`DeletionPolicy: Retain`), as its own.",
+            "`Fail` refuses an entry of this principal that is there already. `Adopt` adopts an entry that no stack \
+             owns. Everything that it keeps has to be within the guardrails, and it is given back as it was found when \
+             the resource is deleted. The deployment has to allow that (`AllowRoleAdoption`). `TakeOver` takes over an \
+             entry that another resource of this function made and let go (`DeletionPolicy: Retain`).",
         )
         .default("Fail");
     }
@@ -107,7 +107,7 @@ object_type! {
         ACCESS_SCOPE: Nested<AccessScope> = Property::object(
             "AccessScope",
             "`Type: cluster`, or `Type: namespace` with `Namespaces`",
-            "Where the policy holds.",
+            "The scope of the policy.",
         )
         .required();
     }

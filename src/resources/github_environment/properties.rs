@@ -7,17 +7,14 @@ use super::{ID_EXPECTED, LONGEST_WAIT, NAME_EXPECTED, PATTERN_EXPECTED, PATTERN_
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubEnvironment",
-    doc: "An environment of a repository with its protection: which branches may deploy to it, and who has to look first. One \
-          that does not exist is made without any protection by the first workflow that names it.",
+    doc: "An environment of a repository with its protection: the branches that may deploy to it, and the reviewers. If \
+          an environment does not exist, the first workflow that names it makes it, without any protection.",
     guide: "github-environment",
     object: Properties::OBJECT,
     reference: "repository and name: `github.com/repos/octo-org/octo-repo/environments/production`",
     attributes: &[
         ("Name", "The environment's name, for `Environments` of a role and `Environment` of a variable."),
-        (
-            "Warning",
-            "The properties that are stricter than declared, because somebody has made them so at GitHub, if any are.",
-        ),
+        ("Warning", "The properties that somebody has made stricter at GitHub than declared. Empty if there are none."),
     ],
 };
 
@@ -38,44 +35,47 @@ object_type! {
         DEPLOYMENT_BRANCH_POLICY: Nested<DeploymentBranchPolicy> = Property::object(
             "DeploymentBranchPolicy",
             "`ProtectedBranches: true`, or `Branches` and `Tags`",
-            "Which branches and tags may deploy. Where it is left out, what there is stays; in a new environment all may.",
+            "The branches and tags that may deploy. If it is left out, the present ones stay. In a new environment all \
+             may.",
         );
         REVIEWERS: Objects<Reviewer> = Property::objects(
             "Reviewers",
             Count::at_most(REVIEWER_LIMIT, "users and teams"),
             "a list of users and teams",
-            "Who has to approve a deployment; one of them is enough. Where it is left out, they stay.",
+            "The reviewers: one of them has to approve a deployment. If it is left out, the present ones stay.",
         );
         PREVENT_SELF_REVIEW: Boolean = Property::boolean(
             "PreventSelfReview",
             "",
-            "Whether nobody may approve a run that they have triggered. It needs `Reviewers`.",
+            "With `true`, nobody may approve a run that they have triggered. It needs `Reviewers`.",
         );
         WAIT_TIMER: Integer = Property::integer(
             "WaitTimer",
             0,
             LONGEST_WAIT,
             "minutes",
-            "How long a deployment waits, in minutes.",
+            "The minutes that a deployment waits.",
         );
         ON_EXISTING: Text = Property::choice(
             "OnExisting",
             &["Fail", "Adopt"],
-            "What is done where somebody else's is otherwise: `Adopt` changes it, and leaves it there on deletion.",
+            "`Fail` refuses somebody else's environment that is different. `Adopt` changes it, and leaves it there on \
+             deletion.",
         )
         .default("Fail");
-        HOST: Text = Property::text("Host", TEXT, "a host", "Which GitHub, as for a `Custom::GitHubVariable`.")
+        HOST: Text = Property::text("Host", TEXT, "a host", "The GitHub, as for a `Custom::GitHubVariable`.")
             .default("github.com")
             .update(Update::Replacement);
     }
 }
 
 object_type! {
-    pub(super) DeploymentBranchPolicy("Which branches and tags may deploy: protected branches, or those of patterns. With neither all may.") => {
+    pub(super) DeploymentBranchPolicy("The branches and tags that may deploy: protected branches, or those of patterns. \
+                                       With neither all may.") => {
         PROTECTED_BRANCHES: Boolean = Property::boolean(
             "ProtectedBranches",
             "",
-            "Whether branches that are protected in the repository may deploy.",
+            "`true` lets branches deploy that are protected in the repository.",
         );
         BRANCHES: Texts = Property::texts(
             "Branches",
@@ -96,7 +96,7 @@ object_type! {
 
 object_type! {
     pub(super) Reviewer("A user or a team.") => {
-        TYPE: Text = Property::choice("Type", &["User", "Team"], "Which of the two.").required();
+        TYPE: Text = Property::choice("Type", &["User", "Team"], "`User` or `Team`.").required();
         ID: Text = Property::text("Id", TEXT.matching("^[0-9]+$"), ID_EXPECTED, "The id that GitHub gives it.")
             .required();
     }

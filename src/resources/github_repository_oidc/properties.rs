@@ -5,15 +5,15 @@ use crate::cloudformation::schema::{Property, ResourceSchema, TEXT, Text, Update
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubRepositoryOidc",
-    doc: "Opts an older repository, or an organisation, in to subjects that carry ids, and back when the resource goes. A switch \
-          that would lock workflows out of a role of the account is not made.",
+    doc: "Opts an older repository, or an organisation, in to subjects that carry ids, and back when the resource is \
+          deleted. The function refuses a switch that would lock workflows out of a role of the account.",
     guide: "github-repository-oidc",
     object: Properties::OBJECT,
     reference: "the repository or organisation: `github.com/repos/octo-org/octo-repo/oidc`",
     attributes: &[
         ("Repository", "The repository; empty for an organisation."),
         ("Organization", "The organisation; empty for a repository."),
-        ("Warning", "What the check of roles cannot see: roles of other accounts, and other clouds."),
+        ("Warning", "The roles that the check does not see: those of other accounts, and of other clouds."),
     ],
 };
 
@@ -37,10 +37,10 @@ object_type! {
         USE_IMMUTABLE_SUBJECT: Boolean = Property::boolean(
             "UseImmutableSubject",
             "true, for subjects that carry ids; or false",
-            "Whether the subjects of its tokens carry ids.",
+            "`true` makes the subjects of its tokens carry ids.",
         )
         .required();
-        HOST: Text = Property::text("Host", TEXT, "a host", "Which GitHub: `github.com` or `<subdomain>.ghe.com`.")
+        HOST: Text = Property::text("Host", TEXT, "a host", "The GitHub: `github.com` or `<subdomain>.ghe.com`.")
             .default("github.com")
             .update(Update::Replacement);
     }

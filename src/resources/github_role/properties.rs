@@ -13,8 +13,8 @@ use super::{
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubRole",
     doc: "An IAM role that exactly the named repositories, branches, tags, environments, pull requests or workflows can \
-          assume. GitHub is asked which form the subjects of a repository's tokens have, and the trust policy lets in these \
-          tokens and no others.",
+          assume. The function asks GitHub which form the subjects of a repository's tokens have. The trust policy lets \
+          in these tokens and no others.",
     guide: "github-role",
     object: Properties::OBJECT,
     reference: "the role's name, such as `team-a-Role-6mkwfprgcokzk`",
@@ -24,13 +24,10 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
         ("RoleId", "The role's unique id. A role that is made again under the same name has another."),
         (
             "Subjects",
-            "The subjects that the trust policy admits, separated by a comma and a space. What has no room in an answer is counted at \
-             the end.",
+            "The subjects that the trust policy admits, separated by a comma and a space. Subjects that have no room in \
+             an answer are counted at the end.",
         ),
-        (
-            "Warning",
-            "Which environments the role trusts that nothing protects, as far as the function's credential can see.",
-        ),
+        ("Warning", "The unprotected environments that the role trusts, as far as the function's credential can see."),
     ],
 };
 
@@ -59,8 +56,8 @@ object_type! {
             Count::some(SUBJECT_LIMIT, "entries"),
             "a list of entries with `Repository` and at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true`, \
              `AnyRef: true` and `AllJobs: true`, or `Subjects`",
-            "Who may assume the role. A job that fits any of the entries may. All values together have at most 8,192 characters, \
-             the largest trust policy of IAM.",
+            "The jobs that may assume the role. A job that fits any of the entries may. All values together have at most \
+             8,192 characters, the largest trust policy of IAM.",
         )
         .required();
         AUDIENCE: Text = Property::text(
@@ -74,16 +71,16 @@ object_type! {
             "RoleName",
             TEXT.at_most(NAME_LIMIT).matching(IAM_NAME),
             "1 to 64 letters, digits and _+=,.@-",
-            "The role's name. Where it is left out, one is made of the stack's name, the logical id and 13 characters; it is the \
-             same on every attempt. A change of nothing but the case is refused, because IAM takes both for one name.",
+            "The role's name. By default it is made of the stack's name, the logical id and 13 characters, and is the \
+             same on every attempt. A change of only the case is refused, because IAM takes both for one name.",
         )
         .update(Update::Replacement);
         PATH: Text = Property::text(
             "Path",
             TEXT.at_most(512).matching("^/([!-~]*/)?$"),
             PATH_EXPECTED,
-            "The role's path, which has to be within the deployment's `RolePath`; that is also what holds where it is left out. \
-             Another path together with the same `RoleName` is refused, because IAM cannot move a role.",
+            "The role's path, which has to be within the deployment's `RolePath`. That is also the default. Another path \
+             together with the same `RoleName` is refused, because IAM cannot move a role.",
         )
         .update(Update::Replacement);
         DESCRIPTION: Text = Property::text(
@@ -97,15 +94,15 @@ object_type! {
             3600,
             43200,
             "seconds",
-            "How long a session may last, in seconds.",
+            "The longest session, in seconds.",
         )
         .default("3600");
         PERMISSIONS_BOUNDARY: Text = Property::text(
             "PermissionsBoundary",
             POLICY_ARN,
             POLICY_ARN_EXPECTED,
-            "The ARN of a managed policy that limits what the role may do, whatever its other policies allow. It is part of the \
-             call that makes the role. Where it is left out, the role has the boundary of the deployment \
+            "The ARN of a managed policy that limits what the role may do, whatever its other policies allow. It is part \
+             of the call that makes the role. By default the role has the boundary of the deployment \
              (`RolePermissionsBoundary`).",
         );
         MANAGED_POLICY_ARNS: Texts = Property::texts(
@@ -113,22 +110,23 @@ object_type! {
             POLICY_ARN,
             Count::at_most(MANAGED_LIMIT, "policies"),
             POLICY_ARN_EXPECTED,
-            "The ARNs of managed policies. What others attached to the role stays.",
+            "The ARNs of managed policies. Policies that others attached to the role stay.",
         );
         POLICIES: Objects<Policy> = Property::objects(
             "Policies",
             Count::at_most(INLINE_LIMIT, "policies"),
             "a list of `PolicyName` and `PolicyDocument`",
-            "Inline policies, of at most 10,240 characters together, white space not counted. What others put on the role stays.",
+            "Inline policies, of at most 10,240 characters together, white space not counted. Policies that others put \
+             on the role stay.",
         );
         TAGS: Objects<Tag> = tags::property(TAG_LIMIT, "Tags of the role, beside those that record its owner.");
         ON_EXISTING: Text = Property::choice(
             "OnExisting",
             &["Fail", "Adopt", "TakeOver"],
-            "What to do with a role of this `RoleName` that is there already: `Fail` refuses it. `Adopt` takes one that no stack \
-             owns; what it has and keeps has to be within the guardrails, and it is given back as it was found when the resource \
-             is deleted. The deployment has to allow that (`AllowRoleAdoption`). `TakeOver` takes one that another resource of \
-             this function made and let go (`DeletionPolicy: Retain`), as its own.",
+            "`Fail` refuses a role of this `RoleName` that is there already. `Adopt` adopts a role that no stack owns. \
+             Everything that it keeps has to be within the guardrails, and it is given back as it was found when the \
+             resource is deleted. The deployment has to allow that (`AllowRoleAdoption`). `TakeOver` takes over a role \
+             that another resource of this function made and let go (`DeletionPolicy: Retain`).",
         )
         .default("Fail");
     }
@@ -196,9 +194,9 @@ object_type! {
             TEXT.matching(NO_REF),
             Count::at_most(room_for("ref:refs/heads/a"), "branches"),
             "the short name of a branch",
-            "Jobs on these branches, whatever event they are of: `pull_request_target`, `workflow_run` and `issue_comment` run \
-             on the default branch, and strangers can trigger them. A job that names an environment is not among them, but \
-             where the repository's subject template has no context. Short names; wildcards behind a `/` (`release/*`). Others \
+            "Jobs on these branches, of any event: `pull_request_target`, `workflow_run` and `issue_comment` run on the \
+             default branch, and strangers can trigger them. A job that names an environment is let in only if the \
+             repository's subject template has no context. Short names; wildcards behind a `/` (`release/*`). Others \
              (`release-*`, `*`) are broad, and the deployment has to allow them (`AllowBroadTrust`).",
         );
         TAGS: Texts = Property::texts(
@@ -214,26 +212,26 @@ object_type! {
             TEXT.at_most(255),
             Count::at_most(room_for("environment:a"), "environments"),
             "the name of an environment, at most 255 characters",
-            "Jobs that name these environments, on whatever branch or tag: a job that names an environment has neither in its \
-             subject, so let GitHub restrict the environment's branches, or narrow the entry by `Refs`. Wildcards behind `-`, `_`, \
-             `.` or `/` (`review-*`). Others (`prod*`, `*`) are broad.",
+            "Jobs that name these environments, on any branch or tag. The subject of such a job has neither, so let \
+             GitHub restrict the environment's branches, or narrow the entry by `Refs`. Wildcards behind `-`, `_`, `.` \
+             or `/` (`review-*`). Others (`prod*`, `*`) are broad.",
         );
         PULL_REQUESTS: Boolean = Property::boolean(
             "PullRequests",
             "",
-            "Whether jobs of pull requests are let in, also of such that nobody has reviewed.",
+            "`true` lets in jobs of pull requests, also those that nobody has reviewed.",
         )
         .default("false");
         ANY_REF: Boolean = Property::boolean(
             "AnyRef",
             "",
-            "Whether jobs on any branch or tag are let in. The deployment has to allow it (`AllowBroadTrust`).",
+            "`true` lets in jobs on any branch or tag. The deployment has to allow it (`AllowBroadTrust`).",
         )
         .default("false");
         ALL_JOBS: Boolean = Property::boolean(
             "AllJobs",
             "",
-            "Whether all jobs are let in: any branch, tag, environment and pull request. The deployment has to allow it \
+            "`true` lets in all jobs: of any branch, tag, environment and pull request. The deployment has to allow it \
              (`AllowBroadTrust`).",
         )
         .default("false");
@@ -250,17 +248,18 @@ object_type! {
             TEXT.matching("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/\\.github/workflows/[^/@:]+@."),
             Count::at_most(room_for("a/b/.github/workflows/c@refs/tags/d"), "workflows"),
             "\"owner/name/.github/workflows/<file>@<ref>\"",
-            "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, `refs/tags/…`, \
-             `refs/pull/*/merge` or a commit's whole SHA, as the claim `job_workflow_ref` has it. Wildcards in the ref only. The \
-             claim holds names and no ids: a workflow of another repository is whose that name is.",
+            "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, \
+             `refs/tags/…`, `refs/pull/*/merge` or a commit's whole SHA, as the claim `job_workflow_ref` has it. \
+             Wildcards in the ref only. The claim holds names and no ids: a workflow of another repository belongs to \
+             the present owner of that name.",
         );
         ACTORS: Texts = Property::texts(
             "Actors",
             TEXT.matching("^[A-Za-z0-9_-]+(\\[bot\\])?$"),
             Count::at_most(room_for("100"), "actors"),
             "a user's id, or name without wildcards",
-            "Only jobs that these users triggered: ids, or names, of which the id is asked for, because a name can change \
-             hands. Whoever runs a job again does not count: the claim keeps the first one.",
+            "Only jobs that these users triggered: ids, or names. The function asks for the id of a name, because a name \
+             can change hands. If somebody else runs a job again, the claim keeps the first user.",
         );
         ENTERPRISE_ID: Text = Property::text(
             "EnterpriseId",
@@ -293,15 +292,15 @@ object_type! {
             "OwnerId",
             ID,
             "a whole number",
-            "The owner's id, where GitHub cannot be asked, or where somebody else has the name now and is meant; where GitHub \
-             can be asked, it has to be right.",
+            "The owner's id, if GitHub does not answer, or if somebody else has the name now and you mean them. If \
+             GitHub answers, it has to be right.",
         );
         REPOSITORY_ID: Text = Property::text(
             "RepositoryId",
             ID,
             "a whole number",
-            "The repository's id, where GitHub cannot be asked, or where another repository has the name now and is meant; \
-             where GitHub can be asked, it has to be right.",
+            "The repository's id, if GitHub does not answer, or if another repository has the name now and you mean it. \
+             If GitHub answers, it has to be right.",
         );
     }
 }

@@ -21,14 +21,14 @@ pub(super) const VISIBILITY_EXPECTED: &str =
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubVariable",
     doc: "A variable or a secret of GitHub Actions, such as a role's ARN, in a repository, one of its environments or an \
-          organisation. What somebody else made is not overwritten, unless `OnExisting: Adopt` says so, and never deleted. \
-          The function needs a credential that may write there (`GitHubSecretArn` of its template).",
+          organisation. The function never deletes somebody else's, and overwrites it only with `OnExisting: Adopt`. It \
+          needs a credential that may write there (`GitHubSecretArn` of its template).",
     guide: "github-variable",
     object: Properties::OBJECT,
     reference: "place and name: `github.com/repos/octo-org/octo-repo/variables/AWS_ROLE_ARN`",
     attributes: &[
         ("Name", "The name, in upper case."),
-        ("Warning", "What is wrong with the environment, if anything is: that nothing protects it."),
+        ("Warning", "The environment, if it has no protection. Otherwise empty."),
     ],
 };
 
@@ -60,7 +60,7 @@ object_type! {
             "Visibility",
             Text::one_of(&["all", "private", "selected"]),
             VISIBILITY_EXPECTED,
-            "Which repositories of the organisation may read it.",
+            "The repositories of the organisation that may read it.",
         );
         SELECTED_REPOSITORIES: Texts = Property::texts(
             "SelectedRepositories",
@@ -84,27 +84,28 @@ object_type! {
             "Value",
             TEXT,
             "what the workflow is to read, such as `!GetAtt Role.Arn`",
-            "What the workflow reads: at most 48 KB.",
+            "The value that the workflow reads: at most 48 KB.",
         )
         .required();
         SECRET: Boolean = Property::boolean(
             "Secret",
             "",
-            "Whether it is a secret, which nobody can read back, or a variable.",
+            "`true` makes a secret, which nobody can read back, in place of a variable.",
         )
         .default("false")
         .update(Update::Replacement);
         ON_EXISTING: Text = Property::choice(
             "OnExisting",
             &["Fail", "Adopt"],
-            "What is done where somebody else's holds another value: `Adopt` overwrites it, and leaves it there on deletion.",
+            "`Fail` refuses somebody else's that holds another value. `Adopt` overwrites it, and leaves it there on \
+             deletion.",
         )
         .default("Fail");
         HOST: Text = Property::text(
             "Host",
             TEXT,
             HOST_EXPECTED,
-            "Which GitHub: `github.com`, `<subdomain>.ghe.com`, or the host of an Enterprise Server.",
+            "The GitHub: `github.com`, `<subdomain>.ghe.com`, or the host of an Enterprise Server.",
         )
         .default("github.com")
         .update(Update::Replacement);

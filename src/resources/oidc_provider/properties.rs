@@ -9,7 +9,7 @@ use super::{CLIENT_ID_LIMIT, DEFAULT_CLIENT_ID, SERVICE_TIMEOUT, TAG_LIMIT};
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     name: "Custom::GitHubOidcProvider",
     doc: "The IAM OIDC provider of a GitHub issuer, with thumbprints of verified certificates that follow the issuer. An \
-          account has one provider for each issuer, so stacks share it: the last one to go deletes it, unless it was there \
+          account has one provider for each issuer, so stacks share it. The last stack deletes it, unless it was there \
           before or a role still trusts it.",
     guide: "oidc-provider",
     object: Properties::OBJECT,
@@ -21,8 +21,8 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
         ("ThumbprintList", "The provider's thumbprints, separated by commas."),
         (
             "ThumbprintUse",
-            "Whether IAM looks at the thumbprints: `Fallback` (only where it cannot verify the issuer with its own list of \
-             CAs), `InUse` (each time, for a private CA) or `Unknown` (an Enterprise Server's are pinned).",
+            "`Fallback`: IAM uses the thumbprints only if it cannot verify the issuer with its own list of CAs. `InUse`: \
+             it uses them each time, for a private CA. `Unknown`: those of an Enterprise Server are pinned.",
         ),
     ],
 };
@@ -47,8 +47,8 @@ object_type! {
             TEXT.at_most(255),
             Count::some(CLIENT_ID_LIMIT, "client ids"),
             "1 to 255 characters",
-            "The audiences that tokens may be for. Every owner of the provider gets theirs; who leaves takes what nobody else \
-             needs.",
+            "The audiences that tokens may be for. Every owner of the provider gets its own. An owner that leaves \
+             removes those that no other owner needs.",
         )
         .default(DEFAULT_CLIENT_ID);
         THUMBPRINT_LIST: Texts = Property::texts(
@@ -56,28 +56,28 @@ object_type! {
             TEXT.matching("^[0-9A-Fa-f]{40}$"),
             Count::some(5, "thumbprints (leave it out to have them verified and rotated)"),
             THUMBPRINT_EXPECTED,
-            "Pins the thumbprints: nobody looks at the issuer's certificates, and nothing is rotated. Leave it out to have them \
-             verified and rotated.",
+            "Pins the thumbprints: the function does not look at the issuer's certificates, and rotates nothing. Leave \
+             it out to have them verified and rotated.",
         );
         CA_CERTIFICATE: Text = Property::text(
             "CaCertificate",
             TEXT,
             "1 to 5 certificates in PEM",
-            "One to five certificates in PEM, of at most 3000 bytes together, that an Enterprise Server's certificates are \
-             verified with. Not together with `ThumbprintList`. Where it is left out, the public CAs verify.",
+            "One to five certificates in PEM, of at most 3000 bytes together, with which an Enterprise Server's \
+             certificates are verified. Not together with `ThumbprintList`. By default the public CAs are used.",
         );
         ON_EXISTING: Text = Property::choice(
             "OnExisting",
             &["Share", "Fail"],
-            "What to do with a provider that is there already: `Share` joins it, whoever made it, `Fail` refuses one that this \
-             resource has no claim on.",
+            "`Share` joins a provider that is there already, also one that somebody else made. `Fail` refuses it, unless \
+             this resource is an owner already.",
         )
         .default("Share");
         DELETION_MODE: Text = Property::choice(
             "DeletionMode",
             &["WhenUnused", "Retain"],
-            "What becomes of the provider when its last owner goes: `WhenUnused` deletes it, if one of these stacks made it and no \
-             role in the account trusts it; `Retain` lets it stay.",
+            "`WhenUnused` deletes the provider with its last owner, if one of these stacks made it and no role in the \
+             account trusts it. With `Retain` it stays.",
         )
         .default("WhenUnused");
         // Deleting a shared provider waits until the claims of others must have become visible.
@@ -86,7 +86,7 @@ object_type! {
             SERVICE_TIMEOUT,
             3600,
             "seconds, because its deletion takes up to four minutes",
-            "How long CloudFormation waits for an answer, in seconds. The deletion of a provider takes up to four minutes.",
+            "The seconds that CloudFormation waits for an answer. The deletion of a provider takes up to four minutes.",
         )
         .default("3600");
         TAGS: Objects<Tag> = tags::property(TAG_LIMIT, "Tags of the provider, beside those that record its owners.");
