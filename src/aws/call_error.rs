@@ -284,4 +284,66 @@ mod tests {
             assert_eq!(classify(action, code, message, status), kind, "{action} {code} {message}");
         }
     }
+
+    /// Answers of the services as others have recorded or quoted them: cloud-custodian's `tests/data/placebo`,
+    /// terraform-provider-aws#35535 and `secret.go`, terraform-aws-eks#2915, aws-ia/terraform-aws-eks-blueprints#1920,
+    /// kubeflow/kubeflow#6687, jenkinsci/aws-secrets-manager-credentials-provider-plugin#74.
+    #[test]
+    fn recorded_answers_are_of_their_kind() {
+        use ErrorKind::{AlreadyExists, Busy, Denied, InUse, Invalid, NotFound, Propagating, Quota, Throttled};
+        let no_entry = "The specified principalArn could not be found. You can view your available access entries with \
+                        'list-access-entries'.";
+        let denied = "User: arn:aws:sts::111122223333:assumed-role/r/s is not authorized to perform: iam:DeleteRole";
+        let scheduled =
+            "You can't create this secret because a secret with this name is already scheduled for deletion.";
+        for (action, code, message, status, kind) in [
+            ("iam:GetRole", "NoSuchEntity", "The role with name r cannot be found.", 404, NotFound),
+            (
+                "iam:GetOpenIDConnectProvider",
+                "NoSuchEntity",
+                "OpenIDConnect Provider not found for arn arn:p",
+                404,
+                NotFound,
+            ),
+            ("iam:DeleteRole", "DeleteConflict", "Cannot delete entity, must detach all policies first.", 409, InUse),
+            ("iam:DeleteRole", "AccessDenied", denied, 403, Denied),
+            ("iam:CreateRole", "EntityAlreadyExists", "Role with name r already exists.", 409, AlreadyExists),
+            ("iam:UpdateAssumeRolePolicy", "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048", 409, Quota),
+            ("iam:GetRole", "Throttling", "Rate exceeded", 400, Throttled),
+            ("eks:CreateAccessEntry", "ResourceNotFoundException", "No cluster found for name: c.", 404, Invalid),
+            (
+                "eks:CreateAccessEntry",
+                "ResourceInUseException",
+                "The specified access entry resource is already in use on this cluster.",
+                409,
+                AlreadyExists,
+            ),
+            (
+                "eks:CreateAccessEntry",
+                "InvalidParameterException",
+                "The specified principalArn is invalid: invalid principal.",
+                400,
+                Propagating,
+            ),
+            (
+                "eks:CreateAccessEntry",
+                "InvalidParameterException",
+                "The kubernetes group name system:masters is invalid, it cannot start with system:",
+                400,
+                Invalid,
+            ),
+            ("eks:DescribeAccessEntry", "ResourceNotFoundException", no_entry, 404, NotFound),
+            ("eks:AssociateAccessPolicy", "ResourceNotFoundException", no_entry, 404, Propagating),
+            (
+                "secretsmanager:GetSecretValue",
+                "ResourceNotFoundException",
+                "Secrets Manager can't find the specified secret.",
+                400,
+                NotFound,
+            ),
+            ("secretsmanager:CreateSecret", "InvalidRequestException", scheduled, 400, Busy),
+        ] {
+            assert_eq!(classify(action, code, message, status), kind, "{action} {code} {message}");
+        }
+    }
 }
