@@ -10,7 +10,7 @@ use crate::github::claims::{ClaimKey, ClaimState, OwnerClaim, OwnerClaims};
 use crate::github::creation_window::CreationWindow;
 use crate::laws::{Coverage, PlanLaws, owner};
 use crate::ownership::Owner;
-use crate::reconcile::{Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject, ClaimedOutput};
+use crate::reconcile::{Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject, ClaimedOutput, Resource};
 
 impl<K: PlanLaws + Claimable> PlanLaws for Claimed<K> {
     const VARIANTS: &'static [&'static str] = &["Claim", "Withdraw", "Object"];
@@ -99,11 +99,11 @@ fn all_claims(us: &Owner, memories: &BTreeSet<String>) -> Vec<OwnerClaims> {
     claims.iter().flat_map(|our| claims.iter().map(|their| pair(our, their)).collect::<Vec<_>>()).collect()
 }
 
+/// A declaration and an object.
+type World<K> = (Option<<K as Resource>::Desired>, Option<<K as Resource>::Observed>);
+
 /// Checks each declaration on each object with all claims.
-pub(crate) fn obey<K: PlanLaws<Desired: Clone> + Claimable>(
-    worlds: &[(Option<K::Desired>, Option<K::Observed>)],
-    requested: i64,
-) {
+pub(crate) fn obey<K: PlanLaws<Desired: Clone> + Claimable>(worlds: &[World<K>], requested: i64) {
     let (owner, requested) = (owner("Ours"), CreationWindow::at(requested));
     let mut tally = Coverage::default();
     let objects = worlds.iter().map(|(_, object)| object.as_ref());

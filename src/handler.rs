@@ -276,7 +276,8 @@ impl App {
             }
             GitHubEnvironments::TYPE => {
                 let environments = GitHubEnvironments::new(self.github(deadline), request);
-                reconcile_request(&Claimed::new(environments, request), request, context).await
+                // Boxed, because its future is large, too.
+                Box::pin(reconcile_request(&Claimed::new(environments, request), request, context)).await
             }
             GitHubRepositoryOidcs::TYPE => {
                 let (github, iam) = (self.github(deadline), self.iam.clone());
