@@ -86,7 +86,7 @@ reference:
 
 # Not parallel to `check`: two cargo builds would wait for each other.
 stack-tests: check
-	.venv/bin/python -m pytest tests/local_aws
+	CARGO_PROFILE=release .venv/bin/python -m pytest tests/local_aws
 	.venv/bin/python -m pytest tests/acceptance
 
 # On a real account and at GitHub, for those who say so in their environment: docs/acceptance.md. Nothing is built, and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -17,8 +18,9 @@ EXAMPLES = ROOT / "examples"
 BUILD = ROOT / ".aws-sam" / "local"
 
 ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
-# Link-time optimisation would take minutes, and a local run gains nothing by it.
-QUICK = {"CARGO_PROFILE": "local", "ARCHITECTURE": ARCHITECTURE}
+# Link-time optimisation takes minutes, and a local run gains nothing by it. `make test` asks for the release, which the
+# tests of the archive need too.
+HOW_BUILT = {"CARGO_PROFILE": os.environ.get("CARGO_PROFILE", "local"), "ARCHITECTURE": ARCHITECTURE}
 # The issuers are on the loopback interface.
 PARAMETERS = (f"Architecture={ARCHITECTURE}", "PrivateIssuers=true")
 # For what lies behind the guardrails; `test_guardrails_*.py` deploy the function with them.
@@ -124,7 +126,7 @@ def sam(aws: LocalAws, *arguments: str) -> None:
     result = subprocess.run(
         [str(TOOLS / "bin" / "sam"), *arguments],
         cwd=ROOT,
-        env={**aws.environment(), **QUICK},
+        env={**aws.environment(), **HOW_BUILT},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
