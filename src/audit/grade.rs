@@ -11,7 +11,7 @@ use super::subject_words::{
     contexts, contexts_of_claims, filled, ids, named, named_by_claims, no_repository, of_anybody,
 };
 use crate::github::Issuer;
-use crate::iam_policy::document::{allowed_values, mentioned_values, one_or_many, statements};
+use crate::iam_policy::document::{allowed_values, allows, federated, mentioned_values, one_or_many, statements};
 use crate::iam_policy::evaluate::{Verdict, evaluate};
 
 /// The class of a trust policy, the worst first.
@@ -228,9 +228,7 @@ impl Trust<'_> {
         };
         let mut reasons = Vec::new();
         for statement in statements(self.policy) {
-            let allows = statement.get("Effect").is_some_and(|effect| effect == "Allow");
-            let federated = one_or_many(statement.get("Principal").and_then(|principal| principal.get("Federated")));
-            if !allows || !federated.iter().any(|arn| arn == self.provider_arn) {
+            if !allows(statement) || !federated(statement).any(|arn| arn == self.provider_arn) {
                 continue;
             }
             match self.never_met(statement, provider) {

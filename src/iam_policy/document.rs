@@ -62,30 +62,33 @@ pub fn names_action(statement: &Value, action: &str) -> bool {
     }
 }
 
+/// Returns true if a statement allows something.
+#[must_use]
+pub fn allows(statement: &Value) -> bool {
+    statement.get("Effect").is_some_and(|effect| effect == "Allow")
+}
+
+/// Returns the federated principals of a statement.
+pub fn federated(statement: &Value) -> impl Iterator<Item = &str> {
+    let principal = statement.get("Principal");
+    one_or_many(principal.and_then(|principal| principal.get("Federated"))).iter().filter_map(Value::as_str)
+}
+
 /// Returns the federated principals that the `Allow` statements of a trust policy name.
 pub fn providers(policy: &Value) -> impl Iterator<Item = &str> {
-    let allows =
-        statements(policy).iter().filter(|statement| statement.get("Effect").is_some_and(|effect| effect == "Allow"));
-    let federated =
-        |statement| one_or_many(Value::get(statement, "Principal").and_then(|principal| principal.get("Federated")));
-    allows.flat_map(federated).filter_map(Value::as_str)
+    statements(policy).iter().filter(|statement| allows(statement)).flat_map(federated)
 }
 
 /// Returns true if a statement of a trust policy names this OIDC provider as a principal.
 #[must_use]
 pub fn trusts_provider(policy: &Value, provider_arn: &str) -> bool {
-    let federated = |statement: &Value| statement.get("Principal")?.get("Federated").cloned();
-    statements(policy)
-        .iter()
-        .any(|statement| one_or_many(federated(statement).as_ref()).iter().any(|arn| arn == provider_arn))
+    statements(policy).iter().flat_map(federated).any(|arn| arn == provider_arn)
 }
 
 /// Returns the values that the `Allow` statements of a policy compare with a claim, whatever the issuer.
 #[must_use]
 pub fn allowed_values<'a>(policy: &'a Value, claim: &str) -> Vec<&'a str> {
-    compared(policy, claim, |statement, operator| {
-        statement.get("Effect").is_some_and(|effect| effect == "Allow") && is_positive(operator)
-    })
+    compared(policy, claim, |statement, operator| allows(statement) && is_positive(operator))
 }
 
 /// Returns the values that any statement of a policy compares with a claim by any operator, whatever the issuer.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::document::{names_action, one_or_many, statements};
+use super::document::{federated, names_action, statements};
 use crate::github::Issuer;
 pub use condition::FailedCondition;
 use condition::{ConditionContext, evaluate_all};
@@ -133,9 +133,7 @@ fn report(
     match principal(statement, provider_arn) {
         Some(true) => {}
         Some(false) => {
-            let other = one_or_many(statement.get("Principal").and_then(|principal| principal.get("Federated")));
-            let other = other.first().and_then(Value::as_str).map(str::to_owned);
-            return StatementReport { other_principal: other, ..failed };
+            return StatementReport { other_principal: federated(statement).next().map(str::to_owned), ..failed };
         }
         None => return StatementReport { applies: None, ..failed },
     }
@@ -150,6 +148,5 @@ fn principal(statement: &Value, provider_arn: &str) -> Option<bool> {
     if principal.as_str() == Some("*") {
         return Some(true);
     }
-    let federated = one_or_many(principal.get("Federated"));
-    Some(federated.iter().any(|arn| arn.as_str() == Some(provider_arn)))
+    Some(federated(statement).any(|arn| arn == provider_arn))
 }
