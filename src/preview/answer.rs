@@ -83,17 +83,18 @@ impl Previewed {
         } = foresight;
         let name = logical_id.as_deref().or(physical_id.as_deref()).unwrap_or("the resource");
         let head = match (mistakes.len(), refusals.len(), actions.len(), replaced) {
-            (1.., ..) => "it would fail, because its declaration has mistakes".to_owned(),
-            (0, 1.., ..) => "it would be refused".to_owned(),
+            (1.., ..) => "it would fail, because its declaration has mistakes, and nothing would change".to_owned(),
+            (0, 1.., ..) => "it would be refused, and nothing would change".to_owned(),
             (.., Some(old)) => {
-                format!("it would be replaced: a new one is made, and {old} is deleted when all is well")
+                format!("it would be replaced: this one is made, and {old} is deleted once the update has succeeded")
             }
             (.., 0, None) if physical_id.is_none() => "it cannot be planned yet".to_owned(),
             (.., 0, None) => "nothing changes".to_owned(),
             (.., 1, None) => "1 change".to_owned(),
             (.., count, None) => format!("{count} changes"),
         };
-        let mut text = format!("{name} ({resource_type}): {head}\n");
+        let object = physical_id.as_deref().filter(|id| *id != name).map(|id| format!(", {id}")).unwrap_or_default();
+        let mut text = format!("{name} ({resource_type}{object}): {head}\n");
         let mut lines = |mark: &str, items: &mut dyn Iterator<Item = &str>| {
             for item in items {
                 text.extend(["  ", mark, " ", item, "\n"]);
@@ -103,7 +104,8 @@ impl Previewed {
         lines("refused:", &mut refusals.iter().map(String::as_str));
         lines("exempt:", &mut exempted.iter().map(String::as_str));
         lines("-", &mut actions.iter().map(String::as_str));
-        lines("- afterwards:", &mut afterwards.iter().map(String::as_str));
+        let then = replaced.as_ref().map_or("- afterwards:".to_owned(), |old| format!("- afterwards, at {old}:"));
+        lines(&then, &mut afterwards.iter().map(String::as_str));
         lines("warning:", &mut self.warnings().into_iter());
         lines("not known yet:", &mut unknown.iter().map(String::as_str));
         text

@@ -13,7 +13,7 @@ pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
             let EntryCreateInput { cluster, principal, entry_type, username, groups, tags: _ } = input.as_ref();
             let username = username.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
             let groups = if groups.is_empty() { String::new() } else { format!(", in the groups {}", list(groups)) };
-            format!("let {principal} into {cluster}{username} by a {entry_type} entry{groups}")
+            format!("let {principal} into the cluster {cluster}{username} by a {entry_type} entry{groups}")
         }
         Action::Update { username, groups } => {
             let mut parts = Vec::new();

@@ -148,7 +148,7 @@ impl PolicyScope {
 impl fmt::Display for PolicyScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cluster => f.write_str("the cluster"),
+            Self::Cluster => f.write_str("the whole cluster"),
             Self::Namespaces(namespaces) => write!(f, "namespaces {}", list(namespaces)),
         }
     }

@@ -19,6 +19,7 @@ pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
             let RoleCreateInput { name, path, trust, settings, tags: _ } = input.as_ref();
             let RoleSettings { description: _, max_session: _, boundary } = settings;
             let boundary = boundary.as_ref().map(|arn| format!(", with boundary {arn}")).unwrap_or_default();
+            let path = path.trim_start_matches('/');
             format!("create the role {path}{name}{boundary}, and let in {}", rules(trust.rules()))
         }
         Action::SetTrust(trust) => match before.map(|before| TrustPolicy::read(&before.trust)) {
@@ -65,7 +66,7 @@ fn trust_difference(old: &TrustPolicy, new: &TrustPolicy) -> String {
     let come: BTreeSet<&TrustRule> = new.rules().difference(old.rules()).collect();
     let go: BTreeSet<&TrustRule> = old.rules().difference(new.rules()).collect();
     if !come.is_empty() {
-        parts.push(format!("let in {}", rules(come)));
+        parts.push(format!("also let in {}", rules(come)));
     }
     if !go.is_empty() {
         parts.push(format!("no longer let in {}", rules(go)));
