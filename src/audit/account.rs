@@ -44,7 +44,7 @@ impl Audit<'_> {
     /// # Errors
     /// When IAM does not answer, or denies a call.
     pub async fn run(&self) -> Result<Report, CallError> {
-        let providers = self.providers().await?;
+        let providers = github_providers(self.iam, &self.deadline).await?;
         let mut candidates = iam::list_roles(self.iam, &self.deadline, candidate).await?;
         candidates.sort_by(|a, b| a.arn.cmp(&b.arn));
         let mut documents = BTreeMap::new();
@@ -79,23 +79,6 @@ impl Audit<'_> {
             role.clusters = found.remove(&role.arn).unwrap_or_default();
         }
         Ok(())
-    }
-
-    /// The providers of GitHub's issuers, by ARN in lower case.
-    async fn providers(&self) -> Result<BTreeMap<String, Provider>, CallError> {
-        let request = self.iam.list_open_id_connect_providers();
-        let page = self.deadline.call("iam:ListOpenIDConnectProviders", "*", || request.clone().send()).await?;
-        let mut providers = BTreeMap::new();
-        for arn in page.open_id_connect_provider_list.unwrap_or_default().into_iter().filter_map(|entry| entry.arn) {
-            if github_issuer(&arn).is_none() {
-                continue;
-            }
-            let request = self.iam.get_open_id_connect_provider().open_id_connect_provider_arn(&arn);
-            let found = self.deadline.call("iam:GetOpenIDConnectProvider", &arn, || request.clone().send()).await?;
-            let client_ids = found.client_id_list.unwrap_or_default().into_iter().collect();
-            providers.insert(arn.to_lowercase(), Provider { arn, client_ids });
-        }
-        Ok(providers)
     }
 
     /// Adds the permissions of a role.
@@ -165,6 +148,29 @@ impl Audit<'_> {
         documents.insert(arn.to_owned(), document.clone());
         Ok(document)
     }
+}
+
+/// Reads the providers of GitHub's issuers, by ARN in lower case.
+///
+/// # Errors
+/// When IAM does not answer, or denies a call.
+pub async fn github_providers(
+    iam: &aws_sdk_iam::Client,
+    deadline: &Deadline,
+) -> Result<BTreeMap<String, Provider>, CallError> {
+    let request = iam.list_open_id_connect_providers();
+    let page = deadline.call("iam:ListOpenIDConnectProviders", "*", || request.clone().send()).await?;
+    let mut providers = BTreeMap::new();
+    for arn in page.open_id_connect_provider_list.unwrap_or_default().into_iter().filter_map(|entry| entry.arn) {
+        if github_issuer(&arn).is_none() {
+            continue;
+        }
+        let request = iam.get_open_id_connect_provider().open_id_connect_provider_arn(&arn);
+        let found = deadline.call("iam:GetOpenIDConnectProvider", &arn, || request.clone().send()).await?;
+        let client_ids = found.client_id_list.unwrap_or_default().into_iter().collect();
+        providers.insert(arn.to_lowercase(), Provider { arn, client_ids });
+    }
+    Ok(providers)
 }
 
 fn github_issuer(provider_arn: &str) -> Option<Issuer> {

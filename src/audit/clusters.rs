@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_eks::Client;
 use aws_sdk_eks::types::AuthenticationMode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::aws::{CallError, Deadline, ErrorKind, pages};
 
 /// The access of a role to a cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ClusterAccess {
     /// The name of the cluster.
@@ -31,7 +31,7 @@ impl ClusterAccess {
 }
 
 /// An access policy of an entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct AccessPolicy {
     /// Its ARN.

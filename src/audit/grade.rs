@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::job::{Context, Job, JobRepository, Named};
@@ -15,7 +15,7 @@ use crate::iam_policy::document::{allowed_values, allows, federated, mentioned_v
 use crate::iam_policy::evaluate::{Verdict, evaluate};
 
 /// The class of a trust policy, the worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Grade {
@@ -41,7 +41,7 @@ pub enum Grade {
 }
 
 /// A finding about a trust policy, with its proof.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct AuditFinding {
     /// The class.
@@ -49,10 +49,10 @@ pub struct AuditFinding {
     /// The finding in a sentence.
     pub sentence: String,
     /// The claims of a token that gets in and proves it; none for a policy that admits nobody.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proof: BTreeMap<String, String>,
     /// True if the policy also asks for more than the token tells, such as an address.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub depends: bool,
 }
 

@@ -1,7 +1,9 @@
 //! The audit of an account: the roles that a token of GitHub can assume, graded by proof.
 
 pub mod account;
+pub mod asff;
 pub mod clusters;
+pub mod fleet;
 pub mod grade;
 mod job;
 pub mod page;

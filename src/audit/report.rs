@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::clusters::ClusterAccess;
@@ -12,7 +12,7 @@ use super::permissions::Group;
 use super::source::{Source, sources};
 
 /// The audit of an account.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Report {
     /// The providers of GitHub's issuers, by ARN.
@@ -26,7 +26,7 @@ pub struct Report {
 }
 
 /// A role that tokens of GitHub may assume.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct AuditedRole {
     /// Its ARN.
@@ -78,7 +78,7 @@ pub fn word(value: &impl Serialize) -> String {
 }
 
 /// Replaces characters that a terminal or a page would obey: controls, and those that turn the direction of text.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let is_obeyed = |c: char| {
         c.is_control()
             || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -135,6 +135,6 @@ impl fmt::Display for Report {
     }
 }
 
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::grade::{AuditFinding, Grade};
@@ -11,7 +11,7 @@ use super::subject_words::named;
 use crate::iam_policy::document::allowed_values;
 
 /// An owner at GitHub and a repository, or `*` for every one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Source {
     /// The owner.

@@ -22,7 +22,7 @@ pub(super) fn change(failed: &FailedCondition, token: &TokenClaims, statement: &
         ("sub", Some(_)) => for_subject(&job, &trusted),
         (_, Some(value)) if is_negated => format!("the policy excludes {value:?}: change it where it is written"),
         ("aud", Some(audience)) => for_audience(audience, &failed.expected),
-        ("repository" | "repository_id" | "repository_owner_id", Some(_)) => no_entry(&job),
+        ("repository" | "repository_id" | "repository_owner_id", Some(_)) => no_entry(&job, &trusted),
         // Beside a context in the subject, the ref is that of `Refs`.
         ("ref", Some(value)) if trusted.subjects.iter().any(|subject| has_context(subject)) => refs(value),
         (_, Some(value)) => member(claim, value, &job),
@@ -48,9 +48,25 @@ fn for_audience(audience: &str, expected: &[String]) -> String {
     format!("{asked}, or set the role's `Audience` to {audience}, which the provider has to have in its `ClientIdList`")
 }
 
-fn no_entry(job: &TokenJob<'_>) -> String {
-    let repository = job.repository.as_ref().map_or_else(|| job.subject.to_owned(), ToString::to_string);
-    format!("no entry of `Trust` is about the repository {repository}: add one")
+fn no_entry(job: &TokenJob<'_>, trusted: &Trusted) -> String {
+    let Some(repository) = &job.repository else {
+        return format!("no entry of `Trust` is about the repository {}: add one", job.subject);
+    };
+    if let Some(former) = trusted.former_name(job) {
+        return format!(
+            "the repository {former} was renamed or transferred, and its tokens say {repository}: write `Repository: {repository}`"
+        );
+    }
+    let namesake = trusted.repositories().find(|other| {
+        other.split_once('/').is_some_and(|(owner, name)| name == repository.name() && owner != repository.owner())
+    });
+    match namesake {
+        Some(other) => format!(
+            "no entry of `Trust` is about the repository {repository}, which may be a fork of {other}: let the job run in {other}, \
+             or add an entry if you trust whoever owns the fork"
+        ),
+        None => format!("no entry of `Trust` is about the repository {repository}: add one"),
+    }
 }
 
 fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
@@ -66,7 +82,7 @@ fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
         return format!("only the case differs from {other}: write the names as GitHub does");
     }
     if about.is_empty() {
-        return no_entry(job);
+        return no_entry(job, trusted);
     }
     let same_shape = about.iter().filter(|other| shape(other) == shape(job.subject));
     let Some(advice) = same_shape.map(|other| members(job, other)).min_by_key(Vec::len) else {

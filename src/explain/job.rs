@@ -75,6 +75,21 @@ impl Trusted {
         })
     }
 
+    /// The names of the trusted repositories, without ids.
+    pub(super) fn repositories(&self) -> impl Iterator<Item = String> {
+        let of_subjects = self.subjects.iter().filter_map(|subject| repository_of(subject)).map(without_ids);
+        of_subjects.chain(self.names.iter().cloned())
+    }
+
+    /// The name under which the repository of a job is trusted, if that is another one.
+    pub(super) fn former_name(&self, job: &TokenJob<'_>) -> Option<String> {
+        let (id, now) = (job.repository_id?, job.repository.as_ref()?.to_string());
+        let with_id = self.subjects.iter().filter_map(|subject| repository_of(subject));
+        let with_id = with_id.filter(|value| repository_id(value) == Some(id)).map(without_ids);
+        let pinned = self.repositories().filter(|_| self.repository_ids.contains(&id));
+        with_id.chain(pinned).find(|name| *name != now)
+    }
+
     /// Returns true if an id holds the names of these subjects.
     pub(super) fn is_pinned(&self) -> bool {
         !self.repository_ids.is_empty() || !self.owner_ids.is_empty()

@@ -3,6 +3,11 @@
 
 mod advice;
 mod job;
+pub mod refusals;
+pub mod suggestion;
+#[cfg(test)]
+mod tests;
+pub mod token_event;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
