@@ -7,11 +7,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
+from botocore.validate import ParamValidator
 from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 from deployment import create_cluster
 from local_aws import ACCOUNT, ROOT, LocalAws
+from tokens import assume
 from tutorials import ISSUER, PROVIDER, TUTORIALS, build_command, make, run, trust
 
 EXIT_FOUND = 3
@@ -108,3 +112,89 @@ def test_a_refused_token_is_explained_offline(tmp_path: Path) -> None:
     assert answer["Verdict"] == "refused"
     assert 'add the branch "master"' in explained.stdout.replace('\\"', '"')
     assert "c2lnbmF0dXJl" not in explained.stdout
+
+
+CLASSIC = "repo:octo-org/classic"
+
+
+@pytest.fixture
+def jobs() -> Iterator[LocalAws]:
+    """An account in which jobs of octo-org/classic came for the role `deploy` and were let in or refused."""
+    with LocalAws(auth=True) as running:
+        iam = running.client("iam")
+        iam.create_open_id_connect_provider(
+            Url=f"https://{ISSUER}", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["1" * 40]
+        )
+        condition = {"StringLike": {f"{ISSUER}:sub": [f"{CLASSIC}:ref:refs/heads/ma*", f"{CLASSIC}:ref:refs/tags/v1"]}}
+        made = iam.create_role(RoleName="deploy", AssumeRolePolicyDocument=json.dumps(trust(condition)))
+        role = made["Role"]["Arn"]
+        let_in = [("main", "sts.amazonaws.com", None), ("main", "sts.amazonaws.com", None)]
+        refused = [("dev", "sts.amazonaws.com", "AccessDenied"), ("main", "other", "InvalidIdentityToken")]
+        for branch, audience, answer in let_in + refused:
+            token = running.token(repository="octo-org/classic", ref=f"refs/heads/{branch}", audience=audience)
+            assert assume(running, role, token) == answer, (branch, audience)
+        yield running
+
+
+def test_the_causes_of_refused_jobs_are_read_from_cloudtrail(jobs: LocalAws) -> None:
+    explained = run("explain", "--role", "deploy", "--output", "json", environment=jobs.environment())
+    assert explained.returncode == 0, explained.stderr
+    found = json.loads(explained.stdout)["Refused"]
+    changes = {one["Subject"]: one["Change"] for one in found}
+    assert 'add the branch "dev" to `Branches`' in changes[f"{CLASSIC}:ref:refs/heads/dev"]
+    assert "`ClientIdList`" in changes[""]
+    gone = run("explain", "--role", "deploy-2", environment=jobs.environment())
+    assert "there is no role deploy-2" in gone.stdout, gone.stderr
+
+
+def test_the_suggested_trust_is_what_the_jobs_used(jobs: LocalAws, tmp_path: Path) -> None:
+    suggested = run("suggest", "--role", "deploy", "--output", "json", environment=jobs.environment())
+    assert suggested.returncode == 0, suggested.stderr
+    answer = json.loads(suggested.stdout)
+    assert answer["Trust"] == [{"Repository": "octo-org/classic", "Branches": ["main"]}]
+    assert [(use["Subject"], use["Times"]) for use in answer["Uses"]] == [(f"{CLASSIC}:ref:refs/heads/main", 2)]
+    assert answer["Unused"] == [f"{CLASSIC}:ref:refs/tags/v1"]
+    assert answer["Wider"] == [f"{CLASSIC}:ref:refs/heads/ma*"]
+    events = tmp_path / "events.json"
+    looked_up = jobs.client("cloudtrail").lookup_events()
+    events.write_text(json.dumps(looked_up, default=str), encoding="utf-8")
+    from_file = run("suggest", "--role", "deploy", "--events", events, environment=jobs.environment())
+    assert 'Branches: ["main"]' in from_file.stdout, from_file.stderr
+
+
+def test_findings_are_as_security_hub_takes_them(account: LocalAws) -> None:
+    audited = run("audit", "--output", "asff", environment=account.environment())
+    assert audited.returncode == 0, audited.stderr
+    model = botocore.session.get_session().get_service_model("securityhub")
+    shape = model.operation_model("BatchImportFindings").input_shape
+    findings = []
+    for line in audited.stdout.splitlines():
+        batch = json.loads(line)
+        assert ParamValidator().validate({"Findings": batch}, shape).generate_report() == ""
+        findings += batch
+    severities = {one["Resources"][0]["Id"].rsplit("/", 1)[-1]: one["Severity"]["Label"] for one in findings}
+    assert set(severities) == set(TUTORIALS)
+    assert severities["any-repository"] == "CRITICAL"
+    assert severities["whole-repository"] == "HIGH"
+    assert severities["with-ids"] == "INFORMATIONAL"
+    assert len({one["Id"] for one in findings}) == len(TUTORIALS)
+
+
+def test_reports_of_many_accounts_become_one(account: LocalAws, tmp_path: Path) -> None:
+    report = run("audit", "--output", "json", environment=account.environment()).stdout
+    (tmp_path / "one.json").write_text(report, encoding="utf-8")
+    (tmp_path / "two.json").write_text("", encoding="utf-8")
+    files = [tmp_path / "one.json", tmp_path / "two.json", tmp_path / "three.json"]
+    merged = run("audit", "--output", "json", "--merge", *files)
+    assert merged.returncode == 1
+    whole = json.loads(merged.stdout)
+    schemas = [
+        json.loads((ROOT / "schemas" / name).read_text(encoding="utf-8"))
+        for name in ("audit-merged.json", "audit.json")
+    ]
+    registry = Registry().with_resource("audit.json", Resource.from_contents(schemas[1]))
+    assert [error.message for error in Draft202012Validator(schemas[0], registry=registry).iter_errors(whole)] == []
+    assert whole["Accounts"][0]["Report"] == json.loads(report)
+    assert whole["Failed"] == len(files) - 1
+    assert "No such file" in whole["Accounts"][2]["Failed"]
+    assert run("audit", "--fail-on", "open", "--merge", *files).returncode == EXIT_FOUND

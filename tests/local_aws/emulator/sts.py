@@ -11,6 +11,7 @@ import time
 import urllib.request
 from typing import Any
 
+import ministack.services.cloudtrail as cloudtrail
 import ministack.services.iam as iam
 import ministack.services.sts as sts
 from cryptography.exceptions import InvalidSignature
@@ -47,9 +48,39 @@ def web_identity_principal(token: str, provider_id: str, role_arn: str) -> tuple
 def web_identity_trust_denied(role_arn: str, params: dict[str, Any], use_json: bool) -> Any:
     token = sts._p(params, "WebIdentityToken")
     claims = _claims(token)
-    if _issuer(claims) == _GITHUB and (problem := _problem(token, claims)):
+    if _issuer(claims) != _GITHUB:
+        return _denied(role_arn, params, use_json)
+    if problem := _problem(token, claims):
+        _record(role_arn, claims, ("InvalidIdentityToken", problem))
         return sts._error(400, "InvalidIdentityToken", problem, ns="sts")
-    return _denied(role_arn, params, use_json)
+    denied = _denied(role_arn, params, use_json)
+    _record(role_arn, claims, ("AccessDenied", "An unknown error occurred") if denied else None)
+    return denied
+
+
+def _record(role_arn: str, claims: dict[str, Any], error: tuple[str, str] | None) -> None:
+    """CloudTrail's event. That of a refused token names no role, and that of a token that is not verified nobody."""
+    provider = f"arn:aws:iam::{role_arn.split(':')[4]}:oidc-provider/{_GITHUB}"
+    identity = {
+        "type": "WebIdentityUser",
+        "principalId": f"{provider}:{claims.get('aud')}:{claims.get('sub')}",
+        "userName": claims.get("sub"),
+        "identityProvider": provider,
+    }
+    now = time.time()
+    event: dict[str, Any] = {
+        "eventVersion": "1.08",
+        "userIdentity": {"type": "Unknown"} if error and error[0] == "InvalidIdentityToken" else identity,
+        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRoleWithWebIdentity",
+        "userAgent": "aws-sdk-nodejs/2.1396.0 configure-aws-credentials-for-github-actions promise",
+        "requestParameters": None if error else {"roleArn": role_arn},
+    }
+    if error:
+        event |= {"errorCode": error[0], "errorMessage": error[1]}
+    name = {"EventName": event["eventName"], "EventSource": event["eventSource"], "EventTime": now}
+    cloudtrail._get_event_queue().append(name | {"EventId": str(now), "CloudTrailEvent": json.dumps(event)})
 
 
 def _problem(token: str, claims: dict[str, Any]) -> str | None:
