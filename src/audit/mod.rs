@@ -1,6 +1,7 @@
 //! The audit of an account: the roles that a token of GitHub can assume, graded by proof.
 
 pub mod account;
+pub mod admitted_repositories;
 pub mod asff;
 pub mod clusters;
 pub mod fleet;
@@ -10,7 +11,6 @@ pub mod page;
 pub mod permissions;
 pub mod report;
 pub mod sentences;
-pub mod source;
 mod subject_words;
 #[cfg(test)]
 mod tests;

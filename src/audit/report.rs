@@ -6,10 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::admitted_repositories::{Source, sources};
 use super::clusters::ClusterAccess;
 use super::grade::{AuditFinding, Grade};
 use super::permissions::Group;
-use super::source::{Source, sources};
 
 /// The audit of an account.
 #[derive(Clone, Debug, Deserialize, Serialize)]

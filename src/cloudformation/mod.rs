@@ -2,11 +2,11 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref.html>.
 
-pub mod handle;
 pub mod json;
 pub(crate) mod nearest;
 pub mod properties;
 pub mod property_error;
+pub mod property_handle;
 pub mod request;
 pub mod response;
 pub mod response_url;

@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 
 use serde_json::{Map, Value};
 
-use super::handle::{Boolean, Document, Handle, Integer, Nested, ObjectType, Objects, Texts, Typed};
 use super::json::{self, JsonError};
 use super::nearest::nearest;
 pub use super::property_error::{PropertyError, PropertyErrors};
+use super::property_handle::{Boolean, Document, Handle, Integer, Nested, ObjectType, Objects, Texts, Typed};
 use super::request::excerpt;
 use super::schema::{Count, Object, Property, Text};
 use super::synonyms::meant;

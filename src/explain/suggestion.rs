@@ -68,14 +68,14 @@ pub fn suggestion(arn: &str, policy: &Value, events: &[TokenEvent]) -> Suggestio
         trust.push(json!({"Subjects": whole}));
     }
     let allowed: BTreeSet<&str> = allowed_values(policy, "sub").into_iter().collect();
-    let matched = |pattern: &str| uses.keys().any(|subject| string_like(pattern, subject));
-    let (used, unused): (BTreeSet<&str>, BTreeSet<&str>) = allowed.into_iter().partition(|pattern| matched(pattern));
+    let was_met = |pattern: &str| uses.keys().any(|subject| string_like(pattern, subject));
+    let (met, unmet): (BTreeSet<&str>, BTreeSet<&str>) = allowed.into_iter().partition(|pattern| was_met(pattern));
     let texts = |patterns: BTreeSet<&str>| patterns.into_iter().map(str::to_owned).collect();
     Suggestion {
         trust,
         audiences,
-        unused: texts(unused),
-        wider: texts(used.into_iter().filter(|pattern| pattern.contains(['*', '?'])).collect()),
+        unused: texts(unmet),
+        wider: texts(met.into_iter().filter(|pattern| pattern.contains(['*', '?'])).collect()),
         uses: uses
             .into_iter()
             .map(|(subject, (times, last))| Use { subject: subject.to_owned(), times, last: last.to_owned() })

@@ -47,7 +47,7 @@ pub fn period(text: &str) -> Result<Duration, String> {
     let number: u64 = number.parse().map_err(|_| expected())?;
     let period = Duration::from_secs(number.saturating_mul(minutes).saturating_mul(60));
     // CloudTrail has no older events.
-    Some(period).filter(|period| *period <= Duration::from_secs(90 * 24 * 60 * 60)).ok_or_else(expected)
+    Some(period).filter(|period| *period <= Duration::from_hours(90 * 24)).ok_or_else(expected)
 }
 
 /// A token of GitHub that was shown to STS.

@@ -12,7 +12,7 @@ use super::credential::{AccessToken, Credential};
 use super::facts::{Account, Customization, RepositoryResponse};
 use super::name::Repository;
 use crate::aws::Deadline;
-use crate::lazy::Lazy;
+use crate::first_use::Lazy;
 
 /// The reason why a query has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,9 +8,9 @@
 //! refused, so that stricter guardrails do not keep a stack from rolling back.
 
 mod access_entry;
-mod at_github;
 mod exemption;
 mod provider;
+mod repositories;
 
 use crate::arn::parts;
 use crate::cloudformation::StackId;
@@ -21,13 +21,13 @@ use crate::github::name::Repository;
 use crate::iam_policy::string_like::string_like;
 
 use access_entry::AccessEntryGuardrails;
-use at_github::{GitHubGuardrails, allows_host};
 use exemption::Exemption;
 use provider::ProviderGuardrails;
+use repositories::{GitHubGuardrails, allows_host};
 
 pub use access_entry::AccessEntryCheck;
-pub use at_github::{EVERY_REPOSITORY, WriteTarget};
 pub(crate) use exemption::guardrail_of;
+pub use repositories::{EVERY_REPOSITORY, WriteTarget};
 
 /// A part of a declaration that a deployment may forbid. The texts are those of the template's author.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Tags as authors write them: a list of `Key` and `Value`, as in every native resource.
 
 use crate::cloudformation::Fields;
-use crate::cloudformation::handle::{Handle, ObjectType, Objects, Typed, object_type};
+use crate::cloudformation::property_handle::{Handle, ObjectType, Objects, Typed, object_type};
 use crate::cloudformation::schema::{Count, Property, TEXT, Text};
 use crate::ownership::{PREFIX, Tags};
 

@@ -13,11 +13,11 @@
 mod adoption;
 mod apply;
 mod claimed;
-mod consistency;
 mod convergence;
-mod doors;
-mod foresight;
+mod ensure;
+mod eventual_consistency;
 mod plan;
+mod preview;
 mod progress;
 mod reconciler;
 mod request;
@@ -26,9 +26,9 @@ mod shared_deletion;
 
 pub use adoption::AdoptionCheck;
 pub use claimed::{ClaimSharing, Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject, ClaimedOutput};
-pub use doors::Certainty;
-pub use foresight::{Foresight, ForesightContext, Mistake, foresee};
+pub use ensure::Certainty;
 pub use plan::Plan;
+pub use preview::{Foresight, ForesightContext, Mistake, foresee};
 pub use progress::Progress;
 pub use reconciler::Reconciler;
 pub use request::{Reconciled, RequestContext, failure_id, reconcile_request};

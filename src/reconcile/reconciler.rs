@@ -8,8 +8,8 @@ use super::resource::Api;
 use crate::aws::CallError;
 use crate::aws::Deadline;
 use crate::deployment::Deployment;
-use crate::origin::Origin;
 use crate::ownership::Owner;
+use crate::request_origin::Origin;
 
 /// The context of one reconciliation.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value};
 
 use super::adoption::AdoptionCheck;
-use super::doors::Certainty;
+use super::ensure::Certainty;
 use super::progress::Progress;
 use super::reconciler::Reconciler;
 use super::resource::{Api, Reader, Resource};
@@ -14,8 +14,8 @@ use crate::cloudformation::{Attributes, Fields, Request, RequestType};
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::guardrails::Guardrails;
-use crate::origin::Origin;
 use crate::ownership::Owner;
+use crate::request_origin::Origin;
 
 /// The result of a request.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::plan::Plan;
 use crate::aws::CallError;
-use crate::cloudformation::handle::ObjectType;
+use crate::cloudformation::property_handle::ObjectType;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Attributes, Fields};
 use crate::deployment::Deployment;

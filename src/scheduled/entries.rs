@@ -9,8 +9,8 @@ use crate::app::App;
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::metrics;
-use crate::origin::Origin;
 use crate::reconcile::{Progress, Reconciler};
+use crate::request_origin::Origin;
 use crate::resources::eks_access_entry::{
     self as access_entry, AccessEntries, EntryCheck, EntryId, NeedsRepair, RecordedEntry, Roles, ScheduledOutcome,
 };

@@ -3,9 +3,9 @@
 use super::batch::{ItemOutcome, run_batch};
 use super::{Run, Stopped, stopped};
 use crate::metrics;
-use crate::origin::Origin;
 use crate::ownership::Owner;
 use crate::reconcile::{Progress, Reconciler};
+use crate::request_origin::Origin;
 use crate::resources::oidc_provider;
 
 impl Run<'_> {

@@ -158,7 +158,7 @@ fn trusted(logical_id: &str) -> Template {
     let name = json!({"Fn::GetAtt": [logical_id, "Name"]});
     let trust = json!([{"Repository": "acme/app", "Environments": [name]}]);
     let mut environment = template(&first());
-    environment[0].logical = logical_id.to_owned();
+    logical_id.clone_into(&mut environment[0].logical);
     vec![
         environment.remove(0),
         declared("Provider", "Custom::GitHubOidcProvider", json!({})),

@@ -57,7 +57,7 @@ impl Kind {
 }
 
 /// Runs a test for each resource type, in a repository whose subjects have no ids yet.
-fn for_each_kind(test: impl AsyncFn(&mut Place, &Kind)) {
+fn for_each_kind(test: impl AsyncFn(&mut Place, &Kind) + Copy) {
     for kind in kinds() {
         at(async |place| {
             place.cloud.state().account.github.classic.push("acme/app".to_owned());

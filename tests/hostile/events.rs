@@ -122,13 +122,12 @@ impl Replacement {
             false => Expected::AtMostOne,
         };
         let mut event = Value::clone(&sound);
-        match values(sound.pointer(&place).unwrap()).into_iter().nth(number) {
-            Some(value) => *event.pointer_mut(&place).unwrap() = value,
-            None => {
-                let (parent, member) = place.rsplit_once('/').unwrap();
-                if let Some(Value::Object(members)) = event.pointer_mut(parent) {
-                    members.remove(&member.replace("~1", "/"));
-                }
+        if let Some(value) = values(sound.pointer(&place).unwrap()).into_iter().nth(number) {
+            *event.pointer_mut(&place).unwrap() = value;
+        } else {
+            let (parent, member) = place.rsplit_once('/').unwrap();
+            if let Some(Value::Object(members)) = event.pointer_mut(parent) {
+                members.remove(&member.replace("~1", "/"));
             }
         }
         Event { name: format!("{name}{place} #{number}"), text: event.to_string().into(), expected }

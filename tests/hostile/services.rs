@@ -52,7 +52,7 @@ impl Services {
             State { account, event, answers: Vec::new(), ends: Vec::new(), hostile, process: 0, scenario: 0, calls: 0 };
         let (state, moved, sound) = (Mutex::new(state), Condvar::new(), Arc::clone(sound));
         let services = Arc::new(Self { state, moved, sound, port: port(&plain), tls_port: port(&tls) });
-        services.accept(plain, |services, stream| services.serve(stream));
+        services.accept(plain, Self::serve);
         services.accept(tls, Self::shake_hands);
         services
     }

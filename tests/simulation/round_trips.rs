@@ -274,50 +274,18 @@ fn of_entries() -> Vec<Case> {
     ]
 }
 
+const MADE: &str = "credential, look, claim, look, make, answer";
+const SET: &str = "credential, look, set, answer";
+const DELETED: &str = "credential, look, claim, look, delete, claim, answer";
+
 fn at_github() -> Vec<Case> {
     vec![
-        case(
-            "variable, Create",
-            &[],
-            ("one", Some(variable(false, "a"))),
-            6,
-            "credential, look, claim, look, make, answer",
-        ),
-        case(
-            "variable, Update",
-            &[("one", variable(false, "a"))],
-            ("one", Some(variable(false, "b"))),
-            4,
-            "credential, look, set, answer",
-        ),
-        case(
-            "variable, Delete",
-            &[("one", variable(false, "a"))],
-            ("one", None),
-            7,
-            "credential, look, claim, look, delete, claim, answer",
-        ),
-        case(
-            "secret, Create",
-            &[],
-            ("one", Some(variable(true, "a"))),
-            6,
-            "credential, look, claim, look, make, answer",
-        ),
-        case(
-            "secret, Update",
-            &[("one", variable(true, "a"))],
-            ("one", Some(variable(true, "b"))),
-            4,
-            "credential, look, set, answer",
-        ),
-        case(
-            "secret, Delete",
-            &[("one", variable(true, "a"))],
-            ("one", None),
-            7,
-            "credential, look, claim, look, delete, claim, answer",
-        ),
+        case("variable, Create", &[], ("one", Some(variable(false, "a"))), 6, MADE),
+        case("variable, Update", &[("one", variable(false, "a"))], ("one", Some(variable(false, "b"))), 4, SET),
+        case("variable, Delete", &[("one", variable(false, "a"))], ("one", None), 7, DELETED),
+        case("secret, Create", &[], ("one", Some(variable(true, "a"))), 6, MADE),
+        case("secret, Update", &[("one", variable(true, "a"))], ("one", Some(variable(true, "b"))), 4, SET),
+        case("secret, Delete", &[("one", variable(true, "a"))], ("one", None), 7, DELETED),
         case(
             "environment, Create",
             &[],
@@ -332,13 +300,7 @@ fn at_github() -> Vec<Case> {
             5,
             "credential, look, pattern, pattern, answer",
         ),
-        case(
-            "environment, Delete",
-            &[("one", environment("main"))],
-            ("one", None),
-            7,
-            "credential, look, claim, look, delete, claim, answer",
-        ),
+        case("environment, Delete", &[("one", environment("main"))], ("one", None), 7, DELETED),
         case(
             "subjects with ids, Create",
             &[],

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::links::{group_words, source_words};
-use super::text::Html;
+use super::html_writer::Html;
+use super::map_lines::{group_words, source_words};
 use crate::audit::grade::Grade;
 use crate::audit::report::{AuditedRole, word};
 use crate::audit::sentences::explained;

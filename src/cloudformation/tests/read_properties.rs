@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::cloudformation::Fields;
-use crate::cloudformation::handle::{Boolean, Document, Integer, ObjectType, Objects, Texts, object_type};
+use crate::cloudformation::property_handle::{Boolean, Document, Integer, ObjectType, Objects, Texts, object_type};
 use crate::cloudformation::schema::{Count, Property, TEXT, Text};
 
 fn read<O: ObjectType, T>(properties: &Value, read: impl FnOnce(&mut Fields<'_, O>) -> T) -> (T, String) {

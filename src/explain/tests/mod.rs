@@ -19,7 +19,7 @@ fn provider(issuer: &str) -> String {
     format!("arn:aws:iam::111122223333:oidc-provider/{issuer}")
 }
 
-fn allow(operator: &str, subject: &str, more: Value) -> Value {
+fn allow(operator: &str, subject: &str, more: &Value) -> Value {
     let mut condition = json!({operator: {format!("{ISSUER}:sub"): subject}});
     condition["StringEquals"][format!("{ISSUER}:aud")] = json!(STS);
     for (key, value) in more.as_object().into_iter().flatten() {
@@ -38,7 +38,7 @@ fn policy(statements: &[Value]) -> Value {
 }
 
 fn trusts(subject: &str) -> Value {
-    policy(&[allow("StringEquals", subject, json!({}))])
+    policy(&[allow("StringEquals", subject, &json!({}))])
 }
 
 /// An event as CloudTrail has it.
@@ -256,10 +256,10 @@ fn by_the_message() -> Vec<RefusedJob> {
 /// Jobs whose subject fits.
 fn by_the_policy() -> Vec<RefusedJob> {
     let main = with(PLAIN, "ref:refs/heads/main");
-    let narrowed = |more: Value| policy(&[allow("StringEquals", &main, more)]);
+    let narrowed = |more: Value| policy(&[allow("StringEquals", &main, &more)]);
     let deny = json!({"Effect": "Deny", "Action": "sts:*", "Principal": "*", "Condition": {
         "StringLike": {format!("{ISSUER}:sub"): "repo:octo-org/*"}}});
-    let mut other_action = allow("StringEquals", &main, json!({}));
+    let mut other_action = allow("StringEquals", &main, &json!({}));
     other_action["Action"] = json!("sts:AssumeRole");
     let of_server = event(SERVER, STS, &main, None, DENIED);
     vec![
@@ -286,7 +286,7 @@ fn by_the_policy() -> Vec<RefusedJob> {
         ),
         (
             "denial",
-            policy(&[allow("StringEquals", &main, json!({})), deny]),
+            policy(&[allow("StringEquals", &main, &json!({})), deny]),
             denied(None),
             "statement 2 of the policy denies",
             "`Deny`",
@@ -388,8 +388,8 @@ fn the_suggested_trust_has_the_jobs_that_got_in_and_no_others() {
     events.push(TokenEvent::read(&event(ISSUER, STS, &with(IDS, "ref:refs/heads/dev"), Some(ARN), DENIED)).unwrap());
     events.push(TokenEvent::read(&event(ISSUER, STS, &with(IDS, "ref:refs/heads/dev"), Some("other"), None)).unwrap());
     let policy = policy(&[
-        allow("StringLike", "repo:octo-org*/octo-repo*:*", json!({})),
-        allow("StringEquals", "repo:octo-org/never:ref:refs/heads/main", json!({})),
+        allow("StringLike", "repo:octo-org*/octo-repo*:*", &json!({})),
+        allow("StringEquals", "repo:octo-org/never:ref:refs/heads/main", &json!({})),
     ]);
     let suggested = suggestion(ARN, &policy, &events);
     assert_eq!(suggested.unused, ["repo:octo-org/never:ref:refs/heads/main"]);

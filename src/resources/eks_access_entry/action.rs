@@ -6,7 +6,7 @@ use std::fmt;
 use super::state::{EntryContent, RecreationRecord, default_username};
 use super::{EntryType, PolicyScope};
 use crate::ownership::Tags;
-use crate::text::{list, tag_list};
+use crate::readable_list::{list, tag_list};
 
 /// A change of an entry. An `arn` is `None` while the plan has yet to create the entry.
 #[derive(Clone, Debug, PartialEq, Eq)]

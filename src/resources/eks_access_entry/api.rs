@@ -15,9 +15,9 @@ use crate::aws::{Backoff, CallError, Deadline, ErrorKind, iam, ignore_not_found,
 use crate::cloudformation::nearest::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
-use crate::origin::{OwnedObject, Witness, removes};
 use crate::ownership::{Owner, TAKEN_OVER};
 use crate::reconcile::{Api, Reader, Resource};
+use crate::request_origin::{OwnedObject, Witness, removes};
 
 impl Reader for AccessEntries {
     type Sharing = RecreatedEntry;

@@ -5,17 +5,17 @@ mod action;
 mod api;
 mod applied_record;
 mod cluster;
+mod desired_content;
 mod effect;
-mod found;
+mod former_state;
 mod guardrail_checks;
-mod native;
+mod native_equivalent;
 mod plan;
 mod properties;
 mod recreation_record;
 mod scheduled;
 mod sharing;
 mod state;
-mod target;
 #[cfg(test)]
 mod tests;
 
@@ -32,12 +32,12 @@ use crate::aws::Deadline;
 use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::deployment::Deployment;
+use crate::first_use::Lazy;
 use crate::guardrails::GuardrailCheck;
-use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{HandOver, Owner, Tags};
+use crate::readable_list::list;
 use crate::reconcile::Resource;
-use crate::text::list;
 use properties::{AccessPolicy, AccessScope, CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED, Properties};
 
 pub use action::Action;

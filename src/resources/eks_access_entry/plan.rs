@@ -16,13 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, EntryCreateInput};
 use super::applied_record::AppliedRecord;
-use super::found::FoundEntry;
+use super::desired_content::Target;
+use super::former_state::FoundEntry;
 use super::state::{
     ADOPTED, EntryContent, Observed, ObservedEntry, RESTORING, RecreationRecord, TYPE_CHANGED, default_username,
 };
-use super::target::Target;
 use super::{AccessEntries, Created, Desired, Principal, Spec, Wanted};
-use super::{effect, native};
+use super::{effect, native_equivalent};
 use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
@@ -403,7 +403,7 @@ impl Planner for AccessEntries {
     }
 
     fn native(desired: &Desired) -> Option<NativeResource> {
-        native::of(desired)
+        native_equivalent::of(desired)
     }
 
     fn effect(before: Option<&Observed>, action: &Action) -> String {

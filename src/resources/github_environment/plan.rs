@@ -10,8 +10,8 @@ use super::{ApplyOutput, DeploymentBranchPolicy, Desired, GitHubEnvironments, Ob
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::ownership::Owner;
+use crate::readable_list::list;
 use crate::reconcile::{Plan, Planner};
-use crate::text::list;
 
 /// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]

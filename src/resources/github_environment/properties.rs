@@ -1,6 +1,6 @@
 //! Properties of an environment, as the author of a template declares them.
 
-use crate::cloudformation::handle::{Boolean, Integer, Nested, ObjectType, Objects, Texts, object_type};
+use crate::cloudformation::property_handle::{Boolean, Integer, Nested, ObjectType, Objects, Texts, object_type};
 use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
 
 use super::{ID_EXPECTED, LONGEST_WAIT, NAME_EXPECTED, PATTERN_EXPECTED, PATTERN_LIMIT, REVIEWER_LIMIT};

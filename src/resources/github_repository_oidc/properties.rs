@@ -1,6 +1,6 @@
 //! Properties of the format of a repository's subjects, as the author of a template declares them.
 
-use crate::cloudformation::handle::{Boolean, ObjectType, object_type};
+use crate::cloudformation::property_handle::{Boolean, ObjectType, object_type};
 use crate::cloudformation::schema::{Property, ResourceSchema, TEXT, Text, Update};
 
 pub(super) const SCHEMA: ResourceSchema = ResourceSchema {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::RoleSettings;
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::ownership::Tags;
-use crate::text::{list, tag_list};
+use crate::readable_list::{list, tag_list};
 
 /// A change of a role.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,9 +17,9 @@ use crate::deployment::Deployment;
 use crate::error::{Error, Refusal};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::TrustPolicy;
-use crate::origin::{OwnedObject, Witness, removes};
 use crate::ownership::{HandOver, Owner, TAKEN_OVER};
 use crate::reconcile::{Api, Exclusive, ReadHint, Reader, Resource};
+use crate::request_origin::{OwnedObject, Witness, removes};
 
 /// The number of inline policies that are read at the same time.
 const MAX_CONCURRENT_CALLS: usize = 4;

@@ -24,10 +24,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, RoleCreateInput};
 use super::applied_record::{ADOPTED, RoleRecord};
-use super::found::{self, FoundRole};
+use super::former_state::{self, FoundRole};
 use super::permissions::{DEFAULT_MAX_SESSION, Permissions, PolicyTarget, details};
 use super::{Created, Desired, GitHubRoles, Observed, guardrail_checks};
-use super::{attributes, effect, native};
+use super::{attributes, effect, native_equivalent};
 use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
@@ -143,8 +143,8 @@ fn has_room(desired: &Desired, observed: &Observed, plan: &Plan<Action>) -> Resu
             "the role {} cannot be adopted: with its former state, which is kept in its tags so that it can be given back, \
              it would have {count} tags, and IAM allows {TAG_QUOTA} ({} for {} characters of that state)",
             observed.name,
-            found::chunks(&ours),
-            found::size(desired, observed),
+            former_state::chunks(&ours),
+            former_state::size(desired, observed),
         ),
         remedy: "Leave the inline policies out that it has already, so that they stay and need not be kept, use fewer \
                  `Tags`, or make a new role"
@@ -157,7 +157,7 @@ impl Planner for GitHubRoles {
         match (desired, observed) {
             (None, None) => Ok(Plan::nothing()),
             (None, Some(observed)) if !owner.owns(&observed.tags) => Ok(Plan::nothing()),
-            (None, Some(observed)) if observed.tags.contains_key(ADOPTED) => Ok(found::release(observed)),
+            (None, Some(observed)) if observed.tags.contains_key(ADOPTED) => Ok(former_state::release(observed)),
             (None, Some(observed)) => Ok(delete(observed)),
             (Some(desired), None) => {
                 // Create makes the empty input and the ordinary difference fills it, so that create cannot forget a part.
@@ -274,7 +274,7 @@ impl Planner for GitHubRoles {
     }
 
     fn native(desired: &Desired) -> Option<NativeResource> {
-        Some(native::of(desired))
+        Some(native_equivalent::of(desired))
     }
 
     fn effect(before: Option<&Observed>, action: &Action) -> String {

@@ -1,6 +1,6 @@
 //! Properties of a role, as the author of a template declares them.
 
-use crate::cloudformation::handle::{Boolean, Document, Integer, ObjectType, Objects, Texts, object_type};
+use crate::cloudformation::property_handle::{Boolean, Document, Integer, ObjectType, Objects, Texts, object_type};
 use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
 use crate::github::name::Repository;
 use crate::ownership::tags_property::{self as tags, Tag};

@@ -5,7 +5,7 @@ mod api;
 mod declaration;
 mod plan;
 mod properties;
-mod seal;
+mod sealed_secret;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +26,7 @@ use properties::Properties;
 
 pub use declaration::Spec;
 pub use plan::Action;
-pub use seal::PublicKey;
+pub use sealed_secret::PublicKey;
 
 /// Carries out the calls for variables and secrets, on behalf of one request.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::github::creation_window::CreationWindow;
 use crate::ownership::Owner;
+use crate::readable_list::list;
 use crate::reconcile::{Plan, Planner};
-use crate::text::list;
 
 /// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Properties of a variable or a secret, as the author of a template declares them.
 
-use crate::cloudformation::handle::{Boolean, ObjectType, Texts, object_type};
+use crate::cloudformation::property_handle::{Boolean, ObjectType, Texts, object_type};
 use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
 
 /// Names are part of the physical id, which has at most 1024 bytes.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::ownership::Tags;
-use crate::text::{list, tag_list};
+use crate::readable_list::{list, tag_list};
 
 /// A change of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use aws_smithy_types::base64;
 use serde_json::json;
 
 use super::action::Action;
-use super::room::may_lack_room;
+use super::owner_tag_room::may_lack_room;
 use super::sharing::SharedProvider;
 use super::{Declared, Desired, Observed, OidcProviders, ProviderArn, Spec, ThumbprintUse, Thumbprints};
 use crate::aws::iam;

@@ -4,20 +4,20 @@
 
 mod action;
 mod api;
-mod collection;
 mod effect;
-mod listing;
-mod native;
+mod gone_owners;
+mod native_equivalent;
 mod owner_stakes;
+mod owner_tag_room;
 mod plan;
 mod properties;
-mod room;
 pub mod rotation;
 mod scheduled;
 mod sharing;
 #[cfg(test)]
 mod tests;
 pub mod thumbprint;
+mod thumbprint_list;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -32,9 +32,9 @@ use crate::aws::Deadline;
 use crate::cloudformation::Fields;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::deployment::Deployment;
+use crate::first_use::Lazy;
 use crate::github::{Issuer, IssuerKind};
 use crate::guardrails::GuardrailCheck;
-use crate::lazy::Lazy;
 use crate::metrics;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{Owner, Tags};

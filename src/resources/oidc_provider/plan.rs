@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
-use super::collection::collected;
-use super::listing::{Listing, listed};
+use super::gone_owners::collected;
 use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
 use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
-use super::room::{crowd, fits, is_one_of_many, no_room};
+use super::owner_tag_room::{crowd, fits, is_one_of_many, no_room};
 use super::rotation::LIMIT;
+use super::thumbprint_list::{Listing, listed};
 use super::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
-use super::{effect, native};
+use super::{effect, native_equivalent};
 use crate::arn::issuer_of_provider;
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
@@ -391,7 +391,7 @@ impl Planner for OidcProviders {
     }
 
     fn native(desired: &Desired) -> Option<NativeResource> {
-        native::of(desired)
+        native_equivalent::of(desired)
     }
 
     fn effect(before: Option<&Observed>, action: &Action) -> String {

@@ -1,6 +1,6 @@
 //! Properties of an OIDC provider, as the author of a template declares them.
 
-use crate::cloudformation::handle::{Integer, ObjectType, Objects, Texts, object_type};
+use crate::cloudformation::property_handle::{Integer, ObjectType, Objects, Texts, object_type};
 use crate::cloudformation::schema::{Count, Property, ResourceSchema, TEXT, Text, Update};
 use crate::ownership::tags_property::{self as tags, Tag};
 

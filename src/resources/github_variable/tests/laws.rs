@@ -8,7 +8,7 @@ use crate::laws::{Coverage, PlanLaws, after, owner, plan_text};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_variable::plan::{Action, VariableContent};
-use crate::resources::github_variable::seal::PublicKey;
+use crate::resources::github_variable::sealed_secret::PublicKey;
 use crate::resources::github_variable::{Desired, GitHubVariables, Observed, RepositoryVisibility, Value, ValueKind};
 
 /// The times of a request and of its call.

@@ -63,17 +63,17 @@ macro_rules! object_type {
 
         impl $name {
             $(
-                pub(super) const $key: $crate::cloudformation::handle::Handle<Self, $form> =
-                    $crate::cloudformation::handle::Handle::new(&$property);
+                pub(super) const $key: $crate::cloudformation::property_handle::Handle<Self, $form> =
+                    $crate::cloudformation::property_handle::Handle::new(&$property);
             )+
         }
 
-        impl $crate::cloudformation::handle::ObjectType for $name {
+        impl $crate::cloudformation::property_handle::ObjectType for $name {
             const OBJECT: &'static $crate::cloudformation::schema::Object = &$crate::cloudformation::schema::Object {
                 name: stringify!($name),
                 doc: concat!($($doc)?),
                 properties: &[$({
-                    let typed: $crate::cloudformation::handle::Typed<$form> = $property;
+                    let typed: $crate::cloudformation::property_handle::Typed<$form> = $property;
                     typed.property
                 }),+],
                 any_of: &[$($($(&[$($any_of),+]),+)?)?],
@@ -216,7 +216,7 @@ mod tests {
     /// The lints in `Cargo.toml` deny dead code, and warn of an expectation that nothing fulfils.
     #[expect(dead_code, reason = "proves that a property which is declared and not read does not compile")]
     mod unread {
-        use crate::cloudformation::handle::ObjectType;
+        use crate::cloudformation::property_handle::ObjectType;
         use crate::cloudformation::schema::{Property, TEXT, Text};
 
         object_type! {

@@ -15,8 +15,8 @@ use crate::github::facts::{SubjectFacts, SubjectFormat};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
-use crate::origin::stack_status;
 use crate::ownership::Owner;
+use crate::request_origin::stack_status;
 
 use super::applied_record::NAMES;
 use super::compile::compile;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::audit::admitted_repositories::Source;
 use crate::audit::permissions::Group;
 use crate::audit::report::Report;
-use crate::audit::source::Source;
 
 /// An entry at the right: its rank, and its words.
 pub(super) type Right = (usize, String);

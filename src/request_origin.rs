@@ -1,6 +1,6 @@
 //! The proof that CloudFormation sent a request and waits for it: the state in which it shows the resource.
 
-mod hold;
+mod stack_hold;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use crate::aws::{Backoff, CallError, Deadline, ErrorKind};
 use crate::cloudformation::{Request, RequestType, StackId};
 use crate::error::Error;
 
-pub use hold::{Hold, OwnedObject, removes};
+pub use stack_hold::{Hold, OwnedObject, removes};
 
 /// The time for which CloudFormation may show a state from before the request.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(10);

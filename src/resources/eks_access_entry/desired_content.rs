@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::action::Action;
 use super::applied_record::{AppliedRecord, is_record};
-use super::found::FoundEntry;
+use super::former_state::FoundEntry;
 use super::state::{EntryContent, ObservedEntry, RESTORING, default_username};
 use super::{EntryType, PolicyScope, Wanted};
 use crate::ownership::{KeyCase, PREFIX, TagChanges, Tags, authored};

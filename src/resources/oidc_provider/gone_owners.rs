@@ -9,8 +9,8 @@ use super::action::Action;
 use super::owner_stakes::{MADE_BY, RETAINED, is_claim, keys_of, owner_of};
 use super::{Observed, OidcProviders};
 use crate::aws::CallError;
-use crate::origin::{Hold, Witness};
 use crate::reconcile::Plan;
+use crate::request_origin::{Hold, Witness};
 
 /// The number of claims that CloudFormation is asked about at the same time.
 const MAX_CONCURRENT_CALLS: usize = 4;
