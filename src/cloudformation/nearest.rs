@@ -42,5 +42,7 @@ mod tests {
         assert_eq!(nearest(&"Repository".repeat(100_000), known), None);
         assert_eq!(compared, 0);
         assert_eq!(nearest("Repositry", ["Repository"].into_iter()), Some("Repository"));
+        let longest = "n".repeat(COMPARABLE_LENGTH);
+        assert_eq!(nearest(&longest, [longest.as_str()].into_iter()), Some(longest.as_str()));
     }
 }

@@ -133,5 +133,9 @@ mod tests {
         }
         assert_eq!((errors.first.len(), calls, errors.len()), (50, 50, 1_000_000));
         assert!(errors.to_string().ends_with("`A` is required: a thing; and 999950 more mistakes"));
+        let mut both = PropertyErrors::default();
+        both.append(errors.clone());
+        both.append(errors);
+        assert_eq!(both.len(), 2_000_000);
     }
 }

@@ -296,6 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn an_event_of_the_schedule_is_known_by_either_member() {
+        for event in [r#"{"source": "aws.events"}"#, r#"{"detail-type": "Scheduled Event"}"#] {
+            assert!(matches!(Invocation::classify(event, None), Ok(Invocation::Schedule)), "{event}");
+        }
+        assert!(matches!(Invocation::classify(r#"{"source": "aws.s3"}"#, None), Ok(Invocation::Unknown)));
+    }
+
+    #[test]
+    fn a_time_out_is_a_number_or_its_text() {
+        for value in ["30", "\"30\""] {
+            let properties = format!("{{\"ServiceTimeout\": {value}}}");
+            let request = request(&event(&[("ResourceProperties", Some(&properties))]));
+            assert_eq!(request.service_timeout(), Ok(Some(30)), "{value}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_answered_is_told_apart_from_what_can() {
         for name in ["StackId", "RequestId", "LogicalResourceId", "ResponseURL"] {
             for value in [None, Some("null"), Some("\"\""), Some("7"), Some("{}")] {

@@ -226,6 +226,10 @@ mod tests {
             (format!("https://{BUCKET}/"), "no signature"),
             (format!("https://{BUCKET}.evil.example/?X-Amz-Signature=s3cr3t"), "response bucket"),
             (format!("https://evil.example/{BUCKET}?X-Amz-Signature=s3cr3t"), "response bucket"),
+            (
+                format!("https://evil.example/{}/k?X-Amz-Signature=s3cr3t", BUCKET.split('.').next().unwrap()),
+                "response bucket",
+            ),
             ("https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/?s3cr3t".into(), "region"),
             ("https://s3.eu-west-1.amazonaws.com/other-bucket/k?s3cr3t".into(), "response bucket"),
             ("https://169.254.169.254/?s3cr3t".into(), "address"),

@@ -137,6 +137,20 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_names_an_action_by_what_it_lists_or_leaves_out() {
+        for (statement, expected) in [
+            (json!({"Action": "STS:Assume*"}), true),
+            (json!({"Action": ["s3:*", "iam:?"]}), false),
+            (json!({"NotAction": "s3:*"}), true),
+            (json!({"NotAction": ["s3:*", "sts:*"]}), false),
+            (json!({"NotAction": []}), true),
+            (json!({}), false),
+        ] {
+            assert_eq!(names_action(&statement, "sts:AssumeRoleWithWebIdentity"), expected, "{statement}");
+        }
+    }
+
+    #[test]
     fn a_role_trusts_a_provider_that_any_of_its_statements_names() {
         let arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
         for (policy, expected) in [

@@ -108,6 +108,7 @@ mod tests {
             (&["repo:o/*:x", "repo:o@1/r@2:x"], &[("o/*", CLASSIC), ("o/r", BOTH)]),
             (&["repo:o/*:x", "repo:o@1/*:x"], &[("o/*", BOTH)]),
             (&["repo:o@*/r@*:*"], &[("o/r", IMMUTABLE)]),
+            (&["repo:o@1?/r@2*:x", "repo:o@*/s@7:x"], &[("o/r", IMMUTABLE), ("o/s", IMMUTABLE)]),
             (&["repo:*"], &[("*", BOTH)]),
             (&["repo:oo/r:x", "environment:prod"], &[]),
         ] {

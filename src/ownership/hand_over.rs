@@ -52,3 +52,25 @@ impl HandOver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudformation::StackId;
+
+    fn owner(logical_id: &str) -> Owner {
+        let stack = StackId::parse("arn:aws:cloudformation:us-east-1:123456789012:stack/team-a/5b1c").unwrap();
+        Owner::new(&stack, logical_id)
+    }
+
+    #[test]
+    fn an_object_whose_tags_changed_since_the_question_keeps_its_owner() {
+        let (before, other, new) = (owner("Old").tags(), owner("Other").tags(), owner("New"));
+        for hand_over in [HandOver::LetGo { from: before.clone() }, HandOver::Lost { from: before.clone() }] {
+            assert!(hand_over.claim(&new, &before).is_some_and(|claim| new.owns(&claim)), "{hand_over:?}");
+            assert_eq!(hand_over.claim(&new, &other), None, "{hand_over:?}");
+        }
+        let held = HandOver::Held { from: before.clone(), why: String::new() };
+        assert_eq!(held.claim(&new, &before), None);
+    }
+}

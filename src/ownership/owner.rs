@@ -196,7 +196,18 @@ mod tests {
         assert_eq!(long.generated_name("/", 64).len(), 64);
         assert_ne!(long.generated_name("/", 64), long.generated_name("/ci/", 64));
         assert_ne!(owner("A").generated_name("/", 64), owner("B").generated_name("/", 64));
+        let stack = format!("arn:aws:cloudformation:us-east-1:123456789012:stack/{}/5b1c", "s".repeat(128));
+        let both_long = Owner::new(&StackId::parse(&stack).unwrap(), &"L".repeat(255)).generated_name("/", 64);
+        assert_eq!(both_long.len(), 64);
+        assert!(both_long.starts_with(&format!("{}-{}-", "s".repeat(24), "L".repeat(25))), "{both_long}");
         insta::assert_snapshot!(owner("DeployRole").generated_name("/", 64), @"team-a-DeployRole-6mkwfprgcokzk");
+    }
+
+    #[test]
+    fn native_resources_have_the_tags_that_there_are() {
+        assert_eq!(native_tags(&Tags::new()), None);
+        let tags = Tags::from([("team".to_owned(), "web".to_owned())]);
+        assert_eq!(native_tags(&tags), Some(vec![json!({"Key": "team", "Value": "web"})]));
     }
 
     #[test]
