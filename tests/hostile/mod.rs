@@ -210,5 +210,7 @@ fn hostile_servers_delay_no_answer_and_spoil_no_later_one() {
     assert!(scenarios.len() >= 350, "{}", scenarios.len());
     let only = std::env::var("HOSTILE_ONLY").unwrap_or_default();
     let scenarios: Vec<Scenario> = scenarios.into_iter().filter(|scenario| scenario.name.contains(&only)).collect();
-    run_with(&certificates, "servers", 32, &scenarios, Run::scenario);
+    run_with(&certificates, "servers", 32, &scenarios, |run, scenario| {
+        run.scenario(scenario);
+    });
 }
