@@ -8,7 +8,6 @@ mod github;
 mod github_variable;
 mod guardrails;
 mod hook;
-mod hostile;
 mod invocation;
 mod layers;
 mod mistakes;

@@ -114,12 +114,6 @@ impl CallError {
         Self::of(ErrorKind::TimeUp, action, resource, "", "")
     }
 
-    /// The error of a call whose answer did not come before the time was up.
-    pub fn cut_off(action: &'static str, resource: impl fmt::Display) -> Self {
-        let message = "the time was up before an answer came";
-        Self { uncertain: true, ..Self::of(ErrorKind::Unknown, action, resource, "TimeoutError", message) }
-    }
-
     /// Reads what the SDK says about a failed call.
     pub fn new<E>(action: &'static str, resource: impl fmt::Display, error: &SdkError<E, HttpResponse>) -> Self
     where

@@ -8,7 +8,6 @@ mod guardrails;
 mod lifecycle;
 mod ownership;
 mod random_ownership;
-mod readings;
 mod repository_oidc;
 
 use std::ops::Deref;
