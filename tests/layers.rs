@@ -17,7 +17,7 @@ const fn floor(modules: &'static [&'static str], holds: &'static str) -> Floor {
 /// From the ground up.
 const FLOORS: [Floor; 15] = [
     floor(
-        &["arn", "text", "lazy", "metrics", "deployment"],
+        &["arn", "readable_list", "first_use", "metrics", "deployment"],
         "ARNs; lists in words; values made on first use; metrics; partition, region and account",
     ),
     floor(&["cloudformation"], "the custom resource protocol: request, properties and their schema, response"),
@@ -25,7 +25,7 @@ const FLOORS: [Floor; 15] = [
     floor(&["ownership"], "the owner of an object and the record of what was applied to it, as tags"),
     floor(&["aws"], "calls to AWS: deadline, retry, error kinds, pages"),
     floor(&["error"], "the errors of a request, and the reason that a stack shows"),
-    floor(&["origin"], "the proof that CloudFormation waits for a request"),
+    floor(&["request_origin"], "the proof that CloudFormation waits for a request"),
     floor(&["github"], "issuers, names, subjects and the REST API of GitHub"),
     floor(&["iam_policy"], "IAM's policy language: patterns, documents, evaluation"),
     floor(&["audit"], "the grades of trust policies, each with the job that proves it"),

@@ -134,8 +134,8 @@ impl Rounds {
         Round {
             number: self.number,
             is_shared: R::Sharing::verify_after_apply(plan),
-            // Where reads do not lag, an action that waits for another look takes nothing away from others.
-            has_recheck: R::READS_LAG && plan.actions().any(R::Sharing::needs_recheck),
+            // Where announcements do not lag, an action that waits for another look takes nothing away from others.
+            has_recheck: R::Sharing::ANNOUNCEMENTS_LAG && plan.actions().any(R::Sharing::needs_recheck),
         }
     }
 

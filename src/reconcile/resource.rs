@@ -197,6 +197,9 @@ pub trait Api: Reader {
 /// - A part that two owners need may be missing for a moment before it is given back.
 /// - A process that stops between intent and deletion delays others by less than four times the lag.
 pub trait Sharing<R: Reader> {
+    /// Others may not see an announcement at once.
+    const ANNOUNCEMENTS_LAG: bool = true;
+
     /// Reads the object with the details that a deletion depends on.
     fn observe_for_delete(api: &R, id: &R::Id) -> impl Future<Output = Result<Option<R::Observed>, CallError>> {
         api.observe(id)

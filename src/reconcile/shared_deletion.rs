@@ -28,12 +28,12 @@ impl<R: Api> Reconciler<'_, R> {
     /// The grace period of an announced deletion: a process that has not seen the announcement claims the object within one
     /// lag after it, and its claim is visible within another one.
     fn grace_period(&self) -> Duration {
-        let lag = self.lag_of_reads();
+        let lag = self.lag_of_announcements();
         lag * 2 + lag / 6
     }
 
-    fn lag_of_reads(&self) -> Duration {
-        if R::READS_LAG { self.lag } else { Duration::ZERO }
+    fn lag_of_announcements(&self) -> Duration {
+        if R::Sharing::ANNOUNCEMENTS_LAG { self.lag } else { Duration::ZERO }
     }
 
     /// Announces the deletion, and returns the state after the grace period. If several owners leave at the same moment, one
@@ -45,7 +45,7 @@ impl<R: Api> Reconciler<'_, R> {
             let (announcement, pause, is_deletion) = match R::Sharing::deletion_intent(self.owner, &observed, &nonce) {
                 Some(DeletionIntent::Deleting(announcement)) => (announcement, self.grace_period(), true),
                 Some(DeletionIntent::Staying(announcement)) if !has_announced => {
-                    (announcement, self.lag_of_reads(), false)
+                    (announcement, self.lag_of_announcements(), false)
                 }
                 Some(DeletionIntent::Staying(_)) | None => break,
             };
@@ -88,8 +88,8 @@ impl<R: Api> Reconciler<'_, R> {
                 Some((known, first)) if known == nonce => first,
                 _ => now,
             };
-            // The process that announced it has died. Where reads do not lag, the announcement itself tells.
-            if R::READS_LAG && now - first > self.grace_period() + self.lag {
+            // The process that announced it has died. Where announcements do not lag, the announcement itself tells.
+            if R::Sharing::ANNOUNCEMENTS_LAG && now - first > self.grace_period() + self.lag {
                 self.apply_action(id, &retract).await?;
                 return Ok(observed);
             }

@@ -137,7 +137,9 @@ fn a_change_set_is_told_with_the_plan_of_each_of_our_resources() {
         answer["annotations"].as_array().unwrap().iter().map(|one| one["annotationName"].as_str().unwrap()).collect();
     assert_eq!(names, ["Provider", "Role", "Entry"]);
     let message = answer["message"].as_str().unwrap();
-    for part in ["create a provider", "create the role", "let arn:aws:iam::111122223333:role/deploy into prod"] {
+    for part in
+        ["create a provider", "create the role", "let arn:aws:iam::111122223333:role/deploy into the cluster prod"]
+    {
         assert!(message.contains(part), "{part}: {message}");
     }
 }

@@ -58,7 +58,7 @@ enum Command {
 
 #[derive(Args)]
 struct AuditArgs {
-    /// The form of the report. `asff` is for Security Hub: a line for each call of BatchImportFindings.
+    /// The form of the report. `asff` is for Security Hub: a line for each call of `BatchImportFindings`.
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
     /// Exit with status 3 if a role has one of these grades, such as open,organisation.

@@ -24,7 +24,7 @@ use crate::{aws, read, read_policy};
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>
 const PAUSE: Duration = Duration::from_millis(600);
 /// The longest time for all calls.
-const TIME: Duration = Duration::from_secs(60 * 60);
+const TIME: Duration = Duration::from_hours(1);
 /// The region of `sts.amazonaws.com`.
 const GLOBAL: &str = "us-east-1";
 

@@ -13,6 +13,8 @@ use crate::reconcile::resource::{DeletionIntent, PendingOperation, Sharing};
 pub enum ClaimSharing {}
 
 impl<R: Claimable> Sharing<Claimed<R>> for ClaimSharing {
+    const ANNOUNCEMENTS_LAG: bool = false;
+
     async fn observe_for_delete(api: &Claimed<R>, id: &R::Id) -> Result<Option<ClaimedObject<R::Observed>>, CallError> {
         api.look(id, api.inner.github().variables_for_delete(id)).await
     }

@@ -16,7 +16,7 @@ fn an_access_entrys_plans_read_well() {
     let entry = after::<AccessEntries>(&owner, Some(&first), None).expect("an entry");
     assert_snapshot!(plan(Some(&first), None), @r##"
     create a STANDARD entry for arn:aws:iam::123456789012:role/ci/deploy in prod with username none, groups g1, tags github-trust:groups=3lkgticb, github-trust:logical-id=Entry, github-trust:policies=bbaauygl, github-trust:role-id=AROA1, github-trust:stack-id=arn:aws:cloudformation:us-east-1:123456789012:stack/laws/1
-    associate view with the cluster
+    associate view with the whole cluster
     "##);
     let narrower = declared(spec(Some(&["g2"]), Some(&[("view", in_namespace("n1"))])));
     assert_snapshot!(plan(Some(&narrower), Some(&entry)), @r##"
