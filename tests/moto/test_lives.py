@@ -13,7 +13,7 @@ import pytest
 from github.repositories import TOKEN, subject
 from local_aws import until
 from sender import ACCOUNT
-from world import GITHUB, PRIVATE, World
+from world import GITHUB, ISSUER, PRIVATE, World
 
 PROVIDER, ROLE = "GitHubOidcProvider", "GitHubRole"
 READ, AUDIT = (f"arn:aws:iam::aws:policy/{name}" for name in ("ReadOnlyAccess", "SecurityAudit"))
@@ -76,6 +76,13 @@ def role_of(iam: Any, name: str) -> dict[str, Any] | None:
             for value in ([values] if isinstance(values, str) else values)
         ),
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def provider(world: World) -> None:
+    """The one that the roles name: a role of a provider that is not there is refused."""
+    made = {"Url": f"https://{ISSUER}", "ClientIDList": ["sts.amazonaws.com"], "ThumbprintList": ["a" * 40]}
+    world.client("iam").create_open_id_connect_provider(**made)
 
 
 @pytest.fixture

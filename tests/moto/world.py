@@ -21,7 +21,8 @@ HERE = Path(__file__).resolve().parent
 MOTO = TOOLS / "moto" / "bin" / "moto_server"
 BOOTSTRAP = ROOT / "target" / "debug" / "bootstrap"
 KEY = "test"
-GITHUB = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+ISSUER = "token.actions.githubusercontent.com"
+GITHUB = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
 PRIVATE = {"ProviderArn": GITHUB, "Trust": [{"Repository": "octo-org/private", "Branches": ["main"]}]}
 
 
