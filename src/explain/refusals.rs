@@ -10,7 +10,7 @@ use super::token_event::TokenEvent;
 use crate::arn::issuer_of_provider;
 use crate::audit::report::{counted, plain};
 use crate::github::Issuer;
-use crate::iam_policy::document::statements;
+use crate::iam_policy::document::{mentioned_values, statements};
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
 use crate::iam_policy::string_like::string_like;
 
@@ -96,12 +96,14 @@ fn name(arn: &str) -> &str {
 /// Returns true if the trust policy mentions the owner or the repository of a token, in whatever case.
 fn is_near(role: &RefusingRole, event: &TokenEvent) -> bool {
     let Some(policy) = role.policy.as_ref().filter(|_| !event.subject.is_empty()) else { return true };
-    let policy = policy.to_string().to_lowercase();
+    let mentioned = ["sub", "repository", "repository_owner", "repository_id", "job_workflow_ref"]
+        .map(|claim| mentioned_values(policy, claim).into_iter().map(str::to_lowercase).collect::<Vec<_>>())
+        .concat();
     let claims = event.claims();
     let claim = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_lowercase);
     let repository = claim("repository").unwrap_or_default();
     let words = repository.split('/').map(str::to_owned).chain(claim("repository_id")).chain(claim("job_workflow_ref"));
-    words.filter(|word| !word.is_empty()).any(|word| policy.contains(&word))
+    words.filter(|word| !word.is_empty()).any(|word| mentioned.iter().any(|value| value.contains(&word)))
 }
 
 struct Cause {

@@ -114,7 +114,7 @@ fn of_preview(previewed: &Previewed) -> Annotation {
     let text = previewed.text();
     let (status, severity, remedy) = if previewed.would_fail() {
         ("FAILED", "HIGH", "Change the declaration as the reasons say".to_owned())
-    } else if previewed.foresight.physical_id.is_none() {
+    } else if previewed.dry_run.physical_id.is_none() {
         ("SKIPPED", "INFORMATIONAL", String::new())
     } else {
         ("PASSED", "INFORMATIONAL", String::new())

@@ -55,13 +55,8 @@ impl HandOver {
 
 #[cfg(test)]
 mod tests {
+    use super::super::owner::tests::owner;
     use super::*;
-    use crate::cloudformation::StackId;
-
-    fn owner(logical_id: &str) -> Owner {
-        let stack = StackId::parse("arn:aws:cloudformation:us-east-1:123456789012:stack/team-a/5b1c").unwrap();
-        Owner::new(&stack, logical_id)
-    }
 
     #[test]
     fn an_object_whose_tags_changed_since_the_question_keeps_its_owner() {

@@ -168,10 +168,10 @@ pub fn digest(parts: &[&str], characters: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn owner(logical_id: &str) -> Owner {
+    pub(in crate::ownership) fn owner(logical_id: &str) -> Owner {
         let stack = StackId::parse("arn:aws:cloudformation:us-east-1:123456789012:stack/team-a/5b1c").unwrap();
         Owner::new(&stack, logical_id)
     }

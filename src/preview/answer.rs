@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::guardrails::guardrail_of;
-use crate::reconcile::Foresight;
+use crate::reconcile::DryRun;
 
-/// A resource and its foresight.
+/// A resource and its dry run.
 #[derive(Debug)]
 pub(crate) struct Previewed {
     /// The resource's name in its template.
     pub(crate) logical_id: Option<String>,
     /// `Custom::…`.
     pub(crate) resource_type: String,
-    /// The foresight.
-    pub(crate) foresight: Foresight,
+    /// The dry run.
+    pub(crate) dry_run: DryRun,
 }
 
 /// The attribute with which a resource warns its author.
@@ -23,12 +23,12 @@ const WARNING: &str = "Warning";
 
 impl Previewed {
     fn warnings(&self) -> Vec<&str> {
-        self.foresight.attributes.get(WARNING).map(String::as_str).into_iter().filter(|text| !text.is_empty()).collect()
+        self.dry_run.attributes.get(WARNING).map(String::as_str).into_iter().filter(|text| !text.is_empty()).collect()
     }
 
     fn json(&self) -> Value {
-        let Self { logical_id, resource_type, foresight } = self;
-        let Foresight {
+        let Self { logical_id, resource_type, dry_run } = self;
+        let DryRun {
             physical_id,
             mistakes,
             refusals,
@@ -39,7 +39,7 @@ impl Previewed {
             unknown,
             attributes,
             native: _,
-        } = foresight;
+        } = dry_run;
         let mistakes: Vec<&str> = mistakes.iter().map(|mistake| mistake.text.as_str()).collect();
         let attributes: BTreeMap<&str, &String> =
             attributes.iter().filter(|(name, _)| **name != WARNING).map(|(name, value)| (*name, value)).collect();
@@ -63,13 +63,13 @@ impl Previewed {
 
     /// Returns true if the request would fail.
     pub(crate) fn would_fail(&self) -> bool {
-        !self.foresight.mistakes.is_empty() || !self.foresight.refusals.is_empty()
+        !self.dry_run.mistakes.is_empty() || !self.dry_run.refusals.is_empty()
     }
 
     /// The same as people read it.
     pub(crate) fn text(&self) -> String {
-        let Self { logical_id, resource_type, foresight } = self;
-        let Foresight {
+        let Self { logical_id, resource_type, dry_run } = self;
+        let DryRun {
             physical_id,
             mistakes,
             refusals,
@@ -80,7 +80,7 @@ impl Previewed {
             unknown,
             attributes: _,
             native: _,
-        } = foresight;
+        } = dry_run;
         let name = logical_id.as_deref().or(physical_id.as_deref()).unwrap_or("the resource");
         let head = match (mistakes.len(), refusals.len(), actions.len(), replaced) {
             (1.., ..) => "it would fail, because its declaration has mistakes, and nothing would change".to_owned(),

@@ -8,7 +8,7 @@ use super::Members;
 use crate::arn::host_suffix;
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
-use crate::reconcile::Foresight;
+use crate::reconcile::DryRun;
 
 /// Stands in the place of a value that is not known yet.
 pub(super) const UNKNOWN: &str = "(not known yet)";
@@ -52,8 +52,8 @@ impl Known {
     }
 
     /// Adds the id and the attributes of one of our resources.
-    pub(super) fn learn(&mut self, logical_id: &str, foresight: &Foresight) {
-        let Foresight { physical_id, attributes, .. } = foresight;
+    pub(super) fn learn(&mut self, logical_id: &str, dry_run: &DryRun) {
+        let DryRun { physical_id, attributes, .. } = dry_run;
         self.references.extend(physical_id.clone().map(|id| (logical_id.to_owned(), id)));
         let attributes =
             attributes.iter().map(|(name, value)| ((logical_id.to_owned(), (*name).to_owned()), value.clone()));

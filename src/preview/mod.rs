@@ -18,7 +18,7 @@ use crate::aws::Deadline;
 use crate::cloudformation::{Request, StackId};
 use crate::deployment::Deployment;
 use crate::ownership::Owner;
-use crate::reconcile::{Claimed, Foresight, ForesightContext, Mistake, Resource, foresee};
+use crate::reconcile::{Claimed, DryRun, DryRunContext, Mistake, Resource, dry_run};
 use crate::request_origin::Witness;
 use crate::resources;
 use crate::resources::eks_access_entry::AccessEntries;
@@ -130,7 +130,7 @@ pub(crate) async fn changes(
             logical_id: Some(logical_id.clone()),
         };
         let previewed = preview.resource(&declaration, &evaluated.unknown).await;
-        known.learn(&logical_id, &previewed.foresight);
+        known.learn(&logical_id, &previewed.dry_run);
         all.push(previewed);
     }
     all
@@ -150,7 +150,7 @@ impl Preview<'_> {
                 ..Declaration::default()
             };
             let previewed = self.resource(&declaration, &evaluated.unknown).await;
-            known.learn(&logical_id, &previewed.foresight);
+            known.learn(&logical_id, &previewed.dry_run);
             all.push(previewed);
         }
         all
@@ -174,22 +174,22 @@ impl Preview<'_> {
         };
         members.insert("RequestType", kind.into());
         let request = Request::planned(&members, self.stack.clone());
-        let mut foresight = self.dispatch(&request).await;
+        let mut dry_run = self.dispatch(&request).await;
         // A value that is not known yet is no mistake, and neither is what follows from it.
         let is_unknown = |Mistake { path: wrong, text: _ }: &Mistake| {
             let related = |path: &str| path.starts_with(wrong) || wrong.starts_with(path);
             !wrong.is_empty() && unknown.iter().any(|(path, _)| related(path))
         };
-        foresight.mistakes.retain(|mistake| !is_unknown(mistake));
-        notes.append(&mut foresight.unknown);
+        dry_run.mistakes.retain(|mistake| !is_unknown(mistake));
+        notes.append(&mut dry_run.unknown);
         if !self.has_stack {
             notes.push("a generated name: it depends on the stack (`StackId`)".to_owned());
         }
-        foresight.unknown = notes;
+        dry_run.unknown = notes;
         Previewed {
             logical_id: declaration.logical_id.clone(),
             resource_type: declaration.resource_type.clone(),
-            foresight,
+            dry_run,
         }
     }
 
@@ -204,34 +204,34 @@ impl Preview<'_> {
         }
     }
 
-    async fn dispatch(&self, request: &Request) -> Foresight {
+    async fn dispatch(&self, request: &Request) -> DryRun {
         let Self { app, here, deadline, .. } = self;
         let owner = &Owner::new(&request.stack, &request.logical_id);
         let guardrails = &app.settings.guardrails.at(app.clock.now());
-        let context = &ForesightContext { owner, deployment: here, guardrails, deadline: *deadline };
+        let context = &DryRunContext { owner, deployment: here, guardrails, deadline: *deadline };
         let github = || app.github(*deadline);
         let here = || (*here).clone();
         let looking = async {
             match request.resource_type.as_str() {
-                OidcProviders::TYPE => foresee(&app.providers(here(), *deadline), request, context).await,
-                GitHubRoles::TYPE => Box::pin(foresee(&app.roles(here(), *deadline), request, context)).await,
-                AccessEntries::TYPE => foresee(&app.entries(here(), *deadline), request, context).await,
+                OidcProviders::TYPE => dry_run(&app.providers(here(), *deadline), request, context).await,
+                GitHubRoles::TYPE => Box::pin(dry_run(&app.roles(here(), *deadline), request, context)).await,
+                AccessEntries::TYPE => dry_run(&app.entries(here(), *deadline), request, context).await,
                 GitHubVariables::TYPE => {
                     let reader = GitHubVariables::new(github(), request);
-                    foresee(&Claimed::new(reader, request), request, context).await
+                    dry_run(&Claimed::new(reader, request), request, context).await
                 }
                 GitHubEnvironments::TYPE => {
                     let reader = GitHubEnvironments::new(github(), request);
-                    foresee(&Claimed::new(reader, request), request, context).await
+                    dry_run(&Claimed::new(reader, request), request, context).await
                 }
                 GitHubRepositoryOidcs::TYPE => {
                     let reader = GitHubRepositoryOidcs { github: github(), iam: app.iam.clone(), deadline: *deadline };
-                    foresee(&Claimed::new(reader, request), request, context).await
+                    dry_run(&Claimed::new(reader, request), request, context).await
                 }
                 other => {
                     let text = resources::unknown_type(other).to_string();
                     let mistakes = vec![Mistake { path: "ResourceType".to_owned(), text }];
-                    Foresight { mistakes, ..Foresight::default() }
+                    DryRun { mistakes, ..DryRun::default() }
                 }
             }
         };
@@ -239,7 +239,7 @@ impl Preview<'_> {
         let looking = Box::pin(looking);
         tokio::time::timeout_at(deadline.end() + LAST_CALL, looking).await.unwrap_or_else(|_elapsed| {
             let unknown = vec!["the plan: the time was up before everything was looked up".to_owned()];
-            Foresight { unknown, ..Foresight::default() }
+            DryRun { unknown, ..DryRun::default() }
         })
     }
 }

@@ -14,12 +14,12 @@ pub(super) fn json(all: &[Previewed]) -> Value {
     // The values by which a resource refers to another one, in place of `Ref` and `Fn::GetAtt`.
     let mut names: Vec<(String, String)> = Vec::new();
     for previewed in all {
-        let foresight = &previewed.foresight;
+        let dry_run = &previewed.dry_run;
         let logical_id = previewed.logical_id.clone().unwrap_or_else(|| "Resource".to_owned());
-        let Some(NativeResource { resource_type, properties }) = &foresight.native else {
-            let mistakes = foresight.mistakes.iter().map(|mistake| mistake.text.clone());
+        let Some(NativeResource { resource_type, properties }) = &dry_run.native else {
+            let mistakes = dry_run.mistakes.iter().map(|mistake| mistake.text.clone());
             let mut reasons: Vec<String> =
-                mistakes.chain(foresight.refusals.clone()).chain(foresight.unknown.clone()).collect();
+                mistakes.chain(dry_run.refusals.clone()).chain(dry_run.unknown.clone()).collect();
             if reasons.is_empty() {
                 reasons.push(format!("CloudFormation has no type of its own for {}", previewed.resource_type));
             }
@@ -35,7 +35,7 @@ pub(super) fn json(all: &[Previewed]) -> Value {
         if !needs.is_empty() {
             resource["DependsOn"] = json!(needs);
         }
-        let arn = foresight.attributes.get("Arn").or(foresight.physical_id.as_ref());
+        let arn = dry_run.attributes.get("Arn").or(dry_run.physical_id.as_ref());
         names.extend(arn.map(|arn| (logical_id.clone(), arn.clone())));
         resources.insert(logical_id, resource);
     }

@@ -1,5 +1,5 @@
 // Evaluates trust policies with @cloud-copilot/iam-simulate: one declaration a line, with its policy and the tokens that were
-// tried (`declarations_and_tokens_for_another_evaluator` of src/resources/github_role/tests/trust_proptest.rs).
+// tried (`declarations_and_tokens_for_another_evaluator` of src/resources/github_role/tests/trust_proptest/mod.rs).
 //
 // The library does not read `${$}` under StringEquals, where IAM does
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html): tokens that it refuses because of that

@@ -59,8 +59,8 @@ pub(crate) mod throttle;
 pub(crate) mod wire;
 pub(crate) mod world;
 
+mod dry_run;
 mod fault_matrix;
-mod foresight;
 mod invariant_self_tests;
 mod kill_points;
 mod lambda_cfn_tests;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::action::Action;
 use super::applied_record::{AppliedRecord, is_record};
-use super::former_state::FoundEntry;
+use super::former_state::FormerEntry;
 use super::state::{EntryContent, ObservedEntry, RESTORING, default_username};
 use super::{EntryType, PolicyScope, Wanted};
 use crate::ownership::{KeyCase, PREFIX, TagChanges, Tags, authored};
@@ -65,14 +65,14 @@ impl Target {
         let owner = base.tags.iter().filter(|(key, _)| lasting(key)).map(|(key, value)| (key.clone(), value.clone()));
         let mut content = content;
         content.tags.extend(owner.chain(after.write()));
-        if let (Wanted::Declared(spec), Some(found)) = (wanted, FoundEntry::read(&base.tags)) {
+        if let (Wanted::Declared(spec), Some(found)) = (wanted, FormerEntry::read(&base.tags)) {
             content.tags.extend(found.beside(spec, base).write());
         }
         Self { content, before, between, after }
     }
 
     /// The target of an adopted entry that is given back. It keeps our tags for the time being.
-    pub(super) fn given_back(found: &FoundEntry, content: &EntryContent) -> Self {
+    pub(super) fn given_back(found: &FormerEntry, content: &EntryContent) -> Self {
         let record = || AppliedRecord::read(&content.tags);
         Self { content: found.content(content), before: record(), between: record(), after: record() }
     }

@@ -11,7 +11,7 @@ use crate::ownership::{Tags, found_tags};
 /// The parts of an entry before we changed them. A part that is absent was never declared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct FoundEntry {
+pub(super) struct FormerEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +22,7 @@ pub(super) struct FoundEntry {
     tags: Tags,
 }
 
-impl FoundEntry {
+impl FormerEntry {
     /// The same with the parts that a declaration names for the first time.
     pub(super) fn beside(mut self, spec: &Spec, content: &EntryContent) -> Self {
         let before = AppliedRecord::read(&content.tags);

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::{Action, EntryCreateInput};
 use super::applied_record::AppliedRecord;
 use super::desired_content::Target;
-use super::former_state::FoundEntry;
+use super::former_state::FormerEntry;
 use super::state::{
     ADOPTED, EntryContent, Observed, ObservedEntry, RESTORING, RecreationRecord, TYPE_CHANGED, default_username,
 };
@@ -61,7 +61,7 @@ fn plan_absent(owner: &Owner, entry: Option<&ObservedEntry>, record: Option<&Rec
         // An adopted entry is complete when it is released.
         (None, Some(record)) if record.committed && entry.is_none() && record.content.is_adopted() => {
             let target = Target::new(&Wanted::Unchanged, &record.content, record.content.role_id());
-            let found = FoundEntry::read(&target.content.tags);
+            let found = FormerEntry::read(&target.content.tags);
             let content = found.map_or_else(|| target.content.clone(), |found| found.content(&target.content));
             recreate(&content, record.type_changed).then([release(&record.content, None)])
         }
@@ -83,7 +83,7 @@ fn plan_absent(owner: &Owner, entry: Option<&ObservedEntry>, record: Option<&Rec
 /// they are not recorded, it stays as it is.
 fn give_back(entry: &ObservedEntry, record: Option<&RecreationRecord>) -> Plan<Action> {
     let base = merge_record(entry, record);
-    let target = match FoundEntry::read(&base.tags) {
+    let target = match FormerEntry::read(&base.tags) {
         Some(found) => Target::given_back(&found, &base),
         None => Target::new(&Wanted::Unchanged, &base, entry.content.role_id()),
     };
@@ -105,7 +105,7 @@ fn adopt(
     // The first call makes the entry ours, marks it as adopted, and remembers what it was.
     let mut claim = owner.tags();
     claim.insert(ADOPTED.to_owned(), "true".to_owned());
-    claim.extend(FoundEntry::default().beside(spec, &entry.content).write());
+    claim.extend(FormerEntry::default().beside(spec, &entry.content).write());
     let mut claimed = entry.clone();
     claimed.content.tags.extend(claim.clone());
     let plan = Plan::nothing().then([Action::Tag { arn: entry.arn.clone(), tags: claim }]);

@@ -19,7 +19,7 @@ use crate::reconcile::Plan;
 /// The parts of a role before we changed them. A part that is absent was never changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct FoundRole {
+pub(super) struct FormerRole {
     trust: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct FoundRole {
     tags: Tags,
 }
 
-impl FoundRole {
+impl FormerRole {
     /// The parts that a declaration is about to change for the first time.
     pub(super) fn of(desired: &Desired, observed: &Observed) -> Self {
         let found = Self { trust: observed.trust.clone(), ..Self::default() };
@@ -88,18 +88,18 @@ pub(super) fn chunks(keys: &BTreeSet<&String>) -> usize {
 
 /// The characters of a former state.
 pub(super) fn size(desired: &Desired, observed: &Observed) -> usize {
-    serde_json::to_string(&FoundRole::of(desired, observed)).unwrap_or_default().len()
+    serde_json::to_string(&FormerRole::of(desired, observed)).unwrap_or_default().len()
 }
 
 /// Gives an adopted role back: with the parts that it had before, and without our tags. Where those parts are not recorded,
 /// it stays as it is.
 pub(super) fn release(observed: &Observed) -> Plan<Action> {
     let ours = observed.tags.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect();
-    let back = FoundRole::read(&observed.tags).map_or_else(Plan::nothing, |found| give_back(&found, observed));
+    let back = FormerRole::read(&observed.tags).map_or_else(Plan::nothing, |found| give_back(&found, observed));
     back.then([Action::Untag(ours)])
 }
 
-fn give_back(found: &FoundRole, observed: &Observed) -> Plan<Action> {
+fn give_back(found: &FormerRole, observed: &Observed) -> Plan<Action> {
     let before = RoleRecord::read(&observed.tags);
     let ours = |name| before.settings.contains(name);
     let settings = RoleSettings {

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, RoleCreateInput};
 use super::applied_record::{ADOPTED, RoleRecord};
-use super::former_state::{self, FoundRole};
+use super::former_state::{self, FormerRole};
 use super::permissions::{DEFAULT_MAX_SESSION, Permissions, PolicyTarget, details};
 use super::{Created, Desired, GitHubRoles, Observed, guardrail_checks};
 use super::{attributes, effect, native_equivalent};
@@ -45,7 +45,7 @@ fn is_adoptable(observed: &Observed) -> bool {
 fn adopt(owner: &Owner, desired: &Desired, observed: &Observed) -> Plan<Action> {
     let mut claim = owner.tags();
     claim.insert(ADOPTED.to_owned(), "true".to_owned());
-    claim.extend(FoundRole::of(desired, observed).write());
+    claim.extend(FormerRole::of(desired, observed).write());
     claimed(claim, desired, observed)
 }
 
@@ -95,7 +95,7 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
     let Desired { trust, settings, tags, .. } = desired;
     let (before, after) = (RoleRecord::read(&observed.tags), RoleRecord::of(desired));
     // A part that is declared for the first time is remembered before it changes.
-    let found = FoundRole::read(&observed.tags).map(|found| found.beside(desired, &before, observed).write());
+    let found = FormerRole::read(&observed.tags).map(|found| found.beside(desired, &before, observed).write());
     let kept = |record: &RoleRecord| record.write().into_iter().chain(found.clone().unwrap_or_default()).collect();
     let (between, kept): (Tags, Tags) = (kept(&before.union(&after)), kept(&after));
     let old_trust = TrustPolicy::read(&observed.trust);

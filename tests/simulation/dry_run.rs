@@ -1,7 +1,7 @@
 //! A plan is honest and harmless: right before each request of a random lifecycle without faults, `{"Plan": …}` says what the
 //! request then does, and no call of it changes anything.
 //!
-//! `FORESIGHTS` in the environment says how many lifecycles.
+//! `DRY_RUNS` in the environment says how many lifecycles.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -24,7 +24,7 @@ use super::plan::{Plan, Setting, Step, Trouble};
 struct Seen {
     log: OnceCell<Log>,
     requests: RefCell<usize>,
-    /// By the number of actions that were foreseen.
+    /// By the number of actions of the dry run.
     actions: RefCell<usize>,
     refused: RefCell<usize>,
     wrong: RefCell<Vec<String>>,
@@ -73,7 +73,7 @@ fn asked_first(cloud: &Cloud, seen: &Rc<Seen>) -> Function {
             let (middle, between) = (log.text().len(), changes());
             let result = app.handle(&event, &context).await.map(drop).map_err(|error| error.to_string());
             let text = log.text();
-            let (foreseen, planned) = (plans(&text[begin..middle], "foreseen"), plans(&text[middle..], "planned"));
+            let (dry_run, planned) = (plans(&text[begin..middle], "dry run"), plans(&text[middle..], "planned"));
             let resource = &answer["Resources"][0];
             let counted = |name: &str| resource[name].as_array().map_or(0, Vec::len);
             *seen.requests.borrow_mut() += 1;
@@ -81,22 +81,22 @@ fn asked_first(cloud: &Cloud, seen: &Rc<Seen>) -> Function {
             let refused = counted("Mistakes") + counted("Refusals") + counted("NotKnownYet") > 0;
             *seen.refused.borrow_mut() += usize::from(refused);
             let wrong = |what: String| {
-                seen.wrong.borrow_mut().push(format!("{what}\n{parsed:#}\n{answer:#}\n{foreseen:#?}\n{planned:#?}"));
+                seen.wrong.borrow_mut().push(format!("{what}\n{parsed:#}\n{answer:#}\n{dry_run:#?}\n{planned:#?}"));
             };
             if between != before {
                 wrong(format!("{} changing calls of a plan", between - before));
             }
             let first = planned.iter().find(|plan| *plan != "[]").or(planned.first());
-            match (foreseen.first(), first) {
+            match (dry_run.first(), first) {
                 (one, other) if one == other => {}
                 // A Delete of what is not there plans nothing.
                 (Some(one), None) if one == "[]" => {}
                 (None, None) if refused => {}
-                (one, other) => wrong(format!("foreseen {one:?}, planned {other:?}")),
+                (one, other) => wrong(format!("dry run {one:?}, planned {other:?}")),
             }
             let made = changes() - between;
             if made != counted("Actions") {
-                wrong(format!("foreseen {} actions, made {made} changing calls", counted("Actions")));
+                wrong(format!("the dry run has {} actions, made {made} changing calls", counted("Actions")));
             }
             result
         })
@@ -128,7 +128,7 @@ fn quiet(seed: u64) -> Plan {
 
 #[test]
 fn a_plan_says_what_the_request_then_does_and_changes_nothing() {
-    let count = std::env::var("FORESIGHTS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let count = std::env::var("DRY_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let seen = Rc::new(Seen::default());
     let stage = Stage::with(|cloud| asked_first(cloud, &seen));
     assert!(seen.log.set(stage.log()).is_ok());

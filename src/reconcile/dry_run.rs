@@ -1,4 +1,4 @@
-//! The foresight of a request: the decisions that it would lead to, made by the reading half of a resource type. Nothing
+//! The dry run of a request: the decisions that it would lead to, made by the reading half of a resource type. Nothing
 //! here can change anything.
 
 use futures_util::future::join;
@@ -16,9 +16,9 @@ use crate::error::{Error, rendered};
 use crate::guardrails::Guardrails;
 use crate::ownership::Owner;
 
-/// The foresight of one request.
+/// The dry run of one request.
 #[derive(Clone, Debug, Default)]
-pub struct Foresight {
+pub struct DryRun {
     /// The id that `Ref` would give.
     pub physical_id: Option<String>,
     /// The mistakes of the author.
@@ -56,9 +56,9 @@ impl From<&PropertyError> for Mistake {
     }
 }
 
-/// The context of a foresight.
+/// The context of a dry run.
 #[derive(Debug)]
-pub struct ForesightContext<'a> {
+pub struct DryRunContext<'a> {
     /// The owner that the request speaks for.
     pub owner: &'a Owner,
     /// The place of the function.
@@ -70,142 +70,142 @@ pub struct ForesightContext<'a> {
 }
 
 /// Tells what a request would do.
-pub async fn foresee<R: Reader>(reader: &R, request: &Request, context: &ForesightContext<'_>) -> Foresight {
-    let mut foresight = Foresight::default();
-    let seeing = Seeing { reader, request, context };
+pub async fn dry_run<R: Reader>(reader: &R, request: &Request, context: &DryRunContext<'_>) -> DryRun {
+    let mut dry_run = DryRun::default();
+    let trial = Trial { reader, request, context };
     let result = match request.request_type() {
-        Ok(RequestType::Create | RequestType::Update) => seeing.presence(&mut foresight).await,
-        Ok(RequestType::Delete) => seeing.deletion(&mut foresight).await,
+        Ok(RequestType::Create | RequestType::Update) => trial.presence(&mut dry_run).await,
+        Ok(RequestType::Delete) => trial.deletion(&mut dry_run).await,
         Err(malformed) => Err(malformed.into()),
     };
     match result {
         Ok(()) => {}
         Err(Error::Properties { problems, resource_type: _ }) => {
-            foresight.mistakes.extend(problems.kept().iter().map(Mistake::from));
+            dry_run.mistakes.extend(problems.kept().iter().map(Mistake::from));
         }
         Err(Error::Malformed(malformed)) => {
             let text = malformed.to_string();
             let path = text.split('`').nth(1).unwrap_or_default().to_owned();
-            foresight.mistakes.push(Mistake { path, text });
+            dry_run.mistakes.push(Mistake { path, text });
         }
         // A refusal that comes when the time is up is about the time.
         Err(Error::Refused(refusal)) if context.deadline.allows(super::reconciler::WATCH_INTERVAL) => {
-            foresight.refusals.push(refusal.to_string());
+            dry_run.refusals.push(refusal.to_string());
         }
-        Err(error) => foresight.unknown.push(rendered(&error)),
+        Err(error) => dry_run.unknown.push(rendered(&error)),
     }
-    foresight
+    dry_run
 }
 
-/// The parts of a foresight that is being made.
-struct Seeing<'a, R> {
+/// The parts of a dry run that is being made.
+struct Trial<'a, R> {
     reader: &'a R,
     request: &'a Request,
-    context: &'a ForesightContext<'a>,
+    context: &'a DryRunContext<'a>,
 }
 
-impl<R: Reader> Seeing<'_, R> {
+impl<R: Reader> Trial<'_, R> {
     /// The same steps as those of a Create or an Update.
-    async fn presence(&self, foresight: &mut Foresight) -> Result<(), Error> {
+    async fn presence(&self, dry_run: &mut DryRun) -> Result<(), Error> {
         let Self { reader, request, context } = self;
-        let ForesightContext { owner, deployment, guardrails, deadline: _ } = context;
+        let DryRunContext { owner, deployment, guardrails, deadline: _ } = context;
         request.service_timeout()?;
         let spec = parse::<R>(&request.properties()?, request, deployment)?;
         if let Err(refusal) = guardrails.check_account(request.stack.account(), deployment) {
-            foresight.refusals.push(refusal.to_string());
+            dry_run.refusals.push(refusal.to_string());
             return Ok(());
         }
         let checks = R::guardrail_checks(&spec);
-        foresight.exempted = guardrails.exempted(&checks, &request.stack, deployment);
+        dry_run.exempted = guardrails.exempted(&checks, &request.stack, deployment);
         let forbidden = guardrails.forbidden(&checks, &request.stack, deployment);
         if !forbidden.is_empty() {
-            return self.forbidden(spec, forbidden, foresight).await;
+            return self.forbidden(spec, forbidden, dry_run).await;
         }
         let id = R::id(owner, &spec, deployment);
         let old = request.physical_id.as_deref().and_then(R::id_from);
         let id = reader.resolve_id(id, old.as_ref()).await?;
-        foresight.physical_id = Some(id.to_string());
+        dry_run.physical_id = Some(id.to_string());
         let early = R::early_attributes(&id, &spec, deployment);
         if request.physical_id.is_some() {
             reader.prefetch(ReadHint::Object(&spec));
         }
         let (desired, observed) = join(reader.resolve(owner, &id, spec), reader.observe(&id)).await;
         let mut desired = desired?;
-        foresight.native = R::native(&desired);
+        dry_run.native = R::native(&desired);
         let observed = observed?;
         if let Some(observed) = &observed {
             reader.ask_about_owners(owner, &id, &mut desired, observed).await?;
         }
         let pending = observed.as_ref().and_then(|now| R::Sharing::pending_operation(owner, Some(&desired), now));
         if let Some(pending) = pending {
-            foresight.unknown.push(format!("another process is {} {id}, which is waited for", pending.doing));
+            dry_run.unknown.push(format!("another process is {} {id}, which is waited for", pending.doing));
         }
         let plan = R::plan(owner, Some(&desired), observed.as_ref())?;
         AdoptionCheck { guardrails, stack: &request.stack, deployment }.check::<R>(&plan, observed.as_ref())?;
-        tracing::info!(%id, %owner, plan = ?shown::<R>(&plan), "foreseen");
+        tracing::info!(%id, %owner, plan = ?shown::<R>(&plan), "dry run");
         let (state, actions) = effects::<R>(observed, &plan);
-        foresight.actions = actions;
+        dry_run.actions = actions;
         if let Some(state) = state {
-            foresight.attributes = R::attributes(&desired, &state);
+            dry_run.attributes = R::attributes(&desired, &state);
             // The service tells the rest.
-            foresight.attributes.retain(|_, value| !value.is_empty());
+            dry_run.attributes.retain(|_, value| !value.is_empty());
             for (name, value) in early {
-                foresight.attributes.entry(name).or_insert(value);
+                dry_run.attributes.entry(name).or_insert(value);
             }
         }
-        self.leftovers(&id, foresight).await
+        self.leftovers(&id, dry_run).await
     }
 
     /// Refuses, unless the declaration asks for what is there already.
-    async fn forbidden(&self, spec: R::Spec, forbidden: Vec<String>, foresight: &mut Foresight) -> Result<(), Error> {
+    async fn forbidden(&self, spec: R::Spec, forbidden: Vec<String>, dry_run: &mut DryRun) -> Result<(), Error> {
         let Self { reader, request, context } = self;
-        let ForesightContext { owner, deployment, .. } = context;
+        let DryRunContext { owner, deployment, .. } = context;
         let before = Deployment { role_boundary: None, ..(*deployment).clone() };
         let undemanding = parse::<R>(&request.properties()?, request, &before)?;
         for spec in [spec, undemanding] {
             if let Some(kept) = unchanged(*reader, owner, deployment, spec, request).await {
-                (foresight.physical_id, foresight.attributes) = (Some(kept.physical_id), kept.attributes);
+                (dry_run.physical_id, dry_run.attributes) = (Some(kept.physical_id), kept.attributes);
                 return Ok(());
             }
         }
-        foresight.refusals = forbidden;
+        dry_run.refusals = forbidden;
         Ok(())
     }
 
     /// The deletions that follow an Update: by CloudFormation's Delete of a replaced object, and by the request itself.
-    async fn leftovers(&self, id: &R::Id, foresight: &mut Foresight) -> Result<(), Error> {
+    async fn leftovers(&self, id: &R::Id, dry_run: &mut DryRun) -> Result<(), Error> {
         let Self { request, context, .. } = self;
         let known = request.physical_id.as_deref().and_then(R::id_from);
         let replaced = known.clone().filter(|known| known != id);
-        foresight.replaced = replaced.as_ref().map(ToString::to_string);
+        dry_run.replaced = replaced.as_ref().map(ToString::to_string);
         let other_side = request.old_properties();
         let other_side = other_side.and_then(|properties| parse::<R>(&properties, request, context.deployment).ok());
         let leftover = other_side.map(|spec| R::id(context.owner, &spec, context.deployment));
         let leftover = leftover.filter(|leftover| leftover != id && known.as_ref() != Some(leftover));
         for old in leftover.iter().chain(&replaced) {
-            foresight.afterwards.extend(self.absence(old).await?);
+            dry_run.afterwards.extend(self.absence(old).await?);
         }
         Ok(())
     }
 
-    async fn deletion(&self, foresight: &mut Foresight) -> Result<(), Error> {
+    async fn deletion(&self, dry_run: &mut DryRun) -> Result<(), Error> {
         let Self { reader, request, context } = self;
         reader.prefetch(ReadHint::Deletion);
         let physical_id = request.physical_id.as_deref().unwrap_or_default();
         let named = R::id_from(physical_id);
-        foresight.physical_id = named.as_ref().map(ToString::to_string);
+        dry_run.physical_id = named.as_ref().map(ToString::to_string);
         if let Some(id) = named.as_ref().filter(|_| !is_invented(request, physical_id))
             && reader.observe(id).await?.is_some()
         {
-            foresight.actions = self.absence(id).await?;
+            dry_run.actions = self.absence(id).await?;
             return Ok(());
         }
         // Where there is no object under its id, the properties may lead to one.
         let Ok(spec) = parse::<R>(&request.properties()?, request, context.deployment) else { return Ok(()) };
         let id = R::id(context.owner, &spec, context.deployment);
         if named.as_ref() != Some(&id) {
-            foresight.actions = self.absence(&id).await?;
-            foresight.physical_id = Some(id.to_string());
+            dry_run.actions = self.absence(&id).await?;
+            dry_run.physical_id = Some(id.to_string());
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ impl<R: Reader> Seeing<'_, R> {
     /// The actions of a deletion, with the announcements before it.
     async fn absence(&self, id: &R::Id) -> Result<Vec<String>, Error> {
         let Self { reader, request, context } = self;
-        let ForesightContext { owner, deployment, guardrails, deadline: _ } = context;
+        let DryRunContext { owner, deployment, guardrails, deadline: _ } = context;
         let checks = R::deletion_checks(id);
         if !checks.is_empty() {
             guardrails.check_account(request.stack.account(), deployment)?;
@@ -237,7 +237,7 @@ impl<R: Reader> Seeing<'_, R> {
             state = R::step(state, &announcement, R::ApplyOutput::default());
         }
         let plan = R::plan(owner, None, state.as_ref())?;
-        tracing::info!(%id, %owner, plan = ?shown::<R>(&plan), "foreseen");
+        tracing::info!(%id, %owner, plan = ?shown::<R>(&plan), "dry run");
         lines.extend(effects::<R>(state, &plan).1);
         Ok(lines)
     }
