@@ -25,7 +25,7 @@ OPERATIONS = {
         UpdateAssumeRolePolicy PutRolePermissionsBoundary DeleteRolePermissionsBoundary TagRole UntagRole ListRoleTags
         ListRoles ListAttachedRolePolicies AttachRolePolicy DetachRolePolicy ListRolePolicies GetRolePolicy
         PutRolePolicy DeleteRolePolicy ListInstanceProfilesForRole RemoveRoleFromInstanceProfile DeleteRole
-        GetAccountSummary""",
+        GetUser GetAccountSummary""",
     ),
     "eks": (
         "eks/2017-11-01",

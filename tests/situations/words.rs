@@ -43,6 +43,12 @@ fn a_principal_that_is_not_there_is_answered_soon_with_the_nearest() {
         (arn("role/ci/Deploy"), Some(arn("role/ci/deploy"))),
         (arn("role/ci/deplyo"), Some(arn("role/ci/deploy"))),
         (arn("role/other"), None),
+        (arn("user/alice"), Some(arn("user/people/alice"))),
+        (arn("user/people/Alice"), Some(arn("user/people/alice"))),
+        (arn("user/other"), None),
+        // The same name in the other kind.
+        (arn("user/deploy"), None),
+        (arn("role/alice"), None),
     ] {
         deployed(&[], async |place| {
             super::by_hand(
@@ -52,11 +58,16 @@ fn a_principal_that_is_not_there_is_answered_soon_with_the_nearest() {
                     json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service":
                         "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}).to_string()}),
             );
+            let alice = arn("user/people/alice");
+            place.cloud.change_now(|account, _| account.iam.users.insert("alice".to_owned(), alice.clone()));
             let before = place.cloud.now();
             let answer = place.create(ENTRY, entry(&principal)).await;
             let waited = place.cloud.now().duration_since(before).unwrap();
-            let reason = outcome(&answer).expect_err("no such role");
-            assert!(reason.contains(&format!("there is no role {principal}")), "{reason}");
+            let reason = outcome(&answer).expect_err("no such principal");
+            let kind = if principal.contains(":user/") { "user" } else { "role" };
+            println!("{waited:?}: {reason}");
+            assert!(reason.contains(&format!("there is no {kind} {principal}")), "{reason}");
+            assert_eq!(reason.contains("did you mean"), nearest.is_some(), "{reason}");
             if let Some(nearest) = &nearest {
                 assert!(reason.contains(nearest.as_str()), "{reason}");
             }

@@ -9,9 +9,8 @@ use super::action::{Action, EntryCreateInput};
 use super::cluster::{ClusterReadiness, readiness};
 use super::sharing::RecreatedEntry;
 use super::state::{EntryContent, Observed, ObservedEntry, RESTORING, TYPE_CHANGED};
-use super::{AccessEntries, Created, Desired, EntryId, EntryType, PolicyScope, Principal, Spec, Wanted, is_role_of};
-use crate::arn::Arn;
-use crate::aws::{Backoff, CallError, Deadline, ErrorKind, iam, ignore_not_found, pages};
+use super::{AccessEntries, Created, Desired, EntryId, EntryType, PolicyScope, Spec, Wanted};
+use crate::aws::{Backoff, CallError, Deadline, ErrorKind, ignore_not_found, pages};
 use crate::cloudformation::nearest::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
@@ -181,29 +180,6 @@ impl AccessEntries {
         }
     }
 
-    /// The current role, if the principal is a role of this account.
-    pub(super) async fn role(&self, principal: &str) -> Result<Option<Principal>, CallError> {
-        let Some(name) = self.is_of_this_account(principal).then(|| Arn::parse(principal)?.role_name()).flatten()
-        else {
-            return Ok(None);
-        };
-        let request = self.iam.get_role().role_name(name);
-        match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
-            Ok(output) => {
-                let role = iam::shown(output.role, "iam:GetRole", name)?;
-                Ok(Some(Principal { created: role.create_date.secs(), role_id: role.role_id }))
-            }
-            // EKS decides whether it takes the principal.
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Returns true if the principal is a role of this account, which IAM can show.
-    pub(super) fn is_of_this_account(&self, principal: &str) -> bool {
-        is_role_of(principal, &self.deployment)
-    }
-
     /// The entry without its policies.
     pub(super) async fn entry(&self, id: &EntryId) -> Result<Option<ObservedEntry>, CallError> {
         observed_entry(id, self.describe(id).await?, Ok(BTreeMap::new()))
@@ -256,7 +232,7 @@ impl AccessEntries {
             async |deadline: Deadline| deadline.call("eks:CreateAccessEntry", id, || request.clone().send()).await;
         let output = match create(self.deadline.soon()).await {
             Err(error) if error.kind == ErrorKind::Propagating => {
-                let CallError { uncertain, .. } = self.without_role(error, principal).await?;
+                let CallError { uncertain, .. } = self.without_principal(error, principal).await?;
                 create(self.deadline)
                     .await
                     .map_err(|error| CallError { uncertain: uncertain || error.uncertain, ..error })?
@@ -274,40 +250,6 @@ impl AccessEntries {
             username: entry.username,
             created: entry.created_at.map(|created| created.secs()),
         }))
-    }
-
-    /// Returns the error if the principal may become visible. A role of this account that IAM does not show is not waited for.
-    ///
-    /// # Errors
-    /// When there is no such role, with the roles that may be meant.
-    async fn without_role(&self, error: CallError, principal: &str) -> Result<CallError, CallError> {
-        let name = Arn::parse(principal).and_then(|arn| arn.role_name()).unwrap_or_default();
-        let is_role = self.is_of_this_account(principal);
-        if !is_role || !matches!(self.arn_of_role(name).await, Ok(found) if found != principal) {
-            return Ok(error);
-        }
-        let roles = iam::list_roles(&self.iam, &self.deadline, |role| Some((role.role_name, role.path))).await;
-        let roles = roles.unwrap_or_default();
-        let names = nearest_few(name, roles.iter().map(|(name, _)| name.as_str()));
-        let near = roles.iter().filter(|(name, _)| names.contains(&name.as_str()));
-        let near: Vec<String> =
-            near.map(|(name, path)| self.deployment.iam_arn(&format!("role{path}{name}"))).collect();
-        let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) };
-        let message = format!("{} (there is no role {principal}{hint})", error.message);
-        Err(CallError { kind: ErrorKind::Invalid, message, ..error })
-    }
-
-    /// Returns the ARN of the role of this name; empty where there is none.
-    async fn arn_of_role(&self, name: &str) -> Result<String, CallError> {
-        let request = self.iam.get_role().role_name(name);
-        match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
-            Ok(output) => {
-                let role = iam::shown(output.role, "iam:GetRole", name)?;
-                Ok(self.deployment.iam_arn(&format!("role{}{}", role.path, role.role_name)))
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(String::new()),
-            Err(error) => Err(error),
-        }
     }
 
     async fn associate(&self, id: &EntryId, policy: &str, scope: &PolicyScope) -> Result<(), CallError> {

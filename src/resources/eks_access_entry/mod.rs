@@ -11,6 +11,7 @@ mod former_state;
 mod guardrail_checks;
 mod native_equivalent;
 mod plan;
+mod principal;
 mod properties;
 mod recreation_record;
 mod scheduled;

@@ -272,8 +272,12 @@ fn check_principal(
         return Err(invalid("a principal of another account cannot have this type."));
     }
     // A principal of another account is taken at its word.
-    let Some(role) = role.filter(|_| account == around.iam.account) else {
+    if account != around.iam.account {
         return Ok(None);
+    }
+    let Some(role) = role else {
+        let is_there = around.iam.users.values().any(|user| user == principal);
+        return if is_there { Ok(None) } else { Err(invalid("invalid principal")) };
     };
     let name = role.rsplit('/').next().unwrap_or_default().to_lowercase();
     around

@@ -105,6 +105,8 @@ pub(crate) struct Iam {
     pub(crate) roles: Replicated<Role>,
     /// Customer managed policies that exist, by ARN; those of AWS all exist but `NoSuch…`.
     pub(crate) policies: BTreeSet<String>,
+    /// The users' ARNs, by name in lower case.
+    pub(crate) users: BTreeMap<String, String>,
     /// The role in each instance profile.
     pub(crate) instance_profiles: BTreeMap<String, Option<String>>,
     /// Changes to what is not replicated.
@@ -122,6 +124,7 @@ impl Iam {
             providers: Replicated::default(),
             roles: Replicated::default(),
             policies: BTreeSet::new(),
+            users: BTreeMap::new(),
             instance_profiles: BTreeMap::new(),
             profile_changes: 0,
             random: fastrand::Rng::with_seed(seed),
@@ -143,6 +146,7 @@ impl Iam {
     pub(crate) fn handle(&mut self, action: &str, input: &Value, author: &Author, now: SystemTime) -> Reply {
         match action {
             "GetAccountSummary" => Ok(self.summary()),
+            "GetUser" => self.user(text(input, "UserName"), now),
             _ if action.contains("OpenIDConnectProvider") => self.provider_operation(action, input, author, now),
             "AttachRolePolicy"
             | "DetachRolePolicy"
@@ -167,6 +171,16 @@ impl Iam {
             "RolesQuota": quotas.roles,
             "Providers": self.providers.all().count(),
         }})
+    }
+
+    fn user(&self, name: &str, now: SystemTime) -> Reply {
+        let missing = || no_such_entity(format!("The user with name {name} cannot be found."));
+        let arn = self.users.get(&name.to_lowercase()).ok_or_else(missing)?;
+        let (_, resource) = arn.split_once(":user").expect("a user");
+        let (path, name) = resource.rsplit_once('/').expect("a path");
+        Ok(
+            json!({"User": {"Path": format!("{path}/"), "UserName": name, "UserId": "AIDA", "Arn": arn, "CreateDate": super::clock::iso(now)}}),
+        )
     }
 
     /// When readers see a change that is made now.
