@@ -64,6 +64,8 @@ def plain(for_sam: str) -> str:
     source["Parameters"] = {**_CODE_PARAMETERS, **parameters}
     groups = [{"Label": {"default": "Code"}, "Parameters": list(_CODE_PARAMETERS)}, *interface["ParameterGroups"]]
     source["Metadata"]["AWS::CloudFormation::Interface"] = {**interface, "ParameterGroups": groups}
+    # The Serverless Application Repository takes no plain template.
+    del source["Metadata"]["AWS::ServerlessRepo::Application"]
     source["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/key"
     found: dict[str, Any] = transform(source, {}, _NoManagedPolicies())
     properties = found["Resources"]["Function"]["Properties"]

@@ -86,12 +86,7 @@ async fn evaluate(app: &App, here: &Deployment, until: Instant, event: &HookEven
         HookTarget::Resource | HookTarget::CloudControl => {
             let properties = event.properties();
             let findings = match event.resource_type.as_str() {
-                "AWS::IAM::Role" => {
-                    let policy = properties.get("AssumeRolePolicyDocument").cloned().unwrap_or_default();
-                    // Cloud Control gives it as an object or as the text of one.
-                    let policy = policy.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(policy);
-                    in_trust_policy(&policy)
-                }
+                "AWS::IAM::Role" => properties.get("AssumeRolePolicyDocument").map(in_trust_policy).unwrap_or_default(),
                 "AWS::IAM::OIDCProvider" => in_provider(&properties),
                 _ => Vec::new(),
             };

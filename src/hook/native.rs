@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arn::issuer_of_provider;
 use crate::audit::grade::{AuditFinding, Grade, Provider, grade};
+use crate::cloudformation::json::{self, JsonError};
 use crate::github::Issuer;
 use crate::github::subject::without_ids;
 use crate::iam_policy::document::{allowed_values, providers};
@@ -22,9 +23,23 @@ pub struct Finding {
     pub instead: Option<Value>,
 }
 
-/// Finds what a trust policy lets in beyond what people mean, or that it lets nobody in.
+/// Finds what a trust policy lets in beyond what people mean, or that it lets nobody in. Cloud Control gives a policy as an
+/// object or as the text of one.
 #[must_use]
 pub fn in_trust_policy(policy: &Value) -> Vec<Finding> {
+    match policy.as_str().map(json::read) {
+        None | Some(Err(JsonError::Syntax(_))) => in_document(policy),
+        Some(Ok(policy)) => in_document(&policy),
+        Some(Err(twice @ JsonError::Twice(_))) => {
+            let what = format!(
+                "`AssumeRolePolicyDocument` has {twice}: one of the two is dropped, and it may be the narrower one"
+            );
+            vec![Finding { guardrail: None, what, instead: None }]
+        }
+    }
+}
+
+fn in_document(policy: &Value) -> Vec<Finding> {
     // The template may make the provider, or an earlier one has: the policy's own audiences count as the provider's.
     let usual = "sts.amazonaws.com".to_owned();
     let client_ids = allowed_values(policy, "aud").into_iter().map(str::to_owned).chain([usual]).collect();

@@ -4,30 +4,34 @@ use serde_json::{Value, json};
 
 use super::{Place, at, minutes, variable, with};
 use crate::simulation::cloudformation::{Status, Template, declared};
-use crate::simulation::faults::{At, Fault, When};
 
-const KIND: &str = "Custom::GitHubEnvironment";
+pub(super) const KIND: &str = "Custom::GitHubEnvironment";
 const PATH: &str = "/repos/acme/app/environments/live";
 
-fn template(properties: &Value) -> Template {
+/// The declaration with these rules.
+pub(super) fn declaration(rules: &Value) -> Value {
     let mut all = json!({"Repository": "acme/app", "Name": "live"});
-    for (name, value) in properties.as_object().into_iter().flatten() {
+    for (name, value) in rules.as_object().into_iter().flatten() {
         all[name] = value.clone();
     }
-    vec![declared("Environment", KIND, all)]
+    all
 }
 
-fn first() -> Value {
+fn template(properties: &Value) -> Template {
+    vec![declared("Environment", KIND, declaration(properties))]
+}
+
+pub(super) fn first() -> Value {
     json!({"Reviewers": [{"Type": "Team", "Id": 7}], "DeploymentBranchPolicy": {"Branches": ["main", "dev"]}})
 }
 
-fn second() -> Value {
+pub(super) fn second() -> Value {
     json!({"Reviewers": [{"Type": "User", "Id": 8}], "PreventSelfReview": true, "WaitTimer": 5,
            "DeploymentBranchPolicy": {"Branches": ["main"], "Tags": ["v*"]}})
 }
 
 /// What of an environment is set, in a line.
-fn shown(place: &Place) -> Option<String> {
+pub(super) fn shown(place: &Place) -> Option<String> {
     place.github(|github| {
         let environment = github.environments.get(PATH)?;
         let set = &environment.set;
@@ -38,8 +42,8 @@ fn shown(place: &Place) -> Option<String> {
     })
 }
 
-const FIRST: &str = r#"0 [{"id":7,"type":"Team"}] false ["branch dev", "branch main"]"#;
-const SECOND: &str = r#"5 [{"id":8,"type":"User"}] true ["branch main", "tag v*"]"#;
+pub(super) const FIRST: &str = r#"0 [{"id":7,"type":"Team"}] false ["branch dev", "branch main"]"#;
+pub(super) const SECOND: &str = r#"5 [{"id":8,"type":"User"}] true ["branch main", "tag v*"]"#;
 
 #[test]
 fn an_environment_comes_changes_and_goes() {
@@ -181,47 +185,4 @@ fn an_environment_that_a_role_trusts_keeps_its_rules_at_every_moment() {
         assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
         assert_eq!(shown(place), None);
     });
-}
-
-#[test]
-fn wherever_a_process_dies_an_environment_is_as_declared_or_gone() {
-    for request in ["Create", "Update", "Delete"] {
-        for call in 1..=14 {
-            for when in [When::Before, When::After] {
-                for attempts in 1..=2 {
-                    at(async |place| {
-                        let told = format!("{request}: {attempts} deaths {when:?} call {call}");
-                        let kill = |place: &Place| {
-                            let next = place.cloudformation.lambda.attempts().len() as u64 + 1;
-                            for invocation in next..next + attempts {
-                                let at = At::OfInvocation { invocation, call };
-                                place.cloud.state().faults.plan(at, when, Fault::Kill);
-                            }
-                        };
-                        if request == "Create" {
-                            kill(place);
-                        }
-                        assert_eq!(place.stack.create(&template(&first())).await, Status::CreateComplete, "{told}");
-                        assert_eq!(shown(place).as_deref(), Some(FIRST), "{told}");
-                        minutes(70).await;
-                        if request == "Update" {
-                            kill(place);
-                        }
-                        assert_eq!(place.stack.update(&template(&second())).await, Status::UpdateComplete, "{told}");
-                        place.cloudformation.lambda.settle().await;
-                        assert_eq!(shown(place).as_deref(), Some(SECOND), "{told}");
-                        if request == "Delete" {
-                            kill(place);
-                        }
-                        assert_eq!(place.delete().await, Status::DeleteComplete, "{told}");
-                        assert_eq!(
-                            (shown(place), place.github(|github| github.claims())),
-                            (None, Vec::new()),
-                            "{told}"
-                        );
-                    });
-                }
-            }
-        }
-    }
 }

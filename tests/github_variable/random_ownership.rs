@@ -1,5 +1,6 @@
-//! Random lives of stacks that share one object at GitHub: they rename, move and leave, two at a moment, processes die, and
-//! somebody deletes the object or makes one by hand. The three laws hold after each step. `N` says how many lives, `SEED` the first.
+//! Random lives of stacks that share one object at GitHub: they rename, move, declare it twice and leave, two at a moment,
+//! processes die, and somebody deletes the object or makes one by hand. The three laws hold after each step. `N` says how many
+//! lives, `SEED` the first.
 
 use std::time::Duration;
 
@@ -32,18 +33,20 @@ struct Truth {
 /// A change of one stack.
 fn changed(kind: &Kind, stack: &Stack, chance: &mut fastrand::Rng) -> Option<Template> {
     let known = stack.resources.first().map(|(logical_id, _)| logical_id.clone());
-    let template = |logical_id: &str, timeout: u32| {
+    let resource = |logical_id: &str, timeout: u32| {
         let mut properties = with(kind.properties.clone(), "ServiceTimeout", json!(timeout));
         if kind.can_adopt() {
             properties["OnExisting"] = json!("Adopt");
         }
-        vec![declared(logical_id, kind.name, properties)]
+        declared(logical_id, kind.name, properties)
     };
-    match (known, chance.u32(0..4)) {
-        (None, _) => Some(template("A", 3000)),
+    match (known, chance.u32(0..5)) {
+        (None, _) => Some(vec![resource("A", 3000)]),
         (Some(_), 0) => None,
-        (Some(known), 1) => Some(template(if known == "A" { "B" } else { "A" }, 3000)),
-        (Some(known), _) => Some(template(&known, 3000 + chance.u32(1..500))),
+        (Some(known), 1) => Some(vec![resource(if known == "A" { "B" } else { "A" }, 3000)]),
+        // Two resources of one stack declare the object.
+        (Some(_), 2) => Some(vec![resource("A", 3000), resource("B", 3000)]),
+        (Some(known), _) => Some(vec![resource(&known, 3000 + chance.u32(1..500))]),
     }
 }
 

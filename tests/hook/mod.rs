@@ -278,6 +278,20 @@ fn native_trust_that_is_too_broad_or_empty_is_found_and_no_other() {
 }
 
 #[test]
+fn a_policy_text_is_read_and_a_key_that_stands_twice_is_told() {
+    let sub = format!("{ISSUER}:sub");
+    let narrow = json!({"StringEquals": {sub.as_str(): "repo:acme/app:ref:refs/heads/main"}});
+    let text = policy(&narrow).to_string();
+    assert_eq!(in_trust_policy(&json!(text)), []);
+    let wide = policy(&json!({"StringLike": {sub.as_str(): "repo:acme/app:*"}})).to_string();
+    assert!(in_trust_policy(&json!(wide))[0].what.contains("Every job of acme/app"));
+    let twice = text.replace("\"Condition\":", "\"Condition\":{},\"Condition\":");
+    let findings = in_trust_policy(&json!(twice));
+    assert_eq!(findings.len(), 1, "{twice}");
+    assert!(findings[0].what.contains("`Statement[0].Condition` twice"), "{findings:?}");
+}
+
+#[test]
 fn broad_trust_is_refused_or_not_by_the_choice_of_the_deployment() {
     let mut hook: Value = serde_json::from_str(&event("resource")).unwrap();
     let sub = json!({"StringLike": {format!("{ISSUER}:sub"): "repo:acme/*"}});

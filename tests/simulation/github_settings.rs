@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use crypto_box::SecretKey;
@@ -50,6 +51,8 @@ impl fmt::Debug for Settings {
 }
 
 const KEY: [u8; 32] = [7; 32];
+static PUBLIC_KEY: LazyLock<String> =
+    LazyLock::new(|| aws_smithy_types::base64::encode(SecretKey::from(KEY).public_key().to_bytes()));
 
 fn unseal(sealed: &Value) -> Option<String> {
     let sealed = aws_smithy_types::base64::decode(sealed.as_str()?).ok()?;
@@ -143,10 +146,7 @@ impl Settings {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         Some(match (request.method.as_str(), rest) {
             ("GET", [sort]) => self.list(&format!("{place}/{sort}/"), sort, request, now),
-            ("GET", ["secrets", "public-key"]) => {
-                let key = SecretKey::from(KEY).public_key().to_bytes();
-                (200, json!({"key_id": "568250167242549743", "key": aws_smithy_types::base64::encode(key)}))
-            }
+            ("GET", ["secrets", "public-key"]) => (200, json!({"key_id": "568250167242549743", "key": *PUBLIC_KEY})),
             ("GET", [_, name, "repositories"]) => self.selected(&format!("{place}/{}/{name}", rest[0]), request),
             ("GET", [sort, name]) => self.show(&format!("{place}/{sort}/{name}"), name, *sort == "variables"),
             ("POST", ["variables"]) => {
