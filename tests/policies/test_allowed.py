@@ -95,6 +95,19 @@ QUESTIONS: list[tuple[str, str, str, Mapping[str, str | list[str]]]] = [
         {"aws:ResourceTag/github-trust:made-by": "x"},
     ),
     ("delete a provider of others", "iam:DeleteOpenIDConnectProvider", PROVIDER, {}),
+    # IAM cannot tell tags of a new provider from tags for an existing one.
+    (
+        "mark a provider of others as its own",
+        "iam:TagOpenIDConnectProvider",
+        PROVIDER,
+        {"aws:RequestTag/github-trust:made-by": "x"},
+    ),
+    (
+        "mark a stranger's provider as its own",
+        "iam:TagOpenIDConnectProvider",
+        STRANGER,
+        {"aws:RequestTag/github-trust:made-by": "x"},
+    ),
     ("make an entry", "eks:CreateAccessEntry", CLUSTER, entering()),
     ("make one in another cluster", "eks:CreateAccessEntry", f"{CLUSTER}-2", entering()),
     ("make one for another account", "eks:CreateAccessEntry", CLUSTER, entering(OTHER)),
@@ -115,6 +128,13 @@ QUESTIONS: list[tuple[str, str, str, Mapping[str, str | list[str]]]] = [
     ("delete an entry", "eks:DeleteAccessEntry", ENTRY, owned()),
     ("delete an entry of another account's stack", "eks:DeleteAccessEntry", ENTRY, owned(OTHER)),
     ("delete somebody else's entry", "eks:DeleteAccessEntry", ENTRY, {}),
+    ("tag somebody else's entry as its own", "eks:TagResource", ENTRY, owned(kind="Request")),
+    ("tag it for another account's stack", "eks:TagResource", ENTRY, owned(OTHER, "Request")),
+    ("tag it otherwise", "eks:TagResource", ENTRY, {"aws:RequestTag/team": "web"}),
+    ("tag its own entry otherwise", "eks:TagResource", ENTRY, {**owned(), "aws:RequestTag/team": "web"}),
+    ("tag a cluster with an owner's tag", "eks:TagResource", CLUSTER, owned(kind="Request")),
+    ("tag a cluster for another account's stack", "eks:TagResource", CLUSTER, owned(OTHER, "Request")),
+    ("tag a cluster otherwise", "eks:TagResource", CLUSTER, {"aws:RequestTag/team": "web"}),
 ]
 
 
