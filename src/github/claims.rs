@@ -21,6 +21,9 @@ pub const CLAIM_PREFIX: &str = "TRUST_OWNER_";
 const DIGEST: usize = 20;
 /// "The number of results per page (max 30)."
 const PAGE: usize = 30;
+/// A list that goes on after this page is given up. An organisation has at most 1,000 variables:
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/variables#limits-for-configuration-variables>
+const LAST_PAGE: usize = 100;
 /// The number of times that a list is read that changes meanwhile.
 const LISTINGS: usize = 4;
 /// In seconds: a process that announced its leave before that lives no more. Lambda ends it after 15 minutes.
@@ -267,7 +270,7 @@ impl Client {
     /// Reads all pages. Returns nothing where a variable went meanwhile, and another may have been passed over.
     async fn listed(&self, id: &impl ClaimPlace) -> Result<Option<Variables>, CallError> {
         let mut listed = Variables::default();
-        for page in 1.. {
+        for page in 1..=LAST_PAGE {
             let path = format!("{}?per_page={PAGE}&page={page}", collection(id));
             let call = id.claim_call(LIST, "GET", path);
             let response = match self.call(id.issuer(), &call).await {
@@ -283,7 +286,8 @@ impl Client {
                 return Ok((seen == total_count).then_some(listed));
             }
         }
-        Ok(None)
+        let call = id.claim_call(LIST, "GET", collection(id));
+        Err(call.error(ErrorKind::Invalid, "200", format!("the list of variables has more than {LAST_PAGE} pages")))
     }
 
     /// Writes the claim of an owner.

@@ -8,6 +8,7 @@ mod guardrails;
 mod lifecycle;
 mod ownership;
 mod random_ownership;
+mod readings;
 mod repository_oidc;
 
 use std::ops::Deref;

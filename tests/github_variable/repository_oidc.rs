@@ -129,16 +129,18 @@ fn what_was_switched_before_stays_switched() {
 /// A choice that nobody made is unmade again, so that a later choice of the organisation counts.
 #[test]
 fn a_choice_that_was_unset_is_unset_again_or_off_where_github_keeps_it() {
-    for keeps_choices in [false, true] {
+    for (keeps_choices, refuses_off) in [(false, false), (false, true), (true, false), (true, true)] {
         at(async |place| {
             old_repository(place);
             place.cloud.state().account.github.keeps_choices = keeps_choices;
+            place.cloud.state().account.github.refuses_switching_off = refuses_off;
             assert_eq!(place.stack.create(&template("Both", Some(true))).await, Status::CreateComplete);
             assert!(switched(place));
             assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
             let state = place.cloud.state();
-            assert!(state.account.github.opted_in.is_empty());
-            let off = if keeps_choices { vec!["acme/app".to_owned()] } else { Vec::new() };
+            // The stack goes in any case.
+            assert_eq!(!state.account.github.opted_in.is_empty(), keeps_choices && refuses_off);
+            let off = if keeps_choices && !refuses_off { vec!["acme/app".to_owned()] } else { Vec::new() };
             assert_eq!(state.account.github.opted_out, off);
         });
     }

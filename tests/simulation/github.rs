@@ -34,6 +34,8 @@ pub(crate) struct GitHub {
     pub(crate) opted_out: Vec<String>,
     /// A choice that a request leaves out stays. GitHub documents neither this nor that it is unset then.
     pub(crate) keeps_choices: bool,
+    /// `use_immutable_subject: false` is refused. GitHub documents neither this nor that it is taken for a new repository.
+    pub(crate) refuses_switching_off: bool,
     /// Repositories and their templates, for whoever may ask.
     pub(crate) templates: BTreeMap<String, Vec<String>>,
     /// Repositories that are shown with a credential only.
@@ -114,6 +116,9 @@ impl GitHub {
     fn choose(&mut self, whose: String, body: &str) -> (u16, Value) {
         let wanted: Value = serde_json::from_str(body).unwrap_or_default();
         let choice = wanted["use_immutable_subject"].as_bool();
+        if choice == Some(false) && self.refuses_switching_off {
+            return (422, json!({"message": "Validation Failed"}));
+        }
         if choice.is_some() || !self.keeps_choices {
             self.opted_in.retain(|one| *one != whose);
             self.opted_out.retain(|one| *one != whose);

@@ -38,6 +38,10 @@ pub(crate) struct Settings {
     pub(crate) environments: BTreeMap<String, Environment>,
     /// Repositories that are not there.
     pub(crate) gone: Vec<String>,
+    /// A pattern that is there already is answered with 422; @octokit/openapi says 303.
+    pub(crate) pattern_twice_is_invalid: bool,
+    /// A variable that is changed has a new `created_at`.
+    pub(crate) changing_dates_anew: bool,
     /// The lists of variables in whose midst the variable `A00` goes and `Z99` comes.
     pub(crate) restless_lists: u32,
     /// How many changes there were, without those of claims.
@@ -185,6 +189,7 @@ impl Settings {
     fn at_environment(&mut self, at: &str, request: &Request, rest: &[&str], body: &Value) -> (u16, Value) {
         let writes = request.method != "GET";
         self.changes += u64::from(writes);
+        let pattern_twice = if self.pattern_twice_is_invalid { 422 } else { 303 };
         let Some(environment) = self.environments.get_mut(at) else { return not_found() };
         let Environment { set, patterns, created } = environment;
         match (request.method.as_str(), rest) {
@@ -228,7 +233,7 @@ impl Settings {
                 let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
                 let pattern = (text("type"), text("name"));
                 if patterns.values().any(|known| *known == pattern) {
-                    return (303, Value::Null);
+                    return (pattern_twice, json!({"message": "Validation Failed"}));
                 }
                 let id = patterns.keys().max().unwrap_or(&100) + 1;
                 patterns.insert(id, pattern);
@@ -306,6 +311,9 @@ impl Settings {
             item.visibility = Some(visibility.to_owned());
             item.selected =
                 body["selected_repository_ids"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+        }
+        if self.changing_dates_anew {
+            item.created = now;
         }
         item.updated = now;
         (204, Value::Null)

@@ -161,8 +161,12 @@ impl Api for GitHubEnvironments {
                     id.environment_call("github:CreateDeploymentBranchPolicy", "POST", "/deployment-branch-policies");
                 let call = ApiCall { body: Some(json!({"name": name, "type": kind.to_string()})), ..call };
                 match self.github.call(&id.issuer, &call).await {
-                    // "If the same branch name pattern already exists."
-                    Err(error) if error.code == "303" => {}
+                    // "If the same branch name pattern already exists" it is 303; of other names GitHub says so with 422.
+                    Err(error) if ["303", "422"].contains(&error.code.as_str()) => {
+                        let there = self.patterns(id).await?;
+                        let pattern = RefPattern { kind: *kind, name: name.clone() };
+                        output.id = *there.get(&pattern).ok_or(error)?;
+                    }
                     other => output.id = other?.json::<Numbered>(&call)?.id,
                 }
             }

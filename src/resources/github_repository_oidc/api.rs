@@ -92,7 +92,13 @@ impl Api for GitHubRepositoryOidcs {
         {
             tracing::warn!(%id, "GitHub keeps the choice of the subjects; it is `false` now, and was unset before");
             body["use_immutable_subject"] = json!(false);
-            self.set(id, &body).await?;
+            match self.set(id, &body).await {
+                // Roles trust both forms, or the switch would not be taken back: nobody is locked out.
+                Err(error) if error.kind == ErrorKind::Invalid => {
+                    tracing::warn!(%id, %error, "GitHub does not take the choice of the subjects back; it stays");
+                }
+                set => set?,
+            }
         }
         Ok(())
     }
