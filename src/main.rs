@@ -18,7 +18,7 @@ use github_trust::app::App;
 use github_trust::first_use::Lazy;
 use github_trust::handler::InvocationContext;
 use github_trust::metrics;
-use github_trust::net::http_client::connector;
+use github_trust::net::http_client::HttpClient;
 use github_trust::resources::oidc_provider::thumbprint::{Internet, ProbeLimits, System};
 use github_trust::settings::Settings;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -96,8 +96,8 @@ fn function() -> App {
     let settings = Settings::read(|name| std::env::var(name).ok());
     let policy = ProbeLimits { private_addresses: settings.private_issuers, ..ProbeLimits::default() };
     let network = System { hosts: settings.hosts.clone() };
-    let http = connector();
-    let clients = http.clone();
+    let http = HttpClient::new();
+    let clients = http.for_aws();
     let config = Lazy::new(move || sdk(clients));
     let (cloudformation, eks, secrets) = (config.clone(), config.clone(), config.clone());
     App {
@@ -107,7 +107,7 @@ fn function() -> App {
         iam: Lazy::new(move || aws_sdk_iam::Client::new(&config)),
         eks: Lazy::new(move || aws_sdk_eks::Client::new(&eks)),
         secrets: Lazy::new(move || aws_sdk_secretsmanager::Client::new(&secrets)),
-        http,
+        http: http.for_others(),
         clock: SharedTimeSource::new(SystemTimeSource::new()),
     }
 }

@@ -32,6 +32,8 @@ const SOON: Duration = Duration::from_secs(12);
 const BUSY: Duration = Duration::from_mins(2);
 /// The time for which a service may be out of reach or out of order.
 const UNREACHABLE: Duration = Duration::from_mins(2);
+/// An attempt ends so long after the deadline at the latest: no time-out of an attempt may take what is left for the answer.
+const GRACE: Duration = Duration::from_secs(1);
 /// A service that asks for more is asked again after this.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
@@ -67,6 +69,12 @@ impl Deadline {
     #[must_use]
     pub fn end(&self) -> Instant {
         self.until
+    }
+
+    /// The moment at which an attempt that was started in time is given up.
+    #[must_use]
+    pub(crate) fn cut(&self) -> Instant {
+        self.until.checked_add(GRACE).unwrap_or(self.until)
     }
 
     /// Returns true if there is time for a pause and a call after it.
@@ -127,12 +135,13 @@ impl Deadline {
             if !self.allows(Duration::ZERO) {
                 return Err(CallError { uncertain, ..CallError::time_up(action, resource) });
             }
-            let (error, wait) = match attempt().await {
-                Ok(request_id) => {
+            let (error, wait) = match tokio::time::timeout_at(self.cut(), attempt()).await {
+                Ok(Ok(request_id)) => {
                     tracing::info!(call = action, %resource, request_id, duration_ms = millis(started.elapsed()), "called");
                     return Ok(());
                 }
-                Err(failure) => failure,
+                Ok(Err(failure)) => failure,
+                Err(_elapsed) => (CallError::cut_off(action, resource), Duration::ZERO),
             };
             uncertain |= error.uncertain;
             let pause = pauses.pause().max(wait);

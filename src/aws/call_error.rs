@@ -7,6 +7,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::net::http_client::is_too_large;
+
 /// The consequence of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -114,6 +116,12 @@ impl CallError {
         Self::of(ErrorKind::TimeUp, action, resource, "", "")
     }
 
+    /// The error of a call whose answer did not come before the time was up.
+    pub fn cut_off(action: &'static str, resource: impl fmt::Display) -> Self {
+        let message = "the time was up before an answer came";
+        Self { uncertain: true, ..Self::of(ErrorKind::Unknown, action, resource, "TimeoutError", message) }
+    }
+
     /// Reads what the SDK says about a failed call.
     pub fn new<E>(action: &'static str, resource: impl fmt::Display, error: &SdkError<E, HttpResponse>) -> Self
     where
@@ -131,6 +139,9 @@ impl CallError {
                 "ConnectionError".to_owned(),
                 innermost(failure.as_connector_error().map(|error| error as &(dyn StdError + 'static))),
             ),
+            SdkError::ResponseError(_) if is_too_large(error) => {
+                ("ResponseError".to_owned(), "the answer is larger than any that is read".to_owned())
+            }
             SdkError::ResponseError(_) => ("ResponseError".to_owned(), String::new()),
             other => ("RequestError".to_owned(), innermost(other.source())),
         };

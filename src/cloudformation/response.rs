@@ -77,6 +77,8 @@ impl Response {
     }
 
     fn failure(request: &Request, physical_id: &str, reason: &str) -> Self {
+        // CloudFormation has no longer id, so that it made no request with one.
+        let physical_id = &physical_id[..physical_id.floor_char_boundary(PHYSICAL_ID_LIMIT)];
         let build = |reason: &str| body(request, "FAILED", physical_id, Some(reason), None);
         let whole = build(reason);
         if whole.len() <= BODY_LIMIT {
@@ -173,6 +175,13 @@ mod tests {
         let answer = answer(&Outcome::Failure { physical_id: "p".into(), reason });
         let reason = answer["Reason"].as_str().unwrap();
         assert!(reason.starts_with("iam:CreateRole was denied") && reason.ends_with("(request id 7f3a)"), "{reason}");
+    }
+
+    #[test]
+    fn an_id_that_cloudformation_cannot_have_given_is_cut() {
+        let answer = answer(&Outcome::Failure { physical_id: "é".repeat(5000), reason: "no".into() });
+        assert_eq!(answer["PhysicalResourceId"], "é".repeat(512));
+        assert_eq!(answer["Reason"], "no");
     }
 
     proptest! {

@@ -44,7 +44,22 @@ pub fn read(event: &str) -> Option<Result<Question, String>> {
     }
     let Event { explain } = serde_json::from_str(event).ok()?;
     let wanted = r#"expected {"Explain": {"RoleName": "…", "Claims": {"sub": "…", "aud": "…"}}}"#;
-    Some(serde_json::from_value(explain).map_err(|error| format!("{wanted}: {error}")))
+    let question = serde_json::from_value(explain).map_err(|error| format!("{wanted}: {error}"));
+    Some(question.and_then(|question: Question| {
+        check_size(json!(question.claims).to_string().len())?;
+        Ok(question)
+    }))
+}
+
+/// The longest token that STS takes, in characters. A policy's patterns take as many steps as they and the claims have characters,
+/// multiplied. <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
+const TOKEN_LIMIT: usize = 20_000;
+
+fn check_size(size: usize) -> Result<(), String> {
+    if size <= TOKEN_LIMIT {
+        return Ok(());
+    }
+    Err(format!("expected the claims of one token, at most the {TOKEN_LIMIT} characters that STS takes, found {size}"))
 }
 
 /// The answer to an event that is neither a question nor anything else that the function knows.
@@ -152,6 +167,7 @@ pub fn of_policy(policy: &Value, provider: &str, claims: &Map<String, Value>) ->
 /// # Errors
 /// When it is neither.
 pub fn claims_of(text: &str) -> Result<Map<String, Value>, String> {
+    check_size(text.len())?;
     let wrong = || "expected a token of three parts joined by `.`, or its claims as a JSON object".to_owned();
     let claims = if text.starts_with('{') {
         text.as_bytes().to_vec()

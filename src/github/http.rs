@@ -103,7 +103,8 @@ impl Client {
                 return Err(NoResponse { what: "the time was up".to_owned(), kind: NoResponseKind::TimeUp, uncertain });
             }
             let started = Instant::now();
-            let attempt = tokio::time::timeout(ATTEMPT, self.send(&self.root(issuer), ask, token)).await;
+            let end = (started + ATTEMPT).min(self.deadline.cut());
+            let attempt = tokio::time::timeout_at(end, self.send(&self.root(issuer), ask, token)).await;
             let (outcome, wait) = match attempt {
                 Ok(Ok((answer, wait))) => (Ok(answer), wait),
                 Ok(Err(problem)) => (Err(problem), Some(Duration::ZERO)),

@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use http_body_util::Limited;
+use http_body_util::{LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -25,16 +25,57 @@ use crate::net::tls::provider;
 /// The time for a connection. The caller bounds the time for a response.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// The largest answer that is read. A page of 1,000 roles, each with the longest trust policy, has some 25 MB.
-const BODY_LIMIT: usize = 32 * 1024 * 1024;
+/// The largest answer of AWS that is read, in bytes. The parser of the SDK makes up to 40 times of it. Lists come in smaller
+/// pages where a page is larger.
+const AWS_BODY_LIMIT: usize = 768 * 1024;
+/// The largest body of others, in bytes: the payload of a hook. Its reader and the one of GitHub's answers have limits below it.
+const BODY_LIMIT: usize = 6_000_000;
+
+/// The largest head, in bytes. No more than that is read of a connection at a time, so that a server which sends without end
+/// keeps nothing else from its turn.
+const HEAD_LIMIT: usize = 32 * 1024;
+
+type Pool = Lazy<Client<HttpsConnector<Tcp>, SdkBody>>;
+
+/// The HTTP client. Its clones and connectors share one pool of connections.
+#[derive(Clone, Debug)]
+pub struct HttpClient(Pool);
+
+impl Default for HttpClient {
+    fn default() -> Self {
+        Self(Lazy::new(client))
+    }
+}
+
+impl HttpClient {
+    /// Creates a client, with its own pool of connections.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The connector of the SDK.
+    #[must_use]
+    pub fn for_aws(&self) -> SharedHttpConnector {
+        self.connector(AWS_BODY_LIMIT)
+    }
+
+    /// The connector for GitHub, for responses and for payloads.
+    #[must_use]
+    pub fn for_others(&self) -> SharedHttpConnector {
+        self.connector(BODY_LIMIT)
+    }
+
+    fn connector(&self, body_limit: usize) -> SharedHttpConnector {
+        SharedHttpConnector::new(HyperConnector { pool: self.0.clone(), body_limit })
+    }
+}
 
 #[derive(Debug)]
-struct HyperConnector(Lazy<Client<HttpsConnector<Tcp>, SdkBody>>);
-
-/// A new one, with its own pool of connections.
-#[must_use]
-pub fn connector() -> SharedHttpConnector {
-    SharedHttpConnector::new(HyperConnector(Lazy::new(client)))
+struct HyperConnector {
+    pool: Pool,
+    /// A body ends with an error where it is larger.
+    body_limit: usize,
 }
 
 fn client() -> Client<HttpsConnector<Tcp>, SdkBody> {
@@ -51,7 +92,7 @@ fn client() -> Client<HttpsConnector<Tcp>, SdkBody> {
         .https_or_http()
         .enable_http1()
         .wrap_connector(tcp);
-    Client::builder(TokioExecutor::new()).build(https)
+    Client::builder(TokioExecutor::new()).http1_max_buf_size(HEAD_LIMIT).build(https)
 }
 
 impl HttpConnector for HyperConnector {
@@ -60,10 +101,10 @@ impl HttpConnector for HyperConnector {
             Ok(request) => request,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
-        let answer = self.0.request(request);
+        let (answer, limit) = (self.pool.request(request), self.body_limit);
         HttpConnectorFuture::new(async move {
             match answer.await {
-                Ok(response) => HttpResponse::try_from(response.map(bounded))
+                Ok(response) => HttpResponse::try_from(response.map(|body| bounded(body, limit)))
                     .map_err(|error| ConnectorError::other(error.into(), None)),
                 Err(error) if timed_out(&error) => Err(ConnectorError::timeout(error.into())),
                 Err(error) => Err(ConnectorError::io(error.into())),
@@ -72,9 +113,20 @@ impl HttpConnector for HyperConnector {
     }
 }
 
-/// A body that ends with an error where it is larger than any answer.
-fn bounded(body: Incoming) -> SdkBody {
-    SdkBody::from_body_1_x(Limited::new(body, BODY_LIMIT))
+fn bounded(body: Incoming, limit: usize) -> SdkBody {
+    SdkBody::from_body_1_x(Limited::new(body, limit))
+}
+
+/// Returns true if an answer ended because it is larger than the limit.
+pub(crate) fn is_too_large(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Returns true if the connection timed out.

@@ -6,14 +6,14 @@ use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use github_trust::net::http_client::connector;
+use github_trust::net::http_client::HttpClient;
 
 use super::network::Server;
 use super::parties::root;
 
 async fn put(url: &str) -> Result<HttpResponse, ConnectorError> {
     let request = http::Request::put(url).body(SdkBody::from("a secret")).unwrap();
-    connector().call(HttpRequest::try_from(request).unwrap()).await
+    HttpClient::new().for_others().call(HttpRequest::try_from(request).unwrap()).await
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::refusals::{RefusedToken, RefusingRole, refusals};
 use super::suggestion::suggestion;
 use super::token_event::{TokenEvent, events_of, period};
+use super::{claims_of, read};
 
 const ISSUER: &str = "token.actions.githubusercontent.com";
 const SERVER: &str = "github.example.com/_services/token";
@@ -441,4 +442,13 @@ fn a_period_is_a_number_with_a_unit_of_at_most_ninety_days() {
     for text in ["", "h", "1", "1w", "91d", "-1h", "99999999999999999999d", "1\u{e9}"] {
         assert!(period(text).unwrap_err().starts_with("expected a number with m, h or d"), "{text:?}");
     }
+}
+
+#[test]
+fn claims_that_no_token_can_hold_are_refused_before_any_comparison() {
+    let question = |size| json!({"Explain": {"RoleName": "deploy", "Claims": {"sub": "x".repeat(size)}}}).to_string();
+    assert!(read(&question(19_900)).unwrap().is_ok());
+    let refusal = read(&question(1_000_000)).unwrap().unwrap_err();
+    assert!(refusal.contains("at most the 20000 characters that STS takes, found 1000010"), "{refusal}");
+    assert!(claims_of(&"x".repeat(20_001)).unwrap_err().contains("found 20001"));
 }
