@@ -409,6 +409,17 @@ fn a_role_without_a_boundary_gets_that_of_the_deployment() {
 }
 
 #[test]
+fn sessions_of_six_hours_are_permitted_by_default_and_no_longer_ones() {
+    deployed(&[], async |place| {
+        for (seconds, is_permitted) in [(21_601, false), (21_600, true)] {
+            let declared = role(json!({"PermissionsBoundary": null, "MaxSessionDuration": seconds}));
+            let answer = place.create(ROLE, declared).await;
+            assert_eq!(answer["Status"] == "SUCCESS", is_permitted, "{answer}");
+        }
+    });
+}
+
+#[test]
 fn stricter_guardrails_stop_no_deletion_and_no_unchanged_update() {
     let broad = json!([{"Repository": "octo-org/app", "AnyRef": true}]);
     let before = role(json!({"Path": "/", "PermissionsBoundary": null, "MaxSessionDuration": 43200, "Trust": broad}));

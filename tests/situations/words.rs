@@ -122,3 +122,12 @@ fn empty_lists_are_taken_for_node_types() {
         outcome(&place.create(ENTRY, entry).await).unwrap();
     });
 }
+
+#[test]
+fn what_remains_of_many_changes_is_told_by_three_and_a_number() {
+    deployed(&[("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*")], async |place| {
+        let missing: Value = (0..5).map(|at| json!(format!("arn:aws:iam::aws:policy/NoSuch{at}"))).collect();
+        let reason = reason(place, with(json!({"ManagedPolicyArns": missing}))).await;
+        assert!(reason.contains("(1 of 6 changes); remaining: attach ") && reason.contains("; 2 more"), "{reason}");
+    });
+}
