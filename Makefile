@@ -2,7 +2,7 @@
 # and the package registries; everything else they install, pinned, into .venv. Where there is valgrind, `make test` counts
 # instructions, too.
 
-.PHONY: help run test check transcript pages picture schemas trust-proof reference simulate fuzz mutants rust-tests stack-tests \
+.PHONY: help run test check transcript pages picture schemas trust-proof reference simulate fuzz hostile mutants rust-tests stack-tests \
         test-moto acceptance acceptance-sweep acceptance-trial environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links clean
 .DEFAULT_GOAL := help
 
@@ -16,6 +16,7 @@ help:
 	@echo "make test-moto   the part of it that drives the function against moto, which nobody wrote for it"
 	@echo "make acceptance   the product on a real account and at GitHub: see docs/acceptance.md (acceptance-sweep, acceptance-trial)"
 	@echo "make simulate N=100000, make fuzz, make trust-proof TRUST_DECLARATIONS=5700 TRUST_TOKENS=340   the same for longer"
+	@echo "make hostile   hostile events and hostile servers against the release: 3,200 events, some 500 scenarios"
 	@echo "make mutants   change the code that decides, one place at a time: some test has to fail (SHARD=0/16, FILES=...)"
 	@echo "make bundle  the archive that a pipeline without Rust deploys (ARCHITECTURE=arm64 for the other one)"
 	@echo "make bench   measure the function beside what people use instead, and write docs/performance.md (ROUNDS=15)"
@@ -128,6 +129,11 @@ simulate:
 EXECUTIONS ?= 1000000
 fuzz:
 	FUZZ_EXECUTIONS=$(EXECUTIONS) FUZZ_SEED=$(SEED) cargo test $(CARGO) --test suite fuzz:: -- --nocapture
+
+# Hostile events and hostile servers against the release, in an address space of 256 MB: every one of 3,200 events and of some 500
+# scenarios, in minutes. `make test` draws 400 and some 150 of them for the build of the tests.
+hostile: bootstrap
+	HOSTILE=full BOOTSTRAP=$(CURDIR)/$(RELEASE) cargo test $(CARGO) --test suite hostile_ -- --nocapture
 
 # Changes the code that decides, one place at a time (FILES), in the work tree itself; some test has to fail
 # for each. All of it takes a day on two cores, so `SHARD=0/16` takes one part of 16, and `FILES=src/ownership/owner.rs`

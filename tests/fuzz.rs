@@ -18,7 +18,7 @@ use github_trust::resources::github_variable::GitHubVariables;
 use github_trust::resources::oidc_provider::OidcProviders;
 use serde_json::{Value, json};
 
-fn corpus() -> Vec<String> {
+pub(crate) fn corpus() -> Vec<String> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
@@ -103,7 +103,7 @@ impl Seen {
     }
 }
 
-fn mutated(rng: &mut fastrand::Rng, corpus: &[String]) -> String {
+pub(crate) fn mutated(rng: &mut fastrand::Rng, corpus: &[String]) -> String {
     let text = rng.choice(corpus).unwrap();
     let Ok(mut event) = serde_json::from_str::<Value>(text) else { return bytes(rng, text) };
     for _ in 0..rng.u32(1..4) {

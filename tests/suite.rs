@@ -8,6 +8,7 @@ mod github;
 mod github_variable;
 mod guardrails;
 mod hook;
+mod hostile;
 mod invocation;
 mod layers;
 mod mistakes;

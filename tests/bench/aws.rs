@@ -2,7 +2,7 @@
 
 use super::http::{Answer, Request};
 use super::simulation::account::REGION;
-use super::simulation::perform;
+use super::simulation::perform::answered;
 use super::stage::Stage;
 
 /// IAM takes no issuer whose host has no dot, and the peers find no other host than `localhost` on this machine.
@@ -34,6 +34,6 @@ pub(crate) fn secrets(stage: &Stage, request: &Request) -> Answer {
 
 fn service(stage: &Stage, request: &Request, what: &str, authority: &str) -> Answer {
     stage.call(what, request, |account, id| {
-        perform(account, &request.to(authority), id).map_or_else(|| Answer::new(500, "nobody is there"), Into::into)
+        answered(account, &request.to(authority), id).map_or_else(|| Answer::new(500, "nobody is there"), Into::into)
     })
 }

@@ -3,8 +3,15 @@
 //! connection sleeps until its own request comes.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::simulation::wire;
+
+/// Nanoseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
 
 #[derive(Clone)]
 pub(crate) struct Request {
@@ -60,7 +67,7 @@ impl From<wire::Answer> for Answer {
     }
 }
 
-pub(crate) struct Connection<S: Read + Write>(BufReader<S>);
+pub(crate) struct Connection<S: Read + Write>(pub(crate) BufReader<S>);
 
 impl<S: Read + Write> Connection<S> {
     pub(crate) fn new(stream: S) -> Self {
@@ -98,7 +105,7 @@ impl<S: Read + Write> Connection<S> {
                 }
             }
         }
-        request.at = super::stage::now();
+        request.at = now();
         request.is_last = request.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         Some(request)
     }

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::http::{Answer, Request};
+use super::http::{Answer, Request, now};
 use super::simulation::account::{ACCOUNT, REGION};
-use super::stage::{Stage, now, say};
+use super::stage::{Stage, say};
 
 const NEXT: &str = "/2018-06-01/runtime/invocation/next";
 /// Lambda's longest time-out, which the template sets.

@@ -29,7 +29,7 @@ pub(crate) mod large_account;
 #[path = "../simulation/model.rs"]
 pub(crate) mod model;
 #[path = "../simulation/perform.rs"]
-mod perform;
+pub(crate) mod perform;
 #[path = "../simulation/query.rs"]
 pub(crate) mod query;
 #[path = "../simulation/s3.rs"]
@@ -40,14 +40,3 @@ pub(crate) mod secrets;
 pub(crate) mod stacks;
 #[path = "../simulation/wire.rs"]
 pub(crate) mod wire;
-
-use std::time::SystemTime;
-
-use account::Account;
-use author::Author;
-
-/// One request to one of the services.
-pub(crate) fn perform(account: &mut Account, request: &wire::Request, request_id: &str) -> Option<wire::Answer> {
-    let parsed = perform::Parsed::read(request);
-    perform::perform(account, &parsed, request, (&Author::Someone, None), SystemTime::now(), request_id)
-}

@@ -3,20 +3,14 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::http::{Answer, Request};
+use super::http::{Answer, Request, now};
 use super::simulation::account::{ACCOUNT, Account};
 use super::simulation::eks::Status;
 use super::simulation::large_account::{self, Size};
-
-/// Nanoseconds since 1970.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
 
 /// Writes a line to whoever leads this process.
 pub(crate) fn say(what: &Value) {

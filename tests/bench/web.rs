@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::http::{Answer, Request};
-use super::simulation::perform;
+use super::simulation::perform::answered;
 use super::stage::Stage;
 
 pub(crate) fn answer(stage: &Stage, request: &Request) -> Answer {
@@ -18,6 +18,6 @@ pub(crate) fn answer(stage: &Stage, request: &Request) -> Answer {
         return stage.call("issuer: openid-configuration", request, |_, _| Answer::new(200, body));
     }
     stage.call(&format!("github: {} {path}", request.method), request, |account, id| {
-        perform(account, &request.to("api.github.com"), id).map_or_else(|| Answer::new(500, ""), Into::into)
+        answered(account, &request.to("api.github.com"), id).map_or_else(|| Answer::new(500, ""), Into::into)
     })
 }

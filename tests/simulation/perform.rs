@@ -94,6 +94,12 @@ fn service(request: &Request) -> &'static str {
     }
 }
 
+/// Answers one request of somebody who is not told apart, at the time of day.
+pub(crate) fn answered(account: &mut Account, request: &Request, request_id: &str) -> Option<Answer> {
+    let parsed = Parsed::read(request);
+    perform(account, &parsed, request, (&Author::Someone, None), SystemTime::now(), request_id)
+}
+
 pub(super) fn perform(
     account: &mut Account,
     parsed: &Parsed,
