@@ -7,8 +7,10 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LINTERS = ROOT / ".venv" / "linters" / "bin"
@@ -54,6 +56,55 @@ def test_every_action_is_named_by_a_commit_with_its_version() -> None:
             if match := re.search(r"uses: (?!\./|octo-org/)(\S+)@(\S+)(.*)", line):
                 assert re.fullmatch(r"[0-9a-f]{40}", match[2]), f"{path.name}: {line}"
                 assert re.fullmatch(r" # v\d+\.\d+\.\d+", match[3]), f"{path.name}: {line}"
+
+
+def workflow(path: Path) -> dict[str, Any]:
+    """By GitHub's names: YAML takes `on` for true."""
+    found: dict[Any, Any] = yaml.safe_load(path.read_text())
+    return {"on" if name is True else name: value for name, value in found.items()}
+
+
+def commands(job: dict[str, Any]) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_a_release_waits_for_tests_a_build_and_an_approval() -> None:
+    release = workflow(OURS / "release.yml")
+    assert release["on"] == {"push": {"tags": ["v*"]}}
+    jobs = release["jobs"]
+    assert jobs.keys() == {"test", "build", "release"}
+    assert jobs["test"]["uses"].endswith("/.github/workflows/test.yml")
+    assert jobs["build"]["uses"].endswith("/.github/workflows/build.yml")
+    assert (jobs["build"]["needs"], jobs["release"]["needs"]) == ("test", "build")
+    assert jobs["release"]["environment"] == "release"
+    # A condition could let a job run after one that failed.
+    assert [name for name, job in jobs.items() if "if" in job or "continue-on-error" in job] == []
+
+
+def test_a_release_is_built_of_main_alone_by_a_job_without_credentials() -> None:
+    jobs = workflow(OURS / "build.yml")["jobs"]
+    bundle, attest = jobs["bundle"], jobs["attest"]
+    assert bundle["permissions"] == {"contents": "read"}
+    ran = commands(bundle)
+    assert ran.index('git merge-base --is-ancestor "$GITHUB_SHA" origin/main') < ran.index("make bundle")
+    assert attest["needs"] == "bundle"
+    assert commands(attest) == ["unzip -o -- *.zip sbom.cdx.json"]
+
+
+def test_tests_at_github_ask_what_is_known_against_the_crates() -> None:
+    tests = workflow(OURS / "test.yml")
+    # For each change, and for a release.
+    assert tests["on"].keys() == {"pull_request", "push", "workflow_call"}
+    assert "cargo deny --locked check" in commands(tests["jobs"]["crates"])
+    assert "make test" in commands(tests["jobs"]["test"])
+    assert [job for job in tests["jobs"].values() if "if" in job or "continue-on-error" in job] == []
+
+
+def test_the_pipeline_of_the_function_reads_no_variables() -> None:
+    text = (EXAMPLES / "deploy-github-trust.yml").read_text()
+    assert not re.search(r"\bvars\b", text)
+    # The same pattern finds them where they are read.
+    assert re.search(r"\bvars\b", (EXAMPLES / "smoke-test.yml").read_text())
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,12 @@ class Template:
         return {policy["PolicyName"]: policy["PolicyDocument"] for policy in found}
 
     def environment(self) -> dict[str, Any]:
-        function = self._template["Resources"]["Function"]["Properties"]
-        variables: dict[str, Any] = self._value(function["Environment"]["Variables"])
+        variables: dict[str, Any] = self.function_property("Environment")["Variables"]
         return variables
+
+    def function_property(self, name: str) -> Any:
+        """A property of the function, or None."""
+        return self._value(self._template["Resources"]["Function"]["Properties"][name])
 
     def _condition(self, name: str) -> bool:
         return bool(self._value(self._template["Conditions"][name]))

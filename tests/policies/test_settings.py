@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from render import ROOT, Template
+from render import ACCOUNT, REGION, ROOT, Template
 
 # For a local AWS; docs/threat-model.md names them.
 LOCAL = {
@@ -26,3 +26,9 @@ def test_the_template_sets_all_but_what_is_for_a_local_aws() -> None:
 def test_the_threat_model_names_what_is_for_a_local_aws() -> None:
     told = (ROOT / "docs" / "threat-model.md").read_text()
     assert not [name for name in LOCAL if name not in told]
+
+
+def test_the_function_has_the_code_signing_that_a_parameter_names() -> None:
+    signing = f"arn:aws:lambda:{REGION}:{ACCOUNT}:code-signing-config:csc-0123456789abcdefg"
+    assert Template(CodeSigningConfigArn=signing).function_property("CodeSigningConfigArn") == signing
+    assert Template().function_property("CodeSigningConfigArn") is None
