@@ -32,3 +32,22 @@ def test_the_function_has_the_code_signing_that_a_parameter_names() -> None:
     signing = f"arn:aws:lambda:{REGION}:{ACCOUNT}:code-signing-config:csc-0123456789abcdefg"
     assert Template(CodeSigningConfigArn=signing).function_property("CodeSigningConfigArn") == signing
     assert Template().function_property("CodeSigningConfigArn") is None
+
+
+def test_security_md_names_every_action_of_the_functions_role() -> None:
+    parameters = (
+        {},
+        {"RolePermissionsBoundary": "None"},
+        {"AllowClusterAdmin": "true"},
+        {"GitHubSecretArn": "github", "KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1", "SubnetIds": "subnet-1"},
+    )
+    allowed: set[str] = set()
+    for some in parameters:
+        for document in Template(**some).function_policies().values():
+            for statement in document["Statement"]:
+                if statement["Effect"] == "Allow":
+                    actions = statement["Action"]
+                    allowed |= {actions} if isinstance(actions, str) else set(actions)
+    [table] = re.findall(r"\| what \| on what \| actions \|\n(.*?)\n\n", (ROOT / "SECURITY.md").read_text(), re.DOTALL)
+    told = {action for row in table.splitlines()[1:] for action in re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", row)}
+    assert told == allowed
