@@ -11,7 +11,8 @@ import pytest
 from deployment import FUNCTION, create_cluster
 from local_aws import ACCOUNT, LocalAws, until
 from stack import Stack, template
-from test_migrations import Watch, permissions, provider
+from test_migrations import permissions, provider
+from watch import Watch
 
 ISSUER = "token.actions.githubusercontent.com"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"

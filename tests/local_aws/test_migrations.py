@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,86 +12,27 @@ from typing import Any
 import pytest
 
 from deployment import example
-from local_aws import ACCOUNT, LocalAws, until
+from local_aws import LocalAws
 from stack import Stack
 from tokens import assume
+from watch import MAIN, PROVIDER, Watch
 
 ISSUER = "token.actions.githubusercontent.com"
-PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
 READ = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 ROLE = "web-deploy"
-# Its subjects carry no ids, as those of repositories whose set-up is old.
-MAIN = {"repository": "octo-org/classic"}
 FEATURE = {**MAIN, "ref": "refs/heads/feature"}
-STRANGERS = [
-    {"repository": "octo-org/another"},
-    {"repository": "octo-org/classic-2"},
-    {**MAIN, "audience": "https://github.com/octo-org"},
-]
 LATE = """  Late:
     Type: Custom::GitHubRole
     Properties:
       ServiceToken: !ImportValue github-trust-ServiceToken
       ProviderArn: !Sub no-provider-but-${Role.Arn}
 """
-ATTEMPT_SECONDS = 60
 PERMISSION = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::octo-org-web/*"}],
 }
 
 pytestmark = pytest.mark.usefixtures("service_token")
-
-
-class Watch:
-    """Lets a workflow assume its role, and strangers try, all the time between `with` and its end."""
-
-    def __init__(self, aws: LocalAws, role: str) -> None:
-        self.aws, self.role = aws, role
-        self.start = len(aws.recording())
-        self.attempts = 0
-        self.refused: list[str] = []
-        self.let_in: list[dict[str, Any]] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._try)
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        self._another_attempt()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._another_attempt()
-        self._over.set()
-        self._thread.join()
-        assert self.refused == [], "the workflow was refused meanwhile"
-        assert self.let_in == [], "a stranger was let in meanwhile"
-
-    def _try(self) -> None:
-        while not self._over.is_set():
-            if problem := self._assume(MAIN):
-                self.refused.append(problem)
-            self.let_in += [stranger for stranger in STRANGERS if self._assume(stranger) is None]
-            self.attempts += 1
-
-    def _another_attempt(self) -> None:
-        """Waits for one that begins from now on to have ended, so that it sees what is there now."""
-        seen = self.attempts
-        until(lambda: self.attempts > seen + 1, "a workflow and strangers to try", ATTEMPT_SECONDS)
-
-    def _assume(self, job: dict[str, Any]) -> str | None:
-        return assume(self.aws, self.role, self.aws.token(**job))
-
-    def changes(self) -> list[str]:
-        """What was changed of the provider and the role through the API of IAM since the watch began."""
-        return [
-            entry["action"]
-            for entry in self.aws.recording(self.start)
-            if entry["kind"] == "call" and entry["service"] == "iam" and entry["changes"] and self._ours(entry)
-        ]
-
-    def _ours(self, entry: dict[str, Any]) -> bool:
-        return entry["resource"] in (PROVIDER, self.role)
 
 
 def provider(iam: Any) -> dict[str, Any]:
