@@ -70,15 +70,20 @@ picture: environment
 
 # Random declarations and tokens: what our evaluator says of each policy, said by another one. For a million tokens
 # TRUST_DECLARATIONS=5700 TRUST_TOKENS=340: about half of the declarations are refused, as a template does not allow them.
+# And GRADED_POLICIES policies of others: each token that proves a grade of the audit, said by two others.
 TRUST_DECLARATIONS ?= 60
 TRUST_TOKENS ?= 40
+GRADED_POLICIES ?= 200
 trust-proof: export TRUST_PROOF = target/trust.jsonl
 trust-proof: export TRUST_DECLARATIONS := $(TRUST_DECLARATIONS)
 trust-proof: export TRUST_TOKENS := $(TRUST_TOKENS)
+trust-proof: export GRADES = target/grades.jsonl
+trust-proof: export GRADED_POLICIES := $(GRADED_POLICIES)
 trust-proof: environment
-	cargo test $(CARGO) --lib declarations_and_tokens -- --ignored
+	cargo test $(CARGO) --lib -- --ignored declarations_and_tokens generated_policies_and_grades
 	@if command -v node > /dev/null; \
-	then node tests/policies/trust_proof.mjs .venv/simulator/node_modules/@cloud-copilot target/trust.jsonl; \
+	then node tests/policies/trust_proof.mjs .venv/simulator/node_modules/@cloud-copilot target/trust.jsonl && \
+	.venv/bin/python tests/policies/grade_proof.py target/grades.jsonl; \
 	else echo "there is no node to evaluate policies with"; fi
 
 # Writes schemas/ and docs/reference/ from what the kinds say of their properties.

@@ -15,11 +15,17 @@ const load = (path) => import(pathToFileURL(`${folder}/${path}`));
 const { analyzeResourcePolicy } = await load("iam-simulate/dist/esm/core_engine/CoreSimulatorEngine.js");
 const { AwsRequestImpl } = await load("iam-simulate/dist/esm/request/request.js");
 const { RequestContextImpl } = await load("iam-simulate/dist/esm/requestContext.js");
+const { DiscoveryContextKeyConstraints } = await load("iam-simulate/dist/esm/context_keys/discoveryContextKeyConstraints.js");
 const { loadPolicy } = await load("iam-policy/dist/esm/index.js");
 
 const ACTION = "sts:AssumeRoleWithWebIdentity";
 const ROLE = { resource: "arn:aws:iam::123456789012:role/deploy", accountId: "123456789012" };
-const STRICT = { simulationMode: "Strict", strictConditionKeys: new Set() };
+const STRICT = {
+  simulationMode: "Strict",
+  strictConditionKeys: new Set(),
+  // Policy variables are looked up there.
+  discoveryContextKeyConstraints: new DiscoveryContextKeyConstraints([]),
+};
 
 // Returns a function that tells whether a job whose token has these condition keys may assume the role.
 export function evaluator(policy, provider) {

@@ -1,3 +1,6 @@
+mod beside_others;
+mod generated_policies;
+
 use serde_json::{Value, json};
 
 use super::grade::{AuditFinding, Grade, Provider, grade};
