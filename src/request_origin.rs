@@ -212,7 +212,8 @@ pub async fn stack_status(client: &Client, deadline: &Deadline, stack: &str) -> 
     }
 }
 
-fn is_in_progress(status: &str) -> bool {
+/// Returns true if the stack with this status is at work.
+pub(crate) fn is_in_progress(status: &str) -> bool {
     status.ends_with("_IN_PROGRESS")
 }
 

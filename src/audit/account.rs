@@ -1,11 +1,16 @@
 //! Reads the providers, roles, policies and access entries of an account. Nothing is changed.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use aws_sdk_iam::types::Role;
+use futures_util::future::{join, try_join3};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
-use super::clusters::access;
+use super::clusters::{MAX_CONCURRENT_CALLS, access};
 use super::grade::{Provider, grade};
 use super::permissions::groups;
 use super::report::{AuditedRole, Report};
@@ -15,6 +20,9 @@ use crate::aws::{CallError, Deadline, ErrorKind, iam, marker, pages};
 use crate::github::Issuer;
 use crate::iam_policy::document::{decode, providers as federated};
 
+/// The documents of managed policies, by ARN. Roles that have one in common share its read.
+type Documents = RefCell<BTreeMap<String, Rc<OnceCell<Option<Value>>>>>;
+
 /// The audit of an account.
 pub struct Audit<'a> {
     /// IAM.
@@ -23,6 +31,8 @@ pub struct Audit<'a> {
     pub eks: &'a aws_sdk_eks::Client,
     /// The time for all calls.
     pub deadline: Deadline,
+    /// Tells the changes that somebody made by hand to a role of a stack, with its managed and inline policies.
+    pub changes: &'a dyn Fn(Role, BTreeSet<String>, BTreeMap<String, Value>) -> Vec<String>,
     /// Told after each role: the number of roles that are done, and of all.
     pub progress: &'a dyn Fn(usize, usize),
 }
@@ -47,91 +57,110 @@ impl Audit<'_> {
         let providers = github_providers(self.iam, &self.deadline).await?;
         let mut candidates = iam::list_roles(self.iam, &self.deadline, candidate).await?;
         candidates.sort_by(|a, b| a.arn.cmp(&b.arn));
-        let mut documents = BTreeMap::new();
-        let (mut roles, mut not_judged) = (Vec::new(), Vec::new());
-        for (done, candidate) in candidates.iter().enumerate() {
-            (self.progress)(done, candidates.len());
-            not_judged.extend(candidate.others.iter().map(|provider| (candidate.arn.clone(), provider.clone())));
-            if candidate.providers.is_empty() {
-                continue;
-            }
-            let findings = candidate
+        let others = |candidate: &Candidate| {
+            candidate.others.iter().map(|provider| (candidate.arn.clone(), provider.clone())).collect::<Vec<_>>()
+        };
+        let not_judged = candidates.iter().flat_map(others).collect();
+        candidates.retain(|candidate| !candidate.providers.is_empty());
+        let arns = candidates.iter().map(|candidate| candidate.arn.as_str()).collect();
+        let clusters = access(self.eks, &self.deadline, &arns);
+        let (roles, clusters) = join(self.roles(&candidates, &providers), clusters).await;
+        let mut roles = roles?;
+        let (mut clusters, not_read) = match clusters {
+            Ok(found) => (found, Vec::new()),
+            Err(error) => (BTreeMap::new(), vec![format!("Access entries: {error}")]),
+        };
+        for role in &mut roles {
+            role.clusters = clusters.remove(&role.arn).unwrap_or_default();
+        }
+        roles.sort_by(|a, b| a.grade().cmp(&b.grade()).then(a.arn.cmp(&b.arn)));
+        let providers = providers.into_values().map(|provider| provider.arn).collect();
+        Ok(Report { providers, roles, not_judged, not_read })
+    }
+
+    /// Grades the roles, a few at a time.
+    async fn roles(
+        &self,
+        candidates: &[Candidate],
+        providers: &BTreeMap<String, Provider>,
+    ) -> Result<Vec<AuditedRole>, CallError> {
+        let (documents, done) = (Documents::default(), Cell::new(0));
+        (self.progress)(0, candidates.len());
+        let roles = candidates.iter().map(async |candidate| {
+            let graded = candidate
                 .providers
                 .iter()
                 .flat_map(|(arn, issuer)| grade(&candidate.trust, arn, issuer, providers.get(&arn.to_lowercase())));
-            let mut role = AuditedRole::new(candidate.arn.clone(), candidate.trust.clone(), findings.collect());
-            self.add_rights(&mut role, &candidate.name, &mut documents).await?;
-            roles.push(role);
-        }
-        (self.progress)(candidates.len(), candidates.len());
-        roles.sort_by(|a, b| a.grade().cmp(&b.grade()).then(a.arn.cmp(&b.arn)));
-        let not_read = self.clusters(&mut roles).await.err().map(|error| format!("Access entries: {error}"));
-        let providers = providers.into_values().map(|provider| provider.arn).collect();
-        Ok(Report { providers, roles, not_judged, not_read: not_read.into_iter().collect() })
-    }
-
-    /// Adds the access entries.
-    async fn clusters(&self, roles: &mut [AuditedRole]) -> Result<(), CallError> {
-        let arns = roles.iter().map(|role| role.arn.clone()).collect::<Vec<_>>();
-        let arns = arns.iter().map(String::as_str).collect();
-        let mut found = access(self.eks, &self.deadline, &arns).await?;
-        for role in roles {
-            role.clusters = found.remove(&role.arn).unwrap_or_default();
-        }
-        Ok(())
+            let mut role = AuditedRole::new(candidate.arn.clone(), candidate.trust.clone(), graded.collect());
+            self.add_rights(&mut role, &candidate.name, &documents).await?;
+            done.set(done.get() + 1);
+            (self.progress)(done.get(), candidates.len());
+            Ok(role)
+        });
+        stream::iter(roles).buffered(MAX_CONCURRENT_CALLS).try_collect().await
     }
 
     /// Adds the permissions of a role.
-    async fn add_rights(
-        &self,
-        audited: &mut AuditedRole,
-        role: &str,
-        documents: &mut BTreeMap<String, Option<Value>>,
-    ) -> Result<(), CallError> {
-        let attached: Vec<String> = pages(async |token| {
-            let request = self.iam.list_attached_role_policies().role_name(role).set_marker(token);
-            let page = self.deadline.call("iam:ListAttachedRolePolicies", role, || request.clone().send()).await?;
-            let arns = page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn);
-            Ok((arns.collect(), marker(page.is_truncated, page.marker)))
-        })
-        .await?;
-        let inline: Vec<String> = pages(async |token| {
-            let request = self.iam.list_role_policies().role_name(role).set_marker(token);
-            let page = self.deadline.call("iam:ListRolePolicies", role, || request.clone().send()).await?;
-            Ok((page.policy_names, marker(page.is_truncated, page.marker)))
-        })
-        .await?;
-        let mut policies = Vec::new();
+    async fn add_rights(&self, audited: &mut AuditedRole, role: &str, documents: &Documents) -> Result<(), CallError> {
+        let (attached, inline, shown) = try_join3(self.attached(role), self.inline(role), self.shown(role)).await?;
+        let mut policies: Vec<Value> = inline.values().cloned().collect();
         for arn in &attached {
             policies.extend(self.managed(arn, documents).await?);
         }
-        for name in &inline {
-            let request = self.iam.get_role_policy().role_name(role).policy_name(name);
-            let found = self.deadline.call("iam:GetRolePolicy", role, || request.clone().send()).await?;
-            policies.extend(decode(&found.policy_document));
-        }
-        let request = self.iam.get_role().role_name(role);
-        let shown = self.deadline.call("iam:GetRole", role, || request.clone().send()).await?.role;
-        let boundary = shown.and_then(|role| role.permissions_boundary?.permissions_boundary_arn);
+        let boundary = shown.as_ref().and_then(|role| role.permissions_boundary.clone()?.permissions_boundary_arn);
         let limit = match &boundary {
             Some(arn) => self.managed(arn, documents).await?,
             None => None,
         };
         audited.permissions = groups(&policies, limit.as_ref());
-        audited.policies = attached.into_iter().chain(inline).collect();
+        audited.policies = attached.iter().chain(inline.keys()).cloned().collect();
         audited.boundary = boundary;
+        if let Some(shown) = shown {
+            audited.changed = (self.changes)(shown, attached.into_iter().collect(), inline);
+        }
         Ok(())
     }
 
-    /// The document of a managed policy, read once.
-    async fn managed(
-        &self,
-        arn: &str,
-        documents: &mut BTreeMap<String, Option<Value>>,
-    ) -> Result<Option<Value>, CallError> {
-        if let Some(known) = documents.get(arn) {
-            return Ok(known.clone());
+    async fn attached(&self, role: &str) -> Result<Vec<String>, CallError> {
+        pages(async |token| {
+            let request = self.iam.list_attached_role_policies().role_name(role).set_marker(token);
+            let page = self.deadline.call("iam:ListAttachedRolePolicies", role, || request.clone().send()).await?;
+            let arns = page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn);
+            Ok((arns.collect(), marker(page.is_truncated, page.marker)))
+        })
+        .await
+    }
+
+    /// The inline policies of a role, by name.
+    async fn inline(&self, role: &str) -> Result<BTreeMap<String, Value>, CallError> {
+        let names: Vec<String> = pages(async |token| {
+            let request = self.iam.list_role_policies().role_name(role).set_marker(token);
+            let page = self.deadline.call("iam:ListRolePolicies", role, || request.clone().send()).await?;
+            Ok((page.policy_names, marker(page.is_truncated, page.marker)))
+        })
+        .await?;
+        let mut policies = BTreeMap::new();
+        for name in names {
+            let request = self.iam.get_role_policy().role_name(role).policy_name(&name);
+            let found = self.deadline.call("iam:GetRolePolicy", role, || request.clone().send()).await?;
+            policies.insert(name, decode(&found.policy_document).unwrap_or(Value::Null));
         }
+        Ok(policies)
+    }
+
+    /// The role with its boundary and its tags, which the list lacks.
+    async fn shown(&self, role: &str) -> Result<Option<Role>, CallError> {
+        let request = self.iam.get_role().role_name(role);
+        Ok(self.deadline.call("iam:GetRole", role, || request.clone().send()).await?.role)
+    }
+
+    /// The document of a managed policy, read once.
+    async fn managed(&self, arn: &str, documents: &Documents) -> Result<Option<Value>, CallError> {
+        let document = Rc::clone(documents.borrow_mut().entry(arn.to_owned()).or_default());
+        document.get_or_try_init(|| self.read_managed(arn)).await.cloned()
+    }
+
+    async fn read_managed(&self, arn: &str) -> Result<Option<Value>, CallError> {
         let request = self.iam.get_policy().policy_arn(arn);
         let policy = match self.deadline.call("iam:GetPolicy", arn, || request.clone().send()).await {
             Ok(found) => found.policy,
@@ -139,14 +168,10 @@ impl Audit<'_> {
             Err(error) if error.kind == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let mut document = None;
-        if let Some(version) = policy.and_then(|policy| policy.default_version_id) {
-            let request = self.iam.get_policy_version().policy_arn(arn).version_id(version);
-            let found = self.deadline.call("iam:GetPolicyVersion", arn, || request.clone().send()).await?;
-            document = found.policy_version.and_then(|version| version.document).as_deref().and_then(decode);
-        }
-        documents.insert(arn.to_owned(), document.clone());
-        Ok(document)
+        let Some(version) = policy.and_then(|policy| policy.default_version_id) else { return Ok(None) };
+        let request = self.iam.get_policy_version().policy_arn(arn).version_id(version);
+        let found = self.deadline.call("iam:GetPolicyVersion", arn, || request.clone().send()).await?;
+        Ok(found.policy_version.and_then(|version| version.document).as_deref().and_then(decode))
     }
 }
 

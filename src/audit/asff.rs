@@ -25,7 +25,9 @@ fn finding(role: &AuditedRole, region: &str, now: &str) -> Option<Value> {
     let proof = role.findings.first().and_then(|finding| finding.proof.get("sub"));
     let proof = proof.map(|subject| format!(" Such as {subject}.")).unwrap_or_default();
     let permissions: Vec<String> = role.permissions.iter().map(word).collect();
-    let description = format!("{}{proof} The role may do: {}.", sentences.join(" "), permissions.join(", "));
+    let changed: Vec<String> = role.changed.iter().map(|change| format!(" Changed by hand: {change}.")).collect();
+    let description =
+        format!("{}{proof} The role may do: {}.{}", sentences.join(" "), permissions.join(", "), changed.concat());
     Some(json!({
         "SchemaVersion": "2018-10-08",
         "Id": format!("github-trust/{}", role.arn),

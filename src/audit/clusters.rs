@@ -4,9 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_eks::Client;
 use aws_sdk_eks::types::AuthenticationMode;
+use futures_util::future::try_join;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{CallError, Deadline, ErrorKind, pages};
+
+/// The number of roles, and of access entries, that are read at the same time.
+pub(super) const MAX_CONCURRENT_CALLS: usize = 4;
 
 /// The access of a role to a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -66,10 +71,14 @@ pub(super) async fn access(
     .await?;
     let mut found = BTreeMap::<String, Vec<ClusterAccess>>::new();
     for cluster in clusters {
-        for principal in principals(eks, deadline, &cluster).await?.into_iter().filter(|arn| roles.contains(&**arn)) {
-            if let Some(access) = entry(eks, deadline, &cluster, &principal).await? {
-                found.entry(principal).or_default().push(access);
-            }
+        let principals = principals(eks, deadline, &cluster).await?;
+        let ours = principals.into_iter().filter(|arn| roles.contains(&**arn)).map(async |principal| {
+            let access = entry(eks, deadline, &cluster, &principal).await?;
+            Ok::<_, CallError>((principal, access))
+        });
+        let entries: Vec<_> = stream::iter(ours).buffered(MAX_CONCURRENT_CALLS).try_collect().await?;
+        for (principal, access) in entries {
+            found.entry(principal).or_default().extend(access);
         }
     }
     Ok(found)
@@ -103,19 +112,20 @@ async fn entry(
     principal: &str,
 ) -> Result<Option<ClusterAccess>, CallError> {
     let request = eks.describe_access_entry().cluster_name(cluster).principal_arn(principal);
-    let shown = match deadline.call("eks:DescribeAccessEntry", principal, || request.clone().send()).await {
-        Ok(shown) => shown.access_entry,
-        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let groups = shown.and_then(|entry| entry.kubernetes_groups).unwrap_or_default();
+    let shown = deadline.call("eks:DescribeAccessEntry", principal, || request.clone().send());
     let policies = pages(async |token| {
         let request = eks.list_associated_access_policies().cluster_name(cluster).principal_arn(principal);
         let request = request.set_next_token(token);
         let page = deadline.call("eks:ListAssociatedAccessPolicies", principal, || request.clone().send()).await?;
         Ok((page.associated_access_policies.unwrap_or_default(), page.next_token))
-    })
-    .await?;
+    });
+    let (shown, policies) = match try_join(shown, policies).await {
+        Ok((shown, policies)) => (shown.access_entry, policies),
+        // It was deleted a moment ago.
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let groups = shown.and_then(|entry| entry.kubernetes_groups).unwrap_or_default();
     let policies = policies.into_iter().map(|policy| AccessPolicy {
         arn: policy.policy_arn.unwrap_or_default(),
         namespaces: policy.access_scope.and_then(|scope| scope.namespaces).unwrap_or_default(),

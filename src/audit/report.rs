@@ -44,6 +44,9 @@ pub struct AuditedRole {
     pub boundary: Option<String>,
     /// Its access entries.
     pub clusters: Vec<ClusterAccess>,
+    /// The differences from the declaration of its stack, which somebody made by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
     /// Its trust policy.
     pub trust_policy: Value,
 }
@@ -61,6 +64,7 @@ impl AuditedRole {
             policies: Vec::new(),
             boundary: None,
             clusters: Vec::new(),
+            changed: Vec::new(),
             trust_policy,
         }
     }
@@ -107,6 +111,9 @@ impl fmt::Display for Report {
             )?;
             for access in &role.clusters {
                 writeln!(f, "{:<14}on the cluster {}: {}", "", plain(&access.cluster), plain(&access.words()))?;
+            }
+            for change in &role.changed {
+                writeln!(f, "{:<14}changed by hand: {}", "", plain(change))?;
             }
             for finding in &role.findings {
                 let depends =

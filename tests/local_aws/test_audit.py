@@ -81,6 +81,25 @@ def test_the_page_has_a_section_for_each_role(account: LocalAws, tmp_path: Path)
     assert f"Cluster {CLUSTER}" in html
 
 
+def test_a_role_of_a_stack_that_was_changed_by_hand_is_told(account: LocalAws) -> None:
+    iam = account.client("iam")
+    stack = f"arn:aws:cloudformation:eu-west-1:{ACCOUNT}:stack/web/1"
+    tags = {"stack-id": stack, "logical-id": "Role", "settings": "Trust=aaaaaaaaaaaaa"}
+    iam.create_role(
+        RoleName="of-a-stack",
+        AssumeRolePolicyDocument=json.dumps(trust(TUTORIALS["one-branch"][0])),
+        Tags=[{"Key": f"github-trust:{key}", "Value": value} for key, value in tags.items()],
+    )
+    try:
+        audited = run("audit", "--output", "json", environment=account.environment())
+        changed = {role["Arn"].rsplit("/", 1)[-1]: role.get("Changed") for role in json.loads(audited.stdout)["Roles"]}
+        assert changed.pop("of-a-stack") == ["its trust policy has a form that no stack writes"]
+        assert set(changed.values()) == {None}
+        assert "changed by hand: its trust policy" in run("audit", environment=account.environment()).stdout
+    finally:
+        iam.delete_role(RoleName="of-a-stack")
+
+
 def test_the_table_shows_the_worst_first_and_the_proof(account: LocalAws) -> None:
     shown = run("audit", environment=account.environment()).stdout
     first = shown.split("\n\n")[1]

@@ -2,6 +2,7 @@
 //! of it. The number is the fault's; [`FAULTS`] says which it is, and `docs/reliability.md` shows both as a table.
 
 mod answers;
+mod audit;
 mod authorization;
 mod changes;
 mod deliveries;

@@ -2,6 +2,9 @@
 
 use std::time::SystemTime;
 
+use github_trust::iam_policy::document::canonical;
+use github_trust::ownership::digest;
+
 use super::account::{ACCOUNT, Account, PARTITION, REGION};
 use super::eks::Status;
 use super::github::immutable;
@@ -45,6 +48,12 @@ pub(crate) fn cluster_name(index: usize) -> String {
 /// What every role trusts that is copied.
 pub(crate) const REPOSITORY: &str = "acme/app";
 
+/// The digest of a trust policy as the function records it.
+fn digest_of(trust: &str) -> String {
+    let trust: serde_json::Value = serde_json::from_str(trust).expect("JSON");
+    digest(&[&canonical(&trust).to_string()], 13)
+}
+
 /// There is the provider 0 in this account, the role 0 for [`REPOSITORY`], and an entry of it in some cluster,
 /// which is where the others are afterwards.
 pub(crate) fn multiply(account: &mut Account, size: Size, now: SystemTime) {
@@ -69,6 +78,10 @@ pub(crate) fn multiply(account: &mut Account, size: Size, now: SystemTime) {
         let ours = immutable(&format!("{REPOSITORY}-{index}"));
         role.trust = role.trust.replace(&immutable(REPOSITORY), &ours);
         assert!(role.trust.contains(&ours), "{}", role.trust);
+        let settings = role.tags.get_mut("github-trust:settings").expect("the digests of the first role");
+        let words = settings.split(' ').filter(|word| !word.starts_with("Trust="));
+        *settings =
+            words.map(str::to_owned).chain([format!("Trust={}", digest_of(&role.trust))]).collect::<Vec<_>>().join(" ");
         for name in (0..size.clusters).map(cluster_name) {
             let mut entry = entry.clone();
             entry.principal = role_arn(index);

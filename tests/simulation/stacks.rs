@@ -117,6 +117,11 @@ impl Stacks {
         self.set_status(stack, self.event_status);
     }
 
+    /// Shows all stacks in this status.
+    pub(crate) fn show_all(&mut self, status: &str) {
+        self.by_id.values_mut().for_each(|stack| status.clone_into(&mut stack.status));
+    }
+
     /// A request is sent: a Create, an Update or a Delete.
     pub(crate) fn begin(&mut self, names: (&str, &str), kind: &str, physical: &str, request: &str, at: SystemTime) {
         self.show(names, kind, physical, request, at);

@@ -20,6 +20,7 @@ pub(super) fn article(html: &mut Html, number: usize, role: &AuditedRole) {
     html.text(&grade).raw("</span> <bdi>").text(name(&role.arn)).raw("</bdi></h3><p class=\"arn\">").text(&role.arn);
     html.raw("</p>");
     findings(html, role);
+    changes(html, role);
     trust(html, role);
     rights(html, role);
     html.raw("<p class=\"back\"><a href=\"#map\">Back to the map</a></p></article>");
@@ -45,6 +46,17 @@ fn findings(html: &mut Html, role: &AuditedRole) {
             html.raw("<br>Instead: ").raw(instead);
         }
         html.raw("</li>");
+    }
+    html.raw("</ul>");
+}
+
+fn changes(html: &mut Html, role: &AuditedRole) {
+    if role.changed.is_empty() {
+        return;
+    }
+    html.raw("<h4>Changed by hand</h4><ul>");
+    for change in &role.changed {
+        html.raw("<li>").text(change).raw("</li>");
     }
     html.raw("</ul>");
 }

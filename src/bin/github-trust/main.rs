@@ -19,6 +19,7 @@ use github_trust::cloudformation::json;
 use github_trust::explain;
 use github_trust::iam_policy::document::providers;
 use github_trust::iam_policy::evaluate::TokenClaims;
+use github_trust::resources::github_role::changes_by_hand;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -149,7 +150,7 @@ async fn audit(args: &AuditArgs) -> Result<ExitCode, String> {
         }
     };
     let deadline = aws::deadline(Duration::from_secs(args.minutes.saturating_mul(60)));
-    let audit = Audit { iam: &iam, eks: &eks, deadline, progress: &progress };
+    let audit = Audit { iam: &iam, eks: &eks, deadline, changes: &changes_by_hand, progress: &progress };
     let report = audit.run().await.map_err(|error| error.to_string())?;
     if is_watched {
         eprintln!();

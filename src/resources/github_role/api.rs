@@ -138,7 +138,8 @@ impl Reader for GitHubRoles {
         };
         match parts {
             Ok((managed, inline, instance_profiles)) => {
-                Ok(Some(observed(role, managed, inline, instance_profiles, &self.deployment)))
+                let arn = arn(&self.deployment, &role.path, &role.role_name);
+                Ok(Some(observed(role, managed, inline, instance_profiles, arn)))
             }
             // It went away between two looks.
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -306,7 +307,7 @@ impl GitHubRoles {
         Ok(others.into_iter().next())
     }
 
-    async fn attached(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
+    pub(super) async fn attached(&self, name: &str) -> Result<BTreeSet<String>, CallError> {
         let arns = pages(async |token| {
             let request = self.iam.list_attached_role_policies().role_name(name).set_marker(token);
             let page = self.deadline.call("iam:ListAttachedRolePolicies", name, || request.clone().send()).await?;
@@ -317,7 +318,7 @@ impl GitHubRoles {
         Ok(arns.into_iter().collect())
     }
 
-    async fn inline(&self, name: &str, read_plan: &ReadPlan) -> Result<BTreeMap<String, Value>, CallError> {
+    pub(super) async fn inline(&self, name: &str, read_plan: &ReadPlan) -> Result<BTreeMap<String, Value>, CallError> {
         let read = |policies: BTreeSet<String>| {
             let read = policies.into_iter().map(|policy| self.inline_policy(name, policy));
             let read = stream::iter(read).buffer_unordered(MAX_CONCURRENT_CALLS);
@@ -375,15 +376,15 @@ fn refuse_other_case(old: &str, new: &str) -> Error {
     })
 }
 
-fn observed(
+pub(super) fn observed(
     role: Role,
     managed: BTreeSet<String>,
     inline: BTreeMap<String, Value>,
     instance_profiles: BTreeSet<String>,
-    deployment: &Deployment,
+    arn: String,
 ) -> Observed {
     Observed {
-        arn: arn(deployment, &role.path, &role.role_name),
+        arn,
         name: role.role_name,
         role_id: role.role_id,
         path: role.path,

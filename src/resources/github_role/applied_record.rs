@@ -1,10 +1,13 @@
 //! The parts that we applied to a role, recorded in its tags.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::name_record::NameRecord;
 use super::{Desired, RoleSettings};
-use crate::ownership::{AppliedItems, Tags};
+use crate::iam_policy::document::canonical;
+use crate::ownership::{AppliedItems, Tags, digest};
 
 /// The record of the parts that we applied, in the role's tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub(super) struct RoleRecord {
     pub(super) inline: AppliedItems<8>,
     pub(super) tags: AppliedItems<5>,
     pub(super) settings: BTreeSet<&'static str>,
+    /// The digests of the declared parts, by which a change by hand shows.
+    pub(super) declared: BTreeMap<&'static str, String>,
     pub(super) names: NameRecord,
 }
 
@@ -26,6 +31,27 @@ pub(super) const ADOPTED: &str = "github-trust:adopted";
 pub(super) const DESCRIPTION: &str = "Description";
 pub(super) const MAX_SESSION: &str = "MaxSessionDuration";
 pub(super) const BOUNDARY: &str = "PermissionsBoundary";
+pub(super) const TRUST: &str = "Trust";
+pub(super) const POLICIES: &str = "Policies";
+/// In characters of five bits.
+const DIGEST: usize = 13;
+
+/// The digest of a part of a role that is one text.
+pub(super) fn digest_of(text: &str) -> String {
+    digest(&[text], DIGEST)
+}
+
+/// The digest of a trust policy.
+pub(super) fn digest_of_trust(document: &Value) -> String {
+    digest_of(&canonical(document).to_string())
+}
+
+/// The digest of inline policies with their names.
+pub(super) fn digest_of_policies<'a>(policies: impl IntoIterator<Item = (&'a String, &'a Value)>) -> String {
+    let texts = policies.into_iter().flat_map(|(name, document)| [name.clone(), canonical(document).to_string()]);
+    let texts: Vec<String> = texts.collect();
+    digest(&texts.iter().map(String::as_str).collect::<Vec<_>>(), DIGEST)
+}
 
 impl RoleRecord {
     pub(super) fn of(desired: &Desired) -> Self {
@@ -35,32 +61,50 @@ impl RoleRecord {
             (MAX_SESSION, max_session.is_some()),
             (BOUNDARY, boundary.is_some()),
         ];
+        let inline = (!desired.inline.is_empty()).then(|| digest_of_policies(&desired.inline));
+        let declared = [
+            (DESCRIPTION, description.as_deref().map(digest_of)),
+            (MAX_SESSION, max_session.map(|seconds| digest_of(&seconds.to_string()))),
+            (BOUNDARY, boundary.as_deref().map(digest_of)),
+            (POLICIES, inline),
+            (TRUST, Some(digest_of_trust(&desired.trust.document()))),
+        ];
         Self {
             managed: AppliedItems::of(desired.managed.iter().map(String::as_str)),
             inline: AppliedItems::of(desired.inline.keys().map(String::as_str)),
             tags: AppliedItems::of(desired.tags.keys().map(String::as_str)),
             settings: settings.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect(),
+            declared: declared.into_iter().filter_map(|(name, digest)| Some((name, digest?))).collect(),
             names: desired.names.clone(),
         }
     }
 
     pub(super) fn read(tags: &Tags) -> Self {
-        let words = tags.get(SETTINGS).map_or("", String::as_str);
+        // A version that knew no digests wrote the names alone.
+        let words = || tags.get(SETTINGS).map_or("", String::as_str).split(' ');
+        let words =
+            || words().map(|word| word.split_once('=').map_or((word, None), |(name, digest)| (name, Some(digest))));
+        let declared = |part: &'static str| {
+            words().find_map(|(name, digest)| digest.filter(|_| name == part)).map(|digest| (part, digest.to_owned()))
+        };
         Self {
             managed: AppliedItems::read(tags.get(MANAGED)),
             inline: AppliedItems::read(tags.get(INLINE)),
             tags: AppliedItems::read(tags.get(TAGS)),
             settings: [DESCRIPTION, MAX_SESSION, BOUNDARY]
                 .into_iter()
-                .filter(|name| words.split(' ').any(|word| word == *name))
+                .filter(|name| words().any(|(word, _)| word == *name))
                 .collect(),
+            declared: [DESCRIPTION, MAX_SESSION, BOUNDARY, POLICIES, TRUST].into_iter().filter_map(declared).collect(),
             names: NameRecord::read(tags.get(NAMES)),
         }
     }
 
+    /// The record while a role changes from the one to the other: the items of both, and what the role is to become.
     pub(super) fn union(&self, other: &Self) -> Self {
-        let Self { managed, inline, tags, settings, names } = self;
+        let Self { managed, inline, tags, settings, declared: _, names } = self;
         Self {
+            declared: other.declared.clone(),
             names: names.union(&other.names),
             managed: managed.union(&other.managed),
             inline: inline.union(&other.inline),
@@ -71,8 +115,10 @@ impl RoleRecord {
 
     /// The tags that keep it; what is empty needs none.
     pub(super) fn write(&self) -> Tags {
-        let Self { managed, inline, tags, settings, names } = self;
-        let settings: Vec<&str> = settings.iter().copied().collect();
+        let Self { managed, inline, tags, settings, declared, names } = self;
+        let words: BTreeSet<&str> = settings.iter().chain(declared.keys()).copied().collect();
+        let word = |name: &str| declared.get(name).map_or_else(|| name.to_owned(), |digest| format!("{name}={digest}"));
+        let settings: Vec<String> = words.into_iter().map(word).collect();
         let all = [
             (MANAGED, managed.to_string()),
             (INLINE, inline.to_string()),

@@ -1,28 +1,31 @@
-//! The comparison of what our roles trust with what GitHub says. A repository that is renamed, transferred or opted in
-//! sends other subjects from one day to the next, and its jobs are then refused without a reason; a name that somebody
-//! else takes over has another id. The comparison reports both, and changes no role.
+//! The comparison of our roles with their declarations, and of what they trust with what GitHub says. A repository that is
+//! renamed, transferred or opted in sends other subjects from one day to the next, and its jobs are then refused without a
+//! reason; a name that somebody else takes over has another id. The comparison reports both, and changes no role.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::aws::{CallError, ErrorKind, iam};
+use crate::aws::{CallError, iam};
 use crate::github::Issuer;
 use crate::github::client::LookupError;
 use crate::github::facts::SubjectFacts;
 use crate::github::name::{Repository, RepositoryScope};
-use crate::iam_policy::document::decode;
-use crate::ownership::PREFIX;
+use crate::iam_policy::document::{decode, providers};
+use crate::ownership::Owner;
+use crate::request_origin::{is_in_progress, stack_status};
 
-use super::applied_record::NAMES;
+use super::api::{ReadPlan, observed};
+use super::applied_record::{NAMES, RoleRecord};
+use super::hand_changes::hand_changes;
 use super::name_record::NameRecord;
 use super::pinned_ids::{PinnedIds, users};
 use super::subject_difference::{CurrentSubjects, Difference, difference, other_id, trusted_subjects};
-use super::{GitHubRoles, issuer_of};
+use super::{GitHubRoles, Observed, issuer_of};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
 /// The time after which an unreachable GitHub counts as silent.
@@ -39,6 +42,8 @@ pub struct Counts {
     pub drifted: usize,
     /// Names about which GitHub did not say.
     pub unknown: usize,
+    /// Roles that somebody changed by hand.
+    pub changed: usize,
 }
 
 /// A role whose trust does not fit any more.
@@ -61,6 +66,8 @@ pub struct RoleComparison {
     pub drifted: Vec<Drifted>,
     /// Names about which GitHub did not say.
     pub unknown: usize,
+    /// True if somebody changed the role by hand.
+    pub is_changed: bool,
     /// The issuer of a role that nobody can assume, because its provider is gone or does not take its audience.
     pub unusable: Option<String>,
 }
@@ -97,15 +104,19 @@ impl<'a> Comparison<'a> {
         self.counts.get()
     }
 
-    /// The names of the roles that could be ours, in their order. The list shows no tags, but it shows the policies: only
-    /// those that read like ours are looked at. They are read here page by page and dropped; IAM's quota bounds the names.
+    /// The names of the roles that could be ours, in their order. The list shows no tags, but it shows paths and policies: the
+    /// roles below the deployment's path are looked at, and those that trust a federated provider. The policies are read
+    /// here page by page and dropped; IAM's quota bounds the names.
     ///
     /// # Errors
     /// When IAM does not give its list.
     pub async fn candidates(&self) -> Result<Vec<String>, CallError> {
-        let could_be_ours = |policy: &str| decode(policy).is_some_and(|policy| TrustPolicy::read(&policy).is_some());
+        let path = &self.roles.deployment.role_path;
+        let federated = |policy: &str| decode(policy).is_some_and(|policy| providers(&policy).next().is_some());
         let mut names = iam::list_roles(&self.roles.iam, &self.roles.deadline, |role| {
-            role.assume_role_policy_document.as_deref().is_some_and(could_be_ours).then_some(role.role_name)
+            let could_be_ours = (path != "/" && role.path.starts_with(path))
+                || role.assume_role_policy_document.as_deref().is_some_and(federated);
+            could_be_ours.then_some(role.role_name)
         })
         .await?;
         names.sort();
@@ -118,33 +129,66 @@ impl<'a> Comparison<'a> {
     /// When IAM does not show it.
     pub async fn compare(&self, name: &str) -> Result<RoleComparison, CallError> {
         let mut comparison = RoleComparison::default();
-        let Some((policy, names)) = self.owned(name).await? else { return Ok(comparison) };
-        if let Some(issuer) = issuer_of(&policy.provider_arn) {
+        let Some((owner, observed)) = self.owned(name).await? else { return Ok(comparison) };
+        comparison.is_changed = self.is_changed(&owner, &observed).await;
+        if let Some(policy) = TrustPolicy::read(&observed.trust)
+            && let Some(issuer) = issuer_of(&policy.provider_arn)
+        {
             comparison.unusable = self.at_provider(name, &policy).await?.map(|()| issuer.to_string());
-            let mut pinned = PinnedIds::default();
-            pinned.add(&policy);
-            for (scope, trusted) in trusted_subjects(&policy) {
-                let answer = self.answer(&issuer, &scope).await;
-                let difference = difference(&scope, &trusted, &pinned, answer.get());
-                comparison.add(&issuer, name, &scope.to_string(), difference);
-            }
-            let trusted = users(&policy);
-            for (user, ids) in names.accounts().filter(|(_, ids)| !ids.is_disjoint(&trusted)) {
-                let account = self.answer(&issuer, &RepositoryScope::Organisation(user.to_owned())).await;
-                let difference = match account.get() {
-                    Some(Ok(current)) => {
-                        other_id("the user", ids, current.facts.owner_id).map_or(Difference::None, Difference::OtherId)
-                    }
-                    Some(Err(error)) => Difference::Unknown(error.to_string()),
-                    None => Difference::Unknown("GitHub has not answered for others before".to_owned()),
-                };
-                comparison.add(&issuer, name, user, difference);
-            }
+            self.at_github(&observed, &issuer, &policy, &mut comparison).await;
         }
-        let Counts { roles, drifted, unknown } = self.counts.get();
+        let Counts { roles, drifted, unknown, changed } = self.counts.get();
         let (drifted, unknown) = (drifted + comparison.drifted.len(), unknown + comparison.unknown);
-        self.counts.set(Counts { roles: roles + 1, drifted, unknown });
+        let changed = changed + usize::from(comparison.is_changed);
+        self.counts.set(Counts { roles: roles + 1, drifted, unknown, changed });
         Ok(comparison)
+    }
+
+    /// Compares the names that a role trusts with GitHub.
+    async fn at_github(&self, role: &Observed, issuer: &Issuer, policy: &TrustPolicy, comparison: &mut RoleComparison) {
+        let mut pinned = PinnedIds::default();
+        pinned.add(policy);
+        for (scope, trusted) in trusted_subjects(policy) {
+            let answer = self.answer(issuer, &scope).await;
+            let difference = difference(&scope, &trusted, &pinned, answer.get());
+            comparison.add(issuer, &role.name, &scope.to_string(), difference);
+        }
+        let (names, trusted) = (NameRecord::read(role.tags.get(NAMES)), users(policy));
+        for (user, ids) in names.accounts().filter(|(_, ids)| !ids.is_disjoint(&trusted)) {
+            let account = self.answer(issuer, &RepositoryScope::Organisation(user.to_owned())).await;
+            let difference = match account.get() {
+                Some(Ok(current)) => {
+                    other_id("the user", ids, current.facts.owner_id).map_or(Difference::None, Difference::OtherId)
+                }
+                Some(Err(error)) => Difference::Unknown(error.to_string()),
+                None => Difference::Unknown("GitHub has not answered for others before".to_owned()),
+            };
+            comparison.add(issuer, &role.name, user, difference);
+        }
+    }
+
+    /// Logs the changes that somebody made by hand, and returns true if there are any. A role whose stack is at work is about
+    /// to change anyway.
+    async fn is_changed(&self, owner: &Owner, role: &Observed) -> bool {
+        let changes: Vec<String> = hand_changes(role).iter().map(ToString::to_string).collect();
+        if changes.is_empty() {
+            return false;
+        }
+        let GitHubRoles { cloudformation, deadline, .. } = self.roles;
+        // The stack of another region does not show; then the role is told of.
+        match stack_status(cloudformation, deadline, owner.stack_id()).await {
+            Ok(Some(status)) if is_in_progress(&status) => return false,
+            _ => {}
+        }
+        let (stack, changes) = (owner.stack_id(), changes.join("; "));
+        tracing::error!(
+            role = role.name,
+            stack,
+            changes,
+            "a role is not as its stack declared it: somebody changed it by hand; update the stack, with another \
+             `ServiceTimeout` of the role if nothing else changes"
+        );
+        true
     }
 
     /// Logs that the provider of a role does not take the role's tokens, if that is so.
@@ -219,23 +263,21 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The policy of a role that carries an owner's tag, if it is ours to the letter, and the record of names.
-    async fn owned(&self, name: &str) -> Result<Option<(TrustPolicy, NameRecord)>, CallError> {
-        let request = self.roles.iam.get_role().role_name(name);
-        let role = match self.roles.deadline.call("iam:GetRole", name, || request.clone().send()).await {
-            Ok(output) => Some(iam::shown(output.role, "iam:GetRole", name)?),
-            // It was deleted between two reads.
-            Err(error) if error.kind == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+    /// A role that carries an owner's tags, with the kinds of policies that its stack declared.
+    async fn owned(&self, name: &str) -> Result<Option<(Owner, Observed)>, CallError> {
+        // It may have been deleted between two reads.
+        let Some(role) = self.roles.role(name).await? else { return Ok(None) };
+        let tags = iam::tags_of(role.tags.clone());
+        let Some(owner) = Owner::of_tags(&tags) else { return Ok(None) };
+        let record = RoleRecord::read(&tags);
+        let managed = if record.managed.is_empty() { BTreeSet::new() } else { self.roles.attached(name).await? };
+        let inline = if record.inline.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.roles.inline(name, &ReadPlan::default()).await?
         };
-        let Some(role) = role else { return Ok(None) };
-        let tags = iam::tags_of(role.tags);
-        if !tags.keys().any(|key| key.starts_with(PREFIX)) {
-            return Ok(None);
-        }
-        let policy = role.assume_role_policy_document.as_deref().and_then(decode);
-        let policy = policy.and_then(|policy| TrustPolicy::read(&policy));
-        Ok(policy.map(|policy| (policy, NameRecord::read(tags.get(NAMES)))))
+        let arn = role.arn.clone();
+        Ok(Some((owner, observed(role, managed, inline, BTreeSet::new(), arn))))
     }
 }
 

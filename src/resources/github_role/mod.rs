@@ -13,6 +13,7 @@ mod environment_warnings;
 mod facts_from_policy;
 mod former_state;
 mod guardrail_checks;
+mod hand_changes;
 mod lookup;
 mod match_warnings;
 mod name_record;
@@ -58,11 +59,13 @@ use crate::ownership::{HandOver, Owner, Tags};
 use crate::reconcile::Resource;
 use api::ReadPlan;
 use name_record::NameRecord;
+use permissions::DEFAULT_MAX_SESSION;
 use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED, Policy, Properties};
 use trust_declaration::TrustDeclaration;
 
 pub use action::Action;
 pub use drift::{Comparison, Counts, Drifted, RoleComparison};
+pub use hand_changes::changes_by_hand;
 
 const AUDIENCE_EXPECTED: &str = "1 to 255 characters without `*`, `?` and `${`";
 /// The audience that GitHub's official action asks for.
