@@ -83,6 +83,19 @@ fn tags_that_fit_before_and_after_are_exchanged() {
 }
 
 #[test]
+fn tags_of_an_entry_that_fit_before_and_after_are_exchanged() {
+    deployed(&[], async |place| {
+        declare(place, "Create", with(json!({})), None).await.unwrap();
+        let principal = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy");
+        let entry = |range| json!({"ClusterName": "prod", "PrincipalArn": principal, "Tags": numbered(range)});
+        let answer = place.create(ENTRY, entry(0..40)).await;
+        outcome(&answer).unwrap();
+        let id = answer["PhysicalResourceId"].as_str().unwrap().to_owned();
+        outcome(&place.request("Update", ENTRY, entry(40..80), Some(&id)).await).unwrap();
+    });
+}
+
+#[test]
 fn inline_policies_that_fit_before_and_after_are_exchanged() {
     let inline = |policies: &[(&str, usize)]| {
         let all = policies
