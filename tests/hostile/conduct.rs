@@ -134,10 +134,10 @@ fn headers() -> Vec<(String, Conduct)> {
 
 fn bodies() -> Vec<(String, Conduct)> {
     let ok = |body: &[u8]| answer("200 OK", "content-type: application/json\r\n", body);
-    let deep = |open: &str| ok(open.repeat(100_000).as_bytes());
     let entities = "<!DOCTYPE a [<!ENTITY b \"bbbbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;\">]><a>&c;&c;</a>";
     // As many as the largest answer holds. A build without optimisation takes seconds to read them.
     let items = if Function::is_release() { 80_000 } else { 20_000 };
+    let deep = |open: &str| ok(open.repeat(items).as_bytes());
     let members = format!(
         "<ListRolesResponse><ListRolesResult><Roles>{}</Roles></ListRolesResult></ListRolesResponse>",
         "<member/>".repeat(items)
@@ -155,9 +155,9 @@ fn bodies() -> Vec<(String, Conduct)> {
         ("bytes beyond UTF-8", ok(b"{\"full_name\": \"\xff\xfe\", \"id\": 1}")),
         ("numbers out of range", ok(br#"{"id": 1e999, "owner": {"id": -1}}"#)),
         ("members twice", ok(br#"{"id": 1, "id": "2", "id": null}"#)),
-        ("JSON of 100,000 levels", deep("[")),
-        ("objects of 100,000 levels", deep("{\"a\":")),
-        ("XML of 100,000 levels", deep("<a>")),
+        ("deep JSON", deep("[")),
+        ("deep objects", deep("{\"a\":")),
+        ("deep XML", deep("<a>")),
         ("entities", ok(entities.as_bytes())),
         ("empty members", ok(members.as_bytes())),
         ("empty names", ok(names.as_bytes())),

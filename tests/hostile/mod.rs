@@ -29,7 +29,7 @@ const MEMORY: usize = 64 * 1024;
 /// The time of an event whose servers are honest, and of one whose servers are not. Ends are judged by these deadlines alone,
 /// so that the first is as long as a slow machine needs.
 const HONEST: Duration = Duration::from_mins(1);
-const HOSTILE: Duration = Duration::from_secs(12);
+const HOSTILE: Duration = Duration::from_secs(16);
 /// Events of more bytes get the longer time: they take a debug build seconds to read.
 const LARGE: usize = 100_000;
 
