@@ -52,7 +52,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(there)
     into = tmp_path_factory.mktemp("bundle")
     environment = {**os.environ, "ARCHITECTURE": deployment.ARCHITECTURE, "BUNDLES": str(into)}
-    subprocess.run(["make", "--no-print-directory", "bundle"], cwd=ROOT, env=environment, check=True)
+    with deployment.building():
+        subprocess.run(["make", "--no-print-directory", "bundle"], cwd=ROOT, env=environment, check=True)
     (found,) = into.iterdir()
     return found
 

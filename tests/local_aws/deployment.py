@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,8 @@ from local_aws import ROOT, TOOLS, LocalAws, LocalAwsError, until
 FUNCTION = "github-trust"
 STACK = "github-trust"
 EXAMPLES = ROOT / "examples"
-BUILD = ROOT / ".aws-sam" / "local"
+# Each process of a run builds for itself, from what cargo has built once.
+BUILD = ROOT / ".aws-sam" / os.environ.get("PYTEST_XDIST_WORKER", "local")
 
 ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 # Link-time optimisation takes minutes, and a local run gains nothing by it. `make test` asks for the release, which the
@@ -49,8 +53,19 @@ _CLUSTER_TRUST = (
 )
 
 
+@contextlib.contextmanager
+def building() -> Iterator[None]:
+    """One process at a time: what cargo-lambda has built stands in one place for all profiles."""
+    directory = ROOT / "target"
+    directory.mkdir(exist_ok=True)
+    with (directory / ".building").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def build(aws: LocalAws) -> None:
-    sam(aws, "build", "--build-in-source", "--build-dir", str(BUILD), "--parameter-overrides", *PARAMETERS)
+    with building():
+        sam(aws, "build", "--build-in-source", "--build-dir", str(BUILD), "--parameter-overrides", *PARAMETERS)
 
 
 def deploy(aws: LocalAws, *parameters: str) -> dict[str, str]:
