@@ -21,7 +21,7 @@ const LOGICAL: &str = "github-trust:logical-id";
 
 /// Describes a change of tags by their keys. Those of our own are a record, which nobody has to read.
 pub(crate) fn described_tags<'a>(verb: &str, keys: impl IntoIterator<Item = &'a String>) -> String {
-    const RECORD: &str = "update the tags that record its owner";
+    const RECORD: &str = "update this function's own tags";
     let (ours, authored): (Vec<&String>, Vec<&String>) = keys.into_iter().partition(|key| key.starts_with(PREFIX));
     let authored: Vec<&str> = authored.into_iter().map(String::as_str).collect();
     match (authored.is_empty(), ours.is_empty()) {

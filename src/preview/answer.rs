@@ -86,7 +86,7 @@ impl Previewed {
             (1.., ..) => "it would fail, because its declaration has mistakes, and nothing would change".to_owned(),
             (0, 1.., ..) => "it would be refused, and nothing would change".to_owned(),
             (.., Some(old)) => {
-                format!("it would be replaced: this one is made, and {old} is deleted once the update has succeeded")
+                format!("it would replace {old}, which is deleted once the update has succeeded")
             }
             (.., 0, None) if physical_id.is_none() => "it cannot be planned yet".to_owned(),
             (.., 0, None) => "nothing changes".to_owned(),
@@ -104,7 +104,7 @@ impl Previewed {
         lines("refused:", &mut refusals.iter().map(String::as_str));
         lines("exempt:", &mut exempted.iter().map(String::as_str));
         lines("-", &mut actions.iter().map(String::as_str));
-        let then = replaced.as_ref().map_or("- afterwards:".to_owned(), |old| format!("- afterwards, at {old}:"));
+        let then = replaced.as_ref().map_or("- afterwards:".to_owned(), |old| format!("- afterwards, on {old}:"));
         lines(&then, &mut afterwards.iter().map(String::as_str));
         lines("warning:", &mut self.warnings().into_iter());
         lines("not known yet:", &mut unknown.iter().map(String::as_str));

@@ -111,8 +111,8 @@ def test_a_change_set_of_a_stack_shows_what_comes_and_goes(
     text = json.dumps(ours(default_account, "release"))
     plan = shown(default_account, change_set(default_account, theirs.name, text, "UPDATE"))
     assert list(plan) == ["Role"]
-    assert re.search(rf"let in {SUBJECT}release", plan["Role"]["StatusMessage"])
-    assert re.search(rf"no longer let in {SUBJECT}main\n", plan["Role"]["StatusMessage"])
+    assert re.search(rf"let in {SUBJECT}release\n", plan["Role"]["StatusMessage"])
+    assert re.search(rf"no longer let in {SUBJECT}main; let in ", plan["Role"]["StatusMessage"])
 
 
 @pytest.mark.parametrize(("mode", "status"), [("FAIL", "FAILED"), ("WARN", "CREATE_COMPLETE")])

@@ -35,12 +35,12 @@ pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
                 .filter(|old| !old.is_null())
                 .map(|old| format!(" (until now: {})", permissions(old)))
                 .unwrap_or_default();
-            format!("{verb} the inline policy {name}: {}{was}", permissions(document))
+            format!("{verb} the inline policy \"{name}\": {}{was}", permissions(document))
         }
         Action::DeletePolicy(name) => {
             let old = before.and_then(|before| before.inline.get(name));
-            let lost = old.map(|old| format!(": {}", permissions(old))).unwrap_or_default();
-            format!("delete the inline policy {name}{lost}")
+            let lost = old.map(|old| format!(", until now: {}", permissions(old))).unwrap_or_default();
+            format!("delete the inline policy \"{name}\"{lost}")
         }
         Action::RestoreTrust(document) => format!("the trust policy {document}"),
         Action::GiveBack(action) => format!("give back: {}", of(before, action)),
@@ -65,11 +65,12 @@ fn trust_difference(old: &TrustPolicy, new: &TrustPolicy) -> String {
     }
     let come: BTreeSet<&TrustRule> = new.rules().difference(old.rules()).collect();
     let go: BTreeSet<&TrustRule> = old.rules().difference(new.rules()).collect();
-    if !come.is_empty() {
-        parts.push(format!("also let in {}", rules(come)));
-    }
+    let also = if go.is_empty() { "also let in" } else { "let in" };
     if !go.is_empty() {
         parts.push(format!("no longer let in {}", rules(go)));
+    }
+    if !come.is_empty() {
+        parts.push(format!("{also} {}", rules(come)));
     }
     if parts.is_empty() { "write the trust policy in our form".to_owned() } else { parts.join("; ") }
 }
