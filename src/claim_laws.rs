@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::github::claims::{ClaimKey, ClaimState, OwnerClaim, OwnerClaims};
-use crate::github::creation_window::CreationWindow;
+use crate::github::owner_claims::{ClaimKey, ClaimState, OwnerClaim, OwnerClaims};
+use crate::github::ownership_by_creation::CreationWindow;
 use crate::laws::{Coverage, PlanLaws, owner};
 use crate::ownership::Owner;
 use crate::reconcile::{Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject, ClaimedOutput, Resource};

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::grade::{AuditFinding, Grade};
 use super::job::Named;
-use super::subject_words::named;
+use super::policy_words::named;
 use crate::iam_policy::document::allowed_values;
 
 /// An owner at GitHub and a repository, or `*` for every one.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::job::{Context, Job, JobRepository, Named};
-use super::subject_words::{
+use super::policy_words::{
     contexts, contexts_of_claims, filled, ids, named, named_by_claims, no_repository, of_anybody,
 };
 use crate::github::Issuer;

@@ -9,8 +9,8 @@ pub mod grade;
 mod job;
 pub mod page;
 pub mod permissions;
+mod policy_words;
 pub mod report;
-pub mod sentences;
-mod subject_words;
 #[cfg(test)]
 mod tests;
+pub mod trust_sentences;

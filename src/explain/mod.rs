@@ -2,12 +2,12 @@
 //! condition fails and what to change. It is answered by evaluating the policy that IAM has, whoever wrote it.
 
 mod advice;
+pub mod cloudtrail_event;
+pub mod cloudtrail_refusals;
 mod job;
-pub mod refusals;
 pub mod suggestion;
 #[cfg(test)]
 mod tests;
-pub mod token_event;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

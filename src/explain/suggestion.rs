@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::token_event::TokenEvent;
+use super::cloudtrail_event::TokenEvent;
 use crate::audit::report::{counted, plain};
 use crate::github::name;
 use crate::github::subject::{pairs, prefix};
@@ -177,7 +177,7 @@ impl fmt::Display for Suggestion {
             writeln!(f, "# Lost, and not used: {}", plain(pattern))?;
         }
         for pattern in wider {
-            writeln!(f, "# Lost, but for the uses above: {}", plain(pattern))?;
+            writeln!(f, "# Today also let in, and then no longer, except the above: {}", plain(pattern))?;
         }
         match audiences.iter().collect::<Vec<_>>()[..] {
             [] => {}

@@ -1,15 +1,15 @@
 //! GitHub: its issuers, the subjects of its tokens, its names and its REST API.
 
 mod api_call;
-pub mod claims;
 pub mod client;
-pub mod creation_window;
 pub mod credential;
 pub mod facts;
 mod http;
 pub mod issuer;
 pub mod name;
 mod object_id;
+pub mod owner_claims;
+pub mod ownership_by_creation;
 pub mod protection;
 mod queries;
 pub mod subject;

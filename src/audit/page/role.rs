@@ -6,7 +6,7 @@ use super::html_writer::Html;
 use super::map_lines::{group_words, source_words};
 use crate::audit::grade::Grade;
 use crate::audit::report::{AuditedRole, word};
-use crate::audit::sentences::explained;
+use crate::audit::trust_sentences::explained;
 
 /// The name of a role, from its ARN.
 pub(super) fn name(arn: &str) -> &str {

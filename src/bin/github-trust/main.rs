@@ -1,7 +1,7 @@
 //! The command `github-trust`: who gets in from GitHub, and why not. It only reads.
 
 mod aws;
-mod tokens;
+mod cloudtrail;
 
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cloudtrail::TokenArgs;
 use github_trust::arn::issuer_of_provider;
 use github_trust::audit::account::Audit;
 use github_trust::audit::asff;
@@ -23,7 +24,6 @@ use github_trust::resources::github_role::changes_by_hand;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokens::TokenArgs;
 
 /// The exit status of an audit that found a grade of `--fail-on`, and of a token that is refused. 2 is that of a wrong command
 /// line.
@@ -88,7 +88,7 @@ struct ExplainArgs {
     #[arg(long)]
     role: Option<String>,
     /// The period to look at, such as 30m, 1h or 7d.
-    #[arg(long, default_value = "1h", value_parser = explain::token_event::period)]
+    #[arg(long, default_value = "1h", value_parser = explain::cloudtrail_event::period)]
     since: Duration,
     #[command(flatten)]
     tokens: TokenArgs,
@@ -122,11 +122,11 @@ async fn main() -> ExitCode {
         Command::Audit(args) if args.merge.is_empty() => audit(&args).await,
         Command::Audit(args) => merge(&args),
         Command::Explain(ExplainArgs { role: Some(role), policy, since, tokens, .. }) => {
-            tokens::explain(&role, policy.as_deref(), since, &tokens).await
+            cloudtrail::explain(&role, policy.as_deref(), since, &tokens).await
         }
         Command::Explain(args) => explain(&args),
         Command::Suggest(SuggestArgs { role, days, policy, tokens }) => {
-            tokens::suggest(&role, policy.as_deref(), Duration::from_secs(days * 24 * 60 * 60), &tokens).await
+            cloudtrail::suggest(&role, policy.as_deref(), Duration::from_secs(days * 24 * 60 * 60), &tokens).await
         }
     };
     result.unwrap_or_else(|problem| {

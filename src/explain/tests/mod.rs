@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::refusals::{RefusedToken, RefusingRole, refusals};
+use super::cloudtrail_event::{TokenEvent, events_of, period};
+use super::cloudtrail_refusals::{RefusedToken, RefusingRole, refusals};
 use super::suggestion::suggestion;
-use super::token_event::{TokenEvent, events_of, period};
 use super::{claims_of, read};
 
 const ISSUER: &str = "token.actions.githubusercontent.com";
@@ -402,7 +402,7 @@ fn the_suggested_trust_has_the_jobs_that_got_in_and_no_others() {
     # 3 uses, last 2026-11-20T10:00:00Z: repo:octo-org@18724/octo-repo@117406:ref:refs/heads/main
     # 1 use, last 2026-11-20T10:00:00Z: repository_owner_id:18724:job_workflow_ref:octo-org/a/.github/workflows/b.yml@refs/heads/main
     # Lost, and not used: repo:octo-org/never:ref:refs/heads/main
-    # Lost, but for the uses above: repo:octo-org*/octo-repo*:*
+    # Today also let in, and then no longer, except the above: repo:octo-org*/octo-repo*:*
     Trust:
       - Repository: "octo-org/octo-repo"
         OwnerId: "18724"

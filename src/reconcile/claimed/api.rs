@@ -5,7 +5,7 @@ use futures_util::future::try_join;
 use super::{ClaimSharing, Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject, ClaimedOutput};
 use crate::aws::{CallError, ErrorKind};
 use crate::error::Error;
-use crate::github::claims::{ClaimPlace, Variables};
+use crate::github::owner_claims::{ClaimPlace, Variables};
 use crate::ownership::Owner;
 use crate::reconcile::resource::{Api, ReadHint, Reader};
 

@@ -25,9 +25,9 @@ use crate::aws::CallError;
 use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Attributes, Fields, Request};
 use crate::deployment::Deployment;
-use crate::github::claims::{ClaimKey, ClaimPlace, ClaimState, OwnerClaim, OwnerClaims, Variables};
 use crate::github::client::Client;
-use crate::github::creation_window::CreationWindow;
+use crate::github::owner_claims::{ClaimKey, ClaimPlace, ClaimState, OwnerClaim, OwnerClaims, Variables};
+use crate::github::ownership_by_creation::CreationWindow;
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
 

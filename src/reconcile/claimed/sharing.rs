@@ -3,7 +3,7 @@
 use super::plan::restated;
 use super::{Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject};
 use crate::aws::CallError;
-use crate::github::claims::{ClaimKey, ClaimState, OwnerClaim};
+use crate::github::owner_claims::{ClaimKey, ClaimState, OwnerClaim};
 use crate::ownership::Owner;
 use crate::reconcile::plan::Plan;
 use crate::reconcile::resource::{DeletionIntent, PendingOperation, Sharing};

@@ -17,9 +17,9 @@ use super::{
 };
 use crate::aws::{CallError, ErrorKind};
 use crate::error::{Error, Refusal};
-use crate::github::claims::{ListedVariable, Variables};
 use crate::github::client::Client;
-use crate::github::creation_window::CreationWindow;
+use crate::github::owner_claims::{ListedVariable, Variables};
+use crate::github::ownership_by_creation::CreationWindow;
 use crate::github::protection::Environment;
 use crate::github::{ApiCall, Issuer};
 use crate::ownership::Owner;

@@ -4,8 +4,8 @@
 
 use crate::cloudformation::Fields;
 use crate::github::Issuer;
-use crate::github::claims::CLAIM_PREFIX;
 use crate::github::name::{self as github, Repository};
+use crate::github::owner_claims::CLAIM_PREFIX;
 
 use super::properties::{
     ENVIRONMENT_EXPECTED, HOST_EXPECTED, NAME_EXPECTED, NAME_LIMIT, Properties, VISIBILITY_EXPECTED,

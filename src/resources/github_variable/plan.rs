@@ -6,7 +6,7 @@ use std::fmt;
 use super::{Desired, GitHubVariables, Observed, PublicKey, RepositoryVisibility, Value, ValueKind};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
-use crate::github::creation_window::CreationWindow;
+use crate::github::ownership_by_creation::CreationWindow;
 use crate::ownership::Owner;
 use crate::readable_list::list;
 use crate::reconcile::{Plan, Planner};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::claim_laws;
-use crate::github::creation_window::CreationWindow;
+use crate::github::ownership_by_creation::CreationWindow;
 use crate::laws::{Coverage, PlanLaws, after, owner, plan_text};
 use crate::ownership::Owner;
 use crate::reconcile::Planner;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::advice;
-use super::token_event::TokenEvent;
+use super::cloudtrail_event::TokenEvent;
 use crate::arn::issuer_of_provider;
 use crate::audit::report::{counted, plain};
 use crate::github::Issuer;
