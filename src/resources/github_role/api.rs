@@ -84,6 +84,9 @@ impl Reader for GitHubRoles {
         let ResolvedTrust { policy, names, warning } = resolved?;
         let warnings = [warning, unprotected, workflow_warnings::elsewhere(&trust)];
         let warning = warnings.into_iter().filter(|warning| !warning.is_empty()).collect::<Vec<_>>().join(". ");
+        if !warning.is_empty() {
+            tracing::warn!(warning, "the trust is written with a warning");
+        }
         let (name, trust) = (id.to_string(), policy);
         let hand_over = None;
         Ok(Desired { name, path, trust, settings, managed, inline, tags, adopt, take_over, hand_over, names, warning })

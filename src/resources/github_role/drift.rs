@@ -299,6 +299,15 @@ impl RoleComparison {
                 tracing::error!(role, name, what, "a role's trust no longer fits what GitHub says: update its stack");
                 what
             }
+            Difference::Unpinned(what) => {
+                tracing::error!(
+                    role,
+                    name,
+                    what,
+                    "a role's trust no longer fits what GitHub says, and pins no id: find out who has the name now"
+                );
+                what
+            }
             Difference::Unknown(problem) => {
                 tracing::warn!(role, name, problem, "GitHub did not say what is behind a name that a role trusts");
                 self.unknown += 1;

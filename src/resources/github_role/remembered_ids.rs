@@ -5,6 +5,8 @@
 //! Without an answer of GitHub the policy tells the facts, so that an update or rollback that leaves the trust as it is
 //! succeeds while GitHub is down.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::{OptionFuture, join};
 
 use crate::aws::{CallError, iam};
@@ -36,20 +38,29 @@ pub(super) struct Memory {
     /// The ids of the policies and the record.
     ids: PinnedIds,
     names: NameRecord,
+    /// The ids of a role that is not ours yet: one that is taken over, adopted, or has lost its owner's tags.
+    others: PinnedIds,
+    names_of_others: NameRecord,
 }
 
 impl Memory {
     fn add(&mut self, owner: &Owner, role: aws_sdk_iam::types::Role) {
         let tags = iam::tags_of(role.tags);
-        // What somebody else wrote is no memory of ours.
+        let names = NameRecord::read(tags.get(NAMES));
+        let document = role.assume_role_policy_document.as_deref().and_then(decode);
+        let policy = document.and_then(|document| TrustPolicy::read(&document));
+        // What somebody else wrote tells no facts. It only refuses other ids.
         if !owner.owns(&tags) {
+            self.others.add_record(&names);
+            self.names_of_others = self.names_of_others.union(&names);
+            if let Some(policy) = policy {
+                self.others.add(&policy);
+            }
             return;
         }
-        let names = NameRecord::read(tags.get(NAMES));
         self.ids.add_record(&names);
         self.names = self.names.union(&names);
-        let document = role.assume_role_policy_document.as_deref().and_then(decode);
-        if let Some(policy) = document.and_then(|document| TrustPolicy::read(&document)) {
+        if let Some(policy) = policy {
             self.pinned.add(&policy);
             self.ids.add(&policy);
             self.policies.push(policy);
@@ -106,6 +117,13 @@ impl Memory {
         }
     }
 
+    /// The names of an entry that have another id at GitHub than the remembered one.
+    fn differences(&self, entry: &TrustEntry, facts: &SubjectFacts) -> Vec<OtherId> {
+        let mut found = self.ids.differences(entry, facts, &self.names);
+        found.extend(self.others.differences(entry, facts, &self.names_of_others));
+        found
+    }
+
     fn only(&self, scope: &RepositoryScope) -> Option<u64> {
         self.pinned.only(scope).or_else(|| self.ids.only(scope))
     }
@@ -158,7 +176,7 @@ impl GitHubRoles {
         let refusal = match found {
             Ok(mut facts) => {
                 memory.complete(issuer, entry, &mut facts);
-                let others = memory.ids.differences(entry, &facts, &memory.names);
+                let others = memory.differences(entry, &facts);
                 match (taken_over(at, &others), compile(issuer, entry, &facts)) {
                     (None, Ok(rules)) => return Ok((facts, rules)),
                     (Some(refusal), _) => refusal,
@@ -218,7 +236,7 @@ fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
 
 /// Refuses a name that leads to another one. Who has taken over a name can also let it lead elsewhere.
 fn renamed(at: &str, memory: &Memory, from: &Repository, to: &str, id: u64) -> Refusal {
-    let pinned = memory.ids.repository(from);
+    let pinned: BTreeSet<u64> = memory.ids.repository(from).union(&memory.others.repository(from)).copied().collect();
     let what = format!("{at}: {from} was renamed or transferred, and is {to} (id {id}) now");
     if pinned.is_empty() || pinned.contains(&id) {
         let whose = if pinned.is_empty() { "If that is the repository that you mean, write" } else { "Write" };

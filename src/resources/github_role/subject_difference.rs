@@ -47,6 +47,8 @@ pub(super) enum Difference {
     OtherId(String),
     /// The subjects have another form, in words.
     OtherForm(String),
+    /// No id tells if the name still means the same repository, in words.
+    Unpinned(String),
     /// GitHub did not tell, and the reason.
     Unknown(String),
 }
@@ -62,7 +64,9 @@ pub(super) fn difference(
         Some(Ok(current)) => current,
         Some(Err(LookupError::Renamed { to, id })) => {
             let known = pinned.ids(scope);
-            return if known.is_empty() || known.contains(id) {
+            return if known.is_empty() {
+                Difference::Unpinned(format!("it is {to} (id {id}) now"))
+            } else if known.contains(id) {
                 Difference::OtherForm(format!("it is {to} now"))
             } else {
                 Difference::OtherId(format!("the name leads to {to} with id {id}, the role trusts {}", listed(&known)))
@@ -87,7 +91,12 @@ pub(super) fn difference(
     }
     match scope {
         RepositoryScope::Repository(repository) => {
-            difference_of(repository, trusted, current).map_or(Difference::None, Difference::OtherForm)
+            let is_pinned = !pinned.ids(scope).is_empty();
+            match difference_of(repository, trusted, current) {
+                None => Difference::None,
+                Some(what) if is_pinned => Difference::OtherForm(what),
+                Some(what) => Difference::Unpinned(what),
+            }
         }
         RepositoryScope::Organisation(_) => Difference::None,
     }

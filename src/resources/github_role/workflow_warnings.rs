@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
 use crate::github::name::RepositoryScope;
+use crate::github::subject;
+use crate::iam_policy::pattern::Pattern;
 
 /// Returns the warning about workflows that are trusted by the name of another repository, which somebody else may take over;
 /// empty if there are none.
@@ -21,11 +23,18 @@ pub(super) fn elsewhere(declaration: &TrustDeclaration) -> String {
 }
 
 fn of_others(entry: &TrustEntry) -> impl Iterator<Item = &str> {
-    let repositories = entry.workflows.iter().filter_map(|workflow| workflow.as_str().split("/.github/").next());
-    repositories.filter(|repository| match &entry.scope {
-        Some(RepositoryScope::Repository(own)) => !own.to_string().eq_ignore_ascii_case(repository),
-        Some(RepositoryScope::Organisation(_)) => true,
-        None => false,
+    let own = match &entry.scope {
+        Some(RepositoryScope::Repository(own)) => own.to_string(),
+        _ => String::new(),
+    };
+    let workflows = entry.workflows.iter().map(move |workflow| (own.clone(), workflow.as_str()));
+    let in_subjects = entry.subjects.iter().filter_map(|subject| {
+        let value = |name| subject::pairs(subject.as_str()).find_map(|(key, value)| value.filter(|_| key == name));
+        Some((value("repo").map(subject::without_ids).unwrap_or_default(), value("job_workflow_ref")?))
+    });
+    workflows.chain(in_subjects).filter_map(|(own, workflow)| {
+        let repository = workflow.split("/.github/").next()?;
+        (!own.eq_ignore_ascii_case(repository)).then_some(repository)
     })
 }
 
@@ -33,7 +42,6 @@ fn of_others(entry: &TrustEntry) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
     use crate::github::Issuer;
-    use crate::iam_policy::pattern::Pattern;
 
     #[test]
     fn workflows_of_other_repositories_are_named_and_those_of_its_own_are_not() {
