@@ -48,7 +48,10 @@ async fn invoke(cloud: &Cloud, attack: &Attack<'_>) -> (Vec<Value>, bool) {
     let now = cloud.now();
     let (before, calls) = (cloud.snapshot(), cloud.call_count());
     let uploads = cloud.state().account.s3.uploads.len();
-    let url = cloud.state().account.s3.presign(REGION, PARTITION, attack.name, now, Duration::from_hours(2));
+    // The URL is of the stack's own region, so that the StackId alone is left to refuse.
+    let mut parts = attack.stack.split(':').skip(1);
+    let (partition, region) = (parts.next().unwrap_or(PARTITION), parts.nth(1).unwrap_or(REGION));
+    let url = cloud.state().account.s3.presign(region, partition, attack.name, now, Duration::from_hours(2));
     let event = json!({
         "RequestType": attack.request, "ResponseURL": url, "RequestId": attack.name, "StackId": attack.stack,
         "LogicalResourceId": attack.logical, "PhysicalResourceId": attack.physical, "ResourceType": attack.kind,

@@ -7,8 +7,10 @@ mod event;
 mod native;
 mod payload;
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -50,10 +52,12 @@ struct Annotation {
 /// Answers a hook.
 pub async fn answer(app: &App, here: &Deployment, deadline: Instant, event: HookEvent) -> Value {
     let until = deadline.min(Instant::now() + ANSWER);
-    let evaluating = Box::pin(evaluate(app, here, until, &event));
-    let annotations = tokio::time::timeout_at(until, evaluating)
-        .await
-        .unwrap_or_else(|_elapsed| Err("the time was up before everything was looked up".to_owned()));
+    let evaluating = AssertUnwindSafe(Box::pin(evaluate(app, here, until, &event))).catch_unwind();
+    let annotations = match tokio::time::timeout_at(until, evaluating).await {
+        Ok(Ok(annotations)) => annotations,
+        Ok(Err(_panic)) => Err("a defect of the function, which its log shows".to_owned()),
+        Err(_elapsed) => Err("the time was up before everything was looked up".to_owned()),
+    };
     let limit = if event.target == HookTarget::CloudControl { CLOUD_CONTROL_MESSAGE } else { MESSAGE };
     let mut answer = match annotations {
         Ok(annotations) => evaluated(&annotations, limit),

@@ -127,6 +127,28 @@ fn a_role_that_replaces_another_has_its_memory() {
 }
 
 #[test]
+fn a_role_that_is_taken_over_adopted_or_untagged_has_its_memory() {
+    for existing in ["TakeOver", "Adopt", "Fail"] {
+        at(async |place| {
+            assert!(place.create(app()).await.succeeded);
+            let before = place.policy();
+            place.cloud.change_now(|account, now| {
+                let someone = crate::simulation::author::Author::Someone;
+                let input =
+                    json!({"RoleName": "deploy", "TagKeys": ["github-trust:stack-id", "github-trust:logical-id"]});
+                account.iam_as(&someone, now, "UntagRole", &input).unwrap();
+            });
+            taken(place);
+            let request = if existing == "Fail" { "Update" } else { "Create" };
+            let outcome = place.request(request, json!({"Trust": app(), "OnExisting": existing})).await;
+            assert!(!outcome.succeeded, "{existing}: {}", place.policy());
+            assert!(outcome.reason.contains("write `RepositoryId: 999`"), "{existing}: {}", outcome.reason);
+            assert_eq!(place.policy(), before);
+        });
+    }
+}
+
+#[test]
 fn a_rollback_keeps_the_pinned_ids_and_never_fails_for_them() {
     at(async |place| {
         place.token();

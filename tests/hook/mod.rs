@@ -35,6 +35,7 @@ enum Bucket {
     Redirects,
     Hangs,
     Breaks,
+    Panics,
 }
 
 /// The bucket of payloads; all other hosts are those of the simulation.
@@ -60,6 +61,7 @@ impl HttpConnector for Payloads {
                 HttpConnectorFuture::ready(Ok(answer))
             }
             Bucket::Hangs => HttpConnectorFuture::new(std::future::pending()),
+            Bucket::Panics => panic!("a defect"),
             Bucket::Breaks => HttpConnectorFuture::ready(Err(ConnectorError::io("s3cr3t".into()))),
         }
     }
@@ -196,6 +198,7 @@ fn no_fault_of_the_payload_or_of_github_blocks_a_stack_or_takes_30_seconds() {
         ("text in place of JSON", Bucket::Gives(b"<Error/>".to_vec()), false),
         ("nothing", Bucket::Gives(Vec::new()), false),
         ("a large payload", Bucket::Gives(vec![b' '; 7_000_000]), false),
+        ("a panic", Bucket::Panics, false),
         ("a list", bytes(&json!([])), false),
         ("changes that are none", bytes(&json!({"changedResources": "all"})), false),
         ("changes of no shape", bytes(&json!({"changedResources": [1, null, {}, {"resourceType": 7}]})), false),

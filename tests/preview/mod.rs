@@ -177,6 +177,24 @@ fn the_answer_has_each_part_for_programs() {
 }
 
 #[test]
+fn a_parameter_that_is_given_counts_and_else_its_default() {
+    within(async |account| {
+        let mut properties = role();
+        properties["Trust"] = json!([{"Repository": "acme/app", "Branches": [{"Ref": "Branch"}]}]);
+        let template = json!({
+            "Parameters": {"Branch": {"Type": "String", "Default": "main"}},
+            "Resources": {"Role": {"Type": ROLE, "Properties": properties}},
+        });
+        for (parameters, branch) in [(json!({}), "main"), (json!({"Branch": "next"}), "next")] {
+            let question = json!({"Plan": {"Template": template, "Parameters": parameters}});
+            let answer = deliver(&account.cloud, account.world.settings.clone(), &question).await;
+            let subjects = answer["Resources"][0]["Attributes"]["Subjects"].to_string();
+            assert!(subjects.contains(&format!("ref:refs/heads/{branch}\"")), "{answer:#}");
+        }
+    });
+}
+
+#[test]
 fn the_native_resources_are_what_the_function_has_made() {
     within(async |account| {
         let template = json!({"Resources": {

@@ -234,7 +234,8 @@ impl<'a> History<'a> {
                 Step::AtGitHub(change) => {
                     let mut state = self.cloud.state();
                     change.apply(&mut state.account);
-                    return lock(&self.ledger).hands.show(&state.account);
+                    let now = state.account.snapshot();
+                    return lock(&self.ledger).changed_at_github(&state.account, &now);
                 }
                 Step::Wait(duration) => return tokio::time::sleep(*duration).await,
                 Step::Together(steps) => {

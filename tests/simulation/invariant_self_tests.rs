@@ -9,8 +9,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
+use super::changed_names::AtGitHub;
 use super::cloud::Cloud;
-use super::cloudformation::declared;
+use super::cloudformation::{Template, declared};
 use super::expected_state::{PROVIDER, ROLE};
 use super::history::Stage;
 use super::lambda::{Function, Running};
@@ -51,14 +52,10 @@ impl Job {
     }
 
     fn role(&self, repository: &str) -> aws_sdk_iam::operation::create_role::builders::CreateRoleFluentBuilder {
-        let issuer = "token.actions.githubusercontent.com";
-        let trust = json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
-        "Principal": {"Federated": ARN}, "Condition": {"StringEquals": {
-            format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): format!("repo:{}:pull_request", super::github::immutable(repository)),
-        }}}});
+        let trust = trust_in(&super::github::immutable(repository));
         // By which the function's policy lets it change the role.
         let owner = Tag::builder().key("github-trust:stack-id").value("a stack").build().unwrap();
-        self.iam.create_role().role_name("deploy").assume_role_policy_document(trust.to_string()).tags(owner)
+        self.iam.create_role().role_name("deploy").assume_role_policy_document(trust).tags(owner)
     }
 
     async fn attach(&self) {
@@ -78,8 +75,33 @@ impl Job {
     }
 }
 
+/// The trust in pull requests of a repository with these ids.
+fn trust_in(repository: &str) -> String {
+    let issuer = "token.actions.githubusercontent.com";
+    let equals = json!({
+        format!("{issuer}:aud"): "sts.amazonaws.com",
+        format!("{issuer}:sub"): format!("repo:{repository}:pull_request"),
+    });
+    let statement = json!({"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": ARN},
+        "Condition": {"StringEquals": equals}});
+    json!({"Statement": statement}).to_string()
+}
+
 /// The invariants that a handler breaks in the life of a provider or, with one, a role.
 fn broken<F>(with_role: bool, setting: Setting, handler: impl Fn(Job) -> F + 'static) -> Vec<&'static str>
+where
+    F: Future<Output = Result<(), String>> + 'static,
+{
+    broken_between(with_role, setting, |_| Vec::new(), handler)
+}
+
+/// The same, with steps between the creation of the stack and its deletion.
+fn broken_between<F>(
+    with_role: bool,
+    setting: Setting,
+    between: impl FnOnce(&Template) -> Vec<Step>,
+    handler: impl Fn(Job) -> F + 'static,
+) -> Vec<&'static str>
 where
     F: Future<Output = Result<(), String>> + 'static,
 {
@@ -98,7 +120,9 @@ where
             "Trust": [{"Repository": "acme/app", "PullRequests": true}]});
         template.push(declared("Role", ROLE, properties));
     }
-    let steps = vec![(1, Step::Create("one", template)), (2, Step::Delete("one"))];
+    let between = between(&template);
+    let all = [vec![Step::Create("one", template)], between, vec![Step::Delete("one")]].concat();
+    let steps = (1..).zip(all).collect();
     let outcome = stage.play(&Plan {
         seed: 1,
         setting,
@@ -245,4 +269,28 @@ fn i8_is_broken_by_a_thumbprint_that_nobody_verified() {
         job.answer(json!({})).await
     });
     assert_eq!(found, ["I8"]);
+}
+
+#[test]
+fn i9_is_broken_by_trusting_a_repository_that_took_the_name() {
+    let (owner, repository) = super::github::ids("acme/app");
+    let stranger = format!("acme@{owner}/app@{}", repository + 2_000_000);
+    let between = |template: &Template| {
+        let mut other = template.clone();
+        other[1].properties["Description"] = json!("other");
+        vec![Step::AtGitHub(AtGitHub::Take("acme/app")), Step::Update("one", other)]
+    };
+    let found = broken_between(true, Setting::default(), between, move |job: Job| {
+        let stranger = stranger.clone();
+        async move {
+            if job.event["RequestType"] == "Update" {
+                let update = job.iam.update_assume_role_policy().role_name("deploy");
+                update.policy_document(trust_in(&stranger)).send().await.unwrap();
+            } else {
+                obey(&job).await;
+            }
+            job.answer(json!({})).await
+        }
+    });
+    assert!(found.contains(&"I9"), "{found:?}");
 }

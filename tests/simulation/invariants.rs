@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::account::{Id, Kind, Object, Snapshot};
+use super::account::{Account, Id, Kind, Object, Snapshot};
 use super::answer::Verdict;
 use super::author::Author;
 use super::calls::Call;
@@ -103,6 +103,14 @@ impl Witness for Watch {
 }
 
 impl Ledger {
+    /// A name that changes hands opens no role that is there already.
+    pub(crate) fn changed_at_github(&mut self, account: &Account, now: &Snapshot) {
+        self.hands.show(account);
+        for stranger in self.hands.strangers(&Snapshot::default(), now) {
+            self.violated("I9", format!("{stranger} (a change at GitHub)"));
+        }
+    }
+
     pub(crate) fn violated(&mut self, invariant: &'static str, what: impl Into<String>) {
         let violation = Violation { invariant, what: what.into() };
         if !self.violations.contains(&violation) {

@@ -27,7 +27,11 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
             "The subjects that the trust policy admits, separated by a comma and a space. Subjects that have no room in \
              an answer are counted at the end.",
         ),
-        ("Warning", "The unprotected environments that the role trusts, as far as the function's credential can see."),
+        (
+            "Warning",
+            "Parts of the trust to look at: broad ones, unprotected environments as far as the function's credential can see, \
+             names without an id, workflows of other repositories, and parts that no job fits.",
+        ),
     ],
 };
 

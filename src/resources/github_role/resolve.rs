@@ -57,6 +57,7 @@ impl GitHubRoles {
         for (index, (entry, found)) in entries.iter().zip(found).enumerate() {
             let at = place(index, entry);
             let (facts, compiled) = self.settle(owner, issuer, (entry, &at), found, &memory).await?;
+            warnings.extend(entry.broad.iter().map(|what| format!("{at}: {what}")));
             warnings.extend(match_warnings::of(&at, entry, &facts));
             users.extend(facts.users);
             rules.extend(compiled);
