@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
-use crate::iam_policy::pattern::Pattern;
 
 /// Returns the warning about workflows that are trusted by the name of another repository, which somebody else may take over;
 /// empty if there are none.
@@ -42,6 +41,7 @@ fn of_others(entry: &TrustEntry) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
     use crate::github::Issuer;
+    use crate::iam_policy::pattern::Pattern;
 
     #[test]
     fn workflows_of_other_repositories_are_named_and_those_of_its_own_are_not() {
