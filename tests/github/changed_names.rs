@@ -213,7 +213,12 @@ fn whole_subjects_are_pinned_whatever_stands_behind_an_at() {
             assert!(outcome.succeeded, "{}", outcome.reason);
             let pin = format!(":repository_id\":\"{}\"", ids("acme/old").1);
             assert!(place.policy().to_string().contains(&pin), "{subject}: {}", place.policy());
-            assert_eq!(outcome.attributes["Warning"], "");
+            let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
+            assert_eq!(
+                warning.contains("workflows of other repositories by their names: acme/ci."),
+                subject.ends_with(workflow)
+            );
+            assert!(subject.ends_with(workflow) || warning.is_empty(), "{subject}: {warning}");
             place.github(|github| github.taken = [("acme/old".to_owned(), 888)].into());
             refuses(place, &json!([entry]), &["acme/old with id", "`RepositoryId: 888`"]).await;
             place.github(|github| github.taken.clear());

@@ -183,12 +183,13 @@ fn a_parameter_that_is_given_counts_and_else_its_default() {
         properties["Trust"] = json!([{"Repository": "acme/app", "Branches": [{"Ref": "Branch"}]}]);
         let template = json!({
             "Parameters": {"Branch": {"Type": "String", "Default": "main"}},
-            "Resources": {"Role": {"Type": ROLE, "Properties": properties}},
+            "Resources": {"Provider": {"Type": PROVIDER}, "Role": {"Type": ROLE, "Properties": properties}},
         });
         for (parameters, branch) in [(json!({}), "main"), (json!({"Branch": "next"}), "next")] {
-            let question = json!({"Plan": {"Template": template, "Parameters": parameters}});
+            let question = json!({"Plan": {"Template": template, "Parameters": parameters, "StackId": account.stack}});
             let answer = deliver(&account.cloud, account.world.settings.clone(), &question).await;
-            let subjects = answer["Resources"][0]["Attributes"]["Subjects"].to_string();
+            let role = answer["Resources"].as_array().unwrap().iter().find(|one| one["LogicalResourceId"] == "Role");
+            let subjects = role.unwrap()["Attributes"]["Subjects"].to_string();
             assert!(subjects.contains(&format!("ref:refs/heads/{branch}\"")), "{answer:#}");
         }
     });
