@@ -90,11 +90,9 @@ trust-proof: environment
 reference:
 	WRITE=1 cargo test $(CARGO) --test suite the_reference_is
 
-# Not parallel to `check`: two cargo builds would wait for each other. Each process has a local AWS of its own, and waits for
-# it most of the time.
-PROCESSES ?= 3
+# Not parallel to `check`: two cargo builds would wait for each other.
 stack-tests: check
-	CARGO_PROFILE=release .venv/bin/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile tests/local_aws
+	CARGO_PROFILE=release .venv/bin/python -m pytest tests/local_aws
 	.venv/bin/python -m pytest tests/acceptance
 
 # On a real account and at GitHub, for those who say so in their environment: docs/acceptance.md. Nothing is built, and

@@ -98,6 +98,15 @@ def iam(aws: LocalAws) -> Any:
 
 
 @pytest.fixture
+def github_provider(iam: Any) -> Iterator[str]:
+    """GitHub's provider, made by hand: a role of a provider that is not there is refused."""
+    made = {"Url": "https://token.actions.githubusercontent.com", "ClientIDList": ["sts.amazonaws.com"]}
+    arn = iam.create_open_id_connect_provider(**made, ThumbprintList=["1" * 40])["OpenIDConnectProviderArn"]
+    yield arn
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+
+
+@pytest.fixture
 def eks(aws: LocalAws) -> Any:
     return aws.client("eks")
 

@@ -48,6 +48,7 @@ def test_a_mistake_is_answered_soon_and_leaves_nothing(
     assert stack.requests()[-1]["physical_id"].startswith("never-created/")
 
 
+@pytest.mark.usefixtures("github_provider")
 def test_a_mistake_in_an_update_leaves_the_resource_as_it_was(
     iam: Any, stack: Stack, service_token: str, name: str
 ) -> None:

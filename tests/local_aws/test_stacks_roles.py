@@ -27,11 +27,11 @@ Roles = Callable[..., Template]
 
 
 @pytest.fixture
-def role(service_token: str) -> Roles:
+def role(service_token: str, github_provider: str) -> Roles:
     """`role(Trust=…)`: a template with that role."""
 
     def build(**properties: Any) -> Template:
-        whole = {"ProviderArn": PROVIDER, "Trust": MAIN, **properties}
+        whole = {"ProviderArn": github_provider, "Trust": MAIN, **properties}
         return template(service_token, {"Role": (TYPE, whole)}, OUTPUTS)
 
     return build

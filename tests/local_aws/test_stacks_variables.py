@@ -13,7 +13,7 @@ from deployment import FUNCTION, SECRET_NAME, example
 from github import apps
 from github.answers import documented, endpoint_of
 from github.repositories import TOKEN, number
-from local_aws import ACCOUNT, LocalAws
+from local_aws import LocalAws
 from stack import Stack, template
 
 KIND = "Custom::GitHubVariable"
@@ -122,8 +122,8 @@ LISTED: dict[tuple[str, int], tuple[tuple[str, dict[str, Any]], str | None]] = {
     (f"PUT {SUBJECTS}", 404): (OPTS, "the credential may not see it"),
     (f"PUT {SUBJECTS}", 422): (OPTS, "failed (422): Validation Failed"),
     ("PUT /repos/{owner}/{repo}/environments/{environment_name}", 422): (STAGE, "failed (422): Validation Failed"),
-    # "If the same branch name pattern already exists."
-    (PATTERNS, 303): (STAGE, None),
+    # "If the same branch name pattern already exists": it does not.
+    (PATTERNS, 303): (STAGE, "failed (303): See Other"),
     (PATTERNS, 404): (STAGE, "the credential may not see it"),
     (TOKENS, 401): ((KIND, {}), "do not belong together"),
     (TOKENS, 403): ((KIND, {}), "the installation is suspended"),
@@ -140,12 +140,12 @@ def test_the_errors_that_github_s_description_lists_are_these() -> None:
 
 @pytest.mark.parametrize("listed", LISTED, ids=lambda listed: f"{listed[0]}-{listed[1]}".replace("/", "-"))
 def test_each_error_that_github_s_description_lists_is_told_or_overcome(
-    aws: LocalAws, service_token: str, stack: Stack, credential: Any, listed: tuple[str, int]
+    aws: LocalAws, service_token: str, github_provider: str, stack: Stack, credential: Any, listed: tuple[str, int]
 ) -> None:
     (kind, properties), told = LISTED[listed]
     whole: dict[str, Any] = {**properties}
     if kind == "Custom::GitHubRole":
-        whole["ProviderArn"] = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+        whole["ProviderArn"] = github_provider
     else:
         whole["Repository"] = "octo-org/classic" if (kind, properties) == OPTS else "octo-org/hand-over"
     if kind == KIND:

@@ -27,6 +27,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "ministack.core.responses": ("get_account_id", "get_region"),
     "ministack.core.router": ("detect_service", "extract_access_key_id"),
+    "ministack.services.cloudtrail": ("_get_event_queue",),
     "ministack.services.cloudformation": ("_change_sets", "_stacks"),
     "ministack.services.cloudformation.changesets": ("_IMPORT_LOOKUPS", "_evaluate_conditions", "_resolve_refs"),
     "ministack.services.cloudformation.custom_resource": (
