@@ -37,6 +37,8 @@ class Settings:
         self.seen: list[tuple[str, int]] = []
         # The next answer of an endpoint, where a test wants another.
         self.refusals: dict[str, int] = {}
+        # The number of such answers, where it is not one.
+        self.times: dict[str, int] = {}
 
     def local(self, body: dict[str, Any]) -> Answer:
         """What a test asks of this GitHub beside its API: to look, to set something by hand, to refuse."""
@@ -49,6 +51,7 @@ class Settings:
             policy = {"protected_branches": True, "custom_branch_policies": False} if protected else None
             self._make(path, {"deployment_branch_policy": policy}, age=body.get("age", 0))
         self.refusals.update(body.get("refuse", {}))
+        self.times.update(body.get("times", {}))
         values = {path: item["value"] for path, item in self.items.items()}
         return 200, {
             "values": values,
@@ -62,7 +65,11 @@ class Settings:
         url = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         endpoint = endpoint_of(method, url.path, query, json.loads(body) if body else None)
-        refusal = self.refusals.pop(endpoint, None)
+        refusal = self.refusals.get(endpoint)
+        self.times[endpoint] = self.times.get(endpoint, 1) - 1
+        if self.times[endpoint] <= 0:
+            self.refusals.pop(endpoint, None)
+            del self.times[endpoint]
         found = answered() if refusal is None else refuse(endpoint, refusal)
         self.seen.append((endpoint, found[0]))
         return found
