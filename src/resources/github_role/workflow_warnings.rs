@@ -23,17 +23,19 @@ pub(super) fn elsewhere(declaration: &TrustDeclaration) -> String {
 
 fn of_others(entry: &TrustEntry) -> impl Iterator<Item = &str> {
     let own = match &entry.scope {
-        Some(RepositoryScope::Repository(own)) => own.to_string(),
-        _ => String::new(),
+        Some(RepositoryScope::Repository(own)) => Some(own.to_string()),
+        _ => None,
     };
-    let workflows = entry.workflows.iter().map(move |workflow| (own.clone(), workflow.as_str()));
+    let workflows = entry.workflows.iter().map(|workflow| (None, workflow.as_str()));
     let in_subjects = entry.subjects.iter().filter_map(|subject| {
         let value = |name| subject::pairs(subject.as_str()).find_map(|(key, value)| value.filter(|_| key == name));
-        Some((value("repo").map(subject::without_ids).unwrap_or_default(), value("job_workflow_ref")?))
+        let named = value("repo").map(subject::without_ids).or_else(|| value("repository").map(str::to_owned));
+        Some((named, value("job_workflow_ref")?))
     });
-    workflows.chain(in_subjects).filter_map(|(own, workflow)| {
+    workflows.chain(in_subjects).filter_map(move |(named, workflow)| {
         let repository = workflow.split("/.github/").next()?;
-        (!own.eq_ignore_ascii_case(repository)).then_some(repository)
+        let is_own = named.as_ref().or(own.as_ref()).is_some_and(|own| own.eq_ignore_ascii_case(repository));
+        (!is_own).then_some(repository)
     })
 }
 
@@ -45,19 +47,30 @@ mod tests {
 
     #[test]
     fn workflows_of_other_repositories_are_named_and_those_of_its_own_are_not() {
-        let warned = |repository: &str, workflows: &[&str]| {
-            let scope = RepositoryScope::parse(repository).ok();
-            let file = |repository: &&str| format!("{repository}/.github/workflows/x.yml@refs/heads/main");
-            let workflows = workflows.iter().map(file).map(|text| Pattern::written(&text)).collect();
+        let warning = |entry: TrustEntry| {
             elsewhere(&TrustDeclaration {
                 provider_arn: String::new(),
                 issuer: Issuer::of_host("github.com").unwrap(),
                 audience: String::new(),
-                entries: vec![TrustEntry { scope, workflows, ..TrustEntry::default() }],
+                entries: vec![entry],
             })
+        };
+        let file = |repository: &str| format!("{repository}/.github/workflows/x.yml@refs/heads/main");
+        let warned = |repository: &str, workflows: &[&str]| {
+            let workflows = workflows.iter().map(|workflow| Pattern::written(&file(workflow))).collect();
+            warning(TrustEntry { scope: RepositoryScope::parse(repository).ok(), workflows, ..TrustEntry::default() })
+        };
+        let in_subject = |subject: &str, workflow: &str| {
+            let subject = Pattern::written(&format!("{subject}:job_workflow_ref:{}", file(workflow)));
+            let scope = RepositoryScope::parse("o/r").ok();
+            warning(TrustEntry { scope, subjects: [subject].into_iter().collect(), ..TrustEntry::default() })
         };
         assert_eq!(warned("o/r", &["o/r", "O/R"]), "");
         assert!(warned("o/r", &["o/r", "o/shared", "them/x"]).contains("by their names: o/shared, them/x. "));
         assert!(warned("o/*", &["o/r"]).contains("o/r"));
+        for subject in ["repo:o@1/r@2", "repository:o/r", "environment:prod"] {
+            assert_eq!(in_subject(subject, "o/r"), "", "{subject}");
+            assert!(in_subject(subject, "them/x").contains("them/x"), "{subject}");
+        }
     }
 }
