@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,34 +10,22 @@ import pytest
 import tokens
 from deployment import FUNCTION, example
 from github.answers import answer, check
-from local_aws import ACCOUNT, LocalAws
+from local_aws import LocalAws
 from stack import Stack, template
-
-ISSUER = "token.actions.githubusercontent.com"
-PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
-
-
-@pytest.fixture
-def provider(iam: Any) -> Iterator[str]:
-    made = iam.create_open_id_connect_provider(
-        Url=f"https://{ISSUER}", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["1" * 40]
-    )
-    yield made["OpenIDConnectProviderArn"]
-    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=made["OpenIDConnectProviderArn"])
 
 
 def test_tokens_assume_the_role_exactly_where_they_should(
-    aws: LocalAws, service_token: str, provider: str, stack: Stack
+    aws: LocalAws, service_token: str, github_provider: str, stack: Stack
 ) -> None:
-    assert stack.create(example("exact-trust.yaml"), ProviderArn=provider) == "CREATE_COMPLETE", stack.reasons()
+    assert stack.create(example("exact-trust.yaml"), ProviderArn=github_provider) == "CREATE_COMPLETE", stack.reasons()
     role = stack.outputs()["RoleArn"]
     for what, wanted, refused in tokens.found(aws, role):
         assert (refused is None) is wanted, f"{what}: {refused}"
     assert tokens.assume(aws, role, tokens.forged(aws)) == "InvalidIdentityToken"
 
 
-def test_a_direct_invocation_explains_a_refusal(aws: LocalAws, service_token: str, provider: str, stack: Stack) -> None:
-    assert stack.create(example("exact-trust.yaml"), ProviderArn=provider) == "CREATE_COMPLETE", stack.reasons()
+def test_a_direct_invocation_explains_a_refusal(aws: LocalAws, service_token: str, github_provider: str, stack: Stack) -> None:
+    assert stack.create(example("exact-trust.yaml"), ProviderArn=github_provider) == "CREATE_COMPLETE", stack.reasons()
     name = stack.outputs()["RoleArn"].rsplit("/", 1)[-1]
     claims = {"sub": "repo:octo-org/immutable:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
     event = {"Explain": {"RoleName": name, "Claims": claims}}
@@ -48,12 +35,14 @@ def test_a_direct_invocation_explains_a_refusal(aws: LocalAws, service_token: st
     assert "the repository sends subjects without ids" in json.dumps(explained["Statements"])
 
 
-def test_a_role_is_adopted_with_its_id_and_released(iam: Any, service_token: str, stack: Stack, name: str) -> None:
+def test_a_role_is_adopted_with_its_id_and_released(
+    iam: Any, service_token: str, github_provider: str, stack: Stack, name: str
+) -> None:
     statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     before = iam.create_role(RoleName=f"{name}-theirs", AssumeRolePolicyDocument=trust)["Role"]
     properties = {
-        "ProviderArn": PROVIDER,
+        "ProviderArn": github_provider,
         "RoleName": before["RoleName"],
         "Trust": [{"Repository": "acme/app", "Branches": ["main"]}],
     }
