@@ -97,11 +97,20 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
         let claimed = is_first.then(|| (FOUND.to_owned(), found())).into_iter().collect();
         OwnChanges { claimed, ..OwnChanges::default() }
     };
-    let twins = twins(url, tags, observed, &before, &owner_stakes)?;
+    let mut room = twins(url, tags, observed, &before, &owner_stakes)?;
+    let mut untag: BTreeSet<String> = authored(&observed.tags)
+        .map(|(key, _)| key)
+        .filter(|key| before.tags.contains(key) && !tags.contains_key(*key) && !owner_stakes.others_tagged(key))
+        .filter(|key| !room.contains(*key))
+        .cloned()
+        .collect();
     claimed.extend(tags.clone());
     claimed.insert(key(owner), between.write(owner));
     claimed.retain(|key, value| observed.tags.get(key) != Some(value));
-    if !fits(observed, &claimed) {
+    if !fits(observed, &claimed) && fits(&without(observed, &untag), &claimed) {
+        // Old and new tags do not fit together.
+        room.append(&mut untag);
+    } else if !fits(observed, &claimed) {
         return if is_one_of_many(declared, &owner_stakes, &claimed) {
             Ok(plan
                 .then(tagged(crowd(observed)))
@@ -118,23 +127,23 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
     };
     let add = client_ids.difference(&observed.client_ids).cloned().map(Action::AddClientId);
     let remove = observed.client_ids.iter().filter(superfluous).cloned().map(Action::RemoveClientId);
-    let untag = authored(&observed.tags)
-        .map(|(key, _)| key)
-        .filter(|key| before.tags.contains(key) && !tags.contains_key(*key) && !owner_stakes.others_tagged(key))
-        .filter(|key| !twins.contains(*key))
-        .cloned()
-        .collect();
     if between != after {
         last.insert(key(owner), after.write(owner));
     }
 
     Ok(plan
-        .then(untagged(twins.clone()))
+        .then(untagged(room))
         .then(tagged(claimed))
         .then(add.chain(set_thumbprints))
         .then(remove.chain(untagged(untag)))
         .then(tagged(last))
         .then(untagged(gone)))
+}
+
+fn without(observed: &Observed, keys: &BTreeSet<String>) -> Observed {
+    let mut left = observed.clone();
+    left.tags.retain(|key, _| !keys.contains(key));
+    left
 }
 
 /// Returns the tags of this owner that differ from declared ones in their case only. IAM takes both for one tag, so that one

@@ -444,6 +444,28 @@ fn what_cannot_be_done_to_a_provider_is_told() {
     insta::assert_snapshot!(told);
 }
 
+#[test]
+fn tags_of_a_provider_that_fit_before_and_after_change_places() {
+    let (us, swaps) = (owner("Provider"), 8);
+    let named = |name: &str| (0..swaps).map(|n| format!("{name}-{n}")).collect::<Vec<_>>();
+    let declaring = |keys: &[String]| desired(&["a"], None, &keys.iter().map(|key| (&**key, "v")).collect::<Vec<_>>());
+    for others in [2, 34] {
+        let mut crowded = foreign();
+        crowded.tags.extend((1..others).map(|n| (format!("theirs-{n}"), String::new())));
+        let before = after::<OidcProviders>(&us, Some(&declaring(&named("old"))), Some(crowded)).unwrap();
+        let plan = OidcProviders::plan_for(&us, &declaring(&named("new")), Some(&before)).unwrap();
+        let mut now = Some(before.clone());
+        for action in plan.actions() {
+            now = OidcProviders::step(now, action, ());
+            let count = now.as_ref().unwrap().tags.len();
+            assert!(count <= 50, "{count} tags after {action}");
+        }
+        let now = now.unwrap();
+        assert!(named("new").iter().all(|key| now.tags.contains_key(key)));
+        assert_eq!(now.tags.len(), before.tags.len(), "{others} tags of others");
+    }
+}
+
 /// An owner that joins, or declares the same again, does not depend on an issuer that is out of order.
 #[test]
 fn an_unverified_issuer_changes_nothing_of_a_provider_that_exists() {
