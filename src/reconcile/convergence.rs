@@ -102,6 +102,8 @@ struct Rounds {
     done: usize,
     /// The time at which the object got its owner's tags, if it did so in these rounds.
     claimed: Option<Instant>,
+    /// The time since which these rounds see the object.
+    seen: Option<Instant>,
     /// True if a denied call was made again.
     waited_for_tags: bool,
 }
@@ -119,6 +121,7 @@ impl Rounds {
             is_doubtful: false,
             done: 0,
             claimed: None,
+            seen: None,
             waited_for_tags: false,
         }
     }
@@ -194,6 +197,7 @@ impl<R: Api> Reconciler<'_, R> {
             }
             let plan = self.plan(id, desired, observed.as_ref())?;
             let round = rounds.begin::<R>(&plan);
+            rounds.seen = observed.is_some().then(|| rounds.seen.unwrap_or_else(Instant::now));
             let was_absent = observed.is_none();
             let (state, result) = self.apply(id, &plan, observed, rounds.done).await;
             rounds.done = state.done;
@@ -248,7 +252,7 @@ impl<R: Api> Reconciler<'_, R> {
         error: CallError,
         state: State<R>,
     ) -> Result<Observation<R>, Error> {
-        let since = rounds.claimed.or_else(|| self.is_new(state.observed.as_ref()).then_some(rounds.started));
+        let since = rounds.claimed.or_else(|| rounds.seen.filter(|_| self.is_new(state.observed.as_ref())));
         let pause = since.and_then(|since| rounds.pause_for_tags(self, since));
         if let Some(pause) = pause {
             tracing::info!(call = error.action, code = error.code, "denied on a new object; trying again");
@@ -277,7 +281,8 @@ impl<R: Api> Reconciler<'_, R> {
                     return Ok(Observation::Fresh(observed));
                 }
             }
-            Ok(_) if rounds.is_doubtful => {
+            // Reads may still show what another copy of the request has deleted.
+            Ok(_) if rounds.is_doubtful || desired.is_none() => {
                 let wait = self.wait_until_visible(id, is_other).await;
                 if wait.is_visible {
                     return Ok(wait.last);
