@@ -2,10 +2,11 @@
 //! before Lambda's.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
-use futures_util::future::try_join;
+use futures_util::future::{Either, select};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -245,21 +246,39 @@ impl App {
             self.settings.guardrails.check_account(request.stack.account(), context.deployment)?;
         }
         // CloudFormation is asked beside the first look, and not at all for a declaration that is refused.
-        let (reconciled, ()) =
-            try_join(Box::pin(self.dispatch(request, context)), self.prove(request, context)).await?;
-        Ok(reconciled)
+        let work = async {
+            let reconciled = self.dispatch(request, context).await?;
+            context.origin.proven().await;
+            Ok(reconciled)
+        };
+        match select(Box::pin(work), pin!(self.prove(request, context))).await {
+            Either::Left((done, _)) => done,
+            Either::Right((unproven, _)) => Err(unproven),
+        }
     }
 
-    /// Proves that CloudFormation sent the request. The stacks of another account cannot be asked for.
-    async fn prove(&self, request: &Request, context: &RequestContext<'_>) -> Result<(), Error> {
-        if request.stack.account() == context.deployment.account {
-            let witness = Witness { client: &self.cloudformation, deadline: context.deadline, clock: &self.clock };
-            witness.confirm(request).await?;
-        } else {
+    /// Proves that CloudFormation sent the request and waits for it, as often as a proof is wanted. Ends where it does not.
+    /// The stacks of another account cannot be asked for.
+    async fn prove(&self, request: &Request, context: &RequestContext<'_>) -> Error {
+        if request.stack.account() != context.deployment.account {
             tracing::warn!("the stack is in another account, so that CloudFormation cannot be asked about the request");
+            context.origin.open_without_proof();
         }
-        context.origin.open();
-        Ok(())
+        let witness = Witness { client: &self.cloudformation, deadline: context.deadline, clock: &self.clock };
+        let (mut since, mut is_proven) = (None, false);
+        loop {
+            context.origin.wanted().await;
+            match witness.confirm(request, since).await {
+                Ok(shown) => since = since.or(shown),
+                // The first proof still counts.
+                Err(Error::Call(error)) if is_proven => {
+                    tracing::warn!(%error, "CloudFormation does not tell if it waits")
+                }
+                Err(error) => return error,
+            }
+            is_proven = true;
+            context.origin.open();
+        }
     }
 
     async fn dispatch(&self, request: &Request, context: &RequestContext<'_>) -> Result<Reconciled, Error> {
@@ -268,7 +287,10 @@ impl App {
         match request.resource_type.as_str() {
             OidcProviders::TYPE => reconcile_request(&self.providers(here(), deadline), request, context).await,
             // Boxed, because its future is by far the largest.
-            GitHubRoles::TYPE => Box::pin(reconcile_request(&self.roles(here(), deadline), request, context)).await,
+            GitHubRoles::TYPE => {
+                let roles = self.roles(here(), deadline).asked_by(context.origin);
+                Box::pin(reconcile_request(&roles, request, context)).await
+            }
             AccessEntries::TYPE => reconcile_request(&self.entries(here(), deadline), request, context).await,
             GitHubVariables::TYPE => {
                 let variables = GitHubVariables::new(self.github(deadline), request);

@@ -2,12 +2,13 @@
 
 mod stack_hold;
 
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::StackEvent;
 use aws_smithy_async::time::SharedTimeSource;
-use tokio::sync::SetOnce;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::aws::{Backoff, CallError, Deadline, ErrorKind};
@@ -25,26 +26,85 @@ const CLOCK_SKEW: Duration = Duration::from_secs(2);
 /// The pages of a stack's events, 100 on each, among which an object is looked for.
 const EVENT_PAGES: usize = 10;
 
-/// The gate before the first change: it opens when the origin of the request is proven.
-#[derive(Debug, Default)]
-pub struct Origin(SetOnce<()>);
+/// The time after which a proof counts no longer for what begins: another copy of the event may have been answered, and
+/// the stack have gone on.
+const PROOF_COUNTS: Duration = Duration::from_secs(1);
+
+/// The gate before each change: it is open while the origin of the request is proven.
+#[derive(Clone, Debug)]
+pub struct Origin(Rc<watch::Sender<Proof>>);
+
+#[derive(Debug)]
+enum Proof {
+    Wanted,
+    Given(Instant),
+    /// Nobody can be asked, or need be.
+    NotNeeded,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self(Rc::new(watch::Sender::new(Proof::Wanted)))
+    }
+}
 
 impl Origin {
     /// The origin of a run of the function's own schedule.
     #[must_use]
     pub fn own() -> Self {
-        Self(SetOnce::new_with(Some(())))
+        Self(Rc::new(watch::Sender::new(Proof::NotNeeded)))
     }
 
     /// Waits for the proof. A request without proof ends while it waits.
     pub async fn proven(&self) {
-        self.0.wait().await;
+        self.until(|proof| !matches!(proof, Proof::Wanted)).await;
+    }
+
+    /// Waits for the proof before a change. A request ends what it has begun, so that it wants no other proof.
+    pub async fn proven_for_change(&self) {
+        self.proven().await;
+        self.open_without_proof();
+    }
+
+    /// Waits for a new proof, if the last one is old and nothing was changed yet.
+    pub async fn proven_lately(&self) {
+        self.want_if(|at| at.elapsed() > PROOF_COUNTS);
+        self.proven().await;
+    }
+
+    /// Wants a new proof before the next change.
+    pub fn doubt(&self) {
+        self.want_if(|_| true);
+    }
+
+    fn want_if(&self, is_old: impl Fn(Instant) -> bool) {
+        self.0.send_if_modified(|proof| {
+            let is_wanted = matches!(proof, Proof::Given(at) if is_old(*at));
+            if is_wanted {
+                *proof = Proof::Wanted;
+            }
+            is_wanted
+        });
+    }
+
+    /// Waits until a proof is wanted.
+    pub async fn wanted(&self) {
+        self.until(|proof| matches!(proof, Proof::Wanted)).await;
     }
 
     /// Opens the gate.
     pub fn open(&self) {
-        // A gate that is open stays so.
-        let _ = self.0.set(());
+        self.0.send_replace(Proof::Given(Instant::now()));
+    }
+
+    /// Opens the gate for good.
+    pub fn open_without_proof(&self) {
+        self.0.send_replace(Proof::NotNeeded);
+    }
+
+    async fn until(&self, is_so: impl FnMut(&Proof) -> bool) {
+        // The sender is here, so that the channel is open.
+        let _ = self.0.subscribe().wait_for(is_so).await;
     }
 }
 
@@ -86,21 +146,22 @@ struct Doubt {
 }
 
 impl Witness<'_> {
-    /// Returns once CloudFormation shows that it waits for this request.
+    /// Returns once CloudFormation shows that it waits for this request: the time since which it does. `before` is that
+    /// time by an earlier proof.
     ///
     /// # Errors
     /// When CloudFormation shows another state, or cannot be asked.
-    pub async fn confirm(&self, request: &Request) -> Result<(), Error> {
+    pub async fn confirm(&self, request: &Request, before: Option<SystemTime>) -> Result<Option<SystemTime>, Error> {
         let started = Instant::now();
         let mut backoff = Backoff::new();
         loop {
             let shown = self.resource(&request.stack, &request.logical_id).await?;
-            let doubt = match verdict(request, request.request_type()?, shown.as_ref(), self.clock.now()) {
-                Verdict::Awaited => None,
+            let doubt = match verdict(request, request.request_type()?, shown.as_ref(), before, self.clock.now()) {
+                Verdict::Awaited => return Ok(shown.map(|shown| shown.since)),
                 Verdict::AskEvents => self.doubt_of_former(request).await?,
                 Verdict::Doubted(doubt) => Some(doubt),
             };
-            let Some(Doubt { found, is_answered }) = doubt else { return Ok(()) };
+            let Some(Doubt { found, is_answered }) = doubt else { return Ok(None) };
             let pause = backoff.pause();
             if is_answered || started.elapsed() + pause > VISIBLE_WITHIN || !self.deadline.allows(pause) {
                 return Err(Error::NotAwaited { found, is_answered });
@@ -219,7 +280,13 @@ pub(crate) fn is_in_progress(status: &str) -> bool {
 
 /// Decides by the state of the resource. An Update is also sent by a rollback; the Delete of a replaced object is sent while
 /// the resource is another one.
-fn verdict(request: &Request, request_type: RequestType, shown: Option<&Shown>, now: SystemTime) -> Verdict {
+fn verdict(
+    request: &Request,
+    request_type: RequestType,
+    shown: Option<&Shown>,
+    before: Option<SystemTime>,
+    now: SystemTime,
+) -> Verdict {
     let is_delete = request_type == RequestType::Delete;
     let doubted = |found, is_answered| Verdict::Doubted(Doubt { found, is_answered });
     let Some(shown) = shown else {
@@ -244,7 +311,8 @@ fn verdict(request: &Request, request_type: RequestType, shown: Option<&Shown>, 
     if !expected {
         return doubted(found, sent.is_some_and(|sent| *since >= sent));
     }
-    if !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
+    let is_later = before.is_some_and(|before| *since != before);
+    if is_later || !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
         return doubted(format!("a later change of {found}"), true);
     }
     if is_other { Verdict::AskEvents } else { Verdict::Awaited }

@@ -46,7 +46,7 @@ impl<R: Api> Reconciler<'_, R> {
         observed: Option<R::Observed>,
         done: usize,
     ) -> (State<R>, Result<Applied, CallError>) {
-        self.origin.proven().await;
+        self.origin.proven_lately().await;
         let mut state = State { observed, created: false, changed: false, claimed: false, done };
         let mut remaining = Remaining { actions: plan.actions().collect() };
         self.record_partial(id, &state, &remaining);

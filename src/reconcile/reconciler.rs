@@ -37,7 +37,7 @@ pub struct Reconciler<'a, R: Api> {
 impl<R: Api> Reconciler<'_, R> {
     /// Applies one action: the only door to a change.
     pub(super) async fn apply_action(&self, id: &R::Id, action: &R::Action) -> Result<R::ApplyOutput, CallError> {
-        self.origin.proven().await;
+        self.origin.proven_for_change().await;
         self.api.apply(id, action).await
     }
 }

@@ -57,6 +57,7 @@ use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{HandOver, Owner, Tags};
 use crate::reconcile::Resource;
+use crate::request_origin::Origin;
 use api::ReadPlan;
 use name_record::NameRecord;
 use permissions::DEFAULT_MAX_SESSION;
@@ -97,6 +98,7 @@ pub struct GitHubRoles {
     pub deadline: Deadline,
     /// GitHub.
     pub github: Client,
+    origin: Origin,
     read_plan: RefCell<ReadPlan>,
     /// The role of an Update.
     former: RefCell<Option<RoleName>>,
@@ -115,7 +117,14 @@ impl GitHubRoles {
         github: Client,
     ) -> Self {
         let (read_plan, former, first_look) = Default::default();
-        Self { cloudformation, iam, deployment, deadline, github, read_plan, former, first_look }
+        let origin = Origin::own();
+        Self { cloudformation, iam, deployment, deadline, github, origin, read_plan, former, first_look }
+    }
+
+    /// For a request of this origin.
+    #[must_use]
+    pub fn asked_by(self, origin: &Origin) -> Self {
+        Self { origin: origin.clone(), ..self }
     }
 }
 
