@@ -18,7 +18,7 @@ use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 use crate::ownership::Owner;
-use crate::request_origin::stack_status;
+use crate::request_origin::{is_in_progress, stack_status};
 
 use super::applied_record::NAMES;
 use super::compile::compile;
@@ -72,7 +72,9 @@ impl Memory {
         let mut facts = match &entry.scope {
             Some(scope) => {
                 let in_policy = self.policies.iter().find_map(|policy| facts_from_policy(policy, entry));
-                in_policy.or_else(|| self.recorded(issuer, scope))?
+                let known = in_policy.or_else(|| self.recorded(issuer, scope));
+                let agrees = |facts: &SubjectFacts| with_declared(entry, facts.clone(), at).is_ok();
+                known.filter(agrees).or_else(|| declared_in_any_form(issuer, entry))?
             }
             None => declared_facts(entry, []),
         };
@@ -104,13 +106,20 @@ impl Memory {
         })
     }
 
-    /// The names that leave the policy, and the users that it trusts by name.
-    pub(super) fn names_beside(&self, policy: &TrustPolicy, users: Option<NameRecord>) -> NameRecord {
+    /// The names that leave the policy, the users that it trusts by name, and the owners whose ids it does not have: those of
+    /// repositories without ids in their subjects.
+    pub(super) fn names_beside(
+        &self,
+        policy: &TrustPolicy,
+        users: Option<NameRecord>,
+        owners: &BTreeSet<(String, u64)>,
+    ) -> NameRecord {
         let mut pinned = PinnedIds::default();
         pinned.add(policy);
         let recorded = self.names.iter().flat_map(|(name, ids)| ids.iter().map(move |id| (name, *id)));
         let left = self.ids.iter().chain(recorded).filter(|(name, id)| !pinned.has(name, *id));
-        let left: Vec<(&str, u64)> = left.collect();
+        let owners = owners.iter().map(|(name, id)| (name.as_str(), *id)).filter(|(name, id)| !pinned.has(name, *id));
+        let left: Vec<(&str, u64)> = left.chain(owners).collect();
         match users {
             None if left.is_empty() => NameRecord::default(),
             users => NameRecord::of(left).union(&users.unwrap_or_default()),
@@ -202,10 +211,12 @@ impl GitHubRoles {
         }
     }
 
-    /// Returns true if the stack rolls back. An Update of a rollback looks like any other.
+    /// Returns true if the stack rolls back. An Update of a rollback looks like any other, also like one that was refused in
+    /// another copy, for which the stack rolls back.
     async fn is_rolling_back(&self, owner: &Owner) -> bool {
+        self.origin.doubt();
         match stack_status(&self.cloudformation, &self.deadline, owner.stack_id()).await {
-            Ok(status) => status.is_some_and(|status| status.contains("ROLLBACK")),
+            Ok(status) => status.is_some_and(|status| status.contains("ROLLBACK") && is_in_progress(&status)),
             // To keep the ids lets in nobody new.
             Err(error) => {
                 tracing::warn!(%error, "CloudFormation does not tell if the stack rolls back");
@@ -213,6 +224,13 @@ impl GitHubRoles {
             }
         }
     }
+}
+
+/// The facts of an entry that declares all ids, with each form that its subjects may have.
+fn declared_in_any_form(issuer: &Issuer, entry: &TrustEntry) -> Option<SubjectFacts> {
+    let is_organisation = matches!(entry.scope, Some(RepositoryScope::Organisation(_)));
+    let is_whole = entry.owner_id.is_some() && (is_organisation || entry.repository_id.is_some());
+    is_whole.then(|| declared_facts(entry, forms_of(issuer).iter().copied()))
 }
 
 /// Refuses names that have another id now.

@@ -1,5 +1,7 @@
 //! The trust policy of a declaration, for the tokens that GitHub really issues.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join;
 
 use crate::aws::CallError;
@@ -52,7 +54,7 @@ impl GitHubRoles {
         let memory = memory?;
         let mut rules: Vec<TrustRule> = Vec::new();
         let mut ends = Vec::new();
-        let mut users = Vec::new();
+        let (mut users, mut owners) = (Vec::new(), BTreeSet::new());
         let mut warnings = Vec::new();
         for (index, (entry, found)) in entries.iter().zip(found).enumerate() {
             let at = place(index, entry);
@@ -60,6 +62,7 @@ impl GitHubRoles {
             warnings.extend(entry.broad.iter().map(|what| format!("{at}: {what}")));
             warnings.extend(match_warnings::of(&at, entry, &facts));
             users.extend(facts.users);
+            owners.extend(entry.scope.as_ref().map(|scope| scope.owner().to_lowercase()).zip(facts.owner_id));
             rules.extend(compiled);
             if rules.len() > SUBJECT_LIMIT {
                 let found = format!("more than {LARGEST_QUOTA}");
@@ -82,7 +85,7 @@ impl GitHubRoles {
             .iter()
             .any(|entry| !entry.actors.is_empty())
             .then(|| NameRecord::of(users.iter().map(|(name, id)| (name.as_str(), *id))));
-        let names = memory.names_beside(&whole, users);
+        let names = memory.names_beside(&whole, users, &owners);
         warnings.extend(Some(name_warnings::of(issuer, &whole)).filter(|warning| !warning.is_empty()));
         Ok(ResolvedTrust { warning: warnings.join(". "), policy: whole, names })
     }
