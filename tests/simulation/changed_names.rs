@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::account::{Account, Kind, Snapshot};
 use super::author::Author;
 use super::cloudformation::{Sent, Template};
-use super::expected_state::ROLE;
+use super::expected_state::{ROLE, trusted_subjects_as_written};
 use super::github::ids;
 use super::iam::one_or_many;
 use super::plan::{Plan, Step};
@@ -156,6 +156,8 @@ pub(crate) struct Hands {
     /// Owner and repository under each name, the last one being today's.
     shown: BTreeMap<&'static str, Vec<(u64, u64)>>,
     users: Vec<u64>,
+    /// Of each repository, whether its subjects carry ids, and their template.
+    forms: BTreeMap<&'static str, (bool, Vec<String>)>,
 }
 
 impl Hands {
@@ -167,11 +169,35 @@ impl Hands {
             if known.last() != Some(&now) {
                 known.push(now);
             }
+            self.forms.insert(name, account.github.form(name));
         }
         let user = account.github.ids(USER).0;
         if self.users.last() != Some(&user) {
             self.users.push(user);
         }
+    }
+
+    /// Whether GitHub sends subjects of the form that a policy has for somebody whom it admits.
+    pub(crate) fn sends(&self, trust: &str, admitted: &str) -> bool {
+        let mut written = trusted_subjects_as_written(trust).into_iter().filter(|(_, who)| who == admitted);
+        written.any(|(subject, _)| subject.is_empty() || self.has_form_of_today(&subject))
+    }
+
+    fn has_form_of_today(&self, subject: &str) -> bool {
+        let (mut keys, mut repo) = (Vec::new(), None);
+        let mut words = subject.split(':');
+        while let Some(key) = words.next() {
+            keys.push(if ["ref", "environment", "pull_request"].contains(&key) { "context" } else { key });
+            let value = if key == "pull_request" { None } else { words.next() };
+            repo = repo.or(value.filter(|_| key == "repo"));
+        }
+        let plain =
+            |text: &str| text.split('/').filter_map(|part| part.split('@').next()).collect::<Vec<_>>().join("/");
+        let is_of = |name: &str| repo.is_none_or(|repo| plain(repo) == name);
+        let is_so = |(has_ids, template): &(bool, Vec<String>)| {
+            *template == keys && repo.is_none_or(|repo| repo.contains('@') == *has_ids)
+        };
+        self.forms.iter().any(|(name, form)| is_of(name) && is_so(form))
     }
 
     pub(crate) fn sent(&mut self, sent: &Sent) {

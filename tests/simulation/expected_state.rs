@@ -77,16 +77,21 @@ fn admitted(provider: &str, audience: &str, subject: &str) -> String {
 
 /// Everyone whom a trust policy admits. What is not of the plain form admits somebody unknown, told apart by its text.
 pub(crate) fn trusted_subjects(trust: &str) -> BTreeSet<String> {
+    trusted_subjects_as_written(trust).into_iter().map(|(_, admitted)| admitted).collect()
+}
+
+/// The same, each behind the subject that the policy has for it.
+pub(crate) fn trusted_subjects_as_written(trust: &str) -> BTreeSet<(String, String)> {
     let policy: Value = serde_json::from_str(trust).unwrap_or_default();
     let mut subjects = BTreeSet::new();
     for statement in one_or_many(&policy["Statement"]) {
         let plain = plain_subjects(statement);
-        subjects.extend(plain.unwrap_or_else(|| vec![format!("unknown {statement}")]));
+        subjects.extend(plain.unwrap_or_else(|| vec![(String::new(), format!("unknown {statement}"))]));
     }
     subjects
 }
 
-fn plain_subjects(statement: &Value) -> Option<Vec<String>> {
+fn plain_subjects(statement: &Value) -> Option<Vec<(String, String)>> {
     const IDS: [&str; 4] = ["actor_id", "repository", "repository_id", "repository_owner_id"];
     let provider = statement["Principal"]["Federated"].as_str()?;
     let issuer = provider.split_once("oidc-provider/")?.1;
@@ -106,10 +111,10 @@ fn plain_subjects(statement: &Value) -> Option<Vec<String>> {
     let mut pairs = Vec::new();
     // A subject that nobody can have admits nobody.
     for subject in subjects.iter().filter(|subject| subject.contains(':') || *subject == "pull_request") {
-        let subject = by_name(subject, repository.as_deref())?;
+        let named = by_name(subject, repository.as_deref())?;
         for audience in &audiences {
-            let admitted = admitted(provider, audience, &subject);
-            pairs.extend(users.iter().map(|user| format!("{admitted}{user}")));
+            let admitted = admitted(provider, audience, &named);
+            pairs.extend(users.iter().map(|user| (subject.clone(), format!("{admitted}{user}"))));
         }
     }
     Some(pairs)

@@ -150,6 +150,13 @@ impl GitHub {
         self.choice(repository).or_else(|| self.choice(owner)) == Some(true)
     }
 
+    /// Whether the subjects of a repository carry ids, and their template.
+    pub(crate) fn form(&self, repository: &str) -> (bool, Vec<String>) {
+        let is_classic = self.classic.iter().any(|one| one == repository) && !self.is_opted_in(repository);
+        let by_default = || vec!["repo".to_owned(), "context".to_owned()];
+        (!is_classic, self.templates.get(repository).cloned().unwrap_or_else(by_default))
+    }
+
     /// The ids of an owner and a repository now.
     pub(crate) fn ids(&self, repository: &str) -> (u64, u64) {
         let (owner_id, id) = ids(repository);
@@ -183,8 +190,8 @@ impl GitHub {
                 )
             }
             ["actions", "oidc", "customization", "sub"] if known => {
-                let is_classic = has(&self.classic) && !self.is_opted_in(repository);
-                let prefix = if is_classic { repository.to_owned() } else { self.immutable(repository) };
+                let (has_ids, _) = self.form(repository);
+                let prefix = if has_ids { self.immutable(repository) } else { repository.to_owned() };
                 let mut body = json!({"use_default": template.is_none(), "sub_claim_prefix": format!("repo:{prefix}")});
                 if let Some(choice) = self.choice(repository) {
                     body["use_immutable_subject"] = json!(choice);

@@ -328,6 +328,9 @@ impl Ledger {
             let excused = old.map(|old| grants::passed_on(old, &known.sent.properties)).unwrap_or_default();
             let mut lost = grants::too_little(&old_grants, &new_grants, &now);
             lost.retain(|grant| !excused.contains(&grant.permission));
+            // What is of a form that GitHub sends no longer has let in nobody before.
+            let old_trust = old.and_then(|old| old.facets.get("trust")).map(String::as_str).unwrap_or_default();
+            lost.retain(|grant| self.hands.sends(old_trust, &grant.subject));
             if old.is_some_and(|old| grants::declares_other_ids(old, &known.sent.properties)) {
                 lost.clear();
             }

@@ -174,6 +174,30 @@ fn random_lifecycles_violate_nothing() {
     }
 }
 
+/// Copies of an event at once, and ids and forms that change at GitHub: each of these once showed a mistake.
+const ONCE_WRONG: [u64; 12] = [
+    700_688,
+    701_284,
+    702_164,
+    710_453,
+    712_068,
+    712_367,
+    720_705,
+    721_383,
+    724_875,
+    1_795_752_016,
+    1_795_753_536,
+    1_795_753_704,
+];
+
+#[test]
+fn seeds_that_once_violated_something_violate_nothing() {
+    for seed in ONCE_WRONG {
+        let tally = play_all(seed, 1, 1);
+        assert_eq!(tally.first_failure(), None, "{}", tally.report(seed, Duration::ZERO, 1));
+    }
+}
+
 /// Words are no contract: in every world, and on every error.
 #[test]
 fn lifecycles_in_other_words_violate_nothing() {

@@ -7,6 +7,7 @@ use super::answer::{self, Verdict};
 use super::calls::{Call, Outcome};
 use super::cloud::Cloud;
 use super::cloudformation::{RequestType, Sent};
+use super::faults::Fault;
 use super::invariants::Ledger;
 use super::lambda::{Attempt, Ended};
 use super::s3::Upload;
@@ -67,6 +68,14 @@ fn may_differ(calls: &[Call], upload: &Upload) -> bool {
     failed && of.into_iter().any(|call| call.fault.is_some())
 }
 
+/// By how much later than it was made a call was carried out.
+fn slowness(call: &Call) -> Duration {
+    match &call.fault {
+        Some((_, Fault::Slow(time))) => *time,
+        _ => Duration::ZERO,
+    }
+}
+
 /// What one attempt owes: it ends before its deadline, it answers in time, and it changes nothing afterwards.
 fn late_or_silent(calls: &[Call], uploads: &[&Upload], attempt: &Attempt, sent: &Sent) -> Vec<String> {
     let mut found = Vec::new();
@@ -80,8 +89,8 @@ fn late_or_silent(calls: &[Call], uploads: &[&Upload], attempt: &Attempt, sent: 
             let answered = answers.iter().any(|call| call.outcome == Outcome::Done);
             // CloudFormation shows that it has the answer of another attempt, or that it has stopped waiting.
             let beginning = std::time::UNIX_EPOCH + super::clock::BEGINNING;
-            let asked =
-                own.iter().filter(|call| call.service == "cloudformation").map(|call| beginning + call.at).max();
+            let shown = own.iter().filter(|call| call.service == "cloudformation");
+            let asked = shown.map(|call| beginning + call.at + slowness(call)).max();
             let known = asked.is_some_and(|asked| uploads.iter().any(|upload| upload.at <= asked));
             let cancelled = sent.cancelled;
             // Whoever begins when CloudFormation's patience is as good as over owes nothing any more.
