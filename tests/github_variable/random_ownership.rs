@@ -31,7 +31,7 @@ struct Truth {
 }
 
 /// A change of one stack.
-fn changed(kind: &Kind, stack: &Stack, chance: &mut fastrand::Rng) -> Option<Template> {
+pub(super) fn changed(kind: &Kind, stack: &Stack, chance: &mut fastrand::Rng) -> Option<Template> {
     let known = stack.resources.first().map(|(logical_id, _)| logical_id.clone());
     let resource = |logical_id: &str, timeout: u32| {
         let mut properties = with(kind.properties.clone(), "ServiceTimeout", json!(timeout));
@@ -51,7 +51,7 @@ fn changed(kind: &Kind, stack: &Stack, chance: &mut fastrand::Rng) -> Option<Tem
 }
 
 /// Carries a change out.
-async fn carry_out(stack: &mut Stack, template: Option<&Template>) -> Status {
+pub(super) async fn carry_out(stack: &mut Stack, template: Option<&Template>) -> Status {
     match template {
         None => stack.delete_stack().await,
         Some(template) if stack.resources.is_empty() => stack.create(template).await,

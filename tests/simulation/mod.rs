@@ -21,6 +21,7 @@
 
 pub(crate) mod account;
 pub(crate) mod answer;
+pub(crate) mod asked_first;
 pub(crate) mod author;
 pub(crate) mod authorization;
 pub(crate) mod calls;

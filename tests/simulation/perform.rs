@@ -39,9 +39,9 @@ impl Parsed {
     }
 
     pub(super) fn changes(&self) -> bool {
-        self.service != "s3"
-            && !["elsewhere", "github"].contains(&self.service)
-            && !["Get", "List", "Describe"].iter().any(|reading| self.action.starts_with(reading))
+        !["s3", "elsewhere"].contains(&self.service)
+            && !["Get", "List", "Describe", "GET "].iter().any(|reading| self.action.starts_with(reading))
+            && !self.action.ends_with("/access_tokens")
     }
 
     pub(super) fn resource(&self) -> String {
