@@ -12,10 +12,12 @@ use crate::arn::host_suffix;
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResponseUrl(Url);
 
-/// The reason that a `ResponseURL` is not contacted. The text holds no part of the query.
+/// The reason that a URL is not contacted. The text holds no part of the query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`ResponseURL` is not contacted: {reason} (host {host:?})")]
+#[error("`{member}` is not contacted: {reason} (host {host:?})")]
 pub struct Refused {
+    /// The member of the event that has the URL.
+    pub member: &'static str,
     /// The mistake.
     pub reason: &'static str,
     /// The host it names, for the log.
@@ -31,7 +33,7 @@ impl ResponseUrl {
     pub fn check(text: &str, stack: &StackId, allowed_origin: Option<&str>) -> Result<Self, Refused> {
         let is_allowed = |host: &str, path: &str| is_response_bucket(host, path, stack);
         let reason = "its host is not CloudFormation's response bucket in the region of the stack";
-        Self::check_host(text, allowed_origin, is_allowed, reason)
+        Self::check_host("ResponseURL", text, allowed_origin, is_allowed, reason)
     }
 
     /// Accepts a pre-signed URL of S3 in this region, for the payload of a hook, by the same rule.
@@ -45,19 +47,25 @@ impl ResponseUrl {
         allowed_origin: Option<&str>,
     ) -> Result<Self, Refused> {
         let is_allowed = |host: &str, _: &str| {
-            let services = s3_hosts(partition, region);
+            let mut services = regional_hosts(partition, region);
+            // S3 sends requests by its global name from there to the region of any bucket.
+            if region == "us-east-1" {
+                services.extend(global_host(partition));
+            }
             services.iter().any(|service| host == service || host.ends_with(&format!(".{service}")))
         };
-        Self::check_host(text, allowed_origin, is_allowed, "its host is not S3 in the region of the function")
+        let reason = "its host is not S3 in the region of the function";
+        Self::check_host("payload", text, allowed_origin, is_allowed, reason)
     }
 
     fn check_host(
+        member: &'static str,
         text: &str,
         allowed_origin: Option<&str>,
         is_allowed: impl Fn(&str, &str) -> bool,
         reason: &'static str,
     ) -> Result<Self, Refused> {
-        let refuse = |reason, host: &str| Err(Refused { reason, host: host.to_owned() });
+        let refuse = |reason, host: &str| Err(Refused { member, reason, host: host.to_owned() });
         let Ok(url) = Url::parse(text) else { return refuse("it is not a URL", "") };
         let host = url.host_str().unwrap_or_default().to_owned();
         if !url.username().is_empty() || url.password().is_some() {
@@ -130,16 +138,25 @@ impl fmt::Debug for ResponseUrl {
 fn is_response_bucket(host: &str, path: &str, stack: &StackId) -> bool {
     let region = stack.region();
     let bucket = format!("cloudformation-custom-resource-response-{}", region.replace('-', ""));
-    s3_hosts(stack.partition(), region).iter().any(|service| {
+    let services = regional_hosts(stack.partition(), region).into_iter().chain(global_host(stack.partition()));
+    services.into_iter().any(|service| {
         host == format!("{bucket}.{service}")
             || (host == service && path.strip_prefix('/').and_then(|path| path.split('/').next()) == Some(&*bucket))
     })
 }
 
-/// The hosts of S3 in a region, and its global one; none in an unknown partition.
-fn s3_hosts(partition: &str, region: &str) -> Vec<String> {
-    let hosts = |suffix| vec![format!("s3.{region}.{suffix}"), format!("s3-{region}.{suffix}"), format!("s3.{suffix}")];
-    host_suffix(partition).map(hosts).unwrap_or_default()
+/// The hosts of S3 in a region; none in an unknown partition.
+///
+/// <https://docs.aws.amazon.com/general/latest/gr/s3.html>
+fn regional_hosts(partition: &str, region: &str) -> Vec<String> {
+    let Some(suffix) = host_suffix(partition) else { return Vec::new() };
+    let names = ["s3.", "s3-", "s3.dualstack.", "s3-fips.", "s3-fips.dualstack."];
+    names.iter().map(|name| format!("{name}{region}.{suffix}")).collect()
+}
+
+/// The host of S3 that names no region.
+fn global_host(partition: &str) -> Option<String> {
+    host_suffix(partition).map(|suffix| format!("s3.{suffix}"))
 }
 
 #[cfg(test)]
@@ -248,8 +265,19 @@ mod tests {
         for (url, accepted) in [
             ("https://bucket.s3.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", true),
             ("https://s3.eu-west-1.amazonaws.com/bucket/k?X-Amz-Signature=1", true),
-            ("https://bucket.s3.amazonaws.com/k?X-Amz-Signature=1", true),
+            ("https://bucket.s3-eu-west-1.amazonaws.com/k?X-Amz-Signature=1", true),
+            ("https://s3-eu-west-1.amazonaws.com/bucket/k?X-Amz-Signature=1", true),
+            ("https://bucket.s3.dualstack.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", true),
+            ("https://s3.dualstack.eu-west-1.amazonaws.com/bucket/k?X-Amz-Signature=1", true),
+            ("https://bucket.s3-fips.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", true),
+            ("https://bucket.s3-fips.dualstack.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", true),
+            ("https://a.b.c.s3.eu-west-1.amazonaws.com:443/k?X-Amz-Signature=1", true),
+            ("https://bucket.s3.amazonaws.com/k?X-Amz-Signature=1", false),
+            ("https://s3.amazonaws.com/bucket/k?X-Amz-Signature=1", false),
             ("https://bucket.s3.us-east-1.amazonaws.com/k?X-Amz-Signature=1", false),
+            ("https://bucket.s3.eu-west-1.amazonaws.com.cn/k?X-Amz-Signature=1", false),
+            ("https://bucket.s3-website.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", false),
+            ("https://bucket.s3-accesspoint.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", false),
             ("https://bucket.s3.eu-west-1.amazonaws.com/k", false),
             ("http://bucket.s3.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", false),
             ("https://evils3.eu-west-1.amazonaws.com/k?X-Amz-Signature=1", false),
@@ -258,6 +286,24 @@ mod tests {
             ("https://127.0.0.1:9001/k?X-Amz-Signature=1", false),
         ] {
             assert_eq!(ResponseUrl::check_payload(url, "aws", "eu-west-1", None).is_ok(), accepted, "{url}");
+        }
+    }
+
+    /// The name of S3 without a region tells no region, and S3 sends the others from us-east-1 to their own.
+    #[test]
+    fn the_global_name_of_s3_is_that_of_one_region() {
+        for (partition, region, url, accepted) in [
+            ("aws", "us-east-1", "https://bucket.s3.amazonaws.com/k?X-Amz-Signature=1", true),
+            ("aws", "us-east-1", "https://s3.amazonaws.com/bucket/k?X-Amz-Signature=1", true),
+            ("aws", "us-east-1", "https://bucket.s3-eu-west-1.amazonaws.com/k?X-Amz-Signature=1", false),
+            ("aws", "us-west-2", "https://bucket.s3.amazonaws.com/k?X-Amz-Signature=1", false),
+            ("aws-cn", "cn-north-1", "https://bucket.s3.cn-north-1.amazonaws.com.cn/k?X-Amz-Signature=1", true),
+            ("aws-cn", "cn-north-1", "https://bucket.s3.amazonaws.com.cn/k?X-Amz-Signature=1", false),
+            ("aws-us-gov", "us-gov-west-1", "https://bucket.s3.us-gov-west-1.amazonaws.com/k?X-Amz-Signature=1", true),
+            ("aws-us-gov", "us-gov-west-1", "https://bucket.s3.amazonaws.com/k?X-Amz-Signature=1", false),
+            ("aws-xx", "xx-east-1", "https://bucket.s3.xx-east-1.amazonaws.com/k?X-Amz-Signature=1", false),
+        ] {
+            assert_eq!(ResponseUrl::check_payload(url, partition, region, None).is_ok(), accepted, "{url}");
         }
     }
 
