@@ -145,6 +145,15 @@ struct Doubt {
     is_answered: bool,
 }
 
+/// The object that a stack has under a logical id.
+#[derive(Debug, Default)]
+pub struct StackObject {
+    /// Its id, if there is one.
+    pub physical_id: Option<String>,
+    /// The status of a resource that CloudFormation is changing.
+    pub in_progress: Option<String>,
+}
+
 impl Witness<'_> {
     /// Returns once CloudFormation shows that it waits for this request: the time since which it does. `before` is that
     /// time by an earlier proof.
@@ -171,19 +180,23 @@ impl Witness<'_> {
         }
     }
 
-    /// Returns the id of the object that a stack has under a logical id, if it is of this type.
+    /// Returns the object that a stack has under a logical id, if it is of this type.
     ///
     /// # Errors
     /// When CloudFormation cannot be asked.
-    pub async fn physical_id(
+    pub async fn object(
         &self,
         stack: &StackId,
         logical_id: &str,
         resource_type: &str,
-    ) -> Result<Option<String>, CallError> {
+    ) -> Result<StackObject, CallError> {
         let shown = self.resource(stack, logical_id).await?;
-        let shown = shown.filter(|shown| shown.resource_type == resource_type && !shown.physical_id.is_empty());
-        Ok(shown.filter(|shown| shown.status != "DELETE_COMPLETE").map(|shown| shown.physical_id))
+        let shown = shown.filter(|shown| shown.resource_type == resource_type && shown.status != "DELETE_COMPLETE");
+        let Some(Shown { status, physical_id, .. }) = shown else { return Ok(StackObject::default()) };
+        Ok(StackObject {
+            physical_id: Some(physical_id).filter(|id| !id.is_empty()),
+            in_progress: Some(status).filter(|status| is_in_progress(status)),
+        })
     }
 
     /// Doubts a request for an object that the resource no longer is: the stack has to have had it under this logical id, and

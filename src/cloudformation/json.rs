@@ -1,5 +1,6 @@
 //! JSON of people, in which each key of an object stands once. Of a key that stands twice other readers take one value and drop
-//! the other one, so that a policy would be wider than it reads.
+//! the other one, so that a policy would be wider than it reads. A text is measured before it is read: its values may take a
+//! hundred times its memory.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,16 +14,82 @@ pub enum JsonError {
     /// A key stands twice in an object.
     #[error("{0} twice")]
     Twice(String),
+    /// The values would take too much memory.
+    #[error("it has too many values, or too long ones, to be read")]
+    Large,
     /// The text is not JSON. The error holds positions only, nothing of the document.
     #[error(transparent)]
     Syntax(#[from] serde_json::Error),
 }
 
+/// The memory that the values of texts may take which are kept at the same time, in bytes. The largest template of CloudFormation, a
+/// megabyte, takes less.
+const ROOM: usize = 20_000_000;
+
+/// The memory that is left for the values of texts.
+#[derive(Debug)]
+pub struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(ROOM)
+    }
+}
+
+impl Room {
+    /// Takes the memory for the values of a text.
+    ///
+    /// # Errors
+    /// When less is left.
+    pub fn take(&mut self, text: &str) -> Result<(), JsonError> {
+        self.0 = self.0.checked_sub(memory(text)).ok_or(JsonError::Large)?;
+        Ok(())
+    }
+
+    /// Reads a text of which only the last value of a key counts.
+    ///
+    /// # Errors
+    /// When it is not JSON, or too little memory is left.
+    pub fn parse(&mut self, text: &str) -> Result<Value, JsonError> {
+        self.take(text)?;
+        Ok(serde_json::from_str(text)?)
+    }
+}
+
+/// The memory that the values of a text take at most, in bytes.
+fn memory(text: &str) -> usize {
+    /// An object with a member, which is a node of a tree with room for eleven.
+    const OBJECT: usize = 700;
+    /// A list with an item.
+    const LIST: usize = 160;
+    /// One more member or item.
+    const MORE: usize = 128;
+    let (mut size, mut is_text, mut is_escaped, mut before) = (text.len(), false, false, b' ');
+    for byte in text.bytes() {
+        if is_text {
+            (is_text, is_escaped) = (is_escaped || byte != b'"', !is_escaped && byte == b'\\');
+            continue;
+        }
+        size += match (before, byte) {
+            (b'{', b'"') => OBJECT,
+            (b'[', byte) if !byte.is_ascii_whitespace() && byte != b']' => LIST,
+            (_, b',') => MORE,
+            _ => 0,
+        };
+        is_text = byte == b'"';
+        if !byte.is_ascii_whitespace() {
+            before = byte;
+        }
+    }
+    size
+}
+
 /// Reads a text.
 ///
 /// # Errors
-/// When it is not JSON, or a key stands twice in an object.
+/// When it is not JSON, has too many values, or a key stands twice in an object.
 pub fn read(text: &str) -> Result<Value, JsonError> {
+    Room::default().take(text)?;
     let place = RefCell::new(Place::default());
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = Seed(&place).deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
@@ -126,6 +193,32 @@ mod tests {
         ] {
             assert_eq!(read(text).expect_err(text).to_string(), place);
         }
+    }
+
+    #[test]
+    fn values_are_measured_outside_of_texts() {
+        for (text, more) in [
+            ("[]", 0),
+            ("[ ]", 0),
+            ("{}", 0),
+            ("[ 1]", 160),
+            ("[1, 2]", 160 + 128),
+            (r#"{ "a": [{}, {"b": 1, "c": 2}]}"#, 700 + 160 + 128 + 700 + 128),
+            (r#""[1,{\"a\":\"b\",[1]}]""#, 0),
+            (r#"["\\", "\"[1,"]"#, 160 + 128),
+        ] {
+            assert_eq!(memory(text), text.len() + more, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_with_too_many_values_is_not_read() {
+        let dense = format!("[{}0]", r#"{"a":0},"#.repeat(30_000));
+        assert!(matches!(read(&dense), Err(JsonError::Large)));
+        let mut room = Room::default();
+        assert!(room.parse(&dense[..20_000].replace("[{", "[[{")).is_err());
+        let half = format!("[{}0]", r#"{"a":0},"#.repeat(15_000));
+        assert!(room.parse(&half).is_ok() && room.parse(&half).is_err());
     }
 
     #[test]

@@ -299,6 +299,7 @@ impl<'a, O: ObjectType> Fields<'a, O> {
                     Err(JsonError::Twice(place)) => {
                         ("a JSON object in which each key stands once", format!("{place} twice"))
                     }
+                    Err(large @ JsonError::Large) => ("a JSON object", format!("a text: {large}")),
                     Err(JsonError::Syntax(error)) => ("a JSON object", format!("{error} of {text:?}")),
                 };
                 self.invalid(handle, expected, found);

@@ -7,6 +7,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::json::Room;
 use super::{ResponseUrl, StackId, json, response_url};
 
 /// The kind of an invocation.
@@ -206,7 +207,10 @@ impl Request {
     /// a skipped rollback they are wrong.
     #[must_use]
     pub fn old_properties(&self) -> Option<Map<String, Value>> {
-        serde_json::from_str(self.old_properties.as_ref()?.get()).ok()
+        match Room::default().parse(self.old_properties.as_ref()?.get()) {
+            Ok(Value::Object(properties)) => Some(properties),
+            Ok(_) | Err(_) => None,
+        }
     }
 
     /// The seconds after which CloudFormation gives up, where the author set them.

@@ -10,6 +10,7 @@ pub mod suggestion;
 mod tests;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::aws::Deadline;
@@ -38,13 +39,15 @@ pub struct Question {
 #[must_use]
 pub fn read(event: &str) -> Option<Result<Question, String>> {
     #[derive(Deserialize)]
-    struct Event {
-        #[serde(rename = "Explain")]
-        explain: Value,
+    struct Event<'a> {
+        #[serde(rename = "Explain", borrow)]
+        explain: &'a RawValue,
     }
     let Event { explain } = serde_json::from_str(event).ok()?;
     let wanted = r#"expected {"Explain": {"RoleName": "…", "Claims": {"sub": "…", "aud": "…"}}}"#;
-    let question = serde_json::from_value(explain).map_err(|error| format!("{wanted}: {error}"));
+    let explain = json::read(explain.get()).map_err(|error| format!("{wanted}: {error}"));
+    let question =
+        explain.and_then(|explain| serde_json::from_value(explain).map_err(|error| format!("{wanted}: {error}")));
     Some(question.and_then(|question: Question| {
         check_size(json!(question.claims).to_string().len())?;
         Ok(question)

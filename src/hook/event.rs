@@ -1,6 +1,9 @@
 //! The event of a hook, read leniently: AWS's page writes some members in two cases, and leaves some out.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::cloudformation::json::{JsonError, Room};
 
 /// The operation that a hook is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub enum HookTarget {
     CloudControl,
     /// A whole stack, or what is not known.
     Other,
+    /// Anything, in an event with too many values to be read.
+    TooLarge,
 }
 
 /// An event.
@@ -37,15 +42,46 @@ pub(super) fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
+/// The same, to be changed.
+pub(super) fn member_mut<'a>(value: &'a mut Value, name: &str) -> Option<&'a mut Value> {
+    value.as_object_mut()?.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
 fn text(value: &Value, name: &str) -> Option<String> {
     member(value, name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
+/// The members that are read of an event which is too large.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "actionInvocationPoint", alias = "ActionInvocationPoint")]
+    point: String,
+    #[serde(rename = "clientRequestToken", alias = "clientRequesttoken", default)]
+    token: Option<String>,
+}
+
 impl HookEvent {
+    fn too_large(event: &str) -> Option<Self> {
+        let Head { point, token } = serde_json::from_str(event).ok()?;
+        (!point.is_empty()).then_some(())?;
+        Some(Self {
+            token,
+            stack_id: String::new(),
+            target: HookTarget::TooLarge,
+            resource_type: String::new(),
+            logical_id: None,
+            data: Value::Null,
+        })
+    }
+
     pub(super) fn read(event: &str) -> Option<Self> {
         // Other events are not parsed for it.
         event.contains("ctionInvocationPoint\"").then_some(())?;
-        let event: Value = serde_json::from_str(event).ok()?;
+        let event = match Room::default().parse(event) {
+            Ok(event) => event,
+            Err(JsonError::Large) => return Self::too_large(event),
+            Err(_) => return None,
+        };
         let point = text(&event, "actionInvocationPoint")?;
         let data = member(&event, "requestData").cloned().unwrap_or_default();
         let resource_type = text(&data, "targetName").unwrap_or_default();

@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::aws::Deadline;
 use crate::cloudformation::StackId;
+use crate::cloudformation::json::JsonError;
 use crate::deployment::Deployment;
-use crate::preview::{self, Change, Previewed};
+use crate::preview::{self, Previewed};
 
 pub use event::{HookEvent, HookTarget};
 pub use native::{Finding, in_provider, in_trust_policy};
@@ -81,15 +82,16 @@ async fn evaluate(app: &App, here: &Deployment, until: Instant, event: &HookEven
             }
             let origin = app.settings.response_origin.as_deref();
             let Payload { changes, template } = payload::fetch(&app.http, &event.data, here, origin).await?;
-            let changes: Vec<Change> =
-                changes.into_iter().filter(|change| preview::is_ours(&change.resource_type)).collect();
             let deadline = Deadline::until(until - LAST_LOOK);
-            let previews = preview::changes(app, here, deadline, stack, changes, template.as_ref()).await;
+            let previews = preview::changes(app, here, deadline, stack, changes, template).await;
             Ok(previews.iter().map(of_preview).collect())
         }
         HookTarget::Resource | HookTarget::CloudControl => {
             let properties = event.properties();
             let findings = match event.resource_type.as_str() {
+                "AWS::IAM::Role" if properties.get("AssumeRolePolicyDocument").is_some_and(native::is_too_long) => {
+                    return Err("the trust policy is longer than IAM takes".to_owned());
+                }
                 "AWS::IAM::Role" => properties.get("AssumeRolePolicyDocument").map(in_trust_policy).unwrap_or_default(),
                 "AWS::IAM::OIDCProvider" => in_provider(&properties),
                 _ => Vec::new(),
@@ -102,6 +104,7 @@ async fn evaluate(app: &App, here: &Deployment, until: Instant, event: &HookEven
             Ok(findings.iter().filter(|finding| !allowed(finding)).map(|finding| of_finding(name, finding)).collect())
         }
         HookTarget::Other => Ok(Vec::new()),
+        HookTarget::TooLarge => Err(format!("the event: {}", JsonError::Large)),
     }
 }
 

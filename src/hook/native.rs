@@ -30,6 +30,8 @@ pub fn in_trust_policy(policy: &Value) -> Vec<Finding> {
     match policy.as_str().map(json::read) {
         None | Some(Err(JsonError::Syntax(_))) => in_document(policy),
         Some(Ok(policy)) => in_document(&policy),
+        // IAM takes none of this length.
+        Some(Err(JsonError::Large)) => Vec::new(),
         Some(Err(twice @ JsonError::Twice(_))) => {
             let what = format!(
                 "`AssumeRolePolicyDocument` has {twice}: one of the two is dropped, and it may be the narrower one"
@@ -37,6 +39,15 @@ pub fn in_trust_policy(policy: &Value) -> Vec<Finding> {
             vec![Finding { guardrail: None, what, instead: None }]
         }
     }
+}
+
+/// The longest trust policy that is looked at, in characters. IAM takes at most 8,192 that are no white space.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const POLICY: usize = 50_000;
+
+/// Returns true for a trust policy that IAM would not take.
+pub(super) fn is_too_long(policy: &Value) -> bool {
+    policy.as_str().map_or_else(|| policy.to_string().len(), str::len) > POLICY
 }
 
 fn in_document(policy: &Value) -> Vec<Finding> {

@@ -8,17 +8,18 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::{Map, Value};
 
-use super::event::member;
+use super::event::{member, member_mut};
 use crate::cloudformation::ResponseUrl;
+use crate::cloudformation::json::{JsonError, Room};
 use crate::deployment::Deployment;
-use crate::preview::Change;
+use crate::preview::{self, Change};
 
 /// The largest payload, in bytes: a template has at most 1 MB, and the properties of its resources come besides.
 const LIMIT: usize = 6_000_000;
 /// The time for it.
 const TIME: Duration = Duration::from_secs(6);
 
-/// The changes of a change set.
+/// The changes of a change set to our resources.
 pub(super) struct Payload {
     pub(super) changes: Vec<Change>,
     /// The template, where it is JSON.
@@ -38,15 +39,30 @@ pub(super) async fn fetch(
     let body = tokio::time::timeout(TIME, get(http, &url))
         .await
         .unwrap_or_else(|_elapsed| Err("the payload did not come in time".to_owned()))?;
-    let payload: Value = serde_json::from_slice(&body).map_err(|_| "the payload is no JSON".to_owned())?;
-    let template = member(&payload, "template").and_then(|template| match template {
-        Value::String(text) => serde_json::from_str(text).ok(),
-        Value::Object(_) => Some(template.clone()),
-        _ => None,
-    });
+    let mut room = Room::default();
+    let mut payload = match String::from_utf8(body).map(|text| room.parse(&text)) {
+        Ok(Ok(payload)) => payload,
+        Ok(Err(large @ JsonError::Large)) => return Err(format!("the payload: {large}")),
+        Ok(Err(_)) | Err(_) => return Err("the payload is no JSON".to_owned()),
+    };
     let changes = member(&payload, "changedResources").and_then(Value::as_array);
     let changes = changes.ok_or("the payload has no `changedResources`")?;
-    Ok(Payload { changes: changes.iter().map(change).collect(), template })
+    let ours = |change: &&Value| preview::is_ours(text(change, "resourceType"));
+    let ours: Vec<&Value> = changes.iter().filter(ours).collect();
+    if ours.len() > preview::RESOURCES_LIMIT {
+        return Err(format!("expected at most {} changes, found {}", preview::RESOURCES_LIMIT, ours.len()));
+    }
+    let changes = ours.into_iter().map(|one| change(one, &mut room)).collect::<Result<Vec<_>, _>>()?;
+    let template = member_mut(&mut payload, "template").map(Value::take).and_then(|template| match template {
+        Value::String(text) => room.parse(&text).ok(),
+        Value::Object(_) => Some(template),
+        _ => None,
+    });
+    Ok(Payload { changes, template })
+}
+
+fn text<'a>(change: &'a Value, name: &str) -> &'a str {
+    member(change, name).and_then(Value::as_str).unwrap_or_default()
 }
 
 async fn get(http: &SharedHttpConnector, url: &ResponseUrl) -> Result<Vec<u8>, String> {
@@ -69,22 +85,27 @@ async fn get(http: &SharedHttpConnector, url: &ResponseUrl) -> Result<Vec<u8>, S
     Ok(body)
 }
 
-fn change(change: &Value) -> Change {
-    let text = |name| member(change, name).and_then(Value::as_str).unwrap_or_default().to_owned();
+/// Reads a change. One that cannot be read may be right, so that it is not held against anybody.
+fn change(change: &Value, room: &mut Room) -> Result<Change, String> {
+    let logical_id = text(change, "logicalResourceId").to_owned();
+    let unread = |name: &str, why: &str| format!("`{name}` of {logical_id} cannot be read: {why}");
     // JSON text, in which every scalar is a string.
-    let properties = |name| -> Option<Map<String, Value>> {
-        let context = match member(change, name)? {
-            Value::String(text) => serde_json::from_str(text).ok()?,
-            other => other.clone(),
+    let mut properties = |name: &str| -> Result<Option<Map<String, Value>>, String> {
+        let context = match member(change, name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => room.parse(text).map_err(|error| unread(name, &error.to_string()))?,
+            Some(other) => other.clone(),
         };
-        member(&context, "Properties").and_then(Value::as_object).cloned()
+        let Value::Object(_) = context else { return Err(unread(name, "it is no object")) };
+        let properties = member(&context, "Properties").and_then(Value::as_object).cloned();
+        Ok(Some(properties.unwrap_or_default()))
     };
-    let action = text("action").to_ascii_uppercase();
-    Change {
-        is_deletion: matches!(action.as_str(), "DELETE" | "REMOVE"),
-        logical_id: text("logicalResourceId"),
-        resource_type: text("resourceType"),
-        before: properties("beforeContext"),
-        after: properties("afterContext"),
+    let (before, after) = (properties("beforeContext")?, properties("afterContext")?);
+    let action = text(change, "action").to_ascii_uppercase();
+    let is_deletion = matches!(action.as_str(), "DELETE" | "REMOVE");
+    if !is_deletion && after.is_none() {
+        return Err(unread("afterContext", "there is none"));
     }
+    let resource_type = text(change, "resourceType").to_owned();
+    Ok(Change { is_deletion, logical_id, resource_type, before, after })
 }

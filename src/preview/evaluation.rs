@@ -1,5 +1,6 @@
 //! The evaluation of a resource's properties: intrinsic functions, as far as their arguments are known.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -16,8 +17,12 @@ pub(super) const UNKNOWN: &str = "(not known yet)";
 const AFTER_APPLY: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 /// The deepest nesting of conditions and functions.
 const DEPTH: usize = 64;
-/// The number of steps for one resource. Conditions that name others twice could take as many as there are atoms.
-const STEPS: usize = 100_000;
+/// The steps for one resource, and for all of a template. Conditions that name others twice could take as many as there are atoms.
+const STEPS: usize = 10_000;
+const ALL_STEPS: usize = 500_000;
+/// The length of the text that a step makes or passes, in bytes.
+const STEP: usize = 64;
+const TOO_LONG: &str = "they take too long to evaluate";
 
 /// The sections of a template that functions read.
 #[derive(Default)]
@@ -25,6 +30,16 @@ pub(super) struct Sections {
     pub(super) conditions: Members,
     pub(super) mappings: Members,
     pub(super) parameters: BTreeMap<String, Value>,
+    /// The steps so far.
+    pub(super) steps: Cell<usize>,
+}
+
+/// A resource with its properties evaluated.
+pub(super) struct Evaluated {
+    pub(super) resource_type: String,
+    pub(super) properties: Members,
+    /// The places that are not known yet, and the reason of each. An empty place is that of all properties.
+    pub(super) unknown: Vec<(String, String)>,
 }
 
 /// The values of references.
@@ -88,10 +103,32 @@ impl<'a> Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
+    /// The end of the evaluation. Where it was given up, nothing is known of the properties.
+    pub(super) fn ended(self, resource_type: String, properties: Members) -> Evaluated {
+        if self.is_spent() {
+            let unknown = vec![(String::new(), TOO_LONG.to_owned())];
+            return Evaluated { resource_type, properties: Members::new(), unknown };
+        }
+        Evaluated { resource_type, properties, unknown: self.unknown }
+    }
+
+    /// Returns true if the evaluation is given up.
+    pub(super) fn is_spent(&self) -> bool {
+        self.steps > STEPS || self.template.steps.get() > ALL_STEPS
+    }
+
+    /// Takes the steps for a value of so many bytes. Returns false if it is given up.
+    fn spend(&mut self, bytes: usize) -> bool {
+        let steps = 1 + bytes / STEP;
+        self.steps = self.steps.saturating_add(steps);
+        self.template.steps.set(self.template.steps.get().saturating_add(steps));
+        !self.is_spent()
+    }
+
     /// Evaluates a value; nothing for `AWS::NoValue`.
     pub(super) fn value(&mut self, value: &Value, path: &str, depth: usize) -> Option<Value> {
-        if self.is_too_much(depth) {
-            return Some(self.unknown(path, "it takes too long to evaluate"));
+        if !self.spend(path.len() + value.as_str().map_or(0, str::len)) || depth > DEPTH {
+            return Some(self.unknown(path, "it is nested too deeply"));
         }
         match value {
             Value::Object(members) => match members.iter().next() {
@@ -101,6 +138,9 @@ impl Evaluation<'_> {
                 _ => {
                     let mut evaluated = Map::new();
                     for (name, value) in members {
+                        if self.is_spent() {
+                            break;
+                        }
                         let value = self.value(value, &format!("{path}.{name}"), depth + 1);
                         evaluated.extend(value.map(|value| (name.clone(), value)));
                     }
@@ -110,6 +150,9 @@ impl Evaluation<'_> {
             Value::Array(items) => {
                 let mut evaluated = Vec::new();
                 for item in items {
+                    if self.is_spent() {
+                        break;
+                    }
                     evaluated.extend(self.value(item, &format!("{path}[{}]", evaluated.len()), depth + 1));
                 }
                 Some(Value::Array(evaluated))
@@ -126,8 +169,8 @@ impl Evaluation<'_> {
         path: &str,
         depth: usize,
     ) -> Option<Value> {
-        if self.is_too_much(depth) {
-            return Some(self.unknown(path, "it takes too long to evaluate"));
+        if !self.spend(path.len() + value.as_str().map_or(0, str::len)) || depth > DEPTH {
+            return Some(self.unknown(path, "it is nested too deeply"));
         }
         match (value, written) {
             (Value::String(text), Some(written)) if text.contains(AFTER_APPLY) => self.value(written, path, depth),
@@ -137,6 +180,9 @@ impl Evaluation<'_> {
             (Value::Object(members), written) => {
                 let mut completed = Members::new();
                 for (name, value) in members {
+                    if self.is_spent() {
+                        break;
+                    }
                     let written = written.and_then(|written| written.get(name));
                     let value = self.completed(value, written, &format!("{path}.{name}"), depth + 1);
                     completed.extend(value.map(|value| (name.clone(), value)));
@@ -146,6 +192,9 @@ impl Evaluation<'_> {
             (Value::Array(items), written) => {
                 let mut completed = Vec::new();
                 for (index, item) in items.iter().enumerate() {
+                    if self.is_spent() {
+                        break;
+                    }
                     let written = written.and_then(|written| written.get(index));
                     completed.extend(self.completed(item, written, &format!("{path}[{index}]"), depth + 1));
                 }
@@ -155,14 +204,16 @@ impl Evaluation<'_> {
         }
     }
 
-    fn is_too_much(&mut self, depth: usize) -> bool {
-        self.steps += 1;
-        depth > DEPTH || self.steps > STEPS
+    fn unknown(&mut self, path: &str, why: &str) -> Value {
+        if self.spend(path.len() + why.len()) {
+            self.unknown.push((path.to_owned(), why.to_owned()));
+        }
+        UNKNOWN.into()
     }
 
-    fn unknown(&mut self, path: &str, why: &str) -> Value {
-        self.unknown.push((path.to_owned(), why.to_owned()));
-        UNKNOWN.into()
+    /// A copy of a value that is known.
+    fn copied(&mut self, value: &Value) -> Value {
+        if self.spend(size(value)) { value.clone() } else { UNKNOWN.into() }
     }
 
     fn function(&mut self, name: &str, argument: &Value, path: &str, depth: usize) -> Option<Value> {
@@ -199,8 +250,9 @@ impl Evaluation<'_> {
     }
 
     fn reference(&mut self, name: &str, path: &str) -> Value {
-        if let Some(value) = self.template.parameters.get(name) {
-            return value.clone();
+        let template = self.template;
+        if let Some(value) = template.parameters.get(name) {
+            return self.copied(value);
         }
         match self.known.references.get(name) {
             Some(value) => Value::from(value.as_str()),
@@ -219,17 +271,21 @@ impl Evaluation<'_> {
         let Some(text) = argument.as_str().or_else(|| argument.get(0)?.as_str()) else {
             return self.unknown(path, "`Fn::Sub` cannot be read");
         };
-        let own = argument.get(1).and_then(Value::as_object).cloned().unwrap_or_default();
+        let own = argument.get(1).and_then(Value::as_object);
         let before = self.unknown.len();
+        self.spend(text.len());
         let mut result = String::new();
         let mut parts = text.split("${");
         result.push_str(parts.next().unwrap_or_default());
         for part in parts {
+            if self.is_spent() {
+                return UNKNOWN.into();
+            }
             let Some((name, rest)) = part.split_once('}') else {
                 result.extend(["${", part]);
                 continue;
             };
-            let value = match (name.strip_prefix('!'), own.get(name), name.split_once('.')) {
+            let value = match (name.strip_prefix('!'), own.and_then(|own| own.get(name)), name.split_once('.')) {
                 (Some(literal), ..) => Value::from(format!("${{{literal}}}")),
                 (None, Some(value), _) => self.value(value, path, depth).unwrap_or_default(),
                 (None, None, Some((name, attribute))) => self.attribute(name, attribute, path),
@@ -240,27 +296,31 @@ impl Evaluation<'_> {
                 other => result.push_str(&other.to_string()),
             }
             result.push_str(rest);
+            self.spend(0);
         }
         if self.unknown.len() > before { UNKNOWN.into() } else { result.into() }
     }
 
     /// The functions whose arguments are known by now.
-    fn computed(&self, name: &str, argument: &Value) -> Option<Value> {
+    fn computed(&mut self, name: &str, argument: &Value) -> Option<Value> {
         let text = |value: &Value| value.as_str().map(str::to_owned).or_else(|| value.as_i64().map(|n| n.to_string()));
         match (name, argument.as_array().map(Vec::as_slice)) {
             ("Fn::Join", Some([Value::String(separator), Value::Array(parts)])) => {
+                self.spend(separator.len().saturating_mul(parts.len())).then_some(())?;
                 let parts: Option<Vec<String>> = parts.iter().map(text).collect();
                 Some(parts?.join(separator).into())
             }
             ("Fn::Split", Some([Value::String(separator), Value::String(text)])) => {
+                self.spend(STEP * text.matches(separator.as_str()).count()).then_some(())?;
                 Some(text.split(separator.as_str()).map(Value::from).collect())
             }
             ("Fn::Select", Some([index, Value::Array(items)])) => {
                 items.get(text(index)?.parse::<usize>().ok()?).cloned()
             }
             ("Fn::FindInMap", Some([map, first, second])) => {
-                let mappings = &self.template.mappings;
-                mappings.get(&text(map)?)?.get(text(first)?)?.get(text(second)?).cloned()
+                let template = self.template;
+                let value = template.mappings.get(&text(map)?)?.get(text(first)?)?.get(text(second)?)?;
+                Some(self.copied(value))
             }
             _ => None,
         }
@@ -268,15 +328,15 @@ impl Evaluation<'_> {
 
     /// Evaluates a condition; nothing if it is not known yet.
     pub(super) fn condition(&mut self, name: &str, path: &str, depth: usize) -> Option<bool> {
-        if self.is_too_much(depth) {
+        if !self.spend(name.len()) || depth > DEPTH {
             return None;
         }
-        let condition = self.template.conditions.get(name)?.clone();
-        self.holds(&condition, path, depth + 1)
+        let template = self.template;
+        self.holds(template.conditions.get(name)?, path, depth + 1)
     }
 
     fn holds(&mut self, condition: &Value, path: &str, depth: usize) -> Option<bool> {
-        if self.is_too_much(depth) {
+        if !self.spend(0) || depth > DEPTH {
             return None;
         }
         let (name, argument) = condition.as_object()?.iter().next()?;
@@ -307,6 +367,16 @@ fn all(each: &[Option<bool>], wanted: bool) -> Option<bool> {
         return Some(!wanted);
     }
     each.iter().all(Option::is_some).then_some(wanted)
+}
+
+/// The length of a value's texts, and a step for each value.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| STEP + size(item)).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| STEP + name.len() + size(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
 }
 
 fn as_text(value: &Value) -> String {

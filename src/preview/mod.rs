@@ -14,12 +14,12 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::arn::Arn;
-use crate::aws::Deadline;
+use crate::aws::{CallError, Deadline};
 use crate::cloudformation::{Request, StackId};
 use crate::deployment::Deployment;
 use crate::ownership::Owner;
 use crate::reconcile::{Claimed, DryRun, DryRunContext, Mistake, Resource, dry_run};
-use crate::request_origin::Witness;
+use crate::request_origin::{StackObject, Witness};
 use crate::resources;
 use crate::resources::eks_access_entry::AccessEntries;
 use crate::resources::github_environment::GitHubEnvironments;
@@ -32,7 +32,7 @@ pub(crate) use answer::Previewed;
 use evaluation::Known;
 use question::{Declaration, Subject};
 use template::Template;
-pub(crate) use template::is_ours;
+pub(crate) use template::{RESOURCES_LIMIT, is_ours};
 
 pub use question::{PlanQuestion, read};
 
@@ -74,7 +74,7 @@ pub async fn answer(app: &App, here: &Deployment, deadline: Deadline, question: 
     let render = question.render;
     let previews = match question.subject() {
         Ok(Subject::Resource(declaration)) => vec![preview.resource(&declaration, &[]).await],
-        Ok(Subject::Template(template, parameters)) => match Template::parse(&template, &parameters) {
+        Ok(Subject::Template(template, parameters)) => match Template::parse(template, &parameters) {
             Ok(template) => preview.template(&template).await,
             Err(problem) => return json!({"Error": problem}),
         },
@@ -105,7 +105,7 @@ pub(crate) async fn changes(
     deadline: Deadline,
     stack: StackId,
     mut changes: Vec<Change>,
-    template: Option<&Value>,
+    template: Option<Value>,
 ) -> Vec<Previewed> {
     let template = Template::of_change_set(template);
     let order = template.order();
@@ -159,12 +159,19 @@ impl Preview<'_> {
     /// Previews one resource. `unknown` are the properties whose values are not known yet.
     async fn resource(&self, declaration: &Declaration, unknown: &[(String, String)]) -> Previewed {
         let mut members = declaration.members();
-        let mut notes: Vec<String> = unknown.iter().map(|(path, why)| format!("`{path}`: {why}")).collect();
+        let mut notes: Vec<String> = unknown.iter().map(note).collect();
+        if unknown.iter().any(|(path, _)| path.is_empty()) {
+            return previewed(declaration, DryRun { unknown: notes, ..DryRun::default() });
+        }
         if !members.contains_key("PhysicalResourceId") && self.has_stack && declaration.logical_id.is_some() {
-            match self.physical_id(declaration).await {
-                Ok(Some(id)) => drop(members.insert("PhysicalResourceId", id.into())),
-                Ok(None) => {}
-                Err(problem) => notes.push(problem),
+            match self.object(declaration).await {
+                Ok(StackObject { physical_id, in_progress }) => {
+                    members.extend(physical_id.map(|id| ("PhysicalResourceId", id.into())));
+                    notes.extend(in_progress.map(|status| {
+                        format!("the object of the stack: CloudFormation is changing it at this moment ({status})")
+                    }));
+                }
+                Err(problem) => notes.push(format!("the object of the stack: {problem}")),
             }
         }
         let kind = match (&declaration.request_type, members.contains_key("PhysicalResourceId")) {
@@ -186,22 +193,15 @@ impl Preview<'_> {
             notes.push("a generated name: it depends on the stack (`StackId`)".to_owned());
         }
         dry_run.unknown = notes;
-        Previewed {
-            logical_id: declaration.logical_id.clone(),
-            resource_type: declaration.resource_type.clone(),
-            dry_run,
-        }
+        previewed(declaration, dry_run)
     }
 
     /// Asks CloudFormation for the object that the stack has under this logical id.
-    async fn physical_id(&self, declaration: &Declaration) -> Result<Option<String>, String> {
+    async fn object(&self, declaration: &Declaration) -> Result<StackObject, CallError> {
         let Self { app, deadline, stack, .. } = self;
         let witness = Witness { client: &app.cloudformation, deadline: *deadline, clock: &app.clock };
         let logical_id = declaration.logical_id.as_deref().unwrap_or_default();
-        match witness.physical_id(stack, logical_id, &declaration.resource_type).await {
-            Ok(id) => Ok(id),
-            Err(error) => Err(format!("the object of the stack: {error}")),
-        }
+        witness.object(stack, logical_id, &declaration.resource_type).await
     }
 
     async fn dispatch(&self, request: &Request) -> DryRun {
@@ -242,6 +242,16 @@ impl Preview<'_> {
             DryRun { unknown, ..DryRun::default() }
         })
     }
+}
+
+fn previewed(declaration: &Declaration, dry_run: DryRun) -> Previewed {
+    let Declaration { logical_id, resource_type, .. } = declaration;
+    Previewed { logical_id: logical_id.clone(), resource_type: resource_type.clone(), dry_run }
+}
+
+/// A value that is not known yet, in words.
+fn note((path, why): &(String, String)) -> String {
+    if path.is_empty() { format!("the properties: {why}") } else { format!("`{path}`: {why}") }
 }
 
 /// Members of a JSON object.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Members;
@@ -78,6 +79,17 @@ impl Declaration {
 
 const EXPECTED: &str = r#"expected {"Plan": {"ResourceType": "Custom::…", "ResourceProperties": {…}}} or {"Plan": {"Template": {…}, "Parameters": {…}}}"#;
 
+/// Returns true if one of the members of an event is a question.
+fn is_question(event: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Head {
+        plan: Option<IgnoredAny>,
+        render: Option<IgnoredAny>,
+    }
+    serde_json::from_str(event).is_ok_and(|Head { plan, render }| plan.is_some() || render.is_some())
+}
+
 /// Reads an event, if it is a question.
 ///
 /// # Errors
@@ -89,6 +101,7 @@ pub fn read(event: &str) -> Option<Result<PlanQuestion, String>> {
     let mut event: Members = match json::read(event) {
         Ok(Value::Object(members)) => members,
         Err(twice @ JsonError::Twice(_)) => return Some(Err(format!("{EXPECTED}: {twice}"))),
+        Err(large @ JsonError::Large) => return is_question(event).then(|| Err(large.to_string())),
         Ok(_) | Err(JsonError::Syntax(_)) => return None,
     };
     let (plan, render) = match (event.remove("Plan"), event.remove("Render")) {

@@ -8,9 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::Members;
-use super::evaluation::{Evaluation, Known, Sections, get_att};
-use crate::cloudformation::json;
+use super::evaluation::{Evaluated, Evaluation, Known, Sections, get_att};
+use crate::cloudformation::json::{self, JsonError};
 use crate::resources::RESOURCES;
+
+/// The number of resources that CloudFormation takes in a template.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
+pub(crate) const RESOURCES_LIMIT: usize = 500;
 
 /// A template.
 pub(super) struct Template {
@@ -18,32 +22,24 @@ pub(super) struct Template {
     sections: Sections,
 }
 
-/// A resource with its properties evaluated.
-pub(super) struct Evaluated {
-    pub(super) resource_type: String,
-    pub(super) properties: Members,
-    /// The properties that are not known yet, and the reason of each.
-    pub(super) unknown: Vec<(String, String)>,
-}
-
 impl Template {
     /// Parses a template in JSON.
-    pub(super) fn parse(template: &Value, given: &Members) -> Result<Self, String> {
-        let text = template.as_str().map(json::read);
-        let template = match &text {
-            Some(Ok(template)) => template,
-            Some(Err(error)) => {
-                return Err(format!(
-                    "`Template`: expected a template in JSON (`aws cloudformation get-template`, or `sam build` and a \
-                     conversion), found a text that is none: {error}"
-                ));
-            }
-            None => template,
+    pub(super) fn parse(template: Value, given: &Members) -> Result<Self, String> {
+        let mut template = match template {
+            Value::String(text) => read(&text)?,
+            other => other,
         };
-        let section = |name: &str| template.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut section = |name: &str| match template.get_mut(name).map(Value::take) {
+            Some(Value::Object(members)) => members,
+            _ => Members::new(),
+        };
         let resources = section("Resources");
         if resources.is_empty() {
             return Err("`Template`: expected an object with `Resources`, found none".to_owned());
+        }
+        if resources.len() > RESOURCES_LIMIT {
+            let count = resources.len();
+            return Err(format!("`Template`: expected at most {RESOURCES_LIMIT} resources, found {count}"));
         }
         let mut parameters = BTreeMap::new();
         for (name, declared) in section("Parameters") {
@@ -53,12 +49,13 @@ impl Template {
             let value = value.filter(|_| !kind.starts_with("AWS::SSM::Parameter::Value"));
             parameters.extend(value.map(|value| (name, parameter(kind, value))));
         }
-        let sections = Sections { conditions: section("Conditions"), mappings: section("Mappings"), parameters };
+        let (conditions, mappings) = (section("Conditions"), section("Mappings"));
+        let sections = Sections { conditions, mappings, parameters, ..Sections::default() };
         Ok(Self { resources, sections })
     }
 
     /// The template of a change set, whose parameters have values that are not told.
-    pub(super) fn of_change_set(template: Option<&Value>) -> Self {
+    pub(super) fn of_change_set(template: Option<Value>) -> Self {
         let parsed = template.and_then(|template| Self::parse(template, &Members::new()).ok());
         let mut template = parsed.unwrap_or_else(|| Self { resources: Members::new(), sections: Sections::default() });
         template.sections.parameters.clear();
@@ -71,29 +68,35 @@ impl Template {
         let mut evaluation = Evaluation::new(&self.sections, known);
         let mut completed = Members::new();
         for (name, value) in properties.iter().filter(|(name, _)| *name != "ServiceToken") {
+            if evaluation.is_spent() {
+                break;
+            }
             let value = evaluation.completed(value, resource["Properties"].get(name), name, 0);
             completed.extend(value.map(|value| (name.clone(), value)));
         }
-        Evaluated { resource_type: String::new(), properties: completed, unknown: evaluation.unknown }
+        evaluation.ended(String::new(), completed)
     }
 
     /// The logical ids of our resources, each after those that it refers to.
     pub(super) fn order(&self) -> Vec<String> {
         let ours = |resource: &Value| is_ours(resource["Type"].as_str().unwrap_or_default());
-        let mut waiting: BTreeMap<&String, BTreeSet<String>> = BTreeMap::new();
-        for (name, resource) in self.resources.iter().filter(|(_, resource)| ours(resource)) {
+        let resources = self.resources.iter().filter(|(_, resource)| ours(resource));
+        let mut waiting: BTreeMap<&String, BTreeSet<String>> =
+            resources.clone().map(|(name, _)| (name, BTreeSet::new())).collect();
+        for (name, resource) in resources {
             let mut references = BTreeSet::new();
             collect_references(resource, &mut references);
-            references.remove(name);
+            references.retain(|reference| reference != name && waiting.contains_key(reference));
             waiting.insert(name, references);
         }
         let mut order: Vec<String> = Vec::new();
-        while !waiting.is_empty() {
-            let is_free = |references: &BTreeSet<String>| !references.iter().any(|name| waiting.contains_key(name));
-            // A circle, which CloudFormation refuses, is broken anywhere.
-            let next = waiting.iter().find(|(_, references)| is_free(references)).or(waiting.iter().next());
-            let Some(next) = next.map(|(name, _)| (*name).clone()) else { break };
+        // A circle, which CloudFormation refuses, is broken anywhere.
+        while let Some(next) = waiting.iter().find(|(_, references)| references.is_empty()).or(waiting.iter().next()) {
+            let next = (*next.0).clone();
             waiting.remove(&next);
+            for references in waiting.values_mut() {
+                references.remove(&next);
+            }
             order.push(next);
         }
         order
@@ -108,19 +111,27 @@ impl Template {
         {
             return None;
         }
-        let mut properties = resource["Properties"].as_object().cloned().unwrap_or_default();
-        // It says which function is asked, and nothing of the object.
-        properties.remove("ServiceToken");
         let mut evaluated = Map::new();
-        for (name, value) in properties {
-            evaluated.extend(evaluation.value(&value, &name, 0).map(|value| (name, value)));
+        // The service token says which function is asked, and nothing of the object.
+        let properties = resource["Properties"].as_object().into_iter().flatten();
+        for (name, value) in properties.filter(|(name, _)| *name != "ServiceToken") {
+            if evaluation.is_spent() {
+                break;
+            }
+            evaluated.extend(evaluation.value(value, name, 0).map(|value| (name.clone(), value)));
         }
-        Some(Evaluated {
-            resource_type: resource["Type"].as_str().unwrap_or_default().to_owned(),
-            properties: evaluated,
-            unknown: evaluation.unknown,
-        })
+        Some(evaluation.ended(resource["Type"].as_str().unwrap_or_default().to_owned(), evaluated))
     }
+}
+
+fn read(text: &str) -> Result<Value, String> {
+    json::read(text).map_err(|error| match error {
+        JsonError::Large => format!("`Template`: {error}"),
+        JsonError::Twice(_) | JsonError::Syntax(_) => format!(
+            "`Template`: expected a template in JSON (`aws cloudformation get-template`, or `sam build` and a conversion), \
+             found a text that is none: {error}"
+        ),
+    })
 }
 
 /// Returns true for our types, and for those that were meant to be.
@@ -198,7 +209,7 @@ mod tests {
             role_path: "/".to_owned(),
             role_boundary: None,
         };
-        let template = Template::parse(&template, &Map::new()).unwrap();
+        let template = Template::parse(template, &Map::new()).unwrap();
         let found = template.resource("Role", &Known::of(&here, None)).unwrap();
         (Value::Object(found.properties), found.unknown)
     }
@@ -252,10 +263,10 @@ mod tests {
         let template = json!({"Conditions": conditions, "Resources": {
             "Role": {"Type": "Custom::GitHubRole", "Properties": {"P": {"Fn::If": ["C0", "a", "b"]}}},
         }});
-        let template = Template::parse(&template, &Members::new()).unwrap();
+        let template = Template::parse(template, &Members::new()).unwrap();
         let known = Known { references: BTreeMap::new(), attributes: BTreeMap::new() };
         let found = template.resource("Role", &known).unwrap();
-        assert_eq!(found.unknown, [("P".to_owned(), "its condition is not known yet".to_owned())]);
+        assert_eq!(found.unknown, [(String::new(), "they take too long to evaluate".to_owned())]);
     }
 
     #[test]
@@ -269,6 +280,6 @@ mod tests {
             "D": of(json!({"X": {"Ref": "E"}})),
             "E": of(json!({"X": {"Ref": "D"}})),
         }});
-        assert_eq!(Template::parse(&template, &Map::new()).unwrap().order(), ["C", "B", "A", "D", "E"]);
+        assert_eq!(Template::parse(template, &Map::new()).unwrap().order(), ["C", "B", "A", "D", "E"]);
     }
 }

@@ -89,8 +89,8 @@ impl Witness<'_> {
         else {
             return Ok(None);
         };
-        let known = self.physical_id(&stack, owner.logical_id(), resource_type).await?;
-        Ok(known.filter(|known| known.eq_ignore_ascii_case(id)).map(|_| HandOver::Lost { from }))
+        let known = self.object(&stack, owner.logical_id(), resource_type).await?;
+        Ok(known.physical_id.filter(|known| known.eq_ignore_ascii_case(id)).map(|_| HandOver::Lost { from }))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use serde_json::json;
 
 use super::function::Function;
 
@@ -82,6 +83,34 @@ pub(super) fn all() -> Vec<(String, Conduct)> {
         all.push((format!("403, x-ratelimit-reset {value:?}"), answer("403", &headers, b"{}")));
     }
     all
+}
+
+/// Payloads of hooks that are as large as any that is read, and dense with values.
+pub(super) fn payloads() -> Vec<(&'static str, Conduct)> {
+    let ok = |body: &str| answer("200 OK", "content-type: application/json\r\n", body.as_bytes());
+    let list = |unit: &str, length: usize| format!("[{}]", vec![unit; length / (unit.len() + 1)].join(","));
+    let changes = |list: &str| ok(&format!(r#"{{"template": null, "changedResources": {list}}}"#));
+    let change = |trust: &str| {
+        let after = format!(r#"{{"Properties": {{"Trust": {trust}}}}}"#);
+        let change = json!({"logicalResourceId": "R", "resourceType": "Custom::GitHubRole", "action": "CREATE", "afterContext": after});
+        change.to_string()
+    };
+    let template = |text: &str| ok(&json!({"template": text, "changedResources": []}).to_string());
+    vec![
+        ("a payload of numbers", changes(&list("0", 5_900_000))),
+        ("a payload of lists", changes(&list("[0]", 5_900_000))),
+        ("a payload of objects", changes(&list(r#"{"a":0}"#, 5_900_000))),
+        ("a payload with a dense template", template(&list(r#"{"a":0}"#, 2_900_000))),
+        ("a payload with a dense context", changes(&format!("[{}]", change(&list("[0]", 2_900_000))))),
+        (
+            "a payload of 500 changes",
+            changes(&list(
+                &change(&list(r#"{"Repository":"octo-org/octo-repo","Branches":["main"]}"#, 4000)),
+                2_200_000,
+            )),
+        ),
+        ("a payload of one long text", template(&"x".repeat(5_900_000))),
+    ]
 }
 
 fn without_http() -> Vec<(String, Conduct)> {

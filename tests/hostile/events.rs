@@ -222,6 +222,36 @@ fn large(role: &str) -> Vec<Event> {
     all
 }
 
+/// Questions of 6 MB, which somebody who may ask can send, dense with values.
+fn dense(resource: &str) -> Vec<Event> {
+    let event = |name: String, text: String| Event { name, text: text.into(), expected: Expected::Reply };
+    let mut all = Vec::new();
+    for unit in ["0", "[0]", r#"{"a":0}"#, r#""""#] {
+        let list = |length: usize| format!("[{}]", vec![unit; length / (unit.len() + 1)].join(","));
+        let template = |length| {
+            format!(
+                r#"{{"Resources":{{"R":{{"Type":"Custom::GitHubRole","Properties":{{"Trust":{}}}}}}}}}"#,
+                list(length)
+            )
+        };
+        let whole = 5_900_000;
+        all.push(event(
+            format!("a plan dense with {unit}"),
+            format!(r#"{{"Plan":{{"Template":{}}}}}"#, template(whole)),
+        ));
+        let text = json!({"Render": {"Template": template(2_900_000)}}).to_string();
+        all.push(event(format!("the text of a template dense with {unit}"), text));
+        // As many values as are read.
+        let large = json!({"Plan": {"Template": template(if unit.len() > 3 { 200_000 } else { 350_000 })}}).to_string();
+        all.push(event(format!("a large plan of {unit}"), large));
+        let explain = format!(r#"{{"Explain":{{"RoleName":"r","Claims":{{"sub":{}}}}}}}"#, list(whole));
+        all.push(event(format!("claims dense with {unit}"), explain));
+        let data = format!("\"requestData\": {{\"x\": {},", list(whole));
+        all.push(event(format!("a hook dense with {unit}"), resource.replacen("\"requestData\": {", &data, 1)));
+    }
+    all
+}
+
 /// The events of the suite, `number` of them drawn from `seed`.
 pub(super) fn drawn(number: usize, seed: u64) -> Vec<Event> {
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -236,6 +266,8 @@ pub(super) fn drawn(number: usize, seed: u64) -> Vec<Event> {
     rng.shuffle(&mut all);
     let role = &recorded.iter().find(|(name, _)| name == "role-create").unwrap().1;
     whole.extend(large(role));
+    let resource = &recorded.iter().find(|(name, _)| name == "resource").unwrap().1;
+    whole.extend(dense(resource));
     let corpus = fuzz::corpus();
     let random = number / 5;
     let rest = number.saturating_sub(whole.len() + random);

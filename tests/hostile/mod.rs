@@ -78,7 +78,7 @@ impl Run<'_> {
         self.function.services.state().hostile = Some((target, conduct.clone()));
         let expected = match event.0.as_str() {
             "schedule" => Expected::AtMostOne,
-            "explain" | "change-set" => Expected::Reply,
+            "explain" | "change-set" | "plan" | "render" => Expected::Reply,
             _ if ["bucket", "tls"].contains(target) => Expected::Undelivered,
             _ => Expected::Answer,
         };
@@ -97,7 +97,7 @@ struct Scenario {
 }
 
 /// Servers that mean no good, and events that lead to them.
-const TARGETS: [(&str, &str, Option<&str>); 17] = [
+const TARGETS: [(&str, &str, Option<&str>); 20] = [
     ("iam", "role-create", None),
     ("iam", "role-update", Some("role-create")),
     ("iam", "oidc-provider-create", None),
@@ -115,6 +115,9 @@ const TARGETS: [(&str, &str, Option<&str>); 17] = [
     ("issuer", "oidc-provider-create", None),
     ("bucket", "role-create", None),
     ("bucket", "change-set", None),
+    ("iam", "plan", Some("role-create")),
+    ("iam", "render", Some("role-create")),
+    ("github", "plan", Some("role-create")),
 ];
 
 fn scenarios(certificates: &Certificates) -> Vec<Scenario> {
@@ -147,6 +150,9 @@ fn scenarios(certificates: &Certificates) -> Vec<Scenario> {
         for event in ["oidc-provider-create", "role-create", "schedule"] {
             all.push(scenario("tls", event, None, name, &conduct));
         }
+    }
+    for (name, conduct) in conduct::payloads() {
+        all.push(scenario("bucket", "change-set", None, name, &conduct));
     }
     all
 }

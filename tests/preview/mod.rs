@@ -1,6 +1,9 @@
 //! What `{"Plan": …}` answers: ten typical changes as people read them, mistakes, refusals, templates, and what an alias for
 //! questions refuses.
 
+mod limits;
+mod moments;
+
 use std::fmt::Write as _;
 use std::ops::Deref;
 use std::time::Duration;
@@ -11,6 +14,7 @@ use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::simulation::account::Account;
+use crate::simulation::calls::Call;
 use crate::simulation::cloud::Cloud;
 use crate::simulation::cloudformation::{SERVICE_TOKEN, Status, declared};
 use crate::simulation::expected_state::{ENTRY, PROVIDER, ROLE};
@@ -68,7 +72,8 @@ fn within<T>(story: impl AsyncFnOnce(&mut Place) -> T) -> T {
 
 impl Place {
     async fn plan(&self, question: &Value) -> Value {
-        let changes = |cloud: &Cloud| cloud.state().calls.iter().filter(|call| call.changing).count();
+        let own = |call: &&Call| call.invocation.is_none() && call.changing;
+        let changes = |cloud: &Cloud| cloud.state().calls.iter().filter(own).count();
         let before = changes(&self.cloud);
         let answer = deliver(&self.cloud, self.settings.clone(), &json!({"Plan": question})).await;
         assert_eq!(changes(&self.cloud), before, "a plan changes nothing");
