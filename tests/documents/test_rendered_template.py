@@ -18,6 +18,20 @@ CHECKOV = (
     *("--compact", "--quiet", "--skip-download", "--output", "json", "--file"),
 )
 
+# Fails a role that GitHub's tokens can assume and whose trust says nothing of the subject.
+RULE = """
+let roles = Resources.*[Type == 'AWS::IAM::Role']
+rule a_role_names_its_subjects when %roles !empty {
+    %roles.Properties.AssumeRolePolicyDocument.Statement[*] {
+        Condition.StringEquals.'token.actions.githubusercontent.com:sub' exists
+        Condition.StringEquals.'token.actions.githubusercontent.com:sub' !empty
+    }
+}
+"""
+CFN_GUARD = (
+    "import json, sys, cfn_guard_rs; print(cfn_guard_rs.run_checks(json.load(open(sys.argv[1])), sys.argv[2]).status)"
+)
+
 
 @pytest.fixture
 def native() -> dict[str, Any]:
@@ -65,3 +79,15 @@ def test_checkov_reads_the_policies_that_are_written_out(native: dict[str, Any],
     assert result.returncode != 0
     failed = json.loads(result.stdout)["results"]["failed_checks"]
     assert {"CKV_AWS_62", "CKV_AWS_63"} <= {check["check_id"] for check in failed}
+
+
+def test_cfn_guard_reads_the_trust_that_is_written_out(native: dict[str, Any], tmp_path: Path) -> None:
+    def status() -> str:
+        result = run(TOOLS / "linters" / "bin" / "python", "-c", CFN_GUARD, written(native, tmp_path), RULE)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    assert status() == "PASS"
+    [statement] = native["Resources"]["Role"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    del statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+    assert status() == "FAIL"
