@@ -25,6 +25,8 @@ pub(super) fn change(failed: &FailedCondition, token: &TokenClaims, statement: &
         ("repository" | "repository_id" | "repository_owner_id", Some(_)) => no_entry(&job, &trusted),
         // Beside a context in the subject, the ref is that of `Refs`.
         ("ref", Some(value)) if trusted.subjects.iter().any(|subject| has_context(subject)) => refs(value),
+        // A role compares users by their ids.
+        ("actor", Some(name)) => format!("list the user {name} under `Actors`"),
         (_, Some(value)) => member(claim, value, &job),
         (_, None) if token.claims.contains_key(claim) => format!(
             "STS reads no claim `{claim}` of this issuer's tokens, so that this is never met: compare a claim that it reads, or \
@@ -42,7 +44,7 @@ fn for_audience(audience: &str, expected: &[String]) -> String {
         "in the workflow, ask for the audience {} (`audience` of configure-aws-credentials)",
         expected.join(" or ")
     );
-    if audience.contains(['*', '?']) || audience.contains("${") {
+    if audience.contains(['*', '?']) || audience.contains("${") || name::in_policy(audience).is_err() {
         return asked;
     }
     format!("{asked}, or set the role's `Audience` to {audience}, which the provider has to have in its `ClientIdList`")
@@ -88,7 +90,19 @@ fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
     let Some(advice) = same_shape.map(|other| members(job, other)).min_by_key(Vec::len) else {
         return other_template(job, &about);
     };
-    format!("{} in the entry of {}", advice.join(" and "), entry_of(&about))
+    format!("{} in the entry of {}{}", advice.join(" and "), entry_of(&about), within_refs(job, &about))
+}
+
+/// The ref that an entry with `Refs` needs besides. A policy does not tell if they narrowed the branches of its subjects.
+fn within_refs(job: &TokenJob<'_>, about: &[&str]) -> String {
+    let contexts: Vec<(&str, Option<&str>)> = pairs(job.subject).filter(|(key, _)| is_context(key)).collect();
+    let [("ref", Some(on))] = contexts[..] else { return String::new() };
+    let is_trusted =
+        |(key, value): (&str, Option<&str>)| key == "ref" && value.is_some_and(|value| string_like(value, on));
+    if name::full_ref(on).is_err() || about.iter().any(|other| pairs(other).any(is_trusted)) {
+        return String::new();
+    }
+    format!("; if that has `Refs`, add {:?} there, too", ref_member(on))
 }
 
 /// Describes a subject whose ids alone are other than trusted.
@@ -173,7 +187,12 @@ fn members(job: &TokenJob<'_>, other: &str) -> Vec<String> {
 }
 
 fn refs(value: &str) -> String {
-    checked(name::full_ref(value), value, |value| format!("add {value:?} to `Refs`"))
+    checked(name::full_ref(value), value, |value| format!("add {:?} to `Refs`", ref_member(value)))
+}
+
+/// The ref as a member has it: that of one pull request is of no use for the next.
+fn ref_member(value: &str) -> &str {
+    if value.starts_with("refs/pull/") { "refs/pull/*/merge" } else { value }
 }
 
 /// Describes the member that lets in a value of a claim.
@@ -201,6 +220,10 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
         }
         _ if subject::claim(key).is_err() => {
             format!("`Trust` compares no claim `{key}`: change the policy where it is written")
+        }
+        // In a subject, two values can be written alike.
+        _ if subject::template_value(value).is_err() && subject::claim_value(value).is_ok() => {
+            format!("write whole `Subjects`, because no member takes {value:?} for `{key}`")
         }
         _ => checked(subject::template_value(value), value, |value| {
             format!("add {value:?} to the `Values` of `{key}` in `TemplateClaims`")

@@ -75,16 +75,34 @@ pub struct SubjectFacts {
     pub repository_id: Option<u64>,
     /// The forms that its subjects may have; more than one where it is not known.
     pub forms: BTreeSet<SubjectFormat>,
-    /// The form that GitHub tells, where it does, whatever is declared.
-    pub told: Option<SubjectFormat>,
+    /// The subjects as GitHub tells them, whatever is declared.
+    pub told: ToldSubjects,
     /// The template of its subjects.
     pub template: SubjectTemplate,
     /// `public`, `private` or `internal`, for templates that ask for it.
     pub visibility: Option<String>,
     /// The ids of users by their names, for entries that name some.
     pub users: BTreeMap<String, u64>,
-    /// The ids of the repositories and owners that whole subjects name.
-    pub named: BTreeMap<RepositoryScope, u64>,
+    /// The repositories and owners that whole subjects name.
+    pub named: BTreeMap<RepositoryScope, NamedScope>,
+}
+
+/// The subjects of a repository, as far as GitHub tells them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToldSubjects {
+    /// Their form.
+    pub form: Option<SubjectFormat>,
+    /// The claims that they are made of, which GitHub tells with a credential only.
+    pub keys: Option<Vec<String>>,
+}
+
+/// A repository or an owner that a whole subject names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedScope {
+    /// Its id.
+    pub id: u64,
+    /// Its subjects.
+    pub told: ToldSubjects,
 }
 
 /// `GET /repos/{owner}/{repo}`, as far as it is read.
@@ -174,10 +192,14 @@ impl SubjectFacts {
                 .clone()
                 .filter(|keys| !keys.is_empty() && keys.as_slice() != ["repo", "context"])
         });
+        let told = ToldSubjects {
+            form: forms.first().copied().filter(|_| forms.len() == 1),
+            keys: customization.map(|_| keys.clone().unwrap_or_else(|| ["repo", "context"].map(str::to_owned).into())),
+        };
         Self {
             owner_id: Some(response.owner.id),
             repository_id: Some(response.id),
-            told: forms.first().copied().filter(|_| forms.len() == 1),
+            told,
             forms,
             template: keys.map_or(SubjectTemplate::Default, SubjectTemplate::Custom),
             visibility: response.visibility.clone().filter(|told| VISIBILITIES.contains(&told.as_str())),

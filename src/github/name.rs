@@ -233,7 +233,7 @@ pub fn workflow(text: &str) -> Result<String, String> {
     let expected = |hint: &str| {
         Err(format!(
             "\"owner/name/.github/workflows/<file>@<ref>\" as in the claim `job_workflow_ref`, the ref being refs/heads/…, \
-             refs/tags/…, refs/pull/*/merge or a commit's whole SHA{hint}"
+             refs/tags/…, refs/pull/*/merge, a commit's whole SHA or * for any{hint}"
         ))
     };
     let Some((path, at)) = text.split_once('@') else { return expected("") };
@@ -250,7 +250,7 @@ pub fn workflow(text: &str) -> Result<String, String> {
     }
     let sha = matches!(at.len(), 40 | 64) && at.bytes().all(|byte| byte.is_ascii_hexdigit());
     match full_ref(at) {
-        Err(_) if sha => Ok(text.to_owned()),
+        Err(_) if sha || matches!(at, "*" | "refs/*") => Ok(text.to_owned()),
         Err(_) if !at.starts_with("refs/") => expected(" (a short ref is written out in the token: @refs/heads/main)"),
         Err(why) => expected(&format!(" ({why})")),
         Ok(_) => Ok(text.to_owned()),
@@ -384,14 +384,7 @@ mod tests {
             [("refs/heads/main", true), ("refs/heads/release/*", true), ("refs/tags/v*", true), (sha, true)]
                 .into_iter()
                 .chain([("refs/pull/1/merge", true), ("refs/pull/*/merge", true), ("refs/heads/*", true)])
-                .chain([
-                    ("main", false),
-                    ("v1", false),
-                    ("*", false),
-                    ("refs/*", false),
-                    ("", false),
-                    (&sha[1..], false),
-                ])
+                .chain([("main", false), ("v1", false), ("*", true), ("refs/*", true), ("", false), (&sha[1..], false)])
         {
             assert_eq!(workflow(&format!("o/r/.github/workflows/deploy.yml@{at}")).is_ok(), good, "{at}");
         }

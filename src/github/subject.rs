@@ -122,16 +122,28 @@ pub fn claim(name: &str) -> Result<(), String> {
     Err(format!("claims that GitHub's tokens have{hint}, and not `{name}`, which no token's subject has"))
 }
 
-/// The value of a claim in a subject, where GitHub writes `:` as `%3A`.
+/// The value of a claim, which is compared by itself.
+///
+/// # Errors
+/// With what is allowed.
+pub fn claim_value(text: &str) -> Result<String, String> {
+    if text.contains('?') || text.trim_end_matches('*').contains('*') || text.chars().any(char::is_control) {
+        return Err("a value without `?`, with a `*` at its end only".to_owned());
+    }
+    name::in_policy(text).map(|()| text.to_owned())
+}
+
+/// The value of a claim that only the subject tells.
 ///
 /// # Errors
 /// With what is allowed.
 pub fn template_value(text: &str) -> Result<String, String> {
-    if text.contains([':', '%', '?']) || text.trim_end_matches('*').contains('*') || text.chars().any(char::is_control)
-    {
-        return Err("a value without `:`, `%` and `?`, with a `*` at its end only".to_owned());
+    if name::needs_claim(text) {
+        return Err("a value without `:`, `%` and `?`, with a `*` at its end only: GitHub writes `:` as `%3A` in a \
+                    subject, so that two values can have one subject; whole `Subjects` say such a value"
+            .to_owned());
     }
-    name::in_policy(text).map(|()| text.to_owned())
+    claim_value(text)
 }
 
 /// A part of a job that a subject can pin.
@@ -229,7 +241,7 @@ fn open_ref(reference: &str) -> Option<String> {
     match (reference.strip_prefix("refs/heads/"), reference.strip_prefix("refs/tags/")) {
         (Some(branch), _) => name::open_branch(branch),
         (_, Some(tag)) => name::open_tag(tag),
-        _ => (reference == "refs/*").then(|| "every branch and tag".to_owned()),
+        _ => matches!(reference, "*" | "refs/*").then(|| "every branch and tag".to_owned()),
     }
 }
 
@@ -239,14 +251,18 @@ pub fn spans_words(subject: &str) -> bool {
     pairs(subject).any(|(key, value)| value.is_none() && key.bytes().all(|byte| byte == b'*'))
 }
 
+/// Returns true if a subject has ids beside the names of owner and repository.
+#[must_use]
+pub fn has_prefix_ids(subject: &str) -> bool {
+    let value = pairs(subject).find_map(|(key, value)| value.filter(|_| key == "repo"));
+    value.and_then(prefix).is_some_and(|prefix| prefix.ids.is_some())
+}
+
 /// Returns true if a subject carries the id of its repository.
 #[must_use]
 pub fn has_repository_id(subject: &str) -> bool {
-    pairs(subject).any(|(key, value)| match (key, value) {
-        ("repository_id", Some(value)) => number(value).is_some(),
-        ("repo", Some(value)) => prefix(value).is_some_and(|prefix| prefix.ids.is_some()),
-        _ => false,
-    })
+    let is_id = |(key, value): (&str, Option<&str>)| key == "repository_id" && value.and_then(number).is_some();
+    has_prefix_ids(subject) || pairs(subject).any(is_id)
 }
 
 /// Splits a subject into `key:value` pairs. `pull_request` is a word by itself, and a key at the end has no value.

@@ -93,6 +93,16 @@ fn what_narrows_an_entry_needs_nobody_s_leave() {
                 format!(r#"job_workflow_ref":"{spaced}""#),
             ),
             (
+                json!({"Branches": ["main"], "Workflows": ["acme/ci/.github/workflows/deploy.yml@*"]}),
+                "ref:refs/heads/main",
+                r#"job_workflow_ref":"acme/ci/.github/workflows/deploy.yml@*""#.to_owned(),
+            ),
+            (
+                json!({"Branches": ["main"], "TemplateClaims": [{"Name": "workflow", "Values": ["CI: deploy 100%"]}]}),
+                "ref:refs/heads/main",
+                r#"workflow":"CI: deploy 100%""#.to_owned(),
+            ),
+            (
                 json!({"Branches": ["release/*"], "Refs": ["refs/heads/release/1"]}),
                 "ref:refs/heads/release/1",
                 String::new(),
@@ -115,17 +125,23 @@ fn a_template_takes_its_claims_from_the_members() {
         let tier =
             json!({"Environments": ["prod"], "TemplateClaims": [{"Name": "repo_property_tier", "Values": ["gold"]}]});
         let on_main = json!({"Environments": ["prod"], "Refs": ["refs/heads/main"]});
+        let titled =
+            json!({"Environments": ["prod"], "TemplateClaims": [{"Name": "workflow", "Values": ["CI: deploy"]}]});
         for (keys, members, subject) in [
             (&["repo", "context", "ref"][..], &prod, "environment:prod:ref:*"),
             (&["repo", "context", "ref"], &on_main, "environment:prod:ref:refs/heads/main"),
             (&["repo", "ref"], &on_main, "ref:refs/heads/main"),
             (&["repo", "context", "repo_property_tier"], &tier, "environment:prod:repo_property_tier:gold"),
+            (&["repo", "context", "workflow"], &titled, "environment:prod:workflow:CI%3A deploy"),
         ] {
             has_template(place, keys);
             let outcome = place.create(json!([entry(members)])).await;
             assert!(outcome.succeeded, "{keys:?}: {}", outcome.reason);
             assert_eq!(place.subjects(), [immutable("acme/app", subject)]);
         }
+        // The workflow `CI%3A deploy` has the same subject.
+        assert!(place.policy().to_string().contains(r#":workflow":"CI: deploy""#), "{}", place.policy());
+        has_template(place, &["repo", "context", "repo_property_tier"]);
         let outcome = place.create(json!([entry(&prod)])).await;
         let lack = "add `TemplateClaims` with the `Name` repo_property_tier";
         assert!(outcome.reason.contains(lack), "{}", outcome.reason);
@@ -136,6 +152,12 @@ fn a_template_takes_its_claims_from_the_members() {
             ("job_workflow_ref", "x", "write `Workflows`"),
             ("tier", "x", "claims that GitHub's tokens have"),
             ("runner_environment", "a:b", "without `:`"),
+            (
+                "repo_property_tier",
+                "a%3Ab",
+                "so that two values can have one subject; whole `Subjects` say such a value",
+            ),
+            ("actor", "octocat", "write `Actors`, which are compared by their ids"),
         ] {
             let claims = json!({"Branches": ["main"], "TemplateClaims": [{"Name": name, "Values": [value]}]});
             let outcome = place.create(json!([entry(&claims)])).await;

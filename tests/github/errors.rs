@@ -20,6 +20,28 @@ fn what_is_too_broad_is_refused_with_a_reason_before_anything_is_made() {
             (json!({"Repository": "acme/app.git", "Branches": ["main"]}), "without `.git`"),
             (json!({"Repository": "acme/app", "Branches": ["環境"]}), "not '環' (U+74B0)"),
             (json!({"Repository": "acme/app", "Environments": ["live 🚀"]}), "not '🚀' (U+1F680)"),
+            (
+                json!({"Repository": "acme/app", "Tags": ["版"]}),
+                "`Trust[0].Tags[0]`: expected characters that IAM takes",
+            ),
+            (json!({"Repository": "acme/app", "Tags": ["版"]}), "not '版' (U+7248)"),
+            (json!({"Repository": "acme/app", "Branches": ["main"], "Refs": ["refs/tags/版"]}), "not '版' (U+7248)"),
+            (
+                json!({"Repository": "acme/app", "Branches": ["main"],
+                    "Workflows": ["acme/app/.github/workflows/🚀.yml@refs/heads/main"]}),
+                "not '🚀' (U+1F680)",
+            ),
+            (
+                json!({"Repository": "acme/app", "Branches": ["main"],
+                    "Workflows": ["acme/app/.github/workflows/x.yml@refs/heads/環境"]}),
+                "not '環' (U+74B0)",
+            ),
+            (
+                json!({"Repository": "acme/app", "Branches": ["main"],
+                    "TemplateClaims": [{"Name": "repo_property_tier", "Values": ["金"]}]}),
+                "not '金' (U+91D1)",
+            ),
+            (json!({"Subjects": ["repo:acme/app:environment:🚀"]}), "not '🚀' (U+1F680)"),
             (json!({"Subjects": ["*"]}), "not a wildcard alone"),
             (json!({"Subjects": ["environment:prod"]}), "that pins the repository"),
             (json!({"Subjects": ["repo:repo:acme/app:pull_request"]}), "with the prefix `repo:` once"),
@@ -35,6 +57,44 @@ fn what_is_too_broad_is_refused_with_a_reason_before_anything_is_made() {
             assert!(outcome.physical_id.starts_with("never-created/"), "{}", outcome.physical_id);
         }
         assert!(!place.cloud.story().contains("iam:"), "{}", place.cloud.story());
+    });
+}
+
+#[test]
+fn what_iam_takes_in_no_policy_is_refused_beside_the_trust_too() {
+    at(async |place| {
+        let trust = json!([{"Repository": "acme/app", "Branches": ["main"]}]);
+        let document = json!({"Version": "2012-10-17", "Statement": [
+            {"Sid": "a", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/環境/*"}]});
+        let policies = json!([{"PolicyName": "read", "PolicyDocument": document}]);
+        for (member, value, property) in
+            [("Audience", json!("環境"), "`Audience`"), ("Policies", policies, "`Policies[0].PolicyDocument`")]
+        {
+            let mut properties = json!({"Trust": trust});
+            properties[member] = value;
+            let outcome = place.request("Create", properties).await;
+            let told = outcome.reason.contains(property) && outcome.reason.contains("not '環' (U+74B0)");
+            assert!(!outcome.succeeded && told, "{member}: {}", outcome.reason);
+        }
+        assert!(!place.cloud.story().contains("iam:"), "{}", place.cloud.story());
+    });
+}
+
+#[test]
+fn seventy_new_repositories_fit_a_raised_quota_and_an_answer() {
+    at(async |place| {
+        place.cloud.change_now(|account, _| account.iam.settings.quotas.trust_policy = 8192);
+        let entries: Vec<Value> = (0..70)
+            .map(|index| json!({"Repository": format!("acme/repository-number-{index:02}"), "Branches": ["main"]}))
+            .collect();
+        let outcome = place.create(json!(entries)).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.subjects().len(), 70);
+        assert!(outcome.size <= 4096, "{}", outcome.size);
+        let shown = outcome.attributes["Subjects"].as_str().unwrap();
+        assert!(shown.ends_with(" more, which the function's log names and `Explain` tells"), "{shown}");
+        let claims = json!({"Explain": {"RoleName": "deploy"}});
+        assert_eq!(place.invoke(&claims).await["Admits"].as_array().map(Vec::len), Some(70));
     });
 }
 

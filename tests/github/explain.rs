@@ -223,6 +223,20 @@ fn with_a_template_the_member_of_the_claim_is_named() {
     };
     follow(None, main, claims, advice, next);
 
+    // A branch is declared together with its ref, and pull requests with the refs of all of them.
+    let on = |branches: &[&str], refs: &[&str]| json!([{"Repository": "acme/app", "Branches": branches, "Refs": refs}]);
+    let (before, after) = (
+        on(&["release/*"], &["refs/heads/release/1"]),
+        on(&["release/*", "next"], &["refs/heads/release/1", "refs/heads/next"]),
+    );
+    let claims = json!({"sub": immutable("acme/app", "ref:refs/heads/next"), "ref": "refs/heads/next"});
+    let advice = "add the branch \"next\" to `Branches` in the entry of acme/app; if that has `Refs`, add \"refs/heads/next\" there, too";
+    follow(None, before, claims, advice, after);
+    let pulls = |refs: &[&str]| json!([{"Repository": "acme/app", "PullRequests": true, "Refs": refs}]);
+    let claims = json!({"sub": immutable("acme/app", "pull_request"), "ref": "refs/pull/7/merge"});
+    let advice = "add \"refs/pull/*/merge\" to `Refs`";
+    follow(None, pulls(&["refs/heads/main"]), claims, advice, pulls(&["refs/heads/main", "refs/pull/*/merge"]));
+
     let pulls = |is: bool| json!([{"Repository": "acme/app", "Branches": ["main"], "PullRequests": is}]);
     let sub = immutable("acme/app", "ref:refs/pull/7/merge");
     follow(Some(&["repo", "ref"]), pulls(false), json!({"sub": sub}), "set `PullRequests: true`", pulls(true));
@@ -274,6 +288,10 @@ fn a_stranger_under_a_trusted_name_is_a_stranger_in_every_condition() {
     }
 }
 
+fn key(claim: &str) -> String {
+    format!("{ISSUER}:{claim}")
+}
+
 /// Evaluates a policy that somebody wrote by hand.
 fn of_policy(condition: &Value, deny: &Value, claims: &Value) -> Value {
     let provider = format!("arn:aws:iam::111122223333:oidc-provider/{ISSUER}");
@@ -288,7 +306,6 @@ fn of_policy(condition: &Value, deny: &Value, claims: &Value) -> Value {
 
 #[test]
 fn no_advice_lets_in_somebody_whose_ids_nobody_has_declared() {
-    let key = |claim: &str| format!("{ISSUER}:{claim}");
     let allow = json!({"StringEquals": {key("sub"): "repo:o/r:ref:refs/heads/main"}});
     let deny = json!({"StringEquals": {key("ref"): "refs/heads/main"}});
     let answer = of_policy(&allow, &deny, &json!({"sub": "repo:o@1/r@2:ref:refs/heads/main"}));
@@ -306,5 +323,21 @@ fn no_advice_lets_in_somebody_whose_ids_nobody_has_declared() {
     ] {
         let answer = of_policy(&allow, &deny, &json!({"sub": sub, "environment": "a:b🚀"}));
         assert!(changes(&answer)[0].contains(told), "{told}: {answer:#}");
+    }
+    let tier = |value: &str| format!("repo:o/r:environment:prod:repo_property_tier:{value}");
+    for (key, expected, found, told) in [
+        ("sub", tier("gold"), tier("a%3Ab"), "write whole `Subjects`"),
+        (
+            "aud",
+            "sts.amazonaws.com".to_owned(),
+            "環境".to_owned(),
+            "ask for the audience sts.amazonaws.com (`audience` of configure-aws-credentials)",
+        ),
+        ("actor", "octocat".to_owned(), "hubot".to_owned(), "list the user hubot under `Actors`"),
+    ] {
+        let allow = json!({"StringEquals": {format!("{ISSUER}:{key}"): expected}});
+        let answer = of_policy(&allow, &deny, &json!({key: found}));
+        assert!(changes(&answer)[0].contains(told), "{told}: {answer:#}");
+        assert!(!answer.to_string().contains("`Audience`"), "{answer:#}");
     }
 }

@@ -9,6 +9,7 @@ mod environment_warnings;
 mod errors;
 mod explain;
 mod lookup;
+mod whole_subjects;
 
 use std::ops::Deref;
 
@@ -45,6 +46,8 @@ struct Outcome {
     reason: String,
     physical_id: String,
     attributes: Value,
+    /// The bytes of the whole answer.
+    size: usize,
 }
 
 /// As a deployment forbids it that says nothing; of the rest, nothing that is asked for here is forbidden.
@@ -120,6 +123,7 @@ impl Place {
             reason: answer["Reason"].as_str().unwrap_or_default().to_owned(),
             physical_id: answer["PhysicalResourceId"].as_str().unwrap_or_default().to_owned(),
             attributes: answer["Data"].clone(),
+            size: answer.to_string().len(),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::github::subject::{self, Breadth};
 
 use super::pinned_ids::Identity;
 use super::policy_limits::SUBJECT_LIMIT;
-use super::trust_declaration::{Actor, JobContext, TrustEntry};
+use super::trust_declaration::{Actor, JobContext, TrustEntry, WORKFLOW};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, Claims, TrustRule};
 
@@ -39,9 +39,6 @@ pub(crate) fn compile(issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts)
     }
     Ok(rules)
 }
-
-/// The name of a workflow: a claim of templates that STS also reads by itself.
-const WORKFLOW: &str = "workflow";
 
 pub(super) struct Compiler<'a> {
     pub(super) issuer: &'a Issuer,
@@ -71,7 +68,7 @@ impl Compiler<'_> {
                 Some(scope) if self.entry.scope.as_ref().is_some_and(|own| own != scope) => None,
                 _ => id,
             };
-            let named = scope.as_ref().and_then(|scope| self.facts.named.get(scope)).copied();
+            let named = scope.as_ref().and_then(|scope| self.facts.named.get(scope)).map(|named| named.id);
             match &scope {
                 Some(RepositoryScope::Organisation(_)) if owner_ids.is_empty() => {
                     self.pin(&mut rule.claims, Claim::RepositoryOwnerId, named.or(known(self.facts.owner_id)));
@@ -101,9 +98,14 @@ impl Compiler<'_> {
         let refs = self.refs(context, keys)?;
         let is_unread = |claim: &&String| !says(keys, claim) && !self.is_narrowing(claim);
         if let Some(unused) = self.entry.template_claims.keys().find(is_unread) {
+            // STS reads `actor`, which is a name that can change hands.
+            let why = if unused == "actor" {
+                "write `Actors`, which are compared by their ids"
+            } else {
+                "and STS reads no such claim"
+            };
             return Err(format!(
-                "`TemplateClaims`: the repository's subject template, as far as it is known, has no `{unused}`, and STS reads no \
-                 such claim"
+                "`TemplateClaims`: the repository's subject template, as far as it is known, has no `{unused}`: {why}"
             ));
         }
         let drafts = self.drafts(scope, context, keys, refs.as_ref())?;
@@ -170,7 +172,8 @@ impl Compiler<'_> {
         if !self.entry.actors.is_empty() && !says(keys, "actor_id") {
             claims.insert(Claim::ActorId, self.actor_ids()?);
         }
-        if let Some(names) = self.entry.template_claims.get(WORKFLOW).filter(|_| !says(keys, WORKFLOW))
+        let is_said = |name: &String| says(keys, WORKFLOW) && !name::needs_claim(name);
+        if let Some(names) = self.entry.template_claims.get(WORKFLOW).filter(|names| !names.iter().all(is_said))
             && self.is_narrowing(WORKFLOW)
         {
             claims.insert(Claim::Workflow, Rc::new(names.iter().map(|name| Pattern::written(name)).collect()));

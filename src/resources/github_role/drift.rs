@@ -24,7 +24,7 @@ use super::applied_record::{NAMES, RoleRecord};
 use super::hand_changes::hand_changes;
 use super::name_record::NameRecord;
 use super::pinned_ids::{PinnedIds, users};
-use super::subject_difference::{CurrentSubjects, Difference, difference, other_id, trusted_subjects};
+use super::subject_difference::{Difference, difference, other_id, trusted_subjects};
 use super::{GitHubRoles, Observed, issuer_of};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
@@ -72,7 +72,7 @@ pub struct RoleComparison {
     pub unusable: Option<String>,
 }
 
-type PendingSubjects = Rc<OnceCell<Result<CurrentSubjects, LookupError>>>;
+type PendingSubjects = Rc<OnceCell<Result<SubjectFacts, LookupError>>>;
 
 /// A comparison of roles with GitHub. It asks about a name once, however many roles trust it, and stores only the
 /// answers.
@@ -158,7 +158,7 @@ impl<'a> Comparison<'a> {
             let account = self.answer(issuer, &RepositoryScope::Organisation(user.to_owned())).await;
             let difference = match account.get() {
                 Some(Ok(current)) => {
-                    other_id("the user", ids, current.facts.owner_id).map_or(Difference::None, Difference::OtherId)
+                    other_id("the user", ids, current.owner_id).map_or(Difference::None, Difference::OtherId)
                 }
                 Some(Err(error)) => Difference::Unknown(error.to_string()),
                 None => Difference::Unknown("GitHub has not answered for others before".to_owned()),
@@ -230,7 +230,7 @@ impl<'a> Comparison<'a> {
         answer
     }
 
-    async fn ask(&self, issuer: &Issuer, scope: &RepositoryScope) -> Result<CurrentSubjects, LookupError> {
+    async fn ask(&self, issuer: &Issuer, scope: &RepositoryScope) -> Result<SubjectFacts, LookupError> {
         // Who makes a provider must not lead the function to a host of their own.
         if !issuer.has_immutable_subjects() && self.roles.github.has_credential(issuer).await != Ok(true) {
             return Err(LookupError::Unreachable(
@@ -240,10 +240,12 @@ impl<'a> Comparison<'a> {
         let asked = Instant::now();
         let answer = match scope {
             RepositoryScope::Repository(repository) => self.subjects(issuer, repository).await,
-            RepositoryScope::Organisation(owner) => self.roles.github.account(issuer, owner).await.map(|account| {
-                let facts = SubjectFacts { owner_id: Some(account.id), ..SubjectFacts::default() };
-                CurrentSubjects { facts, template_is_known: false }
-            }),
+            RepositoryScope::Organisation(owner) => self
+                .roles
+                .github
+                .account(issuer, owner)
+                .await
+                .map(|account| SubjectFacts { owner_id: Some(account.id), ..SubjectFacts::default() }),
         };
         let in_vain = matches!(answer, Err(LookupError::Unreachable(_))) && asked.elapsed() >= SLOW;
         let mut silent = self.silent.borrow_mut();
@@ -252,12 +254,11 @@ impl<'a> Comparison<'a> {
         answer
     }
 
-    async fn subjects(&self, issuer: &Issuer, repository: &Repository) -> Result<CurrentSubjects, LookupError> {
+    async fn subjects(&self, issuer: &Issuer, repository: &Repository) -> Result<SubjectFacts, LookupError> {
         let (described, customization) = self.roles.github.repository(issuer, repository).await?;
         // Another case is another subject.
         if described.full_name == repository.to_string() {
-            let facts = SubjectFacts::of(issuer, &described, customization.as_ref());
-            Ok(CurrentSubjects { facts, template_is_known: customization.is_some() })
+            Ok(SubjectFacts::of(issuer, &described, customization.as_ref()))
         } else {
             Err(LookupError::Renamed { to: described.full_name, id: described.id })
         }

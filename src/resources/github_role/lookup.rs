@@ -8,9 +8,9 @@ use futures_util::stream::{self, StreamExt};
 use crate::error::Refusal;
 use crate::github::Issuer;
 use crate::github::client::LookupError;
-use crate::github::facts::{SubjectFacts, SubjectFormat};
+use crate::github::facts::{NamedScope, SubjectFacts, SubjectFormat};
 use crate::github::name::{Repository, RepositoryScope};
-use crate::iam_policy::trust_policy::{Claim, TrustRule};
+use crate::iam_policy::trust_policy::Claim;
 
 use super::GitHubRoles;
 use super::pinned_ids::Identity;
@@ -20,6 +20,9 @@ use super::trust_declaration::{Actor, Format, TrustEntry};
 /// avoid its secondary limits; the lowest of which is for 100 at once.
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 const MAX_CONCURRENT_CALLS: usize = 4;
+
+const OTHER_ID: &str = "Either the template is wrong, or somebody else has taken over the name: find out who has it now, \
+                        before you declare another number";
 
 /// The reason that there are no facts.
 #[derive(Debug)]
@@ -50,7 +53,7 @@ impl GitHubRoles {
     /// Asks at once everything that the entries need. Errors come up again where an answer is needed.
     async fn prefetch_facts(&self, issuer: &Issuer, entries: &[TrustEntry]) {
         let mut scopes: BTreeSet<RepositoryScope> = entries.iter().filter_map(|entry| entry.scope.clone()).collect();
-        scopes.extend(entries.iter().flat_map(|entry| open_names(issuer, entry)));
+        scopes.extend(entries.iter().flat_map(named_scopes));
         let actors = entries.iter().flat_map(|entry| &entry.actors);
         let names = actors.filter_map(|actor| if let Actor::Name(name) = actor { Some(name) } else { None });
         let names: BTreeSet<&String> = names.collect();
@@ -96,11 +99,19 @@ impl GitHubRoles {
             }
             (None, None) => declared_facts(entry, []),
         };
-        for scope in open_names(issuer, entry) {
+        if let Some(scope) = &entry.scope {
+            hold_against(entry, scope, &facts, at).map_err(Doubt::Refused)?;
+        }
+        for scope in named_scopes(entry) {
+            if !self.is_shown(issuer).await {
+                break;
+            }
             match self.ask(issuer, &scope, at).await {
                 Ok(found) => {
+                    hold_against(entry, &scope, &found, at).map_err(Doubt::Refused)?;
                     let found = with_declared(entry, found, at).map_err(Doubt::Refused)?;
-                    facts.named.extend(id_of(&scope, &found).map(|id| (scope, id)));
+                    let named = id_of(&scope, &found).map(|id| NamedScope { id, told: found.told });
+                    facts.named.extend(named.map(|named| (scope, named)));
                 }
                 // The subject says everything but the id.
                 Err(Doubt::Silent(problem)) => tracing::warn!(%scope, %problem, "GitHub did not say which id it has"),
@@ -167,12 +178,44 @@ fn id_of(scope: &RepositoryScope, facts: &SubjectFacts) -> Option<u64> {
     }
 }
 
+/// The repositories and owners that whole subjects name, beside the one that the entry is about.
+fn named_scopes(entry: &TrustEntry) -> BTreeSet<RepositoryScope> {
+    let names = entry.subjects.iter().filter_map(|subject| Identity::of_subject(subject).scope);
+    names.filter(|scope| entry.scope.as_ref() != Some(scope)).collect()
+}
+
 /// The repositories and owners that whole subjects name without an id, beside the one that the entry is about.
 pub(super) fn open_names(issuer: &Issuer, entry: &TrustEntry) -> BTreeSet<RepositoryScope> {
     let open = |identity: Identity| identity.scope.clone().filter(|_| !identity.is_pinned());
-    let rules = entry.subjects.iter().map(|subject| Identity::of(&TrustRule::of(subject.clone())));
-    let names = rules.filter_map(open).filter(|scope| entry.scope.as_ref() != Some(scope));
+    let names = entry.subjects.iter().filter_map(|subject| open(Identity::of_subject(subject)));
+    let names = names.filter(|scope| entry.scope.as_ref() != Some(scope));
     names.filter(|_| issuer.has_key(Claim::RepositoryId.name())).collect()
+}
+
+/// Holds the ids in whole subjects against those of the repository or owner that they are about.
+fn hold_against(entry: &TrustEntry, scope: &RepositoryScope, facts: &SubjectFacts, at: &str) -> Result<(), Refusal> {
+    let is_own = entry.scope.as_ref() == Some(scope);
+    for subject in &entry.subjects {
+        let Identity { scope: named, owner_ids, repository_ids } = Identity::of_subject(subject);
+        let names_repository = matches!(named, Some(RepositoryScope::Repository(_)));
+        if named.as_ref() != Some(scope) && (names_repository || !is_own) {
+            continue;
+        }
+        for (name, ids, now) in [
+            (scope.owner().to_owned(), owner_ids, facts.owner_id),
+            (scope.to_string(), repository_ids, facts.repository_id),
+        ] {
+            if let Some((now, other)) = now.and_then(|now| Some((now, ids.iter().find(|id| **id != now)?))) {
+                return Err(Refusal::PreconditionFailed {
+                    what: format!(
+                        "{at}: `Subjects`: GitHub says that {name} has id {now}, the template {other} (`{subject}`)"
+                    ),
+                    remedy: OTHER_ID.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns the facts of an entry that declares all of them.
@@ -214,10 +257,7 @@ pub(super) fn with_declared(entry: &TrustEntry, mut facts: SubjectFacts, at: &st
         {
             return Err(Refusal::PreconditionFailed {
                 what: format!("{at}: `{property}`: GitHub says {found}, the template {declared}"),
-                remedy:
-                    "Either the template is wrong, or somebody else has taken over the name: find out who has it now, \
-                         before you declare another number"
-                        .to_owned(),
+                remedy: OTHER_ID.to_owned(),
             });
         }
     }

@@ -51,6 +51,7 @@ use crate::deployment::Deployment;
 use crate::first_use::Lazy;
 use crate::github::Issuer;
 use crate::github::client::Client;
+use crate::github::name;
 use crate::guardrails::GuardrailCheck;
 use crate::iam_policy::document::canonical;
 use crate::iam_policy::trust_policy::TrustPolicy;
@@ -294,14 +295,17 @@ fn audience(text: &str) -> Result<String, String> {
     if text.contains(['*', '?']) || text.contains("${") {
         return Err(AUDIENCE_EXPECTED.to_owned());
     }
-    Ok(text.to_owned())
+    name::in_policy(text).map(|()| text.to_owned())
 }
 
 fn inline_policies(fields: &mut Fields<'_, Properties>) -> BTreeMap<String, Value> {
     let policies = fields.objects(Properties::POLICIES, |fields| {
         let name = fields.checked(Policy::POLICY_NAME, |text| iam_name(text, POLICY_NAME_LIMIT));
-        let document = fields.document(Policy::POLICY_DOCUMENT);
-        Some((name?, canonical(&document?)))
+        let document = canonical(&fields.document(Policy::POLICY_DOCUMENT)?);
+        if let Err(expected) = name::in_policy(&document.to_string()) {
+            fields.invalid(Policy::POLICY_DOCUMENT, expected, "one in it");
+        }
+        Some((name?, document))
     });
     let mut by_name: BTreeMap<String, Value> = BTreeMap::new();
     for (name, document) in policies.unwrap_or_default() {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts_from_policy::SubjectPairs;
 use super::name_record::{NameRecord, is_account};
 use super::trust_declaration::{Actor, TrustEntry};
-use crate::github::facts::SubjectFacts;
+use crate::github::facts::{NamedScope, SubjectFacts};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
 use crate::iam_policy::pattern::Pattern;
@@ -46,6 +46,11 @@ impl Identity {
             ),
             repository_ids: numbers("repository_id", Claim::RepositoryId, ids.map(|(_, repository)| repository)),
         }
+    }
+
+    /// Reads a whole subject.
+    pub(super) fn of_subject(subject: &Pattern) -> Self {
+        Self::of(&TrustRule::of(subject.clone()))
     }
 
     /// Returns true if an id tells the repository, or the owner where the rule is about all of the owner's.
@@ -153,20 +158,25 @@ impl PinnedIds {
                 RepositoryScope::Organisation(_) => (scope, owner_id, None),
             }
         });
-        let named = facts.named.iter().map(|(scope, id)| match scope {
+        let named = facts.named.iter().map(|(scope, NamedScope { id, told: _ })| match scope {
             RepositoryScope::Repository(_) => (scope, None, Some(*id)),
             RepositoryScope::Organisation(_) => (scope, Some(*id), None),
         });
-        for (scope, owner_id, repository_id) in scopes.chain(named) {
+        let written: Vec<Identity> = entry.subjects.iter().map(Identity::of_subject).collect();
+        let repository_ids: BTreeSet<u64> =
+            written.iter().flat_map(|one| &one.repository_ids).copied().chain(entry.repository_id).collect();
+        let owner_ids: BTreeSet<u64> =
+            written.iter().flat_map(|one| &one.owner_ids).copied().chain(entry.owner_id).collect();
+        for (scope, owner_now, repository_now) in scopes.chain(named) {
             let owner = match scope {
                 RepositoryScope::Repository(repository) => {
-                    let declared = ("RepositoryId", entry.repository_id);
-                    found.extend(other(&repository.to_string(), declared, self.repository(repository), repository_id));
+                    let declared = ("RepositoryId", &repository_ids);
+                    found.extend(other(&repository.to_string(), declared, self.repository(repository), repository_now));
                     repository.owner()
                 }
                 RepositoryScope::Organisation(owner) => owner,
             };
-            found.extend(other(owner, ("OwnerId", entry.owner_id), self.owner(owner), owner_id));
+            found.extend(other(owner, ("OwnerId", &owner_ids), self.owner(owner), owner_now));
         }
         found.extend(facts.users.iter().filter_map(|(name, id)| self.other_user(entry, name, *id, actors)));
         found.dedup();
@@ -189,11 +199,11 @@ impl PinnedIds {
 
 fn other(
     name: &str,
-    (property, declared): (&str, Option<u64>),
+    (property, declared): (&str, &BTreeSet<u64>),
     pinned: BTreeSet<u64>,
     now: Option<u64>,
 ) -> Option<OtherId> {
-    let now = now.filter(|now| !pinned.is_empty() && !pinned.contains(now) && declared != Some(*now))?;
+    let now = now.filter(|now| !pinned.is_empty() && !pinned.contains(now) && !declared.contains(now))?;
     Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`") })
 }
 

@@ -253,8 +253,8 @@ object_type! {
             Count::at_most(room_for("a/b/.github/workflows/c@refs/tags/d"), "workflows"),
             "\"owner/name/.github/workflows/<file>@<ref>\"",
             "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, \
-             `refs/tags/…`, `refs/pull/*/merge` or a commit's whole SHA, as the claim `job_workflow_ref` has it. \
-             Wildcards in the ref only. The claim holds names and no ids: a workflow of another repository belongs to \
+             `refs/tags/…`, `refs/pull/*/merge`, a commit's whole SHA, or `*` for any, as the claim `job_workflow_ref` has \
+             it. Wildcards in the ref only. The claim holds names and no ids: a workflow of another repository belongs to \
              the present owner of that name.",
         );
         ACTORS: Texts = Property::texts(

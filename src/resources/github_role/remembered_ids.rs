@@ -13,7 +13,7 @@ use crate::aws::{CallError, iam};
 use crate::error::{Error, Refusal};
 use crate::github::Issuer;
 use crate::github::client::LookupError;
-use crate::github::facts::{SubjectFacts, SubjectFormat};
+use crate::github::facts::{NamedScope, SubjectFacts, SubjectFormat, ToldSubjects};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
@@ -150,7 +150,7 @@ impl Memory {
         }
         for scope in open_names(issuer, entry) {
             if let (false, Some(id)) = (facts.named.contains_key(&scope), self.only(&scope)) {
-                facts.named.insert(scope, id);
+                facts.named.insert(scope, NamedScope { id, told: ToldSubjects::default() });
             }
         }
     }
@@ -197,7 +197,7 @@ impl GitHubRoles {
             Err(Doubt::Silent(problem)) => {
                 Refusal::PreconditionFailed { what: format!("{at}: {problem}"), remedy: String::new() }
             }
-            Err(Doubt::Renamed { from, to, id }) => renamed(at, memory, &from, &to, id),
+            Err(Doubt::Renamed { from, to, id }) => renamed(at, entry, memory, (&from, &to, id)),
             Err(Doubt::Refused(refusal)) => refusal,
         };
         let kept =
@@ -253,12 +253,14 @@ fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
 }
 
 /// Refuses a name that leads to another one. Who has taken over a name can also let it lead elsewhere.
-fn renamed(at: &str, memory: &Memory, from: &Repository, to: &str, id: u64) -> Refusal {
+fn renamed(at: &str, entry: &TrustEntry, memory: &Memory, (from, to, id): (&Repository, &str, u64)) -> Refusal {
     let pinned: BTreeSet<u64> = memory.ids.repository(from).union(&memory.others.repository(from)).copied().collect();
     let what = format!("{at}: {from} was renamed or transferred, and is {to} (id {id}) now");
     if pinned.is_empty() || pinned.contains(&id) {
         let whose = if pinned.is_empty() { "If that is the repository that you mean, write" } else { "Write" };
-        let remedy = format!("Its tokens carry the new name. {whose} `Repository: {to}`");
+        let is_own = entry.scope.as_ref().is_some_and(|scope| *scope == RepositoryScope::Repository(from.clone()));
+        let step = if is_own { format!("`Repository: {to}`") } else { format!("{to} in its place under `Subjects`") };
+        let remedy = format!("Its tokens carry the new name. {whose} {step}");
         return Refusal::PreconditionFailed { what, remedy };
     }
     Refusal::PreconditionFailed {

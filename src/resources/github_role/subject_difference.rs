@@ -5,16 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts_from_policy::SubjectPairs;
 use super::pinned_ids::{Identity, PinnedIds, listed};
 use crate::github::client::LookupError;
-use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, prefix};
+use crate::github::facts::{SubjectFacts, SubjectFormat, prefix};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::trust_policy::TrustPolicy;
-
-/// The subjects of a repository as GitHub issues them.
-pub(super) struct CurrentSubjects {
-    pub(super) facts: SubjectFacts,
-    /// Without a credential, a template is not visible.
-    pub(super) template_is_known: bool,
-}
 
 /// The subjects of one repository in a policy.
 #[derive(Default)]
@@ -58,7 +51,7 @@ pub(super) fn difference(
     scope: &RepositoryScope,
     trusted: &TrustedSubjects,
     pinned: &PinnedIds,
-    answer: Option<&Result<CurrentSubjects, LookupError>>,
+    answer: Option<&Result<SubjectFacts, LookupError>>,
 ) -> Difference {
     let current = match answer {
         Some(Ok(current)) => current,
@@ -75,13 +68,13 @@ pub(super) fn difference(
         Some(Err(error)) => return Difference::Unknown(error.to_string()),
         None => return Difference::Unknown("GitHub has not answered for others before".to_owned()),
     };
-    let SubjectFacts { owner_id, repository_id, .. } = current.facts;
+    let SubjectFacts { owner_id, repository_id, .. } = current;
     let others: Vec<String> = match scope {
         RepositoryScope::Repository(repository) => vec![
-            other_id("the repository", &pinned.repository(repository), repository_id),
-            other_id("its owner", &pinned.owner(repository.owner()), owner_id),
+            other_id("the repository", &pinned.repository(repository), *repository_id),
+            other_id("its owner", &pinned.owner(repository.owner()), *owner_id),
         ],
-        RepositoryScope::Organisation(owner) => vec![other_id("the owner", &pinned.owner(owner), owner_id)],
+        RepositoryScope::Organisation(owner) => vec![other_id("the owner", &pinned.owner(owner), *owner_id)],
     }
     .into_iter()
     .flatten()
@@ -109,9 +102,8 @@ pub(super) fn other_id(what: &str, pinned: &BTreeSet<u64>, now: Option<u64>) -> 
 }
 
 /// Describes the subjects that GitHub issues and the role does not trust.
-fn difference_of(repository: &Repository, trusted: &TrustedSubjects, current: &CurrentSubjects) -> Option<String> {
+fn difference_of(repository: &Repository, trusted: &TrustedSubjects, facts: &SubjectFacts) -> Option<String> {
     let TrustedSubjects { prefixes: trusted, templates } = trusted;
-    let CurrentSubjects { facts, template_is_known } = current;
     let issued: Vec<String> =
         facts.forms.iter().filter_map(|form| prefix(repository, *form, facts.owner_id, facts.repository_id)).collect();
     // If GitHub does not tell which of two formats it is, one of them suffices.
@@ -124,15 +116,13 @@ fn difference_of(repository: &Repository, trusted: &TrustedSubjects, current: &C
         issued.iter().any(|prefix| trusted.contains(prefix))
     };
     if fits {
-        let template = match &facts.template {
-            SubjectTemplate::Default => vec!["repo".to_owned(), "context".to_owned()],
-            SubjectTemplate::Custom(keys) => keys.clone(),
-        };
-        let changed = *template_is_known && !templates.contains(&template);
-        return changed.then(|| {
-            let trusted: Vec<String> = templates.iter().map(|keys| keys.join(", ")).collect();
-            format!("its subjects are made of {}, the role trusts {}", template.join(", "), trusted.join(" or "))
-        });
+        let template = facts.told.keys.as_ref().filter(|keys| !templates.contains(*keys))?;
+        let trusted: Vec<String> = templates.iter().map(|keys| keys.join(", ")).collect();
+        return Some(format!(
+            "its subjects are made of {}, the role trusts {}",
+            template.join(", "),
+            trusted.join(" or ")
+        ));
     }
     let form = if facts.forms.contains(&SubjectFormat::Immutable) { "with ids" } else { "without ids" };
     let trusted: Vec<&str> = trusted.iter().map(String::as_str).collect();

@@ -38,7 +38,8 @@ impl Compiler<'_> {
             "actor_id" if !self.entry.actors.is_empty() => Some(texts(self.actor_ids()?.as_ref())),
             "enterprise_id" => self.entry.enterprise_id.map(|id| vec![id.to_string()]),
             _ => {
-                let declared = self.entry.template_claims.get(key).map(|values| values.iter().cloned().collect());
+                let declared = self.entry.template_claims.get(key);
+                let declared = declared.map(|values| values.iter().map(|value| in_subject(value)).collect());
                 let told = self.facts.visibility.clone().filter(|_| key == "repository_visibility");
                 declared.or(told.map(|visibility| vec![visibility]))
             }
@@ -81,11 +82,11 @@ fn texts(patterns: &BTreeSet<Pattern>) -> Vec<String> {
     patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
 }
 
-/// An environment as GitHub writes it: a colon becomes `%3A`, so that it cannot be taken for the end of the value. Where a
-/// wildcard could stand for a part of that, the claim alone tells the environment.
-fn in_subject(environment: &str) -> String {
-    let is_wild = environment.contains(['*', '?']);
-    if is_wild && name::needs_claim(environment) { "*".to_owned() } else { environment.replace(':', "%3A") }
+/// A name as GitHub writes it: a colon becomes `%3A`, so that it cannot be taken for the end of the value. Where a wildcard
+/// could stand for a part of that, the claim alone tells the name.
+fn in_subject(name: &str) -> String {
+    let is_wild = name.contains(['*', '?']);
+    if is_wild && name::needs_claim(name) { "*".to_owned() } else { name.replace(':', "%3A") }
 }
 
 fn lack(key: &str) -> String {

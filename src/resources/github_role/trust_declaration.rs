@@ -124,6 +124,9 @@ pub(crate) enum Format {
     Both,
 }
 
+/// The name of a workflow: a claim of templates that STS also reads by itself.
+pub(super) const WORKFLOW: &str = "workflow";
+
 const CONTEXTS: &str = "at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true`, `AnyRef: true` and \
                         `AllJobs: true`, or `Subjects`";
 
@@ -149,7 +152,7 @@ fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry 
     entry.workflows = patterns(fields.texts(Entry::WORKFLOWS, name::workflow));
     entry.actors = fields.texts(Entry::ACTORS, actor).unwrap_or_default().into_iter().collect();
     entry.refs = patterns(fields.texts(Entry::REFS, name::full_ref));
-    template_claims(fields, &mut entry);
+    template_claims(fields, &mut entry, issuer);
     entry.enterprise_id = fields.checked(Entry::ENTERPRISE_ID, |text| id(text, "an enterprise"));
     entry.owner_id = fields.checked(Entry::OWNER_ID, |text| id(text, "the owner"));
     entry.repository_id = fields.checked(Entry::REPOSITORY_ID, |text| id(text, "the repository"));
@@ -262,7 +265,7 @@ fn of_another(subject: &str, entry: &TrustEntry) -> Option<String> {
 }
 
 /// Reads the values of the claims that a template is made of and no other member gives.
-fn template_claims(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry) {
+fn template_claims(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, issuer: Option<&Issuer>) {
     let claims = fields.objects(Entry::TEMPLATE_CLAIMS, |fields| {
         let name = fields.checked(TemplateClaim::NAME, |name| {
             subject::claim(name)?;
@@ -270,7 +273,10 @@ fn template_claims(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry) {
                 Err(format!("a claim without a member of its own: write {member}"))
             })
         });
-        let values = fields.texts(TemplateClaim::VALUES, subject::template_value);
+        // Of the claims without a member, STS reads the name of the workflow.
+        let is_read = name.as_deref() == Some(WORKFLOW) && issuer.is_some_and(|issuer| issuer.has_key(WORKFLOW));
+        let value = if is_read { subject::claim_value } else { subject::template_value };
+        let values = fields.texts(TemplateClaim::VALUES, value);
         Some((name?, values?))
     });
     for (name, values) in claims.into_iter().flatten() {
@@ -302,6 +308,14 @@ fn fit(fields: &mut Fields<'_, Entry>, entry: &TrustEntry, issuer: &Issuer) {
             Entry::SUBJECT_FORMAT,
             "Auto or Classic, because an Enterprise Server has no immutable subjects",
             format_args!("{:?}", entry.format),
+        );
+    }
+    let with_ids = entry.subjects.iter().find(|subject| subject::has_prefix_ids(subject.as_str()));
+    if let Some(subject) = with_ids.filter(|_| !issuer.has_immutable_subjects()) {
+        fields.invalid(
+            Entry::SUBJECTS,
+            "subjects without ids, because an Enterprise Server has no immutable subjects",
+            format_args!("{subject}"),
         );
     }
     // The claim `job_workflow_ref` can also be part of a custom subject; that is known only when GitHub was asked.

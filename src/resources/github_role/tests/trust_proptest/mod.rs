@@ -20,7 +20,7 @@ use self::jobs::{ACTORS, RENAMED, RandomJob, Repo, mint};
 use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
 use crate::github::Issuer;
-use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
+use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, ToldSubjects};
 use crate::github::name::RepositoryScope;
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
@@ -71,7 +71,7 @@ fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
         visibility: None,
         users,
         named: BTreeMap::new(),
-        told: None,
+        told: ToldSubjects::default(),
     }
 }
 

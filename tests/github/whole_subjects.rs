@@ -1,0 +1,148 @@
+//! Whole subjects, held against what GitHub says of the repositories that they name.
+
+use serde_json::{Value, json};
+
+use super::{at, at_issuer, immutable};
+use crate::simulation::github::ids;
+
+#[test]
+fn ids_in_whole_subjects_are_held_against_github() {
+    at(async |place| {
+        let (owner, id) = ids("acme/app");
+        for (entry, told) in [
+            (json!({"Subjects": ["repo:acme@1/app@2:pull_request"]}), format!("acme has id {owner}")),
+            (json!({"Subjects": [format!("repo:acme@{owner}/app@2:pull_request")]}), format!("acme/app has id {id}")),
+            (
+                json!({"Repository": "acme/app", "Subjects": [format!("repo:acme@{owner}/app@2:pull_request")]}),
+                format!("acme/app has id {id}"),
+            ),
+            (
+                json!({"Repository": "acme/app", "Subjects": ["repository_id:2:environment:prod"]}),
+                format!("acme/app has id {id}"),
+            ),
+            (
+                json!({"Repository": "acme/app",
+                    "Subjects": [format!("repository_owner_id:1:repository_id:{id}:environment:prod")]}),
+                format!("acme has id {owner}"),
+            ),
+        ] {
+            let outcome = place.create(json!([entry])).await;
+            assert!(!outcome.succeeded && outcome.reason.contains(&told), "{entry}: {told}: {}", outcome.reason);
+            let way = "find out who has it now, before you declare another number";
+            assert!(outcome.reason.contains("`Subjects`: GitHub says that") && outcome.reason.contains(way));
+            assert_eq!(place.policy(), Value::Null);
+        }
+        for subject in [immutable("acme/app", "pull_request"), format!("repository_id:{id}:environment:prod")] {
+            let outcome = place.create(json!([{"Repository": "acme/app", "Subjects": [subject]}])).await;
+            assert!(outcome.succeeded, "{subject}: {}", outcome.reason);
+        }
+    });
+}
+
+#[test]
+fn an_enterprise_server_sends_no_ids_in_whole_subjects_either() {
+    at_issuer("github.example.com/_services/token", async |place| {
+        let outcome = place.create(json!([{"Subjects": ["repo:acme@1/app@2:pull_request"]}])).await;
+        assert!(outcome.reason.contains("an Enterprise Server has no immutable subjects"), "{outcome:?}");
+    });
+}
+
+#[test]
+fn the_id_of_a_new_repository_may_stand_in_a_whole_subject() {
+    at(async |place| {
+        assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
+        place.github(|github| github.taken = [("acme".to_owned(), 777), ("acme/app".to_owned(), 999)].into());
+        let new = json!([{"Repository": "acme/app", "Subjects": ["repo:acme@777/app@999:pull_request"]}]);
+        let outcome = place.update(new).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+    });
+}
+
+#[test]
+fn a_repository_that_left_a_name_is_told_for_whole_subjects() {
+    at(async |place| {
+        let moved = crate::simulation::wire::Answer {
+            status: 301,
+            headers: vec![("location", "https://api.github.com/repos/acme/new".to_owned())],
+            body: "{}".into(),
+        };
+        place.github(|github| drop(github.answers.insert("GET /repos/acme/app".into(), moved)));
+        let outcome = place.create(json!([{"Subjects": [immutable("acme/app", "pull_request")]}])).await;
+        assert!(outcome.reason.contains("write acme/new in its place under `Subjects`"), "{}", outcome.reason);
+    });
+}
+
+#[test]
+fn whole_subjects_of_another_form_or_template_are_a_warning() {
+    at(async |place| {
+        place.token();
+        place.github(|github| {
+            let keys = ["repo", "context", "ref"].map(str::to_owned).to_vec();
+            github.templates.insert("acme/made".into(), keys);
+            github.classic.push("acme/old".into());
+        });
+        for (entry, warning) in [
+            (
+                json!({"Subjects": ["repo:acme/app:pull_request"]}),
+                "GitHub sends subjects with ids, which `repo:acme/app:pull_request` does not admit",
+            ),
+            (json!({"Subjects": [immutable("acme/old", "pull_request")]}), "GitHub sends subjects without ids, which"),
+            (
+                json!({"Subjects": [immutable("acme/made", "environment:prod")]}),
+                "GitHub makes the subjects of repo, context, ref, which",
+            ),
+            (
+                json!({"Repository": "acme/made", "Subjects": [immutable("acme/made", "environment:prod")]}),
+                "GitHub makes the subjects of repo, context, ref, which",
+            ),
+            (json!({"Subjects": [immutable("acme/made", "environment:prod:ref:refs/heads/main")]}), ""),
+            (json!({"Subjects": [immutable("acme/app", "environment:prod")]}), ""),
+        ] {
+            let outcome = place.create(json!([entry])).await;
+            assert!(outcome.succeeded, "{entry}: {}", outcome.reason);
+            let warned = outcome.attributes["Warning"].as_str().unwrap();
+            assert!(warned.contains(warning) && warning.is_empty() == warned.is_empty(), "{entry}: {warned}");
+        }
+    });
+}
+
+#[test]
+fn own_workflows_that_no_job_runs_at_its_ref_are_a_warning() {
+    at(async |place| {
+        let own = |name: &str| format!("acme/app/.github/workflows/x.yml@{name}");
+        let entry = |members: &Value, workflows: &[&str]| {
+            let mut entry = members.clone();
+            entry["Repository"] = json!("acme/app");
+            entry["Workflows"] = workflows.iter().map(|name| own(name)).collect();
+            entry
+        };
+        let (main, dev) = ("refs/heads/main", "refs/heads/dev");
+        let on = |name: &str| {
+            format!("jobs on {name} run the workflows of their repository at that ref, so that acme/app/.github")
+        };
+        let unused = |name: &str| format!("no job of the entry is on {name}, so that acme/app/.github");
+        let prod = json!({"Environments": ["prod"]});
+        for (entry, warning) in [
+            (entry(&json!({"Branches": ["main"]}), &[dev]), on(main)),
+            (entry(&json!({"Tags": ["v*"]}), &[main]), on("refs/tags/v*")),
+            (entry(&json!({"PullRequests": true}), &[main]), on("refs/pull/*/merge")),
+            (entry(&json!({"Branches": ["main"], "PullRequests": true}), &[main]), on("refs/pull/*/merge")),
+            (entry(&json!({"Environments": ["prod"], "Refs": [main]}), &[dev]), on(main)),
+            (entry(&json!({"Branches": ["main"]}), &[main, dev]), unused(dev)),
+            (entry(&json!({"Branches": ["main"]}), &["0123456789abcdef0123456789abcdef01234567"]), on(main)),
+            (entry(&json!({"Branches": ["main"]}), &[main]), String::new()),
+            (entry(&json!({"Branches": ["main"]}), &["*"]), String::new()),
+            (entry(&json!({"Branches": ["release/*"]}), &["refs/heads/release/*"]), String::new()),
+            (entry(&prod, &[dev]), String::new()),
+        ] {
+            let outcome = place.create(json!([entry])).await;
+            assert!(outcome.succeeded, "{entry}: {}", outcome.reason);
+            let warned = outcome.attributes["Warning"].as_str().unwrap();
+            assert!(warned.contains(&warning) && warning.is_empty() == warned.is_empty(), "{entry}: {warned}");
+        }
+        let subject = immutable("acme/app", &format!("ref:{main}:job_workflow_ref:{}", own(dev)));
+        let outcome = place.create(json!([{"Subjects": [subject]}])).await;
+        let warned = outcome.attributes["Warning"].as_str().unwrap();
+        assert!(warned.contains(&on(main)), "{warned}");
+    });
+}
