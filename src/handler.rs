@@ -303,7 +303,7 @@ impl App {
             }
             GitHubRepositoryOidcs::TYPE => {
                 let (github, iam) = (self.github(deadline), self.iam.clone());
-                let oidcs = GitHubRepositoryOidcs { github, iam, deadline };
+                let oidcs = GitHubRepositoryOidcs { github, iam, deadline, account: here().account };
                 reconcile_request(&Claimed::new(oidcs, request), request, context).await
             }
             // No object of an unknown type was ever created, so that its Delete, after the failed Create, succeeds.

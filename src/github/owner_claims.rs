@@ -199,6 +199,11 @@ impl Variables {
         OwnerClaims(of_object.collect())
     }
 
+    /// The values of all, which everybody can read who can read the place.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.all.values().map(|variable| variable.value.as_str())
+    }
+
     fn names(&self) -> Vec<&String> {
         self.all.keys().collect()
     }

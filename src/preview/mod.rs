@@ -225,7 +225,12 @@ impl Preview<'_> {
                     dry_run(&Claimed::new(reader, request), request, context).await
                 }
                 GitHubRepositoryOidcs::TYPE => {
-                    let reader = GitHubRepositoryOidcs { github: github(), iam: app.iam.clone(), deadline: *deadline };
+                    let reader = GitHubRepositoryOidcs {
+                        github: github(),
+                        iam: app.iam.clone(),
+                        deadline: *deadline,
+                        account: here().account,
+                    };
                     dry_run(&Claimed::new(reader, request), request, context).await
                 }
                 other => {

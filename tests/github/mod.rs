@@ -9,6 +9,7 @@ mod environment_warnings;
 mod errors;
 mod explain;
 mod lookup;
+mod many_names;
 mod whole_subjects;
 
 use std::ops::Deref;

@@ -146,3 +146,27 @@ fn own_workflows_that_no_job_runs_at_its_ref_are_a_warning() {
         assert!(warned.contains(&on(main)), "{warned}");
     });
 }
+
+#[test]
+fn what_narrows_an_entry_narrows_its_whole_subjects_too() {
+    at(async |place| {
+        let entry = |members: Value| {
+            let mut entry = members;
+            entry["Subjects"] = json!([immutable("acme/app", "environment:prod")]);
+            json!([entry])
+        };
+        let outcome = place.create(entry(json!({"Refs": ["refs/heads/main"]}))).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert!(place.policy().to_string().contains(r#":ref":"refs/heads/main""#), "{}", place.policy());
+        let tier = json!({"TemplateClaims": [{"Name": "repo_property_tier", "Values": ["gold"]}]});
+        let outcome = place.update(entry(tier)).await;
+        let told = "whole `Subjects` say `repo_property_tier` themselves";
+        assert!(!outcome.succeeded && outcome.reason.contains(told), "{}", outcome.reason);
+    });
+    at_issuer("github.example.com/_services/token", async |place| {
+        let trust = json!([{"Subjects": ["repo:acme/app:environment:prod"], "Refs": ["refs/heads/main"]}]);
+        let outcome = place.create(trust).await;
+        let told = "`Refs`: STS reads no claim `ref` of an Enterprise Server";
+        assert!(!outcome.succeeded && outcome.reason.contains(told), "{}", outcome.reason);
+    });
+}

@@ -234,3 +234,22 @@ fn an_organisation_stays_switched_if_its_roles_trust_ids_only() {
         assert!(switched(place) && assumable(place));
     });
 }
+
+/// Other accounts cannot be read; the variables beside the switch tell where to look.
+#[test]
+fn roles_of_other_accounts_that_variables_name_are_listed() {
+    at(async |place| {
+        old_repository(place);
+        let variables = "/repos/acme/app/actions/variables";
+        place.by_hand(&format!("{variables}/ROLE"), "arn:aws:iam::444455556666:role/github/deploy").await;
+        place.by_hand(&format!("{variables}/OURS"), "arn:aws:iam::111122223333:role/deploy").await;
+        let both = r#"{"eu": "arn:aws:iam::444455556666:role/eu", "cn": "arn:aws-cn:iam::777788889999:role/cn"}"#;
+        place.by_hand(&format!("{variables}/ROLES"), both).await;
+        let stack = r#"{"stack": "arn:aws:cloudformation:eu-west-1:999900001111:stack/team/1"}"#;
+        place.by_hand(&format!("{variables}/TRUST_OWNER_X_Y"), stack).await;
+        let status = place.stack.create(&template("Both", Some(true))).await;
+        assert_eq!(status, Status::CreateComplete, "{}", place.reason());
+        let warning = place.stack.resource("Oidc").unwrap().attributes["Warning"].as_str().unwrap().to_owned();
+        insta::assert_snapshot!(warning, @"The roles of this account were checked. Not seen: roles of other accounts and other clouds that trust acme/app. Its variables of Actions name account 999900001111, arn:aws-cn:iam::777788889999:role/cn, arn:aws:iam::444455556666:role/eu, arn:aws:iam::444455556666:role/github/deploy: look there first");
+    });
+}

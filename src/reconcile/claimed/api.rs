@@ -52,7 +52,7 @@ impl<R: Claimable> Claimed<R> {
             (self.inner.observe_listed(id, &variables).await?, variables.claims(id))
         } else {
             let (object, variables) = try_join(self.inner.observe(id), variables).await?;
-            (object, variables.claims(id))
+            (object.map(|object| self.inner.beside(object, &variables)), variables.claims(id))
         };
         let is_owner = claims.are_of_stack(self.owner.stack_id());
         let object = object.map(|object| R::recall(object, &claims.memories(), is_owner));

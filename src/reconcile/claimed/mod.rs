@@ -50,6 +50,11 @@ pub trait Claimable: Api<Id: ClaimPlace> {
     ) -> impl Future<Output = Result<Option<Self::Observed>, CallError>> {
         self.observe(id)
     }
+    /// Completes an observation by the variables beside the object.
+    #[must_use]
+    fn beside(&self, observed: Self::Observed, _variables: &Variables) -> Self::Observed {
+        observed
+    }
     /// Returns the memory of the time before the first claim: of an object that is there, or of one that this request makes.
     fn memory(observed: Option<&Self::Observed>, requested: CreationWindow) -> String;
     /// Completes an observation by the memories of all claims, the oldest first. `is_owner` says that one of our stack's is among

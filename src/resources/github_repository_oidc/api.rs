@@ -1,15 +1,19 @@
 //! The calls for the subjects of a repository. <https://docs.github.com/en/rest/actions/oidc>
 
+use std::collections::BTreeSet;
+
 use aws_sdk_iam::types::Role;
 use futures_util::future::join;
 use serde_json::{Value, json};
 
 use super::{Action, CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcCustomization, OidcId, Only, Spec};
+use crate::arn::Arn;
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::error::Error;
 use crate::github::ApiCall;
 use crate::github::client::Client;
 use crate::github::facts::{Customization, FormatChoice, SubjectFormat};
+use crate::github::owner_claims::Variables;
 use crate::github::ownership_by_creation::CreationWindow;
 use crate::iam_policy::document::decode;
 use crate::iam_policy::repository_forms::{AdmittedForms, admitted_forms, admitted_forms_of_owner};
@@ -41,13 +45,18 @@ impl Reader for GitHubRepositoryOidcs {
         let Customization { use_default, include_claim_keys: keys, .. } = customization;
         let template = CustomizationTemplate { use_default, keys };
         let (before, chosen_by_others) = (None, false);
-        Ok(Some(Observed { chosen, sent, before, chosen_by_others, template, only: only? }))
+        let elsewhere = BTreeSet::new();
+        Ok(Some(Observed { chosen, sent, before, chosen_by_others, template, only: only?, elsewhere }))
     }
 }
 
 impl Claimable for GitHubRepositoryOidcs {
     fn github(&self) -> &Client {
         &self.github
+    }
+
+    fn beside(&self, observed: Observed, variables: &Variables) -> Observed {
+        Observed { elsewhere: elsewhere(&self.account, variables.values()), ..observed }
     }
 
     fn memory(observed: Option<&Observed>, _: CreationWindow) -> String {
@@ -102,6 +111,22 @@ impl Api for GitHubRepositoryOidcs {
         }
         Ok(())
     }
+}
+
+/// The roles of other accounts that texts name, and the other accounts of which they name no role.
+fn elsewhere<'a>(account: &str, texts: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let is_around = |c: char| c.is_whitespace() || "\"'`,;()[]{}<>".contains(c);
+    let words: BTreeSet<&str> = texts.flat_map(|text| text.split(is_around)).collect();
+    let arns = words.iter().copied().filter_map(Arn::parse);
+    let arns: Vec<Arn<'_>> = arns.filter(|arn| arn.has_account_id() && arn.account != account).collect();
+    let is_role = |arn: &&Arn<'_>| arn.service == "iam" && arn.resource_of("role").is_some();
+    let roles: BTreeSet<String> = arns.iter().filter(is_role).map(ToString::to_string).collect();
+    let with_roles: BTreeSet<&str> = arns.iter().filter(is_role).map(|arn| arn.account).collect();
+    let numbers =
+        words.iter().copied().filter(|word| word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_digit()));
+    let others = arns.iter().map(|arn| arn.account).chain(numbers);
+    let others = others.filter(|other| *other != account && !with_roles.contains(other));
+    others.map(|other| format!("account {other}")).chain(roles).collect()
 }
 
 impl GitHubRepositoryOidcs {

@@ -35,6 +35,8 @@ pub struct GitHubRepositoryOidcs {
     pub iam: Lazy<aws_sdk_iam::Client>,
     /// The deadline of the request.
     pub deadline: Deadline,
+    /// The account of the function.
+    pub account: String,
 }
 
 /// A customization of subjects. Its path is `repos/octo-org/octo-repo/oidc` or `orgs/octo-org/oidc`.
@@ -134,6 +136,8 @@ pub struct Observed {
     template: CustomizationTemplate,
     /// Roles of this account that trust the repository in one form only.
     only: Only,
+    /// Roles and accounts beyond this one that the variables of Actions name.
+    elsewhere: BTreeSet<String>,
 }
 
 /// The template for subjects that is set in the same place.

@@ -1,6 +1,7 @@
 //! Decisions about the form of the subjects of a repository or organisation. A role that trusts one form only is locked out by a switch to the
 //! other, so that the switch is refused until it trusts both; and a deletion leaves things as they are rather than do that.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcCustomization, Spec};
@@ -25,6 +26,22 @@ impl fmt::Display for Action {
             FormatChoice::Unset => f.write_str("take back the choice of the subjects"),
         }
     }
+}
+
+/// The number of roles and accounts in the attribute.
+const NAMED: usize = 12;
+
+/// Says where else to look.
+fn to_look_at(elsewhere: &BTreeSet<String>) -> String {
+    if elsewhere.is_empty() {
+        return "Its variables of Actions name none; secrets and workflow files were not read".to_owned();
+    }
+    let named: Vec<&str> = elsewhere.iter().take(NAMED).map(String::as_str).collect();
+    let more = match elsewhere.len() - named.len() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("Its variables of Actions name {}{more}: look there first", named.join(", "))
 }
 
 impl Planner for GitHubRepositoryOidcs {
@@ -80,14 +97,15 @@ impl Planner for GitHubRepositoryOidcs {
         })
     }
 
-    fn attributes(desired: &Spec, _: &Observed) -> Attributes {
+    fn attributes(desired: &Spec, observed: &Observed) -> Attributes {
         let (repository, organization) = match &desired.name {
             OidcCustomization::Repository(repository) => (repository.to_string(), String::new()),
             OidcCustomization::Organization(owner) => (String::new(), owner.clone()),
         };
         let warning = format!(
-            "The roles of this account were checked. Not seen: roles of other accounts and other clouds that trust {}",
-            desired.name.whose()
+            "The roles of this account were checked. Not seen: roles of other accounts and other clouds that trust {}. {}",
+            desired.name.whose(),
+            to_look_at(&observed.elsewhere)
         );
         [("Repository", repository), ("Organization", organization), ("Warning", warning)].into()
     }

@@ -13,7 +13,11 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     attributes: &[
         ("Repository", "The repository; empty for an organisation."),
         ("Organization", "The organisation; empty for a repository."),
-        ("Warning", "The roles that the check does not see: those of other accounts, and of other clouds."),
+        (
+            "Warning",
+            "The roles that the check does not see: those of other accounts, as far as variables of Actions name them, and of \
+             other clouds.",
+        ),
     ],
 };
 

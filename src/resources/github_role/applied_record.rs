@@ -25,8 +25,6 @@ const MANAGED: &str = "github-trust:managed-policies";
 const INLINE: &str = "github-trust:inline-policies";
 const TAGS: &str = "github-trust:tags";
 const SETTINGS: &str = "github-trust:settings";
-/// The tag with the names that the policy does not hold with their ids.
-pub(super) const NAMES: &str = "github-trust:names";
 pub(super) const ADOPTED: &str = "github-trust:adopted";
 pub(super) const DESCRIPTION: &str = "Description";
 pub(super) const MAX_SESSION: &str = "MaxSessionDuration";
@@ -96,7 +94,7 @@ impl RoleRecord {
                 .filter(|name| words().any(|(word, _)| word == *name))
                 .collect(),
             declared: [DESCRIPTION, MAX_SESSION, BOUNDARY, POLICIES, TRUST].into_iter().filter_map(declared).collect(),
-            names: NameRecord::read(tags.get(NAMES)),
+            names: NameRecord::read(tags),
         }
     }
 
@@ -105,7 +103,7 @@ impl RoleRecord {
         let Self { managed, inline, tags, settings, declared: _, names } = self;
         Self {
             declared: other.declared.clone(),
-            names: names.union(&other.names),
+            names: other.names.union(names),
             managed: managed.union(&other.managed),
             inline: inline.union(&other.inline),
             tags: tags.union(&other.tags),
@@ -124,8 +122,8 @@ impl RoleRecord {
             (INLINE, inline.to_string()),
             (TAGS, tags.to_string()),
             (SETTINGS, settings.join(" ")),
-            (NAMES, names.to_string()),
         ];
-        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
+        let all = all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value));
+        all.chain(names.write()).collect()
     }
 }

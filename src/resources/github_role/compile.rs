@@ -60,8 +60,9 @@ struct SubjectBuilder {
 impl Compiler<'_> {
     fn whole_subjects(&self) -> Result<Vec<TrustRule>, String> {
         let mut rules = Vec::new();
+        let narrowing = if self.entry.subjects.is_empty() { Claims::new() } else { self.narrowing_of_whole()? };
         for subject in &self.entry.subjects {
-            let mut rule = TrustRule { subject: subject.clone(), claims: self.narrowing(&[])? };
+            let mut rule = TrustRule { subject: subject.clone(), claims: narrowing.clone() };
             let Identity { scope, owner_ids, .. } = Identity::of(&rule);
             let scope = scope.or_else(|| self.entry.scope.clone());
             let known = |id: Option<u64>| match &scope {
@@ -87,6 +88,29 @@ impl Compiler<'_> {
             rules.push(rule);
         }
         Ok(rules)
+    }
+
+    /// The claims that the author narrows whole subjects by.
+    fn narrowing_of_whole(&self) -> Result<Claims, String> {
+        let Compiler { entry, issuer, .. } = self;
+        if let Some(said) = entry.template_claims.keys().find(|claim| !self.is_narrowing(claim)) {
+            return Err(format!(
+                "`TemplateClaims`: whole `Subjects` say `{said}` themselves: write its value there, or give them an entry of \
+                 their own"
+            ));
+        }
+        let mut claims = self.narrowing(&[])?;
+        if !entry.refs.is_empty() {
+            if !issuer.has_key(Claim::Ref.name()) {
+                return Err(
+                    "`Refs`: STS reads no claim `ref` of an Enterprise Server: write the ref in whole `Subjects`, if \
+                            their template has it"
+                        .to_owned(),
+                );
+            }
+            claims.insert(Claim::Ref, Rc::new(entry.refs.clone()));
+        }
+        Ok(claims)
     }
 
     fn context(&self, scope: &RepositoryScope, context: &JobContext) -> Result<Vec<TrustRule>, String> {

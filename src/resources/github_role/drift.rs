@@ -20,7 +20,7 @@ use crate::ownership::Owner;
 use crate::request_origin::{is_in_progress, stack_status};
 
 use super::api::{ReadPlan, observed};
-use super::applied_record::{NAMES, RoleRecord};
+use super::applied_record::RoleRecord;
 use super::hand_changes::hand_changes;
 use super::name_record::NameRecord;
 use super::pinned_ids::{PinnedIds, users};
@@ -153,12 +153,12 @@ impl<'a> Comparison<'a> {
             let difference = difference(&scope, &trusted, &pinned, answer.get());
             comparison.add(issuer, &role.name, &scope.to_string(), difference);
         }
-        let (names, trusted) = (NameRecord::read(role.tags.get(NAMES)), users(policy));
-        for (user, ids) in names.accounts().filter(|(_, ids)| !ids.is_disjoint(&trusted)) {
+        let (names, trusted) = (NameRecord::read(&role.tags), users(policy));
+        for (user, ids) in names.accounts().into_iter().filter(|(_, ids)| !ids.is_disjoint(&trusted)) {
             let account = self.answer(issuer, &RepositoryScope::Organisation(user.to_owned())).await;
             let difference = match account.get() {
                 Some(Ok(current)) => {
-                    other_id("the user", ids, current.owner_id).map_or(Difference::None, Difference::OtherId)
+                    other_id("the user", &ids, current.owner_id).map_or(Difference::None, Difference::OtherId)
                 }
                 Some(Err(error)) => Difference::Unknown(error.to_string()),
                 None => Difference::Unknown("GitHub has not answered for others before".to_owned()),

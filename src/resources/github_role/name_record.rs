@@ -1,69 +1,95 @@
-//! The names that a role trusts or trusted, with the ids that they had, recorded in a tag of the role: users, of whom the
-//! policy holds ids only, and repositories and owners that are no longer in the policy. A rollback may bring them back.
+//! The names that a role trusts or trusted, with the ids that they had, recorded in tags of the role: users, of whom the policy
+//! holds ids only, and repositories and owners that are no longer in the policy. A rollback may bring them back, or an author.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-/// Ids by names in lower case: `owner/name` of a repository, or the account of an owner or user.
+use crate::ownership::{Tags, digest};
+
+/// Names with their ids, the newest first: a record that has no room for all forgets the oldest, and says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NameRecord {
     /// Absent where no version wrote a record.
-    names: Option<BTreeMap<String, BTreeSet<u64>>>,
-    /// True if an account had no room.
+    names: Option<Vec<(String, u64)>>,
+    /// True if names were forgotten.
     is_cut: bool,
 }
 
-/// Begins each record, also of no names.
+/// The tag of the first piece. The others have a number behind it.
+const KEY: &str = "github-trust:names";
+/// Begins the first piece, before the number of pieces.
 const BEGIN: &str = "=";
-/// Ends a record that has no room for all accounts.
-const CUT: &str = "+";
+/// Stands behind the number of pieces, where names were forgotten or not.
+const CUT: [&str; 2] = [".", "+"];
+/// The number of pieces. With all of them, the names of the largest trust policy have room.
+pub(super) const PIECES: usize = 9;
 /// A tag takes no brackets.
 const BOT: (&str, &str) = ("[bot]", "+bot");
 /// The longest value of a tag.
 const VALUE: usize = 256;
+/// Begins the key of a repository.
+const REPOSITORY: char = '/';
+/// The characters of the digest of a repository's name, five bits each.
+const DIGEST: usize = 6;
+
+/// The key of a name, which GitHub takes in any case: an account is its own, and a repository its digest, which is shorter.
+pub(super) fn key(name: &str) -> String {
+    let name = name.to_lowercase();
+    match name.find(REPOSITORY) {
+        None | Some(0) => name,
+        Some(_) => format!("{REPOSITORY}{}", digest(&[&name], DIGEST)),
+    }
+}
+
+pub(super) fn is_account(key: &str) -> bool {
+    !key.contains(REPOSITORY)
+}
 
 impl NameRecord {
-    /// A record of these names.
+    /// A record of these names or keys, the newest first.
     pub(crate) fn of<'a>(names: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
-        let mut record = Self { names: Some(BTreeMap::new()), is_cut: false };
+        let mut known = Vec::new();
         for (name, id) in names {
-            record.insert(name, id);
-        }
-        record
-    }
-
-    pub(crate) fn read(value: Option<&String>) -> Self {
-        let Some(words) = value.and_then(|value| value.strip_prefix(BEGIN)) else { return Self::default() };
-        let pairs = words.split(' ').filter_map(|word| {
-            let (name, id) = word.split_once('=')?;
-            Some((name.replace(BOT.1, BOT.0), id.parse().ok()?))
-        });
-        let pairs: Vec<(String, u64)> = pairs.collect();
-        let record = Self::of(pairs.iter().map(|(name, id)| (name.as_str(), *id)));
-        Self { is_cut: words.ends_with(CUT), ..record }
-    }
-
-    pub(crate) fn insert(&mut self, name: &str, id: u64) {
-        self.names.get_or_insert_default().entry(name.to_lowercase()).or_default().insert(id);
-    }
-
-    /// Both together.
-    pub(crate) fn union(&self, other: &Self) -> Self {
-        let mut both = self.clone();
-        for (name, ids) in other.iter() {
-            for id in ids {
-                both.insert(name, *id);
+            let pair = (key(name), id);
+            if !known.contains(&pair) {
+                known.push(pair);
             }
         }
-        both.names = both.names.or_else(|| other.names.clone());
-        both.is_cut |= other.is_cut;
-        both
+        Self { names: Some(known), is_cut: false }
+    }
+
+    /// A record that has forgotten names, or none.
+    pub(super) fn cut_if(is_cut: bool) -> Self {
+        Self { names: None, is_cut }
+    }
+
+    pub(crate) fn read(tags: &Tags) -> Self {
+        let piece = |index: usize| tags.get(&tag(index)).map(String::as_str);
+        let Some((head, first)) = piece(0).and_then(|first| first.strip_prefix(BEGIN)?.split_at_checked(2)) else {
+            return Self::default();
+        };
+        let count: usize = head.get(..1).and_then(|count| count.parse().ok()).unwrap_or_default();
+        let pieces: Vec<Option<&str>> = (1..count).map(piece).collect();
+        // A piece that somebody removed holds names that are forgotten.
+        let is_cut = head.ends_with(CUT[1]) || pieces.contains(&None);
+        let words = [Some(first)].into_iter().chain(pieces).flatten().flat_map(|piece| piece.split(' '));
+        let names: Vec<(String, u64)> = words
+            .filter_map(|word| word.split_once('='))
+            .filter_map(|(name, id)| Some((name.replace(BOT.1, BOT.0), id.parse().ok()?)))
+            .collect();
+        Self { is_cut, ..Self::of(names.iter().map(|(name, id)| (name.as_str(), *id))) }
+    }
+
+    /// Both together, this one's names first.
+    pub(crate) fn union(&self, other: &Self) -> Self {
+        let both = || Self::of(self.iter().chain(other.iter()));
+        let names = self.names.as_ref().or(other.names.as_ref()).and_then(|_| both().names);
+        Self { names, is_cut: self.is_cut || other.is_cut }
     }
 
     /// The ids that a name had.
     pub(crate) fn ids(&self, name: &str) -> BTreeSet<u64> {
-        let names = self.names.as_ref();
-        names.and_then(|names| names.get(&name.to_lowercase())).cloned().unwrap_or_default()
+        let name = key(name);
+        self.iter().filter(|(known, _)| *known == name).map(|(_, id)| id).collect()
     }
 
     /// Returns true if an account that is not recorded was not trusted as a user.
@@ -71,43 +97,63 @@ impl NameRecord {
         self.names.is_some() && !self.is_cut
     }
 
-    /// The names with their ids.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &BTreeSet<u64>)> {
-        self.names.iter().flatten().map(|(name, ids)| (name.as_str(), ids))
+    /// Returns true if a name that is not recorded may have been trusted.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// The keys of the names with their ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.names.iter().flatten().map(|(name, id)| (name.as_str(), *id))
     }
 
     /// The accounts with their ids.
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = (&str, &BTreeSet<u64>)> {
-        self.iter().filter(|(name, _)| is_account(name))
-    }
-}
-
-pub(super) fn is_account(name: &str) -> bool {
-    !name.contains('/')
-}
-
-/// The value of the tag; empty without a record.
-impl fmt::Display for NameRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.names.is_none() {
-            return Ok(());
+    pub(crate) fn accounts(&self) -> BTreeMap<&str, BTreeSet<u64>> {
+        let mut all: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for (name, id) in self.iter().filter(|(name, _)| is_account(name)) {
+            all.entry(name).or_default().insert(id);
         }
-        let mut value = BEGIN.to_owned();
-        let mut is_cut = self.is_cut;
-        let repositories = self.iter().filter(|(name, _)| !is_account(name));
-        for (name, ids) in self.accounts().chain(repositories) {
-            for id in ids {
-                let word = format!(" {}={id}", name.replace(BOT.0, BOT.1));
-                if value.len() + word.len() + CUT.len() < VALUE {
-                    value += &word;
-                } else {
-                    is_cut |= is_account(name);
-                }
+        all
+    }
+
+    /// The number of names that have room, from the newest on.
+    pub(super) fn room(&self) -> usize {
+        self.pieces().1
+    }
+
+    /// The words of each piece, and the number of names in them.
+    fn pieces(&self) -> (Vec<String>, usize) {
+        let mut pieces = vec![String::new()];
+        for (count, (name, id)) in self.iter().enumerate() {
+            let word = format!(" {}={id}", name.replace(BOT.0, BOT.1));
+            let full = pieces.len() == PIECES;
+            match pieces.last_mut().filter(|last| BEGIN.len() + 2 + last.len() + word.len() <= VALUE) {
+                Some(last) => *last += &word,
+                None if full => return (pieces, count),
+                None => pieces.push(word),
             }
         }
-        f.write_str(&value)?;
-        if is_cut { write!(f, " {CUT}") } else { Ok(()) }
+        (pieces, self.iter().count())
     }
+
+    /// The tags; none without a record.
+    pub(super) fn write(&self) -> Tags {
+        if self.names.is_none() {
+            return Tags::new();
+        }
+        let (pieces, room) = self.pieces();
+        let is_cut = self.is_cut || room < self.iter().count();
+        let head = format!("{BEGIN}{}{}", pieces.len(), CUT[usize::from(is_cut)]);
+        let value = |(index, piece): (usize, &String)| {
+            let value = if index == 0 { format!("{head}{piece}") } else { piece.trim_start().to_owned() };
+            (tag(index), value)
+        };
+        pieces.iter().enumerate().map(value).collect()
+    }
+}
+
+fn tag(index: usize) -> String {
+    if index == 0 { KEY.to_owned() } else { format!("{KEY}:{index}") }
 }
 
 #[cfg(test)]
@@ -115,27 +161,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_their_ids_survive_the_tag() {
+    fn names_and_their_ids_survive_the_tags() {
         let record = NameRecord::of([("acme/App", 44), ("Octocat", 11), ("dependabot[bot]", 22)]);
-        assert_eq!(record.to_string(), "= dependabot+bot=22 octocat=11 acme/app=44");
-        let read = NameRecord::read(Some(&record.to_string()));
+        let tags = record.write();
+        assert_eq!(tags.len(), 1);
+        assert!(tags[KEY].starts_with("=1. /") && tags[KEY].ends_with("=44 octocat=11 dependabot+bot=22"), "{tags:?}");
+        let read = NameRecord::read(&tags);
         assert_eq!(read, record);
         assert_eq!((read.ids("OCTOCAT"), read.ids("dependabot[bot]")), ([11].into(), [22].into()));
+        assert_eq!((read.ids("ACME/app"), read.ids("acme/ap")), ([44].into(), [].into()));
         assert!(read.is_whole() && read.ids("mona").is_empty());
-        assert!(!NameRecord::read(None).is_whole());
-        assert_eq!(NameRecord::read(Some(&NameRecord::of([]).to_string())), NameRecord::of([]));
+        assert!(!NameRecord::read(&Tags::new()).is_whole());
+        assert_eq!(NameRecord::read(&NameRecord::of([]).write()), NameRecord::of([]));
         let both = record.union(&NameRecord::of([("octocat", 33)]));
-        assert_eq!(NameRecord::read(Some(&both.to_string())).ids("octocat"), [11, 33].into());
-        assert_eq!(NameRecord::default().to_string(), "");
+        assert_eq!(NameRecord::read(&both.write()).ids("octocat"), [11, 33].into());
+        assert_eq!(NameRecord::default().write(), Tags::new());
     }
 
     #[test]
-    fn a_record_that_is_too_long_says_that_there_are_more_accounts() {
+    fn many_names_take_several_tags_and_the_oldest_are_forgotten_last() {
+        let names: Vec<String> = (0..200).map(|index| format!("octo-org/repository-{index:03}")).collect();
+        let record = |count: usize| NameRecord::of(names[..count].iter().map(|name| (name.as_str(), 456_789_000)));
+        let room = record(200).room();
+        assert!(room > 116 && room < 200, "{room}: the largest trust policy names 116 repositories and their owner");
+        let tags = record(room).write();
+        assert!(tags.len() == PIECES && tags.values().all(|value| value.len() <= VALUE), "{tags:?}");
+        let read = NameRecord::read(&tags);
+        assert!(read.is_whole() && names[..room].iter().all(|name| read.ids(name) == [456_789_000].into()));
+        let read = NameRecord::read(&record(200).write());
+        assert!(read.is_cut() && names[..room].iter().all(|name| read.ids(name) == [456_789_000].into()));
+        assert!(NameRecord::read(&read.write()).is_cut(), "it stays known");
+    }
+
+    #[test]
+    fn a_piece_that_somebody_removed_is_known_to_be_missing() {
         let names: Vec<String> = (0..60).map(|index| format!("user-{index}")).collect();
-        let value = NameRecord::of(names.iter().map(|name| (name.as_str(), 7))).to_string();
-        assert!(value.len() <= 256 && !NameRecord::read(Some(&value)).is_whole(), "{value}");
-        let names: Vec<String> = (0..60).map(|index| format!("owner/name-{index}")).collect();
-        let value = NameRecord::of(names.iter().map(|name| (name.as_str(), 7))).to_string();
-        assert!(value.len() <= 256 && NameRecord::read(Some(&value)).is_whole(), "{value}");
+        let mut tags = NameRecord::of(names.iter().map(|name| (name.as_str(), 7))).write();
+        assert!(NameRecord::read(&tags).is_whole());
+        tags.remove(&tag(2));
+        assert!(NameRecord::read(&tags).is_cut());
     }
 }

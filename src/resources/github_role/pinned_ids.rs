@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts_from_policy::SubjectPairs;
-use super::name_record::{NameRecord, is_account};
+use super::name_record::{NameRecord, is_account, key};
 use super::trust_declaration::{Actor, TrustEntry};
 use crate::github::facts::{NamedScope, SubjectFacts};
 use crate::github::name::{Repository, RepositoryScope};
@@ -69,7 +69,7 @@ fn organisation(value: &str) -> Option<(&str, Option<u64>)> {
     }
 }
 
-/// The ids that policies pin, by the name in lower case.
+/// The ids that policies pin, by the keys of names.
 #[derive(Debug, Default)]
 pub(super) struct PinnedIds {
     owners: BTreeMap<String, BTreeSet<u64>>,
@@ -94,9 +94,9 @@ impl PinnedIds {
             let Identity { scope, owner_ids, repository_ids } = Identity::of(rule);
             let (owner, repository) = match scope {
                 Some(RepositoryScope::Repository(repository)) => {
-                    (repository.owner().to_lowercase(), Some(repository.to_string().to_lowercase()))
+                    (key(repository.owner()), Some(key(&repository.to_string())))
                 }
-                Some(RepositoryScope::Organisation(owner)) => (owner.to_lowercase(), None),
+                Some(RepositoryScope::Organisation(owner)) => (key(&owner), None),
                 None => continue,
             };
             self.owners.entry(owner).or_default().extend(owner_ids);
@@ -109,30 +109,30 @@ impl PinnedIds {
 
     /// Adds the names of a record.
     pub(super) fn add_record(&mut self, record: &NameRecord) {
-        for (name, ids) in record.iter() {
+        for (name, id) in record.iter() {
             let names = if is_account(name) { &mut self.owners } else { &mut self.repositories };
-            names.entry(name.to_owned()).or_default().extend(ids);
+            names.entry(name.to_owned()).or_default().insert(id);
         }
     }
 
-    /// Returns true if a name has this id.
+    /// Returns true if the name of a key has this id.
     pub(super) fn has(&self, name: &str, id: u64) -> bool {
         let names = if is_account(name) { &self.owners } else { &self.repositories };
         names.get(name).is_some_and(|ids| ids.contains(&id))
     }
 
-    /// The names of repositories and owners, each with its ids.
+    /// The keys of repositories and owners, each with its ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         let all = self.owners.iter().chain(&self.repositories);
         all.flat_map(|(name, ids)| ids.iter().map(move |id| (name.as_str(), *id)))
     }
 
     pub(super) fn owner(&self, name: &str) -> BTreeSet<u64> {
-        self.owners.get(&name.to_lowercase()).cloned().unwrap_or_default()
+        self.owners.get(&key(name)).cloned().unwrap_or_default()
     }
 
     pub(super) fn repository(&self, repository: &Repository) -> BTreeSet<u64> {
-        self.repositories.get(&repository.to_string().to_lowercase()).cloned().unwrap_or_default()
+        self.repositories.get(&key(&repository.to_string())).cloned().unwrap_or_default()
     }
 
     pub(super) fn ids(&self, scope: &RepositoryScope) -> BTreeSet<u64> {
@@ -151,6 +151,8 @@ impl PinnedIds {
     /// The names of an entry that have another id at GitHub than the pinned one, which the author did not declare.
     pub(super) fn differences(&self, entry: &TrustEntry, facts: &SubjectFacts, actors: &NameRecord) -> Vec<OtherId> {
         let mut found = Vec::new();
+        // A name that is not known may have been forgotten.
+        let is_cut = actors.is_cut();
         let scopes = entry.scope.iter().map(|scope| {
             let (owner_id, id) = (facts.owner_id, facts.repository_id);
             match scope {
@@ -171,12 +173,18 @@ impl PinnedIds {
             let owner = match scope {
                 RepositoryScope::Repository(repository) => {
                     let declared = ("RepositoryId", &repository_ids);
-                    found.extend(other(&repository.to_string(), declared, self.repository(repository), repository_now));
+                    found.extend(other(
+                        &repository.to_string(),
+                        declared,
+                        self.repository(repository),
+                        repository_now,
+                        is_cut,
+                    ));
                     repository.owner()
                 }
                 RepositoryScope::Organisation(owner) => owner,
             };
-            found.extend(other(owner, ("OwnerId", &owner_ids), self.owner(owner), owner_now));
+            found.extend(other(owner, ("OwnerId", &owner_ids), self.owner(owner), owner_now, is_cut));
         }
         found.extend(facts.users.iter().filter_map(|(name, id)| self.other_user(entry, name, *id, actors)));
         found.dedup();
@@ -187,7 +195,8 @@ impl PinnedIds {
         let recorded = actors.ids(name);
         // Where the record says nothing of a name, the policy's ids are those of all names.
         let pinned = if recorded.is_empty() && !actors.is_whole() { self.users.clone() } else { recorded };
-        let is_other = !pinned.is_empty() && !pinned.contains(&now) && !entry.actors.contains(&Actor::Id(now));
+        let may_be_known = actors.is_cut() || !pinned.is_empty();
+        let is_other = may_be_known && !pinned.contains(&now) && !entry.actors.contains(&Actor::Id(now));
         is_other.then(|| OtherId {
             what: format!("the user {name}"),
             pinned,
@@ -202,8 +211,9 @@ fn other(
     (property, declared): (&str, &BTreeSet<u64>),
     pinned: BTreeSet<u64>,
     now: Option<u64>,
+    is_cut: bool,
 ) -> Option<OtherId> {
-    let now = now.filter(|now| !pinned.is_empty() && !pinned.contains(now) && !declared.contains(now))?;
+    let now = now.filter(|now| (is_cut || !pinned.is_empty()) && !pinned.contains(now) && !declared.contains(now))?;
     Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`") })
 }
 

@@ -20,7 +20,6 @@ use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 use crate::ownership::Owner;
 use crate::request_origin::{is_in_progress, stack_status};
 
-use super::applied_record::NAMES;
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
@@ -46,7 +45,7 @@ pub(super) struct Memory {
 impl Memory {
     fn add(&mut self, owner: &Owner, role: aws_sdk_iam::types::Role) {
         let tags = iam::tags_of(role.tags);
-        let names = NameRecord::read(tags.get(NAMES));
+        let names = NameRecord::read(&tags);
         let document = role.assume_role_policy_document.as_deref().and_then(decode);
         let policy = document.and_then(|document| TrustPolicy::read(&document));
         // What somebody else wrote tells no facts. It only refuses other ids.
@@ -106,24 +105,28 @@ impl Memory {
         })
     }
 
-    /// The names that leave the policy, the users that it trusts by name, and the owners whose ids it does not have: those of
-    /// repositories without ids in their subjects.
+    /// The names that leave the policy, the owners whose ids it does not have (those of repositories without ids in their
+    /// subjects), the users that it trusts by name, and the names that left it before; and the number of those that leave now,
+    /// which have to be remembered, because a rollback may bring them back.
     pub(super) fn names_beside(
         &self,
         policy: &TrustPolicy,
         users: Option<NameRecord>,
         owners: &BTreeSet<(String, u64)>,
-    ) -> NameRecord {
+    ) -> (NameRecord, usize) {
         let mut pinned = PinnedIds::default();
         pinned.add(policy);
-        let recorded = self.names.iter().flat_map(|(name, ids)| ids.iter().map(move |id| (name, *id)));
-        let left = self.ids.iter().chain(recorded).filter(|(name, id)| !pinned.has(name, *id));
-        let owners = owners.iter().map(|(name, id)| (name.as_str(), *id)).filter(|(name, id)| !pinned.has(name, *id));
-        let left: Vec<(&str, u64)> = left.chain(owners).collect();
-        match users {
-            None if left.is_empty() => NameRecord::default(),
-            users => NameRecord::of(left).union(&users.unwrap_or_default()),
+        let is_beside = |(name, id): &(&str, u64)| !pinned.has(name, *id);
+        let leaving = NameRecord::of(self.pinned.iter().filter(is_beside));
+        let owners = NameRecord::of(owners.iter().map(|(name, id)| (name.as_str(), *id)).filter(is_beside));
+        let before = NameRecord::of(self.names.iter().filter(is_beside));
+        let needed = leaving.iter().count();
+        let mut all = leaving.union(&owners);
+        if users.is_none() && !self.names.is_cut() && all.union(&before).iter().next().is_none() {
+            return (NameRecord::default(), 0);
         }
+        all = all.union(&users.unwrap_or_default()).union(&before);
+        (all.union(&NameRecord::cut_if(self.names.is_cut())), needed)
     }
 
     /// The names of an entry that have another id at GitHub than the remembered one.
@@ -213,7 +216,7 @@ impl GitHubRoles {
 
     /// Returns true if the stack rolls back. An Update of a rollback looks like any other, also like one that was refused in
     /// another copy, for which the stack rolls back.
-    async fn is_rolling_back(&self, owner: &Owner) -> bool {
+    pub(super) async fn is_rolling_back(&self, owner: &Owner) -> bool {
         self.origin.doubt();
         match stack_status(&self.cloudformation, &self.deadline, owner.stack_id()).await {
             Ok(status) => status.is_some_and(|status| status.contains("ROLLBACK") && is_in_progress(&status)),
@@ -239,17 +242,24 @@ fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
         return None;
     }
     let told = others.iter().map(|OtherId { what, pinned, now, remedy: _ }| {
+        if pinned.is_empty() {
+            return format!(
+                "the role's tags had no room for all names that it has trusted, of which {what} may be one"
+            );
+        }
         format!("the role trusts {what} with id {}, and GitHub shows id {now} under this name", listed(pinned))
     });
     let steps: Vec<&str> = others.iter().map(|other| other.remedy.as_str()).collect();
-    Some(Refusal::PreconditionFailed {
-        what: format!("{at}: {}", told.collect::<Vec<_>>().join("; ")),
-        remedy: format!(
+    let steps = steps.join(" and ");
+    let remedy = if others.iter().all(|other| other.pinned.is_empty()) {
+        format!("If the repository, owner or user is meant that has the name now, write {steps}")
+    } else {
+        format!(
             "Somebody else may have taken over the name; the role still trusts the old id only. Find out who has the name now: \
-             if the new one is meant, write {}",
-            steps.join(" and ")
-        ),
-    })
+             if the new one is meant, write {steps}"
+        )
+    };
+    Some(Refusal::PreconditionFailed { what: format!("{at}: {}", told.collect::<Vec<_>>().join("; ")), remedy })
 }
 
 /// Refuses a name that leads to another one. Who has taken over a name can also let it lead elsewhere.

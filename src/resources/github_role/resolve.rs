@@ -85,7 +85,10 @@ impl GitHubRoles {
             .iter()
             .any(|entry| !entry.actors.is_empty())
             .then(|| NameRecord::of(users.iter().map(|(name, id)| (name.as_str(), *id))));
-        let names = memory.names_beside(&whole, users, &owners);
+        let (names, needed) = memory.names_beside(&whole, users, &owners);
+        if needed > names.room() && !self.is_rolling_back(owner).await {
+            return Err(too_many_names(needed, names.room()).into());
+        }
         warnings.extend(Some(name_warnings::of(issuer, &whole)).filter(|warning| !warning.is_empty()));
         Ok(ResolvedTrust { warning: warnings.join(". "), policy: whole, names })
     }
@@ -97,6 +100,17 @@ impl GitHubRoles {
         let key = aws_sdk_iam::types::SummaryKeyType::AssumeRolePolicySizeQuota;
         let quota = output.summary_map.and_then(|map| map.get(&key).copied());
         Ok(quota.and_then(|quota| usize::try_from(quota).ok()).unwrap_or(SMALLEST_QUOTA))
+    }
+}
+
+/// Refuses to forget names: somebody else may take one over before it comes back.
+fn too_many_names(leaving: usize, room: usize) -> Refusal {
+    Refusal::PreconditionFailed {
+        what: format!(
+            "`Trust`: {leaving} repositories and owners leave the role's trust at once, and the role's tags have room to \
+             remember the ids of {room}"
+        ),
+        remedy: format!("Take them out in several updates, at most {room} in each"),
     }
 }
 

@@ -73,6 +73,7 @@ fn worlds() -> Vec<Observed> {
                         chosen_by_others: false,
                         template: CustomizationTemplate { use_default: false, keys: Some(vec!["repo".into()]) },
                         only: Only { classic: role(classic), immutable: role(immutable) },
+                        elsewhere: BTreeSet::new(),
                     });
                 }
             }

@@ -69,15 +69,29 @@ fn describes_context(entry: &Value, job: &RandomJob, by_ref: bool) -> bool {
         }
 }
 
-/// Returns true if the documentation of an entry describes a job.
-pub(super) fn describes(entry: &Value, known: &[Repo], job: &RandomJob) -> bool {
-    let (is_about, by_ref) = scope(entry, known, job);
+/// Returns true if one of the whole subjects of an entry is that of a job, and of the repository that it names today. A
+/// wildcard stands for no colon, but for everything else at the end.
+fn describes_subject(entry: &Value, known: &[Repo], (job, sub): (&RandomJob, &str)) -> bool {
+    let mut subjects = entry["Subjects"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    subjects.any(|subject| {
+        let colons = |text: &str| text.matches(':').count();
+        let fits = glob(subject, sub) && (subject.ends_with(":*") || colons(subject) == colons(sub));
+        let named = known.iter().find(|repo| subject.contains(&format!("repo:{}:", repo.name)));
+        fits && named.is_none_or(|meant| meant.id == job.repo.id)
+    })
+}
+
+/// Returns true if the documentation of an entry describes a job, whose token has this subject.
+pub(super) fn describes(entry: &Value, known: &[Repo], job: &RandomJob, sub: &str) -> bool {
+    let is_whole = entry["Repository"].is_null();
+    let (is_about, by_ref) =
+        if is_whole { (describes_subject(entry, known, (job, sub)), false) } else { scope(entry, known, job) };
     let actor = |actor: &Value| {
         let text = actor.as_str().unwrap();
         ACTORS.iter().any(|(name, id)| (text == *name || text == id.to_string()) && *id == job.actor)
     };
     is_about
-        && describes_context(entry, job, by_ref)
+        && (is_whole || describes_context(entry, job, by_ref))
         && (entry["Refs"].is_null() || one_of(&entry["Refs"], &job.reference()))
         && entry["TemplateClaims"]
             .as_array()

@@ -89,7 +89,67 @@ pub(super) fn entries(server: bool) -> impl Strategy<Value = Vec<Value>> {
             entry
         },
     );
-    prop::collection::vec(entry, 1..4)
+    prop::collection::vec(prop_oneof![5 => entry.boxed(), 1 => whole_subjects(server).boxed()], 1..4)
+}
+
+/// An entry of whole subjects: of any repository, in any form, with any context, and made by any template.
+fn whole_subjects(server: bool) -> impl Strategy<Value = Value> {
+    let ids =
+        move |name: &str| repos(server).into_iter().find(|repo| repo.name == name).map(|repo| (repo.owner_id, repo.id));
+    let context = select(vec![
+        "ref:refs/heads/main",
+        "ref:refs/heads/release/*",
+        "ref:refs/heads/x-${y}",
+        "ref:refs/tags/v1",
+        "environment:prod",
+        "environment:prod-*",
+        "pull_request",
+        "*",
+    ]);
+    // What a template puts around the repository and the context, which stand for `R` and `C`.
+    let forms: Vec<&str> = [
+        "R:C",
+        "R:C:ref:refs/heads/main",
+        "R:C:job_workflow_ref:acme/ci/.github/workflows/d.yml@refs/heads/main",
+        "R:C:repo_property_tier:gold",
+        "repo_property_tier:gold:R:C",
+        "repository_owner:O:C:repository_id:I",
+    ]
+    .into_iter()
+    .take(if server { 5 } else { 6 })
+    .collect();
+    let subject = (select(vec!["acme/app", "acme/app2", "acme2/app"]), any::<bool>(), select(forms), context).prop_map(
+        move |(name, has_ids, form, context)| {
+            let (owner_id, id) = ids(name).unwrap_or_default();
+            let (owner, short) = name.split_once('/').unwrap_or_default();
+            let repo = if has_ids && !server {
+                format!("repo:{owner}@{owner_id}/{short}@{id}")
+            } else {
+                format!("repo:{name}")
+            };
+            // Nothing stands behind a wildcard for everything else.
+            let form = if context == "*" { "R:C" } else { form };
+            form.replace(":O:", &format!(":{owner}:"))
+                .replace(":I", &format!(":{id}"))
+                .replace('C', context)
+                .replace('R', &repo)
+        },
+    );
+    let narrowing = if server { f64::MIN_POSITIVE } else { 0.2 };
+    let narrowed = (
+        some("Actors", &["octocat", "22"], narrowing),
+        some("Workflows", &["acme/ci/.github/workflows/d.yml@refs/heads/main"], narrowing),
+        some("Refs", &["refs/heads/main", "refs/heads/release/*", "refs/tags/v1"], narrowing),
+    );
+    (prop::collection::vec(subject, 1..4), narrowed).prop_map(|(subjects, (actors, workflows, refs))| {
+        let mut entry = json!({"Subjects": subjects});
+        for (name, value) in [actors, workflows, refs] {
+            if !value.is_null() {
+                entry[name] = value;
+            }
+        }
+        entry
+    })
 }
 
 /// Every repository with a form and a template of its own, and jobs in any of them.

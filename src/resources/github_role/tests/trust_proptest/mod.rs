@@ -20,7 +20,7 @@ use self::jobs::{ACTORS, RENAMED, RandomJob, Repo, mint};
 use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
 use crate::github::Issuer;
-use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate, ToldSubjects};
+use crate::github::facts::{NamedScope, SubjectFacts, SubjectFormat, SubjectTemplate, ToldSubjects};
 use crate::github::name::RepositoryScope;
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
@@ -57,7 +57,14 @@ fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
     let both = [SubjectFormat::Classic, SubjectFormat::Immutable];
     let Some(RepositoryScope::Repository(repository)) = &entry.scope else {
         let forms = both.into_iter().take(if server { 1 } else { 2 }).collect();
-        return SubjectFacts { owner_id: Some(1), forms, users, ..SubjectFacts::default() };
+        let mut scopes = BTreeMap::new();
+        // The first one of a name is meant.
+        for repo in known.iter().rev() {
+            let scope = RepositoryScope::parse(repo.name).unwrap();
+            scopes.insert(scope, NamedScope { id: repo.id, told: ToldSubjects::default() });
+        }
+        let owner_id = entry.scope.as_ref().map(|_| 1);
+        return SubjectFacts { owner_id, forms, users, named: scopes, ..SubjectFacts::default() };
     };
     let repo = known.iter().find(|repo| repo.name == repository.to_string()).unwrap();
     let forms: BTreeSet<SubjectFormat> = if repo.form_is_known || server { [repo.form].into() } else { both.into() };
@@ -88,7 +95,7 @@ fn check(
     let Some(spec) = declared(trust, issuer) else {
         // Nothing that is generated is a mistake but an entry without any context.
         assert!(trust.iter().any(|entry| {
-            ["Branches", "Tags", "Environments"].iter().all(|name| entry[*name].is_null())
+            ["Branches", "Tags", "Environments", "Subjects"].iter().all(|name| entry[*name].is_null())
                 && entry["PullRequests"] == false
                 && entry["AnyRef"] == false
                 && entry["AllJobs"] == false
@@ -114,7 +121,7 @@ fn check(
     for job in jobs {
         let claims = mint(issuer, job);
         let (verdict, _) = evaluate(&document, &declaration.provider_arn, &TokenClaims::of(&claims));
-        let described = trust.iter().any(|entry| describes(entry, known, job));
+        let described = trust.iter().any(|entry| describes(entry, known, job, claims["sub"].as_str().unwrap()));
         let admitted = verdict == Verdict::Admitted;
         // It can share the statement of the repository whose name it has, but for jobs that it is declared for.
         if (job.repo.id, job.repo.name) == RENAMED {
