@@ -40,6 +40,9 @@ pub use question::{PlanQuestion, read};
 const NEW_STACK: &str = "new-stack";
 /// The time that a call may take which was started right before the deadline.
 const LAST_CALL: Duration = Duration::from_secs(2);
+/// The number of values that are told of one resource, and the length of their places. Lambda delivers answers of at most 6 MB.
+const NOTES: usize = 50;
+const PLACE: usize = 200;
 /// The name of the alias that answers questions only.
 const ALIAS: &str = "plan";
 
@@ -159,7 +162,7 @@ impl Preview<'_> {
     /// Previews one resource. `unknown` are the properties whose values are not known yet.
     async fn resource(&self, declaration: &Declaration, unknown: &[(String, String)]) -> Previewed {
         let mut members = declaration.members();
-        let mut notes: Vec<String> = unknown.iter().map(note).collect();
+        let mut notes = notes(unknown);
         if unknown.iter().any(|(path, _)| path.is_empty()) {
             return previewed(declaration, DryRun { unknown: notes, ..DryRun::default() });
         }
@@ -254,9 +257,16 @@ fn previewed(declaration: &Declaration, dry_run: DryRun) -> Previewed {
     Previewed { logical_id: logical_id.clone(), resource_type: resource_type.clone(), dry_run }
 }
 
-/// A value that is not known yet, in words.
-fn note((path, why): &(String, String)) -> String {
-    if path.is_empty() { format!("the properties: {why}") } else { format!("`{path}`: {why}") }
+/// The values that are not known yet, in words.
+fn notes(unknown: &[(String, String)]) -> Vec<String> {
+    let note = |(path, why): &(String, String)| match path.char_indices().nth(PLACE) {
+        _ if path.is_empty() => format!("the properties: {why}"),
+        Some((end, _)) => format!("`{}…`: {why}", &path[..end]),
+        None => format!("`{path}`: {why}"),
+    };
+    let more = unknown.len().saturating_sub(NOTES);
+    let more = (more > 0).then(|| format!("{more} more values"));
+    unknown.iter().take(NOTES).map(note).chain(more).collect()
 }
 
 /// Members of a JSON object.

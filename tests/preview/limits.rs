@@ -104,3 +104,18 @@ fn a_template_that_grows_while_it_is_evaluated_is_given_up() {
         }
     });
 }
+
+#[test]
+fn an_answer_is_not_larger_than_lambda_delivers_it() {
+    let open = json!({"Fn::Sub": "${Open}".repeat(800)});
+    let resources: Map<String, Value> =
+        (0..400).map(|at| (format!("R{at}"), of_role(&json!({"Trust": open})))).collect();
+    let template = json!({"Parameters": {"Open": {"Type": "String"}}, "Resources": resources});
+    within(async |account| {
+        let answer = account.asked(&json!({"Plan": {"Template": template}}).to_string()).await;
+        assert!(answer.len() < 6_000_000, "{}", answer.len());
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let told = answer["Resources"][0]["NotKnownYet"].as_array().unwrap();
+        assert!(told.len() <= 52 && told.contains(&json!("750 more values")), "{told:?}");
+    });
+}
