@@ -44,13 +44,15 @@ pub struct Deadline {
     once: bool,
     /// The patience with what a call refers to and the service does not see.
     propagation: Duration,
+    /// The patience with another change of the same object.
+    busy: Duration,
 }
 
 impl Deadline {
     /// Calls may start until then.
     #[must_use]
     pub fn until(until: Instant) -> Self {
-        Self { until, once: false, propagation: PROPAGATION }
+        Self { until, once: false, propagation: PROPAGATION, busy: BUSY }
     }
 
     /// The same for a call that has to be decided anew before it is made again.
@@ -63,6 +65,12 @@ impl Deadline {
     #[must_use]
     pub fn soon(&self) -> Self {
         Self { propagation: SOON, ..*self }
+    }
+
+    /// The same for a call whose object is looked after if it is busy.
+    #[must_use]
+    pub fn unless_busy(&self) -> Self {
+        Self { busy: Duration::ZERO, ..*self }
     }
 
     /// The end of the deadline.
@@ -172,7 +180,7 @@ impl Deadline {
         match kind {
             ErrorKind::Throttled => Some(Duration::MAX),
             ErrorKind::Unknown => Some(UNREACHABLE),
-            ErrorKind::Busy => Some(BUSY),
+            ErrorKind::Busy => Some(self.busy),
             ErrorKind::Propagating => Some(self.propagation),
             ErrorKind::NotFound
             | ErrorKind::AlreadyExists

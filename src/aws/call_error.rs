@@ -192,9 +192,8 @@ fn classify(action: &str, code: &str, message: &str, status: u16) -> ErrorKind {
         }
         // No such stack, or no such resource in it: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
         "ValidationError" if action.starts_with("cloudformation:Describe") => ErrorKind::NotFound,
-        // A cluster in mode CONFIG_MAP has no access entries. A read can be invalid for nothing else.
-        "InvalidRequest" if message.contains("authentication mode") => ErrorKind::NotFound,
-        "InvalidRequest" if is_read_of_entry(action) && !is_final_request(message) => ErrorKind::NotFound,
+        // A cluster in mode CONFIG_MAP has no access entries. A read is refused for other reasons, too, so that it asks the cluster.
+        "InvalidRequest" if message.contains("authentication mode") && !is_read_of_entry(action) => ErrorKind::NotFound,
         // A cluster takes access entries while it is updated; should one not, it does so soon.
         "InvalidRequest" if action.starts_with("eks:") && !is_final_request(message) => ErrorKind::Busy,
         // Only the cluster can be missing where an entry is made.
@@ -280,7 +279,7 @@ mod tests {
             ("iam:CreateRole", "MalformedPolicyDocument", "gr\u{fc}n", 400, Propagating),
             ("iam:UpdateAssumeRolePolicy", "MalformedPolicyDocument", "Invalid principal in policy", 400, Propagating),
             ("iam:PutRolePolicy", "MalformedPolicyDocument", "Syntax errors in policy.", 400, Invalid),
-            ("eks:DescribeAccessEntry", "InvalidRequestException", "gr\u{fc}n", 400, NotFound),
+            ("eks:DescribeAccessEntry", "InvalidRequestException", "gr\u{fc}n", 400, Busy),
             ("eks:UpdateAccessEntry", "InvalidRequestException", "gr\u{fc}n", 400, Busy),
             ("eks:AssociateAccessPolicy", "InvalidRequestException", standard, 400, Invalid),
             ("eks:CreateAccessEntry", "InvalidParameterException", "gr\u{fc}n", 400, Propagating),

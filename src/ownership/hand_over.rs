@@ -26,6 +26,8 @@ pub enum HandOver {
         /// The owner's tags that are left.
         from: Tags,
     },
+    /// CloudFormation shows an object of this name as this owner's, and this one is another, or was changed beyond recognition.
+    Replaced,
 }
 
 impl HandOver {
@@ -48,7 +50,7 @@ impl HandOver {
     pub fn held(&self) -> Option<&str> {
         match self {
             Self::Held { from: _, why } => Some(why),
-            Self::LetGo { .. } | Self::Lost { .. } => None,
+            Self::LetGo { .. } | Self::Lost { .. } | Self::Replaced => None,
         }
     }
 }

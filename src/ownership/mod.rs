@@ -11,4 +11,4 @@ pub use applied_items::AppliedItems;
 pub use hand_over::{HandOver, TAKEN_OVER};
 pub use owner::{Owner, PREFIX, Tags, authored, described, digest, owner_tags, stack_of};
 pub(crate) use owner::{described_tags, native_tags};
-pub use tag_changes::{KeyCase, TAG_QUOTA, TagChanges, twin};
+pub use tag_changes::{KeyCase, TAG_QUOTA, TagChanges, room_for, twin};

@@ -67,6 +67,16 @@ impl TagChanges {
     }
 }
 
+/// Returns the author's tags to remove before a claim is written: none if there is room for both, and otherwise those that go
+/// anyway.
+pub fn room_for(claim: &Tags, observed: &Tags, goes: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let counted = observed.keys().filter(|key| !key.starts_with("aws:")).chain(claim.keys());
+    if counted.collect::<BTreeSet<_>>().len() <= TAG_QUOTA {
+        return BTreeSet::new();
+    }
+    authored(observed).map(|(key, _)| key).filter(|key| goes(key)).cloned().collect()
+}
+
 /// Returns the tag whose key differs from this one in its case only.
 #[must_use]
 pub fn twin<'a>(tags: &'a Tags, key: &str) -> Option<(&'a String, &'a String)> {

@@ -1,4 +1,5 @@
-//! The guardrails of an adoption: an object that somebody else made comes with parts that no declaration names.
+//! The guardrails of an adoption and of a take-over: an object that somebody else had comes with parts that no declaration
+//! names.
 
 use super::plan::Plan;
 use super::resource::Planner;
@@ -7,7 +8,7 @@ use crate::deployment::Deployment;
 use crate::error::Refusal;
 use crate::guardrails::Guardrails;
 
-/// The permissions that hold for the objects that a stack adopts.
+/// The permissions that hold for the objects that a stack adopts or takes over.
 #[derive(Clone, Copy, Debug)]
 pub struct AdoptionCheck<'a> {
     /// The permissions of the deployment.
@@ -19,7 +20,7 @@ pub struct AdoptionCheck<'a> {
 }
 
 impl AdoptionCheck<'_> {
-    /// Refuses a plan that adopts an object which would keep parts that the deployment forbids.
+    /// Refuses a plan that adopts or takes over an object which would keep parts that the deployment forbids.
     pub(super) fn check<R: Planner>(
         &self,
         plan: &Plan<R::Action>,
@@ -36,8 +37,8 @@ impl AdoptionCheck<'_> {
             return Ok(());
         }
         let what = format!(
-            "the {} that is to be adopted would keep what this deployment forbids, and is left as it is: {}; take that away \
-             first, or make a new one",
+            "the {} that is to be adopted or taken over would keep what this deployment forbids, and is left as it is: {}; \
+             take that away first, or make a new one",
             R::NOUN,
             forbidden.join("; ")
         );

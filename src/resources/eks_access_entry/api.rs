@@ -6,7 +6,7 @@ use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AssociatedAc
 use futures_util::future::join3;
 
 use super::action::{Action, EntryCreateInput};
-use super::cluster::{ClusterReadiness, readiness};
+use super::cluster::{ClusterReadiness, knows_no_entries, readiness};
 use super::sharing::RecreatedEntry;
 use super::state::{EntryContent, Observed, ObservedEntry, RESTORING, TYPE_CHANGED};
 use super::{AccessEntries, Created, Desired, EntryId, EntryType, PolicyScope, Spec, Wanted};
@@ -288,10 +288,41 @@ impl AccessEntries {
         }
     }
 
+    /// Reads entries of a cluster. A cluster may refuse it because it has none, in mode CONFIG_MAP, or for a while; which of both,
+    /// its description tells. Returns `None` for a cluster without entries.
+    pub(super) async fn read_of<T>(
+        &self,
+        cluster: &str,
+        read: impl AsyncFn(Deadline) -> Result<T, CallError>,
+    ) -> Result<Option<T>, CallError> {
+        match read(self.deadline.unless_busy()).await {
+            Err(error) if error.kind == ErrorKind::Busy => {
+                if self.has_no_entries(cluster).await? {
+                    Ok(None)
+                } else {
+                    read(self.deadline).await.map(Some)
+                }
+            }
+            answer => answer.map(Some),
+        }
+    }
+
+    async fn has_no_entries(&self, cluster: &str) -> Result<bool, CallError> {
+        let request = self.eks.describe_cluster().name(cluster);
+        match self.deadline.call("eks:DescribeCluster", cluster, || request.clone().send()).await {
+            Ok(output) => Ok(output.cluster.as_ref().is_some_and(knows_no_entries)),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn describe(&self, id: &EntryId) -> Result<Option<AccessEntry>, CallError> {
         let request = self.eks.describe_access_entry().cluster_name(&id.cluster).principal_arn(&id.principal);
-        match self.deadline.call("eks:DescribeAccessEntry", id, || request.clone().send()).await {
-            Ok(output) => {
+        let look =
+            async |deadline: Deadline| deadline.call("eks:DescribeAccessEntry", id, || request.clone().send()).await;
+        match self.read_of(&id.cluster, look).await {
+            Ok(None) => Ok(None),
+            Ok(Some(output)) => {
                 let entry = output.access_entry.map(Some);
                 entry.ok_or_else(|| CallError::empty_answer("eks:DescribeAccessEntry", id))
             }
@@ -302,17 +333,16 @@ impl AccessEntries {
     }
 
     async fn associated(&self, id: &EntryId) -> Result<BTreeMap<String, PolicyScope>, CallError> {
-        let policies = pages(async |token| {
-            let request = self
-                .eks
-                .list_associated_access_policies()
-                .cluster_name(&id.cluster)
-                .principal_arn(&id.principal)
-                .set_next_token(token);
-            let page = self.deadline.call("eks:ListAssociatedAccessPolicies", id, || request.clone().send()).await?;
-            Ok((page.associated_access_policies.unwrap_or_default(), page.next_token))
-        })
-        .await?;
+        let request = self.eks.list_associated_access_policies().cluster_name(&id.cluster).principal_arn(&id.principal);
+        let list = async |deadline: Deadline| {
+            pages(async |token| {
+                let request = request.clone().set_next_token(token);
+                let page = deadline.call("eks:ListAssociatedAccessPolicies", id, || request.clone().send()).await?;
+                Ok((page.associated_access_policies.unwrap_or_default(), page.next_token))
+            })
+            .await
+        };
+        let policies = self.read_of(&id.cluster, list).await?.unwrap_or_default();
         let scope = |policy: AssociatedAccessPolicy| Some((policy.policy_arn?, observed_scope(policy.access_scope)));
         Ok(policies.into_iter().filter_map(scope).collect())
     }

@@ -15,6 +15,13 @@ pub(super) enum ClusterReadiness {
     Unfit(Refusal),
 }
 
+/// Returns true if the cluster has no access entries: it is not made yet, or its mode knows none.
+pub(super) fn knows_no_entries(cluster: &Cluster) -> bool {
+    let mode = cluster.access_config().and_then(|access| access.authentication_mode());
+    let is_new = matches!(cluster.status(), Some(ClusterStatus::Creating | ClusterStatus::Pending));
+    is_new || mode == Some(&AuthenticationMode::ConfigMap)
+}
+
 /// Decides by the description of a cluster; `None` if there is no such cluster.
 pub(super) fn readiness(name: &str, cluster: Option<&Cluster>) -> ClusterReadiness {
     let refusal = |what: String, remedy: &str| Refusal::PreconditionFailed { what, remedy: remedy.to_owned() };

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::action::Action;
-use super::applied_record::{AppliedRecord, is_record};
+use super::applied_record::{AppliedRecord, ROLE_ID, is_record};
 use super::former_state::FormerEntry;
 use super::state::{EntryContent, ObservedEntry, RESTORING, default_username};
 use super::{EntryType, PolicyScope, Wanted};
@@ -75,6 +75,13 @@ impl Target {
     pub(super) fn given_back(found: &FormerEntry, content: &EntryContent) -> Self {
         let record = || AppliedRecord::read(&content.tags);
         Self { content: found.content(content), before: record(), between: record(), after: record() }
+    }
+
+    /// The same without the role's id, which takes a tag.
+    pub(super) fn without_role_id(mut self) -> Self {
+        self.content.tags.remove(ROLE_ID);
+        (self.between.role_id, self.after.role_id) = (None, None);
+        self
     }
 
     /// Plans the changes of an observed entry.

@@ -9,13 +9,16 @@
 //! 3. The old entry is deleted, and the new one is created with a mark.
 //! 4. The mark is removed, once the complete entry was read beside the record. Then the record is deleted.
 //!
+//! The mark takes a tag. If there is no room for it, the id of the role is written when the mark is gone. An entry that would
+//! have too many tags even so is not deleted.
+//!
 //! A Delete of the resource does not wait: it deletes the record first, then the entry, and reads again afterwards. An entry
 //! with a mark and without a record came back after its deletion.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, EntryCreateInput};
-use super::applied_record::AppliedRecord;
+use super::applied_record::{AppliedRecord, ROLE_ID};
 use super::desired_content::Target;
 use super::former_state::FormerEntry;
 use super::state::{
@@ -26,7 +29,7 @@ use super::{effect, native_equivalent};
 use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
-use crate::ownership::{HandOver, Owner, PREFIX, TAG_QUOTA, Tags, described};
+use crate::ownership::{HandOver, Owner, PREFIX, TAG_QUOTA, TAKEN_OVER, Tags, described, room_for};
 use crate::reconcile::{NativeResource, Plan, Planner};
 
 /// The possible difference between the clocks of IAM and EKS, in seconds.
@@ -129,6 +132,26 @@ fn adopt(
     })
 }
 
+/// Plans the changes of an entry that becomes ours by the first call.
+fn take_over(
+    desired: &Desired,
+    spec: &Spec,
+    entry: &ObservedEntry,
+    record: Option<&RecreationRecord>,
+    claim: Tags,
+) -> Result<Plan<Action>, Refusal> {
+    let recorded = AppliedRecord::read(&entry.content.tags).tags;
+    let goes = |key: &str| recorded.contains(key) && !spec.tags.contains_key(key);
+    let keys = room_for(&claim, &entry.content.tags, goes);
+    let mut claimed = entry.clone();
+    claimed.content.tags.retain(|key, _| !keys.contains(key));
+    claimed.content.tags.extend(claim.clone());
+    let plan = Plan::nothing()
+        .then((!keys.is_empty()).then(|| Action::Untag { arn: entry.arn.clone(), keys }))
+        .then([Action::Tag { arn: entry.arn.clone(), tags: claim }]);
+    Ok(plan.followed_by(plan_present(desired, &claimed, record)?))
+}
+
 /// Plans the changes of an entry of ours.
 fn plan_present(
     desired: &Desired,
@@ -161,6 +184,7 @@ fn plan_present(
     let current_id = desired.role.as_ref().map(|role| role.role_id.clone());
     let role_id = if stale.is_some() { current_id } else { entry.content.role_id().or(current_id) };
     let target = Target::new(&desired.wanted, &content_of_type(desired, merge_record(entry, record)), role_id);
+    check_tags(&target.content)?;
     // If both have changed, the role is the reason to report.
     let type_changed = type_changed && stale.is_none();
     let matching = record.filter(|record| record.content == target.content && record.type_changed == type_changed);
@@ -173,6 +197,21 @@ fn plan_present(
         .then(matching.is_none_or(|matching| !matching.committed).then(|| save(true, true)))
         .then([Action::Delete { stale: stale.is_some() }]);
     Ok(plan.followed_by(recreate(&target.content, type_changed)))
+}
+
+/// Refuses to make an entry again with more tags than EKS allows: it would be deleted, and not come back.
+fn check_tags(content: &EntryContent) -> Result<(), Refusal> {
+    let count = content.tags.len();
+    if count <= TAG_QUOTA {
+        return Ok(());
+    }
+    Err(Refusal::PreconditionFailed {
+        what: format!(
+            "{} has to be made again, and would have {count} tags; EKS allows {TAG_QUOTA}, so it is left as it is",
+            described_entry(content)
+        ),
+        remedy: "Use fewer `Tags`, or take tags of others from the entry".to_owned(),
+    })
 }
 
 /// The part of the content that an entry of the declared type can keep: the tags of others. EKS gives the types for nodes
@@ -198,15 +237,34 @@ fn repair(desired: &Desired, entry: &ObservedEntry, record: Option<&RecreationRe
     let marked = record.filter(|_| entry.content.is_marked());
     Plan::nothing()
         .then(marked.and_then(|record| overrule(desired, record, &target)))
-        .followed_by(complete(&target, entry, record))
+        .followed_by(complete(target, entry, record))
 }
 
 /// Leads an entry to its target, and ends its recreation.
-fn complete(target: &Target, entry: &ObservedEntry, record: Option<&RecreationRecord>) -> Plan<Action> {
-    target
-        .plan_from(entry)
-        .then(entry.content.is_marked().then(|| Action::Unmark { arn: entry.arn.clone() }))
-        .then(record.map(|_| Action::DeleteRecord))
+fn complete(target: Target, entry: &ObservedEntry, record: Option<&RecreationRecord>) -> Plan<Action> {
+    fill(target, entry).then(record.map(|_| Action::DeleteRecord))
+}
+
+/// Leads an entry to its target, and takes its mark away. Where the mark leaves no room for all tags, the role's id waits
+/// until it is gone. Until then dates tell whether the entry is bound to its role.
+fn fill(target: Target, entry: &ObservedEntry) -> Plan<Action> {
+    if !entry.content.is_marked() {
+        return target.plan_from(entry);
+    }
+    let unmark = Action::Unmark { arn: entry.arn.clone() };
+    let tags = &target.content.tags;
+    match tags.get(ROLE_ID).filter(|_| !has_room_for_mark(tags)).cloned() {
+        None => target.plan_from(entry).then([unmark]),
+        Some(role_id) => {
+            let tags = Tags::from([(ROLE_ID.to_owned(), role_id)]);
+            let last = Action::Tag { arn: entry.arn.clone(), tags };
+            target.without_role_id().plan_from(entry).then([unmark]).then([last])
+        }
+    }
+}
+
+fn has_room_for_mark(tags: &Tags) -> bool {
+    tags.len() < TAG_QUOTA
 }
 
 /// Plans the new entry from the record of the old one.
@@ -267,10 +325,12 @@ pub(super) fn is_stale(role: &Principal, entry: &ObservedEntry) -> bool {
 /// Creates the entry again, with a mark until it is complete. The mark also holds the reason.
 fn recreate(content: &EntryContent, type_changed: bool) -> Plan<Action> {
     let mut input = EntryCreateInput::of(content);
+    if !has_room_for_mark(&input.tags) {
+        input.tags.remove(ROLE_ID);
+    }
     let reason = if type_changed { TYPE_CHANGED } else { "true" };
     input.tags.insert(RESTORING.to_owned(), reason.to_owned());
-    create_and_fill(input, |entry| Target::new(&Wanted::Unchanged, content, content.role_id()).plan_from(entry))
-        .then([Action::Unmark { arn: None }])
+    create_and_fill(input, |entry| fill(Target::new(&Wanted::Unchanged, content, content.role_id()), entry))
         .then([Action::DeleteRecord])
 }
 
@@ -324,10 +384,7 @@ impl Planner for AccessEntries {
                     let held_by = |why| held(&described_entry(&entry.content), &described(&entry.content.tags), why);
                     return Err(hand_over.and_then(HandOver::held).map_or_else(|| foreign(&entry.content), held_by));
                 };
-                let mut claimed = entry.clone();
-                claimed.content.tags.extend(claim.clone());
-                let plan = Plan::nothing().then([Action::Tag { arn: entry.arn.clone(), tags: claim }]);
-                Ok(plan.followed_by(plan_present(desired, &claimed, record)?))
+                take_over(desired, spec, entry, record, claim)
             }
             (Wanted::Declared(spec), None) => match (record, our_record) {
                 (Some(record), None) if record.committed => Err(foreign(&record.content)),
@@ -338,7 +395,7 @@ impl Planner for AccessEntries {
     }
 
     fn adopts(action: &Action) -> bool {
-        matches!(action, Action::Tag { arn: _, tags } if tags.contains_key(ADOPTED))
+        matches!(action, Action::Tag { arn: _, tags } if tags.contains_key(ADOPTED) || tags.contains_key(TAKEN_OVER))
     }
 
     fn held(observed: &Observed) -> Vec<GuardrailCheck> {

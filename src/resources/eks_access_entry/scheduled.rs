@@ -8,7 +8,7 @@ use aws_sdk_iam::types::Role;
 use super::plan::is_stale;
 use super::state::RecreationRecord;
 use super::{AccessEntries, Desired, EntryId, Principal, Wanted};
-use crate::aws::{CallError, ErrorKind, iam, pages};
+use crate::aws::{CallError, Deadline, ErrorKind, iam, pages};
 use crate::cloudformation::StackId;
 use crate::error::{Error, Refusal};
 use crate::guardrails::GuardrailCheck;
@@ -181,12 +181,15 @@ impl AccessEntries {
     }
 
     async fn principals(&self, cluster: &str) -> Result<Vec<String>, CallError> {
-        pages(async |token| {
-            let request = self.eks.list_access_entries().cluster_name(cluster).set_next_token(token);
-            let page = self.deadline.call("eks:ListAccessEntries", cluster, || request.clone().send()).await?;
-            Ok((page.access_entries.unwrap_or_default(), page.next_token))
-        })
-        .await
+        let list = async |deadline: Deadline| {
+            pages(async |token| {
+                let request = self.eks.list_access_entries().cluster_name(cluster).set_next_token(token);
+                let page = deadline.call("eks:ListAccessEntries", cluster, || request.clone().send()).await?;
+                Ok((page.access_entries.unwrap_or_default(), page.next_token))
+            })
+            .await
+        };
+        Ok(self.read_of(cluster, list).await?.unwrap_or_default())
     }
 
     async fn has_cluster(&self, cluster: &str) -> Result<bool, CallError> {

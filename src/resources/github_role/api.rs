@@ -102,10 +102,11 @@ impl Reader for GitHubRoles {
         let object = OwnedObject { resource_type: Self::TYPE, id: &id.0, tags: &observed.tags };
         let hand_over = self.witness().hand_over(&self.deployment, owner, object, desired.take_over).await?;
         // A role of that name that somebody else has made again has another trust, and may have permissions of theirs.
-        let is_others = |hand_over: &HandOver| {
-            matches!(hand_over, HandOver::Lost { .. }) && TrustPolicy::read(&observed.trust).is_none()
-        };
-        desired.hand_over = hand_over.filter(|hand_over| !is_others(hand_over));
+        let is_others = TrustPolicy::read(&observed.trust).is_none();
+        desired.hand_over = hand_over.map(|hand_over| match hand_over {
+            HandOver::Lost { .. } if is_others => HandOver::Replaced,
+            other => other,
+        });
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 //! | unchanged | permissions |
 //! | T₀ ⊆ T₁ | permissions, then trust |
 //! | T₁ ⊆ T₀ | trust, then permissions |
-//! | neither | trust to T₀ ∩ T₁, permissions, trust to T₁ |
+//! | neither | trust to T₀ ∩ T₁, or to nobody if that takes more characters than both; permissions; trust to T₁ |
 //!
 //! Within the permissions, what comes is added first, what changes is replaced next, and what goes is removed last,
 //! because two policies may allow the same. (Two inline policies that swap their contents are beyond this.) A permissions
@@ -32,7 +32,9 @@ use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
 use crate::iam_policy::trust_policy::TrustPolicy;
-use crate::ownership::{HandOver, KeyCase, Owner, PREFIX, TAG_QUOTA, TagChanges, Tags, authored, described, twin};
+use crate::ownership::{
+    HandOver, KeyCase, Owner, PREFIX, TAG_QUOTA, TAKEN_OVER, TagChanges, Tags, authored, described, room_for, twin,
+};
 use crate::reconcile::{NativeResource, Plan, Planner};
 
 /// Returns true if neither a stack nor AWS owns the role.
@@ -51,9 +53,13 @@ fn adopt(owner: &Owner, desired: &Desired, observed: &Observed) -> Plan<Action> 
 
 /// A role that another owner let go, or that has lost its owner's tags, becomes ours by the first call.
 fn claimed(claim: Tags, desired: &Desired, observed: &Observed) -> Plan<Action> {
+    let recorded = RoleRecord::read(&observed.tags).tags;
+    let goes = |key: &str| recorded.contains(key) && !desired.tags.contains_key(key);
+    let room = room_for(&claim, &observed.tags, goes);
     let mut ours = observed.clone();
+    ours.tags.retain(|key, _| !room.contains(key));
     ours.tags.extend(claim.clone());
-    let plan = Plan::nothing().then([Action::Tag(claim)]);
+    let plan = Plan::nothing().then((!room.is_empty()).then_some(Action::Untag(room))).then([Action::Tag(claim)]);
     change(desired, &ours).stages().iter().fold(plan, |plan, stage| plan.then(stage.clone()))
 }
 
@@ -63,8 +69,15 @@ fn foreign(desired: &Desired, observed: &Observed) -> Refusal {
         None => Refusal::Foreign {
             what: format!("the role {}", observed.name),
             owner: described(&observed.tags),
-            remedy: "Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns can be taken \
-                     over with `OnExisting: Adopt`, and one that another stack let go with `OnExisting: TakeOver`",
+            remedy: if desired.hand_over == Some(HandOver::Replaced) {
+                "CloudFormation shows a role of this name as this resource's, but this one has not the trust policy that was \
+                 written: somebody made it again, or changed it and took its tags. Delete it and update the stack, or continue \
+                 its rollback: it is made anew. To keep it, skip the resource (`aws cloudformation continue-update-rollback \
+                 --resources-to-skip`), then declare `OnExisting: Adopt`"
+            } else {
+                "Choose another `RoleName`, or leave it out to get a generated one; a role that nobody owns can be taken \
+                     over with `OnExisting: Adopt`, and one that another stack let go with `OnExisting: TakeOver`"
+            },
         },
     }
 }
@@ -117,8 +130,11 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
         Some(old) if old.covers(trust) => permissions.append(plan.then([to])),
         _ if permissions.is_empty() => plan.then([to]),
         old => {
-            // What others wrote cannot be intersected with; then nobody is admitted for the moment.
-            let middle = old.as_ref().map_or_else(|| trust.deny_all(), |old| old.intersection(trust));
+            // What others wrote cannot be intersected with, and what both admit may take more characters than each of them.
+            // Then nobody is admitted for the moment.
+            let both = old.as_ref().map(|old| (old.intersection(trust), old.size().max(trust.size())));
+            let fits = both.filter(|(middle, largest)| middle.size() <= *largest).map(|(middle, _)| middle);
+            let middle = fits.unwrap_or_else(|| trust.deny_all());
             let narrow = (old.as_ref() != Some(&middle)).then_some(Action::SetTrust(middle));
             permissions.append(plan.then(narrow)).then([to])
         }
@@ -195,7 +211,7 @@ impl Planner for GitHubRoles {
     }
 
     fn adopts(action: &Action) -> bool {
-        matches!(action, Action::Tag(tags) if tags.contains_key(ADOPTED))
+        matches!(action, Action::Tag(tags) if tags.contains_key(ADOPTED) || tags.contains_key(TAKEN_OVER))
     }
 
     fn held(observed: &Observed) -> Vec<GuardrailCheck> {

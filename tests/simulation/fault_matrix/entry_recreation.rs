@@ -1,12 +1,13 @@
 //! Row 27: an entry is bound to the unique id of its role, and outlives it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::account::{Kind, Object};
 use super::super::author::Author;
-use super::super::cloudformation::{Declared, Status};
+use super::super::cloudformation::{Declared, RequestType, Status};
 use super::super::expected_state::{self, ENTRY};
 use super::super::faults::{At, Fault, When};
 use super::super::lambda::Ended;
@@ -69,23 +70,60 @@ fn row_27_an_update_makes_an_entry_again_with_all_that_it_had() {
     });
 }
 
+/// Others give the entry as many tags as EKS allows.
+fn fill_tags(world: &World) {
+    let (arn, count) = {
+        let state = world.cloud.state();
+        let entry = &state.account.eks.clusters["prod"].entries[GIVEN_ROLE];
+        (entry.arn.clone(), entry.tags.len())
+    };
+    let tags: BTreeMap<String, String> = (count..50).map(|index| (format!("their-{index}"), "x".to_owned())).collect();
+    world.someone("TagResource", &json!({"resourceArn": arn, "tags": tags}));
+}
+
 #[test]
 fn row_27_a_recreation_that_dies_is_ended_by_the_next_process() {
-    let calls = world(async |world| {
-        dying(world, &[]).await;
-        world.calls_of_step(OPERATION).len() as u64
-    });
-    for call in 1..=calls {
-        for when in [When::Before, When::After] {
-            world(async |world| dying(world, &[(call, when)]).await);
+    for is_full in [false, true] {
+        let calls = world(async |world| {
+            dying(world, is_full, &[]).await;
+            world.calls_of_step(OPERATION).len() as u64
+        });
+        for call in 1..=calls {
+            for when in [When::Before, When::After] {
+                world(async |world| dying(world, is_full, &[(call, when)]).await);
+            }
         }
     }
 }
 
-async fn dying(world: &World, deaths: &[(u64, When)]) {
+#[test]
+fn row_27_an_entry_that_would_have_too_many_tags_is_not_made_again() {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&vec![alone(ENTRY, 1)]).await, Status::CreateComplete, "{}", world.story());
+        tokio::time::sleep(HOUR).await;
+        fill_tags(world);
+        let before = entry(world);
+        made_again(world);
+        tokio::time::sleep(HOUR).await;
+        let tags =
+            json!([{"Key": "version", "Value": "1"}, {"Key": "only-1", "Value": ""}, {"Key": "more", "Value": ""}]);
+        let status = stack.update(&vec![but(alone(ENTRY, 1), json!({"Tags": tags}))]).await;
+        let (reason, _) = world.failure(&world.last_of(RequestType::Update));
+        assert!(reason.contains("would have 51 tags"), "{status:?} {reason}");
+        // The way back has room for all.
+        assert_eq!(status, Status::UpdateRollbackComplete, "{}", world.story());
+        assert_eq!(meant(entry(world)), meant(before), "{}", world.story());
+    });
+}
+
+async fn dying(world: &World, is_full: bool, deaths: &[(u64, When)]) {
     let mut stack = world.stack("s");
     assert_eq!(stack.create(&vec![alone(ENTRY, 1)]).await, Status::CreateComplete, "{}", world.story());
     tokio::time::sleep(HOUR).await;
+    if is_full {
+        fill_tags(world);
+    }
     let before = entry(world);
     made_again(world);
     tokio::time::sleep(HOUR).await;
@@ -96,8 +134,8 @@ async fn dying(world: &World, deaths: &[(u64, When)]) {
     let again = but(alone(ENTRY, 1), json!({"ServiceTimeout": 3600}));
     assert_eq!(stack.update(&vec![again]).await, Status::UpdateComplete, "{deaths:?}\n{}", world.story());
     world.lambda.settle().await;
-    assert!(lets_in(world), "{deaths:?}\n{}", world.story());
-    assert_eq!(meant(entry(world)), meant(before), "{deaths:?}\n{}", world.story());
+    assert!(lets_in(world), "{is_full} {deaths:?}\n{}", world.story());
+    assert_eq!(meant(entry(world)), meant(before), "{is_full} {deaths:?}\n{}", world.story());
 }
 
 /// One declaration that names everything, and one that leaves out what others may add to.

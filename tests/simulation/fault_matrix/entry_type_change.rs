@@ -1,6 +1,7 @@
 //! Row 27, beyond entries for people: entries of nodes, which EKS gives a name and groups that nobody may set; and entries
 //! that are made again because another type is declared.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -91,10 +92,21 @@ fn row_27_another_type_is_another_entry_with_the_tags_of_others() {
     {
         world(async |world| {
             let mut stack = tagged(world, old).await;
+            // As many tags as EKS allows.
+            let count =
+                found(world).expect("the entry").facets.keys().filter(|facet| facet.starts_with("tag ")).count();
+            let more: BTreeMap<String, &str> = (count..50).map(|index| (format!("their-{index}"), "x")).collect();
+            world.someone("TagResource", &json!({"resourceArn": arn(world), "tags": more}));
             let before = arn(world);
             assert_eq!(stack.update(&vec![of_type(new)]).await, Status::UpdateComplete, "{}", world.story());
             let after = found(world).expect("the entry");
             assert_eq!(after.facets["tag owner"], "them", "{old} {new}: {}", world.story());
+            assert_eq!(
+                after.facets.get("tag their-49").map(String::as_str),
+                Some("x"),
+                "{old} {new}: {}",
+                world.story()
+            );
             assert_ne!(arn(world), before);
             assert!(
                 !after.facets.contains_key("tag github-trust:restoring") && !remembered(world),

@@ -1,11 +1,14 @@
 //! Objects that change their owner: taken over from a stack that let go, or given back after they lost their owner's tags.
 
-use serde_json::json;
+use github_trust::guardrails::Guardrails;
+use github_trust::settings::Settings;
+use serde_json::{Value, json};
 
 use super::super::account::{Id, Kind, Object};
 use super::super::cloudformation::{Declared, RequestType, Status, declared};
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
-use super::fixtures::{GIVEN_ROLE, World, alone, but, foreign_role, logical, world};
+use super::super::function::github_trust_with;
+use super::fixtures::{GIVEN_ROLE, World, access, alone, but, foreign_role, logical, policy, world, world_with};
 
 const KINDS: [&str; 2] = [ROLE, ENTRY];
 
@@ -151,6 +154,83 @@ fn an_update_that_took_over_and_failed_leaves_both_objects() {
     });
 }
 
+#[test]
+fn what_is_taken_over_is_held_to_the_guardrails_of_an_adoption() {
+    let set = [
+        ("ROLE_PATH", "/"),
+        ("ALLOW_INLINE_POLICIES", "Always"),
+        ("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*"),
+        ("ALLOWED_OWNERS", "*"),
+        ("ALLOWED_ISSUERS", "*"),
+        ("ALLOWED_PRINCIPALS", "arn:*:iam::*:*"),
+    ];
+    let guardrails =
+        Guardrails::read(|name| set.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned()));
+    for (kind, expected) in [(ROLE, "AdministratorAccess is forbidden"), (ENTRY, "`AllowClusterAdmin`")] {
+        let settings = Settings { guardrails: guardrails.clone(), ..Settings::default() };
+        world_with(
+            |cloud| github_trust_with(cloud, settings),
+            async |world| {
+                let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+                let first = but(alone(kind, 1), json!({"AccessPolicies": null}));
+                assert_eq!(one.create(&vec![first]).await, Status::CreateComplete, "{}", world.story());
+                one.retain(logical(kind));
+                if kind == ROLE {
+                    let attached = json!({"RoleName": "deploy", "PolicyArn": policy("AdministratorAccess")});
+                    world.someone("AttachRolePolicy", &attached);
+                } else {
+                    let admin = access("AmazonEKSClusterAdminPolicy", &[])["PolicyArn"].clone();
+                    let associated = json!({"clusterName": "prod", "principalArn": GIVEN_ROLE, "policyArn": admin,
+                                        "accessScope": {"type": "cluster"}});
+                    world.someone("AssociateAccessPolicy", &associated);
+                }
+                let before = world.cloud.snapshot();
+                let asks = but(taking_over(kind, 1), json!({"AccessPolicies": null}));
+                let status = two.create(&vec![named("Other", asks.clone())]).await;
+                assert_eq!(status, Status::RollbackComplete, "{}", world.story());
+                let (reason, _) = world.failure(&world.last_of(RequestType::Create));
+                assert!(reason.contains(expected) && reason.contains("taken over"), "{reason}");
+                assert_eq!(world.cloud.snapshot(), before);
+                if kind == ROLE {
+                    let detached = json!({"RoleName": "deploy", "PolicyArn": policy("AdministratorAccess")});
+                    world.someone("DetachRolePolicy", &detached);
+                    two.delete_stack().await;
+                    let mut three = world.stack("three");
+                    assert_eq!(
+                        three.create(&vec![named("Other", asks)]).await,
+                        Status::CreateComplete,
+                        "{}",
+                        world.story()
+                    );
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn what_has_as_many_tags_as_allowed_is_taken_over_where_some_go() {
+    for kind in KINDS {
+        world(async |world| {
+            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+            let many = |count: usize| -> Value {
+                (0..count).map(|index| json!({"Key": format!("key-{index}"), "Value": "v"})).collect()
+            };
+            assert_eq!(one.create(&vec![but(alone(kind, 1), json!({"Tags": many(1)}))]).await, Status::CreateComplete);
+            let tags =
+                |world: &World| object(world, kind).1.facets.keys().filter(|key| key.starts_with("tag ")).count();
+            let full = but(alone(kind, 1), json!({"Tags": many(51 - tags(world))}));
+            assert_eq!(one.update(&vec![full]).await, Status::UpdateComplete, "{}", world.story());
+            assert_eq!(tags(world), 50);
+            one.retain(logical(kind));
+            let fewer = but(taking_over(kind, 1), json!({"Tags": many(10)}));
+            let status = two.create(&vec![named("Other", fewer)]).await;
+            assert_eq!(status, Status::CreateComplete, "{}", world.story());
+            assert!(tags(world) < 30 && owner(&object(world, kind).1).1 == "Other");
+        });
+    }
+}
+
 /// Takes tags from the object of a stack, as a tag policy or a person does.
 fn strip(world: &World, kind: &str, is_all: bool) {
     let (id, object) = object(world, kind);
@@ -215,5 +295,7 @@ fn a_role_that_somebody_made_again_by_hand_is_not_the_resource_s_own() {
         let changed = but(alone(ROLE, 1), json!({"Description": "new"}));
         assert_eq!(stack.update(&vec![changed]).await, Status::UpdateRollbackFailed, "{}", world.story());
         assert_eq!(world.cloud.snapshot(), before);
+        let (reason, _) = world.failure(&world.last_of(RequestType::Update));
+        assert!(reason.contains("continue its rollback") && reason.contains("--resources-to-skip"), "{reason}");
     });
 }

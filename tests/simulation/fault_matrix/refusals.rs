@@ -273,11 +273,12 @@ fn row_26_a_cluster_without_access_entries_fails_in_clear_words() {
 
 #[test]
 fn row_26_a_delete_succeeds_when_the_cluster_is_gone_or_knows_no_entries() {
-    for what in ["gone", "config map"] {
+    for what in ["gone", "config map", "config map, in other words"] {
         world(async |world| {
             let mut stack = world.stack("s");
             assert_eq!(Operation::Create.perform(&mut stack, ENTRY).await, Status::CreateComplete);
             world.cloud.change_now(|account, _| {
+                account.garbles = what.ends_with("words");
                 if what == "gone" {
                     account.eks.clusters.remove("prod");
                 } else {
@@ -286,6 +287,35 @@ fn row_26_a_delete_succeeds_when_the_cluster_is_gone_or_knows_no_entries() {
             });
             assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{what}\n{}", world.story());
         });
+    }
+}
+
+#[test]
+fn row_26_a_cluster_that_refuses_reads_for_a_while_keeps_its_entries() {
+    for (operation, lasts, expected) in [
+        (Operation::Delete, 30, Status::DeleteComplete),
+        (Operation::Update, 30, Status::UpdateComplete),
+        (Operation::Delete, 3600, Status::DeleteFailed),
+    ] {
+        for garbles in [false, true] {
+            world(async |world| {
+                let mut stack = world.stack("s");
+                operation.prepare(world, &mut stack, ENTRY).await;
+                world.cloud.change_now(|account, now| {
+                    account.garbles = garbles;
+                    let cluster = account.eks.clusters.get_mut("prod").unwrap();
+                    cluster.status = eks::Status::Locked;
+                    cluster.becomes = Some((now + Duration::from_secs(lasts), Some(eks::Status::Active)));
+                });
+                let status = operation.perform(&mut stack, ENTRY).await;
+                assert_eq!(status, expected, "{lasts} {garbles}: {}", world.story());
+                tokio::time::sleep(Duration::from_hours(1)).await;
+                if expected == Status::DeleteFailed {
+                    assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+                }
+                assert_eq!(world.ours().len(), operation.leaves(), "{lasts} {garbles}: {}", world.story());
+            });
+        }
     }
 }
 
