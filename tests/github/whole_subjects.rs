@@ -59,6 +59,26 @@ fn the_id_of_a_new_repository_may_stand_in_a_whole_subject() {
 }
 
 #[test]
+fn a_rollback_keeps_whole_subjects_whatever_github_says_of_their_ids() {
+    at(async |place| {
+        let (_, id) = ids("acme/app");
+        for subject in [format!("repository_id:{id}:environment:prod"), immutable("acme/app", "pull_request")] {
+            place.github(|github| github.taken.clear());
+            let trust = json!([{"Repository": "acme/app", "Subjects": [subject]}]);
+            let outcome = place.create(trust.clone()).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            let before = place.policy();
+            place.github(|github| github.taken = [("acme/app".to_owned(), 999)].into());
+            place.rolls_back = true;
+            let outcome = place.request("Update", json!({"Trust": trust, "Description": "former"})).await;
+            assert!(outcome.succeeded, "{subject}: {}", outcome.reason);
+            assert_eq!(place.policy(), before);
+            place.rolls_back = false;
+        }
+    });
+}
+
+#[test]
 fn a_repository_that_left_a_name_is_told_for_whole_subjects() {
     at(async |place| {
         let moved = crate::simulation::wire::Answer {

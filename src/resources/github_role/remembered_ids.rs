@@ -15,6 +15,7 @@ use crate::github::Issuer;
 use crate::github::client::LookupError;
 use crate::github::facts::{NamedScope, SubjectFacts, SubjectFormat, ToldSubjects};
 use crate::github::name::{Repository, RepositoryScope};
+use crate::github::subject;
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 use crate::ownership::Owner;
@@ -73,7 +74,10 @@ impl Memory {
                 let in_policy = self.policies.iter().find_map(|policy| facts_from_policy(policy, entry));
                 let known = in_policy.or_else(|| self.recorded(issuer, scope));
                 let agrees = |facts: &SubjectFacts| with_declared(entry, facts.clone(), at).is_ok();
-                known.filter(agrees).or_else(|| declared_in_any_form(issuer, entry))?
+                known
+                    .filter(agrees)
+                    .or_else(|| declared_in_any_form(issuer, entry))
+                    .or_else(|| said_by_subjects(entry))?
             }
             None => declared_facts(entry, []),
         };
@@ -227,6 +231,12 @@ impl GitHubRoles {
             }
         }
     }
+}
+
+/// The facts of an entry whose whole subjects say all ids.
+fn said_by_subjects(entry: &TrustEntry) -> Option<SubjectFacts> {
+    let say_all = entry.subjects.iter().all(|subject| subject::has_repository_id(subject.as_str()));
+    (entry.contexts.is_empty() && say_all).then(|| declared_facts(entry, []))
 }
 
 /// The facts of an entry that declares all ids, with each form that its subjects may have.
