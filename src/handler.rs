@@ -247,11 +247,11 @@ impl App {
         }
         // CloudFormation is asked beside the first look, and not at all for a declaration that is refused.
         let work = async {
-            let reconciled = self.dispatch(request, context).await?;
+            let reconciled = Box::pin(self.dispatch(request, context)).await?;
             context.origin.proven().await;
             Ok(reconciled)
         };
-        match select(Box::pin(work), pin!(self.prove(request, context))).await {
+        match select(pin!(work), pin!(self.prove(request, context))).await {
             Either::Left((done, _)) => done,
             Either::Right((unproven, _)) => Err(unproven),
         }
@@ -272,7 +272,7 @@ impl App {
                 Ok(shown) => since = since.or(shown),
                 // The first proof still counts.
                 Err(Error::Call(error)) if is_proven => {
-                    tracing::warn!(%error, "CloudFormation does not tell if it waits")
+                    tracing::warn!(%error, "CloudFormation does not tell if it waits");
                 }
                 Err(error) => return error,
             }
@@ -291,7 +291,7 @@ impl App {
                 let roles = self.roles(here(), deadline).asked_by(context.origin);
                 Box::pin(reconcile_request(&roles, request, context)).await
             }
-            AccessEntries::TYPE => reconcile_request(&self.entries(here(), deadline), request, context).await,
+            AccessEntries::TYPE => Box::pin(reconcile_request(&self.entries(here(), deadline), request, context)).await,
             GitHubVariables::TYPE => {
                 let variables = GitHubVariables::new(self.github(deadline), request);
                 reconcile_request(&Claimed::new(variables, request), request, context).await

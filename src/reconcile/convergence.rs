@@ -132,8 +132,9 @@ impl Rounds {
         (since.elapsed() + pause <= TAGS_COUNT && reconciler.deadline.allows(pause)).then_some(pause)
     }
 
-    fn begin<R: Api>(&mut self, plan: &Plan<R::Action>) -> Round {
+    fn begin<R: Api>(&mut self, plan: &Plan<R::Action>, is_there: bool) -> Round {
         self.number += 1;
+        self.seen = is_there.then(|| self.seen.unwrap_or_else(Instant::now));
         Round {
             number: self.number,
             is_shared: R::Sharing::verify_after_apply(plan),
@@ -196,8 +197,7 @@ impl<R: Api> Reconciler<'_, R> {
                 return Ok(observed);
             }
             let plan = self.plan(id, desired, observed.as_ref())?;
-            let round = rounds.begin::<R>(&plan);
-            rounds.seen = observed.is_some().then(|| rounds.seen.unwrap_or_else(Instant::now));
+            let round = rounds.begin::<R>(&plan, observed.is_some());
             let was_absent = observed.is_none();
             let (state, result) = self.apply(id, &plan, observed, rounds.done).await;
             rounds.done = state.done;

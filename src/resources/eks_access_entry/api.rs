@@ -288,7 +288,7 @@ impl AccessEntries {
         }
     }
 
-    /// Reads entries of a cluster. A cluster may refuse it because it has none, in mode CONFIG_MAP, or for a while; which of both,
+    /// Reads entries of a cluster. A cluster may refuse it because it has none, in mode `CONFIG_MAP`, or for a while; which of both,
     /// its description tells. Returns `None` for a cluster without entries.
     pub(super) async fn read_of<T>(
         &self,
