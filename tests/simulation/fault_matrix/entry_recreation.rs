@@ -109,7 +109,8 @@ fn row_27_an_entry_that_would_have_too_many_tags_is_not_made_again() {
         let tags =
             json!([{"Key": "version", "Value": "1"}, {"Key": "only-1", "Value": ""}, {"Key": "more", "Value": ""}]);
         let status = stack.update(&vec![but(alone(ENTRY, 1), json!({"Tags": tags}))]).await;
-        let (reason, _) = world.failure(&world.last_of(RequestType::Update));
+        let update = world.sent().into_iter().find(|sent| sent.kind == RequestType::Update).expect("the update");
+        let (reason, _) = world.failure(&update);
         assert!(reason.contains("would have 51 tags"), "{status:?} {reason}");
         // The way back has room for all.
         assert_eq!(status, Status::UpdateRollbackComplete, "{}", world.story());

@@ -1,5 +1,7 @@
 //! Objects that change their owner: taken over from a stack that let go, or given back after they lost their owner's tags.
 
+use std::collections::BTreeMap;
+
 use github_trust::guardrails::Guardrails;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
@@ -219,14 +221,23 @@ fn what_has_as_many_tags_as_allowed_is_taken_over_where_some_go() {
             assert_eq!(one.create(&vec![but(alone(kind, 1), json!({"Tags": many(1)}))]).await, Status::CreateComplete);
             let tags =
                 |world: &World| object(world, kind).1.facets.keys().filter(|key| key.starts_with("tag ")).count();
-            let full = but(alone(kind, 1), json!({"Tags": many(51 - tags(world))}));
+            let full = but(alone(kind, 1), json!({"Tags": many(33)}));
             assert_eq!(one.update(&vec![full]).await, Status::UpdateComplete, "{}", world.story());
+            let theirs = |index: usize| format!("theirs-{index}");
+            if kind == ROLE {
+                let more: Value = (tags(world)..50).map(|index| json!({"Key": theirs(index), "Value": ""})).collect();
+                world.someone("TagRole", &json!({"RoleName": "deploy", "Tags": more}));
+            } else {
+                let more: BTreeMap<String, &str> = (tags(world)..50).map(|index| (theirs(index), "")).collect();
+                let arn = world.cloud.state().account.eks.clusters["prod"].entries[GIVEN_ROLE].arn.clone();
+                world.someone("TagResource", &json!({"resourceArn": arn, "tags": more}));
+            }
             assert_eq!(tags(world), 50);
             one.retain(logical(kind));
             let fewer = but(taking_over(kind, 1), json!({"Tags": many(10)}));
             let status = two.create(&vec![named("Other", fewer)]).await;
             assert_eq!(status, Status::CreateComplete, "{}", world.story());
-            assert!(tags(world) < 30 && owner(&object(world, kind).1).1 == "Other");
+            assert!(tags(world) < 40 && owner(&object(world, kind).1).1 == "Other");
         });
     }
 }
