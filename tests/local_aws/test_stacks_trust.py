@@ -24,7 +24,9 @@ def test_tokens_assume_the_role_exactly_where_they_should(
     assert tokens.assume(aws, role, tokens.forged(aws)) == "InvalidIdentityToken"
 
 
-def test_a_direct_invocation_explains_a_refusal(aws: LocalAws, service_token: str, github_provider: str, stack: Stack) -> None:
+def test_a_direct_invocation_explains_a_refusal(
+    aws: LocalAws, service_token: str, github_provider: str, stack: Stack
+) -> None:
     assert stack.create(example("exact-trust.yaml"), ProviderArn=github_provider) == "CREATE_COMPLETE", stack.reasons()
     name = stack.outputs()["RoleArn"].rsplit("/", 1)[-1]
     claims = {"sub": "repo:octo-org/immutable:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
