@@ -72,6 +72,10 @@ fn describes_context(entry: &Value, job: &RandomJob, by_ref: bool) -> bool {
 /// Returns true if one of the whole subjects of an entry is that of a job, and of the repository that it names today. A
 /// wildcard stands for no colon, but for everything else at the end.
 fn describes_subject(entry: &Value, known: &[Repo], (job, sub): (&RandomJob, &str)) -> bool {
+    // A declared repository that has the name of another one is let in for the jobs that it is declared for.
+    let name = known.iter().find(|repo| repo.id == job.repo.id).map_or(job.repo.name, |repo| repo.name);
+    let sub = sub.replacen(&format!("repo:{}:", job.repo.name), &format!("repo:{name}:"), 1);
+    let sub = sub.as_str();
     let mut subjects = entry["Subjects"].as_array().into_iter().flatten().filter_map(Value::as_str);
     subjects.any(|subject| {
         let colons = |text: &str| text.matches(':').count();
