@@ -7,6 +7,7 @@ use super::OidcProviders;
 use super::ProviderArn;
 use super::owner_stakes::{DIGEST, LEAVING, OwnerStakes, going, key};
 use super::plan::{deletes, is_last};
+use super::thumbprint_list::with_pins;
 use crate::aws::CallError;
 use crate::ownership::Owner;
 use crate::reconcile::DeletionIntent;
@@ -37,15 +38,22 @@ impl Sharing<OidcProviders> for SharedProvider {
         plan.stages().iter().flatten().any(joins)
     }
 
-    /// Gives a client id back that somebody claimed while we removed it.
+    /// Gives back a client id, or pins, that somebody claimed while we removed it, or replaced the list.
     fn compensate(owner: &Owner, action: &Action, observed: &Observed) -> Option<Action> {
-        let Action::RemoveClientId(client_id) = action else { return None };
-        let needed = OwnerStakes::of_those_who_stay(owner, &observed.tags).others_need(client_id);
-        (needed && !observed.client_ids.contains(client_id)).then(|| Action::AddClientId(client_id.clone()))
+        let others = OwnerStakes::of_those_who_stay(owner, &observed.tags);
+        match action {
+            Action::RemoveClientId(client_id) => {
+                let is_missing = others.others_need(client_id) && !observed.client_ids.contains(client_id);
+                is_missing.then(|| Action::AddClientId(client_id.clone()))
+            }
+            Action::SetThumbprints { .. } => with_pins(observed, &others.others_pins),
+            _ => None,
+        }
     }
 
+    /// A call that sets the thumbprints takes away those that it does not name.
     fn needs_recheck(action: &Action) -> bool {
-        matches!(action, Action::RemoveClientId(_))
+        matches!(action, Action::RemoveClientId(_) | Action::SetThumbprints { .. })
     }
 
     /// Tells others that we are about to leave. IAM has no change that depends on what is there, and its reads lag behind its

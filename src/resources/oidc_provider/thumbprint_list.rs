@@ -53,6 +53,12 @@ impl Listing {
     }
 }
 
+/// Adds pins to the list as it is; none where all are there or IAM has no room for them.
+pub(super) fn with_pins(observed: &Observed, pins: &BTreeSet<String>) -> Option<Action> {
+    let list: BTreeSet<String> = listed(observed).union(pins).cloned().collect();
+    (list.len() <= LIMIT).then(|| Listing::pinned(list).change(observed)).flatten()
+}
+
 /// Returns the thumbprints that IAM has.
 pub(super) fn listed(observed: &Observed) -> BTreeSet<String> {
     observed.thumbprints.iter().map(|item| item.to_ascii_lowercase()).collect()

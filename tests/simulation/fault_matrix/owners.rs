@@ -1,5 +1,7 @@
 //! Many owners of one provider: those that are gone, and those for which there is no tag of their own.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::super::account::Object;
@@ -75,6 +77,26 @@ fn the_scheduled_run_removes_the_claims_of_owners_that_are_gone_and_no_others() 
         let changes = world.calls()[calls..].iter().filter(|call| call.changing).count();
         assert_eq!(changes, 0, "{}", world.story());
     });
+}
+
+#[test]
+fn pins_that_are_set_while_another_stack_joins_are_kept() {
+    for delay in 0..12 {
+        world(async |world| {
+            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+            let pins = |pins: &[&str]| {
+                provider(json!({"ThumbprintList": pins.iter().map(|pin| pin.repeat(40)).collect::<Vec<_>>()}))
+            };
+            assert_eq!(one.create(&pins(&["3"])).await, Status::CreateComplete);
+            let (old, new) = (plain(), pins(&["1", "3", "a"]));
+            let joins = async {
+                tokio::time::sleep(Duration::from_millis(10 * delay)).await;
+                two.create(&old).await
+            };
+            let ended = tokio::join!(one.update(&new), joins);
+            assert_eq!(ended, (Status::UpdateComplete, Status::CreateComplete), "{}", world.story());
+        });
+    }
 }
 
 #[test]
