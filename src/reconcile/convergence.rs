@@ -104,6 +104,8 @@ struct Rounds {
     claimed: Option<Instant>,
     /// The time since which these rounds see the object.
     seen: Option<Instant>,
+    /// The time at which the last round began to apply its plan.
+    attempted: Instant,
     /// True if a denied call was made again.
     waited_for_tags: bool,
 }
@@ -122,19 +124,23 @@ impl Rounds {
             done: 0,
             claimed: None,
             seen: None,
+            attempted: Instant::now(),
             waited_for_tags: false,
         }
     }
 
-    /// The pause before a call that was denied is made again; none if the object has had its tags since long before.
+    /// The pause before a call that was denied is made again; none if the object had its tags long before the call. The time
+    /// that other calls of the round took tells nothing of it.
     fn pause_for_tags<R: Api>(&mut self, reconciler: &Reconciler<'_, R>, since: Instant) -> Option<Duration> {
         let pause = self.backoff.pause();
-        (since.elapsed() + pause <= TAGS_COUNT && reconciler.deadline.allows(pause)).then_some(pause)
+        let had_tags = self.attempted.saturating_duration_since(since);
+        (had_tags + pause <= TAGS_COUNT && reconciler.deadline.allows(pause)).then_some(pause)
     }
 
     fn begin<R: Api>(&mut self, plan: &Plan<R::Action>, is_there: bool) -> Round {
         self.number += 1;
-        self.seen = is_there.then(|| self.seen.unwrap_or_else(Instant::now));
+        self.attempted = Instant::now();
+        self.seen = is_there.then(|| self.seen.unwrap_or(self.attempted));
         Round {
             number: self.number,
             is_shared: R::Sharing::verify_after_apply(plan),

@@ -108,6 +108,20 @@ fn row_37_a_denial_that_does_not_pass_is_told_with_what_was_waited_for() {
 }
 
 #[test]
+fn row_37_slow_answers_take_nothing_from_the_wait_for_tags() {
+    for (kind, action) in [(ROLE, "AttachRolePolicy"), (ENTRY, "AssociateAccessPolicy")] {
+        world(async |world| {
+            late(world, 0, 65);
+            // The fifth call is denied 46 seconds after the first one was answered, and is answered after 61.
+            world.fault(At::every(action), When::After, Fault::Slow(Duration::from_secs(15)));
+            let mut stack = world.stack("s");
+            let status = Operation::Create.perform(&mut stack, kind).await;
+            assert_eq!(status, Status::CreateComplete, "{}", world.story());
+        });
+    }
+}
+
+#[test]
 fn row_38_a_repeated_deletion_that_is_denied_is_a_success() {
     for (kind, action) in DELETION {
         for (fault, lag) in [(Fault::Reset, 0), (Fault::ServerError, 0), (Fault::Reset, 15)] {
