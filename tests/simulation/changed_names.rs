@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use github_trust::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use serde_json::{Value, json};
 
-use super::account::{Account, Kind, Snapshot};
+use super::account::{Account, Id, Kind, Object, Snapshot};
 use super::author::Author;
 use super::cloudformation::{Sent, Template};
 use super::expected_state::{ROLE, trusted_subjects_as_written};
@@ -148,10 +148,10 @@ fn declare(dice: &mut fastrand::Rng, ids: &BTreeMap<&str, u64>, step: &mut Step)
     }
 }
 
-/// Who was trusted first under each name by each resource, and what its author declared.
+/// Who was trusted first under each name by each role, and what the author of its resource declared.
 #[derive(Default)]
 pub(crate) struct Hands {
-    first: BTreeMap<(Author, &'static str), u64>,
+    first: BTreeMap<(Id, &'static str), u64>,
     declared: BTreeSet<(Author, &'static str, u64)>,
     /// Owner and repository under each name, the last one being today's.
     shown: BTreeMap<&'static str, Vec<(u64, u64)>>,
@@ -214,9 +214,9 @@ impl Hands {
     /// Somebody else changed the role, and with it its memory.
     pub(crate) fn changed_by_hand(&mut self, before: &Snapshot, after: &Snapshot) {
         for (id, role) in before.objects.iter().filter(|(id, _)| id.kind == Kind::Role) {
-            let trust = |role: &super::account::Object| role.facets.get("trust").cloned();
+            let trust = |role: &Object| role.facets.get("trust").cloned();
             if after.objects.get(id).and_then(trust) != trust(role) {
-                self.first.retain(|(author, _), _| *author != role.made_by);
+                self.first.retain(|(remembered, _), _| remembered != id);
             }
         }
     }
@@ -224,28 +224,37 @@ impl Hands {
     /// The tokens that roles have come to admit and must not.
     pub(crate) fn strangers(&mut self, before: &Snapshot, after: &Snapshot) -> Vec<String> {
         let mut found = Vec::new();
-        let trust = |role: &super::account::Object| role.facets.get("trust").cloned().unwrap_or_default();
-        let living: BTreeSet<&Author> =
-            after.objects.iter().filter(|(id, _)| id.kind == Kind::Role).map(|(_, role)| &role.made_by).collect();
-        self.first.retain(|(author, _), _| living.contains(author));
+        let trust = |role: &Object| role.facets.get("trust").cloned().unwrap_or_default();
+        for (id, role) in after.objects.iter().filter(|(id, _)| !before.objects.contains_key(id)) {
+            self.inherit(id, role, before);
+        }
+        self.first.retain(|(id, _), _| after.objects.contains_key(id));
         for (id, role) in after.objects.iter().filter(|(id, role)| id.kind == Kind::Role && role.made_by.is_ours()) {
             if before.objects.get(id).map(trust).as_ref() == Some(&trust(role)) {
                 continue;
             }
             let policy: Value = serde_json::from_str(&trust(role)).unwrap_or_default();
             for (name, was) in self.admitted(&policy) {
-                let key = (role.made_by.clone(), name);
+                let is_declared = self.declared.contains(&(role.made_by.clone(), name, was));
                 // A user's id that the author wrote is nobody's name.
-                if name == USER && self.declared.contains(&(key.0.clone(), name, was)) {
+                if name == USER && is_declared {
                     continue;
                 }
-                let first = *self.first.entry(key.clone()).or_insert(was);
-                if was != first && !self.declared.contains(&(key.0, name, was)) {
+                let first = *self.first.entry((id.clone(), name)).or_insert(was);
+                if was != first && !is_declared {
                     found.push(format!("{id} admits {name} with id {was}, who was not trusted: that was {first}"));
                 }
             }
         }
         found
+    }
+
+    /// A role that replaces another one of its resource has its memory. One that a rollback removes takes its own along.
+    fn inherit(&mut self, id: &Id, role: &Object, before: &Snapshot) {
+        let is_former = |id: &Id| before.objects.get(id).is_some_and(|former| former.made_by == role.made_by);
+        let remembered = self.first.iter().filter(|((former, _), _)| is_former(former));
+        let remembered: Vec<_> = remembered.map(|((_, name), first)| ((id.clone(), *name), *first)).collect();
+        self.first.extend(remembered);
     }
 
     /// Names with the ids whose tokens a policy admits, those of today first.
