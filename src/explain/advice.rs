@@ -26,7 +26,7 @@ pub(super) fn change(failed: &FailedCondition, token: &TokenClaims, statement: &
         // Beside a context in the subject, the ref is that of `Refs`.
         ("ref", Some(value)) if trusted.subjects.iter().any(|subject| has_context(subject)) => refs(value),
         // A role compares users by their ids.
-        ("actor", Some(name)) => format!("list the user {name} under `Actors`"),
+        ("actor", Some(name)) => list_user(name),
         (_, Some(value)) => member(claim, value, &job),
         (_, None) if token.claims.contains_key(claim) => format!(
             "STS reads no claim `{claim}` of this issuer's tokens, so that this is never met: compare a claim that it reads, or \
@@ -211,7 +211,8 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
             let workflow = job.claim(key).unwrap_or(value);
             checked(name::workflow(workflow), workflow, |workflow| format!("list {workflow:?} under `Workflows`"))
         }
-        "actor_id" => format!("list the user {value} under `Actors`"),
+        "actor_id" => list_user(value),
+        "actor" if issuer_of(job).is_some_and(|issuer| issuer.has_key("actor_id")) => list_user(value),
         "enterprise_id" => format!("write `EnterpriseId: {value}`"),
         "repository_id" => format!("write `RepositoryId: {value}`"),
         "repository_owner_id" => format!("write `OwnerId: {value}`"),
@@ -229,6 +230,14 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
             format!("add {value:?} to the `Values` of `{key}` in `TemplateClaims`")
         }),
     }
+}
+
+fn list_user(user: &str) -> String {
+    format!("list the user {user} under `Actors`")
+}
+
+fn issuer_of(job: &TokenJob<'_>) -> Option<Issuer> {
+    Issuer::parse_without_scheme(&job.token.issuer).ok()
 }
 
 fn pull_requests() -> String {
@@ -252,7 +261,7 @@ fn environment(said: &str, job: &TokenJob<'_>) -> String {
         }
         None => said.to_owned(),
     };
-    let reads_claim = Issuer::parse_without_scheme(&job.token.issuer).is_ok_and(|issuer| issuer.has_key("environment"));
+    let reads_claim = issuer_of(job).is_some_and(|issuer| issuer.has_key("environment"));
     if name::needs_claim(&name) && !reads_claim {
         return cannot(&name, "two environments can have its subject, and STS reads no claim to tell them apart");
     }

@@ -175,6 +175,12 @@ impl Customization {
 }
 
 impl SubjectFacts {
+    /// Returns true if the template has a claim.
+    #[must_use]
+    pub fn says(&self, claim: &str) -> bool {
+        matches!(&self.template, SubjectTemplate::Custom(keys) if keys.iter().any(|key| key == claim))
+    }
+
     /// Infers the facts from GitHub's responses. `customization` is `None` if the credential does not allow to read it.
     #[must_use]
     pub fn of(issuer: &Issuer, response: &RepositoryResponse, customization: Option<&Customization>) -> Self {

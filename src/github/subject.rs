@@ -15,15 +15,15 @@ pub enum Breadth {
     Narrow,
     /// More than most people mean, and the reason.
     Broad(String),
-    /// Jobs of every repository on GitHub, unless a claim pins the repository.
+    /// Jobs of every repository on GitHub.
     Anybodys,
 }
 
-/// Checks a whole subject.
+/// Checks a whole subject. `is_pinned` says that a claim beside it pins the repository.
 ///
 /// # Errors
 /// With what is allowed, when it could be the subject of a stranger's token, or of no token at all.
-pub fn check(text: &str) -> Result<Breadth, String> {
+pub fn check(text: &str, is_pinned: bool) -> Result<Breadth, String> {
     let expected = |hint: &str| Err(format!("a whole subject such as \"repo:owner/name:ref:refs/heads/main\"{hint}"));
     if text.chars().all(|c| c == '*' || c == '?') {
         return expected(", not a wildcard alone, which admits every workflow on GitHub");
@@ -60,7 +60,7 @@ pub fn check(text: &str) -> Result<Breadth, String> {
         }
         pinned.add(key, value)?;
     }
-    pinned.breadth().map_or_else(
+    pinned.breadth(is_pinned).map_or_else(
         || {
             expected(
                 " that pins the repository (`repo`, `repository`, `repository_id`), the owner or the workflow \
@@ -219,9 +219,9 @@ impl Pinned {
         self.parts.contains(&part)
     }
 
-    fn breadth(self) -> Option<Breadth> {
+    fn breadth(self, is_pinned: bool) -> Option<Breadth> {
         let broad = |why: &str| Some(Breadth::Broad(why.to_owned()));
-        if self.has(Part::Repository) {
+        if self.has(Part::Repository) || (is_pinned && (self.has(Part::Owner) || self.has(Part::Workflow))) {
             return match &self.open {
                 _ if self.has(Part::Workflow) => Some(Breadth::Narrow),
                 Some(names) => broad(&format!("{names} of the repository is let in")),

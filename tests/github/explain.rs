@@ -203,6 +203,12 @@ fn with_a_template_the_member_of_the_claim_is_named() {
     let advice = "add \"silver\" to the `Values` of `repo_property_tier` in `TemplateClaims`";
     follow(template, tier(&["gold"]), json!({"sub": sub}), advice, tier(&["gold", "silver"]));
 
+    let by = |actors: &[&str]| json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": actors}]);
+    let template = Some(&["repo", "context", "actor"][..]);
+    let sub = immutable("acme/app", "ref:refs/heads/main:actor:hubot");
+    let claims = json!({"sub": sub, "actor_id": ids("hubot").0.to_string()});
+    follow(template, by(&["octocat"]), claims, "list the user hubot under `Actors`", by(&["octocat", "hubot"]));
+
     let refs = |values: &[&str]| json!([{"Repository": "acme/app", "Environments": ["prod"], "Refs": values}]);
     let template = Some(&["repo", "context", "ref"][..]);
     let sub = immutable("acme/app", "environment:prod:ref:refs/heads/next");

@@ -10,6 +10,7 @@ mod errors;
 mod explain;
 mod lookup;
 mod many_names;
+mod names_in_subjects;
 mod whole_subjects;
 
 use std::ops::Deref;

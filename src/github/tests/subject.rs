@@ -12,7 +12,7 @@ fn what_pins_a_repository_and_a_context_or_a_workflow_is_narrow() {
         "repository_id:42:environment:prod",
         "repository_id:42:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
     ] {
-        assert_eq!(check(text), Ok(Breadth::Narrow), "{text}");
+        assert_eq!(check(text, false), Ok(Breadth::Narrow), "{text}");
     }
 }
 
@@ -33,10 +33,18 @@ fn what_leaves_the_context_or_the_repository_of_an_owner_open_is_broad() {
         "environment:prod:repository_owner:octo-org",
         "repository_id:42",
     ] {
-        assert!(matches!(check(text), Ok(Breadth::Broad(_))), "{text}");
+        assert!(matches!(check(text, false), Ok(Breadth::Broad(_))), "{text}");
     }
     let workflow = "job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main";
-    assert_eq!(check(workflow), Ok(Breadth::Anybodys));
+    assert_eq!(check(workflow, false), Ok(Breadth::Anybodys));
+    for (text, is_narrow) in [
+        (workflow, true),
+        ("repository_owner:o:environment:prod", true),
+        ("repository_owner:o", false),
+        ("repository_owner:o:ref:refs/heads/*", false),
+    ] {
+        assert_eq!(check(text, true) == Ok(Breadth::Narrow), is_narrow, "{text}");
+    }
 }
 
 #[test]
@@ -81,6 +89,6 @@ fn what_can_be_a_strangers_subject_or_nobodys_is_refused() {
         "re*:o/r",
         "",
     ] {
-        assert!(check(text).is_err(), "{text}: {:?}", check(text));
+        assert!(check(text, false).is_err(), "{text}: {:?}", check(text, false));
     }
 }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::github::Issuer;
 use crate::github::facts::{SubjectFacts, SubjectTemplate};
 use crate::github::name::{self, RepositoryScope};
-use crate::github::subject::{self, Breadth};
+use crate::github::subject;
 
 use super::pinned_ids::Identity;
 use super::policy_limits::SUBJECT_LIMIT;
@@ -63,31 +63,45 @@ impl Compiler<'_> {
         let narrowing = if self.entry.subjects.is_empty() { Claims::new() } else { self.narrowing_of_whole()? };
         for subject in &self.entry.subjects {
             let mut rule = TrustRule { subject: subject.clone(), claims: narrowing.clone() };
-            let Identity { scope, owner_ids, .. } = Identity::of(&rule);
-            let scope = scope.or_else(|| self.entry.scope.clone());
-            let known = |id: Option<u64>| match &scope {
-                Some(scope) if self.entry.scope.as_ref().is_some_and(|own| own != scope) => None,
-                _ => id,
-            };
-            let named = scope.as_ref().and_then(|scope| self.facts.named.get(scope)).map(|named| named.id);
-            match &scope {
-                Some(RepositoryScope::Organisation(_)) if owner_ids.is_empty() => {
-                    self.pin(&mut rule.claims, Claim::RepositoryOwnerId, named.or(known(self.facts.owner_id)));
-                }
-                Some(RepositoryScope::Organisation(_)) => {}
-                _ if subject::has_repository_id(subject.as_str()) => {}
-                _ => self.pin(&mut rule.claims, Claim::RepositoryId, named.or(known(self.facts.repository_id))),
-            }
-            let is_anybodys = subject::check(subject.as_str()) == Ok(Breadth::Anybodys);
-            if is_anybodys && !rule.claims.contains_key(&Claim::RepositoryId) {
-                return Err(format!(
-                    "`{subject}` pins a workflow only, and there is no claim to pin the repository by: jobs of every \
-                     repository could have this subject"
-                ));
-            }
+            self.pin_whole(&mut rule)?;
             rules.push(rule);
         }
         Ok(rules)
+    }
+
+    /// Pins the repository or the owner that a whole subject is about, where the subject does not say the id.
+    fn pin_whole(&self, TrustRule { subject, claims }: &mut TrustRule) -> Result<(), String> {
+        let Self { entry, facts, .. } = self;
+        let Identity { scope, owner_ids, .. } = Identity::of_subject(subject);
+        let has_id = subject::has_repository_id(subject.as_str());
+        let names_repository = matches!(scope, Some(RepositoryScope::Repository(_)));
+        // The subject says less than the entry.
+        if !names_repository && !has_id && entry.names_repository() {
+            self.pin(claims, Claim::RepositoryId, facts.repository_id);
+            if !claims.contains_key(&Claim::RepositoryId) {
+                return Err(format!(
+                    "`{subject}` names no repository, and there is no claim to pin it by: jobs of other repositories could have \
+                     this subject"
+                ));
+            }
+            if let Some(scope @ RepositoryScope::Repository(_)) = &entry.scope {
+                claims.insert(Claim::Repository, only(&scope.to_string()));
+            }
+            return Ok(());
+        }
+        let scope = scope.or_else(|| entry.scope.clone());
+        let named = scope.as_ref().and_then(|scope| facts.named.get(scope)).map(|named| named.id);
+        let is_of_entry = entry.scope.is_none() || entry.scope == scope;
+        let known = |id: Option<u64>| named.or(id.filter(|_| is_of_entry));
+        match &scope {
+            Some(RepositoryScope::Organisation(_)) if owner_ids.is_empty() => {
+                self.pin(claims, Claim::RepositoryOwnerId, known(facts.owner_id));
+            }
+            Some(RepositoryScope::Organisation(_)) => {}
+            _ if has_id => {}
+            _ => self.pin(claims, Claim::RepositoryId, known(facts.repository_id)),
+        }
+        Ok(())
     }
 
     /// The claims that the author narrows whole subjects by.
@@ -122,14 +136,9 @@ impl Compiler<'_> {
         let refs = self.refs(context, keys)?;
         let is_unread = |claim: &&String| !says(keys, claim) && !self.is_narrowing(claim);
         if let Some(unused) = self.entry.template_claims.keys().find(is_unread) {
-            // STS reads `actor`, which is a name that can change hands.
-            let why = if unused == "actor" {
-                "write `Actors`, which are compared by their ids"
-            } else {
-                "and STS reads no such claim"
-            };
             return Err(format!(
-                "`TemplateClaims`: the repository's subject template, as far as it is known, has no `{unused}`: {why}"
+                "`TemplateClaims`: the repository's subject template, as far as it is known, has no `{unused}`, and STS reads no \
+                 such claim"
             ));
         }
         let drafts = self.drafts(scope, context, keys, refs.as_ref())?;
@@ -315,6 +324,19 @@ impl Compiler<'_> {
 
     pub(super) fn actor_ids(&self) -> Result<Rc<BTreeSet<Pattern>>, String> {
         self.actors.get_or_init(|| self.look_up_actors().map(Rc::new)).clone()
+    }
+
+    /// The names of the users, for a template that says them.
+    pub(super) fn actor_names(&self) -> Result<Vec<String>, String> {
+        let name = |actor: &Actor| match actor {
+            Actor::Name(name) => Some(Ok(name.clone())),
+            Actor::Id(id) if self.facts.users.values().any(|known| known == id) => None,
+            Actor::Id(id) => Some(Err(format!(
+                "`Actors`: the repository's subject template says users by name (`actor`): write the name of the user {id} beside \
+                 the id"
+            ))),
+        };
+        self.entry.actors.iter().filter_map(name).collect()
     }
 
     fn look_up_actors(&self) -> Result<BTreeSet<Pattern>, String> {

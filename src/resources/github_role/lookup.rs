@@ -10,6 +10,7 @@ use crate::github::Issuer;
 use crate::github::client::LookupError;
 use crate::github::facts::{NamedScope, SubjectFacts, SubjectFormat};
 use crate::github::name::{Repository, RepositoryScope};
+use crate::github::subject;
 use crate::iam_policy::trust_policy::Claim;
 
 use super::GitHubRoles;
@@ -122,6 +123,9 @@ impl GitHubRoles {
             if let Actor::Name(name) = actor {
                 match self.github.account(issuer, name).await {
                     Ok(account) => {
+                        if facts.says("actor") || is_in_subjects(entry, name) {
+                            same_case(name, &account.login, at)?;
+                        }
                         facts.users.insert(name.clone(), account.id);
                     }
                     Err(LookupError::Invisible(why)) => return Err(Doubt::Refused(no_user(at, name, &why))),
@@ -190,6 +194,12 @@ pub(super) fn open_names(issuer: &Issuer, entry: &TrustEntry) -> BTreeSet<Reposi
     let names = entry.subjects.iter().filter_map(|subject| open(Identity::of_subject(subject)));
     let names = names.filter(|scope| entry.scope.as_ref() != Some(scope));
     names.filter(|_| issuer.has_key(Claim::RepositoryId.name())).collect()
+}
+
+/// Returns true if a whole subject names a user.
+fn is_in_subjects(entry: &TrustEntry, name: &str) -> bool {
+    let is_user = |pair| pair == ("actor", Some(name));
+    entry.subjects.iter().any(|subject| subject::pairs(subject.as_str()).any(is_user))
 }
 
 /// Holds the ids in whole subjects against those of the repository or owner that they are about.

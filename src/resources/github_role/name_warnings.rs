@@ -1,38 +1,52 @@
-//! The warning about repositories and owners that are trusted by their names alone. It fails no request.
+//! The warnings about names that no id pins. They fail no request.
 
 use std::collections::BTreeSet;
 
+use super::facts_from_policy::SubjectPairs;
 use super::pinned_ids::Identity;
 use crate::github::Issuer;
-use crate::iam_policy::trust_policy::{Claim, TrustPolicy};
+use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 
 /// The number of names in the attribute; the log names all.
 const NAMED: usize = 4;
 
-/// Returns the warning about what a policy admits without an id; empty if there is none.
-pub(super) fn of(issuer: &Issuer, policy: &TrustPolicy) -> String {
+/// Returns the warnings about what a policy admits without an id.
+pub(super) fn of(issuer: &Issuer, policy: &TrustPolicy) -> Vec<String> {
+    let has_ids = issuer.has_key(Claim::RepositoryId.name());
+    let sentence = |open: BTreeSet<String>, how: &str, who: &str, remedy: &str| {
+        let named = named(&open)?;
+        tracing::warn!(names = ?open, how, "the role trusts names that no id pins");
+        let remedy =
+            if has_ids { remedy } else { "STS reads no id in tokens of an Enterprise Server, so keep the names" };
+        Some(format!("The role {how} name alone: {named}. Whoever takes over such a name {who}: {remedy}"))
+    };
     let open = policy.rules().iter().filter_map(|rule| {
         let identity = Identity::of(rule);
         let name = identity.scope.as_ref().map_or_else(|| rule.subject.to_string(), ToString::to_string);
         (!identity.is_pinned()).then_some(name)
     });
-    let open: BTreeSet<String> = open.collect();
-    if open.is_empty() {
-        return String::new();
-    }
-    tracing::warn!(names = ?open, "the role trusts names that no id pins");
-    let more = match open.len().saturating_sub(NAMED) {
+    let trusted = sentence(open.collect(), "trusts by", "gets in", "declare `OwnerId` and `RepositoryId`");
+    let narrowing = policy.rules().iter().flat_map(narrowing).collect();
+    let narrowed = sentence(narrowing, "is narrowed by", "fits, too", "declare `EnterpriseId`");
+    trusted.into_iter().chain(narrowed).collect()
+}
+
+/// The users and enterprises that a subject names without an id.
+fn narrowing(rule: &TrustRule) -> impl Iterator<Item = String> {
+    let words = SubjectPairs::of(rule.subject.as_str());
+    let kinds = [("the user", "actor", Claim::ActorId), ("the enterprise", "enterprise", Claim::EnterpriseId)];
+    kinds.into_iter().filter_map(move |(what, key, id)| {
+        let is_pinned = rule.claims.contains_key(&id) || words.value(id.name()).is_some();
+        words.value(key).filter(|_| !is_pinned).map(|name| format!("{what} {name}"))
+    })
+}
+
+/// Names in a sentence; `None` without any.
+fn named(all: &BTreeSet<String>) -> Option<String> {
+    let more = match all.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(", and {more} more (see the function's log)"),
     };
-    let remedy = if issuer.has_key(Claim::RepositoryId.name()) {
-        "declare `OwnerId` and `RepositoryId`"
-    } else {
-        "STS reads no id in tokens of an Enterprise Server, so keep the names"
-    };
-    let named: Vec<String> = open.into_iter().take(NAMED).collect();
-    format!(
-        "The role trusts by name alone: {}{more}. Whoever takes over such a name gets in: {remedy}",
-        named.join(", ")
-    )
+    let first: Vec<&str> = all.iter().take(NAMED).map(String::as_str).collect();
+    (!all.is_empty()).then(|| format!("{}{more}", first.join(", ")))
 }

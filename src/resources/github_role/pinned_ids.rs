@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts_from_policy::SubjectPairs;
 use super::name_record::{NameRecord, is_account, key};
 use super::trust_declaration::{Actor, TrustEntry};
+use crate::github::Issuer;
 use crate::github::facts::{NamedScope, SubjectFacts};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
@@ -186,12 +187,19 @@ impl PinnedIds {
             };
             found.extend(other(owner, ("OwnerId", &owner_ids), self.owner(owner), owner_now, is_cut));
         }
-        found.extend(facts.users.iter().filter_map(|(name, id)| self.other_user(entry, name, *id, actors)));
+        let beside = if facts.says("actor") { "beside" } else { "in place of" };
+        found.extend(facts.users.iter().filter_map(|(name, id)| self.other_user(entry, (name, *id), actors, beside)));
         found.dedup();
         found
     }
 
-    fn other_user(&self, entry: &TrustEntry, name: &str, now: u64, actors: &NameRecord) -> Option<OtherId> {
+    fn other_user(
+        &self,
+        entry: &TrustEntry,
+        (name, now): (&str, u64),
+        actors: &NameRecord,
+        beside: &str,
+    ) -> Option<OtherId> {
         let recorded = actors.ids(name);
         // Where the record says nothing of a name, the policy's ids are those of all names.
         let pinned = if recorded.is_empty() && !actors.is_whole() { self.users.clone() } else { recorded };
@@ -201,7 +209,7 @@ impl PinnedIds {
             what: format!("the user {name}"),
             pinned,
             now,
-            remedy: format!("{now} in place of {name} under `Actors`"),
+            remedy: format!("{now} {beside} {name} under `Actors`"),
         })
     }
 }
@@ -215,6 +223,17 @@ fn other(
 ) -> Option<OtherId> {
     let now = now.filter(|now| (is_cut || !pinned.is_empty()) && !pinned.contains(now) && !declared.contains(now))?;
     Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`") })
+}
+
+/// Returns the user whom a subject names and no id tells.
+pub(super) fn unlisted_user<'a>(subject: &'a str, entry: &TrustEntry, issuer: &Issuer) -> Option<&'a str> {
+    let value = |wanted| subject::pairs(subject).find_map(|(key, value)| value.filter(|_| key == wanted));
+    let name = value("actor").filter(|_| issuer.has_key("actor_id") && value("actor_id").is_none())?;
+    let is_listed = entry.actors.iter().any(|actor| match actor {
+        Actor::Name(listed) => listed == name,
+        Actor::Id(_) => true,
+    });
+    (!is_listed).then_some(name)
 }
 
 /// The ids of users in a policy: as a claim, or in subjects by a template.

@@ -277,7 +277,7 @@ object_type! {
             "a list of `Name` and `Values`",
             "The values of further claims that the repository's subject template is made of, such as `repo_property_tier`. A claim \
              that the template does not have is refused, because STS does not read it; `workflow`, the name of a workflow, needs \
-             no template.",
+             no template. `actor` is taken from `Actors`.",
         );
         SUBJECTS: Texts = Property::texts(
             "Subjects",

@@ -89,7 +89,7 @@ impl GitHubRoles {
         if needed > names.room() && !self.is_rolling_back(owner).await {
             return Err(too_many_names(needed, names.room()).into());
         }
-        warnings.extend(Some(name_warnings::of(issuer, &whole)).filter(|warning| !warning.is_empty()));
+        warnings.extend(name_warnings::of(issuer, &whole));
         Ok(ResolvedTrust { warning: warnings.join(". "), policy: whole, names })
     }
 

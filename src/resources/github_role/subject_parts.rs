@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::compile::Compiler;
 use super::trust_declaration::JobContext;
+use crate::github::Issuer;
 use crate::github::facts::{SubjectFacts, SubjectFormat, prefix};
 use crate::github::name::{self, RepositoryScope};
 use crate::iam_policy::pattern::Pattern;
@@ -36,6 +37,7 @@ impl Compiler<'_> {
             },
             "job_workflow_ref" => some(&self.entry.workflows).map(texts),
             "actor_id" if !self.entry.actors.is_empty() => Some(texts(self.actor_ids()?.as_ref())),
+            "actor" if !self.entry.actors.is_empty() => Some(self.actor_names()?),
             "enterprise_id" => self.entry.enterprise_id.map(|id| vec![id.to_string()]),
             _ => {
                 let declared = self.entry.template_claims.get(key);
@@ -47,7 +49,7 @@ impl Compiler<'_> {
         let values = match values {
             Some(values) => values,
             None if *context == JobContext::AllJobs => vec!["*".to_owned()],
-            None => return Err(lack(key)),
+            None => return Err(lack(key, self.issuer)),
         };
         Ok((values.iter().map(|value| format!("{key}:{value}")).collect(), key == "repository_id"))
     }
@@ -89,13 +91,15 @@ fn in_subject(name: &str) -> String {
     if is_wild && name::needs_claim(name) { "*".to_owned() } else { name.replace(':', "%3A") }
 }
 
-fn lack(key: &str) -> String {
+fn lack(key: &str, issuer: &Issuer) -> String {
     let member = match key {
         "repository_id" => "add `RepositoryId`".to_owned(),
         "repository_owner_id" => "add `OwnerId`".to_owned(),
         "environment" => "write `Environments` in place of the others, or whole `Subjects`".to_owned(),
         "job_workflow_ref" => "add `Workflows`".to_owned(),
+        "actor_id" | "enterprise_id" if !issuer.has_key(key) => "write whole `Subjects`".to_owned(),
         "actor_id" => "add `Actors`".to_owned(),
+        "actor" if issuer.has_key("actor_id") => "add `Actors`".to_owned(),
         "enterprise_id" => "add `EnterpriseId`".to_owned(),
         _ => format!("add `TemplateClaims` with the `Name` {key}"),
     };

@@ -10,6 +10,7 @@ use crate::github::subject::{self, Breadth};
 
 use crate::iam_policy::pattern::Pattern;
 
+use super::pinned_ids::unlisted_user;
 use super::policy_limits::{LARGEST_QUOTA, size_of};
 use super::properties::{Properties, TemplateClaim, TrustEntry as Entry};
 
@@ -82,6 +83,11 @@ impl JobContext {
 }
 
 impl TrustEntry {
+    /// Returns true if a member says the repository by name or by id.
+    pub(super) fn names_repository(&self) -> bool {
+        matches!(self.scope, Some(RepositoryScope::Repository(_))) || self.repository_id.is_some()
+    }
+
     /// The characters of the values of the entry.
     fn declared_size(&self) -> usize {
         let contexts = self.contexts.iter().map(|context| size_of(&context.in_subject()));
@@ -156,7 +162,7 @@ fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry 
     entry.enterprise_id = fields.checked(Entry::ENTERPRISE_ID, |text| id(text, "an enterprise"));
     entry.owner_id = fields.checked(Entry::OWNER_ID, |text| id(text, "the owner"));
     entry.repository_id = fields.checked(Entry::REPOSITORY_ID, |text| id(text, "the repository"));
-    subjects(fields, &mut entry);
+    subjects(fields, &mut entry, issuer);
     entry.format = fields.choice(Entry::SUBJECT_FORMAT).map_or_else(Format::default, format);
     let written =
         [Entry::BRANCHES, Entry::TAGS, Entry::ENVIRONMENTS, Entry::SUBJECTS].iter().any(|&list| fields.has(list));
@@ -213,21 +219,28 @@ fn contexts(fields: &mut Fields<'_, Entry>) -> BTreeSet<JobContext> {
     contexts
 }
 
-fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry) {
-    let subjects = fields.texts(Entry::SUBJECTS, |text| subject::check(text).map(|reach| (text.to_owned(), reach)));
-    let is_pinned = matches!(entry.scope, Some(RepositoryScope::Repository(_))) || entry.repository_id.is_some();
+fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, issuer: Option<&Issuer>) {
+    let is_pinned = entry.names_repository();
+    let subjects =
+        fields.texts(Entry::SUBJECTS, |text| subject::check(text, is_pinned).map(|reach| (text.to_owned(), reach)));
     for (text, reach) in subjects.into_iter().flatten() {
         if let Some(other) = of_another(&text, entry) {
             fields.invalid(Entry::SUBJECTS, format!("subjects of this entry's {other}"), format_args!("{text:?}"));
         }
+        if let Some(name) = issuer.and_then(|issuer| unlisted_user(&text, entry, issuer)) {
+            let expected = format!(
+                "the user {name} also under `Actors`, which are compared by their ids, because a user's name can change hands"
+            );
+            fields.invalid(Entry::SUBJECTS, expected, format_args!("{text:?}"));
+        }
         match reach {
             Breadth::Broad(why) => entry.broad.push(format!("`{text}`: {why}")),
-            Breadth::Anybodys if !is_pinned => fields.invalid(
+            Breadth::Anybodys => fields.invalid(
                 Entry::SUBJECTS,
                 "`Repository` beside a subject that pins a workflow only: jobs of every repository on GitHub can call it",
                 format_args!("{text:?} alone"),
             ),
-            Breadth::Anybodys | Breadth::Narrow => {}
+            Breadth::Narrow => {}
         }
         entry.subjects.insert(if subject::spans_words(&text) {
             Pattern::written(&text)
@@ -269,7 +282,7 @@ fn template_claims(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, issue
     let claims = fields.objects(Entry::TEMPLATE_CLAIMS, |fields| {
         let name = fields.checked(TemplateClaim::NAME, |name| {
             subject::claim(name)?;
-            member_of(name).map_or(Ok(name.to_owned()), |member| {
+            member_of(name, issuer).map_or(Ok(name.to_owned()), |member| {
                 Err(format!("a claim without a member of its own: write {member}"))
             })
         });
@@ -285,7 +298,7 @@ fn template_claims(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, issue
 }
 
 /// The member that gives a claim of a template.
-fn member_of(claim: &str) -> Option<&'static str> {
+fn member_of(claim: &str, issuer: Option<&Issuer>) -> Option<&'static str> {
     match claim {
         "repo" | "repository" | "repository_owner" => Some("`Repository`"),
         "repository_id" => Some("`RepositoryId`"),
@@ -294,6 +307,9 @@ fn member_of(claim: &str) -> Option<&'static str> {
         "environment" => Some("`Environments`"),
         "ref" => Some("`Refs`"),
         "job_workflow_ref" => Some("`Workflows`"),
+        // STS reads no id of a user in tokens of an Enterprise Server.
+        "actor" if issuer.is_some_and(|issuer| !issuer.has_key("actor_id")) => None,
+        "actor" => Some("`Actors`, which are compared by their ids"),
         "actor_id" => Some("`Actors`"),
         "enterprise_id" => Some("`EnterpriseId`"),
         _ => None,
