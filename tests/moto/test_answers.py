@@ -12,6 +12,7 @@ from typing import Any
 import botocore.loaders
 import botocore.model
 import botocore.parsers
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -22,18 +23,24 @@ from sender import ACCOUNT
 from test_simulation import THERE, differences
 from world import KEY, World
 
-# Where they differ, and who is right. docs/beliefs.md has the sources.
+NOT_IMPLEMENTED = "`AddClientIDToOpenIDConnectProvider`, `RemoveClientIDFrom…`"
+# Where they differ, by the answer's row in docs/beliefs.md, which says who is right.
 KNOWN = {
-    r"(Create|Get)Role.Role.AssumeRolePolicyDocument": "either: moto leaves the slashes of a URL-encoded document",
-    r"(Create|Get)Role.Role.PermissionsBoundary.PermissionsBoundaryType": "the simulation: 'Policy'",
-    r"[A-Za-z]+.Error.[Mm]essage: .*Role deploy": "the simulation: 'The role with name … cannot be found.'",
-    r"GetOpenIDConnectProvider.Error.message": "either: moto has a second member of that name beside Message",
-    r"GetSecretValue: status 400, moto 404": "the simulation: errors of this protocol have 400",
-    r"ListInstanceProfilesForRole.IsTruncated": "either: it need not be there",
-    r"ListInstanceProfilesForRole: status 404, moto 200": "the simulation: there is no such role",
-    r"CreateOpenIDConnectProvider.Tags": "the simulation: the API reference has the tags",
-    r"(AddClientIDTo|RemoveClientIDFrom)OpenIDConnectProvider: status 200, moto 500": "the simulation: moto lacks them",
-    r"GetOpenIDConnectProvider.ClientIDList": "the simulation: the client ids that moto did not change",
+    r"(Create|Get)Role.Role.AssumeRolePolicyDocument": "the URL-encoded trust policy",
+    r"(Create|Get)Role.Role.PermissionsBoundary.PermissionsBoundaryType": "`PermissionsBoundaryType`",
+    r"[A-Za-z]+.Error.[Mm]essage: .*Role deploy": "a role that does not exist",
+    r"GetOpenIDConnectProvider.Error.message": "an error's message",
+    r"GetSecretValue: status 400, moto 404": "`GetSecretValue` of no secret",
+    r"ListInstanceProfilesForRole.IsTruncated": "`IsTruncated` on the last page",
+    r"ListInstanceProfilesForRole: status 404, moto 200": "`ListInstanceProfilesForRole` of no role",
+    r"CreateOpenIDConnectProvider.Tags": "`CreateOpenIDConnectProvider`, `Tags` of the answer",
+    r"(AddClientIDTo|RemoveClientIDFrom)OpenIDConnectProvider: status 200, moto 500": NOT_IMPLEMENTED,
+    r"GetOpenIDConnectProvider.ClientIDList": NOT_IMPLEMENTED,
+}
+# Requests of no quiet day.
+TAKEN: dict[str, dict[str, Any]] = {
+    "a boundary that does not exist": {"PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/not-there"},
+    "a trust policy whose provider does not exist": {},
 }
 SERVICES = ("iam", "secretsmanager")
 
@@ -88,3 +95,20 @@ def test_moto_and_the_simulation_differ_in_nothing_unknown(world: World) -> None
     found = compare(world.moto)
     assert [one for one in found if not any(re.match(known, one) for known in KNOWN)] == []
     assert [known for known in KNOWN if not any(re.match(known, one) for one in found)] == [], "no difference any more"
+
+
+@pytest.mark.parametrize("answer", TAKEN)
+def test_moto_takes_what_the_simulation_refuses(iam: Any, answer: str) -> None:
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/not-there.example"
+    statement = {"Effect": "Allow", "Principal": {"Federated": provider}, "Action": "sts:AssumeRoleWithWebIdentity"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    name = f"taken-{list(TAKEN).index(answer)}"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **TAKEN[answer])
+    iam.delete_role(RoleName=name)
+
+
+def test_the_page_of_beliefs_has_a_row_for_each_difference_and_no_other() -> None:
+    page = (ROOT / "docs" / "beliefs.md").read_text()
+    table = page.split("| answer | moto | local AWS |", 1)[1].split("\n\n", 1)[0]
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()[2:]]
+    assert sorted(rows) == sorted({*KNOWN.values(), *TAKEN})
