@@ -40,17 +40,27 @@ def all_of_them(run: Run) -> None:
     with run.transcript.step("a role with the function's own permissions"):
         asking.become_the_function()
     for beliefs, ask in PROBES:
-        try:
-            answer = ask(asking)
-        except Exception as error:  # an answer that nobody thought of is an answer
-            answer = [(f"not tried: {type(error).__name__}: {error}", None)] * len(beliefs)
-        for belief, (seen, agrees) in zip(beliefs, answer if isinstance(answer, list) else [answer], strict=True):
+        for belief, (seen, agrees) in zip(beliefs, answers(asking, beliefs, ask), strict=True):
             run.transcript.row(belief, seen, agrees)
     for belief, why in LEFT_OUT:
         run.transcript.row(belief, f"not tried: {why}", None)
 
 
+def answers(asking: Probing, beliefs: tuple[str, ...], ask: Asked) -> list[Seen]:
+    """A probe that ends because the function was denied speaks against its beliefs. Other failures leave them open."""
+    asking.denied = False
+    try:
+        found = ask(asking)
+    except Exception as error:  # an answer that nobody thought of is an answer
+        seen, agrees = ("denied", False) if asking.denied else ("not tried", None)
+        return [(f"{seen}: {type(error).__name__}: {error}", agrees)] * len(beliefs)
+    return found if isinstance(found, list) else [found]
+
+
 class Probing:
+    # True if the function's last call was denied.
+    denied = False
+
     def __init__(self, run: Run) -> None:
         self.run, self.iam, self.eks = run, run.client("iam"), run.client("eks")
         self.cluster = run.settings.cluster
@@ -98,8 +108,12 @@ class Probing:
     def own(self, service: str) -> Any:
         """As the function would ask."""
         if service not in self._own:
-            self._own[service] = self.run.services.client_of(service, self._credentials)
+            client = self._own[service] = self.run.services.client_of(service, self._credentials)
+            client.meta.events.register("after-call", self.called)
         return self._own[service]
+
+    def called(self, parsed: dict[str, Any], **_: Any) -> None:
+        self.denied = parsed.get("Error", {}).get("Code", "").startswith("AccessDenied")
 
     def a_role(self, name: str = "") -> str:
         """Made as the function makes roles. Its name."""

@@ -7,14 +7,17 @@ import os
 import re
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 import preflight
 import probes
 from actions import Actions
 from conftest import started
-from context import PATH
+from context import PATH, code_of
 from github.repositories import TOKEN
 from inventory import inventory
 from local_aws import ACCOUNT, ROOT, LocalAws
@@ -160,6 +163,37 @@ def test_a_transcript_hides_accounts_keys_and_tokens(tmp_path: Path) -> None:
     text = transcript.path.read_text()
     assert [secret for secret in hidden if secret in text] == []
     assert "arn:aws:iam::<account>:role/x" in text
+
+
+def test_a_probe_in_which_the_function_is_denied_speaks_against_its_belief() -> None:
+    key = "x"
+    client = boto3.client("iam", region_name="eu-west-1", aws_access_key_id=key, aws_secret_access_key=key)
+    asking = probes.Probing.__new__(probes.Probing)
+    asking._own = {}
+    asking._credentials = {}
+    asking.run = SimpleNamespace(services=SimpleNamespace(client_of=lambda *_: client))
+
+    def seen(*codes: str) -> tuple[str, bool | None]:
+        with Stubber(asking.own("iam")) as stub:
+            for code in codes:
+                stub.add_client_error("delete_role", code)
+
+            def ask(asking: probes.Probing) -> tuple[str, bool | None]:
+                for _ in codes[1:]:
+                    code_of(lambda: asking.own("iam").delete_role(RoleName="x"))
+                asking.own("iam").delete_role(RoleName="x")
+                raise AssertionError
+
+            [answer] = probes.answers(asking, ("a belief",), ask)
+            return answer
+
+    said, agrees = seen("AccessDenied")
+    assert said.startswith("denied: ClientError: ")
+    assert agrees is False
+    for codes in [("NoSuchEntity",), ("AccessDenied", "NoSuchEntity")]:
+        said, agrees = seen(*codes)
+        assert said.startswith("not tried: "), codes
+        assert agrees is None
 
 
 def test_every_belief_that_is_not_settled_has_a_probe_or_a_reason() -> None:
