@@ -92,7 +92,8 @@ pub(crate) fn declares_other_ids(old: &Object, properties: &Value) -> bool {
     let trust = old.facets.get("trust").map(String::as_str).unwrap_or_default();
     let entries = properties["Trust"].as_array().into_iter().flatten();
     let ids = entries.flat_map(|entry| [&entry["OwnerId"], &entry["RepositoryId"]]).filter_map(Value::as_str);
-    ids.into_iter().any(|id| !trust.contains(id))
+    let pinned: BTreeSet<&str> = trust.split(|letter: char| !letter.is_ascii_digit()).collect();
+    ids.into_iter().any(|id| !pinned.contains(id))
 }
 
 /// What both grant, within both their boundaries, and now nothing does.
