@@ -175,7 +175,9 @@ async fn sent(
     let url = place.cloud.state().account.s3.presign(REGION, PARTITION, "forged", now, Duration::from_hours(2));
     event["ResponseURL"] = json!(url);
     event["RequestId"] = json!("forged");
-    event["LogicalResourceId"] = json!("It");
+    if event["LogicalResourceId"].is_null() {
+        event["LogicalResourceId"] = json!("It");
+    }
     event["StackId"] = json!(stack);
     event["PhysicalResourceId"] = json!(id);
     event["OldResourceProperties"] = properties.clone();
@@ -222,8 +224,11 @@ fn a_forged_deletion_switches_no_repository_back() {
 fn stricter_guardrails_leave_a_variable_and_let_its_stack_end() {
     guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", "acme/app")]), async |place| {
         assert_eq!(place.stack.create(&template(variable("v"))).await, Status::CreateComplete, "{}", place.reason());
-        let id = place.physical();
-        let answer = forged(place, &[], ACCOUNT, super::KIND, &id).await;
+        let (id, stack) = (place.physical(), place.stack.id.clone());
+        let now = place.cloud.now();
+        place.cloud.state().account.stacks.begin((&stack, "Variable"), super::KIND, &id, "Delete", now);
+        let event = json!({"RequestType": "Delete", "ResourceType": super::KIND, "LogicalResourceId": "Variable"});
+        let answer = sent(place, &[], &stack, event, variable("v"), &id).await;
         assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!(id)));
         assert_eq!(place.value(ROLE_ARN).as_deref(), Some("v"));
     });
