@@ -44,7 +44,7 @@ pub enum Error {
     },
     /// The origin of the request is not proven.
     #[error(
-        "CloudFormation does not wait for this request, but shows {found}. Nothing was changed: the event came again after its answer, or CloudFormation did not send it"
+        "CloudFormation does not wait for this request, but shows {found}. Nothing was changed: CloudFormation did not send the event, or shows the state more than 10 s late. If a stack failed with this reason, start its operation again"
     )]
     NotAwaited {
         /// The state that CloudFormation shows.

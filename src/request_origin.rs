@@ -171,8 +171,9 @@ impl Witness<'_> {
                 Verdict::Doubted(doubt) => Some(doubt),
             };
             let Some(Doubt { found, is_answered }) = doubt else { return Ok(None) };
-            let pause = backoff.pause();
-            if is_answered || started.elapsed() + pause > VISIBLE_WITHIN || !self.deadline.allows(pause) {
+            let left = VISIBLE_WITHIN.saturating_sub(started.elapsed());
+            let pause = backoff.pause().min(left);
+            if is_answered || left.is_zero() || !self.deadline.allows(pause) {
                 return Err(Error::NotAwaited { found, is_answered });
             }
             tracing::info!(found, "CloudFormation does not show that it waits for this request; looking again");
@@ -320,7 +321,7 @@ fn verdict(
         RequestType::Delete => status == "DELETE_IN_PROGRESS",
     };
     let sent = request.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
-    let found = format!("{} in {status}", request.logical_id);
+    let found = format!("{} of stack {} in {status}", request.logical_id, request.stack.name());
     if !expected {
         return doubted(found, sent.is_some_and(|sent| *since >= sent));
     }

@@ -1,5 +1,7 @@
 //! Events that CloudFormation did not send, or for which it no longer waits: nothing is changed.
 
+mod late_states;
+
 use std::time::Duration;
 
 use github_trust::settings::Settings;

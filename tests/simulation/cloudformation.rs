@@ -119,6 +119,8 @@ pub(crate) struct CloudFormation {
     pub(crate) service_timeout: Option<u64>,
     /// On rollback, whether a replaced resource gets an Update back under its new id before that is deleted.
     pub(crate) rolls_back_replacements_by_update: bool,
+    /// The time before each request.
+    pub(crate) between: std::rc::Rc<std::cell::Cell<Duration>>,
 }
 
 impl CloudFormation {
@@ -131,6 +133,7 @@ impl CloudFormation {
             ledger: None,
             service_timeout: None,
             rolls_back_replacements_by_update: false,
+            between: std::rc::Rc::default(),
         }
     }
 
@@ -171,6 +174,9 @@ impl CloudFormation {
         resource: &Declared,
         old: Option<&Resource>,
     ) -> Result {
+        if !self.between.get().is_zero() {
+            tokio::time::sleep(self.between.get()).await;
+        }
         let disturbance = self.disturbances.borrow_mut().remove(&resource.logical).unwrap_or_default();
         let (index, event) = self.write(stack, kind, resource, old);
         let sent = self.sent.borrow()[index].clone();

@@ -135,7 +135,7 @@ pub(super) fn perform(
         }
         let reply = match parsed.service {
             "iam" => account.iam_as(author, now, &parsed.action, &input),
-            "cloudformation" => account.stacks.handle(&parsed.action, &input),
+            "cloudformation" => account.stacks.handle(&parsed.action, &input, now),
             "secretsmanager" => account.secrets.handle(&parsed.action, &input, author, now),
             _ => account.eks_as(author, now, &parsed.action, &input),
         }?;

@@ -1,7 +1,7 @@
 //! The stacks of an account as CloudFormation shows them: `DescribeStacks`, `DescribeStackResource`, `DescribeStackEvents`.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -32,6 +32,8 @@ struct ShownEvent {
 struct ShownStack {
     status: String,
     resources: BTreeMap<String, ShownResource>,
+    /// What each resource was, and since when.
+    past: BTreeMap<String, Vec<(SystemTime, ShownResource)>>,
     /// In the order in which they came.
     events: Vec<ShownEvent>,
     /// False where a test makes the events of the stack itself.
@@ -44,8 +46,19 @@ impl ShownStack {
         self.events.push(ShownEvent { logical, kind, physical, status, at });
     }
 
-    /// The events, newest first.
-    fn page(&self, id: &str, name: &str, token: Option<&str>) -> Value {
+    fn remember(&mut self, logical: &str, now: SystemTime) {
+        if let Some(known) = self.resources.get(logical).cloned() {
+            self.past.entry(logical.to_owned()).or_default().push((now, known));
+        }
+    }
+
+    /// A resource as it was at some time.
+    fn at(&self, logical: &str, time: SystemTime) -> Option<&ShownResource> {
+        self.past.get(logical)?.iter().rfind(|(at, _)| *at <= time).map(|(_, resource)| resource)
+    }
+
+    /// The events up to some time, newest first.
+    fn page(&self, id: &str, name: &str, token: Option<&str>, time: SystemTime) -> Value {
         const LENGTH: usize = 100;
         let first = token.and_then(|token| token.parse::<usize>().ok()).unwrap_or_default();
         let shown = |(number, event): (usize, &ShownEvent)| {
@@ -55,7 +68,7 @@ impl ShownStack {
                 "ResourceType": event.kind, "ResourceStatus": event.status,
             })
         };
-        let newest = self.events.iter().enumerate().rev();
+        let newest = self.events.iter().enumerate().rev().filter(|(_, event)| event.at <= time);
         let events: Vec<Value> = newest.skip(first).take(LENGTH).map(shown).collect();
         let next = first + LENGTH;
         let mut page = json!({"StackEvents": events});
@@ -71,11 +84,13 @@ pub(crate) struct Stacks {
     by_id: BTreeMap<String, ShownStack>,
     /// The status of a stack whose events a test makes itself.
     pub(crate) event_status: &'static str,
+    /// Resources and events become visible so long after they changed.
+    pub(crate) lag: Duration,
 }
 
 impl Default for Stacks {
     fn default() -> Self {
-        Self { by_id: BTreeMap::new(), event_status: "UPDATE_IN_PROGRESS" }
+        Self { by_id: BTreeMap::new(), event_status: "UPDATE_IN_PROGRESS", lag: Duration::ZERO }
     }
 }
 
@@ -147,6 +162,15 @@ impl Stacks {
         kind.clone_into(&mut known.kind);
         known.status = status;
         known.since = at;
+        stack.remember(logical, at);
+    }
+
+    /// Other resources of a stack have this many events.
+    pub(crate) fn note_others(&mut self, stack: &str, count: usize, at: SystemTime) {
+        let stack = self.by_id.entry(stack.to_owned()).or_default();
+        for number in 0..count {
+            stack.note(&format!("Topic{number}"), "AWS::SNS::Topic", "a topic", "UPDATE_COMPLETE", at);
+        }
     }
 
     /// A resource goes out of its stack, and its object stays (`DeletionPolicy: Retain`).
@@ -179,9 +203,11 @@ impl Stacks {
         if success || request == "CREATE" {
             physical.clone_into(&mut known.physical);
         }
+        stack.remember(logical, now);
     }
 
-    pub(crate) fn handle(&self, action: &str, input: &Value) -> Reply {
+    pub(crate) fn handle(&self, action: &str, input: &Value, now: SystemTime) -> Reply {
+        let visible = now - self.lag;
         let id = input["StackName"].as_str().unwrap_or_default();
         let missing = |what: String| Refusal::new("ValidationError", 400, what);
         let stack = self.by_id.get(id).ok_or_else(|| missing(format!("Stack with id {id} does not exist")))?;
@@ -191,13 +217,12 @@ impl Stacks {
             return Ok(json!({"Stacks": [stack]}));
         }
         if action == "DescribeStackEvents" {
-            return Ok(stack.page(id, name, input["NextToken"].as_str()));
+            return Ok(stack.page(id, name, input["NextToken"].as_str(), visible));
         }
         let logical = input["LogicalResourceId"].as_str().unwrap_or_default();
-        let resource = stack
-            .resources
-            .get(logical)
-            .ok_or_else(|| missing(format!("Resource {logical} does not exist for stack {name}")))?;
+        let resource = if self.lag.is_zero() { stack.resources.get(logical) } else { stack.at(logical, visible) };
+        let resource =
+            resource.ok_or_else(|| missing(format!("Resource {logical} does not exist for stack {name}")))?;
         Ok(json!({"StackResourceDetail": {
             "StackId": id,
             "StackName": name,
