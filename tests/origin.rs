@@ -1,5 +1,6 @@
 //! Events that CloudFormation did not send, or for which it no longer waits: nothing is changed.
 
+mod at_rest;
 mod late_states;
 
 use std::time::Duration;
