@@ -38,6 +38,8 @@ pub struct Origin(Rc<watch::Sender<Proof>>);
 enum Proof {
     Wanted,
     Given(Instant),
+    /// The request has begun to change something, and ends that.
+    Begun,
     /// Nobody can be asked, or need be.
     NotNeeded,
 }
@@ -60,10 +62,10 @@ impl Origin {
         self.until(|proof| !matches!(proof, Proof::Wanted)).await;
     }
 
-    /// Waits for the proof before a change. A request ends what it has begun, so that it wants no other proof.
+    /// Waits for the proof before a change. From then on the request wants no other proof.
     pub async fn proven_for_change(&self) {
         self.proven().await;
-        self.open_without_proof();
+        self.0.send_replace(Proof::Begun);
     }
 
     /// Waits for a new proof, if the last one is old and nothing was changed yet.
