@@ -151,6 +151,7 @@ fn a_template_takes_its_claims_from_the_members() {
         for (name, value, why) in [
             ("job_workflow_ref", "x", "write `Workflows`"),
             ("tier", "x", "claims that GitHub's tokens have"),
+            ("triggering_actor", "octocat", "claims that GitHub's tokens have"),
             ("runner_environment", "a:b", "without `:`"),
             (
                 "repo_property_tier",

@@ -81,6 +81,19 @@ fn what_iam_takes_in_no_policy_is_refused_beside_the_trust_too() {
 }
 
 #[test]
+fn an_audience_that_iam_would_read_as_a_pattern_is_refused() {
+    at(async |place| {
+        let trust = json!([{"Repository": "acme/app", "Branches": ["main"]}]);
+        for audience in ["*", "sts.amazonaws.co?", "sts.*", "${aws:username}"] {
+            let outcome = place.request("Create", json!({"Trust": trust, "Audience": audience})).await;
+            let told = outcome.reason.contains("`Audience`: expected 1 to 255 characters without `*`, `?` and `${`");
+            assert!(!outcome.succeeded && told, "{audience}: {}", outcome.reason);
+        }
+        assert!(!place.cloud.story().contains("iam:"), "{}", place.cloud.story());
+    });
+}
+
+#[test]
 fn seventy_new_repositories_fit_a_raised_quota_and_an_answer() {
     at(async |place| {
         place.cloud.change_now(|account, _| account.iam.settings.quotas.trust_policy = 8192);
