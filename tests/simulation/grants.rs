@@ -8,6 +8,7 @@ use super::account::Object;
 use super::expected_state::{
     declared_inline, declared_permissions, declared_subjects, granted_permissions, normal, trusted_subjects,
 };
+use super::iam::one_or_many;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Grant {
@@ -91,7 +92,10 @@ pub(crate) fn passed_on(old: &Object, properties: &Value) -> BTreeSet<String> {
 pub(crate) fn declares_other_ids(old: &Object, properties: &Value) -> bool {
     let trust = old.facets.get("trust").map(String::as_str).unwrap_or_default();
     let entries = properties["Trust"].as_array().into_iter().flatten();
-    let ids = entries.flat_map(|entry| [&entry["OwnerId"], &entry["RepositoryId"]]).filter_map(Value::as_str);
+    let ids = entries
+        .flat_map(|entry| one_or_many(&entry["Actors"]).into_iter().chain([&entry["OwnerId"], &entry["RepositoryId"]]));
+    let is_number = |id: &&str| id.bytes().all(|letter| letter.is_ascii_digit());
+    let ids: Vec<&str> = ids.filter_map(Value::as_str).filter(is_number).collect();
     let pinned: BTreeSet<&str> = trust.split(|letter: char| !letter.is_ascii_digit()).collect();
     ids.into_iter().any(|id| !pinned.contains(id))
 }
