@@ -171,10 +171,9 @@ impl App {
             return Ok(());
         }
         let end = self.instant(service_deadline).min(deadline);
-        let (outcome, deadline, is_proven) = match self.outcome(request, context, end).await {
+        let (outcome, proof) = match self.outcome(request, context, end).await {
             Ended::Answered => return Ok(()),
-            Ended::Unproven(outcome) => (outcome, deadline.min(Instant::now() + UNPROVEN), false),
-            Ended::Proven(outcome) => (outcome, deadline, true),
+            Ended::With(outcome, proof) => (outcome, proof),
         };
         match &outcome {
             Outcome::Success { physical_id, attributes: _ } => tracing::info!(physical_id, "succeeded"),
@@ -182,11 +181,22 @@ impl App {
         }
         let response = Response::new(request, &outcome);
         let Some(url) = &request.response_url else { return Ok(()) };
-        match respond(&self.http, url, &response, deadline).await {
+        let until = if proof == Proof::Given { deadline } else { deadline.min(Instant::now() + UNPROVEN) };
+        let mut sent = respond(&self.http, url, &response, until).await;
+        if sent.is_err() && proof == Proof::NotAsked && self.is_awaited(request, deadline).await {
+            sent = respond(&self.http, url, &response, deadline).await;
+        } else if proof != Proof::Given {
             // A second delivery would not prove more.
-            Err(_) if !is_proven => Ok(()),
-            sent => Ok(sent?),
+            return Ok(());
         }
+        Ok(sent.inspect_err(|error| error.tell(&response))?)
+    }
+
+    /// Returns true unless CloudFormation shows that it does not wait for this request.
+    async fn is_awaited(&self, request: &Request, end: Instant) -> bool {
+        let deadline = Deadline::until(end);
+        let witness = Witness { client: &self.cloudformation, deadline, clock: &self.clock };
+        !matches!(witness.confirm(request, None).await, Err(Error::NotAwaited { .. }))
     }
 
     /// Carries out a request until `end`. A panic and the end of the time are failures like any other.
@@ -200,13 +210,14 @@ impl App {
         let work_end = now + time - RESERVE.min(time / 2);
         let progress = Progress::new(failure_id(request));
         let guardrails = self.settings.guardrails.at(self.clock.now());
+        let origin = Origin::default();
         let context = RequestContext {
             owner: &Owner::new(&request.stack, &request.logical_id),
             deployment: &deployment,
             guardrails: &guardrails,
             deadline: Deadline::until(work_end - WIND_DOWN.min(time / 4)),
             lag: self.settings.iam_lag,
-            origin: &Origin::default(),
+            origin: &origin,
             began: self.clock.now(),
             progress: &progress,
         };
@@ -214,23 +225,23 @@ impl App {
         let running = AssertUnwindSafe(Box::pin(self.checked(request, &context))).catch_unwind();
         let reason = match tokio::time::timeout_at(work_end, running).await {
             Ok(Ok(Ok(Reconciled { physical_id, attributes }))) => {
-                return Ended::Proven(Outcome::Success { physical_id, attributes });
+                return Ended::With(Outcome::Success { physical_id, attributes }, Proof::Given);
             }
             Ok(Ok(Err(Error::NotAwaited { found, is_answered: true }))) => {
                 tracing::warn!(found, "CloudFormation has an answer to this request; nothing was done");
                 return Ended::Answered;
             }
             Ok(Ok(Err(error @ Error::NotAwaited { .. }))) => {
-                return Ended::Unproven(Outcome::Failure {
-                    physical_id: failure_id(request),
-                    reason: rendered(&error),
-                });
+                let outcome = Outcome::Failure { physical_id: failure_id(request), reason: rendered(&error) };
+                return Ended::With(outcome, Proof::Missing);
             }
             Ok(Ok(Err(error))) => progress.failure_reason(&rendered(&error)),
             Ok(Err(_panic)) => self.with_log(&progress.failure_reason(PANICKED), &deployment),
             Err(_elapsed) => self.with_log(&progress.failure_reason(TIME_UP), &deployment),
         };
-        Ended::Proven(Outcome::Failure { physical_id: progress.physical_id(), reason })
+        let is_asked = !origin.is_wanted() || request.stack.account() != deployment.account;
+        let proof = if is_asked { Proof::Given } else { Proof::NotAsked };
+        Ended::With(Outcome::Failure { physical_id: progress.physical_id(), reason }, proof)
     }
 
     /// Returns a reason that only the log explains, with the address of the log.
@@ -329,11 +340,19 @@ impl App {
 
 /// The end of a request.
 enum Ended {
-    Proven(Outcome),
-    /// A failure that CloudFormation may not wait for.
-    Unproven(Outcome),
+    With(Outcome, Proof),
     /// CloudFormation has its answer.
     Answered,
+}
+
+/// The proof that CloudFormation waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    Given,
+    /// CloudFormation shows that it does not wait.
+    Missing,
+    /// The declaration was refused by itself, before CloudFormation told.
+    NotAsked,
 }
 
 /// The time for a preview, for which somebody waits.

@@ -89,6 +89,12 @@ impl Origin {
         });
     }
 
+    /// Returns true if a proof is wanted, and none was given since.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        matches!(*self.0.borrow(), Proof::Wanted)
+    }
+
     /// Waits until a proof is wanted.
     pub async fn wanted(&self) {
         self.until(|proof| matches!(proof, Proof::Wanted)).await;
@@ -208,8 +214,8 @@ impl Witness<'_> {
         let (id, stack) = (request.physical_id.as_deref().unwrap_or_default(), request.stack.name());
         let is_delete = request.request_type()? == RequestType::Delete;
         let status = match self.newest_status(request, id).await? {
+            Some(status) if status == RETAINED || is_delete && is_over(&status) => Some(status),
             Some(status) if !is_delete || status == "DELETE_IN_PROGRESS" => return Ok(None),
-            Some(status) if status == "DELETE_COMPLETE" => Some(status),
             Some(_) => stack_status(self.client, &self.deadline, request.stack.as_str()).await?,
             None => {
                 let found = format!("no event of stack {stack} in which {} is {id}", request.logical_id);
@@ -217,8 +223,11 @@ impl Witness<'_> {
             }
         };
         Ok(match status {
-            Some(status) if is_in_progress(&status) => None,
-            Some(status) => Some(Doubt { found: format!("{id} of stack {stack} in {status}"), is_answered: true }),
+            Some(status) if deletes_former(&status) => None,
+            Some(status) => {
+                let is_answered = !is_in_progress(&status);
+                Some(Doubt { found: format!("{id} of stack {stack} in {status}"), is_answered })
+            }
             None => Some(Doubt { found: format!("no stack {}", request.stack), is_answered: false }),
         })
     }
@@ -292,6 +301,20 @@ pub async fn stack_status(client: &Client, deadline: &Deadline, stack: &str) -> 
 /// Returns true if the stack with this status is at work.
 pub(crate) fn is_in_progress(status: &str) -> bool {
     status.ends_with("_IN_PROGRESS")
+}
+
+/// The status of an object that its stack has left (`Retain`).
+const RETAINED: &str = "DELETE_SKIPPED";
+
+/// Returns true for a resource that its stack no longer has.
+fn is_over(status: &str) -> bool {
+    status == "DELETE_COMPLETE" || status == RETAINED
+}
+
+/// Returns true while CloudFormation deletes objects that resources of a stack no longer are: after an update, while the stack
+/// goes back, and with the stack.
+fn deletes_former(stack_status: &str) -> bool {
+    ["CLEANUP_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"].iter().any(|end| stack_status.ends_with(end))
 }
 
 /// Decides by the state of the resource. An Update is also sent by a rollback; the Delete of a replaced object is sent while

@@ -23,6 +23,19 @@ const MARGIN: Duration = Duration::from_millis(500);
 #[error("the answer could not be delivered: {0}")]
 pub struct SendError(String);
 
+impl SendError {
+    /// Logs the response, and the way to send it by hand.
+    pub fn tell(&self, response: &Response) {
+        tracing::error!(
+            problem = self.0,
+            answer = %String::from_utf8_lossy(response.as_bytes()),
+            "the answer could not be delivered. To answer by hand, write `answer` to a file and send it to the ResponseURL \
+             of the event (it is not in this log; the dead letter queue and the event's sender have it): \
+             curl -X PUT -H 'Content-Type:' --data-binary @answer.json \"$ResponseURL\""
+        );
+    }
+}
+
 /// Sends the response.
 ///
 /// # Errors
@@ -48,13 +61,6 @@ pub async fn respond(
         let pause = backoff.pause();
         tracing::warn!(problem, "the answer was not accepted");
         if Instant::now() + pause >= deadline {
-            tracing::error!(
-                problem,
-                answer = %String::from_utf8_lossy(response.as_bytes()),
-                "the answer could not be delivered. To answer by hand, write `answer` to a file and send it to the ResponseURL \
-                 of the event (it is not in this log; the dead letter queue and the event's sender have it): \
-                 curl -X PUT -H 'Content-Type:' --data-binary @answer.json \"$ResponseURL\""
-            );
             return Err(SendError(problem));
         }
         tokio::time::sleep(pause).await;

@@ -1,6 +1,8 @@
 //! Events that CloudFormation did not send, or for which it no longer waits: nothing is changed.
 
 mod at_rest;
+mod dead_urls;
+mod former_objects;
 mod late_states;
 
 use std::time::Duration;

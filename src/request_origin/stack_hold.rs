@@ -1,6 +1,6 @@
 //! The hold of a stack on an object, as CloudFormation shows it: an object changes its owner only where nobody holds it.
 
-use super::{Shown, Witness, stack_status};
+use super::{Shown, Witness, is_over, stack_status};
 use crate::aws::CallError;
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
@@ -107,9 +107,4 @@ pub async fn removes(witness: &Witness<'_>, owner: &Owner) -> Result<bool, CallE
 
 fn is_asked_here(stack: &StackId, here: &Deployment) -> bool {
     (stack.partition(), stack.region(), stack.account()) == (&here.partition, &here.region, &here.account)
-}
-
-/// Returns true for a resource that its stack no longer has.
-fn is_over(status: &str) -> bool {
-    status == "DELETE_COMPLETE" || status == "DELETE_SKIPPED"
 }

@@ -211,27 +211,27 @@ fn a_forged_deletion_leaves_an_environment_and_answers() {
 }
 
 #[test]
-fn a_forged_deletion_switches_no_repository_back() {
-    guarded(guardrails(&[]), async |place| {
-        place.cloud.state().account.github.opted_in.push("acme/app".to_owned());
-        let answer = forged(place, &[], ACCOUNT, OIDC, "github.com/repos/acme/app/oidc").await;
-        assert_eq!(answer["Status"], "SUCCESS", "{answer}");
-        assert!(!place.cloud.state().account.github.opted_in.is_empty());
-    });
-}
-
-#[test]
-fn stricter_guardrails_leave_a_variable_and_let_its_stack_end() {
-    guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", "acme/app")]), async |place| {
-        assert_eq!(place.stack.create(&template(variable("v"))).await, Status::CreateComplete, "{}", place.reason());
-        let (id, stack) = (place.physical(), place.stack.id.clone());
-        let now = place.cloud.now();
-        place.cloud.state().account.stacks.begin((&stack, "Variable"), super::KIND, &id, "Delete", now);
-        let event = json!({"RequestType": "Delete", "ResourceType": super::KIND, "LogicalResourceId": "Variable"});
-        let answer = sent(place, &[], &stack, event, variable("v"), &id).await;
-        assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!(id)));
-        assert_eq!(place.value(ROLE_ARN).as_deref(), Some("v"));
-    });
+fn stricter_guardrails_leave_what_a_stack_made_and_let_it_end() {
+    for (kind, properties) in [
+        (super::KIND, variable("v")),
+        (ENVIRONMENT, json!({"Repository": "acme/app", "Name": "live"})),
+        (OIDC, json!({"Repository": "acme/app", "UseImmutableSubject": true})),
+    ] {
+        guarded(guardrails(&[("WRITABLE_GITHUB_REPOSITORIES", "acme/app")]), async |place| {
+            place.cloud.state().account.github.classic.push("acme/app".to_owned());
+            let made = vec![declared("It", kind, properties.clone())];
+            assert_eq!(place.stack.create(&made).await, Status::CreateComplete, "{}", place.reason());
+            let changes = place.changes();
+            assert!(changes > 1, "the object and a claim");
+            let (id, stack) = (place.stack.resource("It").unwrap().physical.clone(), place.stack.id.clone());
+            let now = place.cloud.now();
+            place.cloud.state().account.stacks.begin((&stack, "It"), kind, &id, "Delete", now);
+            let event = json!({"RequestType": "Delete", "ResourceType": kind, "LogicalResourceId": "It"});
+            let answer = sent(place, &[], &stack, event, properties.clone(), &id).await;
+            assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!(id)));
+            assert_eq!(place.changes(), changes, "{kind}");
+        });
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::simulation::answer::Verdict;
 use crate::simulation::cloudformation::{Declared, RequestType, Sent, Status, declared};
 use crate::simulation::world::World;
 
-fn template(name: &str, repository: &str) -> Vec<Declared> {
+pub(super) fn template(name: &str, repository: &str) -> Vec<Declared> {
     let trust = json!([{"Repository": repository, "Branches": ["main"]}]);
     vec![
         declared("Provider", PROVIDER, json!({})),
@@ -17,7 +17,7 @@ fn template(name: &str, repository: &str) -> Vec<Declared> {
     ]
 }
 
-async fn pause() {
+pub(super) async fn pause() {
     tokio::time::sleep(Duration::from_mins(2)).await;
 }
 

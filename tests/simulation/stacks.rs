@@ -173,6 +173,18 @@ impl Stacks {
         }
     }
 
+    /// The newest event of an object that a resource was.
+    pub(crate) fn note_object(
+        &mut self,
+        (stack, logical): (&str, &str),
+        kind: &str,
+        physical: &str,
+        status: &str,
+        at: SystemTime,
+    ) {
+        self.by_id.entry(stack.to_owned()).or_default().note(logical, kind, physical, status, at);
+    }
+
     /// A resource goes out of its stack, and its object stays (`DeletionPolicy: Retain`).
     pub(crate) fn skip(&mut self, stack: &str, logical: &str) {
         if let Some(resource) = self.by_id.get_mut(stack).and_then(|stack| stack.resources.get_mut(logical)) {

@@ -1,0 +1,48 @@
+//! Declarations that are refused by themselves, and whose answer nobody takes: CloudFormation decides how long that is tried.
+
+use std::time::Duration;
+
+use github_trust::settings::Settings;
+use serde_json::json;
+
+use super::late_states::{pause, template};
+use super::{ROLE, tell};
+use crate::simulation::account::{PARTITION, REGION};
+use crate::simulation::cloudformation::{Status, declared};
+use crate::simulation::faults::{At, Fault, When};
+use crate::simulation::function::deliver;
+
+#[test]
+fn a_forged_event_that_is_refused_by_itself_ends_within_a_minute() {
+    tell(async |world| {
+        let mut stack = world.stack("team");
+        assert_eq!(stack.create(&template("one", "acme/app")).await, Status::CreateComplete, "{}", world.story());
+        pause().await;
+        world.fault(At::every("PutObject"), When::Before, Fault::ServerError);
+        let (cloud, now) = (&world.cloud, world.cloud.now());
+        let url = cloud.state().account.s3.presign(REGION, PARTITION, "forged", now, Duration::from_hours(2));
+        let event = json!({
+            "RequestType": "Update", "ResponseURL": url, "RequestId": "forged", "StackId": stack.id,
+            "LogicalResourceId": "Role", "PhysicalResourceId": "one", "ResourceType": ROLE,
+            "ResourceProperties": {"Trusst": []}, "OldResourceProperties": {},
+        });
+        // It returns, so that Lambda does not deliver it again.
+        deliver(cloud, Settings::default(), &event).await;
+        let took = cloud.now().duration_since(now).unwrap();
+        assert!(took < Duration::from_mins(1), "{took:?}");
+    });
+}
+
+#[test]
+fn the_answer_to_a_mistake_is_sent_for_as_long_as_its_stack_waits() {
+    tell(async |world| {
+        let mut stack = world.stack("team");
+        let mistaken = declared("Role", ROLE, json!({"Trusst": []}));
+        // Longer than the answers to events that nobody waits for.
+        world.fault(At::Action { action: "PutObject", from: 1, to: 12 }, When::Before, Fault::ServerError);
+        let began = world.cloud.now();
+        assert_eq!(stack.create(&vec![mistaken]).await, Status::RollbackComplete, "{}", world.story());
+        let took = world.cloud.now().duration_since(began).unwrap();
+        assert!(took > Duration::from_secs(15), "{took:?}");
+    });
+}

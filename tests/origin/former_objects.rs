@@ -1,0 +1,61 @@
+//! Forged deletions of an object that a resource was before it was replaced: only while CloudFormation deletes such objects
+//! is one deleted.
+
+use std::time::Duration;
+
+use github_trust::settings::Settings;
+use serde_json::json;
+
+use super::late_states::{pause, template};
+use super::{ROLE, tell};
+use crate::attempts::counted;
+use crate::simulation::account::{PARTITION, REGION};
+use crate::simulation::cloudformation::{RequestType, Status};
+use crate::simulation::function::deliver;
+
+/// The newest status of the former object, the status of its stack, and whether it is deleted.
+const CASES: [(&str, &str, bool); 8] = [
+    ("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", false),
+    ("UPDATE_COMPLETE", "UPDATE_COMPLETE", false),
+    ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", true),
+    ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_IN_PROGRESS", true),
+    ("UPDATE_COMPLETE", "DELETE_IN_PROGRESS", true),
+    ("DELETE_SKIPPED", "UPDATE_IN_PROGRESS", false),
+    ("DELETE_SKIPPED", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", false),
+    ("DELETE_SKIPPED", "DELETE_IN_PROGRESS", false),
+];
+
+#[test]
+fn a_former_object_is_deleted_only_while_cloudformation_deletes_such() {
+    counted(
+        "invoker of the function",
+        "forged deletions of former objects",
+        CASES.iter().filter(|case| !case.2).count(),
+    );
+    for (status, stack_status, is_deleted) in CASES {
+        tell(async |world| {
+            let mut stack = world.stack("team");
+            assert_eq!(stack.create(&template("one", "acme/app")).await, Status::CreateComplete, "{}", world.story());
+            pause().await;
+            let old = stack.resource("Role").unwrap().clone();
+            let replacement = stack.resolved(&template("two", "acme/app")[1]);
+            assert!(stack.send(RequestType::Update, &replacement, Some(&old)).await.success, "{}", world.story());
+            pause().await;
+            let (cloud, now) = (&world.cloud, world.cloud.now());
+            let url = {
+                let account = &mut cloud.state().account;
+                account.stacks.note_object((&stack.id, "Role"), ROLE, "one", status, now);
+                account.stacks.set_status(&stack.id, stack_status);
+                account.s3.presign(REGION, PARTITION, "forged", now, Duration::from_hours(2))
+            };
+            let event = json!({
+                "RequestType": "Delete", "ResponseURL": url, "RequestId": "forged", "StackId": stack.id,
+                "LogicalResourceId": "Role", "PhysicalResourceId": "one", "ResourceType": ROLE,
+                "ResourceProperties": old.properties,
+            });
+            deliver(cloud, Settings::default(), &event).await;
+            let is_there = cloud.snapshot().objects.keys().any(|id| id.name == "one");
+            assert_eq!(!is_there, is_deleted, "{status}, {stack_status}: {}", world.story());
+        });
+    }
+}
