@@ -6,7 +6,7 @@ use github_trust::guardrails::Guardrails;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
-use super::{Place, guarded, minutes, template, variable, with};
+use super::{Place, guarded, minutes, variable, with};
 use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
 use crate::simulation::cloudformation::{SERVICE_TOKEN, Status, declared};
 use crate::simulation::function::deliver;

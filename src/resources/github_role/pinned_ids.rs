@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts_from_policy::SubjectPairs;
 use super::name_record::{NameRecord, is_account, key};
 use super::trust_declaration::{Actor, TrustEntry};
-use crate::github::Issuer;
 use crate::github::facts::{NamedScope, SubjectFacts};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
@@ -223,17 +222,6 @@ fn other(
 ) -> Option<OtherId> {
     let now = now.filter(|now| (is_cut || !pinned.is_empty()) && !pinned.contains(now) && !declared.contains(now))?;
     Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`") })
-}
-
-/// Returns the user whom a subject names and no id tells.
-pub(super) fn unlisted_user<'a>(subject: &'a str, entry: &TrustEntry, issuer: &Issuer) -> Option<&'a str> {
-    let value = |wanted| subject::pairs(subject).find_map(|(key, value)| value.filter(|_| key == wanted));
-    let name = value("actor").filter(|_| issuer.has_key("actor_id") && value("actor_id").is_none())?;
-    let is_listed = entry.actors.iter().any(|actor| match actor {
-        Actor::Name(listed) => listed == name,
-        Actor::Id(_) => true,
-    });
-    (!is_listed).then_some(name)
 }
 
 /// The ids of users in a policy: as a claim, or in subjects by a template.

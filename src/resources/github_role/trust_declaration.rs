@@ -10,7 +10,6 @@ use crate::github::subject::{self, Breadth};
 
 use crate::iam_policy::pattern::Pattern;
 
-use super::pinned_ids::unlisted_user;
 use super::policy_limits::{LARGEST_QUOTA, size_of};
 use super::properties::{Properties, TemplateClaim, TrustEntry as Entry};
 
@@ -392,4 +391,15 @@ fn format(text: &str) -> Format {
         "Both" => Format::Both,
         _ => Format::Auto,
     }
+}
+
+/// Returns the user whom a subject names and no id tells.
+fn unlisted_user<'a>(subject: &'a str, entry: &TrustEntry, issuer: &Issuer) -> Option<&'a str> {
+    let value = |wanted| subject::pairs(subject).find_map(|(key, value)| value.filter(|_| key == wanted));
+    let name = value("actor").filter(|_| issuer.has_key("actor_id") && value("actor_id").is_none())?;
+    let is_listed = entry.actors.iter().any(|actor| match actor {
+        Actor::Name(listed) => listed == name,
+        Actor::Id(_) => true,
+    });
+    (!is_listed).then_some(name)
 }
