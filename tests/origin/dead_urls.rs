@@ -39,7 +39,7 @@ fn the_answer_to_a_mistake_is_sent_for_as_long_as_its_stack_waits() {
         let mut stack = world.stack("team");
         let mistaken = declared("Role", ROLE, json!({"Trusst": []}));
         // Longer than the answers to events that nobody waits for.
-        world.fault(At::Action { action: "PutObject", from: 1, to: 12 }, When::Before, Fault::ServerError);
+        world.fault(At::Action { action: "PutObject", from: 1, to: 40 }, When::Before, Fault::ServerError);
         let began = world.cloud.now();
         assert_eq!(stack.create(&vec![mistaken]).await, Status::RollbackComplete, "{}", world.story());
         let took = world.cloud.now().duration_since(began).unwrap();

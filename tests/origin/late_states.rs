@@ -94,7 +94,11 @@ fn an_object_that_only_an_old_event_names_is_found() {
         let now = world.cloud.now();
         world.cloud.state().account.stacks.note_others(&stack.id, 149 - 1, now);
         tokio::time::sleep(Duration::from_mins(40)).await;
-        world.cloud.state().account.stacks.lag = Duration::from_mins(30);
+        {
+            let stacks = &mut world.cloud.state().account.stacks;
+            stacks.lag = Duration::from_mins(30);
+            stacks.set_status(&stack.id, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS");
+        }
         let former = declared("Role", ROLE, old.properties.clone());
         let deleted = stack.send(RequestType::Delete, &former, Some(&old)).await;
         assert!(deleted.success, "{}", deleted.reason);
