@@ -101,6 +101,8 @@ pub struct ToldSubjects {
 pub struct NamedScope {
     /// Its id.
     pub id: u64,
+    /// The id of its owner, as far as GitHub told it.
+    pub owner_id: Option<u64>,
     /// Its subjects.
     pub told: ToldSubjects,
 }

@@ -8,6 +8,7 @@ use crate::simulation::github::ids;
 use crate::simulation::wire::Answer;
 
 const MAIN: &str = "ref:refs/heads/main";
+const OLD: &str = "repo:acme/old:pull_request";
 
 fn app() -> Value {
     json!([{"Repository": "acme/app", "Branches": ["main"]}])
@@ -80,6 +81,26 @@ fn a_taken_owner_is_refused_for_new_repositories_and_in_any_case() {
         place.github(|github| github.taken = [("ACME/app".to_owned(), 999)].into());
         refuses(place, &json!([{"Repository": "ACME/app", "Branches": ["main"]}]), &["`RepositoryId: 999`"]).await;
     });
+}
+
+#[test]
+fn a_taken_owner_is_refused_for_new_repositories_in_whole_subjects() {
+    for first in [app(), json!([{"Subjects": [immutable("acme/app", MAIN)]}]), json!([{"Subjects": [OLD]}])] {
+        for subject in ["repository:acme/new:environment:prod", "repo:acme/new:pull_request"] {
+            at(async |place| {
+                place.token();
+                assert!(place.create(first.clone()).await.succeeded);
+                place.github(|github| github.taken = [("acme".to_owned(), 777), ("evil".to_owned(), 777)].into());
+                refuses(place, &json!([{"Subjects": [subject]}]), &["acme with id", "write `OwnerId: 777`"]).await;
+                // The id of another owner declares nothing of this one.
+                let beside = format!("repo:evil@777/x@{}:pull_request", ids("evil/x").1);
+                refuses(place, &json!([{"Subjects": [subject, &beside]}]), &["write `OwnerId: 777`"]).await;
+                let outcome = place.update(json!([{"Subjects": [subject], "OwnerId": "777"}])).await;
+                assert!(outcome.succeeded, "{}", outcome.reason);
+                assert!(place.update(json!([{"Subjects": [subject]}])).await.succeeded);
+            });
+        }
+    }
 }
 
 #[test]

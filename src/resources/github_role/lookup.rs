@@ -111,7 +111,8 @@ impl GitHubRoles {
                 Ok(found) => {
                     hold_against(entry, &scope, &found, at).map_err(Doubt::Refused)?;
                     let found = with_declared(entry, found, at).map_err(Doubt::Refused)?;
-                    let named = id_of(&scope, &found).map(|id| NamedScope { id, told: found.told });
+                    let owner_id = found.owner_id;
+                    let named = id_of(&scope, &found).map(|id| NamedScope { id, owner_id, told: found.told });
                     facts.named.extend(named.map(|named| (scope, named)));
                 }
                 // The subject says everything but the id.

@@ -160,16 +160,12 @@ impl PinnedIds {
                 RepositoryScope::Organisation(_) => (scope, owner_id, None),
             }
         });
-        let named = facts.named.iter().map(|(scope, NamedScope { id, told: _ })| match scope {
-            RepositoryScope::Repository(_) => (scope, None, Some(*id)),
+        let named = facts.named.iter().map(|(scope, NamedScope { id, owner_id, told: _ })| match scope {
+            RepositoryScope::Repository(_) => (scope, *owner_id, Some(*id)),
             RepositoryScope::Organisation(_) => (scope, Some(*id), None),
         });
-        let written: Vec<Identity> = entry.subjects.iter().map(Identity::of_subject).collect();
-        let repository_ids: BTreeSet<u64> =
-            written.iter().flat_map(|one| &one.repository_ids).copied().chain(entry.repository_id).collect();
-        let owner_ids: BTreeSet<u64> =
-            written.iter().flat_map(|one| &one.owner_ids).copied().chain(entry.owner_id).collect();
         for (scope, owner_now, repository_now) in scopes.chain(named) {
+            let (owner_ids, repository_ids) = declared(entry, scope);
             let owner = match scope {
                 RepositoryScope::Repository(repository) => {
                     let declared = ("RepositoryId", &repository_ids);
@@ -211,6 +207,25 @@ impl PinnedIds {
             remedy: format!("{now} {beside} {name} under `Actors`"),
         })
     }
+}
+
+/// The ids of an owner and a repository that an entry declares: by its members, and in the subjects about them.
+fn declared(entry: &TrustEntry, scope: &RepositoryScope) -> (BTreeSet<u64>, BTreeSet<u64>) {
+    let mut owner_ids: BTreeSet<u64> = entry.owner_id.into_iter().collect();
+    let mut repository_ids: BTreeSet<u64> = entry.repository_id.into_iter().collect();
+    for subject in &entry.subjects {
+        let written = Identity::of_subject(subject);
+        // A subject without names is about the repository of its entry.
+        let about = written.scope.as_ref().or(entry.scope.as_ref());
+        if about.is_some_and(|about| key(about.owner()) == key(scope.owner())) {
+            owner_ids.extend(written.owner_ids);
+        }
+        let names_repository = matches!(about, Some(RepositoryScope::Repository(_)));
+        if about == Some(scope) || (!names_repository && entry.scope.as_ref() == Some(scope)) {
+            repository_ids.extend(written.repository_ids);
+        }
+    }
+    (owner_ids, repository_ids)
 }
 
 fn other(

@@ -157,7 +157,7 @@ impl Memory {
         }
         for scope in open_names(issuer, entry) {
             if let (false, Some(id)) = (facts.named.contains_key(&scope), self.only(&scope)) {
-                facts.named.insert(scope, NamedScope { id, told: ToldSubjects::default() });
+                facts.named.insert(scope, NamedScope { id, owner_id: None, told: ToldSubjects::default() });
             }
         }
     }

@@ -62,7 +62,9 @@ impl GitHubRoles {
             warnings.extend(entry.broad.iter().map(|what| format!("{at}: {what}")));
             warnings.extend(match_warnings::of(&at, entry, &facts));
             users.extend(facts.users);
-            owners.extend(entry.scope.as_ref().map(|scope| scope.owner().to_lowercase()).zip(facts.owner_id));
+            let named = facts.named.iter().map(|(scope, named)| (scope, named.owner_id));
+            let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);
+            owners.extend(scopes.filter_map(|(scope, id)| Some((scope.owner().to_lowercase(), id?))));
             rules.extend(compiled);
             if rules.len() > SUBJECT_LIMIT {
                 let found = format!("more than {LARGEST_QUOTA}");

@@ -61,7 +61,7 @@ fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
         // The first one of a name is meant.
         for repo in known.iter().rev() {
             let scope = RepositoryScope::parse(repo.name).unwrap();
-            scopes.insert(scope, NamedScope { id: repo.id, told: ToldSubjects::default() });
+            scopes.insert(scope, NamedScope { id: repo.id, owner_id: Some(repo.owner_id), told: ToldSubjects::default() });
         }
         let owner_id = entry.scope.as_ref().map(|_| 1);
         return SubjectFacts { owner_id, forms, users, named: scopes, ..SubjectFacts::default() };
