@@ -104,6 +104,37 @@ fn a_taken_owner_is_refused_for_new_repositories_in_whole_subjects() {
 }
 
 #[test]
+fn an_id_of_long_ago_is_no_excuse_where_the_policy_pins_another() {
+    at(async |place| {
+        let by = |actors: &[&str]| json!({"Repository": "acme/app", "Branches": ["main"], "Actors": actors});
+        let gone = json!([{"Repository": "corp/web", "Branches": ["main"]}]);
+        place.github(|github| github.taken = [("acme".to_owned(), 777), ("octocat".to_owned(), 555)].into());
+        assert!(place.create(json!([by(&["octocat"])])).await.succeeded);
+        assert!(place.update(gone).await.succeeded);
+        place.github(|github| github.taken.clear());
+        let mut today = by(&["octocat", &ids("octocat").0.to_string()]);
+        today["OwnerId"] = json!(ids("acme").0.to_string());
+        let outcome = place.update(json!([today])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert!(place.update(json!([by(&["octocat"])])).await.succeeded);
+        place.github(|github| github.taken = [("acme".to_owned(), 777)].into());
+        refuses(place, &json!([{"Repository": "acme/new", "Branches": ["main"]}]), &["write `OwnerId: 777`"]).await;
+        place.github(|github| github.taken = [("octocat".to_owned(), 555)].into());
+        refuses(place, &json!([by(&["octocat"])]), &["the user octocat", "write 555 in place of octocat"]).await;
+    });
+}
+
+#[test]
+fn a_user_whose_name_is_that_of_a_trusted_owner_has_its_id() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        place.github(|github| github.taken = [("acme".to_owned(), 777)].into());
+        let trust = json!([{"Repository": "corp/web", "Branches": ["main"], "Actors": ["acme"]}]);
+        refuses(place, &trust, &["the user acme with id", "write 777 in place of acme under `Actors`"]).await;
+    });
+}
+
+#[test]
 fn an_organisation_that_changes_hands_is_refused_and_pinned_in_both_forms() {
     at(async |place| {
         place.world.settings.guardrails = Guardrails::none();

@@ -154,7 +154,12 @@ impl<'a> Comparison<'a> {
             comparison.add(issuer, &role.name, &scope.to_string(), difference);
         }
         let (names, trusted) = (NameRecord::read(&role.tags), users(policy));
-        for (user, ids) in names.accounts().into_iter().filter(|(_, ids)| !ids.is_disjoint(&trusted)) {
+        for (user, ids) in names.accounts() {
+            // The others are of a time before.
+            let ids: BTreeSet<u64> = ids.intersection(&trusted).copied().collect();
+            if ids.is_empty() {
+                continue;
+            }
             let account = self.answer(issuer, &RepositoryScope::Organisation(user.to_owned())).await;
             let difference = match account.get() {
                 Some(Ok(current)) => {

@@ -107,18 +107,31 @@ impl PinnedIds {
         self.users.extend(users(policy));
     }
 
-    /// Adds the names of a record.
+    /// Adds the names of a record of which the policies pin no id. Where they do, a former id of the name is history.
     pub(super) fn add_record(&mut self, record: &NameRecord) {
-        for (name, id) in record.iter() {
-            let names = if is_account(name) { &mut self.owners } else { &mut self.repositories };
-            names.entry(name.to_owned()).or_default().insert(id);
+        let is_pinned = |(name, _): &(&str, u64)| self.of_key(name).is_some_and(|ids| !ids.is_empty());
+        let names: BTreeSet<&str> = record.iter().filter(|one| !is_pinned(one)).map(|(name, _)| name).collect();
+        for name in names {
+            let ids = if is_account(name) { self.user(name, record) } else { record.ids(name) };
+            let all = if is_account(name) { &mut self.owners } else { &mut self.repositories };
+            all.entry(name.to_owned()).or_default().extend(ids);
         }
+    }
+
+    /// The ids of a user: of those in a record the ones that policies have, or all of them if policies have none.
+    pub(super) fn user(&self, name: &str, record: &NameRecord) -> BTreeSet<u64> {
+        let recorded = record.ids(name);
+        let in_policy: BTreeSet<u64> = recorded.intersection(&self.users).copied().collect();
+        if in_policy.is_empty() { recorded } else { in_policy }
+    }
+
+    fn of_key(&self, name: &str) -> Option<&BTreeSet<u64>> {
+        if is_account(name) { self.owners.get(name) } else { self.repositories.get(name) }
     }
 
     /// Returns true if the name of a key has this id.
     pub(super) fn has(&self, name: &str, id: u64) -> bool {
-        let names = if is_account(name) { &self.owners } else { &self.repositories };
-        names.get(name).is_some_and(|ids| ids.contains(&id))
+        self.of_key(name).is_some_and(|ids| ids.contains(&id))
     }
 
     /// The keys of repositories and owners, each with its ids.
@@ -195,9 +208,11 @@ impl PinnedIds {
         actors: &NameRecord,
         beside: &str,
     ) -> Option<OtherId> {
-        let recorded = actors.ids(name);
-        // Where the record says nothing of a name, the policy's ids are those of all names.
-        let pinned = if recorded.is_empty() && !actors.is_whole() { self.users.clone() } else { recorded };
+        let in_policy = actors.ids(name).into_iter().filter(|id| self.users.contains(id));
+        // An owner and a user of one name are the same account.
+        let known: BTreeSet<u64> = self.owner(name).into_iter().chain(in_policy).collect();
+        // Where nothing is known of a name, the policy's ids are those of all names.
+        let pinned = if known.is_empty() && !actors.is_whole() { self.users.clone() } else { known };
         let may_be_known = actors.is_cut() || !pinned.is_empty();
         let is_other = may_be_known && !pinned.contains(&now) && !entry.actors.contains(&Actor::Id(now));
         is_other.then(|| OtherId {

@@ -1,7 +1,8 @@
 //! The memory of a role: who was meant by the names of its trust, as its policy and a tag of it in IAM tell.
 //!
 //! A name that has another id at GitHub than the one that the policy pins is refused, unless the author declares the new
-//! id. While the stack rolls back, the pinned ids stay, so that a rollback never fails for a name that changed hands.
+//! id. The tag counts for names of which the policy pins nothing. While the stack rolls back, the pinned ids stay, so that a
+//! rollback never fails for a name that changed hands.
 //! Without an answer of GitHub the policy tells the facts, so that an update or rollback that leaves the trust as it is
 //! succeeds while GitHub is down.
 
@@ -35,7 +36,7 @@ pub(super) struct Memory {
     policies: Vec<TrustPolicy>,
     /// The ids of the policies.
     pinned: PinnedIds,
-    /// The ids of the policies and the record.
+    /// The ids of the policies, and those in the record of names of which the policies have none.
     ids: PinnedIds,
     names: NameRecord,
     /// The ids of a role that is not ours yet: one that is taken over, adopted, or has lost its owner's tags.
@@ -51,20 +52,24 @@ impl Memory {
         let policy = document.and_then(|document| TrustPolicy::read(&document));
         // What somebody else wrote tells no facts. It only refuses other ids.
         if !owner.owns(&tags) {
-            self.others.add_record(&names);
             self.names_of_others = self.names_of_others.union(&names);
             if let Some(policy) = policy {
                 self.others.add(&policy);
             }
             return;
         }
-        self.ids.add_record(&names);
         self.names = self.names.union(&names);
         if let Some(policy) = policy {
             self.pinned.add(&policy);
             self.ids.add(&policy);
             self.policies.push(policy);
         }
+    }
+
+    /// Adds the names of tags, once all policies are known.
+    fn add_records(&mut self) {
+        self.ids.add_record(&self.names);
+        self.others.add_record(&self.names_of_others);
     }
 
     /// The facts of an entry as the policy tells them.
@@ -83,7 +88,7 @@ impl Memory {
         };
         for actor in &entry.actors {
             if let Actor::Name(name) = actor
-                && let ids = self.names.ids(name)
+                && let ids = self.pinned.user(name, &self.names)
                 && let (1, Some(id)) = (ids.len(), ids.first())
             {
                 facts.users.insert(name.clone(), *id);
@@ -173,6 +178,7 @@ impl GitHubRoles {
         for role in [role?, former.transpose()?.flatten()].into_iter().flatten() {
             memory.add(owner, role);
         }
+        memory.add_records();
         Ok(memory)
     }
 
