@@ -168,6 +168,25 @@ fn a_template_takes_its_claims_from_the_members() {
 }
 
 #[test]
+fn any_ref_is_no_pull_request_where_the_template_has_no_context() {
+    at(async |place| {
+        place.world.settings.guardrails = Guardrails::none();
+        let workflow = "acme/app/.github/workflows/d.yml@refs/heads/main";
+        for keys in [&["repo", "ref"][..], &["repo", "job_workflow_ref"], &["repo", "context"]] {
+            has_template(place, keys);
+            let outcome = place.create(json!([entry(&json!({"AnyRef": true, "Workflows": [workflow]}))])).await;
+            assert!(outcome.succeeded, "{keys:?}: {}", outcome.reason);
+            let (is_any, policy) = (keys.contains(&"context"), place.policy().to_string());
+            assert_eq!(policy.contains("refs/*"), is_any, "{keys:?}: {policy}");
+            assert_eq!(policy.contains("refs/heads/*") && policy.contains("refs/tags/*"), !is_any, "{keys:?}: {policy}");
+        }
+        let never = json!({"AnyRef": true, "Refs": ["refs/pull/*/merge"]});
+        let outcome = place.create(json!([entry(&never)])).await;
+        assert!(outcome.reason.contains("no job is on refs/heads/* or refs/tags/* and on"), "{}", outcome.reason);
+    });
+}
+
+#[test]
 fn what_is_declared_is_held_against_github_where_it_answers() {
     at(async |place| {
         let wrong = json!({"Branches": ["main"], "SubjectFormat": "Immutable", "OwnerId": "1", "RepositoryId": "2"});

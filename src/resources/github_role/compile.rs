@@ -260,26 +260,31 @@ impl Compiler<'_> {
 
     /// The refs of a context within those of the entry; `None` for any.
     fn refs(&self, context: &JobContext, keys: &[String]) -> Result<Option<BTreeSet<Pattern>>, String> {
-        let own = match context {
-            JobContext::Branch(name) => Some(format!("refs/heads/{name}")),
-            JobContext::Tag(name) => Some(format!("refs/tags/{name}")),
-            JobContext::AnyRef => Some("refs/*".to_owned()),
-            // Nothing but its ref tells a pull request there.
-            JobContext::PullRequest if !says(keys, "context") => Some("refs/pull/*/merge".to_owned()),
-            JobContext::PullRequest | JobContext::Environment(_) | JobContext::AllJobs => None,
-        };
-        let own = own.map(|own| Pattern::written(&own));
         let declared = &self.entry.refs;
-        if declared.is_empty() {
-            return Ok(own.map(|own| [own].into()));
+        let own = match context {
+            JobContext::Branch(name) => vec![format!("refs/heads/{name}")],
+            JobContext::Tag(name) => vec![format!("refs/tags/{name}")],
+            // Beside a context, the ref is that of no pull request.
+            JobContext::AnyRef if says(keys, "context") && declared.is_empty() => vec!["refs/*".to_owned()],
+            JobContext::AnyRef => ["refs/heads/*", "refs/tags/*"].map(str::to_owned).into(),
+            // Nothing but its ref tells a pull request there.
+            JobContext::PullRequest if !says(keys, "context") => vec!["refs/pull/*/merge".to_owned()],
+            JobContext::PullRequest | JobContext::Environment(_) | JobContext::AllJobs => Vec::new(),
+        };
+        if own.is_empty() {
+            return Ok(Some(declared.clone()).filter(|declared| !declared.is_empty()));
         }
-        let Some(own) = own else { return Ok(Some(declared.clone())) };
-        let both: BTreeSet<Pattern> = declared.iter().filter_map(|declared| own.narrower(declared)).collect();
+        let own: BTreeSet<Pattern> = own.iter().map(|own| Pattern::written(own)).collect();
+        if declared.is_empty() {
+            return Ok(Some(own));
+        }
+        let both: BTreeSet<Pattern> =
+            own.iter().flat_map(|own| declared.iter().filter_map(|declared| own.narrower(declared))).collect();
         if both.is_empty() {
-            let declared: Vec<&str> = declared.iter().map(Pattern::as_str).collect();
             return Err(format!(
-                "`Refs`: no job is on {own} and on {}, so that nobody could assume the role",
-                declared.join(" or ")
+                "`Refs`: no job is on {} and on {}, so that nobody could assume the role",
+                either(&own),
+                either(declared)
             ));
         }
         Ok(Some(both))
@@ -358,6 +363,10 @@ fn too_many() -> String {
         "with the repository's subject template it leads to more than {SUBJECT_LIMIT} subjects, for which no trust policy has \
          room: name fewer, or give some of them a role of their own"
     )
+}
+
+fn either(patterns: &BTreeSet<Pattern>) -> String {
+    patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" or ")
 }
 
 /// Returns true if the subject carries a claim itself.
