@@ -111,7 +111,7 @@ fn compared<'a>(policy: &'a Value, claim: &str, counts: impl Fn(&Value, &str) ->
 }
 
 /// Returns true for an operator that admits the values it lists.
-fn is_positive(operator: &str) -> bool {
+pub(super) fn is_positive(operator: &str) -> bool {
     let operator = operator.rsplit(':').next().unwrap_or_default();
     let operator = operator.strip_suffix("IfExists").unwrap_or(operator);
     matches!(operator, "StringEquals" | "StringEqualsIgnoreCase" | "StringLike")

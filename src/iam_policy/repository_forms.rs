@@ -1,64 +1,114 @@
-//! The forms of subject under which trust policies admit a repository.
+//! The forms of subject under which trust policies admit the jobs of a repository.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::document::allowed_values;
-use super::string_like::string_like;
+use super::document::{allowed_values, allows, canonical, is_positive, statements};
+use super::string_like::{covers, string_like};
 use crate::github::name::Repository;
 
-/// The forms of a repository's subject that a policy admits.
+/// The forms in which a policy admits jobs of a repository that it does not admit in the other form. A switch to the other
+/// one locks them out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AdmittedForms {
-    /// Subjects with names only.
+pub struct UnpairedForms {
+    /// Some subjects are admitted with names only.
     pub classic: bool,
-    /// Subjects with ids.
+    /// Some subjects are admitted with ids only.
     pub immutable: bool,
 }
 
-impl AdmittedForms {
-    /// Returns true if one of the two forms is admitted and the other one is not.
-    #[must_use]
-    pub fn is_one(self) -> bool {
-        self.classic != self.immutable
-    }
+/// A subject of a policy, as it is about a repository.
+struct NamedSubject {
+    /// The repository, which may have ids or wildcards.
+    name: String,
+    /// The rest of the subject.
+    rest: String,
+    /// The repository's ids that are compared, if any.
+    ids: BTreeSet<String>,
+    /// The other conditions of the statement: operator, key and values.
+    conditions: BTreeSet<[String; 3]>,
 }
 
-/// Returns the forms under which a policy admits a repository. GitHub takes names in any case for the same, and so does
+/// Returns the forms that admit jobs of a repository by themselves. GitHub takes names in any case for the same, and so does
 /// this: a role that is overlooked would be locked out.
 #[must_use]
-pub fn admitted_forms(policy: &Value, repository: &Repository) -> AdmittedForms {
+pub fn unpaired_forms(policy: &Value, repository: &Repository) -> UnpairedForms {
     forms_of(&named(policy), &repository.to_string().to_ascii_lowercase())
 }
 
-/// Returns the forms under which a policy admits the repositories of an owner: one by its name, several by their pattern.
+/// Returns the same for the repositories of an owner: one by its name, several by their pattern.
 #[must_use]
-pub fn admitted_forms_of_owner(policy: &Value, owner: &str) -> BTreeMap<String, AdmittedForms> {
+pub fn unpaired_forms_of_owner(policy: &Value, owner: &str) -> BTreeMap<String, UnpairedForms> {
     let (all, owner) = (named(policy), owner.to_ascii_lowercase());
     let is_of_owner = |name: &String| string_like(name.split('/').next().unwrap_or_default(), &owner);
-    let plain = all.iter().map(|name| without_ids(name)).filter(is_of_owner);
+    let plain = all.iter().map(|subject| without_ids(&subject.name)).filter(is_of_owner);
     plain.map(|name| (name.clone(), forms_of(&all, &name))).collect()
 }
 
-/// The repositories that the subjects of a policy name, in lower case.
-fn named(policy: &Value) -> Vec<String> {
+/// The subjects of a policy that name repositories, in lower case.
+fn named(policy: &Value) -> Vec<NamedSubject> {
     let mut named = Vec::new();
-    for subject in allowed_values(policy, "sub") {
-        let subject = subject.to_ascii_lowercase();
-        let words: Vec<&str> = subject.split(':').collect();
-        // The repository is at the beginning of a subject, or behind the keys that a template puts before it.
-        named.extend(words.windows(2).filter(|pair| pair[0] == "repo").map(|pair| pair[1].to_owned()));
+    for statement in statements(policy).iter().filter(|statement| allows(statement)) {
+        let alone = json!({"Statement": statement});
+        let (claimed, conditions) = (allowed_values(&alone, "repository_id"), conditions_beside(statement));
+        for subject in allowed_values(&alone, "sub") {
+            let subject = subject.to_ascii_lowercase();
+            let words: Vec<&str> = subject.split(':').collect();
+            // The repository is at the beginning of a subject, or behind the keys that a template puts before it.
+            for at in (1..words.len()).filter(|at| words[at - 1] == "repo") {
+                let (name, behind) = (words[at], words[at + 1..].join(":"));
+                let behind = if behind.is_empty() && name.ends_with('*') { "*" } else { &behind };
+                let ids = claimed.iter().copied().chain(id(name)).map(str::to_owned).collect();
+                let rest = format!("{}:{behind}", words[..at].join(":"));
+                named.push(NamedSubject { name: name.to_owned(), rest, ids, conditions: conditions.clone() });
+            }
+        }
     }
     named
 }
 
-fn forms_of(named: &[String], repository: &str) -> AdmittedForms {
+/// The conditions of a statement but for those that are about the subject and the ids of the repository.
+fn conditions_beside(statement: &Value) -> BTreeSet<[String; 3]> {
+    const NAMED: [&str; 5] = ["sub", "repository", "repository_id", "repository_owner", "repository_owner_id"];
+    let mut found = BTreeSet::new();
+    for (operator, keys) in statement.get("Condition").and_then(Value::as_object).into_iter().flatten() {
+        let operator = if is_positive(operator) { "" } else { operator };
+        for (key, values) in keys.as_object().into_iter().flatten() {
+            let key = key.to_ascii_lowercase();
+            if !key.rsplit(':').next().is_some_and(|claim| NAMED.contains(&claim)) {
+                found.insert([operator.to_owned(), key, canonical(values).to_string()]);
+            }
+        }
+    }
+    found
+}
+
+/// The repository's id in `OWNER@ID/NAME@ID`.
+fn id(name: &str) -> Option<&str> {
+    let (_, id) = name.split_once('/')?.1.split_once('@')?;
+    (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
+}
+
+fn forms_of(named: &[NamedSubject], repository: &str) -> UnpairedForms {
     // A policy may admit any ids, so all of them count as this one.
     let with_ids = format!("{}@0", repository.replace('/', "@0/"));
-    AdmittedForms {
-        classic: named.iter().any(|name| string_like(name, repository)),
-        immutable: named.iter().any(|name| string_like(&with_one_id(name), &with_ids)),
+    let (classic, immutable): (Vec<_>, Vec<_>) = (
+        named.iter().filter(|subject| string_like(&subject.name, repository)).collect(),
+        named.iter().filter(|subject| string_like(&with_one_id(&subject.name), &with_ids)).collect(),
+    );
+    let is_alone = |subject: &&NamedSubject, others: &[&NamedSubject]| !others.iter().any(|twin| subject.is_twin(twin));
+    UnpairedForms {
+        classic: classic.iter().any(|subject| is_alone(subject, &immutable)),
+        immutable: immutable.iter().any(|subject| is_alone(subject, &classic)),
+    }
+}
+
+impl NamedSubject {
+    /// Returns true if a subject of the other form admits the same jobs, as far as the policy tells.
+    fn is_twin(&self, twin: &Self) -> bool {
+        let has_same_id = self.ids.is_empty() || twin.ids.is_empty() || !self.ids.is_disjoint(&twin.ids);
+        has_same_id && covers(&twin.rest, &self.rest) && twin.conditions.is_subset(&self.conditions)
     }
 }
 
@@ -97,14 +147,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_repositories_of_an_owner_are_admitted_in_a_form_each() {
-        const CLASSIC: AdmittedForms = AdmittedForms { classic: true, immutable: false };
-        const IMMUTABLE: AdmittedForms = AdmittedForms { classic: false, immutable: true };
-        const BOTH: AdmittedForms = AdmittedForms { classic: true, immutable: true };
+    fn the_repositories_of_an_owner_are_told_with_the_form_of_each() {
+        const CLASSIC: UnpairedForms = UnpairedForms { classic: true, immutable: false };
+        const IMMUTABLE: UnpairedForms = UnpairedForms { classic: false, immutable: true };
+        const BOTH: UnpairedForms = UnpairedForms { classic: false, immutable: false };
+        const EACH: UnpairedForms = UnpairedForms { classic: true, immutable: true };
         for (subjects, expected) in [
             (&["repo:O/r:pull_request", "repo:p/r:pull_request"][..], &[("o/r", CLASSIC)][..]),
             (&["repo:o/r:x", "repo:o@1/s@2:x"], &[("o/r", CLASSIC), ("o/s", IMMUTABLE)]),
             (&["repo:o/r:x", "repo:o@1/r@2:x"], &[("o/r", BOTH)]),
+            (&["repo:o/r:x", "repo:o@1/r@2:y"], &[("o/r", EACH)]),
+            (&["repo:o/r:x", "repo:o@1/r@2:*"], &[("o/r", IMMUTABLE)]),
             (&["repo:o/*:x", "repo:o@1/r@2:x"], &[("o/*", CLASSIC), ("o/r", BOTH)]),
             (&["repo:o/*:x", "repo:o@1/*:x"], &[("o/*", BOTH)]),
             (&["repo:o@*/r@*:*"], &[("o/r", IMMUTABLE)]),
@@ -115,16 +168,20 @@ mod tests {
             let condition = json!({"StringLike": {"token.actions.githubusercontent.com:sub": subjects}});
             let policy = json!({"Statement": {"Effect": "Allow", "Condition": condition}});
             let expected = expected.iter().map(|(name, forms)| ((*name).to_owned(), *forms)).collect();
-            assert_eq!(admitted_forms_of_owner(&policy, "O"), expected, "{subjects:?}");
+            assert_eq!(unpaired_forms_of_owner(&policy, "O"), expected, "{subjects:?}");
         }
     }
 
     #[test]
-    fn a_policy_names_a_repository_in_either_form_and_not_its_neighbours() {
+    fn a_form_is_alone_where_the_other_one_lacks_the_same_jobs() {
         for (subjects, classic, immutable) in [
             (&["repo:o/r:ref:refs/heads/main"][..], true, false),
             (&["repo:o@1/r@2:ref:refs/heads/main"], false, true),
-            (&["repo:o/r:pull_request", "repo:o@1/r@2:pull_request"], true, true),
+            (&["repo:o/r:pull_request", "repo:o@1/r@2:pull_request"], false, false),
+            (&["repo:o/r:ref:refs/heads/main", "repo:o@1/r@2:environment:prod"], true, true),
+            (&["repo:o/r:ref:refs/heads/main", "repo:o@1/r@2:ref:refs/heads/*"], false, true),
+            (&["repo:o/r*", "repo:o@1/r@2:*"], false, false),
+            (&["live:repo:o/r", "repo:o@1/r@2"], true, true),
             (&["repo:o/r2:x", "repo:o@1/r2@2:x", "repo:p/r:x", "repo:oo@1/r@2:x"], false, false),
             // GitHub writes names in one case, and takes them in any.
             (&["repo:O/R:ref:refs/heads/main"], true, false),
@@ -133,13 +190,13 @@ mod tests {
             (&["repo:o/*:ref:refs/heads/main"], true, false),
             (&["repo:o/*"], true, false),
             (&["repo:o@1/*:ref:refs/heads/main"], false, true),
-            (&["repo:o/*:pull_request", "repo:o@1/*:pull_request"], true, true),
+            (&["repo:o/*:pull_request", "repo:o@1/*:pull_request"], false, false),
             (&["repo:o/r*"], true, false),
             (&["repo:o/?:*"], true, false),
             (&["environment:live:repo:o/r"], true, false),
             // Patterns that stretch over the ids, too.
-            (&["repo:o*/r*:*"], true, true),
-            (&["repo:*"], true, true),
+            (&["repo:o*/r*:*"], false, false),
+            (&["repo:*"], false, false),
             (&["repo:o@*/r@*:*"], false, true),
             (&["repo:o@1/r@*:*"], false, true),
             (&["repo:o@*/r@2:*"], false, true),
@@ -151,8 +208,32 @@ mod tests {
         ] {
             let condition = json!({"StringLike": {"token.actions.githubusercontent.com:sub": subjects}});
             let policy = json!({"Statement": {"Effect": "Allow", "Condition": condition}});
-            let forms = admitted_forms(&policy, &Repository::parse("o/r").unwrap());
-            assert_eq!(forms, AdmittedForms { classic, immutable }, "{subjects:?}");
+            let forms = unpaired_forms(&policy, &Repository::parse("o/r").unwrap());
+            assert_eq!(forms, UnpairedForms { classic, immutable }, "{subjects:?}");
+        }
+    }
+
+    #[test]
+    fn a_twin_has_no_further_conditions_and_no_other_id() {
+        let statement = |subject: &str, claims: &[(&str, &str)]| {
+            let mut condition = json!({"token.actions.githubusercontent.com:sub": subject});
+            for (claim, value) in claims {
+                condition[format!("token.actions.githubusercontent.com:{claim}")] = json!(value);
+            }
+            json!({"Effect": "Allow", "Condition": {"StringEquals": condition}})
+        };
+        let (classic, immutable) = ("repo:o/r:x", "repo:o@1/r@2:x");
+        let both_actors: &[(&str, &str)] = &[("actor_id", "7")];
+        for (of_classic, of_immutable, forms) in [
+            (&[("repository_id", "2")][..], &[][..], (false, false)),
+            (&[("repository_id", "3")], &[], (true, true)),
+            (both_actors, both_actors, (false, false)),
+            (both_actors, &[], (false, true)),
+            (both_actors, &[("actor_id", "8")], (true, true)),
+        ] {
+            let policy = json!({"Statement": [statement(classic, of_classic), statement(immutable, of_immutable)]});
+            let UnpairedForms { classic, immutable } = unpaired_forms(&policy, &Repository::parse("o/r").unwrap());
+            assert_eq!((classic, immutable), forms, "{policy}");
         }
     }
 }

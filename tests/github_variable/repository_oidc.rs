@@ -77,6 +77,26 @@ fn trust_both_switch_trust_one_and_no_workflow_is_locked_out() {
     });
 }
 
+#[test]
+fn jobs_of_which_one_form_is_trusted_are_locked_out_by_no_switch() {
+    for whose in [json!({"Repository": "acme/app"}), json!({"Organization": "acme"})] {
+        at(async |place| {
+            old_repository(place);
+            let mut all = template("Both", None);
+            let entry = |context: &str, name: &str, format: &str| json!({"Repository": "acme/app", context: [name], "SubjectFormat": format});
+            all[1].properties["Trust"] =
+                json!([entry("Branches", "main", "Classic"), entry("Environments", "prod", "Immutable")]);
+            assert_eq!(place.stack.create(&all).await, Status::CreateComplete, "{}", place.reason());
+            let mut oidc = whose.clone();
+            oidc["UseImmutableSubject"] = json!(true);
+            all.push(declared("Oidc", KIND, oidc));
+            assert_eq!(place.stack.update(&all).await, Status::UpdateRollbackComplete, "{whose}");
+            assert!(place.reason().contains("could no longer assume deploy"), "{}", place.reason());
+            assert!(!switched(place));
+        });
+    }
+}
+
 /// GitHub takes a name in any case; conditions do not.
 #[test]
 fn a_role_is_seen_in_whatever_case_the_repository_is_declared() {

@@ -16,7 +16,7 @@ use crate::github::facts::{Customization, FormatChoice, SubjectFormat};
 use crate::github::owner_claims::Variables;
 use crate::github::ownership_by_creation::CreationWindow;
 use crate::iam_policy::document::decode;
-use crate::iam_policy::repository_forms::{AdmittedForms, admitted_forms, admitted_forms_of_owner};
+use crate::iam_policy::repository_forms::{UnpairedForms, unpaired_forms, unpaired_forms_of_owner};
 use crate::ownership::Owner;
 use crate::reconcile::{Api, Claimable, Exclusive, Reader};
 
@@ -143,7 +143,7 @@ impl GitHubRepositoryOidcs {
         }
     }
 
-    /// The roles that name the repository, or one of the organisation, in one form only. Subjects that leave the repository open
+    /// The roles that admit jobs of the repository, or of one of the organisation, in one form only. Subjects that leave the repository open
     /// match either form or none, whatever is chosen. A repository with a choice of its own counts, too.
     async fn only(&self, id: &OidcId) -> Result<Only, CallError> {
         // A document that cannot be read lets nobody in, so that nobody is locked out.
@@ -151,23 +151,18 @@ impl GitHubRepositoryOidcs {
             let policy = decode(role.assume_role_policy_document().unwrap_or_default())?;
             let role = role.role_name;
             Some(match &id.name {
-                OidcCustomization::Repository(repository) => vec![(role, admitted_forms(&policy, repository))],
+                OidcCustomization::Repository(repository) => vec![(role, unpaired_forms(&policy, repository))],
                 OidcCustomization::Organization(owner) => {
-                    let all = admitted_forms_of_owner(&policy, owner).into_iter();
+                    let all = unpaired_forms_of_owner(&policy, owner).into_iter();
                     all.map(|(name, forms)| (format!("{role} ({name})"), forms)).collect()
                 }
             })
         };
         let roles = iam::list_roles(&self.iam, &self.deadline, forms).await?;
         let mut only = Only::default();
-        for (name, AdmittedForms { classic, immutable }) in
-            roles.into_iter().flatten().filter(|(_, forms)| forms.is_one())
-        {
-            if classic {
-                only.classic.insert(name);
-            } else if immutable {
-                only.immutable.insert(name);
-            }
+        for (name, UnpairedForms { classic, immutable }) in roles.into_iter().flatten() {
+            only.classic.extend(classic.then(|| name.clone()));
+            only.immutable.extend(immutable.then_some(name));
         }
         Ok(only)
     }

@@ -134,7 +134,7 @@ pub struct Observed {
     chosen_by_others: bool,
     /// The template, which the same call sets.
     template: CustomizationTemplate,
-    /// Roles of this account that trust the repository in one form only.
+    /// Roles of this account that trust jobs of the repository in one form only.
     only: Only,
     /// Roles and accounts beyond this one that the variables of Actions name.
     elsewhere: BTreeSet<String>,
