@@ -214,8 +214,8 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
         "actor_id" => list_user(value),
         "actor" if issuer_of(job).is_some_and(|issuer| issuer.has_key("actor_id")) => list_user(value),
         "enterprise_id" => format!("write `EnterpriseId: {value}`"),
-        "repository_id" => format!("write `RepositoryId: {value}`"),
-        "repository_owner_id" => format!("write `OwnerId: {value}`"),
+        "repository_id" => format!("write `RepositoryId: {value}`, if that is the id of the repository that you mean"),
+        "repository_owner_id" => format!("write `OwnerId: {value}`, if that is the id of the owner whom you mean"),
         "repository_visibility" => {
             format!("update the role's stack, because the repository is {value} now")
         }

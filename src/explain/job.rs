@@ -22,7 +22,7 @@ pub(super) struct TokenJob<'a> {
 impl<'a> TokenJob<'a> {
     pub(super) fn of(token: &'a TokenClaims) -> Self {
         let subject = claim(token, "sub").unwrap_or_default();
-        let said = |wanted: &str| pairs(subject).find_map(|(key, value)| value.filter(|_| key == wanted));
+        let said = |claim: &str| said(subject, claim);
         let named = said("repo").and_then(prefix);
         let ids = named.as_ref().and_then(|prefix| prefix.ids);
         let id = |name: &str| claim(token, name).or_else(|| said(name)).and_then(number);
@@ -84,8 +84,8 @@ impl Trusted {
     /// The name under which the repository of a job is trusted, if that is another one.
     pub(super) fn former_name(&self, job: &TokenJob<'_>) -> Option<String> {
         let (id, now) = (job.repository_id?, job.repository.as_ref()?.to_string());
-        let with_id = self.subjects.iter().filter_map(|subject| repository_of(subject));
-        let with_id = with_id.filter(|value| repository_id(value) == Some(id)).map(without_ids);
+        let with_id = self.subjects.iter().filter(|subject| repository_id(subject) == Some(id));
+        let with_id = with_id.filter_map(|subject| repository_of(subject)).map(without_ids);
         let pinned = self.repositories().filter(|_| self.repository_ids.contains(&id));
         with_id.chain(pinned).find(|name| *name != now)
     }
@@ -98,14 +98,16 @@ impl Trusted {
     /// Describes a job of somebody who has the name of whom the statement trusts.
     pub(super) fn stranger(&self, job: &TokenJob<'_>) -> Option<String> {
         let repository = job.repository.as_ref()?;
-        let named: Vec<&str> = self.about(repository).filter_map(repository_of).collect();
+        let is_claimed = self.names.contains(&repository.to_string());
+        let is_named = |subject: &&str| is_claimed || repository_of(subject).is_some();
+        let named: Vec<&str> = self.about(repository).filter(is_named).collect();
         let of_subjects = |id: fn(&str) -> Option<u64>, pinned: &BTreeSet<u64>| {
-            let ids: Vec<Option<u64>> = named.iter().map(|value| id(value)).collect();
+            let ids: Vec<Option<u64>> = named.iter().map(|subject| id(subject)).collect();
             let is_open = pinned.is_empty() && ids.iter().any(Option::is_none);
             let ids = ids.into_iter().flatten().chain(pinned.iter().copied());
             if is_open { BTreeSet::new() } else { ids.collect() }
         };
-        if named.is_empty() && !self.names.contains(&repository.to_string()) {
+        if named.is_empty() && !is_claimed {
             return None;
         }
         let repositories = of_subjects(repository_id, &self.repository_ids);
@@ -135,14 +137,21 @@ pub(super) fn repository_of(subject: &str) -> Option<&str> {
     pairs(subject).find_map(|(key, value)| value.filter(|_| matches!(key, "repo" | "repository")))
 }
 
-/// The id of the owner in `OWNER@ID/NAME@ID`.
-fn owner_id(value: &str) -> Option<u64> {
-    number(value.split_once('/')?.0.split_once('@')?.1)
+/// The id of the owner in a subject: in `OWNER@ID/NAME@ID`, or behind its claim.
+fn owner_id(subject: &str) -> Option<u64> {
+    let with_ids = |value: &str| number(value.split_once('/')?.0.split_once('@')?.1);
+    repository_of(subject).and_then(with_ids).or_else(|| number(said(subject, "repository_owner_id")?))
 }
 
-/// The id of the repository in `OWNER@ID/NAME@ID`.
-fn repository_id(value: &str) -> Option<u64> {
-    number(value.split_once('/')?.1.split_once('@')?.1)
+/// The id of the repository in a subject: in `OWNER@ID/NAME@ID`, or behind its claim.
+fn repository_id(subject: &str) -> Option<u64> {
+    let with_ids = |value: &str| number(value.split_once('/')?.1.split_once('@')?.1);
+    repository_of(subject).and_then(with_ids).or_else(|| number(said(subject, "repository_id")?))
+}
+
+/// The value of a claim in a subject.
+fn said<'a>(subject: &'a str, claim: &str) -> Option<&'a str> {
+    pairs(subject).find_map(|(key, value)| value.filter(|_| key == claim))
 }
 
 fn listed(ids: &BTreeSet<u64>) -> String {

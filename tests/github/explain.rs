@@ -294,6 +294,32 @@ fn a_stranger_under_a_trusted_name_is_a_stranger_in_every_condition() {
     }
 }
 
+#[test]
+fn a_stranger_is_told_where_a_template_says_the_id() {
+    for (keys, sub) in [
+        (&["repository_owner", "context", "repository_id"][..], "repository_owner:acme:ref:refs/heads/main"),
+        (&["repository", "context", "repository_id"], "repository:acme/app:ref:refs/heads/main"),
+        (&["repo", "context", "repository_id"], "repo:acme/app:ref:refs/heads/main"),
+    ] {
+        at(async |place| {
+            place.token();
+            let keys = keys.iter().map(|&key| key.to_owned()).collect();
+            place.github(|github| {
+                github.classic.push("acme/app".into());
+                github.templates.insert("acme/app".into(), keys);
+            });
+            let created = place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await;
+            assert!(created.succeeded, "{}", created.reason);
+            let sub = format!("{sub}:repository_id:999");
+            let claims =
+                json!({"sub": sub, "repository": "acme/app", "repository_id": "999", "repository_owner_id": "777"});
+            let answer = ask(place, with_audience(claims)).await;
+            let (changes, told) = (changes(&answer), "another repository of the name acme/app (id 999)");
+            assert!(!changes.is_empty() && changes.iter().all(|change| change.contains(told)), "{answer:#}");
+        });
+    }
+}
+
 fn key(claim: &str) -> String {
     format!("{ISSUER}:{claim}")
 }
