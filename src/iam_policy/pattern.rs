@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::string_like::covers;
+use super::string_like::{covers, overlap};
 
 #[cfg(test)]
 thread_local! {
@@ -89,6 +89,12 @@ impl Pattern {
     #[must_use]
     pub fn narrower(&self, other: &Self) -> Option<Self> {
         if self.covers(other) { Some(other.clone()) } else { other.covers(self).then(|| self.clone()) }
+    }
+
+    /// Returns true if some value matches both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self == other || ((self.wild || other.wild) && overlap(&self.text, &other.text))
     }
 
     /// Returns true if the colons of `other` are where this value has them.

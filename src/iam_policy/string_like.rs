@@ -80,6 +80,27 @@ pub(super) fn covers(pattern: &str, other: &str) -> bool {
     compare(&wild(pattern), other, |character| character != '*').0
 }
 
+/// Returns true if some text matches both patterns.
+pub(super) fn overlap(one: &str, other: &str) -> bool {
+    let (one, other) = (wild(one), wild(other));
+    // For each place in `other`, whether the rest of both overlaps.
+    let mut rest: Vec<bool> = vec![false; other.len() + 1];
+    for at in (0..=one.len()).rev() {
+        let behind = std::mem::replace(&mut rest, vec![false; other.len() + 1]);
+        for at_other in (0..=other.len()).rev() {
+            let next = rest.get(at_other + 1).copied().unwrap_or_default();
+            rest[at_other] = match (one.get(at), other.get(at_other)) {
+                (None, None) => true,
+                (Some(Piece::Any), _) | (_, Some(Piece::Any)) => behind[at_other] || next,
+                (Some(Piece::Literal(one)), Some(Piece::Literal(other))) if one != other => false,
+                (Some(_), Some(_)) => behind.get(at_other + 1).copied().unwrap_or_default(),
+                (None, Some(_)) | (Some(_), None) => false,
+            };
+        }
+    }
+    rest[0]
+}
+
 /// Compares with one place to go back to: behind the last `*`, because an earlier `*` can take no character that the last
 /// one cannot. So a comparison takes at most pattern × text steps, which are counted. `one` tells the characters that a `?`
 /// stands for.
@@ -159,6 +180,31 @@ mod tests {
             [("a*", "a/b*", true), ("a?", "a*", false), ("a?", "a?", true), ("*", "?", true)]
         {
             assert_eq!(covers(pattern, other), expected, "{pattern} {other}");
+        }
+    }
+
+    #[test]
+    fn patterns_overlap_where_one_text_matches_both() {
+        for (one, other, expected) in [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("a*", "*b", true),
+            ("a*", "b*", false),
+            ("refs/heads/release/*", "refs/heads/*/1", true),
+            ("refs/heads/*", "refs/tags/*", false),
+            ("a?c", "abc", true),
+            ("a?", "a", false),
+            ("a?", "a*", true),
+            ("a*", "a", true),
+            ("*a", "b*", true),
+            ("", "*", true),
+            ("", "?", false),
+            ("*", "*", true),
+            ("a*b*c", "a?c", true),
+            ("a*b*c", "adc", false),
+            ("a*b*c", "ab?c", true),
+        ] {
+            assert_eq!((overlap(one, other), overlap(other, one)), (expected, expected), "{one} {other}");
         }
     }
 

@@ -178,7 +178,11 @@ fn any_ref_is_no_pull_request_where_the_template_has_no_context() {
             assert!(outcome.succeeded, "{keys:?}: {}", outcome.reason);
             let (is_any, policy) = (keys.contains(&"context"), place.policy().to_string());
             assert_eq!(policy.contains("refs/*"), is_any, "{keys:?}: {policy}");
-            assert_eq!(policy.contains("refs/heads/*") && policy.contains("refs/tags/*"), !is_any, "{keys:?}: {policy}");
+            assert_eq!(
+                policy.contains("refs/heads/*") && policy.contains("refs/tags/*"),
+                !is_any,
+                "{keys:?}: {policy}"
+            );
         }
         let never = json!({"AnyRef": true, "Refs": ["refs/pull/*/merge"]});
         let outcome = place.create(json!([entry(&never)])).await;
@@ -237,5 +241,43 @@ fn subjects_of_another_repository_than_the_entry_s_are_refused() {
             let why = format!("subjects of this entry's {member}");
             assert!(!outcome.succeeded && outcome.reason.contains(&why), "{members}: {}", outcome.reason);
         }
+    });
+}
+
+#[test]
+fn whole_subjects_that_their_members_contradict_are_refused() {
+    at(async |place| {
+        let file = |name: &str| format!("acme/app/.github/workflows/{name}.yml@refs/heads/main");
+        let on = |rest: &str| immutable("acme/app", rest);
+        for (subject, member, value) in [
+            (on("ref:refs/heads/main"), "Refs", json!(["refs/heads/dev"])),
+            (on("ref:refs/heads/release/*"), "Refs", json!(["refs/heads/dev", "refs/tags/*"])),
+            (on("pull_request"), "Refs", json!(["refs/tags/v1"])),
+            (format!("{}:{}", on("environment:prod:job_workflow_ref"), file("x")), "Workflows", json!([file("y")])),
+            (on("environment:prod:actor_id:5"), "Actors", json!(["6"])),
+            (on("environment:prod:enterprise_id:5"), "EnterpriseId", json!("6")),
+        ] {
+            let mut members = json!({"Subjects": [subject]});
+            members[member] = value;
+            let outcome = place.create(json!([entry(&members)])).await;
+            let why = format!("`Subjects`: no job with the subject `{subject}` fits `{member}`");
+            assert!(!outcome.succeeded && outcome.reason.contains(&why), "{members}: {}", outcome.reason);
+        }
+        for (subject, member, value) in [
+            (on("ref:refs/heads/main"), "Refs", json!(["refs/heads/dev", "refs/heads/main"])),
+            (on("ref:refs/heads/release/*"), "Refs", json!(["refs/heads/*/1"])),
+            // The ref of a pull request that was merged is its base.
+            (on("pull_request"), "Refs", json!(["refs/heads/main"])),
+            (on("environment:prod"), "Refs", json!(["refs/tags/v1"])),
+            (on("environment:prod:actor_id:5"), "Actors", json!(["5", "6"])),
+        ] {
+            let mut members = json!({"Subjects": [subject]});
+            members[member] = value;
+            let outcome = place.create(json!([entry(&members)])).await;
+            assert!(outcome.succeeded, "{members}: {}", outcome.reason);
+        }
+        let tagged = entry(&json!({"PullRequests": true, "Refs": ["refs/tags/v1"]}));
+        let outcome = place.create(json!([tagged])).await;
+        assert!(outcome.reason.contains("`Refs`: no job is on"), "{}", outcome.reason);
     });
 }

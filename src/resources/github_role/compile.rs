@@ -18,6 +18,7 @@ use crate::github::subject;
 use super::pinned_ids::Identity;
 use super::policy_limits::SUBJECT_LIMIT;
 use super::trust_declaration::{Actor, JobContext, TrustEntry, WORKFLOW};
+use super::void_subjects::{OF_PULL_REQUESTS, contradiction, either};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, Claims, TrustRule};
 
@@ -62,6 +63,9 @@ impl Compiler<'_> {
         let mut rules = Vec::new();
         let narrowing = if self.entry.subjects.is_empty() { Claims::new() } else { self.narrowing_of_whole()? };
         for subject in &self.entry.subjects {
+            if let Some(contradiction) = contradiction(subject, &narrowing) {
+                return Err(contradiction);
+            }
             let mut rule = TrustRule { subject: subject.clone(), claims: narrowing.clone() };
             self.pin_whole(&mut rule)?;
             rules.push(rule);
@@ -269,6 +273,7 @@ impl Compiler<'_> {
             JobContext::AnyRef => ["refs/heads/*", "refs/tags/*"].map(str::to_owned).into(),
             // Nothing but its ref tells a pull request there.
             JobContext::PullRequest if !says(keys, "context") => vec!["refs/pull/*/merge".to_owned()],
+            JobContext::PullRequest if !declared.is_empty() => OF_PULL_REQUESTS.map(str::to_owned).into(),
             JobContext::PullRequest | JobContext::Environment(_) | JobContext::AllJobs => Vec::new(),
         };
         if own.is_empty() {
@@ -280,6 +285,9 @@ impl Compiler<'_> {
         }
         let both: BTreeSet<Pattern> =
             own.iter().flat_map(|own| declared.iter().filter_map(|declared| own.narrower(declared))).collect();
+        // They stand beside the subject as they are.
+        let is_open = *context == JobContext::PullRequest && says(keys, "context");
+        let both = if is_open && !both.is_empty() { declared.clone() } else { both };
         if both.is_empty() {
             return Err(format!(
                 "`Refs`: no job is on {} and on {}, so that nobody could assume the role",
@@ -363,10 +371,6 @@ fn too_many() -> String {
         "with the repository's subject template it leads to more than {SUBJECT_LIMIT} subjects, for which no trust policy has \
          room: name fewer, or give some of them a role of their own"
     )
-}
-
-fn either(patterns: &BTreeSet<Pattern>) -> String {
-    patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" or ")
 }
 
 /// Returns true if the subject carries a claim itself.

@@ -33,6 +33,7 @@ mod subject_parts;
 #[cfg(test)]
 mod tests;
 mod trust_declaration;
+mod void_subjects;
 mod workflow_warnings;
 
 use std::cell::RefCell;

@@ -57,7 +57,8 @@ fn describes_context(entry: &Value, job: &RandomJob, by_ref: bool) -> bool {
         let named = |member: &str, prefix: &str| {
             reference.strip_prefix(prefix).is_some_and(|name| one_of(&entry[member], name))
         };
-        let is_any = entry["AnyRef"] == true && ["refs/heads/", "refs/tags/"].iter().any(|kind| reference.starts_with(kind));
+        let is_any =
+            entry["AnyRef"] == true && ["refs/heads/", "refs/tags/"].iter().any(|kind| reference.starts_with(kind));
         if is_any || named("Branches", "refs/heads/") || named("Tags", "refs/tags/") {
             return true;
         }
