@@ -281,3 +281,30 @@ fn whole_subjects_that_their_members_contradict_are_refused() {
         assert!(outcome.reason.contains("`Refs`: no job is on"), "{}", outcome.reason);
     });
 }
+
+#[test]
+fn own_workflows_are_written_as_the_repository_is() {
+    at(async |place| {
+        place.world.settings.guardrails = Guardrails::none();
+        let file = |repository: &str| format!("{repository}/.github/workflows/x.yml@refs/heads/main");
+        for (members, written) in [
+            (json!({"Branches": ["main"], "Workflows": [file("Acme/App")]}), "acme/app"),
+            (json!({"Repository": "acme/*", "Branches": ["main"], "Workflows": [file("ACME/ci")]}), "acme"),
+            (
+                json!({"Subjects": [format!("{}:job_workflow_ref:{}", immutable("acme/app", "environment:prod"), file("acme/App"))]}),
+                "acme/app",
+            ),
+        ] {
+            let outcome = place.create(json!([entry(&members)])).await;
+            let why = format!("{written} in the case that the entry writes it in, because the claim is case-sensitive");
+            assert!(!outcome.succeeded && outcome.reason.contains(&why), "{members}: {}", outcome.reason);
+        }
+        for members in [
+            json!({"Branches": ["main"], "Workflows": [file("acme/app"), file("Them/x")]}),
+            json!({"Repository": "acme/*", "Branches": ["main"], "Workflows": [file("acme/Ci")]}),
+        ] {
+            let outcome = place.create(json!([entry(&members)])).await;
+            assert!(outcome.succeeded, "{members}: {}", outcome.reason);
+        }
+    });
+}

@@ -19,6 +19,7 @@ mod match_warnings;
 mod name_record;
 mod name_warnings;
 mod native_equivalent;
+mod own_workflows;
 mod permissions;
 mod pinned_ids;
 mod plan;

@@ -10,6 +10,7 @@ use crate::github::subject::{self, Breadth};
 
 use crate::iam_policy::pattern::Pattern;
 
+use super::own_workflows;
 use super::policy_limits::{LARGEST_QUOTA, size_of};
 use super::properties::{Properties, TemplateClaim, TrustEntry as Entry};
 
@@ -162,6 +163,7 @@ fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry 
     entry.owner_id = fields.checked(Entry::OWNER_ID, |text| id(text, "the owner"));
     entry.repository_id = fields.checked(Entry::REPOSITORY_ID, |text| id(text, "the repository"));
     subjects(fields, &mut entry, issuer);
+    own_workflows::check(fields, entry.scope.as_ref(), &entry.workflows, &entry.subjects);
     entry.format = fields.choice(Entry::SUBJECT_FORMAT).map_or_else(Format::default, format);
     let written =
         [Entry::BRANCHES, Entry::TAGS, Entry::ENVIRONMENTS, Entry::SUBJECTS].iter().any(|&list| fields.has(list));
