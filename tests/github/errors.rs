@@ -137,7 +137,8 @@ fn broad_trust_is_written_where_the_deployment_allows_it() {
         assert!(outcome.reason.contains("(guardrail `AllowBroadTrust`)"), "{}", outcome.reason);
         place.world.settings.guardrails = Guardrails::none();
         assert!(place.create(json!([{"Repository": "acme/app", "AnyRef": true}])).await.succeeded);
-        assert_eq!(place.subjects(), [immutable("acme/app", "ref:refs/*")]);
+        let any = ["ref:refs/heads/*", "ref:refs/tags/*"].map(|context| immutable("acme/app", context));
+        assert_eq!(place.subjects(), any);
         let outcome = place.update(json!([{"Repository": "acme/*", "Environments": ["prod"]}])).await;
         assert!(outcome.succeeded, "{}", outcome.reason);
         let owner = crate::simulation::github::ids("acme").0;

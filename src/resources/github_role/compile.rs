@@ -268,8 +268,8 @@ impl Compiler<'_> {
         let own = match context {
             JobContext::Branch(name) => vec![format!("refs/heads/{name}")],
             JobContext::Tag(name) => vec![format!("refs/tags/{name}")],
-            // Beside a context, the ref is that of no pull request.
-            JobContext::AnyRef if says(keys, "context") && declared.is_empty() => vec!["refs/*".to_owned()],
+            // Without a context in the template, `refs/*` is also the ref of a pull request. A repository of `owner/*` may have
+            // such a template.
             JobContext::AnyRef => ["refs/heads/*", "refs/tags/*"].map(str::to_owned).into(),
             // Nothing but its ref tells a pull request there.
             JobContext::PullRequest if !says(keys, "context") => vec!["refs/pull/*/merge".to_owned()],
