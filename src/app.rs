@@ -10,9 +10,12 @@ use tokio::time::Instant;
 
 use crate::arn::Arn;
 use crate::aws::Deadline;
+use crate::cloudformation::Request;
 use crate::deployment::Deployment;
 use crate::first_use::Lazy;
 use crate::github::client::{Asked, Client};
+use crate::reconcile::{Claimable, Claimed};
+use crate::request_origin::RollbackCheck;
 use crate::resources::eks_access_entry::AccessEntries;
 use crate::resources::github_role::GitHubRoles;
 use crate::resources::oidc_provider::OidcProviders;
@@ -82,6 +85,11 @@ impl App {
         let process = format!("{:016x}", fastrand::u64(..));
         let (cloudformation, clock, now) = (self.cloudformation.clone(), self.clock.clone(), self.clock.now());
         AccessEntries { eks, iam, secrets, process, cloudformation, clock, now, deployment, deadline }
+    }
+
+    /// The calls for objects at GitHub, with those for the claims on them.
+    pub(crate) fn claimed<R: Claimable>(&self, inner: R, request: &Request, deadline: Deadline) -> Claimed<R> {
+        Claimed::new(inner, request, RollbackCheck { client: self.cloudformation.clone(), deadline })
     }
 
     /// Converts a time of day to the clock that pauses and time-outs run on.

@@ -74,7 +74,7 @@ fn is_needed_by_others<O>(owner: &Owner, observed: &ClaimedObject<O>) -> bool {
     observed.claims.others(owner).any(|(_, claim)| claim.needs_object())
 }
 
-/// The claims of us and of another owner, in each state and with each memory.
+/// The claims of us and of an owner that came later, in each state and with each memory.
 fn all_claims(us: &Owner, memories: &BTreeSet<String>) -> Vec<OwnerClaims> {
     let mut claims = vec![None];
     for memory in memories {
@@ -94,7 +94,8 @@ fn all_claims(us: &Owner, memories: &BTreeSet<String>) -> Vec<OwnerClaims> {
     let (ours, theirs) = (ClaimKey::of(us), ClaimKey::of(&owner("Another")));
     let pair = |our: &Option<OwnerClaim>, their: &Option<OwnerClaim>| {
         let our = our.clone().map(|claim| (ours.clone(), OwnerClaim { stack: us.stack_id().to_owned(), ..claim }));
-        OwnerClaims(our.into_iter().chain(their.clone().map(|claim| (theirs.clone(), claim))).collect())
+        let their = their.clone().map(|claim| (theirs.clone(), OwnerClaim { created: 2, ..claim }));
+        OwnerClaims(our.into_iter().chain(their).collect())
     };
     claims.iter().flat_map(|our| claims.iter().map(|their| pair(our, their)).collect::<Vec<_>>()).collect()
 }
@@ -110,7 +111,7 @@ pub(crate) fn obey<K: PlanLaws<Desired: Clone> + Claimable>(worlds: &[World<K>],
     let mut memories: BTreeSet<String> = objects.map(|object| K::memory(object, requested)).collect();
     memories.insert(CreationWindow::at(7).to_string());
     for (desired, object) in worlds {
-        let desired = desired.clone().map(|object| ClaimedDesired { object, requested });
+        let desired = desired.clone().map(|object| ClaimedDesired { object, requested, stays: false });
         for claims in all_claims(&owner, &memories) {
             let is_owner = claims.are_of_stack(owner.stack_id());
             let object = object.clone().map(|object| K::recall(object, &claims.memories(), is_owner));

@@ -20,7 +20,7 @@ use crate::explain::{self, Question};
 use crate::hook;
 use crate::ownership::Owner;
 use crate::preview;
-use crate::reconcile::{Claimed, Progress, Reconciled, RequestContext, Resource, failure_id, reconcile_request};
+use crate::reconcile::{Progress, Reconciled, RequestContext, Resource, failure_id, reconcile_request};
 use crate::request_origin::{Origin, Witness};
 use crate::resources;
 use crate::resources::eks_access_entry::AccessEntries;
@@ -305,17 +305,17 @@ impl App {
             AccessEntries::TYPE => Box::pin(reconcile_request(&self.entries(here(), deadline), request, context)).await,
             GitHubVariables::TYPE => {
                 let variables = GitHubVariables::new(self.github(deadline), request);
-                reconcile_request(&Claimed::new(variables, request), request, context).await
+                reconcile_request(&self.claimed(variables, request, deadline), request, context).await
             }
             GitHubEnvironments::TYPE => {
                 let environments = GitHubEnvironments::new(self.github(deadline), request);
                 // Boxed, because its future is large, too.
-                Box::pin(reconcile_request(&Claimed::new(environments, request), request, context)).await
+                Box::pin(reconcile_request(&self.claimed(environments, request, deadline), request, context)).await
             }
             GitHubRepositoryOidcs::TYPE => {
                 let (github, iam) = (self.github(deadline), self.iam.clone());
                 let oidcs = GitHubRepositoryOidcs { github, iam, deadline, account: here().account };
-                reconcile_request(&Claimed::new(oidcs, request), request, context).await
+                reconcile_request(&self.claimed(oidcs, request, deadline), request, context).await
             }
             // No object of an unknown type was ever created, so that its Delete, after the failed Create, succeeds.
             _ if request.request_type()? == RequestType::Delete => Ok(Reconciled::deleted(request)),

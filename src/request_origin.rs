@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::aws::{Backoff, CallError, Deadline, ErrorKind};
 use crate::cloudformation::{Request, RequestType, StackId};
 use crate::error::Error;
+use crate::first_use::Lazy;
 
 pub use stack_hold::{Hold, OwnedObject, removes};
 
@@ -295,6 +296,26 @@ pub async fn stack_status(client: &Client, deadline: &Deadline, stack: &str) -> 
         }
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Asks CloudFormation if a stack rolls back.
+#[derive(Clone, Debug)]
+pub struct RollbackCheck {
+    /// The client for CloudFormation.
+    pub client: Lazy<Client>,
+    /// The time after which no call starts.
+    pub deadline: Deadline,
+}
+
+impl RollbackCheck {
+    /// Returns true if this stack rolls back.
+    ///
+    /// # Errors
+    /// When CloudFormation does not tell.
+    pub async fn is_rolling_back(&self, stack: &str) -> Result<bool, CallError> {
+        let status = stack_status(&self.client, &self.deadline, stack).await?;
+        Ok(status.is_some_and(|status| status.contains("ROLLBACK") && is_in_progress(&status)))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::aws::{CallError, Deadline};
 use crate::cloudformation::{Request, StackId};
 use crate::deployment::Deployment;
 use crate::ownership::Owner;
-use crate::reconcile::{Claimed, DryRun, DryRunContext, Mistake, Resource, dry_run};
+use crate::reconcile::{DryRun, DryRunContext, Mistake, Resource, dry_run};
 use crate::request_origin::{StackObject, Witness};
 use crate::resources;
 use crate::resources::eks_access_entry::AccessEntries;
@@ -221,11 +221,11 @@ impl Preview<'_> {
                 AccessEntries::TYPE => dry_run(&app.entries(here(), *deadline), request, context).await,
                 GitHubVariables::TYPE => {
                     let reader = GitHubVariables::new(github(), request);
-                    dry_run(&Claimed::new(reader, request), request, context).await
+                    dry_run(&app.claimed(reader, request, *deadline), request, context).await
                 }
                 GitHubEnvironments::TYPE => {
                     let reader = GitHubEnvironments::new(github(), request);
-                    dry_run(&Claimed::new(reader, request), request, context).await
+                    dry_run(&app.claimed(reader, request, *deadline), request, context).await
                 }
                 GitHubRepositoryOidcs::TYPE => {
                     let reader = GitHubRepositoryOidcs {
@@ -234,7 +234,7 @@ impl Preview<'_> {
                         deadline: *deadline,
                         account: here().account,
                     };
-                    dry_run(&Claimed::new(reader, request), request, context).await
+                    dry_run(&app.claimed(reader, request, *deadline), request, context).await
                 }
                 other => {
                     let text = resources::unknown_type(other).to_string();

@@ -240,6 +240,73 @@ fn an_object_of_others_that_two_stacks_declare_stays() {
     });
 }
 
+/// The declaration of a kind with another content, which does not adopt.
+fn other_content(kind: &Kind, number: u8) -> Template {
+    let mut properties = with(kind.properties.clone(), "ServiceTimeout", json!(900 + u32::from(number)));
+    match kind.name {
+        super::KIND => properties["Value"] = json!(format!("hunter {number}")),
+        "Custom::GitHubEnvironment" => properties["WaitTimer"] = json!(number),
+        _ => properties["UseImmutableSubject"] = json!(number % 2 == 0),
+    }
+    vec![declared("It", kind.name, properties)]
+}
+
+/// The settings at GitHub, without the claims.
+fn content(place: &Place) -> String {
+    let opted_in = place.cloud.state().account.github.opted_in.clone();
+    let environments =
+        place.github(|github| github.environments.get(ENVIRONMENT).map(|environment| environment.set.clone()));
+    format!("{:?} {:?} {environments:?} {opted_in:?}", place.value(VARIABLE), place.value(SECRET))
+}
+
+#[test]
+fn a_stack_that_joined_changes_nothing_until_the_first_one_leaves() {
+    for_each_kind(async |place, kind| {
+        let mut other = place.cloudformation.stack("other");
+        assert_eq!(place.stack.create(&kind.declared("It")).await, Status::CreateComplete, "{}", place.reason());
+        minutes(90).await;
+        assert_eq!(other.create(&kind.joining()).await, Status::CreateComplete, "{}", place.reason());
+        minutes(90).await;
+        let first = content(place);
+        let refused = other.update(&other_content(kind, 1)).await;
+        assert_eq!(refused, Status::UpdateRollbackComplete, "{}: {}", kind.name, place.reason());
+        assert!(place.reason().contains("eu-west-1/team/It"), "{}: {}", kind.name, place.reason());
+        assert_eq!(content(place), first, "{}", kind.name);
+        // The first stack decides, also after the other one has tried.
+        minutes(90).await;
+        assert_eq!(place.stack.update(&other_content(kind, 3)).await, Status::UpdateComplete, "{}", place.reason());
+        let second = content(place);
+        assert_ne!(second, first, "{}", kind.name);
+        let refused = other.update(&other_content(kind, 4)).await;
+        assert_eq!(refused, Status::UpdateRollbackComplete, "{}: {}", kind.name, place.reason());
+        // The rollback declares the first content, which is no longer there. Only of a secret it says that it adopts.
+        if kind.properties["Secret"] != true {
+            assert_eq!(content(place), second, "{}", kind.name);
+        }
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        minutes(90).await;
+        let decided = other.update(&other_content(kind, 6)).await;
+        assert_eq!(decided, Status::UpdateComplete, "{}: {}", kind.name, place.reason());
+        assert_ne!(content(place), second, "{}", kind.name);
+        assert_eq!(other.delete_stack().await, Status::DeleteComplete);
+        assert!(!(kind.is_there)(place), "{}", kind.name);
+    });
+}
+
+#[test]
+fn a_stack_that_joined_changes_the_object_by_adoption() {
+    at(async |place| {
+        let mut other = place.cloudformation.stack("other");
+        assert_eq!(place.create(variable("one")).await, Status::CreateComplete, "{}", place.reason());
+        assert_eq!(other.create(&template(variable("one"))).await, Status::CreateComplete, "{}", place.reason());
+        let adopting = with(variable("two"), "OnExisting", json!("Adopt"));
+        assert_eq!(other.update(&template(adopting)).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(place.value(VARIABLE).as_deref(), Some("two"));
+        assert_eq!(place.update(variable("three")).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(place.value(VARIABLE).as_deref(), Some("three"));
+    });
+}
+
 #[test]
 fn another_stack_with_another_value_is_told_whose_the_variable_is() {
     at(async |place| {

@@ -4,10 +4,10 @@ use futures_util::future::try_join;
 
 use super::{ClaimSharing, Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject, ClaimedOutput};
 use crate::aws::{CallError, ErrorKind};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::github::owner_claims::{ClaimPlace, Variables};
 use crate::ownership::Owner;
-use crate::reconcile::resource::{Api, ReadHint, Reader};
+use crate::reconcile::resource::{Api, Planner, ReadHint, Reader};
 
 impl<R: Claimable> Reader for Claimed<R> {
     type Sharing = ClaimSharing;
@@ -21,7 +21,29 @@ impl<R: Claimable> Reader for Claimed<R> {
 
     async fn resolve(&self, owner: &Owner, id: &R::Id, spec: R::Spec) -> Result<Self::Desired, Error> {
         let object = self.inner.resolve(owner, id, spec).await?;
-        Ok(ClaimedDesired { object, requested: self.requested })
+        Ok(ClaimedDesired { object, requested: self.requested, stays: false })
+    }
+
+    /// A rollback must not fail for an object about which others decide.
+    async fn ask_about_owners(
+        &self,
+        owner: &Owner,
+        _: &R::Id,
+        desired: &mut Self::Desired,
+        observed: &Self::Observed,
+    ) -> Result<(), CallError> {
+        let plan = Self::plan(owner, Some(desired), Some(observed));
+        if let Err(refusal @ Refusal::Foreign { .. }) = plan {
+            let answer = self.rollback.is_rolling_back(owner.stack_id()).await;
+            desired.stays = answer.unwrap_or_else(|error| {
+                tracing::warn!(%error, "CloudFormation does not tell if the stack rolls back");
+                false
+            });
+            if desired.stays {
+                tracing::error!(%refusal, "the stack rolls back: the object stays as it is");
+            }
+        }
+        Ok(())
     }
 
     fn prefetch(&self, hint: ReadHint<'_, R::Spec>) {

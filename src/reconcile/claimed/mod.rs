@@ -5,6 +5,8 @@
 //! 1. An owner writes its claim, looks again, and only then makes or changes the object.
 //! 2. An owner that leaves says so in its claim, looks again, and deletes the object if it is the last. Its claim goes after that.
 //! 3. An owner that comes waits for those that leave at this moment.
+//! 4. The stack that declared the object first decides about it. Another stack that joins it has it as it is, or adopts it.
+//! 5. A rollback of such a stack leaves the object as it is.
 //!
 //! # Guarantees
 //! - The object is deleted only if every other claim has been left.
@@ -30,6 +32,7 @@ use crate::github::owner_claims::{ClaimKey, ClaimPlace, ClaimState, OwnerClaim, 
 use crate::github::ownership_by_creation::CreationWindow;
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
+use crate::request_origin::RollbackCheck;
 
 pub use sharing::ClaimSharing;
 
@@ -69,13 +72,15 @@ pub struct Claimed<R> {
     inner: R,
     owner: Owner,
     requested: CreationWindow,
+    rollback: RollbackCheck,
 }
 
 impl<R: Claimable> Claimed<R> {
     /// The calls for one request.
-    pub fn new(inner: R, request: &Request) -> Self {
+    pub fn new(inner: R, request: &Request, rollback: RollbackCheck) -> Self {
         let requested = CreationWindow::of(request, inner.github().now());
-        Self { inner, owner: Owner::new(&request.stack, &request.logical_id), requested }
+        let owner = Owner::new(&request.stack, &request.logical_id);
+        Self { inner, owner, requested, rollback }
     }
 }
 
@@ -84,6 +89,8 @@ impl<R: Claimable> Claimed<R> {
 pub struct ClaimedDesired<D> {
     pub(crate) object: D,
     pub(crate) requested: CreationWindow,
+    /// The stack rolls back, and others decide about the object.
+    pub(crate) stays: bool,
 }
 
 /// The object, if there is one, and the claims on it.

@@ -49,7 +49,8 @@ impl<R: Claimable> Planner for Claimed<R> {
         let object = observed.and_then(|observed| observed.object.as_ref());
         let Some(desired) = desired else { return plan_to_leave::<R>(owner, object, claims) };
         let plan =
-            R::plan(owner, Some(&desired.object), object).map_err(|refusal| told_apart(owner, claims, refusal))?;
+            if desired.stays { Ok(Plan::nothing()) } else { plan_of_object::<R>(owner, desired, object, claims) };
+        let plan = plan.map_err(|refusal| told_apart(owner, claims, refusal))?;
         let claim = claim_of::<R>(owner, desired, object, claims);
         let has_claim = claim.is_none();
         Ok(Plan::nothing().then(claim).followed_by(of_object(plan, !has_claim)))
@@ -90,6 +91,18 @@ impl<R: Claimable> Planner for Claimed<R> {
             other => other.to_string(),
         }
     }
+}
+
+/// The plan for the object. A stack that has joined another one's object has it as that stack declares it, or adopts it.
+fn plan_of_object<R: Claimable>(
+    owner: &Owner,
+    desired: &ClaimedDesired<R::Desired>,
+    object: Option<&R::Observed>,
+    claims: &OwnerClaims,
+) -> Result<Plan<R::Action>, Refusal> {
+    let of_others = object.filter(|_| claims.let_another_decide(owner.stack_id()));
+    let of_others = of_others.map(|object| R::recall(object.clone(), &claims.memories(), false));
+    R::plan(owner, Some(&desired.object), of_others.as_ref().or(object))
 }
 
 /// The stages of a plan for the object. The first one waits for another look if a claim comes before it.

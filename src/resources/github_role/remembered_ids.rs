@@ -20,7 +20,7 @@ use crate::github::subject;
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 use crate::ownership::Owner;
-use crate::request_origin::{is_in_progress, stack_status};
+use crate::request_origin::RollbackCheck;
 
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
@@ -228,14 +228,12 @@ impl GitHubRoles {
     /// another copy, for which the stack rolls back.
     pub(super) async fn is_rolling_back(&self, owner: &Owner) -> bool {
         self.origin.doubt();
-        match stack_status(&self.cloudformation, &self.deadline, owner.stack_id()).await {
-            Ok(status) => status.is_some_and(|status| status.contains("ROLLBACK") && is_in_progress(&status)),
+        let check = RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline };
+        check.is_rolling_back(owner.stack_id()).await.unwrap_or_else(|error| {
             // To keep the ids lets in nobody new.
-            Err(error) => {
-                tracing::warn!(%error, "CloudFormation does not tell if the stack rolls back");
-                true
-            }
-        }
+            tracing::warn!(%error, "CloudFormation does not tell if the stack rolls back");
+            true
+        })
     }
 }
 
