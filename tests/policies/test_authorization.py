@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-import functools
-import json
-import re
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from render import ROOT, Template
-from simulator import INSTALLED, needs_node
+from authorization import reference
+from render import Template
+from scp import service_control_policy
+from simulator import needs_node
 
 pytestmark = needs_node
-SERVICES = (
-    *("account", "cloudformation", "cloudwatch", "ec2", "eks", "events", "iam", "identitystore", "kms", "lambda"),
-    *("logs", "organizations", "s3", "secretsmanager", "sqs", "ssm", "sso", "sso-directory", "sts"),
-)
 # Keys that hold for every action.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 GLOBAL = {"aws:calledvia", "aws:principalarn", "aws:principalisawsservice"}
@@ -45,22 +39,11 @@ SETS: dict[str, dict[str, str]] = {
 }
 
 
-@functools.cache
-def reference() -> dict[str, dict[str, list[str]]]:
-    script, library = ROOT / "tests" / "policies" / "authorization.mjs", INSTALLED / "iam-data" / "dist" / "esm"
-    command = ["node", str(script), str(library / "index.js"), *SERVICES]
-    found = subprocess.run(command, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
-    known: dict[str, dict[str, list[str]]] = json.loads(found.stdout)
-    return {action.lower(): keys for action, keys in known.items()}
-
-
 def statements(parameters: dict[str, str]) -> Iterator[dict[str, Any]]:
     template = Template(**parameters)
     for document in (*template.function_policies().values(), template.boundary()):
         yield from document["Statement"] if document else []
-    [scp] = re.findall(r"^```json\n(.*?)^```$", (ROOT / "SECURITY.md").read_text(), re.MULTILINE | re.DOTALL)
-    yield from json.loads(scp)["Statement"]
+    yield from service_control_policy()["Statement"]
 
 
 def meant(pattern: str) -> list[str]:
@@ -106,8 +89,8 @@ def test_a_pair_that_the_reference_does_not_have_is_found() -> None:
 def knows(action: str, key: str) -> bool:
     """Whether the request has the key, or the tag of a resource that the action is about."""
     entry = reference()[action]
-    of_resources = [known for known in entry["resourceKeys"] if known.lower().startswith("aws:resourcetag/")]
-    return any(same_key(known, key) for known in [*entry["keys"], *of_resources])
+    of_resources = [known for known in entry.resource_keys if known.lower().startswith("aws:resourcetag/")]
+    return any(same_key(known, key) for known in [*entry.keys, *of_resources])
 
 
 def same_key(known: str, key: str) -> bool:
