@@ -144,10 +144,9 @@ const ROLE_PATH: &str = "/github/";
 /// Elsewhere the same owner's name is somebody else's.
 const ISSUERS: &str = "token.actions.githubusercontent.com,token.actions.githubusercontent.com/*";
 const MANAGED: &str = "arn:*:iam::aws:policy/*";
-/// Where no boundary limits what a policy leads to: policies that lead to no other permissions, and neither to the function
-/// nor to what it goes by. A test of the template computes it from AWS's documents.
-const MANAGED_WITHOUT_BOUNDARY: &str = "arn:*:iam::aws:policy/AmazonEC2ContainerRegistryPowerUser,\
-                                        arn:*:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly,\
+/// Where no boundary limits what a policy leads to: policies that lead to no other permissions, neither to the function nor
+/// to what it goes by, and to no code of others. A test of the template computes it from AWS's documents.
+const MANAGED_WITHOUT_BOUNDARY: &str = "arn:*:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly,\
                                         arn:*:iam::aws:policy/AmazonS3ReadOnlyAccess,\
                                         arn:*:iam::aws:policy/AWSCloudFormationReadOnlyAccess,\
                                         arn:*:iam::aws:policy/SecurityAudit,\

@@ -55,6 +55,7 @@ GOALS: dict[str, list[tuple[str, str]]] = {
         ("cloudformation:UpdateStack", _regional("cloudformation", "stack/github-trust/1")),
         ("cloudformation:UpdateStackSet", _regional("cloudformation", "stackset/github-trust:1")),
         ("s3:PutObject", "arn:aws:s3:::octo-code-eu-west-1/github-trust/0.1.0-x86_64/function.zip"),
+        ("s3:PutBucketPolicy", "arn:aws:s3:::aws-sam-cli-managed-default-samclisourcebucket-1a"),
         ("ssm:PutParameter", _regional("ssm", "parameter/github-trust/service-token")),
         ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/github-trust/github-trust-Role-1A2B3C"),
     ],
@@ -71,19 +72,56 @@ GOALS: dict[str, list[tuple[str, str]]] = {
     ],
     # No boundary ends this: the call is allowed work, and something else does more than its caller.
     "others": [
+        ("airflow:CreateCliToken", _regional("airflow", "environment/application")),
+        ("apprunner:UpdateService", _regional("apprunner", "service/application/0123456789abcdef0")),
+        ("batch:SubmitJob", _regional("batch", "job-definition/application")),
+        (
+            "bedrock-agentcore:InvokeCodeInterpreter",
+            _regional("bedrock-agentcore", "code-interpreter-custom/application"),
+        ),
+        ("cloud9:CreateEnvironmentMembership", _regional("cloud9", "environment:0123456789abcdef0")),
+        ("cloudformation:ExecuteChangeSet", _regional("cloudformation", "stack/application/1")),
         ("cloudformation:UpdateStack", _regional("cloudformation", "stack/application/1")),
+        ("cloudformation:UpdateStackSet", _regional("cloudformation", "stackset/application:1")),
+        (
+            "codeartifact:PublishPackageVersion",
+            _regional("codeartifact", "package/domain/repository/npm/scope/application"),
+        ),
         ("codebuild:StartBuild", _regional("codebuild", "project/application")),
+        ("codebuild:UpdateProject", _regional("codebuild", "project/application")),
+        ("codecommit:GitPush", _regional("codecommit", "application")),
+        ("codedeploy:CreateDeployment", _regional("codedeploy", "deploymentgroup:application/production")),
+        ("datapipeline:PutPipelineDefinition", _regional("datapipeline", "pipeline/df-1")),
         ("ec2-instance-connect:SendSSHPublicKey", _INSTANCE),
+        ("ec2:CreateLaunchTemplateVersion", _regional("ec2", "launch-template/lt-0123456789abcdef0")),
         ("ec2:ModifyInstanceAttribute", _INSTANCE),
+        ("ecr:PutImage", _regional("ecr", "repository/application")),
         ("ecs:ExecuteCommand", _regional("ecs", "task/application/0123456789abcdef0")),
+        ("elasticbeanstalk:UpdateEnvironment", _regional("elasticbeanstalk", "environment/application/production")),
         ("elasticmapreduce:AddJobFlowSteps", _regional("elasticmapreduce", "cluster/j-1")),
+        ("emr-containers:StartJobRun", _regional("emr-containers", "/virtualclusters/application")),
+        ("glue:StartJobRun", _regional("glue", "job/application")),
+        ("glue:UpdateDevEndpoint", _regional("glue", "devEndpoint/application")),
         ("glue:UpdateJob", _regional("glue", "job/application")),
+        ("kinesisanalytics:UpdateApplication", _regional("kinesisanalytics", "application/application")),
         ("lambda:UpdateFunctionCode", _regional("lambda", "function:application")),
+        ("lambda:UpdateFunctionConfiguration", _regional("lambda", "function:application")),
+        ("s3:CreateAccessGrant", _regional("s3", "access-grants/default/grant/1")),
+        ("s3:PutObject", "arn:aws:s3:::application-artefacts/application.zip"),
+        ("sagemaker:CreatePresignedDomainUrl", _regional("sagemaker", "user-profile/d-1/application")),
         ("sagemaker:CreatePresignedNotebookInstanceUrl", _regional("sagemaker", "notebook-instance/application")),
+        (
+            "sagemaker:UpdateNotebookInstanceLifecycleConfig",
+            _regional("sagemaker", "notebook-instance-lifecycle-config/application"),
+        ),
+        ("ssm:CreateAssociation", _INSTANCE),
         ("ssm:SendCommand", _INSTANCE),
         ("ssm:StartAutomationExecution", _regional("ssm", "automation-definition/AWS-RunShellScript:1")),
         ("ssm:StartSession", _INSTANCE),
+        ("ssm:UpdateDocument", _regional("ssm", "document/application")),
         ("states:StartExecution", _regional("states", "stateMachine:application")),
+        ("states:UpdateStateMachine", _regional("states", "stateMachine:application")),
+        ("synthetics:UpdateCanary", _regional("synthetics", "canary:application")),
     ],
 }
 _CONTEXT: dict[str, str | list[str]] = {
@@ -96,14 +134,24 @@ _CONTEXT: dict[str, str | list[str]] = {
 @functools.cache
 def documents() -> dict[str, dict[str, Any]]:
     """The policies that a role can have, by their ARNs; those of service-linked roles are attached by AWS alone."""
-    [assignment] = ast.parse(DATA.read_text()).body
-    assert isinstance(assignment, ast.Assign)
-    found = json.loads(ast.literal_eval(assignment.value))
     return {
         f"{PREFIX}{policy['Path']}{name}": policy["Document"]
-        for name, policy in sorted(found.items())
+        for name, policy in sorted(_data().items())
         if policy["Path"] != "/aws-service-role/"
     }
+
+
+def newest_date() -> str:
+    """The day of the newest document."""
+    return max(policy["UpdateDate"] for policy in _data().values())[:10]
+
+
+@functools.cache
+def _data() -> dict[str, dict[str, Any]]:
+    [assignment] = ast.parse(DATA.read_text()).body
+    assert isinstance(assignment, ast.Assign)
+    found: dict[str, dict[str, Any]] = json.loads(ast.literal_eval(assignment.value))
+    return found
 
 
 def leading_to(goal: str, arn: str, boundary: dict[str, Any] | None = None) -> set[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
-from managed import GOALS, PREFIX, SECRET, documents, leading_to
+from managed import GOALS, PREFIX, SECRET, documents, leading_to, newest_date
 from render import ROOT, Template
 from simulator import needs_node
 
@@ -88,3 +89,11 @@ def test_the_guardrails_page_lists_them(found: dict[str, dict[str, set[str]]]) -
         assert text[start:end] == table, (
             "docs/guardrails.md is not what AWS's documents say; GUARDRAILS=write writes it"
         )
+
+
+def test_the_guardrails_page_says_where_the_documents_are_from() -> None:
+    pins = (ROOT / "requirements" / "catalogue.txt").read_text()
+    [version] = re.findall(r"^moto==(\S+)", pins, re.MULTILINE)
+    text = " ".join(DOCUMENT.read_text().split())
+    assert f"installs moto {version} from PyPI" in text
+    assert f"The newest document there is of {newest_date()}." in text
