@@ -1,6 +1,6 @@
 # `make run` shows the product on a local AWS, `make test` runs every check. Both need Rust, Python ≥ 3.10, a C compiler
-# and the package registries; everything else they install, pinned, into .venv. Where there is valgrind, `make test` counts
-# instructions, too.
+# and the package registries; everything else they install, pinned, into .venv. `make test` also needs Node.js (node and npm).
+# Where there is valgrind, it counts instructions, too.
 
 .PHONY: help run test check transcript pages picture schemas trust-proof reference simulate fuzz hostile mutants rust-tests stack-tests \
         test-moto acceptance acceptance-sweep acceptance-trial environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links clean
@@ -81,10 +81,8 @@ trust-proof: export GRADES = target/grades.jsonl
 trust-proof: export GRADED_POLICIES := $(GRADED_POLICIES)
 trust-proof: environment
 	cargo test $(CARGO) --lib -- --ignored declarations_and_tokens generated_policies_and_grades
-	@if command -v node > /dev/null; \
-	then node tests/policies/trust_proof.mjs .venv/simulator/node_modules/@cloud-copilot target/trust.jsonl && \
-	.venv/bin/python tests/policies/grade_proof.py target/grades.jsonl; \
-	else echo "there is no node to evaluate policies with"; fi
+	node tests/policies/trust_proof.mjs .venv/simulator/node_modules/@cloud-copilot target/trust.jsonl
+	.venv/bin/python tests/policies/grade_proof.py target/grades.jsonl
 
 # Writes schemas/ and docs/reference/ from what the kinds say of their properties.
 reference:

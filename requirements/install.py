@@ -37,7 +37,7 @@ SIMULATOR = TOOLS / "simulator"
 DIAGRAMS = TOOLS / "diagrams"
 BROWSER = TOOLS / "browser"
 OF_NPM = {
-    SIMULATOR: "tests that evaluate policies are left out",
+    SIMULATOR: "tests/policies will fail, which evaluates policies with it",
     DIAGRAMS: "the site has no diagrams",
     BROWSER: "tests of the audit's page in a browser are left out",
 }

@@ -5,17 +5,13 @@ from __future__ import annotations
 import atexit
 import functools
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
 from render import ACCOUNT, ROOT
 
 INSTALLED = ROOT / ".venv" / "simulator" / "node_modules" / "@cloud-copilot"
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node to evaluate policies with")
 PRINCIPAL = f"arn:aws:iam::{ACCOUNT}:role/github/job"
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 

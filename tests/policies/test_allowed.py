@@ -7,9 +7,8 @@ import os
 from collections.abc import Mapping
 
 from render import ACCOUNT, BOUNDARY, REGION, ROOT, Template
-from simulator import Question, ask, needs_node
+from simulator import Question, ask
 
-pytestmark = needs_node
 SNAPSHOT = ROOT / "tests" / "policies" / "allowed.txt"
 OTHER = "444455556666"
 SETS: dict[str, dict[str, str]] = {

@@ -11,9 +11,7 @@ import pytest
 from authorization import reference
 from render import Template
 from scp import service_control_policy
-from simulator import needs_node
 
-pytestmark = needs_node
 # Keys that hold for every action.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 GLOBAL = {"aws:calledvia", "aws:principalarn", "aws:principalisawsservice"}

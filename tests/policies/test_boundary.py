@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from render import ACCOUNT, BOUNDARY, DEAD_LETTERS, LOG_GROUP, REGION, ROOT, Template
-from simulator import EVERYTHING, PRINCIPAL, Question, ask, needs_node
+from simulator import EVERYTHING, PRINCIPAL, Question, ask
 
-pytestmark = needs_node
 # IAM's quota, white space not counted.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 QUOTA = 6144

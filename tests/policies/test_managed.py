@@ -9,9 +9,7 @@ import pytest
 
 from managed import GOALS, PREFIX, SECRET, documents, leading_to, newest_date
 from render import ROOT, Template
-from simulator import needs_node
 
-pytestmark = needs_node
 DOCUMENT = ROOT / "docs" / "guardrails.md"
 BEGIN, END = "<!-- policies: written by tests/policies/test_managed.py -->\n", "<!-- end of policies -->\n"
 HEADINGS = {

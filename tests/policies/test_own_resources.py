@@ -13,12 +13,10 @@ import pytest
 from authorization import Action, changing, reference
 from render import ACCOUNT, BOUNDARY, DEAD_LETTERS, LOG_GROUP, REGION, ROOT, Template
 from scp import beside_full_access
-from simulator import EVERYTHING, Question, ask, needs_node
+from simulator import EVERYTHING, Question, ask
 
 sys.path.append(str(ROOT / "bundle"))
 import templates
-
-pytestmark = needs_node
 
 
 def regional(service: str, rest: str) -> str:

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from render import ACCOUNT, ROOT
-from simulator import INSTALLED, needs_node
+from simulator import INSTALLED
 
-pytestmark = needs_node
 ISSUER = "token.actions.githubusercontent.com"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
 TABLE = json.loads((ROOT / "tests" / "hook" / "public_templates.json").read_text())

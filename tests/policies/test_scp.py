@@ -9,9 +9,8 @@ import pytest
 
 from render import ACCOUNT, BOUNDARY, REGION
 from scp import beside_full_access, service_control_policy
-from simulator import EVERYTHING, PRINCIPAL, Question, ask, needs_node
+from simulator import EVERYTHING, PRINCIPAL, Question, ask
 
-pytestmark = needs_node
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/platform-deploy"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:github-trust"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/github-trust/github-trust-Role-1A2B3C"
