@@ -33,3 +33,14 @@ def test_the_sum_is_right_and_enough() -> None:
     assert int(told) == sum(numbers)
     assert sum(numbers) >= LEAST
     assert len(numbers) > 6
+
+
+def test_what_an_attack_leaves_is_an_entry_of_what_is_not_prevented() -> None:
+    [findings] = re.findall(r"^## An audit's findings.*?^\|---.*?\n(.*?)^## ", MODEL, re.MULTILINE | re.DOTALL)
+    left = MODEL.split("## What is not prevented", 1)[1]
+    entries = [name.lower() for name in re.findall(r"^- \*\*(.+?)\*\*", left, re.MULTILINE)]
+    rows = re.findall(r"^\| (F\d+)? ?\| ([^|]+) \| ([^|]*)\| (.+) \|$", findings, re.MULTILINE)
+    assert [number for number, *_ in rows if number] == [f"F{number}" for number in range(1, 15)]
+    for number, _, named, _ in rows:
+        for name in filter(None, re.sub(r"\[(.+?)\]\(.+?\)", r"\1", named).strip().split("; ")):
+            assert any(entry.startswith(name.lower()) for entry in entries), f"{number}: {name}"
