@@ -61,3 +61,20 @@ def test_an_entry_gets_a_username_and_loses_it(
     assert stack.update(template(token, an_entry(principal, "team-a"))) == "UPDATE_COMPLETE", (reading, stack.reasons())
     assert eks.describe_access_entry(**place)["accessEntry"]["username"] == default
     assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_nodes_get_in_where_administrators_may_be_made(
+    aws: LocalAws, eks: Any, stack: Stack, token: str, name: str, principal: str
+) -> None:
+    nodes = {"Entry": (ENTRY, {"ClusterName": CLUSTER, "PrincipalArn": principal, "Type": "EC2_LINUX"})}
+    assert stack.create(template(token, nodes)) == "ROLLBACK_COMPLETE"
+    assert any("AllowClusterAdmin" in reason for reason in stack.reasons().values()), stack.reasons()
+    assert stack.delete() == "DELETE_COMPLETE"
+    # EKS asks for iam:PassRole, which the function's role has with this parameter alone.
+    admitting = deployment.deploy_as(aws, f"{NAME}-of-nodes", "AllowClusterAdmin=true")["ServiceToken"]
+    again = Stack(aws, f"{name}-nodes")
+    assert again.create(template(admitting, nodes)) == "CREATE_COMPLETE", again.reasons()
+    entry = eks.describe_access_entry(clusterName=CLUSTER, principalArn=principal)["accessEntry"]
+    assert entry["type"] == "EC2_LINUX"
+    assert again.delete() == "DELETE_COMPLETE"
+    assert Stack.existing(aws, f"{NAME}-of-nodes").delete() == "DELETE_COMPLETE"

@@ -31,7 +31,8 @@ _ATTRIBUTES = {"LogGroup.Arn": LOG_GROUP, "DeadLetters.Arn": DEAD_LETTERS}
 class Template:
     """template.yaml, or another text of it, with these parameters; the others have their defaults."""
 
-    def __init__(self, text: str | None = None, **parameters: str) -> None:
+    def __init__(self, text: str | None = None, partition: str = PARTITION, **parameters: str) -> None:
+        self._pseudo = {**_PSEUDO, "AWS::Partition": partition}
         self._template: dict[str, Any] = yaml_parse(text or (ROOT / "template.yaml").read_text())
         declared = self._template["Parameters"]
         assert parameters.keys() <= declared.keys(), parameters
@@ -68,6 +69,10 @@ class Template:
                 found.append(self._value(properties))
         return {policy["PolicyName"]: policy["PolicyDocument"] for policy in found}
 
+    def mappings(self) -> dict[str, Any]:
+        mappings: dict[str, Any] = self._template["Mappings"]
+        return mappings
+
     def environment(self) -> dict[str, Any]:
         variables: dict[str, Any] = self.function_property("Environment")["Variables"]
         return variables
@@ -98,6 +103,7 @@ class Template:
             "Condition": lambda name: self._condition(name) if isinstance(name, str) else None,
             "Fn::GetAtt": lambda names: _ATTRIBUTES[".".join(names) if isinstance(names, list) else names],
             "Fn::Sub": self._sub,
+            "Fn::FindInMap": self._find_in_map,
             "Fn::If": lambda parts: self._value(parts[1] if self._condition(parts[0]) else parts[2]),
             "Fn::Equals": lambda parts: self._value(parts[0]) == self._value(parts[1]),
             "Fn::Not": lambda parts: not self._value(parts[0]),
@@ -108,8 +114,12 @@ class Template:
             "Fn::Join": lambda parts: parts[0].join(self._value(parts[1])),
         }
 
+    def _find_in_map(self, names: list[Any]) -> str:
+        name, first, second = (self._value(part) for part in names)
+        return str(self.mappings()[name][first][second])
+
     def _ref(self, name: str) -> Any:
-        return self.parameters.get(name, _PSEUDO[name] if name in _PSEUDO else _REFS.get(name))
+        return self.parameters.get(name, self._pseudo[name] if name in self._pseudo else _REFS.get(name))
 
     def _sub(self, argument: Any) -> str:
         text, local = (argument, {}) if isinstance(argument, str) else argument

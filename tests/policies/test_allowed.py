@@ -83,6 +83,8 @@ QUESTIONS: list[tuple[str, str, str, Mapping[str, str | list[str]]]] = [
     ("delete somebody else's role", "iam:DeleteRole", ROLE, {}),
     ("adopt a role", "iam:TagRole", ROLE, {**owned(kind="Request"), "aws:RequestTag/github-trust:adopted": "true"}),
     ("pass a role", "iam:PassRole", ROLE, {}),
+    ("pass a role to EKS, for nodes", "iam:PassRole", ROLE, {"iam:PassedToService": "eks.amazonaws.com"}),
+    ("pass a role to EC2", "iam:PassRole", ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
     ("look at a user", "iam:GetUser", f"arn:aws:iam::{ACCOUNT}:user/x", {}),
     ("make a user", "iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/x", {}),
     ("make github.com's provider", "iam:CreateOpenIDConnectProvider", PROVIDER, {}),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from render import ACCOUNT, REGION, ROOT, Template
 
 # For a local AWS; docs/threat-model.md names them.
@@ -51,3 +53,15 @@ def test_security_md_names_every_action_of_the_functions_role() -> None:
     [table] = re.findall(r"\| what \| on what \| actions \|\n(.*?)\n\n", (ROOT / "SECURITY.md").read_text(), re.DOTALL)
     told = {action for row in table.splitlines()[1:] for action in re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", row)}
     assert told == allowed
+
+
+def test_a_deployment_in_a_partition_of_unknown_hosts_is_refused() -> None:
+    # Each of its stacks would wait an hour for an answer that the function has no address for.
+    table = (ROOT / "src" / "arn.rs").read_text().partition("const SUFFIXES")[2].partition("];")[0]
+    known = dict(re.findall(r'\("(aws[a-z-]*)", "([a-z0-9.-]+)"\)', table))
+    assert len(known) > 3
+    assert Template().mappings()["ResponseHosts"] == {name: {"Suffix": suffix} for name, suffix in known.items()}
+    # CloudFormation looks the partition up, and finds none.
+    assert Template().function_property("Description").endswith(" at amazonaws.com")
+    with pytest.raises(KeyError):
+        Template(partition="aws-new").function_property("Description")
