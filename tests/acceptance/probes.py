@@ -275,12 +275,15 @@ def no_secret(asking: Probing) -> Seen:
     return code, code == "ResourceNotFoundException"
 
 
-@probe("`TagResource` works on an entry of type `EC2_LINUX`")
-def nodes(asking: Probing) -> Seen:
+@probe(
+    "EKS passes the role of a node with `iam:PassedToService` `eks.amazonaws.com`",
+    "`TagResource` works on an entry of type `EC2_LINUX`",
+)
+def nodes(asking: Probing) -> list[Seen]:
     place = asking.entry(type="EC2_LINUX")
     arn = asking.eks.describe_access_entry(**place)["accessEntry"]["accessEntryArn"]
     code = code_of(lambda: asking.eks.tag_resource(resourceArn=arn, tags={"a": "b"}))
-    return f"made; TagResource: {code}", code == "done"
+    return [("made", True), (f"made; TagResource: {code}", code == "done")]
 
 
 @probe("A group or a username that is not allowed can be replaced by one that is")
