@@ -230,6 +230,27 @@ fn a_rollback_keeps_the_pinned_ids_and_never_fails_for_them() {
 }
 
 #[test]
+fn a_rollback_to_an_id_that_was_declared_alone_brings_it_back() {
+    for (member, id) in [("RepositoryId", ids("acme/app").1), ("OwnerId", ids("acme/app").0)] {
+        at(async |place| {
+            let mut former = app();
+            former[0][member] = json!(id.to_string());
+            assert!(place.create(former.clone()).await.succeeded);
+            let before = place.subjects();
+            taken(place);
+            let new =
+                json!([{"Repository": "acme/app", "Branches": ["main"], "RepositoryId": "999", "OwnerId": "777"}]);
+            assert!(place.update(new).await.succeeded);
+            refuses(place, &former, &[member, &id.to_string()]).await;
+            place.rolls_back = true;
+            let outcome = place.update(former).await;
+            assert!(outcome.succeeded, "{member}: {}", outcome.reason);
+            assert!(before.iter().all(|subject| place.subjects().contains(subject)), "{}", place.policy());
+        });
+    }
+}
+
+#[test]
 fn a_name_that_was_taken_out_is_remembered_when_a_rollback_brings_it_back() {
     at(async |place| {
         assert!(place.create(app()).await.succeeded);

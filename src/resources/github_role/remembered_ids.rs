@@ -114,6 +114,23 @@ impl Memory {
         })
     }
 
+    /// An entry that declares one id of a repository only, with the other one as it was when that id left the policy.
+    fn with_former_ids(&self, entry: &TrustEntry) -> Option<TrustEntry> {
+        let Some(RepositoryScope::Repository(repository)) = &entry.scope else { return None };
+        let former = |name: &str, pinned: &BTreeSet<u64>| {
+            let ids: BTreeSet<u64> = self.names.ids(name).difference(pinned).copied().collect();
+            let ids = if ids.is_empty() { pinned } else { &ids };
+            ids.first().copied().filter(|_| ids.len() == 1)
+        };
+        let owner_id = || former(repository.owner(), &self.pinned.owner(repository.owner()));
+        let repository_id = || former(&repository.to_string(), &self.pinned.repository(repository));
+        (entry.owner_id.is_some() != entry.repository_id.is_some()).then(|| TrustEntry {
+            owner_id: entry.owner_id.or_else(owner_id),
+            repository_id: entry.repository_id.or_else(repository_id),
+            ..entry.clone()
+        })
+    }
+
     /// The names that leave the policy, the owners whose ids it does not have (those of repositories without ids in their
     /// subjects), the users that it trusts by name, and the names that left it before; and the number of those that leave now,
     /// which have to be remembered, because a rollback may bring them back.
@@ -214,7 +231,8 @@ impl GitHubRoles {
             Err(Doubt::Refused(refusal)) => refusal,
         };
         let kept =
-            memory.facts(issuer, entry, at).and_then(|facts| Some((compile(issuer, entry, &facts).ok()?, facts)));
+            memory.facts(issuer, entry, at).or_else(|| memory.facts(issuer, &memory.with_former_ids(entry)?, at));
+        let kept = kept.and_then(|facts| Some((compile(issuer, entry, &facts).ok()?, facts)));
         match kept {
             Some((rules, facts)) if self.is_rolling_back(owner).await => {
                 tracing::error!(%refusal, "the stack rolls back: the role keeps the ids that it trusts");
