@@ -71,13 +71,19 @@ fn describes_context(entry: &Value, job: &RandomJob, by_ref: bool) -> bool {
         }
 }
 
-/// Returns true if one of the whole subjects of an entry is that of a job, and of the repository that it names today. A
-/// wildcard stands for no colon, but for everything else at the end.
+/// Returns true if one of the whole subjects of an entry is that of a job, of the repository that it names today, and of the
+/// one that the entry says beside it. A wildcard stands for no colon, but for everything else at the end.
 fn describes_subject(entry: &Value, known: &[Repo], (job, sub): (&RandomJob, &str)) -> bool {
     // A declared repository that has the name of another one is let in for the jobs that it is declared for.
     let name = known.iter().find(|repo| repo.id == job.repo.id).map_or(job.repo.name, |repo| repo.name);
     let sub = sub.replacen(&format!("repo:{}:", job.repo.name), &format!("repo:{name}:"), 1);
     let sub = sub.as_str();
+    let meant = known
+        .iter()
+        .find(|repo| Some(repo.name) == entry["Repository"].as_str() || entry["RepositoryId"] == repo.id.to_string());
+    if meant.is_some_and(|meant| meant.id != job.repo.id) {
+        return false;
+    }
     let mut subjects = entry["Subjects"].as_array().into_iter().flatten().filter_map(Value::as_str);
     subjects.any(|subject| {
         let colons = |text: &str| text.matches(':').count();
@@ -89,7 +95,7 @@ fn describes_subject(entry: &Value, known: &[Repo], (job, sub): (&RandomJob, &st
 
 /// Returns true if the documentation of an entry describes a job, whose token has this subject.
 pub(super) fn describes(entry: &Value, known: &[Repo], job: &RandomJob, sub: &str) -> bool {
-    let is_whole = entry["Repository"].is_null();
+    let is_whole = !entry["Subjects"].is_null();
     let (is_about, by_ref) =
         if is_whole { (describes_subject(entry, known, (job, sub)), false) } else { scope(entry, known, job) };
     let actor = |actor: &Value| {

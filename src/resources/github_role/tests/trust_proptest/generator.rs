@@ -92,10 +92,9 @@ pub(super) fn entries(server: bool) -> impl Strategy<Value = Vec<Value>> {
     prop::collection::vec(prop_oneof![5 => entry.boxed(), 1 => whole_subjects(server).boxed()], 1..4)
 }
 
-/// An entry of whole subjects: of any repository, in any form, with any context, and made by any template.
+/// An entry of whole subjects: of any repositories, in any form, with any context, made by any template; or of one
+/// repository, which the entry says beside them, by its name or its id.
 fn whole_subjects(server: bool) -> impl Strategy<Value = Value> {
-    let ids =
-        move |name: &str| repos(server).into_iter().find(|repo| repo.name == name).map(|repo| (repo.owner_id, repo.id));
     let context = select(vec![
         "ref:refs/heads/main",
         "ref:refs/heads/release/*",
@@ -106,43 +105,54 @@ fn whole_subjects(server: bool) -> impl Strategy<Value = Value> {
         "pull_request",
         "*",
     ]);
-    // What a template puts around the repository and the context, which stand for `R` and `C`.
-    let forms: Vec<&str> = [
+    // What a template puts around the repository and the context, which stand for `R` and `C`. The last ones pin no repository.
+    let forms = [
         "R:C",
         "R:C:ref:refs/heads/main",
         "R:C:job_workflow_ref:acme/ci/.github/workflows/d.yml@refs/heads/main",
         "R:C:repo_property_tier:gold",
         "repo_property_tier:gold:R:C",
+        "R:C:enterprise_id:77",
+        "R:C:actor:octocat",
         "repository_owner:O:C:repository_id:I",
-    ]
-    .into_iter()
-    .take(if server { 5 } else { 6 })
-    .collect();
-    let subject = (select(vec!["acme/app", "acme/app2", "acme2/app"]), any::<bool>(), select(forms), context).prop_map(
-        move |(name, has_ids, form, context)| {
-            let (owner_id, id) = ids(name).unwrap_or_default();
-            let (owner, short) = name.split_once('/').unwrap_or_default();
-            let repo = if has_ids && !server {
-                format!("repo:{owner}@{owner_id}/{short}@{id}")
-            } else {
-                format!("repo:{name}")
-            };
-            // Nothing stands behind a wildcard for everything else.
-            let form = if context == "*" { "R:C" } else { form };
-            form.replace(":O:", &format!(":{owner}:"))
-                .replace(":I", &format!(":{id}"))
-                .replace('C', context)
-                .replace('R', &repo)
-        },
-    );
+        "repository_owner:O:C",
+        "C:job_workflow_ref:acme/ci/.github/workflows/d.yml@refs/heads/main",
+    ];
+    // STS reads no id in tokens of an Enterprise Server, and no user.
+    let (alone, beside) = if server { (6, 6) } else { (8, forms.len()) };
+    let names = vec!["acme/app", "acme/app2", "acme2/app"];
+    let subjects = move |names: Vec<&'static str>, forms: &[&'static str]| {
+        let subject = (select(names), any::<bool>(), select(forms.to_vec()), context.clone());
+        prop::collection::vec(subject.prop_map(move |drawn| whole_subject(server, drawn)), 1..4)
+    };
+    let of_one = {
+        let (subjects, forms) = (subjects.clone(), forms[..beside].to_vec());
+        (select(names.clone()), any::<bool>()).prop_flat_map(move |(name, by_id)| {
+            let id = repos(server).into_iter().find(|repo| repo.name == name).unwrap().id;
+            let member =
+                if by_id && !server { ("RepositoryId", id.to_string()) } else { ("Repository", name.to_owned()) };
+            (subjects(vec![name], &forms), Just(Some(member)))
+        })
+    };
+    let whole = prop_oneof![(subjects(names, &forms[..alone]), Just(None)), of_one];
     let narrowing = if server { f64::MIN_POSITIVE } else { 0.2 };
     let narrowed = (
         some("Actors", &["octocat", "22"], narrowing),
         some("Workflows", &["acme/ci/.github/workflows/d.yml@refs/heads/main"], narrowing),
         some("Refs", &["refs/heads/main", "refs/heads/release/*", "refs/tags/v1"], narrowing),
+        prop::bool::weighted(narrowing / 2.0),
     );
-    (prop::collection::vec(subject, 1..4), narrowed).prop_map(|(subjects, (actors, workflows, refs))| {
+    (whole, narrowed).prop_map(|((subjects, beside), (actors, workflows, refs, enterprise))| {
         let mut entry = json!({"Subjects": subjects});
+        if let Some((member, value)) = beside {
+            entry[member] = json!(value);
+        }
+        // A user's name counts beside the id only.
+        let named = subjects.iter().any(|subject| subject.contains(":actor:"));
+        let actors = if named { ("Actors", json!(["octocat"])) } else { actors };
+        if enterprise {
+            entry["EnterpriseId"] = json!("77");
+        }
         for (name, value) in [actors, workflows, refs] {
             if !value.is_null() {
                 entry[name] = value;
@@ -150,6 +160,20 @@ fn whole_subjects(server: bool) -> impl Strategy<Value = Value> {
         }
         entry
     })
+}
+
+fn whole_subject(server: bool, (name, has_ids, form, context): (&str, bool, &str, &str)) -> String {
+    let meant = repos(server).into_iter().find(|repo| repo.name == name).unwrap();
+    let (owner, short) = name.split_once('/').unwrap();
+    let repo = if has_ids && !server {
+        format!("repo:{owner}@{}/{short}@{}", meant.owner_id, meant.id)
+    } else {
+        format!("repo:{name}")
+    };
+    // Nothing stands behind a wildcard for everything else.
+    let form = if context == "*" { "R:C" } else { form };
+    let form = form.replace(":O:", &format!(":{owner}:")).replace(":I", &format!(":{}", meant.id));
+    form.replace('C', context).replace('R', &repo)
 }
 
 /// Every repository with a form and a template of its own, and jobs in any of them.

@@ -91,6 +91,10 @@ pub(super) fn templates() -> Vec<Option<Vec<&'static str>>> {
         Some(vec!["repository_owner", "context", "repository_id"]),
         Some(vec!["context"]),
         Some(vec!["job_workflow_ref", "repo", "context", "actor_id"]),
+        Some(vec!["repo", "context", "actor"]),
+        Some(vec!["repo", "context", "enterprise_id"]),
+        Some(vec!["repository_owner", "context"]),
+        Some(vec!["context", "job_workflow_ref"]),
     ]
 }
 
@@ -131,7 +135,9 @@ pub(super) fn mint(issuer: &str, job: &RandomJob) -> Map<String, Value> {
         "job_workflow_ref" => format!("job_workflow_ref:{workflow}"),
         "repository_owner" => format!("repository_owner:{owner}"),
         "repository_id" => format!("repository_id:{}", repo.id),
+        "actor" => format!("actor:{}", ACTORS.iter().find(|(_, id)| id == actor).unwrap().0),
         "actor_id" => format!("actor_id:{actor}"),
+        "enterprise_id" => format!("enterprise_id:{enterprise}"),
         "repo_property_tier" => format!("repo_property_tier:{tier}"),
         other => panic!("{other}"),
     });

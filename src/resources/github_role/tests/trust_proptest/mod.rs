@@ -67,7 +67,8 @@ fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
             );
         }
         let owner_id = entry.scope.as_ref().map(|_| 1);
-        return SubjectFacts { owner_id, forms, users, named: scopes, ..SubjectFacts::default() };
+        let repository_id = entry.repository_id;
+        return SubjectFacts { owner_id, repository_id, forms, users, named: scopes, ..SubjectFacts::default() };
     };
     let repo = known.iter().find(|repo| repo.name == repository.to_string()).unwrap();
     let forms: BTreeSet<SubjectFormat> = if repo.form_is_known || server { [repo.form].into() } else { both.into() };
