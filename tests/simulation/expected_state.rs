@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use github_trust::iam_policy::string_like::string_like;
 use serde_json::{Value, json};
 
 use super::account::{ACCOUNT, Id, Kind, Object, PARTITION, Snapshot};
@@ -38,11 +39,24 @@ pub(crate) fn declared_subjects(properties: &Value) -> BTreeSet<String> {
     let audience = properties["Audience"].as_str().unwrap_or("sts.amazonaws.com");
     let mut subjects = BTreeSet::new();
     for entry in one_or_many(&properties["Trust"]) {
-        let repository = entry["Repository"].as_str().unwrap_or_default();
-        let users = users(&texts(&entry["Actors"]));
+        let repository = entry["Repository"].as_str().map(str::to_owned).or_else(|| named(&entry["RepositoryId"]));
+        let refs = texts(&entry["Refs"]);
+        let titles =
+            one_or_many(&entry["TemplateClaims"]).into_iter().flat_map(|claim| texts(&claim["Values"])).collect();
+        let mut narrowing = [texts(&entry["Actors"]), texts(&entry["Workflows"]), titles, refs.clone()];
+        for subject in texts(&entry["Subjects"]) {
+            let named = by_name(&subject, repository.as_deref()).unwrap_or(subject);
+            subjects.extend(narrowed(&admitted(provider, audience, &named), &narrowing));
+        }
         let mut admit = |context: String| {
-            let subject = admitted(provider, audience, &format!("repo:{repository}:{context}"));
-            subjects.extend(users.iter().map(|user| format!("{subject}{user}")));
+            // A ref is said by the subject, and has to be among those of the entry.
+            let reference = context.strip_prefix("ref:");
+            let fits = |reference: &str| refs.is_empty() || refs.iter().any(|pattern| string_like(pattern, reference));
+            narrowing[3] = if reference.is_some() { BTreeSet::new() } else { refs.clone() };
+            let named = format!("repo:{}:{context}", repository.as_deref().unwrap_or_default());
+            if reference.is_none_or(fits) {
+                subjects.extend(narrowed(&admitted(provider, audience, &named), &narrowing));
+            }
         };
         // "A `:` inside a value becomes `%3A`."
         let value = |text: &str| text.replace(':', "%3A");
@@ -62,13 +76,28 @@ pub(crate) fn declared_subjects(properties: &Value) -> BTreeSet<String> {
     subjects
 }
 
-/// Users by name, each as the end of a subject; one that is empty where all are admitted.
-fn users(actors: &BTreeSet<String>) -> BTreeSet<String> {
-    let name = |actor: &String| {
-        let known = actor.parse().ok().and_then(super::changed_names::name_of);
-        format!(" by {}", known.unwrap_or(actor))
-    };
-    if actors.is_empty() { [String::new()].into() } else { actors.iter().map(name).collect() }
+/// A subject with each of the users, workflows, names of workflows and refs that narrow it, users by name.
+fn narrowed(subject: &str, narrowing: &[BTreeSet<String>; 4]) -> Vec<String> {
+    let mut found = vec![subject.to_owned()];
+    for (kind, values) in ["by", "of", "in", "on"].into_iter().zip(narrowing).filter(|(_, values)| !values.is_empty()) {
+        let value = |value: &String| named(&json!(value)).filter(|_| kind == "by").unwrap_or_else(|| value.clone());
+        let with = |subject: &String| values.iter().map(|one| format!("{subject} [{kind} {}]", value(one))).collect();
+        found = found.iter().flat_map(|subject| -> Vec<String> { with(subject) }).collect();
+    }
+    found
+}
+
+/// The name of an id.
+fn named(id: &Value) -> Option<String> {
+    id.as_str()?.parse().ok().and_then(super::changed_names::name_of).map(str::to_owned)
+}
+
+/// Whether all whom the second admits are admitted by the first: fewer conditions and wildcards admit more.
+pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
+    let parts = |text: &'_ str| text.split(" [").map(str::to_owned).collect::<Vec<_>>();
+    let (wide, narrow) = (parts(wide), parts(narrow));
+    string_like(&wide[0], &narrow[0])
+        && wide[1..].iter().all(|wide| narrow[1..].iter().any(|narrow| string_like(wide, narrow)))
 }
 
 fn admitted(provider: &str, audience: &str, subject: &str) -> String {
@@ -92,29 +121,47 @@ pub(crate) fn trusted_subjects_as_written(trust: &str) -> BTreeSet<(String, Stri
 }
 
 fn plain_subjects(statement: &Value) -> Option<Vec<(String, String)>> {
-    const IDS: [&str; 4] = ["actor_id", "repository", "repository_id", "repository_owner_id"];
+    const CLAIMS: [&str; 9] = [
+        "aud",
+        "sub",
+        "actor_id",
+        "job_workflow_ref",
+        "workflow",
+        "ref",
+        "repository",
+        "repository_id",
+        "repository_owner_id",
+    ];
     let provider = statement["Principal"]["Federated"].as_str()?;
     let issuer = provider.split_once("oidc-provider/")?.1;
-    let conditions = statement["Condition"].as_object()?;
-    let equals = conditions.get("StringEquals")?.as_object()?;
-    let known = |key: &String| {
-        let claim = key.strip_prefix(issuer).and_then(|key| key.strip_prefix(':')).unwrap_or_default();
-        ["aud", "sub"].contains(&claim) || IDS.contains(&claim)
-    };
-    if conditions.len() != 1 || !equals.keys().all(known) || statement["Effect"] != "Allow" {
+    let mut values: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (operator, compared) in statement["Condition"].as_object()? {
+        for (key, value) in compared.as_object()? {
+            let claim = key.strip_prefix(issuer)?.strip_prefix(':')?;
+            match operator.as_str() {
+                "StringEquals" | "StringLike" if CLAIMS.contains(&claim) => drop(values.insert(claim, texts(value))),
+                // Wildcards stand for no colon.
+                "StringNotLike" if claim == "sub" => {}
+                _ => return None,
+            }
+        }
+    }
+    if statement["Effect"] != "Allow" {
         return None;
     }
-    let values = |claim: &str| equals.get(&format!("{issuer}:{claim}")).map(texts);
-    let (audiences, subjects) = (values("aud")?, values("sub")?);
-    let repository = values("repository").unwrap_or_default().into_iter().next();
-    let users = users(&values("actor_id").unwrap_or_default());
+    let mut values = |claim: &str| values.remove(claim).unwrap_or_default();
+    let (audiences, subjects) = (values("aud"), values("sub"));
+    let narrowing = ["actor_id", "job_workflow_ref", "workflow", "ref"].map(&mut values);
+    let of_id = |ids: BTreeSet<String>| ids.first().and_then(|id| named(&json!(id)));
+    let ids = values("repository_id");
+    let repository = values("repository").into_iter().next().or_else(|| of_id(ids));
     let mut pairs = Vec::new();
     // A subject that nobody can have admits nobody.
     for subject in subjects.iter().filter(|subject| subject.contains(':') || *subject == "pull_request") {
         let named = by_name(subject, repository.as_deref())?;
         for audience in &audiences {
-            let admitted = admitted(provider, audience, &named);
-            pairs.extend(users.iter().map(|user| (subject.clone(), format!("{admitted}{user}"))));
+            let admitted = narrowed(&admitted(provider, audience, &named), &narrowing);
+            pairs.extend(admitted.into_iter().map(|admitted| (subject.clone(), admitted)));
         }
     }
     Some(pairs)
@@ -123,7 +170,7 @@ fn plain_subjects(statement: &Value) -> Option<Vec<(String, String)>> {
 /// A subject of any template as one of the default template without ids.
 fn by_name(subject: &str, claimed: Option<&str>) -> Option<String> {
     let mut words = subject.split(':');
-    let (mut repository, mut context) = (claimed.map(str::to_owned), None);
+    let (mut repository, mut context, mut owner) = (claimed.map(str::to_owned), None, None);
     while let Some(key) = words.next() {
         match key {
             "pull_request" => context = Some(key.to_owned()),
@@ -133,10 +180,16 @@ fn by_name(subject: &str, claimed: Option<&str>) -> Option<String> {
                 let plain = |text: &str| text.split('@').next().unwrap_or_default().to_owned();
                 repository = Some(format!("{}/{}", plain(owner), plain(name)));
             }
-            "repository_owner" | "repository_id" => drop(words.next()?),
+            "repository" => repository = Some(words.next()?.to_owned()),
+            "repository_id" => {
+                let id = words.next()?;
+                repository = repository.or_else(|| named(&json!(id)));
+            }
+            "repository_owner" => owner = Some(words.next()?),
             _ => return None,
         }
     }
+    let repository = repository.or_else(|| owner.map(|owner| format!("{owner}/*")));
     Some(format!("repo:{}:{}", repository?, context?))
 }
 
@@ -290,7 +343,14 @@ impl Comparison<'_> {
         let path = self.properties["Path"].as_str().unwrap_or("/");
         self.expect("arn", &format!("arn:{PARTITION}:iam::{ACCOUNT}:role{path}{physical}"));
         let found = trusted_subjects(self.facet("trust").unwrap_or_default());
-        self.expect_set("whom it admits", &found, &declared_subjects(self.properties));
+        // What another entry covers is left out.
+        let declared = declared_subjects(self.properties);
+        let missing = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
+            one.iter().find(|one| !other.iter().any(|other| covers(other, one))).cloned()
+        };
+        if let Some(wrong) = missing(&found, &declared).or_else(|| missing(&declared, &found)) {
+            self.wrong.push(format!("{}: it admits {found:?} instead of {declared:?}: {wrong}", self.id));
+        }
         self.items.extend(texts(&self.properties["ManagedPolicyArns"]).iter().map(|arn| format!("attached {arn}")));
         for policy in one_or_many(&self.properties["Policies"]) {
             let name = format!("inline {}", policy["PolicyName"].as_str().unwrap_or_default());

@@ -3,7 +3,7 @@
 //! By default every repository exists, is public and was made after GitHub had changed the form of subjects, so that
 //! its subjects carry ids. The ids follow from the names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -44,6 +44,8 @@ pub(crate) struct GitHub {
     pub(crate) secret: Option<String>,
     /// Repositories and owners whose names changed hands, with their ids now.
     pub(crate) taken: BTreeMap<String, u64>,
+    /// Those of them that the first one has again.
+    pub(crate) given_back: BTreeSet<String>,
     /// Nobody is there.
     pub(crate) down: bool,
     /// Variables, secrets, environments.
@@ -161,7 +163,8 @@ impl GitHub {
     pub(crate) fn ids(&self, repository: &str) -> (u64, u64) {
         let (owner_id, id) = ids(repository);
         let owner = repository.split('/').next().unwrap_or_default();
-        let now = |name: &str, first: u64| self.taken.get(name).copied().unwrap_or(first);
+        let taken = |name: &str| self.taken.get(name).copied().filter(|_| !self.given_back.contains(name));
+        let now = |name: &str, first: u64| taken(name).unwrap_or(first);
         (now(owner, owner_id), now(repository, id))
     }
 

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::account::Object;
 use super::expected_state::{
-    declared_inline, declared_permissions, declared_subjects, granted_permissions, normal, trusted_subjects,
+    covers, declared_inline, declared_permissions, declared_subjects, granted_permissions, normal, trusted_subjects,
 };
+use super::hands::declared_ids;
 use super::iam::one_or_many;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,11 +25,10 @@ impl Grant {
     }
 
     /// Whether all that the other grants is granted by this: within the same boundary or without one.
-    /// All jobs of a subject cover those of a user.
     fn covers(&self, other: &Self) -> bool {
-        let rest = other.subject.strip_prefix(&self.subject);
-        let is_wider = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" by "));
-        is_wider && self.permission == other.permission && (self.boundary.is_empty() || self.boundary == other.boundary)
+        covers(&self.subject, &other.subject)
+            && self.permission == other.permission
+            && (self.boundary.is_empty() || self.boundary == other.boundary)
     }
 }
 
@@ -87,17 +87,16 @@ pub(crate) fn passed_on(old: &Object, properties: &Value) -> BTreeSet<String> {
     found.values().filter(moves).cloned().collect()
 }
 
-/// Whether the author writes an id that the role has not pinned: under the same name that is somebody else, from whom nothing
-/// is taken.
-pub(crate) fn declares_other_ids(old: &Object, properties: &Value) -> bool {
+/// Whether the author writes an id that the role has not pinned, or a whole subject that it has not trusted: that is somebody
+/// else, from whom nothing is taken.
+pub(crate) fn declares_others(old: &Object, properties: &Value) -> bool {
     let trust = old.facets.get("trust").map(String::as_str).unwrap_or_default();
     let entries = properties["Trust"].as_array().into_iter().flatten();
-    let ids = entries
-        .flat_map(|entry| one_or_many(&entry["Actors"]).into_iter().chain([&entry["OwnerId"], &entry["RepositoryId"]]));
-    let is_number = |id: &&str| id.bytes().all(|letter| letter.is_ascii_digit());
-    let ids: Vec<&str> = ids.filter_map(Value::as_str).filter(is_number).collect();
-    let pinned: BTreeSet<&str> = trust.split(|letter: char| !letter.is_ascii_digit()).collect();
-    ids.into_iter().any(|id| !pinned.contains(id))
+    let mut subjects = entries.clone().flat_map(|entry| one_or_many(&entry["Subjects"])).filter_map(Value::as_str);
+    let mut ids = entries.flat_map(declared_ids);
+    let pinned: BTreeSet<u64> =
+        trust.split(|letter: char| !letter.is_ascii_digit()).filter_map(|id| id.parse().ok()).collect();
+    ids.any(|id| !pinned.contains(&id)) || subjects.any(|subject| !trust.contains(&format!("\"{subject}\"")))
 }
 
 /// What both grant, within both their boundaries, and now nothing does.

@@ -233,7 +233,7 @@ impl<'a> History<'a> {
                 }
                 Step::AtGitHub(change) => {
                     let mut state = self.cloud.state();
-                    change.apply(&mut state.account);
+                    change.apply(&mut state.account.github);
                     let now = state.account.snapshot();
                     return lock(&self.ledger).changed_at_github(&state.account, &now);
                 }

@@ -271,26 +271,66 @@ fn i8_is_broken_by_a_thumbprint_that_nobody_verified() {
     assert_eq!(found, ["I8"]);
 }
 
-#[test]
-fn i9_is_broken_by_trusting_a_repository_that_took_the_name() {
-    let (owner, repository) = super::github::ids("acme/app");
-    let stranger = format!("acme@{owner}/app@{}", repository + 2_000_000);
+/// The invariants that a handler breaks that trusts these, one with each Update, while this changes at GitHub before it. The
+/// Update declares the id of a repository, or none.
+fn broken_by_trusting(changes: Vec<(AtGitHub, Option<u64>, String)>) -> Vec<&'static str> {
+    let trusted: Vec<String> = changes.iter().map(|(_, _, who)| who.clone()).collect();
     let between = |template: &Template| {
-        let mut other = template.clone();
-        other[1].properties["Description"] = json!("other");
-        vec![Step::AtGitHub(AtGitHub::Take("acme/app")), Step::Update("one", other)]
+        let step = |(index, (change, id, _)): (usize, (AtGitHub, Option<u64>, String))| {
+            let mut other = template.clone();
+            other[1].properties["Description"] = json!(index.to_string());
+            if let Some(id) = id {
+                other[1].properties["Trust"][0]["RepositoryId"] = json!(id.to_string());
+            }
+            [Step::AtGitHub(change), Step::Update("one", other)]
+        };
+        changes.into_iter().enumerate().flat_map(step).collect()
     };
-    let found = broken_between(true, Setting::default(), between, move |job: Job| {
-        let stranger = stranger.clone();
+    broken_between(true, Setting::default(), between, move |job: Job| {
+        let properties = &job.event["ResourceProperties"];
+        let index = properties["Description"].as_str().and_then(|text| text.parse().ok());
+        let who = index.and_then(|index: usize| trusted.get(index)).cloned();
         async move {
-            if job.event["RequestType"] == "Update" {
+            if let Some(who) = who.filter(|_| job.event["RequestType"] == "Update") {
                 let update = job.iam.update_assume_role_policy().role_name("deploy");
-                update.policy_document(trust_in(&stranger)).send().await.unwrap();
+                update.policy_document(trust_in(&who)).send().await.unwrap();
             } else {
                 obey(&job).await;
             }
             job.answer(json!({})).await
         }
-    });
+    })
+}
+
+/// The next ones who have the names.
+fn next(repository: &str, owner_hand: u64, hand: u64) -> (u64, String) {
+    let (owner, id) = super::github::ids(repository);
+    let id = id + hand * 2_000_000;
+    (id, format!("acme@{}/{}@{id}", owner + owner_hand * 2_000_000, &repository["acme/".len()..]))
+}
+
+#[test]
+fn i9_is_broken_by_trusting_a_repository_that_took_the_name() {
+    let (_, stranger) = next("acme/app", 0, 1);
+    let found = broken_by_trusting(vec![(AtGitHub::Take("acme/app"), None, stranger)]);
     assert!(found.contains(&"I9"), "{found:?}");
+}
+
+#[test]
+fn i9_is_broken_by_a_new_repository_of_one_who_took_the_owner_s_name() {
+    let (_, stranger) = next("acme/Infra", 1, 1);
+    let found = broken_by_trusting(vec![(AtGitHub::Take("acme"), None, stranger)]);
+    assert!(found.contains(&"I9"), "{found:?}");
+}
+
+#[test]
+fn i9_is_broken_by_trusting_an_earlier_hand_again_unless_declared() {
+    let (first_id, first) = next("acme/app", 0, 0);
+    let (id, declared) = next("acme/app", 0, 1);
+    let back = AtGitHub::GiveBack("acme/app");
+    for (is_declared, says) in [(Some(first_id), false), (None, true)] {
+        let taken = (AtGitHub::Take("acme/app"), Some(id), declared.clone());
+        let found = broken_by_trusting(vec![taken, (back, is_declared, first.clone())]);
+        assert_eq!(found.contains(&"I9"), says, "{found:?}");
+    }
 }

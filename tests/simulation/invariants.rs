@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use serde_json::Value;
+
 use super::account::{Account, Id, Kind, Object, Snapshot};
 use super::answer::Verdict;
 use super::author::Author;
 use super::calls::Call;
-use super::changed_names::Hands;
 use super::cloud::{Cloud, Witness};
 use super::cloudformation::{RequestType, Resource, Sent};
 use super::expected_state::{self, Authors, ENTRY, PROVIDER, ROLE};
 use super::grants;
+use super::hands::Hands;
 use super::iam::FETCHED_THUMBPRINT;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +92,9 @@ impl Witness for Watch {
         ledger.bounded_from_birth(before, after, call);
         ledger.thumbprints_in_order(after, call);
         ledger.others_keep_what_they_have(before, after, call);
-        for stranger in ledger.hands.strangers(before, after) {
+        let request = call.request.as_ref().and_then(|request| ledger.requests.get(request));
+        let properties = request.map(|known| known.sent.properties.clone()).unwrap_or_default();
+        for stranger in ledger.hands.strangers(before, after, &properties) {
             ledger.violated("I9", format!("{stranger} (call {})", call.number));
         }
     }
@@ -106,7 +110,7 @@ impl Ledger {
     /// A name that changes hands opens no role that is there already.
     pub(crate) fn changed_at_github(&mut self, account: &Account, now: &Snapshot) {
         self.hands.show(account);
-        for stranger in self.hands.strangers(&Snapshot::default(), now) {
+        for stranger in self.hands.new_strangers(now) {
             self.violated("I9", format!("{stranger} (a change at GitHub)"));
         }
     }
@@ -127,7 +131,6 @@ impl Ledger {
     /// CloudFormation has sent a request.
     pub(crate) fn sent(&mut self, sent: &Sent, before: Snapshot) {
         self.resting.remove(&(sent.stack.clone(), sent.logical.clone()));
-        self.hands.sent(sent);
         if let Some(list) = sent.properties["ThumbprintList"].as_array() {
             self.verified.extend(list.iter().filter_map(|one| one.as_str()).map(str::to_lowercase));
         }
@@ -151,7 +154,10 @@ impl Ledger {
                     self.undeleted.extend(made.map(|(id, _)| id.clone()));
                 }
             }
-            (_, Verdict::Success { physical, .. }) => {
+            (_, Verdict::Success { physical, data }) => {
+                if alone {
+                    self.names_are_told(sent, physical, data, now);
+                }
                 let mut resting = sent.clone();
                 resting.physical = Some(physical.clone());
                 // A duplicate that still runs may take the long way round; then it counts where it ends.
@@ -163,6 +169,17 @@ impl Ledger {
                 self.resting.insert(key, resting);
             }
             _ => {}
+        }
+    }
+
+    /// I9, too: the answer tells of names that no id pins.
+    fn names_are_told(&mut self, sent: &Sent, physical: &str, data: &Value, now: &Snapshot) {
+        let role = expected_state::find(&sent.resource_type, physical, &sent.properties, now);
+        let Some((id, role)) = role.filter(|(id, _)| id.kind == Kind::Role) else { return };
+        let names = self.hands.trusted_by_name(role);
+        let warning = data["Warning"].as_str().unwrap_or_default();
+        if !names.is_empty() && !["by name alone", "see the function's log"].iter().any(|told| warning.contains(told)) {
+            self.violated("I9", format!("{id} trusts {names:?} by name alone, and the answer says {warning:?}"));
         }
     }
 
@@ -331,7 +348,7 @@ impl Ledger {
             // What is of a form that GitHub sends no longer has let in nobody before.
             let old_trust = old.and_then(|old| old.facets.get("trust")).map(String::as_str).unwrap_or_default();
             lost.retain(|grant| self.hands.sends(old_trust, &grant.subject));
-            if old.is_some_and(|old| grants::declares_other_ids(old, &known.sent.properties)) {
+            if old.is_some_and(|old| grants::declares_others(old, &known.sent.properties)) {
                 lost.clear();
             }
             let wrong = [
