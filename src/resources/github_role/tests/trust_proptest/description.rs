@@ -78,9 +78,9 @@ fn describes_subject(entry: &Value, known: &[Repo], (job, sub): (&RandomJob, &st
     let name = known.iter().find(|repo| repo.id == job.repo.id).map_or(job.repo.name, |repo| repo.name);
     let sub = sub.replacen(&format!("repo:{}:", job.repo.name), &format!("repo:{name}:"), 1);
     let sub = sub.as_str();
-    let meant = known
-        .iter()
-        .find(|repo| Some(repo.name) == entry["Repository"].as_str() || entry["RepositoryId"] == repo.id.to_string());
+    let meant = known.iter().find(|repo| {
+        Some(repo.name) == entry["Repository"].as_str() || entry["RepositoryId"].as_str() == Some(&repo.id.to_string())
+    });
     if meant.is_some_and(|meant| meant.id != job.repo.id) {
         return false;
     }

@@ -148,8 +148,8 @@ fn whole_subjects(server: bool) -> impl Strategy<Value = Value> {
             entry[member] = json!(value);
         }
         // A user's name counts beside the id only.
-        let named = subjects.iter().any(|subject| subject.contains(":actor:"));
-        let actors = if named { ("Actors", json!(["octocat"])) } else { actors };
+        let says_user = subjects.iter().any(|subject| subject.contains(":actor:"));
+        let actors = if says_user { ("Actors", json!(["octocat"])) } else { actors };
         if enterprise {
             entry["EnterpriseId"] = json!("77");
         }
