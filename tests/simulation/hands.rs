@@ -123,7 +123,12 @@ impl Hands {
             }
             let admitted = self.admitted(&policy(role));
             self.declared.insert(id.clone(), declared.clone());
-            found.extend(self.strangers_of(id, &admitted));
+            // A role that replaces another one, or that it is rolled back to, has the memory of both.
+            let is_relative = |id: &Id| after.objects.get(id).is_some_and(|other| other.made_by == role.made_by);
+            let by_relatives = self.known.iter().filter(|((other, _), _)| is_relative(other));
+            let pinned: Named =
+                by_relatives.flat_map(|((_, name), known)| known.pinned.iter().map(|id| (*name, *id))).collect();
+            found.extend(self.strangers_of(id, &admitted.difference(&pinned).copied().collect()));
             self.remember(id, &admitted, &policy(role).to_string());
         }
         found
@@ -152,7 +157,8 @@ impl Hands {
             let key = (id.clone(), name);
             let mut pinned = ids(admitted, name);
             // An id that the author wrote without the name is nobody's name.
-            if !policy.contains(name.strip_prefix(OWNER).filter(|rest| !rest.is_empty()).unwrap_or(name)) {
+            let short = name.strip_prefix(OWNER).filter(|rest| !rest.is_empty()).unwrap_or(name);
+            if !policy.replace(&format!("{short}/.github"), "").contains(short) {
                 pinned.retain(|id| !declared.contains(&(name, *id)));
             }
             // A name without an id is no memory of anybody.
@@ -161,6 +167,7 @@ impl Hands {
             }
             let known = self.known.entry(key).or_default();
             known.ever.extend(&pinned);
+            pinned.retain(|id| policy.contains(&id.to_string()));
             known.pinned = pinned;
         }
     }
