@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::github::name::Repository;
-use crate::github::subject::{number, pairs, prefix, without_ids};
+use crate::github::subject::{number, prefix, value, without_ids};
 use crate::iam_policy::document::allowed_values;
 use crate::iam_policy::evaluate::TokenClaims;
 use crate::iam_policy::string_like::string_like;
@@ -22,7 +22,7 @@ pub(super) struct TokenJob<'a> {
 impl<'a> TokenJob<'a> {
     pub(super) fn of(token: &'a TokenClaims) -> Self {
         let subject = claim(token, "sub").unwrap_or_default();
-        let said = |claim: &str| said(subject, claim);
+        let said = |claim: &str| value(subject, claim);
         let named = said("repo").and_then(prefix);
         let ids = named.as_ref().and_then(|prefix| prefix.ids);
         let id = |name: &str| claim(token, name).or_else(|| said(name)).and_then(number);
@@ -134,24 +134,19 @@ impl Trusted {
 
 /// The repository that a subject names, with ids where it has some.
 pub(super) fn repository_of(subject: &str) -> Option<&str> {
-    pairs(subject).find_map(|(key, value)| value.filter(|_| matches!(key, "repo" | "repository")))
+    value(subject, "repo").or_else(|| value(subject, "repository"))
 }
 
 /// The id of the owner in a subject: in `OWNER@ID/NAME@ID`, or behind its claim.
 fn owner_id(subject: &str) -> Option<u64> {
     let with_ids = |value: &str| number(value.split_once('/')?.0.split_once('@')?.1);
-    repository_of(subject).and_then(with_ids).or_else(|| number(said(subject, "repository_owner_id")?))
+    repository_of(subject).and_then(with_ids).or_else(|| number(value(subject, "repository_owner_id")?))
 }
 
 /// The id of the repository in a subject: in `OWNER@ID/NAME@ID`, or behind its claim.
 fn repository_id(subject: &str) -> Option<u64> {
     let with_ids = |value: &str| number(value.split_once('/')?.1.split_once('@')?.1);
-    repository_of(subject).and_then(with_ids).or_else(|| number(said(subject, "repository_id")?))
-}
-
-/// The value of a claim in a subject.
-fn said<'a>(subject: &'a str, claim: &str) -> Option<&'a str> {
-    pairs(subject).find_map(|(key, value)| value.filter(|_| key == claim))
+    repository_of(subject).and_then(with_ids).or_else(|| number(value(subject, "repository_id")?))
 }
 
 fn listed(ids: &BTreeSet<u64>) -> String {

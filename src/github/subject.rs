@@ -254,15 +254,13 @@ pub fn spans_words(subject: &str) -> bool {
 /// Returns true if a subject has ids beside the names of owner and repository.
 #[must_use]
 pub fn has_prefix_ids(subject: &str) -> bool {
-    let value = pairs(subject).find_map(|(key, value)| value.filter(|_| key == "repo"));
-    value.and_then(prefix).is_some_and(|prefix| prefix.ids.is_some())
+    value(subject, "repo").and_then(prefix).is_some_and(|prefix| prefix.ids.is_some())
 }
 
 /// Returns true if a subject carries the id of its repository.
 #[must_use]
 pub fn has_repository_id(subject: &str) -> bool {
-    let is_id = |(key, value): (&str, Option<&str>)| key == "repository_id" && value.and_then(number).is_some();
-    has_prefix_ids(subject) || pairs(subject).any(is_id)
+    has_prefix_ids(subject) || value(subject, "repository_id").and_then(number).is_some()
 }
 
 /// Splits a subject into `key:value` pairs. `pull_request` is a word by itself, and a key at the end has no value.
@@ -272,6 +270,12 @@ pub fn pairs(subject: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
         let key = words.next()?;
         Some((key, if key == "pull_request" { None } else { words.next() }))
     })
+}
+
+/// Returns the first value of a key in a subject.
+#[must_use]
+pub fn value<'a>(subject: &'a str, key: &str) -> Option<&'a str> {
+    pairs(subject).find_map(|(found, value)| value.filter(|_| found == key))
 }
 
 /// Removes the ids of the immutable form: `o@1/r@2` becomes `o/r`.

@@ -95,8 +95,7 @@ fn without_id(rule: &TrustRule) -> Claims {
 
 /// The repository that a subject names.
 fn repository(pattern: &Pattern) -> Option<Repository> {
-    let value = subject::pairs(pattern.as_str()).find_map(|(key, value)| value.filter(|_| key == "repo"))?;
-    subject::prefix(value).map(|prefix| prefix.repository)
+    subject::value(pattern.as_str(), "repo").and_then(subject::prefix).map(|prefix| prefix.repository)
 }
 
 /// A subject without the name and the ids of its repository.

@@ -18,14 +18,14 @@ pub(crate) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Opt
     let mut facts = SubjectFacts::default();
     let mut templates: BTreeSet<Vec<&str>> = BTreeSet::new();
     for TrustRule { subject, claims } in policy.rules() {
-        let words = SubjectPairs::of(subject.as_str());
-        let Some((owner_id, repository_id)) = words.value("repo").and_then(|value| ids(value, scope)) else { continue };
+        let named = subject::value(subject.as_str(), "repo");
+        let Some((owner_id, repository_id)) = named.and_then(|value| ids(value, scope)) else { continue };
         facts.forms.insert(if owner_id.is_some() { SubjectFormat::Immutable } else { SubjectFormat::Classic });
         let one = |claim| claims.get(&claim).filter(|values| values.len() == 1)?.first().map(Pattern::as_str);
         let pinned = |claim| one(claim).and_then(subject::number);
         facts.owner_id = facts.owner_id.or(owner_id).or(pinned(Claim::RepositoryOwnerId));
         facts.repository_id = facts.repository_id.or(repository_id).or(pinned(Claim::RepositoryId));
-        templates.insert(words.keys());
+        templates.insert(template_of(subject.as_str()));
         recall_users(&mut facts, entry, claims.get(&Claim::ActorId).map(Rc::as_ref));
     }
     let mut templates = templates.into_iter();
@@ -77,22 +77,9 @@ fn recall_users(facts: &mut SubjectFacts, entry: &TrustEntry, ids: Option<&BTree
     }
 }
 
-/// A subject's `key:value` pairs.
-pub(super) struct SubjectPairs<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> SubjectPairs<'a> {
-    pub(super) fn of(subject: &'a str) -> Self {
-        let pairs = subject::pairs(subject).map(|(key, value)| (key, value.unwrap_or_default())).collect();
-        Self(pairs)
-    }
-
-    pub(super) fn value(&self, key: &str) -> Option<&'a str> {
-        self.0.iter().find(|(found, _)| *found == key).map(|(_, value)| *value)
-    }
-
-    /// The template that it is of. `ref` and `environment` behind the repository are what `context` gives.
-    pub(super) fn keys(&self) -> Vec<&'a str> {
-        let context = |index: usize, key| index == 1 && matches!(key, "ref" | "environment" | "pull_request" | "*");
-        self.0.iter().enumerate().map(|(index, (key, _))| if context(index, *key) { "context" } else { key }).collect()
-    }
+/// The template of a subject. `ref` and `environment` behind the repository are the parts of `context`.
+pub(super) fn template_of(subject: &str) -> Vec<&str> {
+    let is_context = |index, key| index == 1 && matches!(key, "ref" | "environment" | "pull_request" | "*");
+    let name = |(index, (key, _))| if is_context(index, key) { "context" } else { key };
+    subject::pairs(subject).enumerate().map(name).collect()
 }

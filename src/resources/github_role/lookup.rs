@@ -199,8 +199,7 @@ pub(super) fn open_names(issuer: &Issuer, entry: &TrustEntry) -> BTreeSet<Reposi
 
 /// Returns true if a whole subject names a user.
 fn is_in_subjects(entry: &TrustEntry, name: &str) -> bool {
-    let is_user = |pair| pair == ("actor", Some(name));
-    entry.subjects.iter().any(|subject| subject::pairs(subject.as_str()).any(is_user))
+    entry.subjects.iter().any(|subject| subject::value(subject.as_str(), "actor") == Some(name))
 }
 
 /// Holds the ids in whole subjects against those of the repository or owner that they are about.

@@ -26,7 +26,7 @@ fn told_of<'a>(subject: &Pattern, entry: &TrustEntry, facts: &'a SubjectFacts) -
 fn other_form(entry: &TrustEntry, facts: &SubjectFacts) -> Option<String> {
     let whole = entry.subjects.iter().find_map(|subject| {
         let form = told_of(subject, entry, facts)?.form?;
-        let has_prefix = subject::pairs(subject.as_str()).any(|(key, _)| key == "repo");
+        let has_prefix = subject::value(subject.as_str(), "repo").is_some();
         let is_other = (form == SubjectFormat::Immutable) != subject::has_prefix_ids(subject.as_str());
         (has_prefix && is_other).then(|| (form, format!("`{subject}`")))
     });
@@ -63,7 +63,7 @@ fn other_refs(entry: &TrustEntry) -> Option<String> {
 }
 
 fn in_subject(text: &str) -> Option<String> {
-    let value = |wanted| subject::pairs(text).find_map(|(key, value)| value.filter(|_| key == wanted));
+    let value = |key| subject::value(text, key);
     let own = value("repo").map(subject::without_ids).or_else(|| value("repository").map(str::to_owned))?;
     let is_pull_request = subject::pairs(text).any(|(key, _)| key == "pull_request");
     let on = value("ref").or(is_pull_request.then_some(PULL_REQUEST))?;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::facts_from_policy::SubjectPairs;
 use super::pinned_ids::Identity;
 use crate::github::Issuer;
+use crate::github::subject::value;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 
 /// The number of names in the attribute; the log names all.
@@ -33,11 +33,11 @@ pub(super) fn of(issuer: &Issuer, policy: &TrustPolicy) -> Vec<String> {
 
 /// The users and enterprises that a subject names without an id.
 fn narrowing(rule: &TrustRule) -> impl Iterator<Item = String> {
-    let words = SubjectPairs::of(rule.subject.as_str());
+    let text = rule.subject.as_str();
     let kinds = [("the user", "actor", Claim::ActorId), ("the enterprise", "enterprise", Claim::EnterpriseId)];
     kinds.into_iter().filter_map(move |(what, key, id)| {
-        let is_pinned = rule.claims.contains_key(&id) || words.value(id.name()).is_some();
-        words.value(key).filter(|_| !is_pinned).map(|name| format!("{what} {name}"))
+        let is_pinned = rule.claims.contains_key(&id) || value(text, id.name()).is_some();
+        value(text, key).filter(|_| !is_pinned).map(|name| format!("{what} {name}"))
     })
 }
 

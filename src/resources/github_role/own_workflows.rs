@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::properties::TrustEntry as Entry;
 use crate::cloudformation::Fields;
 use crate::github::name::{Repository, RepositoryScope};
-use crate::github::subject::{pairs, prefix};
+use crate::github::subject::{prefix, value};
 use crate::iam_policy::pattern::Pattern;
 
 /// Refuses workflows whose repository differs from that of the entry by its case only: no job runs them.
@@ -25,8 +25,8 @@ pub(super) fn check(
     for subject in subjects {
         let named = scope_of(subject.as_str());
         let Some(scope) = named.as_ref().or(scope) else { continue };
-        let is_workflow = |key: &str| matches!(key, "job_workflow_ref" | "workflow_ref");
-        let mut workflows = pairs(subject.as_str()).filter_map(|(key, value)| value.filter(|_| is_workflow(key)));
+        let keys = ["job_workflow_ref", "workflow_ref"];
+        let mut workflows = keys.iter().filter_map(|key| value(subject.as_str(), key));
         if let Some(own) = workflows.find_map(|workflow| in_another_case(workflow, scope)) {
             fields.invalid(Entry::SUBJECTS, expected(&own), format_args!("{:?}", subject.as_str()));
         }
@@ -35,7 +35,7 @@ pub(super) fn check(
 
 /// The repository or the owner that a subject names.
 fn scope_of(subject: &str) -> Option<RepositoryScope> {
-    let value = |wanted: &str| pairs(subject).find_map(|(key, value)| value.filter(|_| key == wanted));
+    let value = |key| value(subject, key);
     let repository = value("repo").and_then(prefix).map(|prefix| prefix.repository);
     let repository = repository.or_else(|| Repository::parse(value("repository")?).ok());
     let owner = || Some(RepositoryScope::Organisation(value("repository_owner")?.to_owned()));

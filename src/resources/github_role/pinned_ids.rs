@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts_from_policy::SubjectPairs;
 use super::name_record::{NameRecord, is_account, key};
 use super::trust_declaration::{Actor, TrustEntry};
 use crate::github::facts::{NamedScope, SubjectFacts};
@@ -23,18 +22,18 @@ pub(super) struct Identity {
 
 impl Identity {
     pub(super) fn of(rule: &TrustRule) -> Self {
-        let words = SubjectPairs::of(rule.subject.as_str());
-        let prefix = words.value("repo").and_then(subject::prefix);
+        let said = |key: &str| subject::value(rule.subject.as_str(), key);
+        let prefix = said("repo").and_then(subject::prefix);
         let ids = prefix.as_ref().and_then(|prefix| prefix.ids);
-        let (owner, organisation_id) = words.value("repo").and_then(organisation).unzip();
+        let (owner, organisation_id) = said("repo").and_then(organisation).unzip();
         let claimed = |claim| rule.claims.get(&claim).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
         let repository = prefix
             .map(|prefix| prefix.repository)
-            .or_else(|| Repository::parse(words.value("repository")?).ok())
+            .or_else(|| Repository::parse(said("repository")?).ok())
             .or_else(|| Repository::parse(claimed(Claim::Repository).next()?).ok());
-        let owner = || owner.or_else(|| words.value("repository_owner")).map(str::to_owned);
+        let owner = || owner.or_else(|| said("repository_owner")).map(str::to_owned);
         let numbers = |word: &str, claim, known: Option<u64>| {
-            let all = words.value(word).into_iter().chain(claimed(claim)).filter_map(subject::number);
+            let all = said(word).into_iter().chain(claimed(claim)).filter_map(subject::number);
             all.chain(known).collect()
         };
         Self {
@@ -259,8 +258,7 @@ pub(super) fn users(policy: &TrustPolicy) -> BTreeSet<u64> {
     let in_rule = |rule: &TrustRule| {
         let claimed =
             rule.claims.get(&Claim::ActorId).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
-        let words = SubjectPairs::of(rule.subject.as_str());
-        claimed.chain(words.value("actor_id")).filter_map(subject::number).collect::<Vec<_>>()
+        claimed.chain(subject::value(rule.subject.as_str(), "actor_id")).filter_map(subject::number).collect::<Vec<_>>()
     };
     policy.rules().iter().flat_map(in_rule).collect()
 }

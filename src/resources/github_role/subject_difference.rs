@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts_from_policy::SubjectPairs;
+use super::facts_from_policy::template_of;
 use super::pinned_ids::{Identity, PinnedIds, listed};
 use crate::github::client::LookupError;
 use crate::github::facts::{SubjectFacts, SubjectFormat, prefix};
 use crate::github::name::{Repository, RepositoryScope};
+use crate::github::subject;
 use crate::iam_policy::trust_policy::TrustPolicy;
 
 /// The subjects of one repository in a policy.
@@ -24,9 +25,9 @@ pub(super) fn trusted_subjects(policy: &TrustPolicy) -> BTreeMap<RepositoryScope
     for rule in policy.rules() {
         let Some(scope) = Identity::of(rule).scope else { continue };
         let trusted = found.entry(scope).or_default();
-        let words = SubjectPairs::of(rule.subject.as_str());
-        trusted.prefixes.extend(words.value("repo").map(|value| format!("repo:{value}")));
-        trusted.templates.insert(words.keys().into_iter().map(str::to_owned).collect());
+        let text = rule.subject.as_str();
+        trusted.prefixes.extend(subject::value(text, "repo").map(|value| format!("repo:{value}")));
+        trusted.templates.insert(template_of(text).into_iter().map(str::to_owned).collect());
     }
     found
 }

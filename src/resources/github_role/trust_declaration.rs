@@ -397,7 +397,7 @@ fn format(text: &str) -> Format {
 
 /// Returns the user whom a subject names and no id tells.
 fn unlisted_user<'a>(subject: &'a str, entry: &TrustEntry, issuer: &Issuer) -> Option<&'a str> {
-    let value = |wanted| subject::pairs(subject).find_map(|(key, value)| value.filter(|_| key == wanted));
+    let value = |key| subject::value(subject, key);
     let name = value("actor").filter(|_| issuer.has_key("actor_id") && value("actor_id").is_none())?;
     let is_listed = entry.actors.iter().any(|actor| match actor {
         Actor::Name(listed) => listed == name,

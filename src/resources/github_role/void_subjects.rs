@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::github::subject::pairs;
+use crate::github::subject::{pairs, value};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, Claims};
 
@@ -44,10 +44,9 @@ fn member_of(claim: Claim) -> Option<&'static str> {
 
 /// The values of a claim of which a subject says one; none if it leaves the claim open.
 fn said(subject: &str, claim: Claim) -> Vec<Pattern> {
-    let value = pairs(subject).find_map(|(key, value)| value.filter(|_| key == claim.name()));
     let is_of_pull_requests = claim == Claim::Ref && pairs(subject).any(|(key, _)| key == "pull_request");
     let open = if is_of_pull_requests { &OF_PULL_REQUESTS[..] } else { &[] };
-    value
+    value(subject, claim.name())
         .map_or_else(|| open.iter().map(|text| Pattern::written(text)).collect(), |value| vec![Pattern::written(value)])
 }
 

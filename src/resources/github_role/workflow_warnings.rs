@@ -28,7 +28,7 @@ fn of_others(entry: &TrustEntry) -> impl Iterator<Item = &str> {
     };
     let workflows = entry.workflows.iter().map(|workflow| (None, workflow.as_str()));
     let in_subjects = entry.subjects.iter().filter_map(|subject| {
-        let value = |name| subject::pairs(subject.as_str()).find_map(|(key, value)| value.filter(|_| key == name));
+        let value = |key| subject::value(subject.as_str(), key);
         let named = value("repo").map(subject::without_ids).or_else(|| value("repository").map(str::to_owned));
         Some((named, value("job_workflow_ref")?))
     });

@@ -11,7 +11,7 @@ use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
-use crate::github::subject::{pairs, prefix};
+use crate::github::subject::{prefix, value};
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::reconcile::Resource;
@@ -86,9 +86,7 @@ impl Template {
     }
 
     fn prefixes(&self) -> impl Iterator<Item = crate::github::subject::Prefix> {
-        self.subjects
-            .iter()
-            .filter_map(|subject| pairs(subject).find_map(|(key, value)| prefix(value.filter(|_| key == "repo")?)))
+        self.subjects.iter().filter_map(|subject| value(subject, "repo").and_then(prefix))
     }
 
     /// The declared repositories; two for an organisation.
