@@ -26,11 +26,11 @@ impl Repository {
         if text.starts_with("repo:") {
             return expected(" without the prefix `repo:`");
         }
-        if text.contains(['*', '?']) {
-            return expected(" without wildcards (list each repository)");
-        }
         if text.contains('@') {
             return expected(" without ids: write them as `OwnerId` and `RepositoryId`");
+        }
+        if text.contains(['*', '?']) {
+            return expected(" without wildcards (list each repository)");
         }
         if text.to_ascii_lowercase().ends_with(".git") {
             return expected(" without `.git`, which no repository's name ends in");
@@ -248,13 +248,30 @@ pub fn workflow(text: &str) -> Result<String, String> {
     if let Err(why) = in_policy(file) {
         return expected(&format!(" ({why})"));
     }
-    let sha = matches!(at.len(), 40 | 64) && at.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !has_workflow_ending(file) {
+        return expected("; GitHub runs files that end in .yml or .yaml");
+    }
     match full_ref(at) {
-        Err(_) if sha || matches!(at, "*" | "refs/*") => Ok(text.to_owned()),
+        Err(_) if !is_sha(at) && is_sha(&at.to_ascii_lowercase()) => expected(" (a SHA has small letters)"),
+        Err(_) if is_sha(at) || matches!(at, "*" | "refs/*") => Ok(text.to_owned()),
         Err(_) if !at.starts_with("refs/") => expected(" (a short ref is written out in the token: @refs/heads/main)"),
         Err(why) => expected(&format!(" ({why})")),
         Ok(_) => Ok(text.to_owned()),
     }
+}
+
+/// "You must use the file extension .yml or .yaml."
+/// <https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do>
+fn has_workflow_ending(file: &str) -> bool {
+    let ending = file.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    matches!(ending.as_deref(), Some("yml" | "yaml"))
+}
+
+/// Returns true for the hash of a commit as git writes it.
+#[must_use]
+pub fn is_sha(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    matches!(text.len(), 40 | 64) && text.bytes().all(is_digit)
 }
 
 /// <https://git-scm.com/docs/git-check-ref-format>, but for `*` and `?`, which are the author's wildcards here.
@@ -278,124 +295,5 @@ fn short_ref(text: &str, what: &str, example: &str) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn repositories_are_told_from_what_people_write_instead() {
-        for good in ["octo-org/octo-repo", "a/b", "user_corp/.github", "o/r.js", "1/2"] {
-            assert_eq!(Repository::parse(good).map(|repository| repository.to_string()), Ok(good.to_owned()));
-        }
-        for (bad, hint) in [
-            ("octo", "with its owner"),
-            ("https://github.com/o/r", "without a host"),
-            ("github.com/o/r", "without a host"),
-            ("git@github.com:o/r.git", "without a host"),
-            ("repo:o/r", "without the prefix"),
-            ("o/*", "without wildcards"),
-            ("*/r", "without wildcards"),
-            ("*", "without wildcards"),
-            ("o/r/x", "repository"),
-            ("/r", "repository"),
-            ("o/", "repository"),
-            ("o o/r", "repository"),
-            ("o/..", "repository"),
-            ("octo-org@1/octo-repo@2", "write them as `OwnerId` and `RepositoryId`"),
-            ("o/r.git", "without `.git`"),
-        ] {
-            let refused = Repository::parse(bad).unwrap_err();
-            assert!(refused.contains(hint), "{bad}: {refused}");
-        }
-    }
-
-    #[test]
-    fn refs_are_checked_as_git_does_and_names_as_iam_takes_them() {
-        for good in ["main", "release/*", "release/1.?", "feature/a-b_c", "dependabot/npm/x-1.2", "*", "main*", "ä"] {
-            assert!(branch(good).is_ok(), "{good}");
-        }
-        for bad in ["refs/heads/main", "a b", "a..b", "a:b", "/a", "a/", "a.lock", "-a", "a//b", "a~1", "環境"] {
-            assert!(branch(bad).is_err(), "{bad}");
-        }
-        for (text, good) in [("v1", true), ("v*", true), ("*", true), ("refs/tags/v1", false)] {
-            assert_eq!(tag(text).is_ok(), good, "{text}");
-        }
-        for (text, good) in [("production", true), ("eu: live", true), ("*", true), (" a", false), ("a\u{100}", false)]
-        {
-            assert_eq!(environment(text).is_ok(), good, "{text}");
-        }
-        assert!(environment("live 🚀").unwrap_err().contains("not '🚀' (U+1F680)"));
-        for (text, good) in [
-            ("refs/heads/main", true),
-            ("refs/tags/v*", true),
-            ("refs/pull/*/merge", true),
-            ("refs/pull/7/merge", true),
-            ("refs/pull/7/head", false),
-            ("refs/pull/x/merge", false),
-            ("main", false),
-            ("refs/*", false),
-        ] {
-            assert_eq!(full_ref(text).is_ok(), good, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_is_open_where_no_separator_ends_its_beginning() {
-        for (text, branches, tags, environments) in [
-            ("main", None, None, None),
-            ("*", Some("every branch"), Some("every tag"), Some("every environment")),
-            ("release/*", None, None, None),
-            ("prod-*", Some("every branch whose name begins with `prod-`"), None, None),
-            (
-                "prod*",
-                Some("every branch whose name begins with `prod`"),
-                None,
-                Some("every environment whose name begins with `prod`"),
-            ),
-            ("?x", Some("every branch like `?x`"), Some("every tag like `?x`"), Some("every environment like `?x`")),
-        ] {
-            assert_eq!(open_branch(text).as_deref(), branches, "{text}");
-            assert_eq!(open_tag(text).as_deref(), tags, "{text}");
-            assert_eq!(open_environment(text).as_deref(), environments, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_subject_tells_an_environment_unless_it_can_be_another_s_escaped() {
-        for (name, needed) in
-            [("prod", false), ("review-*", false), ("a:b", true), ("a%3Ab", true), ("a?b", true), ("*A", true)]
-        {
-            assert_eq!(needs_claim(name), needed, "{name}");
-        }
-    }
-
-    #[test]
-    fn only_an_owner_with_a_star_is_a_whole_organisation() {
-        assert_eq!(RepositoryScope::parse("octo-org/*"), Ok(RepositoryScope::Organisation("octo-org".to_owned())));
-        assert_eq!(RepositoryScope::parse("octo-org/x").map(|scope| scope.to_string()), Ok("octo-org/x".to_owned()));
-        for bad in ["*", "*/*", "octo*/*", "octo-org/x*", "/*", "octo-org*/octo-repo*"] {
-            assert!(RepositoryScope::parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn workflows_are_written_as_the_claim_has_them() {
-        let sha = "0123456789abcdef0123456789abcdef01234567";
-        for (at, good) in
-            [("refs/heads/main", true), ("refs/heads/release/*", true), ("refs/tags/v*", true), (sha, true)]
-                .into_iter()
-                .chain([("refs/pull/1/merge", true), ("refs/pull/*/merge", true), ("refs/heads/*", true)])
-                .chain([("main", false), ("v1", false), ("*", true), ("refs/*", true), ("", false), (&sha[1..], false)])
-        {
-            assert_eq!(workflow(&format!("o/r/.github/workflows/deploy.yml@{at}")).is_ok(), good, "{at}");
-        }
-        assert!(workflow("o/r/.github/workflows/deploy to prod.yml@refs/heads/main").is_ok());
-        for bad in [
-            "Deploy to production",
-            "o/r/.github/workflows/ .yml@refs/heads/main",
-            "o/r/.github/workflows/*@refs/heads/main",
-            "o/r@refs/heads/main",
-        ] {
-            assert!(workflow(bad).is_err(), "{bad}");
-        }
-    }
-}
+#[path = "tests/name.rs"]
+mod tests;

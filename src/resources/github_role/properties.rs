@@ -249,7 +249,7 @@ object_type! {
         );
         WORKFLOWS: Texts = Property::texts(
             "Workflows",
-            TEXT.matching("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/\\.github/workflows/[^/@:]+@."),
+            TEXT.matching("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/\\.github/workflows/[^/@:]+\\.[Yy][Aa]?[Mm][Ll]@."),
             Count::at_most(room_for("a/b/.github/workflows/c@refs/tags/d"), "workflows"),
             "\"owner/name/.github/workflows/<file>@<ref>\"",
             "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, \

@@ -50,7 +50,7 @@ fn facts(template: SubjectTemplate) -> SubjectFacts {
 
 #[test]
 fn the_largest_declarations_lead_to_bounded_work() {
-    let workflow = |n| format!("o/r/.github/workflows/w{n}@refs/heads/b");
+    let workflow = |n| format!("o/r/.github/workflows/w{n}.yml@refs/heads/b");
     let custom = SubjectTemplate::Custom(["repo", "context", "job_workflow_ref", "actor_id"].map(str::to_owned).into());
     let silent = SubjectTemplate::Custom(["repo", "job_workflow_ref"].map(str::to_owned).into());
     for (what, trust) in [
@@ -141,7 +141,7 @@ fn a_declaration_past_the_largest_quota_is_refused_before_any_comparison() {
 
 #[test]
 fn a_template_that_multiplies_lists_is_refused_before_its_subjects_are_written() {
-    let workflow = |n| format!("o/r/.github/workflows/w{n}@refs/heads/b");
+    let workflow = |n| format!("o/r/.github/workflows/w{n}.yml@refs/heads/b");
     let trust = entry(&json!({
         "Branches": numbered(20, |n| n.to_string()), "Actors": numbered(200, |n| (n + 1).to_string()),
         "Workflows": numbered(60, workflow),
