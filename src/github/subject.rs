@@ -50,10 +50,16 @@ pub fn check(text: &str, is_pinned: bool) -> Result<Breadth, String> {
         {
             return Ok(Breadth::Broad(EVERY_JOB.to_owned()));
         }
-        let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        // A custom property may have `-`, `$` and `#` in its name.
+        let is_key = !key.is_empty()
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$' | b'#'));
         let Some(value) = value.filter(|value| is_key && !value.is_empty()) else {
             return expected(", that is `key:value` pairs joined by `:`, with wildcards in values only");
         };
+        if key == "context" {
+            return Err("`ref:…`, `environment:…` or `pull_request` in the place of `context`, which no subject says"
+                .to_owned());
+        }
         claim(key)?;
         if key == "repo" && (std::mem::replace(&mut has_prefix, true) || value == "repo") {
             return expected(" with the prefix `repo:` once");
@@ -167,12 +173,15 @@ struct Pinned {
 impl Pinned {
     /// Adds the part that a pair pins.
     fn add(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let digits = |value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
         let part = match key {
             "repo" => repo_value(value).map(|()| Part::Repository)?,
             "repository" => Repository::parse(value).map(|_| Part::Repository)?,
-            "repository_id" if digits(value) => Part::Repository,
-            "repository_owner_id" if digits(value) => Part::Owner,
+            "repository_id" => id(key, value).map(|()| Part::Repository)?,
+            "repository_owner_id" => id(key, value).map(|()| Part::Owner)?,
+            "actor_id" | "enterprise_id" | "run_id" | "check_run_id" => return id(key, value),
+            "sha" | "workflow_sha" | "job_workflow_sha" if !name::is_sha(value) => {
+                return Err(format!("a commit's whole SHA in small letters behind `{key}`"));
+            }
             "repository_owner" if !value.contains(['*', '?']) => Part::Owner,
             "job_workflow_ref" | "workflow_ref" => {
                 name::workflow(value)?;
@@ -221,7 +230,7 @@ impl Pinned {
 
     fn breadth(self, is_pinned: bool) -> Option<Breadth> {
         let broad = |why: &str| Some(Breadth::Broad(why.to_owned()));
-        if self.has(Part::Repository) || (is_pinned && (self.has(Part::Owner) || self.has(Part::Workflow))) {
+        if self.has(Part::Repository) || is_pinned {
             return match &self.open {
                 _ if self.has(Part::Workflow) => Some(Breadth::Narrow),
                 Some(names) => broad(&format!("{names} of the repository is let in")),
@@ -236,12 +245,18 @@ impl Pinned {
     }
 }
 
+/// Checks an id.
+fn id(key: &str, value: &str) -> Result<(), String> {
+    number(value).map(drop).ok_or_else(|| format!("an id as GitHub writes it behind `{key}`, a whole number"))
+}
+
 /// Describes the refs of an open pattern.
 fn open_ref(reference: &str) -> Option<String> {
     match (reference.strip_prefix("refs/heads/"), reference.strip_prefix("refs/tags/")) {
         (Some(branch), _) => name::open_branch(branch),
         (_, Some(tag)) => name::open_tag(tag),
-        _ => matches!(reference, "*" | "refs/*").then(|| "every branch and tag".to_owned()),
+        _ => matches!(reference, "*" | "refs/*")
+            .then(|| "every branch and tag (and every pull request where a template says `ref`)".to_owned()),
     }
 }
 

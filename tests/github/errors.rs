@@ -17,6 +17,7 @@ fn what_is_too_broad_is_refused_with_a_reason_before_anything_is_made() {
             (json!({"Repository": "github.com/acme/app", "Branches": ["main"]}), "without a host"),
             (json!({"Repository": "https://github.com/acme/app", "Branches": ["main"]}), "without a host"),
             (json!({"Repository": "acme@1/app@2", "Branches": ["main"]}), "as `OwnerId` and `RepositoryId`"),
+            (json!({"Repository": "acme@1/*", "Branches": ["main"]}), "as `OwnerId` and `RepositoryId`"),
             (json!({"Repository": "acme/app.git", "Branches": ["main"]}), "without `.git`"),
             (json!({"Repository": "acme/app", "Branches": ["環境"]}), "not '環' (U+74B0)"),
             (json!({"Repository": "acme/app", "Environments": ["live 🚀"]}), "not '🚀' (U+1F680)"),
@@ -51,6 +52,7 @@ fn what_is_too_broad_is_refused_with_a_reason_before_anything_is_made() {
             (json!({"Repository": "acme/*", "Branches": ["main"]}), "`acme/*` is every repository of acme"),
             (json!({"Subjects": ["repo:acme/app:*"]}), "every branch, tag, environment and pull request"),
             (json!({"Subjects": ["repository_owner:acme:environment:prod"]}), "it pins the owner only"),
+            (json!({"Subjects": ["repo:acme/app:ref:refs/*"]}), "and every pull request where a template says `ref`"),
         ] {
             let outcome = place.create(json!([entry])).await;
             assert!(!outcome.succeeded && outcome.reason.contains(reason), "{entry}: {}", outcome.reason);
@@ -161,6 +163,10 @@ fn a_subject_that_pins_a_workflow_only_needs_a_repository_beside_it() {
             let why = "jobs of every repository on GitHub can call it";
             assert!(!outcome.succeeded && outcome.reason.contains(why), "{entry}: {}", outcome.reason);
         }
+        let own = json!([{"Subjects": ["workflow_ref:acme/ci/.github/workflows/deploy.yml@refs/heads/main"]}]);
+        let outcome = place.create(own).await;
+        let why = "`Repository` beside a subject that names a repository in `workflow_ref` only, where no id pins it";
+        assert!(!outcome.succeeded && outcome.reason.contains(why), "{}", outcome.reason);
         let (_, id) = crate::simulation::github::ids("acme/app");
         for scope in [json!({"Repository": "acme/app"}), json!({"RepositoryId": id.to_string()})] {
             let mut entry = scope;

@@ -162,7 +162,9 @@ fn all_repositories_of_an_owner_in_whole_subjects_are_broad_and_pinned() {
 #[test]
 fn a_repository_beside_whole_subjects_pins_what_they_leave_open() {
     let id = ids("acme/app").1.to_string();
-    for subject in ["repository_owner:acme:environment:prod", &format!("environment:prod:{WORKFLOW}")] {
+    for subject in
+        ["environment:prod", "repository_owner:acme:environment:prod", &format!("environment:prod:{WORKFLOW}")]
+    {
         for scope in [json!({"Repository": "acme/app"}), json!({"RepositoryId": id})] {
             at(async |place| {
                 let mut entry = scope.clone();
@@ -186,8 +188,10 @@ fn a_repository_beside_whole_subjects_pins_what_they_leave_open() {
         });
     }
     at(async |place| {
-        let trust = json!([{"Repository": "acme/app", "Subjects": ["repository_owner:acme"]}]);
-        refused(&place.create(trust).await, "every branch, tag, environment and pull request of the repository");
+        for subject in ["repository_owner:acme", "runner_environment:github-hosted"] {
+            let trust = json!([{"Repository": "acme/app", "Subjects": [subject]}]);
+            refused(&place.create(trust).await, "every branch, tag, environment and pull request of the repository");
+        }
     });
     at_issuer(SERVER, async |place| {
         let trust = json!([{"Repository": "acme/app", "Subjects": ["repository_owner:acme:environment:prod"]}]);

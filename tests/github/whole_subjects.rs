@@ -190,3 +190,68 @@ fn what_narrows_an_entry_narrows_its_whole_subjects_too() {
         assert!(!outcome.succeeded && outcome.reason.contains(told), "{}", outcome.reason);
     });
 }
+
+#[test]
+fn subjects_that_github_never_sends_are_mistakes_and_not_broad() {
+    at(async |place| {
+        place.world.settings.guardrails = github_trust::guardrails::Guardrails::none();
+        let workflow = |repository: &str| format!("{repository}/.github/workflows/x.yml@refs/heads/main");
+        let on = |rest: &str| immutable("acme/app", rest);
+        for (subject, why) in [
+            (on("context:prod"), "`ref:…`, `environment:…` or `pull_request` in the place of `context`"),
+            ("repository_id:0456789:environment:prod".to_owned(), "an id as GitHub writes it behind `repository_id`"),
+            ("repository_id:0:environment:prod".to_owned(), "an id as GitHub writes it behind `repository_id`"),
+            (on("environment:prod:actor_id:x"), "an id as GitHub writes it behind `actor_id`"),
+            (
+                on(&format!("environment:prod:sha:{}", "A".repeat(40))),
+                "a commit's whole SHA in small letters behind `sha`",
+            ),
+            (on("ref:refs/heads/main:ref:refs/heads/dev"), "no job has `ref:refs/heads/main` and `ref:refs/heads/dev`"),
+            (on("environment:a:environment:b"), "no job has `environment:a` and `environment:b`"),
+            (on("environment:prod:pull_request"), "no job has `environment:prod` and `pull_request`"),
+            (on("pull_request:ref:refs/tags/v1"), "no job has `ref:refs/tags/v1` and `pull_request`"),
+            (on("environment:prod:repository:them/x"), "no job is of acme/app and of them/x"),
+            ("repo:acme/app:environment:prod:repository_owner:them".to_owned(), "no job is of acme and of them"),
+            (
+                on(&format!("environment:prod:workflow_ref:{}", workflow("them/x"))),
+                "no job is of acme/app and of them/x",
+            ),
+            (on("environment:prod:repository_id:5"), "no repository has id"),
+            (on("environment:prod:repository_owner_id:5"), "no owner has id"),
+        ] {
+            let outcome = place.create(json!([{"Subjects": [subject]}])).await;
+            assert!(!outcome.succeeded && outcome.reason.contains(why), "{subject}: {}", outcome.reason);
+            assert!(outcome.physical_id.starts_with("never-created/"), "{}", outcome.physical_id);
+        }
+        let (owner, id) = ids("acme/app");
+        for subject in [
+            on("environment:prod:environment:prod"),
+            on("environment:prod:ref:refs/heads/main"),
+            on("pull_request:ref:refs/heads/main"),
+            on("pull_request:ref:refs/pull/*/merge"),
+            on("ref:refs/heads/release/*:ref:refs/heads/*/1"),
+            on(&format!("environment:prod:workflow_ref:{}", workflow("acme/app"))),
+            on(&format!("environment:prod:job_workflow_ref:{}", workflow("them/x"))),
+            on(&format!(
+                "environment:prod:repository:acme/app:repository_owner:acme:repository_id:{id}:repository_owner_id:{owner}"
+            )),
+        ] {
+            let outcome = place.create(json!([{"Subjects": [subject]}])).await;
+            assert!(outcome.succeeded, "{subject}: {}", outcome.reason);
+        }
+    });
+}
+
+#[test]
+fn a_subject_says_custom_properties_by_any_name_that_they_may_have() {
+    at(async |place| {
+        for property in ["work-space", "cost$", "team#1", "tier"] {
+            let subject = immutable("acme/app", &format!("environment:prod:repo_property_{property}:x"));
+            let outcome = place.create(json!([{"Subjects": [subject]}])).await;
+            assert!(outcome.succeeded, "{subject}: {}", outcome.reason);
+        }
+        let outcome =
+            place.create(json!([{"Subjects": [immutable("acme/app", "environment:prod:work-space:x")]}])).await;
+        assert!(outcome.reason.contains("and not `work-space`"), "{}", outcome.reason);
+    });
+}

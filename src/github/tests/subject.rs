@@ -40,6 +40,9 @@ fn what_leaves_the_context_or_the_repository_of_an_owner_open_is_broad() {
     for (text, is_narrow) in [
         (workflow, true),
         ("repository_owner:o:environment:prod", true),
+        ("environment:prod", true),
+        ("environment:*", false),
+        ("actor_id:5", false),
         ("repository_owner:o", false),
         ("repository_owner:o:ref:refs/heads/*", false),
     ] {

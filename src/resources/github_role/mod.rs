@@ -14,6 +14,7 @@ mod facts_from_policy;
 mod former_state;
 mod guardrail_checks;
 mod hand_changes;
+mod impossible_subjects;
 mod lookup;
 mod match_warnings;
 mod name_record;

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cloudformation::Fields;
 use crate::github::Issuer;
 use crate::github::name::{self, Repository, RepositoryScope};
-use crate::github::subject::{self, Breadth};
+use crate::github::subject;
 
 use crate::iam_policy::pattern::Pattern;
 
+use super::declared_subjects::subjects;
 use super::own_workflows;
 use super::policy_limits::{LARGEST_QUOTA, size_of};
 use super::properties::{Properties, TemplateClaim, TrustEntry as Entry};
@@ -195,9 +196,6 @@ fn broad(context: &JobContext, scope: Option<&RepositoryScope>) -> Option<String
         JobContext::Tag(name) => {
             name::open_tag(name).map(|names| format!("`Tags: {name}` is {names}, also one that nobody has reviewed"))
         }
-        JobContext::Environment(name) => name::open_environment(name).map(|names| {
-            format!("`Environments: {name}` is {names}, also one that a workflow makes without protection")
-        }),
         JobContext::PullRequest => None,
         JobContext::AnyRef => Some("`AnyRef` is every branch and tag, also one that nobody has reviewed".to_owned()),
         JobContext::AllJobs => Some(format!(
@@ -218,64 +216,6 @@ fn contexts(fields: &mut Fields<'_, Entry>) -> BTreeSet<JobContext> {
     contexts.extend((fields.boolean(Entry::ANY_REF) == Some(true)).then_some(JobContext::AnyRef));
     contexts.extend((fields.boolean(Entry::ALL_JOBS) == Some(true)).then_some(JobContext::AllJobs));
     contexts
-}
-
-fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, issuer: Option<&Issuer>) {
-    let is_pinned = entry.names_repository();
-    let subjects =
-        fields.texts(Entry::SUBJECTS, |text| subject::check(text, is_pinned).map(|reach| (text.to_owned(), reach)));
-    for (text, reach) in subjects.into_iter().flatten() {
-        if let Some(other) = of_another(&text, entry) {
-            fields.invalid(Entry::SUBJECTS, format!("subjects of this entry's {other}"), format_args!("{text:?}"));
-        }
-        if let Some(name) = issuer.and_then(|issuer| unlisted_user(&text, entry, issuer)) {
-            let expected = format!(
-                "the user {name} also under `Actors`, which are compared by their ids, because a user's name can change hands"
-            );
-            fields.invalid(Entry::SUBJECTS, expected, format_args!("{text:?}"));
-        }
-        match reach {
-            Breadth::Broad(why) => entry.broad.push(format!("`{text}`: {why}")),
-            Breadth::Anybodys => fields.invalid(
-                Entry::SUBJECTS,
-                "`Repository` beside a subject that pins a workflow only: jobs of every repository on GitHub can call it",
-                format_args!("{text:?} alone"),
-            ),
-            Breadth::Narrow => {}
-        }
-        entry.subjects.insert(if subject::spans_words(&text) {
-            Pattern::written(&text)
-        } else {
-            Pattern::within_words(&text)
-        });
-    }
-}
-
-/// Returns the member of an entry that one of its subjects contradicts.
-fn of_another(subject: &str, entry: &TrustEntry) -> Option<String> {
-    let TrustEntry { scope, owner_id, repository_id, .. } = entry;
-    let another = |id: &Option<u64>, found: u64| id.is_some_and(|id| id != found);
-    let fits = |repository: &Repository| match scope {
-        Some(RepositoryScope::Repository(own)) => own == repository,
-        Some(RepositoryScope::Organisation(owner)) => owner == repository.owner(),
-        None => true,
-    };
-    subject::pairs(subject).find_map(|(key, value)| {
-        let value = value?;
-        let prefix = subject::prefix(value).filter(|_| matches!(key, "repo" | "repository"));
-        let (owner, id) = match (key, prefix.as_ref().and_then(|prefix| prefix.ids)) {
-            (_, Some((owner, id))) => (Some(owner), Some(id)),
-            ("repository_id", _) => (None, subject::number(value)),
-            ("repository_owner_id", _) => (subject::number(value), None),
-            _ => (None, None),
-        };
-        let is_owner_s = key != "repository_owner" || scope.as_ref().is_none_or(|scope| scope.owner() == value);
-        if !prefix.is_none_or(|prefix| fits(&prefix.repository)) || !is_owner_s {
-            return scope.as_ref().map(|scope| format!("`Repository`, {scope}"));
-        }
-        let owner = owner.filter(|found| another(owner_id, *found)).map(|_| "`OwnerId`".to_owned());
-        owner.or_else(|| id.filter(|found| another(repository_id, *found)).map(|_| "`RepositoryId`".to_owned()))
-    })
 }
 
 /// Reads the values of the claims that a template is made of and no other member gives.
@@ -393,15 +333,4 @@ fn format(text: &str) -> Format {
         "Both" => Format::Both,
         _ => Format::Auto,
     }
-}
-
-/// Returns the user whom a subject names and no id tells.
-fn unlisted_user<'a>(subject: &'a str, entry: &TrustEntry, issuer: &Issuer) -> Option<&'a str> {
-    let value = |key| subject::value(subject, key);
-    let name = value("actor").filter(|_| issuer.has_key("actor_id") && value("actor_id").is_none())?;
-    let is_listed = entry.actors.iter().any(|actor| match actor {
-        Actor::Name(listed) => listed == name,
-        Actor::Id(_) => true,
-    });
-    (!is_listed).then_some(name)
 }

@@ -170,8 +170,9 @@ fn whole_subject(server: bool, (name, has_ids, form, context): (&str, bool, &str
     } else {
         format!("repo:{name}")
     };
-    // Nothing stands behind a wildcard for everything else.
-    let form = if context == "*" { "R:C" } else { form };
+    // Nothing stands behind a wildcard for everything else, and no job is on two refs.
+    let is_on_two = form.contains(":ref:") && context.starts_with("ref:") && !form.ends_with(context);
+    let form = if context == "*" || is_on_two { "R:C" } else { form };
     let form = form.replace(":O:", &format!(":{owner}:")).replace(":I", &format!(":{}", meant.id));
     form.replace('C', context).replace('R', &repo)
 }
