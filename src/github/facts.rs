@@ -85,6 +85,8 @@ pub struct SubjectFacts {
     pub users: BTreeMap<String, u64>,
     /// The repositories and owners that whole subjects name.
     pub named: BTreeMap<RepositoryScope, NamedScope>,
+    /// The owners that whole subjects name and that nobody is, as GitHub says.
+    pub free: BTreeSet<String>,
 }
 
 /// The subjects of a repository, as far as GitHub tells them.
@@ -213,6 +215,7 @@ impl SubjectFacts {
             visibility: response.visibility.clone().filter(|told| VISIBILITIES.contains(&told.as_str())),
             users: BTreeMap::new(),
             named: BTreeMap::new(),
+            free: BTreeSet::new(),
         }
     }
 }

@@ -154,7 +154,10 @@ fn all_repositories_of_an_owner_in_whole_subjects_are_broad_and_pinned() {
             place.world.settings.guardrails = Guardrails::none();
             place.github(|github| github.down = true);
             let outcome = place.create(json!([{"Subjects": subjects}])).await;
-            assert!(warning(&outcome).contains("The role trusts by name alone: acme/*."), "{}", warning(&outcome));
+            let told =
+                "The role trusts by name alone: acme/*. Whoever takes over such a name gets in: declare `OwnerId`";
+            assert!(warning(&outcome).contains(told), "{}", warning(&outcome));
+            assert!(!warning(&outcome).contains("`RepositoryId`"), "{}", warning(&outcome));
         });
     }
 }
@@ -197,4 +200,33 @@ fn a_repository_beside_whole_subjects_pins_what_they_leave_open() {
         let trust = json!([{"Repository": "acme/app", "Subjects": ["repository_owner:acme:environment:prod"]}]);
         refused(&place.create(trust).await, "names no repository, and there is no claim to pin it by");
     });
+}
+
+#[test]
+fn a_name_that_nobody_has_is_refused_for_all_repositories_of_it() {
+    for entry in [
+        json!({"Repository": "ghost/*", "Branches": ["main"], "SubjectFormat": "Classic"}),
+        json!({"Repository": "ghost/*", "Branches": ["main"]}),
+        json!({"Subjects": ["repository_owner:ghost:environment:prod"]}),
+        json!({"Repository": "ghost/*", "Subjects": ["repository_owner:ghost:environment:prod"]}),
+    ] {
+        at(async |place| {
+            place.world.settings.guardrails = Guardrails::none();
+            let nobody = || Answer { status: 404, headers: Vec::new(), body: "{}".into() };
+            place.github(|github| drop(github.answers.insert("GET /users/ghost".into(), nobody())));
+            let outcome = place.create(json!([entry])).await;
+            refused(&outcome, "ghost: there is no user or organisation of that name");
+            refused(&outcome, "whoever registers it would be let in. Correct the name, or declare `OwnerId`");
+            let mut entry = entry.clone();
+            entry["OwnerId"] = json!("5");
+            let outcome = place.create(json!([entry])).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            pins(place, "repository_owner_id", "5");
+            // An organisation that is deleted later takes no role along.
+            entry.as_object_mut().unwrap().remove("OwnerId");
+            let outcome = place.request("Update", json!({"Trust": [entry], "Description": "other"})).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            pins(place, "repository_owner_id", "5");
+        });
+    }
 }

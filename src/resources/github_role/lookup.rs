@@ -116,7 +116,10 @@ impl GitHubRoles {
                     facts.named.extend(named.map(|named| (scope, named)));
                 }
                 // The subject says everything but the id.
-                Err(Doubt::Silent(problem)) => tracing::warn!(%scope, %problem, "GitHub did not say which id it has"),
+                Err(Doubt::Silent(problem)) => {
+                    tracing::warn!(%scope, %problem, "GitHub did not say which id it has");
+                    facts.free.extend(free_name(&scope, &problem).map(str::to_owned));
+                }
                 Err(doubt) => return Err(doubt),
             }
         }
@@ -158,6 +161,14 @@ impl GitHubRoles {
                 Err(problem) => Err(Doubt::Silent(problem)),
             },
         }
+    }
+}
+
+/// Returns an owner that nobody is. A repository that GitHub does not show may be a private one.
+pub(super) fn free_name<'a>(scope: &'a RepositoryScope, problem: &LookupError) -> Option<&'a str> {
+    match (scope, problem) {
+        (RepositoryScope::Organisation(owner), LookupError::Invisible(_)) => Some(owner),
+        _ => None,
     }
 }
 

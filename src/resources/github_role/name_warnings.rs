@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::pinned_ids::Identity;
 use crate::github::Issuer;
+use crate::github::name::RepositoryScope;
 use crate::github::subject::value;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 
@@ -20,12 +21,15 @@ pub(super) fn of(issuer: &Issuer, policy: &TrustPolicy) -> Vec<String> {
             if has_ids { remedy } else { "STS reads no id in tokens of an Enterprise Server, so keep the names" };
         Some(format!("The role {how} name alone: {named}. Whoever takes over such a name {who}: {remedy}"))
     };
-    let open = policy.rules().iter().filter_map(|rule| {
-        let identity = Identity::of(rule);
-        let name = identity.scope.as_ref().map_or_else(|| rule.subject.to_string(), ToString::to_string);
-        (!identity.is_pinned()).then_some(name)
-    });
-    let trusted = sentence(open.collect(), "trusts by", "gets in", "declare `OwnerId` and `RepositoryId`");
+    let open: Vec<_> = policy.rules().iter().map(|rule| (rule, Identity::of(rule))).collect();
+    let open: Vec<_> = open.into_iter().filter(|(_, identity)| !identity.is_pinned()).collect();
+    let is_owner = |identity: &Identity| matches!(identity.scope, Some(RepositoryScope::Organisation(_)));
+    let are_owners = open.iter().all(|(_, identity)| is_owner(identity));
+    let name = |(rule, Identity { scope, .. }): (&TrustRule, Identity)| {
+        scope.map_or_else(|| rule.subject.to_string(), |scope| scope.to_string())
+    };
+    let ids = if are_owners { "declare `OwnerId`" } else { "declare `OwnerId` and `RepositoryId`" };
+    let trusted = sentence(open.into_iter().map(name).collect(), "trusts by", "gets in", ids);
     let narrowing = policy.rules().iter().flat_map(narrowing).collect();
     let narrowed = sentence(narrowing, "is narrowed by", "fits, too", "declare `EnterpriseId`");
     trusted.into_iter().chain(narrowed).collect()

@@ -24,7 +24,7 @@ use crate::request_origin::RollbackCheck;
 
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
-use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
+use super::lookup::{Doubt, by_hand, declared_facts, forms_of, free_name, open_names, with_declared};
 use super::name_record::NameRecord;
 use super::pinned_ids::{OtherId, PinnedIds, listed};
 use super::trust_declaration::{Actor, Format, TrustEntry};
@@ -216,7 +216,7 @@ impl GitHubRoles {
             Ok(mut facts) => {
                 memory.complete(issuer, entry, &mut facts);
                 let others = memory.differences(entry, &facts);
-                match (taken_over(at, &others), compile(issuer, entry, &facts)) {
+                match (taken_over(at, &others).or_else(|| free(at, entry, &facts)), compile(issuer, entry, &facts)) {
                     (None, Ok(rules)) => return Ok((facts, rules)),
                     (Some(refusal), _) => refusal,
                     (None, Err(lack)) => {
@@ -294,6 +294,23 @@ fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
     Some(Refusal::PreconditionFailed { what: format!("{at}: {}", told.collect::<Vec<_>>().join("; ")), remedy })
 }
 
+/// Refuses owners in whole subjects that nobody is, unless an id tells who is meant.
+fn free(at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Option<Refusal> {
+    let is_open = |owner: &&String| {
+        let scope = RepositoryScope::Organisation((*owner).clone());
+        !facts.named.contains_key(&scope) && declared_ids(entry, &scope).0.is_empty()
+    };
+    facts.free.iter().find(is_open).map(|owner| nobody(at, owner))
+}
+
+fn nobody(at: &str, owner: &str) -> Refusal {
+    Refusal::PreconditionFailed {
+        what: format!("{at}: {owner}: there is no user or organisation of that name"),
+        remedy: "GitHub says so, and whoever registers it would be let in. Correct the name, or declare `OwnerId`"
+            .to_owned(),
+    }
+}
+
 /// Refuses a name that leads to another one. Who has taken over a name can also let it lead elsewhere.
 fn renamed(at: &str, entry: &TrustEntry, memory: &Memory, (from, to, id): (&Repository, &str, u64)) -> Refusal {
     let pinned: BTreeSet<u64> = memory.ids.repository(from).union(&memory.others.repository(from)).copied().collect();
@@ -322,6 +339,9 @@ fn without_github(
     if let Some(facts) = memory.facts(issuer, entry, at) {
         tracing::warn!(at, %problem, ?facts, "GitHub did not say; going by the trust policy that IAM has");
         return Ok(facts);
+    }
+    if let Some(owner) = entry.scope.as_ref().and_then(|scope| free_name(scope, problem)) {
+        return Err(nobody(at, owner).into());
     }
     let names = entry.actors.iter().any(|actor| matches!(actor, Actor::Name(_)));
     let forms: Option<&[SubjectFormat]> = match entry.format {
