@@ -362,3 +362,20 @@ fn the_scheduled_run_tells_of_each_name_that_changed_hands() {
         }
     });
 }
+
+#[test]
+fn each_of_several_owners_in_one_entry_is_told_an_entry_of_its_own() {
+    at(async |place| {
+        let entries = |subjects: &[&str]| json!([{"Subjects": subjects}]);
+        place.token();
+        assert!(place.create(entries(&["repo:acme/old:pull_request", "repo:corp/old:pull_request"])).await.succeeded);
+        place.github(|github| github.taken = [("acme".to_owned(), 777), ("corp".to_owned(), 888)].into());
+        let told = ["`OwnerId: 777` in an entry for acme alone", "`OwnerId: 888` in an entry for corp alone"];
+        refuses(place, &entries(&["repo:acme/new:pull_request", "repo:corp/new:pull_request"]), &told).await;
+        place.github(|github| github.taken = [("acme/old".to_owned(), 777), ("acme/new".to_owned(), 888)].into());
+        let told = ["`RepositoryId: 777` in an entry for acme/old alone"];
+        refuses(place, &entries(&["repo:acme/old:pull_request", "repo:acme/new:pull_request"]), &told).await;
+        let outcome = place.update(json!([{"Subjects": ["repo:acme/old:pull_request"], "RepositoryId": "777"}])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+    });
+}

@@ -176,11 +176,17 @@ impl PinnedIds {
             RepositoryScope::Repository(_) => (scope, *owner_id, Some(*id)),
             RepositoryScope::Organisation(_) => (scope, Some(*id), None),
         });
-        for (scope, owner_now, repository_now) in scopes.chain(named) {
-            let (owner_ids, repository_ids) = declared(entry, scope);
+        let all: Vec<_> = scopes.chain(named).collect();
+        // An entry has one `OwnerId` and one `RepositoryId`.
+        let names = |name: fn(&RepositoryScope) -> String| {
+            all.iter().map(|(scope, ..)| name(scope)).collect::<BTreeSet<String>>().len()
+        };
+        let (is_one_owner, is_one) = (names(|scope| key(scope.owner())) == 1, names(ToString::to_string) == 1);
+        for (scope, owner_now, repository_now) in all {
+            let (owner_ids, repository_ids) = declared_ids(entry, scope);
             let owner = match scope {
                 RepositoryScope::Repository(repository) => {
-                    let declared = ("RepositoryId", &repository_ids);
+                    let declared = ("RepositoryId", &repository_ids, is_one);
                     found.extend(other(
                         &repository.to_string(),
                         declared,
@@ -192,7 +198,8 @@ impl PinnedIds {
                 }
                 RepositoryScope::Organisation(owner) => owner,
             };
-            found.extend(other(owner, ("OwnerId", &owner_ids), self.owner(owner), owner_now, is_cut));
+            let declared = ("OwnerId", &owner_ids, is_one_owner);
+            found.extend(other(owner, declared, self.owner(owner), owner_now, is_cut));
         }
         let beside = if facts.says("actor") { "beside" } else { "in place of" };
         found.extend(facts.users.iter().filter_map(|(name, id)| self.other_user(entry, (name, *id), actors, beside)));
@@ -224,7 +231,7 @@ impl PinnedIds {
 }
 
 /// The ids of an owner and a repository that an entry declares: by its members, and in the subjects about them.
-fn declared(entry: &TrustEntry, scope: &RepositoryScope) -> (BTreeSet<u64>, BTreeSet<u64>) {
+pub(super) fn declared_ids(entry: &TrustEntry, scope: &RepositoryScope) -> (BTreeSet<u64>, BTreeSet<u64>) {
     let mut owner_ids: BTreeSet<u64> = entry.owner_id.into_iter().collect();
     let mut repository_ids: BTreeSet<u64> = entry.repository_id.into_iter().collect();
     for subject in &entry.subjects {
@@ -244,13 +251,14 @@ fn declared(entry: &TrustEntry, scope: &RepositoryScope) -> (BTreeSet<u64>, BTre
 
 fn other(
     name: &str,
-    (property, declared): (&str, &BTreeSet<u64>),
+    (property, declared, is_one): (&str, &BTreeSet<u64>, bool),
     pinned: BTreeSet<u64>,
     now: Option<u64>,
     is_cut: bool,
 ) -> Option<OtherId> {
     let now = now.filter(|now| (is_cut || !pinned.is_empty()) && !pinned.contains(now) && !declared.contains(now))?;
-    Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`") })
+    let place = if is_one { String::new() } else { format!(" in an entry for {name} alone") };
+    Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`{place}") })
 }
 
 /// The ids of users in a policy: as a claim, or in subjects by a template.

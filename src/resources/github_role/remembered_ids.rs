@@ -26,7 +26,7 @@ use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, free_name, open_names, with_declared};
 use super::name_record::NameRecord;
-use super::pinned_ids::{OtherId, PinnedIds, listed};
+use super::pinned_ids::{OtherId, PinnedIds, declared_ids, listed};
 use super::trust_declaration::{Actor, Format, TrustEntry};
 use super::{GitHubRoles, RoleName};
 
