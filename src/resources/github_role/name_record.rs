@@ -1,5 +1,6 @@
 //! The names that a role trusts or trusted, with the ids that they had, recorded in tags of the role: users, of whom the policy
 //! holds ids only, and repositories and owners that are no longer in the policy. A rollback may bring them back, or an author.
+//! Names are those of the GitHub that the policy is for. Those of another one have a mark, because each GitHub has its own ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,10 @@ const VALUE: usize = 256;
 const REPOSITORY: char = '/';
 /// The characters of the digest of a repository's name, five bits each.
 const DIGEST: usize = 6;
+/// Begins the mark of a name at another GitHub.
+const ELSEWHERE: char = '@';
+/// The characters of that mark.
+const MARK: usize = 3;
 
 /// The key of a name, which GitHub takes in any case: an account is its own, and a repository its digest, which is shorter.
 pub(super) fn key(name: &str) -> String {
@@ -79,6 +84,20 @@ impl NameRecord {
         Self { is_cut, ..Self::of(names.iter().map(|(name, id)| (name.as_str(), *id))) }
     }
 
+    /// The same record beside a policy for another GitHub: a name at `from` gets a mark, and one at `to` loses it.
+    pub(super) fn moved(&self, from: &str, to: &str) -> Self {
+        if from == to {
+            return self.clone();
+        }
+        let (theirs, ours) = (digest(&[from], MARK).to_lowercase(), digest(&[to], MARK).to_lowercase());
+        let moved = |(name, id): &(String, u64)| match name.split_once(ELSEWHERE) {
+            None => (format!("{name}{ELSEWHERE}{theirs}"), *id),
+            Some((plain, mark)) if mark == ours => (plain.to_owned(), *id),
+            Some(_) => (name.clone(), *id),
+        };
+        Self { names: self.names.as_ref().map(|names| names.iter().map(moved).collect()), is_cut: self.is_cut }
+    }
+
     /// Both together, this one's names first.
     pub(crate) fn union(&self, other: &Self) -> Self {
         let both = || Self::of(self.iter().chain(other.iter()));
@@ -107,10 +126,10 @@ impl NameRecord {
         self.names.iter().flatten().map(|(name, id)| (name.as_str(), *id))
     }
 
-    /// The accounts with their ids.
+    /// The accounts at the policy's GitHub with their ids.
     pub(crate) fn accounts(&self) -> BTreeMap<&str, BTreeSet<u64>> {
         let mut all: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-        for (name, id) in self.iter().filter(|(name, _)| is_account(name)) {
+        for (name, id) in self.iter().filter(|(name, _)| is_account(name) && !name.contains(ELSEWHERE)) {
             all.entry(name).or_default().insert(id);
         }
         all
@@ -176,6 +195,20 @@ mod tests {
         let both = record.union(&NameRecord::of([("octocat", 33)]));
         assert_eq!(NameRecord::read(&both.write()).ids("octocat"), [11, 33].into());
         assert_eq!(NameRecord::default().write(), Tags::new());
+    }
+
+    #[test]
+    fn names_of_another_github_stay_marked_until_the_policy_is_for_it_again() {
+        let record = NameRecord::of([("acme/app", 44), ("octocat", 11)]);
+        let there = NameRecord::read(&record.moved("github.com", "acme.ghe.com").write());
+        assert!(there.ids("acme/app").is_empty() && there.ids("octocat").is_empty() && there.accounts().is_empty());
+        let both = there.union(&NameRecord::of([("octocat", 22)]));
+        assert_eq!(both.accounts(), [("octocat", [22].into())].into());
+        let third = both.moved("acme.ghe.com", "github.example.com");
+        assert!(third.accounts().is_empty());
+        let back = NameRecord::read(&third.moved("github.example.com", "github.com").write());
+        assert_eq!((back.ids("acme/app"), back.ids("octocat")), ([44].into(), [11].into()));
+        assert_eq!(record.moved("github.com", "github.com"), record);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use super::lookup::{Doubt, by_hand, declared_facts, forms_of, free_name, open_na
 use super::name_record::NameRecord;
 use super::pinned_ids::{OtherId, PinnedIds, declared_ids, listed};
 use super::trust_declaration::{Actor, Format, TrustEntry};
-use super::{GitHubRoles, RoleName};
+use super::{GitHubRoles, RoleName, issuer_of};
 
 /// The memory of a role.
 #[derive(Debug, Default)]
@@ -42,27 +42,38 @@ pub(super) struct Memory {
     /// The ids of a role that is not ours yet: one that is taken over, adopted, or has lost its owner's tags.
     others: PinnedIds,
     names_of_others: NameRecord,
+    /// The names of a policy for another GitHub, which has other ids.
+    elsewhere: NameRecord,
 }
 
 impl Memory {
-    fn add(&mut self, owner: &Owner, role: aws_sdk_iam::types::Role) {
+    /// Adds a role to the memory of the names at a GitHub.
+    fn add(&mut self, owner: &Owner, role: aws_sdk_iam::types::Role, host: &str) {
         let tags = iam::tags_of(role.tags);
-        let names = NameRecord::read(&tags);
         let document = role.assume_role_policy_document.as_deref().and_then(decode);
         let policy = document.and_then(|document| TrustPolicy::read(&document));
+        let written_for = policy.as_ref().and_then(|policy| issuer_of(&policy.provider_arn));
+        let written_for = written_for.map_or_else(|| host.to_owned(), |issuer| issuer.web_host());
+        let names = NameRecord::read(&tags).moved(&written_for, host);
+        let is_here = written_for == host;
         // What somebody else wrote tells no facts. It only refuses other ids.
         if !owner.owns(&tags) {
             self.names_of_others = self.names_of_others.union(&names);
-            if let Some(policy) = policy {
+            if let Some(policy) = policy.filter(|_| is_here) {
                 self.others.add(&policy);
             }
             return;
         }
         self.names = self.names.union(&names);
-        if let Some(policy) = policy {
+        let Some(policy) = policy else { return };
+        if is_here {
             self.pinned.add(&policy);
             self.ids.add(&policy);
             self.policies.push(policy);
+        } else {
+            let mut pinned = PinnedIds::default();
+            pinned.add(&policy);
+            self.elsewhere = self.elsewhere.union(&NameRecord::of(pinned.iter()).moved(&written_for, host));
         }
     }
 
@@ -143,7 +154,7 @@ impl Memory {
         let mut pinned = PinnedIds::default();
         pinned.add(policy);
         let is_beside = |(name, id): &(&str, u64)| !pinned.has(name, *id);
-        let leaving = NameRecord::of(self.pinned.iter().filter(is_beside));
+        let leaving = NameRecord::of(self.pinned.iter().filter(is_beside)).union(&self.elsewhere);
         let owners = NameRecord::of(owners.iter().map(|(name, id)| (name.as_str(), *id)).filter(is_beside));
         let before = NameRecord::of(self.names.iter().filter(is_beside));
         let needed = leaving.iter().count();
@@ -187,13 +198,13 @@ impl Memory {
 
 impl GitHubRoles {
     /// Reads the memory: of the role, and of the one that it replaces.
-    pub(super) async fn memory(&self, owner: &Owner, role: &str) -> Result<Memory, CallError> {
+    pub(super) async fn memory(&self, owner: &Owner, role: &str, issuer: &Issuer) -> Result<Memory, CallError> {
         let former = self.former.borrow().clone().filter(|former| *former != RoleName(role.to_owned()));
         let former = OptionFuture::from(former.as_ref().map(|former| self.role(&former.0)));
         let (role, former) = join(self.first_look(role), former).await;
         let mut memory = Memory::default();
         for role in [role?, former.transpose()?.flatten()].into_iter().flatten() {
-            memory.add(owner, role);
+            memory.add(owner, role, &issuer.web_host());
         }
         memory.add_records();
         Ok(memory)

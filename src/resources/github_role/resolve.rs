@@ -50,7 +50,7 @@ impl GitHubRoles {
                 );
             }
         }
-        let (found, memory) = join(self.facts_of_all(issuer, entries), self.memory(owner, role)).await;
+        let (found, memory) = join(self.facts_of_all(issuer, entries), self.memory(owner, role, issuer)).await;
         let memory = memory?;
         let mut rules: Vec<TrustRule> = Vec::new();
         let mut ends = Vec::new();
