@@ -66,6 +66,19 @@ pub enum SubjectTemplate {
     Custom(Vec<String>),
 }
 
+const DEFAULT: [&str; 2] = ["repo", "context"];
+
+impl SubjectTemplate {
+    /// The claims in their order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        match self {
+            Self::Default => DEFAULT.map(str::to_owned).into(),
+            Self::Custom(keys) => keys.clone(),
+        }
+    }
+}
+
 /// The facts that the subjects of a repository depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubjectFacts {
@@ -79,8 +92,6 @@ pub struct SubjectFacts {
     pub told: ToldSubjects,
     /// The template of its subjects.
     pub template: SubjectTemplate,
-    /// `public`, `private` or `internal`, for templates that ask for it.
-    pub visibility: Option<String>,
     /// The ids of users by their names, for entries that name some.
     pub users: BTreeMap<String, u64>,
     /// The repositories and owners that whole subjects name.
@@ -96,6 +107,8 @@ pub struct ToldSubjects {
     pub form: Option<SubjectFormat>,
     /// The claims that they are made of, which GitHub tells with a credential only.
     pub keys: Option<Vec<String>>,
+    /// `public`, `private` or `internal`, for templates that ask for it.
+    pub visibility: Option<String>,
 }
 
 /// A repository or an owner that a whole subject names.
@@ -197,14 +210,12 @@ impl SubjectFacts {
             [SubjectFormat::Classic].into()
         };
         let keys = customization.filter(|template| !template.use_default).and_then(|template| {
-            template
-                .include_claim_keys
-                .clone()
-                .filter(|keys| !keys.is_empty() && keys.as_slice() != ["repo", "context"])
+            template.include_claim_keys.clone().filter(|keys| !keys.is_empty() && keys.as_slice() != DEFAULT)
         });
         let told = ToldSubjects {
             form: forms.first().copied().filter(|_| forms.len() == 1),
-            keys: customization.map(|_| keys.clone().unwrap_or_else(|| ["repo", "context"].map(str::to_owned).into())),
+            keys: customization.map(|_| keys.clone().unwrap_or_else(|| DEFAULT.map(str::to_owned).into())),
+            visibility: response.visibility.clone().filter(|told| VISIBILITIES.contains(&told.as_str())),
         };
         Self {
             owner_id: Some(response.owner.id),
@@ -212,7 +223,6 @@ impl SubjectFacts {
             told,
             forms,
             template: keys.map_or(SubjectTemplate::Default, SubjectTemplate::Custom),
-            visibility: response.visibility.clone().filter(|told| VISIBILITIES.contains(&told.as_str())),
             users: BTreeMap::new(),
             named: BTreeMap::new(),
             free: BTreeSet::new(),
@@ -306,7 +316,7 @@ mod tests {
                 r#"{{"id": 2, "full_name": "o/r", "owner": {{"id": 1, "login": "o"}}, "visibility": "{told}"}}"#
             );
             let facts = SubjectFacts::of(&issuer, &serde_json::from_str(&described).unwrap(), None);
-            assert_eq!(facts.visibility.as_deref(), known.then_some(told));
+            assert_eq!(facts.told.visibility.as_deref(), known.then_some(told));
         }
     }
 

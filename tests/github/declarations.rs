@@ -304,3 +304,74 @@ fn own_workflows_are_written_as_the_repository_is() {
         }
     });
 }
+
+#[test]
+fn a_context_on_no_ref_of_the_entry_is_told_and_the_others_are_written() {
+    at(async |place| {
+        let main = json!(["refs/heads/main"]);
+        for (members, context, void) in [
+            (json!({"Branches": ["main", "dev"], "Refs": main}), "ref:refs/heads/main", "`Branches: dev`"),
+            (
+                json!({"Environments": ["prod"], "Branches": ["dev"], "Refs": main}),
+                "environment:prod",
+                "`Branches: dev`",
+            ),
+            (json!({"Environments": ["prod"], "Tags": ["v1"], "Refs": main}), "environment:prod", "`Tags: v1`"),
+        ] {
+            let outcome = place.create(json!([entry(&members)])).await;
+            assert!(outcome.succeeded, "{members}: {}", outcome.reason);
+            assert_eq!(place.subjects(), [immutable("acme/app", context)]);
+            let warned = outcome.attributes["Warning"].as_str().unwrap();
+            let told =
+                warned.contains("`Refs`: no job is on refs/") && warned.contains(" and on refs/heads/main, so that ");
+            assert!(told && warned.ends_with(&format!("{void} lets nobody in")), "{members}: {warned}");
+        }
+        let void = json!({"Branches": ["dev"], "PullRequests": true, "Refs": ["refs/tags/v1"]});
+        let outcome = place.create(json!([entry(&void)])).await;
+        assert!(outcome.reason.contains(", so that nobody could assume the role"), "{}", outcome.reason);
+    });
+}
+
+#[test]
+fn refs_that_overlap_a_branch_in_part_are_compared_beside_the_subject() {
+    at(async |place| {
+        let workflow = "acme/app/.github/workflows/d.yml@*";
+        let members = json!({"Branches": ["release/*"], "Refs": ["refs/heads/*/1"], "Workflows": [workflow]});
+        for keys in [&["repo", "context"][..], &["repo", "ref"]] {
+            has_template(place, keys);
+            let outcome = place.create(json!([entry(&members)])).await;
+            assert!(outcome.succeeded, "{keys:?}: {}", outcome.reason);
+            assert_eq!(place.subjects(), [immutable("acme/app", "ref:refs/heads/release/*")]);
+            assert!(place.policy().to_string().contains(r#":ref":"refs/heads/*/1""#), "{}", place.policy());
+        }
+        has_template(place, &["repo", "job_workflow_ref"]);
+        let outcome = place.create(json!([entry(&members)])).await;
+        let why = "`Refs`: refs/heads/*/1 and refs/heads/release/* overlap in part";
+        assert!(!outcome.succeeded && outcome.reason.contains(why), "{}", outcome.reason);
+    });
+}
+
+#[test]
+fn a_visibility_that_the_repository_does_not_have_is_a_warning() {
+    at(async |place| {
+        has_template(place, &["repo", "context", "repository_visibility"]);
+        let of = |values: &[&str]| json!({"Branches": ["main"], "TemplateClaims": [{"Name": "repository_visibility", "Values": values}]});
+        let whole = |value: &str| immutable("acme/app", &format!("environment:prod:repository_visibility:{value}"));
+        let private = whole("private");
+        for (members, warning) in [
+            (of(&["private"]), "GitHub says that acme/app is public, which `TemplateClaims` does not admit".to_owned()),
+            (of(&["private", "public"]), String::new()),
+            (of(&["pub*"]), String::new()),
+            (
+                json!({"Subjects": [private]}),
+                format!("GitHub says that acme/app is public, which `{private}` does not admit"),
+            ),
+            (json!({"Subjects": [whole("public")]}), String::new()),
+        ] {
+            let outcome = place.create(json!([entry(&members)])).await;
+            assert!(outcome.succeeded, "{members}: {}", outcome.reason);
+            let warned = outcome.attributes["Warning"].as_str().unwrap();
+            assert!(warned.contains(&warning) && warning.is_empty() == warned.is_empty(), "{members}: {warned}");
+        }
+    });
+}

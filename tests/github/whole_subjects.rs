@@ -255,3 +255,34 @@ fn a_subject_says_custom_properties_by_any_name_that_they_may_have() {
         assert!(outcome.reason.contains("and not `work-space`"), "{}", outcome.reason);
     });
 }
+
+#[test]
+fn each_whole_subject_that_no_job_fits_is_named() {
+    at(async |place| {
+        place.token();
+        place.github(|github| {
+            let keys = ["repo", "context", "ref"].map(str::to_owned).to_vec();
+            github.templates.extend(["acme/a", "acme/b"].map(|name| (name.to_owned(), keys.clone())));
+        });
+        let old = |name: &str| format!("repo:acme/{name}:pull_request");
+        let outcome = place.create(json!([{"Subjects": [old("x"), old("y")]}])).await;
+        let warned = outcome.attributes["Warning"].as_str().unwrap();
+        let told = "GitHub sends subjects with ids, which `repo:acme/x:pull_request` and `repo:acme/y:pull_request` do not admit";
+        assert!(warned.contains(told), "{warned}");
+        let (a, b) = (immutable("acme/a", "environment:prod"), immutable("acme/b", "environment:prod"));
+        let outcome = place.create(json!([{"Subjects": [a, b]}])).await;
+        let warned = outcome.attributes["Warning"].as_str().unwrap();
+        let told = format!("GitHub makes the subjects of repo, context, ref, which `{a}` and `{b}` do not fit");
+        assert!(warned.contains(&told), "{warned}");
+        let many: Vec<String> = "abcdefgh".chars().map(|name| old(&format!("many-{name}"))).collect();
+        let outcome = place.create(json!([{"Subjects": many}])).await;
+        let warned = outcome.attributes["Warning"].as_str().unwrap();
+        assert!(warned.contains("and 4 more (see the function's log) do not admit"), "{warned}");
+        let run = |name: &str| format!("job_workflow_ref:acme/{name}/.github/workflows/x.yml@refs/heads/dev");
+        let on = |name: &str| immutable(&format!("acme/{name}"), &format!("ref:refs/heads/main:{}", run(name)));
+        let outcome = place.create(json!([{"Subjects": [on("x"), on("y")]}])).await;
+        let warned = outcome.attributes["Warning"].as_str().unwrap();
+        let told = |name: &str| format!("so that acme/{name}/.github/workflows/x.yml@refs/heads/dev fits only if");
+        assert!(warned.contains(&told("x")) && warned.contains(&told("y")), "{warned}");
+    });
+}

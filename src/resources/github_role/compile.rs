@@ -11,14 +11,15 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::github::Issuer;
-use crate::github::facts::{SubjectFacts, SubjectTemplate};
+use crate::github::facts::SubjectFacts;
 use crate::github::name::{self, RepositoryScope};
 use crate::github::subject;
 
+use super::context_refs::{ContextRefs, void_contexts};
 use super::pinned_ids::Identity;
 use super::policy_limits::SUBJECT_LIMIT;
 use super::trust_declaration::{Actor, JobContext, TrustEntry, WORKFLOW};
-use super::void_subjects::{OF_PULL_REQUESTS, contradiction, either};
+use super::void_subjects::contradiction;
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, Claims, TrustRule};
 
@@ -31,8 +32,16 @@ pub(crate) fn compile(issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts)
     let compiler = Compiler { issuer, entry, facts, workflows, actors: OnceCell::new() };
     let mut rules = compiler.whole_subjects()?;
     if let Some(scope) = &entry.scope {
-        for context in &entry.contexts {
-            rules.extend(compiler.context(scope, context)?);
+        let keys = facts.template.keys();
+        let void = void_contexts(entry, &keys);
+        if let Some((_, why)) = void.first_key_value()
+            && void.len() == entry.contexts.len()
+            && entry.subjects.is_empty()
+        {
+            return Err(format!("{why}, so that nobody could assume the role"));
+        }
+        for context in entry.contexts.iter().filter(|context| !void.contains_key(context)) {
+            rules.extend(compiler.context(scope, context, &keys)?);
             if rules.len() > SUBJECT_LIMIT {
                 return Err(too_many());
             }
@@ -131,13 +140,13 @@ impl Compiler<'_> {
         Ok(claims)
     }
 
-    fn context(&self, scope: &RepositoryScope, context: &JobContext) -> Result<Vec<TrustRule>, String> {
-        let default = ["repo".to_owned(), "context".to_owned()];
-        let keys: &[String] = match &self.facts.template {
-            SubjectTemplate::Default => &default,
-            SubjectTemplate::Custom(keys) => keys,
-        };
-        let refs = self.refs(context, keys)?;
+    fn context(
+        &self,
+        scope: &RepositoryScope,
+        context: &JobContext,
+        keys: &[String],
+    ) -> Result<Vec<TrustRule>, String> {
+        let refs = ContextRefs::of(self.entry, context, keys)?;
         let is_unread = |claim: &&String| !says(keys, claim) && !self.is_narrowing(claim);
         if let Some(unused) = self.entry.template_claims.keys().find(is_unread) {
             return Err(format!(
@@ -145,7 +154,7 @@ impl Compiler<'_> {
                  such claim"
             ));
         }
-        let drafts = self.drafts(scope, context, keys, refs.as_ref())?;
+        let drafts = self.drafts(scope, context, keys, refs.as_ref().map(|refs| &refs.own))?;
         let mut claims = self.narrowing(keys)?;
         self.pin_context(&mut claims, context, keys, refs.as_ref())?;
         self.pin_scope(&mut claims, scope, keys, drafts.iter().all(|draft| draft.has_id))?;
@@ -232,12 +241,14 @@ impl Compiler<'_> {
         claims: &mut Claims,
         context: &JobContext,
         keys: &[String],
-        refs: Option<&BTreeSet<Pattern>>,
+        refs: Option<&ContextRefs>,
     ) -> Result<(), String> {
         let is_ref_said = says(keys, "ref") || (says(keys, "context") && context.is_ref());
-        if let Some(refs) = refs.filter(|_| !is_ref_said) {
+        if let Some(refs) = refs
+            && let Some(compared) = refs.beside(is_ref_said, self.issuer)?
+        {
             self.readable(Claim::Ref, if self.entry.refs.is_empty() { "`context`" } else { "`ref`" })?;
-            claims.insert(Claim::Ref, Rc::new(refs.clone()));
+            claims.insert(Claim::Ref, Rc::new(compared.clone()));
         }
         if let JobContext::Environment(name) = context
             && (name::needs_claim(name) || !["context", "environment"].iter().any(|key| says(keys, key)))
@@ -260,42 +271,6 @@ impl Compiler<'_> {
              the template, and give the function a credential to read it with; or write whole `Subjects`",
             claim.name()
         ))
-    }
-
-    /// The refs of a context within those of the entry; `None` for any.
-    fn refs(&self, context: &JobContext, keys: &[String]) -> Result<Option<BTreeSet<Pattern>>, String> {
-        let declared = &self.entry.refs;
-        let own = match context {
-            JobContext::Branch(name) => vec![format!("refs/heads/{name}")],
-            JobContext::Tag(name) => vec![format!("refs/tags/{name}")],
-            // Without a context in the template, `refs/*` is also the ref of a pull request. A repository of `owner/*` may have
-            // such a template.
-            JobContext::AnyRef => ["refs/heads/*", "refs/tags/*"].map(str::to_owned).into(),
-            // Nothing but its ref tells a pull request there.
-            JobContext::PullRequest if !says(keys, "context") => vec!["refs/pull/*/merge".to_owned()],
-            JobContext::PullRequest if !declared.is_empty() => OF_PULL_REQUESTS.map(str::to_owned).into(),
-            JobContext::PullRequest | JobContext::Environment(_) | JobContext::AllJobs => Vec::new(),
-        };
-        if own.is_empty() {
-            return Ok(Some(declared.clone()).filter(|declared| !declared.is_empty()));
-        }
-        let own: BTreeSet<Pattern> = own.iter().map(|own| Pattern::written(own)).collect();
-        if declared.is_empty() {
-            return Ok(Some(own));
-        }
-        let both: BTreeSet<Pattern> =
-            own.iter().flat_map(|own| declared.iter().filter_map(|declared| own.narrower(declared))).collect();
-        // They stand beside the subject as they are.
-        let is_open = *context == JobContext::PullRequest && says(keys, "context");
-        let both = if is_open && !both.is_empty() { declared.clone() } else { both };
-        if both.is_empty() {
-            return Err(format!(
-                "`Refs`: no job is on {} and on {}, so that nobody could assume the role",
-                either(&own),
-                either(declared)
-            ));
-        }
-        Ok(Some(both))
     }
 
     /// Pins the repository or owner, and names the repository where the subject does not.

@@ -1,6 +1,9 @@
 //! Warnings about parts of a trust that, as far as is known, no job fits. They fail no request, because a repository can change
 //! the form of its subjects.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::context_refs::void_contexts;
 use super::pinned_ids::Identity;
 use super::trust_declaration::{JobContext, TrustEntry};
 use crate::github::facts::{SubjectFacts, SubjectFormat, ToldSubjects};
@@ -8,9 +11,13 @@ use crate::github::name::RepositoryScope;
 use crate::github::subject;
 use crate::iam_policy::pattern::Pattern;
 
+/// The number of subjects that a warning names; the log names all.
+const NAMED: usize = 4;
+
 /// Returns the warnings about an entry.
 pub(super) fn of(at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
     let told = other_form(entry, facts).into_iter().chain(other_template(entry, facts));
+    let told = told.chain(other_visibility(entry, facts)).chain(void(entry, facts));
     told.chain(other_refs(entry)).map(|what| format!("{at}: {what}")).collect()
 }
 
@@ -22,35 +29,97 @@ fn told_of<'a>(subject: &Pattern, entry: &TrustEntry, facts: &'a SubjectFacts) -
     }
 }
 
+/// Groups the whole subjects of an entry by what GitHub tells and they are not.
+fn grouped<T: Ord>(
+    entry: &TrustEntry,
+    facts: &SubjectFacts,
+    other: impl Fn(&str, &ToldSubjects) -> Option<T>,
+) -> BTreeMap<T, Vec<String>> {
+    let mut groups: BTreeMap<T, Vec<String>> = BTreeMap::new();
+    for subject in &entry.subjects {
+        let told = told_of(subject, entry, facts);
+        if let Some(what) = told.and_then(|told| other(subject.as_str(), told)) {
+            groups.entry(what).or_default().push(format!("`{subject}`"));
+        }
+    }
+    groups
+}
+
+/// A sentence about some of the trusted parts.
+fn sentence(told: &str, parts: &[String], verb: &str) -> String {
+    if parts.len() > NAMED {
+        tracing::warn!(told, ?parts, "parts of the trust are other than GitHub tells");
+    }
+    let does = if parts.len() == 1 { "does" } else { "do" };
+    let names = match parts {
+        [one] => one.clone(),
+        [first @ .., last] if parts.len() <= NAMED => format!("{} and {last}", first.join(", ")),
+        parts => {
+            let (named, more) = parts.split_at(NAMED.min(parts.len()));
+            format!("{}, and {} more (see the function's log)", named.join(", "), more.len())
+        }
+    };
+    format!("GitHub {told}, which {names} {does} not {verb}")
+}
+
 /// Compares the form of the trusted subjects with the one that GitHub tells.
-fn other_form(entry: &TrustEntry, facts: &SubjectFacts) -> Option<String> {
-    let whole = entry.subjects.iter().find_map(|subject| {
-        let form = told_of(subject, entry, facts)?.form?;
-        let has_prefix = subject::value(subject.as_str(), "repo").is_some();
-        let is_other = (form == SubjectFormat::Immutable) != subject::has_prefix_ids(subject.as_str());
-        (has_prefix && is_other).then(|| (form, format!("`{subject}`")))
+fn other_form(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
+    let mut groups = grouped(entry, facts, |subject, told| {
+        let is_other = |form: &SubjectFormat| (*form == SubjectFormat::Immutable) != subject::has_prefix_ids(subject);
+        told.form.filter(|form| subject::value(subject, "repo").is_some() && is_other(form))
     });
     let declared = facts.told.form.filter(|form| !entry.contexts.is_empty() && !facts.forms.contains(form));
-    let (form, trusted) = whole.or_else(|| Some((declared?, "`SubjectFormat`".to_owned())))?;
-    let with = if form == SubjectFormat::Immutable { "with" } else { "without" };
-    Some(format!("GitHub sends subjects {with} ids, which {trusted} does not admit"))
+    if let Some(form) = declared {
+        groups.entry(form).or_default().push("`SubjectFormat`".to_owned());
+    }
+    let told = |form| if form == SubjectFormat::Immutable { "with" } else { "without" };
+    let sentence = |(form, parts): (SubjectFormat, Vec<String>)| {
+        sentence(&format!("sends subjects {} ids", told(form)), &parts, "admit")
+    };
+    groups.into_iter().map(sentence).collect()
 }
 
 /// Compares the claims of whole subjects with those of the template that GitHub tells.
-fn other_template(entry: &TrustEntry, facts: &SubjectFacts) -> Option<String> {
-    entry.subjects.iter().find_map(|subject| {
-        let keys = told_of(subject, entry, facts)?.keys.as_ref()?;
+fn other_template(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
+    let groups = grouped(entry, facts, |subject, told| {
+        let keys = told.keys.as_ref()?;
         let is_context = |key: &str| matches!(key, "ref" | "environment" | "pull_request");
         let is_same = |(key, told): (&str, &String)| key == told || (told == "context" && is_context(key));
-        let said: Vec<&str> = subject::pairs(subject.as_str()).map(|(key, _)| key).collect();
+        let said: Vec<&str> = subject::pairs(subject).map(|(key, _)| key).collect();
         let fits = said.len() == keys.len() && said.into_iter().zip(keys).all(is_same);
-        let is_other = !fits && !subject::spans_words(subject.as_str());
-        is_other.then(|| format!("GitHub makes the subjects of {}, which `{subject}` does not fit", keys.join(", ")))
-    })
+        (!fits && !subject::spans_words(subject)).then(|| keys.join(", "))
+    });
+    groups.into_iter().map(|(keys, parts)| sentence(&format!("makes the subjects of {keys}"), &parts, "fit")).collect()
+}
+
+/// Compares declared visibilities with the one that GitHub tells. It can change.
+fn other_visibility(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
+    let claim = "repository_visibility";
+    let mut groups = grouped(entry, facts, |subject, told| {
+        let said = subject::value(subject, claim)?;
+        let name = Identity::of_subject(&Pattern::written(subject)).scope.or_else(|| entry.scope.clone())?;
+        told.visibility.as_ref().filter(|told| *told != said).map(|told| (name.to_string(), told.clone()))
+    });
+    if let (Some(declared), Some(told), Some(scope)) =
+        (entry.template_claims.get(claim), &facts.told.visibility, &entry.scope)
+        && !declared.iter().any(|value| Pattern::written(value).covers(&Pattern::written(told)))
+    {
+        groups.entry((scope.to_string(), told.clone())).or_default().push("`TemplateClaims`".to_owned());
+    }
+    let told = |((name, told), parts): ((String, String), Vec<String>)| {
+        sentence(&format!("says that {name} is {told}"), &parts, "admit")
+    };
+    groups.into_iter().map(told).collect()
+}
+
+/// Describes contexts on no ref of the entry.
+fn void(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
+    let void = void_contexts(entry, &facts.template.keys());
+    void.into_iter().map(|(context, why)| format!("{why}, so that `{}` lets nobody in", context.declared())).collect()
 }
 
 /// Describes workflows of the entry's own repository that no job runs by itself.
-fn other_refs(entry: &TrustEntry) -> Option<String> {
+fn other_refs(entry: &TrustEntry) -> Vec<String> {
     let declared = match &entry.scope {
         Some(RepositoryScope::Repository(own)) => {
             let refs: Vec<Vec<Pattern>> = entry.contexts.iter().map(|context| refs(entry, context)).collect();
@@ -59,7 +128,9 @@ fn other_refs(entry: &TrustEntry) -> Option<String> {
         }
         _ => None,
     };
-    declared.or_else(|| entry.subjects.iter().find_map(|subject| in_subject(subject.as_str())))
+    let in_subjects: BTreeSet<String> =
+        entry.subjects.iter().filter_map(|subject| in_subject(subject.as_str())).collect();
+    declared.into_iter().chain(in_subjects).collect()
 }
 
 fn in_subject(text: &str) -> Option<String> {

@@ -7,6 +7,8 @@ mod api;
 mod applied_record;
 mod attributes;
 mod compile;
+mod context_refs;
+mod declared_subjects;
 mod drift;
 mod effect;
 mod environment_warnings;

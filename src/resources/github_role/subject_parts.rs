@@ -42,7 +42,7 @@ impl Compiler<'_> {
             _ => {
                 let declared = self.entry.template_claims.get(key);
                 let declared = declared.map(|values| values.iter().map(|value| in_subject(value)).collect());
-                let told = self.facts.visibility.clone().filter(|_| key == "repository_visibility");
+                let told = self.facts.told.visibility.clone().filter(|_| key == "repository_visibility");
                 declared.or(told.map(|visibility| vec![visibility]))
             }
         };

@@ -77,6 +77,18 @@ impl JobContext {
         format!("{kind}{}", name.replace(':', "%3A"))
     }
 
+    /// The context as its member declares it.
+    pub(super) fn declared(&self) -> String {
+        match self {
+            Self::Branch(name) => format!("Branches: {name}"),
+            Self::Tag(name) => format!("Tags: {name}"),
+            Self::Environment(name) => format!("Environments: {name}"),
+            Self::PullRequest => "PullRequests".to_owned(),
+            Self::AnyRef => "AnyRef".to_owned(),
+            Self::AllJobs => "AllJobs".to_owned(),
+        }
+    }
+
     /// Returns true for a context that is a ref.
     pub(crate) fn is_ref(&self) -> bool {
         matches!(self, Self::Branch(_) | Self::Tag(_) | Self::AnyRef)
@@ -190,19 +202,21 @@ fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry 
 
 /// Describes a context that is more than most people mean.
 fn broad(context: &JobContext, scope: Option<&RepositoryScope>) -> Option<String> {
-    match context {
-        JobContext::Branch(name) => name::open_branch(name)
-            .map(|names| format!("`Branches: {name}` is {names}, also one that nobody has reviewed")),
-        JobContext::Tag(name) => {
-            name::open_tag(name).map(|names| format!("`Tags: {name}` is {names}, also one that nobody has reviewed"))
+    const UNREVIEWED: &str = "that nobody has reviewed";
+    let open = match context {
+        JobContext::Branch(name) => name::open_branch(name).map(|names| (names, UNREVIEWED)),
+        JobContext::Tag(name) => name::open_tag(name).map(|names| (names, UNREVIEWED)),
+        JobContext::Environment(name) => {
+            name::open_environment(name).map(|names| (names, "that a workflow makes without protection"))
         }
         JobContext::PullRequest => None,
-        JobContext::AnyRef => Some("`AnyRef` is every branch and tag, also one that nobody has reviewed".to_owned()),
-        JobContext::AllJobs => Some(format!(
-            "`AllJobs` is every branch, tag, environment and pull request of {}, also one that nobody has reviewed",
-            scope.map(ToString::to_string).unwrap_or_default()
-        )),
-    }
+        JobContext::AnyRef => Some(("every branch and tag".to_owned(), UNREVIEWED)),
+        JobContext::AllJobs => {
+            let scope = scope.map(ToString::to_string).unwrap_or_default();
+            Some((format!("every branch, tag, environment and pull request of {scope}"), UNREVIEWED))
+        }
+    };
+    open.map(|(names, which)| format!("`{}` is {names}, also one {which}", context.declared()))
 }
 
 fn contexts(fields: &mut Fields<'_, Entry>) -> BTreeSet<JobContext> {

@@ -79,10 +79,8 @@ fn facts(entry: &TrustEntry, known: &[Repo], server: bool) -> SubjectFacts {
         template: repo.template.as_ref().map_or(SubjectTemplate::Default, |keys| {
             SubjectTemplate::Custom(keys.iter().map(|&key| key.to_owned()).collect())
         }),
-        visibility: None,
         users,
-        named: BTreeMap::new(),
-        told: ToldSubjects::default(),
+        ..SubjectFacts::default()
     }
 }
 
