@@ -114,6 +114,23 @@ fn seventy_new_repositories_fit_a_raised_quota_and_an_answer() {
 }
 
 #[test]
+fn a_warning_has_room_beside_many_subjects() {
+    at(async |place| {
+        place.cloud.change_now(|account, _| account.iam.settings.quotas.trust_policy = 8192);
+        let mut entries: Vec<Value> = (0..40)
+            .map(|index| json!({"Repository": format!("acme/repository-number-{index:02}"), "Branches": ["main"]}))
+            .collect();
+        entries.extend(["app", "web", "docs", "infra"].map(
+            |name| json!({"Repository": format!("acme/{name}"), "Branches": ["main"], "SubjectFormat": "Classic"}),
+        ));
+        let outcome = place.create(json!(entries)).await;
+        assert!(outcome.succeeded && outcome.size <= 4096, "{} {}", outcome.size, outcome.reason);
+        let warned = outcome.attributes["Warning"].as_str().unwrap();
+        assert!(warned.contains("(acme/app): GitHub sends subjects with ids, which `SubjectFormat`"), "{warned}");
+    });
+}
+
+#[test]
 fn a_provider_that_is_not_there_or_of_another_account_is_told() {
     // Whether IAM refuses such a policy is documented nowhere.
     for is_checked in [true, false] {

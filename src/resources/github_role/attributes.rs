@@ -8,19 +8,21 @@ use super::{Desired, Observed};
 
 /// The room for subjects and warnings together, in bytes. The other parts of an answer take less than the rest of 4096.
 const ROOM: usize = 2000;
-/// The room for subjects, in bytes.
-const ROOM_FOR_SUBJECTS: usize = 1700;
+/// The room for warnings, in bytes. The subjects have the rest, because `Explain` tells them, too.
+const ROOM_FOR_WARNINGS: usize = 1700;
 
 /// The attributes of a role.
 pub(super) fn of(desired: &Desired, observed: &Observed) -> Attributes {
+    let warning = fitting(&desired.warning);
+    let room = ROOM - size(&warning);
     let subjects = TrustPolicy::read(&observed.trust)
-        .map(|trust| listed(&trust.subjects().into_iter().collect::<Vec<_>>()))
+        .map(|trust| listed(&trust.subjects().into_iter().collect::<Vec<_>>(), room))
         .unwrap_or_default();
     [
         ("Arn", observed.arn.clone()),
         ("RoleName", observed.name.clone()),
         ("RoleId", observed.role_id.clone()),
-        ("Warning", fitting(&desired.warning, size(&subjects))),
+        ("Warning", warning),
         ("Subjects", subjects),
     ]
     .into()
@@ -32,20 +34,29 @@ fn size(text: &str) -> usize {
 }
 
 /// Joins the subjects that have room, and counts the others.
-fn listed(subjects: &[&str]) -> String {
-    let fits = |count: &usize| size(&subjects[..*count].join(", ")) <= ROOM_FOR_SUBJECTS;
-    let count = (0..=subjects.len()).rev().find(fits).unwrap_or_default();
-    let shown = subjects[..count].join(", ");
-    match subjects.len() - count {
-        0 => shown,
-        left => format!("{shown}, and {left} more, which the function's log names and `Explain` tells"),
-    }
+fn listed(subjects: &[&str], room: usize) -> String {
+    let shown = |count: usize| match subjects.len() - count {
+        0 => subjects.join(", "),
+        left if count == 0 => format!("{left}, which the function's log names and `Explain` tells"),
+        left => {
+            let shown = subjects[..count].join(", ");
+            format!("{shown}, and {left} more, which the function's log names and `Explain` tells")
+        }
+    };
+    (0..=subjects.len()).rev().map(shown).find(|text| size(text) <= room).unwrap_or_default()
 }
 
-fn fitting(warning: &str, subjects: usize) -> String {
-    const SHORT: &str = "There are warnings about what the role trusts: see the function's log";
-    let fits = |text: &&str| warning.is_empty() || subjects + size(text) <= ROOM;
-    [warning, SHORT].into_iter().find(fits).unwrap_or_default().to_owned()
+/// The warnings that have room, up to the end of a sentence.
+fn fitting(warning: &str) -> String {
+    const NONE: &str = "There are warnings about what the role trusts: see the function's log";
+    const MORE: &str = "There are more warnings: see the function's log";
+    let sentences: Vec<&str> = warning.split(". ").collect();
+    let shown = |count: usize| match count {
+        0 => NONE.to_owned(),
+        count if count == sentences.len() => warning.to_owned(),
+        count => format!("{}. {MORE}", sentences[..count].join(". ")),
+    };
+    (0..=sentences.len()).rev().map(shown).find(|text| size(text) <= ROOM_FOR_WARNINGS).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -58,18 +69,27 @@ mod tests {
             .map(|number| format!("repo:octo-org@123456/repository-{number:02}@4567{number:02}:pull_request"))
             .collect();
         let subjects: Vec<&str> = subjects.iter().map(String::as_str).collect();
-        assert_eq!(listed(&subjects[..2]), subjects[..2].join(", "));
-        let text = listed(&subjects);
+        assert_eq!(listed(&subjects[..2], ROOM), subjects[..2].join(", "));
+        let text = listed(&subjects, ROOM);
         assert!(text.ends_with(" more, which the function's log names and `Explain` tells"), "{text}");
-        assert!(size(&text) + 100 <= ROOM, "{}", text.len());
+        assert!(size(&text) <= ROOM, "{}", text.len());
         let quotes = format!("repo:o/r:environment:{}", "\"".repeat(255));
-        assert!(size(&listed(&[quotes.as_str(); 9])) <= ROOM);
+        assert!(size(&listed(&[quotes.as_str(); 9], ROOM)) <= ROOM);
     }
 
     #[test]
-    fn a_warning_that_has_no_room_is_told_in_short() {
-        assert_eq!(fitting("w", 100), "w");
-        assert_eq!(fitting("", 5000), "");
-        assert!(fitting(&"w".repeat(400), 1700).starts_with("There are warnings"));
+    fn warnings_have_the_room_first_and_are_cut_at_a_sentence() {
+        assert_eq!((fitting("w"), fitting("")), ("w".to_owned(), String::new()));
+        let sentence = "w".repeat(600);
+        let all = [sentence.as_str(); 4].join(". ");
+        let shown = fitting(&all);
+        assert!(
+            shown.ends_with("w. There are more warnings: see the function's log") && size(&shown) > 1200,
+            "{shown}"
+        );
+        assert!(fitting(&"w".repeat(4000)).starts_with("There are warnings"));
+        let subject = "repo:octo-org@123456/octo-repo@456789:pull_request";
+        let attributes = size(&shown) + size(&listed(&[subject; 70], ROOM - size(&shown)));
+        assert!(attributes <= ROOM, "{attributes}");
     }
 }
