@@ -79,7 +79,9 @@ fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
         return other_form(job, other, trusted.is_pinned());
     }
     let lower = plain(&job.subject.to_lowercase());
-    let in_any_case = |other: &&String| string_like(&plain(other).to_lowercase(), &lower);
+    // The context of another case is another one.
+    let is_about = |other: &&String| about.contains(&other.as_str());
+    let in_any_case = |other: &&String| !is_about(other) && string_like(&plain(other).to_lowercase(), &lower);
     if let Some(other) = trusted.subjects.iter().filter(|other| words(other) == words(job.subject)).find(in_any_case) {
         return format!("only the case differs from {other}: write the names as GitHub does");
     }
@@ -151,8 +153,9 @@ fn words(subject: &str) -> usize {
 
 /// The claims that a subject is made of.
 fn shape(subject: &str) -> Vec<&str> {
-    let key = |key| if is_context(key) { "context" } else { key };
-    pairs(subject).map(|(name, _)| key(name)).collect()
+    let first = pairs(subject).position(|(key, _)| is_context(key));
+    let key = |(index, (key, _))| if Some(index) == first { "context" } else { key };
+    pairs(subject).enumerate().map(key).collect()
 }
 
 fn is_context(key: &str) -> bool {
@@ -195,13 +198,21 @@ fn ref_member(value: &str) -> &str {
     if value.starts_with("refs/pull/") { "refs/pull/*/merge" } else { value }
 }
 
+/// The branches of a merge queue: that of one entry is of no use for the next.
+fn branch_of_queue(branch: &str) -> Option<String> {
+    let base = branch.strip_prefix("gh-readonly-queue/")?.rsplit_once("/pr-")?.0;
+    Some(format!("gh-readonly-queue/{base}/*"))
+}
+
 /// Describes the member that lets in a value of a claim.
 fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
     match key {
         "environment" => environment(value, job),
         "ref" => match (value.strip_prefix("refs/heads/"), value.strip_prefix("refs/tags/")) {
             (Some(branch), _) => {
-                checked(name::branch(branch), branch, |name| format!("add the branch {name:?} to `Branches`"))
+                let queue = branch_of_queue(branch);
+                let add = |name: &str| format!("add the branch {:?} to `Branches`", queue.as_deref().unwrap_or(name));
+                checked(name::branch(branch), branch, add)
             }
             (_, Some(tag)) => checked(name::tag(tag), tag, |name| format!("add the tag {name:?} to `Tags`")),
             _ => pull_requests(),
@@ -209,7 +220,10 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
         "pull_request" => pull_requests(),
         "job_workflow_ref" => {
             let workflow = job.claim(key).unwrap_or(value);
-            checked(name::workflow(workflow), workflow, |workflow| format!("list {workflow:?} under `Workflows`"))
+            checked(name::workflow(workflow), workflow, |workflow| {
+                let (file, at) = workflow.split_once('@').unwrap_or((workflow, ""));
+                format!("list {:?} under `Workflows`", format!("{file}@{}", ref_member(at)))
+            })
         }
         "actor_id" => list_user(value),
         "actor" if issuer_of(job).is_some_and(|issuer| issuer.has_key("actor_id")) => list_user(value),

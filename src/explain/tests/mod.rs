@@ -110,7 +110,12 @@ fn other_repositories() -> Vec<RefusedJob> {
     let (main, ids_main) = (with(PLAIN, "ref:refs/heads/main"), with(IDS, "ref:refs/heads/main"));
     vec![
         by_subject("case", &main, "repo:Octo-Org/octo-repo:ref:refs/heads/main", "only the case differs"),
-        by_subject("case of the branch", &main, &with(PLAIN, "ref:refs/heads/Main"), "only the case differs"),
+        by_subject(
+            "case of the branch",
+            &main,
+            &with(PLAIN, "ref:refs/heads/Main"),
+            "add the branch \"Main\" to `Branches`",
+        ),
         by_subject("no ids", &ids_main, &main, "the repository sends subjects without ids"),
         by_subject("ids", &main, &ids_main, "the repository sends subjects with ids"),
         by_subject(
