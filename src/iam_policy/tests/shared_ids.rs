@@ -67,36 +67,36 @@ fn a_name_of_two_ids_and_an_id_of_two_names_share_nothing() {
 }
 
 /// The number of repositories, one branch of each, whose policy fits a quota.
-fn fitting(quota: usize, rule: &dyn Fn(usize) -> TrustRule) -> usize {
-    let size = |count: usize| policy((0..count).map(rule).collect()).size();
+fn fitting(quota: usize, rules: &dyn Fn(usize) -> Vec<TrustRule>) -> usize {
+    let size = |count: usize| policy((0..count).flat_map(rules).collect()).size();
     (1..200).take_while(|count| size(*count) <= quota).last().unwrap_or_default()
 }
 
 fn table() -> String {
     const MAIN: &str = "ref:refs/heads/main";
-    let old = |number: usize| rule(&format!("octo-org/repository-{number:02}"), MAIN, 456_789_000 + number as u64);
-    let new = |number: usize| {
-        let subject = format!("repo:octo-org@123456/repository-{number:02}@{}:{MAIN}", 456_789_000 + number);
-        TrustRule::of(Pattern::within_words(&subject))
-    };
+    let id = |number: usize| 456_789_000 + number as u64;
+    let with_ids = |number: usize| format!("octo-org@123456/repository-{number:02}@{}", id(number));
+    let old = |number: usize| vec![rule(&format!("octo-org/repository-{number:02}"), MAIN, id(number))];
+    let new = |number: usize| vec![TrustRule::of(Pattern::within_words(&format!("repo:{}:{MAIN}", with_ids(number))))];
+    // Without a credential, either form may be sent.
+    let either = |number: usize| [old(number), vec![rule(&with_ids(number), MAIN, id(number))]].concat();
     // A branch of its own keeps each repository from sharing.
     let apart = |number: usize| {
-        rule(
-            &format!("octo-org/repository-{number:02}"),
-            &format!("ref:refs/heads/m{number:03}"),
-            456_789_000 + number as u64,
-        )
+        let context = format!("ref:refs/heads/m{number:03}");
+        vec![rule(&format!("octo-org/repository-{number:02}"), &context, id(number))]
     };
     let mut table = String::from(
-        "| quota | with ids in their subjects | without, each for another branch | without, for the same jobs |\n|--:|--:|--:|--:|\n",
+        "| quota | with ids in their subjects | without, each for another branch | without, for the same jobs | form unknown, \
+         for the same jobs |\n|--:|--:|--:|--:|--:|\n",
     );
     for quota in [2048, 4096, 8192] {
         let _ = writeln!(
             table,
-            "| {quota} | {} | {} | {} |",
+            "| {quota} | {} | {} | {} | {} |",
             fitting(quota, &new),
             fitting(quota, &apart),
-            fitting(quota, &old)
+            fitting(quota, &old),
+            fitting(quota, &either)
         );
     }
     table
