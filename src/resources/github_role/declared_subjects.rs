@@ -2,7 +2,7 @@
 
 use super::impossible_subjects::impossible;
 use super::properties::TrustEntry as Entry;
-use super::trust_declaration::{Actor, TrustEntry};
+use super::trust_entry::{Actor, TrustEntry};
 use crate::cloudformation::Fields;
 use crate::github::Issuer;
 use crate::github::name::{Repository, RepositoryScope};

@@ -37,6 +37,7 @@ mod subject_parts;
 #[cfg(test)]
 mod tests;
 mod trust_declaration;
+mod trust_entry;
 mod void_subjects;
 mod workflow_warnings;
 
