@@ -75,7 +75,7 @@ fn in_roles() -> Vec<(&'static str, &'static str, Value)> {
         ("a repository with a wildcard", trust(json!({"Repository": "acme/a*"}))),
         ("a whole organisation", trust(json!({"Repository": "acme/*"}))),
         ("every branch", trust(json!({"AnyRef": true}))),
-        ("a subject of anybody", trust(json!({"Subjects": ["environment:prod"]}))),
+        ("a subject of anybody", trust(json!({"Subjects": ["*:environment:prod"]}))),
         ("a short ref of a workflow", trust(json!({"Workflows": ["a/b/.github/workflows/c.yml@main"]}))),
         ("an adoption of nobody", json!({"OnExisting": "Adopt"})),
         ("a tag of ours", json!({"Tags": [{"Key": "github-trust:stack-id", "Value": "x"}]})),

@@ -178,10 +178,10 @@ impl PinnedIds {
         });
         let all: Vec<_> = scopes.chain(named).collect();
         // An entry has one `OwnerId` and one `RepositoryId`.
-        let names = |name: fn(&RepositoryScope) -> String| {
+        let count = |name: fn(&RepositoryScope) -> String| {
             all.iter().map(|(scope, ..)| name(scope)).collect::<BTreeSet<String>>().len()
         };
-        let (is_one_owner, is_one) = (names(|scope| key(scope.owner())) == 1, names(ToString::to_string) == 1);
+        let (is_one_owner, is_one) = (count(|scope| key(scope.owner())) == 1, count(ToString::to_string) == 1);
         for (scope, owner_now, repository_now) in all {
             let (owner_ids, repository_ids) = declared_ids(entry, scope);
             let owner = match scope {
