@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ISSUER, Place, at, immutable};
 use crate::simulation::github::ids;
 
-async fn ask(place: &Place, claims: Value) -> Value {
+pub(super) async fn ask(place: &Place, claims: Value) -> Value {
     place.invoke(&json!({"Explain": {"RoleName": "deploy", "Claims": claims}})).await
 }
 
@@ -125,19 +125,19 @@ fn a_provider_that_is_gone_or_takes_other_tokens_lets_nobody_in() {
     });
 }
 /// The changes that an answer advises.
-fn changes(answer: &Value) -> Vec<&str> {
+pub(super) fn changes(answer: &Value) -> Vec<&str> {
     let statements = answer["Statements"].as_array().into_iter().flatten();
     let failed = statements.flat_map(|statement| statement["Failed"].as_array().into_iter().flatten());
     failed.filter_map(|failed| failed["Change"].as_str()).collect()
 }
 
-fn with_audience(mut claims: Value) -> Value {
+pub(super) fn with_audience(mut claims: Value) -> Value {
     claims["aud"] = json!("sts.amazonaws.com");
     claims
 }
 
 /// Asks about a token that the role refuses, follows the advice, and asks again.
-fn follow(template: Option<&[&str]>, trust: Value, claims: Value, advice: &str, followed: Value) {
+pub(super) fn follow(template: Option<&[&str]>, trust: Value, claims: Value, advice: &str, followed: Value) {
     let claims = with_audience(claims);
     at(async |place| {
         place.world.settings.guardrails = Guardrails::none();
@@ -372,36 +372,4 @@ fn no_advice_lets_in_somebody_whose_ids_nobody_has_declared() {
         assert!(changes(&answer)[0].contains(told), "{told}: {answer:#}");
         assert!(!answer.to_string().contains("`Audience`"), "{answer:#}");
     }
-}
-
-#[test]
-fn advice_holds_for_the_next_pull_request_and_the_next_queue_too() {
-    let file = |at: &str| format!("acme/app/.github/workflows/x.yml@{at}");
-    let (main, pull) = (file("refs/heads/main"), file("refs/pull/7/merge"));
-    let all = file("refs/pull/*/merge");
-    let of = |workflows: &[&str]| json!([{"Repository": "acme/app", "PullRequests": true, "Workflows": workflows}]);
-    let claims = json!({"sub": immutable("acme/app", "pull_request"), "job_workflow_ref": pull});
-    let advice = format!("list {all:?} under `Workflows`");
-    follow(None, of(&[&main]), claims, &advice, of(&[&main, &all]));
-    let on = |branches: &[&str]| json!([{"Repository": "acme/app", "Branches": branches}]);
-    let queue = "gh-readonly-queue/main/pr-7-0123456789abcdef0123456789abcdef01234567";
-    let claims = json!({"sub": immutable("acme/app", &format!("ref:refs/heads/{queue}"))});
-    let advice = "add the branch \"gh-readonly-queue/main/*\" to `Branches`";
-    follow(None, on(&["main"]), claims, advice, on(&["main", "gh-readonly-queue/main/*"]));
-}
-
-#[test]
-fn a_branch_or_environment_in_another_case_is_another_one() {
-    let on = |names: &[&str]| json!([{"Repository": "acme/app", "Branches": names}]);
-    let claims = json!({"sub": immutable("acme/app", "ref:refs/heads/Main")});
-    follow(None, on(&["main"]), claims, "add the branch \"Main\" to `Branches`", on(&["main", "Main"]));
-    let of = |names: &[&str]| json!([{"Repository": "acme/app", "Environments": names}]);
-    let claims = json!({"sub": immutable("acme/app", "environment:Prod")});
-    follow(None, of(&["prod"]), claims, "add \"Prod\" to `Environments`", of(&["prod", "Prod"]));
-    at(async |place| {
-        assert!(place.create(on(&["main"])).await.succeeded);
-        let claims = json!({"sub": immutable("acme/app", "environment:prod:ref:refs/heads/main")});
-        let answer = ask(place, with_audience(claims)).await;
-        assert!(changes(&answer)[0].contains("are made of repo, context, ref, and those"), "{answer:#}");
-    });
 }

@@ -1,6 +1,7 @@
 //! What becomes of a declared trust by what GitHub says, or does not say: through the function, the real SDK, and a
 //! simulated IAM, Secrets Manager and GitHub.
 
+mod another_github;
 mod attacks;
 mod changed_names;
 mod declarations;
@@ -8,6 +9,7 @@ mod drift;
 mod environment_warnings;
 mod errors;
 mod explain;
+mod followed_advice;
 mod lookup;
 mod many_names;
 mod names_in_subjects;
