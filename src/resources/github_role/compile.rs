@@ -15,7 +15,7 @@ use crate::github::facts::SubjectFacts;
 use crate::github::name::{self, RepositoryScope};
 use crate::github::subject;
 
-use super::context_refs::{ContextRefs, void_contexts};
+use super::context_refs::{ContextRefs, says, void_contexts};
 use super::pinned_ids::Identity;
 use super::policy_limits::SUBJECT_LIMIT;
 use super::trust_declaration::{Actor, JobContext, TrustEntry, WORKFLOW};
@@ -346,11 +346,6 @@ fn too_many() -> String {
         "with the repository's subject template it leads to more than {SUBJECT_LIMIT} subjects, for which no trust policy has \
          room: name fewer, or give some of them a role of their own"
     )
-}
-
-/// Returns true if the subject carries a claim itself.
-pub(super) fn says(keys: &[String], claim: &str) -> bool {
-    keys.iter().any(|key| key == claim)
 }
 
 /// The values of a claim that has to have one value.

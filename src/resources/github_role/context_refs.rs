@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compile::says;
 use super::trust_declaration::{JobContext, TrustEntry};
 use super::void_subjects::{OF_PULL_REQUESTS, either};
 use crate::github::Issuer;
@@ -81,4 +80,9 @@ impl ContextRefs {
 pub(super) fn void_contexts<'a>(entry: &'a TrustEntry, keys: &[String]) -> BTreeMap<&'a JobContext, String> {
     let void = |context| Some((context, ContextRefs::of(entry, context, keys).err()?));
     entry.contexts.iter().filter_map(void).collect()
+}
+
+/// Returns true if the subject carries a claim itself.
+pub(super) fn says(keys: &[String], claim: &str) -> bool {
+    keys.iter().any(|key| key == claim)
 }
