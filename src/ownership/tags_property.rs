@@ -1,5 +1,7 @@
 //! Tags as authors write them: a list of `Key` and `Value`, as in every native resource.
 
+use unicode_general_category::{GeneralCategory as Category, get_general_category};
+
 use crate::cloudformation::Fields;
 use crate::cloudformation::property_handle::{Handle, ObjectType, Objects, Typed, object_type};
 use crate::cloudformation::schema::{Count, Property, TEXT, Text};
@@ -60,6 +62,35 @@ fn key(text: &str) -> Result<String, String> {
 
 /// `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`, by IAM's API model.
 fn allowed(text: &str) -> bool {
-    text.chars()
-        .all(|c| c.is_alphanumeric() || c == ' ' || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c))
+    let by_category = |c| match get_general_category(c) {
+        Category::UppercaseLetter
+        | Category::LowercaseLetter
+        | Category::TitlecaseLetter
+        | Category::ModifierLetter
+        | Category::OtherLetter
+        | Category::SpaceSeparator
+        | Category::LineSeparator
+        | Category::ParagraphSeparator
+        | Category::DecimalNumber
+        | Category::LetterNumber
+        | Category::OtherNumber => true,
+        _ => false,
+    };
+    text.chars().all(|c| "_.:/=+-@".contains(c) || by_category(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_takes_letters_and_numbers_of_any_script_and_no_signs() {
+        for text in ["", "Team A_.:/=+-@", "größe", "名前", "Ⅷ", "½", "\u{a0}"] {
+            assert!(allowed(text), "{text:?}");
+        }
+        // A circled letter is a symbol, and a vowel sign is a mark, although both are alphabetic.
+        for text in ["Ⓐ", "\u{903}", "a\u{301}", "a,b", "a\tb", "☂"] {
+            assert!(!allowed(text), "{text:?}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use unicode_general_category::get_general_category;
 
 use super::wire::escape_xml;
 
@@ -247,7 +248,12 @@ fn lower_first(name: &str) -> String {
 /// The few regular expressions of the operations we have, each as the predicate it means; a new one stops the test.
 fn matches(pattern: &str, text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let tag = |c: char| c.is_alphabetic() || c.is_numeric() || c == ' ' || c == '\u{a0}' || "_.:/=+-@".contains(c);
+    // `\p{L}`, `\p{Z}` and `\p{N}` are these categories.
+    let tag = |c: char| {
+        let category = format!("{:?}", get_general_category(c));
+        let is_allowed = ["Letter", "Number", "Separator"].iter().any(|class| category.ends_with(class));
+        is_allowed || "_.:/=+-@".contains(c)
+    };
     let all = |allowed: &dyn Fn(char) -> bool| text.chars().all(allowed);
     match pattern {
         r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+" | r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*" => all(&tag),
