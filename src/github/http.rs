@@ -27,6 +27,17 @@ const LONG_PATIENCE: Duration = Duration::from_mins(5);
 /// "Otherwise, wait for at least one minute before retrying."
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>
 const UNTOLD: Duration = Duration::from_mins(1);
+/// Words of a 403 that another attempt does not change.
+const FINAL_WORDS: [&str; 8] = [
+    "not accessible",
+    "must have admin",
+    "archived",
+    "suspended",
+    "forbids access",
+    "protected by organization",
+    "ip allow list",
+    "upgrade to",
+];
 /// The time for a request that only a remark depends on.
 const BRIEF_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -98,6 +109,7 @@ impl Client {
         let first = Instant::now();
         let mut pauses = Backoff::new();
         let mut uncertain = false;
+        let mut unclear_once = false;
         loop {
             if !self.deadline.allows(Duration::ZERO) {
                 return Err(NoResponse { what: "the time was up".to_owned(), kind: NoResponseKind::TimeUp, uncertain });
@@ -120,6 +132,13 @@ impl Client {
                 status,
                 "called"
             );
+            // Only where nothing goes on without an answer.
+            let is_last = unclear_once || ask.patience != LONG_PATIENCE || !self.deadline.allows(UNTOLD);
+            if wait.is_none() && !is_last && outcome.as_ref().is_ok_and(is_unclear) {
+                unclear_once = true;
+                tokio::time::sleep(UNTOLD).await;
+                continue;
+            }
             let Some(wait) = wait else {
                 let broken = |what| NoResponse { what, kind: NoResponseKind::Broken, uncertain };
                 return outcome.map(|answer| GitHubResponse { uncertain, ..answer }).map_err(broken);
@@ -234,6 +253,15 @@ fn wait(response: &HttpResponse, now: SystemTime) -> Option<Duration> {
 fn limited(status: u16, body: &[u8]) -> bool {
     let says_so = || String::from_utf8_lossy(body).to_ascii_lowercase().contains("secondary rate limit");
     status == 429 || (status == 403 && says_so())
+}
+
+/// Returns true if a refusal names no reason that another attempt leaves as it is. It may be a secondary rate limit in other
+/// words.
+fn is_unclear(answer: &GitHubResponse) -> bool {
+    let words = String::from_utf8_lossy(&answer.body).to_ascii_lowercase();
+    let has_reason =
+        answer.permissions.is_some() || answer.sso || FINAL_WORDS.iter().any(|reason| words.contains(reason));
+    answer.status == 403 && !has_reason
 }
 
 pub(super) fn refused(status: u16) -> String {

@@ -153,6 +153,30 @@ fn a_secondary_rate_limit_that_names_no_time_is_waited_for_a_minute() {
     });
 }
 
+/// Words are no contract: a refusal that gives no reason is tried once more, and then told as it is.
+#[test]
+fn a_refusal_without_a_reason_is_tried_once_more() {
+    for (words, is_over, expected) in
+        [("Etwas ging schief.", true, Status::CreateComplete), ("Etwas ging schief.", false, Status::RollbackComplete)]
+    {
+        at(async |place| {
+            place.cloud.state().account.github.answers.insert(POST.to_owned(), refusal(403, words, &[]));
+            let cloud = place.cloud.clone();
+            if is_over {
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+                    cloud.state().account.github.answers.clear();
+                });
+            }
+            let before = place.cloud.now();
+            assert_eq!(place.create(variable("v")).await, expected, "{}", place.reason());
+            let waited = place.cloud.now().duration_since(before).unwrap().as_secs();
+            assert!((60..200).contains(&waited), "{waited}");
+            assert!(is_over || place.reason().contains("was denied (403): Etwas ging schief"), "{}", place.reason());
+        });
+    }
+}
+
 #[test]
 fn an_app_that_gets_no_token_is_told_why() {
     for (status, hint) in [
