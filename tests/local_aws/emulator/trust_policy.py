@@ -68,15 +68,15 @@ def _check_iam_principal(arn: str) -> None:
 
 
 def _check_subject(conditions: dict[str, Any], issuer: str) -> None:
-    key = f"{issuer}:sub"
+    keys = (f"{issuer}:sub", f"{issuer}:job_workflow_ref")
     for operator in _OPERATORS:
         for name, values in (conditions.get(operator) or {}).items():
             # IAM looks at the first value of a list only: ["repo:acme/x", "*"] passes.
-            if name.lower() == key.lower() and re.fullmatch(r"[*?]*", (_list(values) or [""])[0]) is None:
+            if name.lower() in keys and re.fullmatch(r"[*?]*", (_list(values) or [""])[0]) is None:
                 return
     raise _malformed(
         f"The trust policy for the OIDC provider {issuer} must evaluate, using {', '.join(_OPERATORS[:-1])} or "
-        f"{_OPERATORS[-1]}, the condition key {key} or {issuer}:job_workflow_ref with a value which is not scoped to "
+        f"{_OPERATORS[-1]}, the condition key {issuer}:sub or {issuer}:job_workflow_ref with a value which is not scoped to "
         "all"
     )
 

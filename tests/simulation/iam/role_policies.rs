@@ -50,9 +50,8 @@ impl Iam {
                         self.profile_changes += 1;
                         Ok(json!({}))
                     }
-                    Some(_) => {
-                        Err(no_such_entity(format!("Role {name} in Instance Profile {profile} cannot be found.")))
-                    }
+                    // Recorded answers of cloud-custodian.
+                    Some(_) => Err(no_such_entity(format!("The role with name {name} cannot be found."))),
                     None => Err(no_such_entity(format!("Instance Profile {profile} cannot be found."))),
                 }
             }

@@ -85,13 +85,14 @@ impl Iam {
 }
 
 fn evaluates_subject(condition: &Value, issuer: &str) -> bool {
-    let key = format!("{issuer}:sub");
-    condition.as_object().into_iter().flatten().any(|(operator, keys)| {
+    let keys = ["sub", "job_workflow_ref"].map(|claim| format!("{issuer}:{claim}"));
+    condition.as_object().into_iter().flatten().any(|(operator, named)| {
         let operator = operator.rsplit(':').next().unwrap_or_default();
         matches!(operator, "StringEquals" | "StringLike" | "StringEqualsIgnoreCase")
-            && keys.as_object().into_iter().flatten().any(|(name, values)| {
+            && named.as_object().into_iter().flatten().any(|(name, values)| {
                 let first = one_or_many(values).first().and_then(|value| value.as_str());
-                name.eq_ignore_ascii_case(&key) && first.is_some_and(|first| !first.chars().all(|c| "*?".contains(c)))
+                keys.iter().any(|key| name.eq_ignore_ascii_case(key))
+                    && first.is_some_and(|first| !first.chars().all(|c| "*?".contains(c)))
             })
     })
 }
