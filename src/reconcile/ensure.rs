@@ -139,7 +139,7 @@ impl<R: Api> Reconciler<'_, R> {
     /// Looks for the object as long as the service may take to show it. Returns true if there was one.
     async fn delete_when_visible(&self, id: &R::Id) -> Result<bool, Error> {
         let first = Instant::now();
-        let visible_within = if R::READS_LAG { self.lag } else { Duration::ZERO };
+        let visible_within = self.lag.min(R::READ_LAG);
         let mut backoff = Backoff::new();
         loop {
             let observed = self.api.observe(id).await?;

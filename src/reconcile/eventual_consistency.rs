@@ -27,10 +27,11 @@ impl<R: Api> Reconciler<'_, R> {
         is_expected: impl Fn(Option<&R::Observed>) -> bool,
     ) -> Wait<R> {
         let mut last = Observation::Stale;
-        if !R::READS_LAG || self.lag.is_zero() {
+        let lag = self.lag.min(R::READ_LAG);
+        if lag.is_zero() {
             return Wait { is_visible: false, last };
         }
-        let end = Instant::now() + self.lag;
+        let end = Instant::now() + lag;
         let mut backoff = Backoff::new();
         loop {
             match tokio::time::timeout_at(end, self.api.observe(id)).await {

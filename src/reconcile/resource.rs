@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -25,8 +26,8 @@ pub trait Resource {
     const TYPE: &'static str = Self::SCHEMA.name;
     /// The name of one object in a sentence.
     const NOUN: &'static str;
-    /// Reads of the service lag behind its writes.
-    const READS_LAG: bool;
+    /// The time by which reads of the service may lag behind its writes. The settings may say less.
+    const READ_LAG: Duration;
     /// The name of one object. Its text is the physical id, which `Ref` gives. Ids are equal if the service takes them for
     /// the same object.
     type Id: Clone + PartialEq + fmt::Display;

@@ -26,7 +26,7 @@ pub(crate) struct Account {
     pub(crate) stacks: Stacks,
     pub(crate) authorization: Authorization,
     /// Errors come in other words; code and status stay.
-    pub(crate) garbles: bool,
+    pub(crate) garbles: Option<&'static str>,
     /// Not of AWS, but what the function asks beside it.
     pub(crate) github: GitHub,
 }
@@ -37,7 +37,7 @@ impl Account {
             iam: Iam::new(PARTITION, ACCOUNT, seed),
             eks: Eks::new(PARTITION, REGION, ACCOUNT),
             s3: S3::default(),
-            garbles: false,
+            garbles: None,
             secrets: Secrets::default(),
             stacks: Stacks::default(),
             authorization: Authorization::default(),

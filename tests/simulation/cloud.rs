@@ -446,7 +446,10 @@ impl HttpConnector for Cloud {
                 let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
                 return Err(ConnectorError::io(refused.into()));
             }
-            let answer = if garbles { answer.in_other_words() } else { answer };
+            let answer = match garbles {
+                Some(words) => answer.in_other_words(words),
+                None => answer,
+            };
             Ok(answer.into_response())
         })
     }

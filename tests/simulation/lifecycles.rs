@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::history::{Outcome, Stage};
 use super::invariants::Violation;
-use super::plan::Plan;
+use super::plan::{Plan, Setting};
 use super::shrink::shortest;
+use super::wire::OTHER_WORDS;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -27,6 +28,14 @@ fn planned_by_name(seed: u64) -> Plan {
     let mut plan = Plan::of(seed).with_a_changing_github();
     plan.setting.iam_lag = number("IAM_LAG", plan.setting.iam_lag);
     plan.setting.iam_change_lag = number("IAM_CHANGE_LAG", plan.setting.iam_change_lag);
+    plan
+}
+
+/// The plan without the readings that are drawn since its seed was found.
+fn in_former_worlds(mut plan: Plan) -> Plan {
+    plan.setting = Setting { eks_read_lag: 0, empty_descriptions_stay: false, ..plan.setting };
+    plan.setting = Setting { refuses_own_usernames: false, nodes_take_no_tags: false, ..plan.setting };
+    plan.setting.garbles = plan.setting.garbles.map(|_| OTHER_WORDS[0]);
     plan
 }
 
@@ -208,8 +217,8 @@ const ONCE_WRONG_BY_OTHER_MEMBERS: [u64; 8] =
 
 #[test]
 fn seeds_that_once_violated_something_violate_nothing() {
-    let by_name = ONCE_WRONG.map(|seed| (seed, planned_by_name as fn(u64) -> Plan));
-    let by_others = ONCE_WRONG_BY_OTHER_MEMBERS.map(|seed| (seed, planned as fn(u64) -> Plan));
+    let by_name = ONCE_WRONG.map(|seed| (seed, (|seed| in_former_worlds(planned_by_name(seed))) as fn(u64) -> Plan));
+    let by_others = ONCE_WRONG_BY_OTHER_MEMBERS.map(|seed| (seed, (|seed| in_former_worlds(planned(seed))) as fn(u64) -> Plan));
     for (seed, planned) in by_name.into_iter().chain(by_others) {
         let tally = play_all(seed, 1, 1, planned);
         assert_eq!(tally.first_failure(), None, "{}", tally.report(seed, Duration::ZERO, 1));
@@ -222,7 +231,7 @@ fn lifecycles_in_other_words_violate_nothing() {
     let stage = Stage::new();
     for seed in 1..=number("GARBLED", 60) {
         let mut plan = planned(seed);
-        plan.setting.garbles = true;
+        plan.setting.garbles = Some(OTHER_WORDS[usize::try_from(seed).unwrap_or_default() % OTHER_WORDS.len()]);
         plan.setting.secret_lag = 60;
         let outcome = stage.play(&plan);
         let violations: Vec<String> = outcome.violations.iter().map(ToString::to_string).collect();

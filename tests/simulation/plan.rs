@@ -85,13 +85,18 @@ pub(crate) struct Setting {
     pub(crate) tags_lag: u64,
     pub(crate) gone_is_denied: bool,
     /// Services word their errors otherwise; code and status stay.
-    pub(crate) garbles: bool,
+    pub(crate) garbles: Option<&'static str>,
     /// Seconds for which the name of a deleted secret stays taken.
     pub(crate) secret_lag: u64,
     /// IAM takes a trust policy whose provider does not exist.
     pub(crate) takes_unknown_providers: bool,
     /// Seconds until a new secret is shown.
     pub(crate) secret_read_lag: u64,
+    /// Seconds for which reads of EKS show the entries as they were.
+    pub(crate) eks_read_lag: u64,
+    pub(crate) empty_descriptions_stay: bool,
+    pub(crate) refuses_own_usernames: bool,
+    pub(crate) nodes_take_no_tags: bool,
     /// Seconds.
     pub(crate) lambda_timeout: u64,
     /// Whether the function has a credential for GitHub; a stage of its own plays it.
@@ -117,10 +122,14 @@ impl Default for Setting {
             service_timeout: None,
             tags_lag: 0,
             gone_is_denied: false,
-            garbles: false,
+            garbles: None,
             secret_lag: 0,
             takes_unknown_providers: false,
             secret_read_lag: 0,
+            eks_read_lag: 0,
+            empty_descriptions_stay: false,
+            refuses_own_usernames: false,
+            nodes_take_no_tags: false,
             lambda_timeout: 600,
             credential: false,
         }
@@ -145,6 +154,7 @@ impl Setting {
         iam.empty_pages = self.empty_pages;
         iam.deleting_a_missing_provider_fails = self.deleting_a_missing_provider_fails;
         iam.principals_are_checked = !self.takes_unknown_providers;
+        iam.empty_descriptions_stay = self.empty_descriptions_stay;
         account.authorization.tags_lag = seconds(self.tags_lag);
         account.authorization.gone_is_denied = self.gone_is_denied;
         account.garbles = self.garbles;
@@ -153,6 +163,9 @@ impl Setting {
         let eks = &mut account.eks.settings;
         eks.role_lag = seconds(self.role_lag);
         eks.entry_lag = seconds(self.entry_lag);
+        eks.read_lag = seconds(self.eks_read_lag);
+        eks.refuses_own_usernames = self.refuses_own_usernames;
+        eks.nodes_take_no_tags = self.nodes_take_no_tags;
         eks.page = self.page;
         eks.empty_pages = self.empty_pages;
         eks.honours_client_tokens = !self.forgets_client_tokens;
@@ -190,10 +203,14 @@ impl Setting {
             Self { service_timeout: None, ..self.clone() },
             Self { tags_lag: 0, ..self.clone() },
             Self { gone_is_denied: false, ..self.clone() },
-            Self { garbles: false, ..self.clone() },
+            Self { garbles: None, ..self.clone() },
             Self { secret_lag: 0, ..self.clone() },
             Self { takes_unknown_providers: false, ..self.clone() },
             Self { secret_read_lag: 0, ..self.clone() },
+            Self { eks_read_lag: 0, ..self.clone() },
+            Self { empty_descriptions_stay: false, ..self.clone() },
+            Self { refuses_own_usernames: false, ..self.clone() },
+            Self { nodes_take_no_tags: false, ..self.clone() },
             Self { lambda_timeout: plain.lambda_timeout, ..self.clone() },
         ];
         candidates.into_iter().filter(|candidate| candidate != self).collect()

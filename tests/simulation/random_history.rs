@@ -9,6 +9,7 @@ use super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::faults::Rates;
 use super::lambda::Delivery;
 use super::plan::{BOUNDARIES, ISSUER, ManualChange, Plan, Setting, Step, Trouble};
+use super::wire::OTHER_WORDS;
 
 const THUMBPRINTS: [&str; 3] = [
     "1111111111111111111111111111111111111111",
@@ -49,6 +50,7 @@ impl Plan {
         let mut dice = Dice(fastrand::Rng::with_seed(seed));
         let mut setting = setting(&mut dice);
         read_otherwise(&mut setting, &mut Dice(fastrand::Rng::with_seed(seed ^ 0x7a65)));
+        read_late(&mut setting, &mut Dice(fastrand::Rng::with_seed(seed ^ 0x1a7e)));
         let (trouble, mild) = trouble(&mut dice);
         let mut steps = Vec::new();
         let others = dice.chance(25);
@@ -118,10 +120,20 @@ fn setting(dice: &mut Dice) -> Setting {
 fn read_otherwise(setting: &mut Setting, dice: &mut Dice) {
     setting.tags_lag = if dice.chance(40) { dice.seconds(40) } else { 0 };
     setting.gone_is_denied = dice.chance(50);
-    setting.garbles = dice.chance(30);
+    setting.garbles = dice.chance(30).then_some(OTHER_WORDS[0]);
     setting.secret_lag = if dice.chance(40) { dice.seconds(60) } else { 0 };
     setting.takes_unknown_providers = dice.chance(50);
     setting.secret_read_lag = if dice.chance(30) { dice.seconds(20) } else { 0 };
+}
+
+/// What AWS does not say either. Drawn apart again.
+fn read_late(setting: &mut Setting, dice: &mut Dice) {
+    setting.eks_read_lag = if dice.chance(30) { dice.seconds(10) } else { 0 };
+    setting.empty_descriptions_stay = dice.chance(30);
+    setting.refuses_own_usernames = dice.chance(30);
+    setting.nodes_take_no_tags = dice.chance(30);
+    let words = *dice.one(&OTHER_WORDS);
+    setting.garbles = setting.garbles.map(|_| words);
 }
 
 /// What goes wrong, and whether so little that everything must succeed all the same.

@@ -83,21 +83,20 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The same with other words: code and status stay.
-    pub(crate) fn in_other_words(mut self) -> Self {
-        const WORDS: &str = "Etwas ging schief.";
+    /// The same with the words of another error, or of none: code and status stay.
+    pub(crate) fn in_other_words(mut self, words: &str) -> Self {
         if self.status < 400 {
             return self;
         }
         if let Ok(serde_json::Value::Object(mut body)) = serde_json::from_str(&self.body) {
             for name in ["message", "Message"] {
-                if let Some(words) = body.get_mut(name) {
-                    *words = WORDS.into();
+                if let Some(text) = body.get_mut(name) {
+                    *text = words.into();
                 }
             }
             self.body = serde_json::Value::Object(body).to_string();
         } else if let (Some(start), Some(end)) = (self.body.find("<Message>"), self.body.find("</Message>")) {
-            self.body.replace_range(start + "<Message>".len()..end, WORDS);
+            self.body.replace_range(start + "<Message>".len()..end, words);
         }
         self
     }
@@ -111,6 +110,14 @@ impl Answer {
         response
     }
 }
+
+/// Words of errors that say nothing.
+pub(crate) const OTHER_WORDS: [&str; 4] = [
+    "Etwas ging schief.",
+    "",
+    "要求を処理できませんでした。",
+    "An error occurred. Try again, or contact your administrator with the id of the request.",
+];
 
 /// A service's "no": its code, its HTTP status and its words.
 #[derive(Clone, Debug, PartialEq, Eq)]

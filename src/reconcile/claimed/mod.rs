@@ -21,6 +21,7 @@ mod plan;
 mod sharing;
 
 use std::fmt;
+use std::time::Duration;
 
 use super::resource::{Api, Resource};
 use crate::aws::CallError;
@@ -127,7 +128,7 @@ impl<R: Claimable> Resource for Claimed<R> {
     const SCHEMA: ResourceSchema = R::SCHEMA;
     type Properties = R::Properties;
     const NOUN: &'static str = R::NOUN;
-    const READS_LAG: bool = R::READS_LAG;
+    const READ_LAG: Duration = R::READ_LAG;
     type Id = R::Id;
     type Spec = R::Spec;
     type Desired = ClaimedDesired<R::Desired>;

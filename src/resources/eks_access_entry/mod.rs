@@ -22,7 +22,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::SharedTimeSource;
 
@@ -214,7 +214,8 @@ impl Resource for AccessEntries {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
     type Properties = Properties;
     const NOUN: &'static str = "access entry";
-    const READS_LAG: bool = false;
+    /// EKS does not say that reads lag, nor that they do not.
+    const READ_LAG: Duration = Duration::from_secs(15);
     type Id = EntryId;
     type Spec = Spec;
     type Desired = Desired;

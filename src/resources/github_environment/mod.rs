@@ -11,6 +11,7 @@ mod tests;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Fields, Request, RequestType};
@@ -251,7 +252,7 @@ impl Resource for GitHubEnvironments {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
     type Properties = Properties;
     const NOUN: &'static str = "environment";
-    const READS_LAG: bool = false;
+    const READ_LAG: Duration = Duration::ZERO;
     type Id = EnvironmentId;
     type Spec = Spec;
     type Desired = Desired;

@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use crate::aws::Deadline;
 use crate::cloudformation::Fields;
@@ -172,7 +173,7 @@ impl Resource for GitHubRepositoryOidcs {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
     type Properties = Properties;
     const NOUN: &'static str = "form of subjects of";
-    const READS_LAG: bool = false;
+    const READ_LAG: Duration = Duration::ZERO;
     type Id = OidcId;
     type Spec = Spec;
     type Desired = Spec;

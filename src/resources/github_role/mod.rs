@@ -44,6 +44,7 @@ mod workflow_warnings;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use aws_sdk_iam::types::Role;
 use serde_json::Value;
@@ -227,7 +228,7 @@ impl Resource for GitHubRoles {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
     type Properties = Properties;
     const NOUN: &'static str = "role";
-    const READS_LAG: bool = true;
+    const READ_LAG: Duration = Duration::MAX;
     type Id = RoleName;
     type Spec = Spec;
     type Desired = Desired;

@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use crate::cloudformation::schema::ResourceSchema;
 use crate::cloudformation::{Fields, Request};
@@ -261,7 +262,7 @@ impl Resource for GitHubVariables {
     type Properties = Properties;
     const NOUN: &'static str = "variable or secret";
     // GitHub shows what it has taken.
-    const READS_LAG: bool = false;
+    const READ_LAG: Duration = Duration::ZERO;
     type Id = VariableId;
     type Spec = Spec;
     type Desired = Desired;

@@ -22,7 +22,7 @@ mod thumbprint_list;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_types::base64;
@@ -183,7 +183,7 @@ impl Resource for OidcProviders {
     const SCHEMA: ResourceSchema = properties::SCHEMA;
     type Properties = Properties;
     const NOUN: &'static str = "OIDC provider";
-    const READS_LAG: bool = true;
+    const READ_LAG: Duration = Duration::MAX;
     type Id = ProviderArn;
     type Spec = Spec;
     type Desired = Desired;

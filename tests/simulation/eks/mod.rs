@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) role_lag: Duration,
     /// An entry younger than this "could not be found" by the operations on its policies.
     pub(crate) entry_lag: Duration,
+    /// The time for which reads show the entries as they were before the last change.
+    pub(crate) read_lag: Duration,
     /// Whether a creation that is repeated with its client token answers like the first.
     pub(crate) honours_client_tokens: bool,
     /// The reference says that associating again changes the scope; nobody has seen it promised.
@@ -46,6 +48,7 @@ impl Default for Settings {
         Self {
             role_lag: Duration::ZERO,
             entry_lag: Duration::ZERO,
+            read_lag: Duration::ZERO,
             honours_client_tokens: true,
             associating_again_changes_scope: true,
             refuses_own_usernames: false,
@@ -103,6 +106,8 @@ pub(crate) struct Eks {
     pub(crate) policies: Vec<String>,
     revision: u64,
     serial: u64,
+    /// The entries of each cluster before the last change, and when that was.
+    earlier: Option<(SystemTime, BTreeMap<String, BTreeMap<String, Entry>>)>,
 }
 
 /// What an operation may look at besides EKS itself.
@@ -114,21 +119,15 @@ pub(crate) struct Surroundings<'a> {
 
 impl Eks {
     pub(crate) fn new(partition: &str, region: &str, account: &str) -> Self {
-        let policies = [
-            "AmazonEKSAdminPolicy",
-            "AmazonEKSAdminViewPolicy",
-            "AmazonEKSAutoNodePolicy",
-            "AmazonEKSClusterAdminPolicy",
-            "AmazonEKSEditPolicy",
-            "AmazonEKSViewPolicy",
-        ];
+        let policies = include_str!("../../local_aws/emulator/access_policies.txt").lines();
         Self {
             settings: Settings::default(),
             partition: partition.to_owned(),
             region: region.to_owned(),
             account: account.to_owned(),
             clusters: BTreeMap::new(),
-            policies: policies.map(str::to_owned).to_vec(),
+            policies: policies.map(str::to_owned).collect(),
+            earlier: None,
             revision: 0,
             serial: 0,
         }
@@ -159,6 +158,43 @@ impl Eks {
 
     /// Does one operation. A refusal has changed nothing.
     pub(crate) fn handle(&mut self, action: &str, input: &Value, around: &Surroundings<'_>) -> Reply {
+        let reads = ["Describe", "List"].iter().any(|verb| action.starts_with(verb));
+        if self.settings.read_lag.is_zero() {
+            return self.operate(action, input, around);
+        }
+        if reads {
+            let late = self.earlier.clone().filter(|(changed, _)| around.now < *changed + self.settings.read_lag);
+            let Some((_, earlier)) = late else { return self.operate(action, input, around) };
+            let now = self.exchange_entries(earlier);
+            let reply = self.operate(action, input, around);
+            self.exchange_entries(now);
+            return reply;
+        }
+        let (revision, before) = (self.revision, self.all_entries());
+        let reply = self.operate(action, input, around);
+        if self.revision != revision {
+            self.earlier = Some((around.now, before));
+        }
+        reply
+    }
+
+    fn all_entries(&self) -> BTreeMap<String, BTreeMap<String, Entry>> {
+        self.clusters.iter().map(|(name, cluster)| (name.clone(), cluster.entries.clone())).collect()
+    }
+
+    /// Puts these entries into the clusters, and returns those that were there.
+    fn exchange_entries(
+        &mut self,
+        mut entries: BTreeMap<String, BTreeMap<String, Entry>>,
+    ) -> BTreeMap<String, BTreeMap<String, Entry>> {
+        let before = self.all_entries();
+        for (name, cluster) in &mut self.clusters {
+            cluster.entries = entries.remove(name).unwrap_or_default();
+        }
+        before
+    }
+
+    fn operate(&mut self, action: &str, input: &Value, around: &Surroundings<'_>) -> Reply {
         match action {
             "DescribeCluster" => self.describe_cluster(text(input, "name")),
             "ListClusters" => {

@@ -174,6 +174,16 @@ fn row_21_reads_that_lag_a_minute_behind_a_create_are_survived() {
 }
 
 #[test]
+fn row_21_reads_of_eks_that_lag_ten_seconds_leave_no_entry() {
+    for next in [Operation::Update, Operation::Delete] {
+        world(async |world| {
+            world.cloud.state().account.eks.settings.read_lag = Duration::from_secs(10);
+            succeeds(world, ENTRY, next, |_| ()).await;
+        });
+    }
+}
+
+#[test]
 fn row_21_reads_of_the_state_before_are_survived_by_a_create() {
     for kind in [PROVIDER, ROLE] {
         world(async |world| {
