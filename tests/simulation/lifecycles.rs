@@ -218,7 +218,8 @@ const ONCE_WRONG_BY_OTHER_MEMBERS: [u64; 8] =
 #[test]
 fn seeds_that_once_violated_something_violate_nothing() {
     let by_name = ONCE_WRONG.map(|seed| (seed, (|seed| in_former_worlds(planned_by_name(seed))) as fn(u64) -> Plan));
-    let by_others = ONCE_WRONG_BY_OTHER_MEMBERS.map(|seed| (seed, (|seed| in_former_worlds(planned(seed))) as fn(u64) -> Plan));
+    let by_others =
+        ONCE_WRONG_BY_OTHER_MEMBERS.map(|seed| (seed, (|seed| in_former_worlds(planned(seed))) as fn(u64) -> Plan));
     for (seed, planned) in by_name.into_iter().chain(by_others) {
         let tally = play_all(seed, 1, 1, planned);
         assert_eq!(tally.first_failure(), None, "{}", tally.report(seed, Duration::ZERO, 1));
