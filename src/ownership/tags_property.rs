@@ -62,19 +62,21 @@ fn key(text: &str) -> Result<String, String> {
 
 /// `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`, by IAM's API model.
 fn allowed(text: &str) -> bool {
-    let by_category = |c| match get_general_category(c) {
-        Category::UppercaseLetter
-        | Category::LowercaseLetter
-        | Category::TitlecaseLetter
-        | Category::ModifierLetter
-        | Category::OtherLetter
-        | Category::SpaceSeparator
-        | Category::LineSeparator
-        | Category::ParagraphSeparator
-        | Category::DecimalNumber
-        | Category::LetterNumber
-        | Category::OtherNumber => true,
-        _ => false,
+    let by_category = |c| {
+        matches!(
+            get_general_category(c),
+            Category::UppercaseLetter
+                | Category::LowercaseLetter
+                | Category::TitlecaseLetter
+                | Category::ModifierLetter
+                | Category::OtherLetter
+                | Category::SpaceSeparator
+                | Category::LineSeparator
+                | Category::ParagraphSeparator
+                | Category::DecimalNumber
+                | Category::LetterNumber
+                | Category::OtherNumber
+        )
     };
     text.chars().all(|c| "_.:/=+-@".contains(c) || by_category(c))
 }

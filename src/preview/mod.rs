@@ -225,7 +225,7 @@ impl Preview<'_> {
                 }
                 GitHubEnvironments::TYPE => {
                     let reader = GitHubEnvironments::new(github(), request);
-                    dry_run(&app.claimed(reader, request, *deadline), request, context).await
+                    Box::pin(dry_run(&app.claimed(reader, request, *deadline), request, context)).await
                 }
                 GitHubRepositoryOidcs::TYPE => {
                     let reader = GitHubRepositoryOidcs {

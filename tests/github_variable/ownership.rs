@@ -246,7 +246,7 @@ fn other_content(kind: &Kind, number: u8) -> Template {
     match kind.name {
         super::KIND => properties["Value"] = json!(format!("hunter {number}")),
         "Custom::GitHubEnvironment" => properties["WaitTimer"] = json!(number),
-        _ => properties["UseImmutableSubject"] = json!(number % 2 == 0),
+        _ => properties["UseImmutableSubject"] = json!(number.is_multiple_of(2)),
     }
     vec![declared("It", kind.name, properties)]
 }

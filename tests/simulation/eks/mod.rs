@@ -94,6 +94,9 @@ pub(crate) struct Cluster {
     pub(crate) created: SystemTime,
 }
 
+/// The entries of each cluster, by the principals' ARNs.
+type AllEntries = BTreeMap<String, BTreeMap<String, Entry>>;
+
 /// One account's EKS in one region.
 #[derive(Clone, Debug)]
 pub(crate) struct Eks {
@@ -107,7 +110,7 @@ pub(crate) struct Eks {
     revision: u64,
     serial: u64,
     /// The entries of each cluster before the last change, and when that was.
-    earlier: Option<(SystemTime, BTreeMap<String, BTreeMap<String, Entry>>)>,
+    earlier: Option<(SystemTime, AllEntries)>,
 }
 
 /// What an operation may look at besides EKS itself.
@@ -178,15 +181,12 @@ impl Eks {
         reply
     }
 
-    fn all_entries(&self) -> BTreeMap<String, BTreeMap<String, Entry>> {
+    fn all_entries(&self) -> AllEntries {
         self.clusters.iter().map(|(name, cluster)| (name.clone(), cluster.entries.clone())).collect()
     }
 
     /// Puts these entries into the clusters, and returns those that were there.
-    fn exchange_entries(
-        &mut self,
-        mut entries: BTreeMap<String, BTreeMap<String, Entry>>,
-    ) -> BTreeMap<String, BTreeMap<String, Entry>> {
+    fn exchange_entries(&mut self, mut entries: AllEntries) -> AllEntries {
         let before = self.all_entries();
         for (name, cluster) in &mut self.clusters {
             cluster.entries = entries.remove(name).unwrap_or_default();
