@@ -84,6 +84,8 @@ pub(crate) struct Sent {
     pub(crate) verdict: Option<Verdict>,
     /// CloudFormation stopped waiting early, because another resource failed.
     pub(crate) cancelled: bool,
+    /// The stack goes back to what it was.
+    pub(crate) rolls_back: bool,
 }
 
 /// Something unusual that is done to the next request of a resource.
@@ -295,6 +297,7 @@ impl CloudFormation {
             patience: now + Duration::from_secs(self.service_timeout.unwrap_or(3600)),
             verdict: None,
             cancelled: false,
+            rolls_back: self.cloud.state().account.stacks.status(&stack.id).contains("ROLLBACK"),
         });
         (sent.len() - 1, event.to_string())
     }

@@ -109,8 +109,15 @@ impl Hands {
         }
     }
 
-    /// The tokens that roles have come to admit by a request with these properties, and must not.
-    pub(crate) fn strangers(&mut self, before: &Snapshot, after: &Snapshot, properties: &Value) -> Vec<String> {
+    /// The tokens that roles have come to admit by a request with these properties, and must not. A rollback brings back those
+    /// whom the role has trusted.
+    pub(crate) fn strangers(
+        &mut self,
+        before: &Snapshot,
+        after: &Snapshot,
+        properties: &Value,
+        rolls_back: bool,
+    ) -> Vec<String> {
         for (id, role) in after.objects.iter().filter(|(id, _)| !before.objects.contains_key(id)) {
             self.inherit(id, role, before);
         }
@@ -126,8 +133,9 @@ impl Hands {
             // A role that replaces another one, or that it is rolled back to, has the memory of both.
             let is_relative = |id: &Id| after.objects.get(id).is_some_and(|other| other.made_by == role.made_by);
             let by_relatives = self.known.iter().filter(|((other, _), _)| is_relative(other));
+            let of = |known: &Known| if rolls_back { known.ever.clone() } else { known.pinned.clone() };
             let pinned: Named =
-                by_relatives.flat_map(|((_, name), known)| known.pinned.iter().map(|id| (*name, *id))).collect();
+                by_relatives.flat_map(|((_, name), known)| of(known).into_iter().map(|id| (*name, id))).collect();
             found.extend(self.strangers_of(id, &admitted.difference(&pinned).copied().collect()));
             self.remember(id, &admitted, &policy(role).to_string());
         }

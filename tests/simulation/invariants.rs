@@ -93,8 +93,9 @@ impl Witness for Watch {
         ledger.thumbprints_in_order(after, call);
         ledger.others_keep_what_they_have(before, after, call);
         let request = call.request.as_ref().and_then(|request| ledger.requests.get(request));
-        let properties = request.map(|known| known.sent.properties.clone()).unwrap_or_default();
-        for stranger in ledger.hands.strangers(before, after, &properties) {
+        let (properties, rolls_back) =
+            request.map(|known| (known.sent.properties.clone(), known.sent.rolls_back)).unwrap_or_default();
+        for stranger in ledger.hands.strangers(before, after, &properties, rolls_back) {
             ledger.violated("I9", format!("{stranger} (call {})", call.number));
         }
     }

@@ -52,6 +52,8 @@ impl Plan {
         read_otherwise(&mut setting, &mut Dice(fastrand::Rng::with_seed(seed ^ 0x7a65)));
         read_late(&mut setting, &mut Dice(fastrand::Rng::with_seed(seed ^ 0x1a7e)));
         let (trouble, mild) = trouble(&mut dice);
+        // There, an Update that takes a username back fails.
+        let mild = mild && !setting.refuses_own_usernames;
         let mut steps = Vec::new();
         let others = dice.chance(25);
         let (mut changed_by_hand, mut cancelled) = (false, false);
@@ -130,7 +132,7 @@ fn read_otherwise(setting: &mut Setting, dice: &mut Dice) {
 fn read_late(setting: &mut Setting, dice: &mut Dice) {
     setting.eks_read_lag = if dice.chance(30) { dice.seconds(10) } else { 0 };
     setting.empty_descriptions_stay = dice.chance(30);
-    setting.refuses_own_usernames = dice.chance(30);
+    setting.refuses_own_usernames = dice.chance(10);
     setting.nodes_take_no_tags = dice.chance(30);
     let words = *dice.one(&OTHER_WORDS);
     setting.garbles = setting.garbles.map(|_| words);

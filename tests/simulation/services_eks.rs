@@ -125,7 +125,7 @@ fn associating_again_changes_the_scope_or_does_not() {
         assert!(list().send().await.unwrap().associated_access_policies().is_empty());
         cloud.state().account.eks.settings.page = 4;
         let all = eks.list_access_policies().into_paginator().items().send().collect::<Vec<_>>().await;
-        assert_eq!(all.len(), 6);
+        assert_eq!(all.len(), 33);
     });
 }
 

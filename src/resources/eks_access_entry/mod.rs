@@ -215,7 +215,7 @@ impl Resource for AccessEntries {
     type Properties = Properties;
     const NOUN: &'static str = "access entry";
     /// EKS does not say that reads lag, nor that they do not.
-    const READ_LAG: Duration = Duration::from_secs(15);
+    const READ_LAG: Duration = Duration::from_secs(20);
     type Id = EntryId;
     type Spec = Spec;
     type Desired = Desired;
