@@ -24,8 +24,7 @@ Body = dict[str, Any]
 
 # A page is short, so that a client that does not ask for the next one is found out.
 PAGE = 10
-# The names of `aws eks list-access-policies`, as a published transcript of 2026 shows them. The simulation in Rust reads
-# them, too.
+# The names of `aws eks list-access-policies`, by a published transcript of 2026. The Rust simulation reads them, too.
 POLICIES = tuple(
     f"arn:aws:eks::aws:cluster-access-policy/{name}"
     for name in (Path(__file__).parent / "access_policies.txt").read_text(encoding="utf-8").split()

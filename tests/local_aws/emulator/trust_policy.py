@@ -76,8 +76,8 @@ def _check_subject(conditions: dict[str, Any], issuer: str) -> None:
                 return
     raise _malformed(
         f"The trust policy for the OIDC provider {issuer} must evaluate, using {', '.join(_OPERATORS[:-1])} or "
-        f"{_OPERATORS[-1]}, the condition key {issuer}:sub or {issuer}:job_workflow_ref with a value which is not scoped to "
-        "all"
+        f"{_OPERATORS[-1]}, the condition key {issuer}:sub or {issuer}:job_workflow_ref with a value which is "
+        "not scoped to all"
     )
 
 
