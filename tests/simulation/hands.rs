@@ -164,6 +164,8 @@ impl Hands {
         for name in [OWNER, USER].into_iter().chain(REPOSITORIES) {
             let key = (id.clone(), name);
             let mut pinned = ids(admitted, name);
+            // Beside an entry for all repositories of the owner, no token tells it.
+            pinned.extend(ids(&declared, name).into_iter().filter(|id| policy.contains(&id.to_string())));
             // An id that the author wrote without the name is nobody's name.
             let short = name.strip_prefix(OWNER).filter(|rest| !rest.is_empty()).unwrap_or(name);
             if !policy.replace(&format!("{short}/.github"), "").contains(short) {
