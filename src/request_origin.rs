@@ -332,10 +332,11 @@ fn is_over(status: &str) -> bool {
     status == "DELETE_COMPLETE" || status == RETAINED
 }
 
-/// Returns true while CloudFormation deletes objects that resources of a stack no longer are: after an update, while the stack
-/// goes back, and with the stack.
+/// Returns true while CloudFormation deletes objects that resources of a stack no longer are: after an update or its rollback,
+/// while a Create goes back, and with the stack. The rollback of an update goes back to such objects.
 fn deletes_former(stack_status: &str) -> bool {
-    ["CLEANUP_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"].iter().any(|end| stack_status.ends_with(end))
+    stack_status.ends_with("CLEANUP_IN_PROGRESS")
+        || ["ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"].contains(&stack_status)
 }
 
 /// Decides by the state of the resource. An Update is also sent by a rollback; the Delete of a replaced object is sent while

@@ -15,11 +15,13 @@ use crate::simulation::function::{deliver, github_trust};
 use crate::simulation::world::World;
 
 /// The newest status of the former object, the status of its stack, and whether it is deleted.
-const CASES: [(&str, &str, bool); 8] = [
+const CASES: [(&str, &str, bool); 9] = [
     ("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", false),
     ("UPDATE_COMPLETE", "UPDATE_COMPLETE", false),
     ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", true),
-    ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_IN_PROGRESS", true),
+    // The stack goes back to the former object.
+    ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_IN_PROGRESS", false),
+    ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", true),
     ("UPDATE_COMPLETE", "DELETE_IN_PROGRESS", true),
     ("DELETE_SKIPPED", "UPDATE_IN_PROGRESS", false),
     ("DELETE_SKIPPED", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", false),
