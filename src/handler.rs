@@ -221,11 +221,13 @@ impl App {
             began: self.clock.now(),
             progress: &progress,
         };
+        let is_served = guardrails.check_account(request.stack.account(), &deployment).is_ok();
         // Boxed: the future of all resource types together is large, and its type too deep for the compiler.
         let running = AssertUnwindSafe(Box::pin(self.checked(request, &context))).catch_unwind();
         let reason = match tokio::time::timeout_at(work_end, running).await {
             Ok(Ok(Ok(Reconciled { physical_id, attributes }))) => {
-                return Ended::With(Outcome::Success { physical_id, attributes }, Proof::Given);
+                let proof = if is_served { Proof::Given } else { Proof::Missing };
+                return Ended::With(Outcome::Success { physical_id, attributes }, proof);
             }
             Ok(Ok(Err(Error::NotAwaited { found, is_answered: true }))) => {
                 tracing::warn!(found, "CloudFormation has an answer to this request; nothing was done");
@@ -240,7 +242,11 @@ impl App {
             Err(_elapsed) => self.with_log(&progress.failure_reason(TIME_UP), &deployment),
         };
         let is_asked = !origin.is_wanted() || request.stack.account() != deployment.account;
-        let proof = if is_asked { Proof::Given } else { Proof::NotAsked };
+        let proof = match (is_served, is_asked) {
+            (false, _) => Proof::Missing,
+            (true, true) => Proof::Given,
+            (true, false) => Proof::NotAsked,
+        };
         Ended::With(Outcome::Failure { physical_id: progress.physical_id(), reason }, proof)
     }
 

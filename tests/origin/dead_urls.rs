@@ -34,6 +34,27 @@ fn a_forged_event_that_is_refused_by_itself_ends_within_a_minute() {
 }
 
 #[test]
+fn a_forged_event_of_an_account_that_is_not_served_ends_soon() {
+    for kind in ["Create", "Update", "Delete"] {
+        tell(async |world| {
+            world.fault(At::every("PutObject"), When::Before, Fault::ServerError);
+            let (cloud, now) = (&world.cloud, world.cloud.now());
+            let url = cloud.state().account.s3.presign(REGION, PARTITION, "forged", now, Duration::from_hours(2));
+            let event = json!({
+                "RequestType": kind, "ResponseURL": url, "RequestId": "forged",
+                "StackId": format!("arn:{PARTITION}:cloudformation:{REGION}:999999999999:stack/team/1"),
+                "LogicalResourceId": "Role", "PhysicalResourceId": "one", "ResourceType": ROLE,
+                "ResourceProperties": template("one", "acme/app")[1].properties, "OldResourceProperties": {},
+            });
+            deliver(cloud, Settings::default(), &event).await;
+            let took = cloud.now().duration_since(now).unwrap();
+            // A Delete looks for the object as long as IAM may take to show it.
+            assert!(took < Duration::from_secs(90), "{kind}: {took:?}");
+        });
+    }
+}
+
+#[test]
 fn the_answer_to_a_mistake_is_sent_for_as_long_as_its_stack_waits() {
     tell(async |world| {
         let mut stack = world.stack("team");
