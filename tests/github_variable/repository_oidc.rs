@@ -273,3 +273,20 @@ fn roles_of_other_accounts_that_variables_name_are_listed() {
         insta::assert_snapshot!(warning, @"The roles of this account were checked. Not seen: roles of other accounts and other clouds that trust acme/app. Its variables of Actions name account 999900001111, arn:aws-cn:iam::777788889999:role/cn, arn:aws:iam::444455556666:role/eu, arn:aws:iam::444455556666:role/github/deploy: look there first");
     });
 }
+
+#[test]
+fn a_choice_that_was_made_by_hand_and_is_declared_stays_as_declared() {
+    at(async |place| {
+        old_repository(place);
+        // Somebody has made it by hand.
+        place.cloud.state().account.github.opted_in.push("acme/app".to_owned());
+        let choice = |switched: bool| {
+            vec![declared("Oidc", KIND, json!({"Repository": "acme/app", "UseImmutableSubject": switched}))]
+        };
+        assert_eq!(place.stack.create(&choice(true)).await, Status::CreateComplete, "{}", place.reason());
+        let mut other = place.cloudformation.stack("other");
+        assert_eq!(other.create(&choice(false)).await, Status::RollbackComplete);
+        assert!(place.reason().contains("it belongs to eu-west-1/team/Oidc"), "{}", place.reason());
+        assert!(switched(place));
+    });
+}

@@ -74,7 +74,7 @@ impl Claimable for GitHubRepositoryOidcs {
             }
         }
         // What somebody has taken back by hand is nobody's choice.
-        let is_made = observed.chosen != FormatChoice::Unset && before != Some(observed.chosen);
+        let is_made = observed.chosen != FormatChoice::Unset;
         Observed { before, chosen_by_others: !is_owner && !memories.is_empty() && is_made, ..observed }
     }
 }
