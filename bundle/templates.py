@@ -79,12 +79,14 @@ def plain(for_sam: str) -> str:
 
 
 def _guard_bucket(statements: list[dict[str, Any]]) -> None:
-    """Keeps roles from the settings of the bucket that the code comes from, whatever CodeBuckets says."""
-    guarding = [statement for statement in statements if statement.get("Sid") == "LeaveItsBucketsAlone"]
-    if len(guarding) != 1:
-        raise Unexpected("the boundary of template.yaml has to have one statement LeaveItsBucketsAlone")
-    [statement] = guarding
-    statement["Resource"] = [statement["Resource"], {"Fn::Sub": "arn:*:s3:::${CodeBucket}-*"}]
+    """Keeps roles from the bucket that the code comes from and from its objects, whatever CodeBuckets and the keys say."""
+    for name, objects in (("LeaveItsBucketsAlone", ""), ("LeaveItsCodeAlone", "/*")):
+        guarding = [statement for statement in statements if statement.get("Sid") == name]
+        if len(guarding) != 1:
+            raise Unexpected(f"the boundary of template.yaml has to have one statement {name}")
+        [statement] = guarding
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        statement["Resource"] = [*resources, {"Fn::Sub": f"arn:*:s3:::${{CodeBucket}}-*{objects}"}]
 
 
 def _section(name: str, value: Any) -> str:

@@ -39,6 +39,7 @@ PARTS = {
     "StackSet": regional("cloudformation", "stackset/github-trust:1"),
     "StackSet's target": regional("cloudformation", "stackset-target/github-trust:1"),
     "code": "arn:aws:s3:::octo-code-eu-west-1/github-trust/0.1.0-x86_64/function.zip",
+    "code under another key": "arn:aws:s3:::octo-code-eu-west-1/releases/f.zip",
     "code by an access point": regional("s3", "accesspoint/x/object/github-trust/0.1.0-x86_64/function.zip"),
     "code's bucket": "arn:aws:s3:::octo-code-eu-west-1",
     "code signing": SIGNING,
