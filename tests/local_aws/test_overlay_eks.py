@@ -115,9 +115,9 @@ def test_types_for_nodes_set_their_own_identity(
 def test_policies_are_for_standard_entries(eks: Any, cluster: str, principal: str, refused: Refused) -> None:
     create(eks, cluster, principal, type="EC2_LINUX")
     place = {"clusterName": cluster, "principalArn": principal}
-    with refused("InvalidParameterException"):
+    with refused("InvalidRequestException"):
         eks.associate_access_policy(**place, policyArn=VIEW, accessScope={"type": "cluster"})
-    with refused("InvalidParameterException"):
+    with refused("InvalidRequestException"):
         eks.list_associated_access_policies(**place)
 
 
