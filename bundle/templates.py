@@ -79,7 +79,7 @@ def plain(for_sam: str) -> str:
 
 
 def _guard_bucket(statements: list[dict[str, Any]]) -> None:
-    """Keeps roles from the bucket that the code comes from and from its objects, whatever CodeBuckets and the keys say."""
+    """Keeps roles from the bucket that the code comes from, and from its objects under any key."""
     for name, objects in (("LeaveItsBucketsAlone", ""), ("LeaveItsCodeAlone", "/*")):
         guarding = [statement for statement in statements if statement.get("Sid") == name]
         if len(guarding) != 1:
