@@ -221,12 +221,14 @@ impl App {
             began: self.clock.now(),
             progress: &progress,
         };
-        let is_served = guardrails.check_account(request.stack.account(), &deployment).is_ok();
+        // CloudFormation tells nothing of another account. One that is served is believed, and one that is not is not.
+        let is_elsewhere = request.stack.account() != deployment.account;
+        let is_strange = is_elsewhere && guardrails.check_account(request.stack.account(), &deployment).is_err();
         // Boxed: the future of all resource types together is large, and its type too deep for the compiler.
         let running = AssertUnwindSafe(Box::pin(self.checked(request, &context))).catch_unwind();
         let reason = match tokio::time::timeout_at(work_end, running).await {
             Ok(Ok(Ok(Reconciled { physical_id, attributes }))) => {
-                let proof = if is_served { Proof::Given } else { Proof::Missing };
+                let proof = if is_strange { Proof::Missing } else { Proof::Given };
                 return Ended::With(Outcome::Success { physical_id, attributes }, proof);
             }
             Ok(Ok(Err(Error::NotAwaited { found, is_answered: true }))) => {
@@ -241,11 +243,12 @@ impl App {
             Ok(Err(_panic)) => self.with_log(&progress.failure_reason(PANICKED), &deployment),
             Err(_elapsed) => self.with_log(&progress.failure_reason(TIME_UP), &deployment),
         };
-        let is_asked = !origin.is_wanted() || request.stack.account() != deployment.account;
-        let proof = match (is_served, is_asked) {
-            (false, _) => Proof::Missing,
-            (true, true) => Proof::Given,
-            (true, false) => Proof::NotAsked,
+        let proof = if is_strange {
+            Proof::Missing
+        } else if is_elsewhere || !origin.is_wanted() {
+            Proof::Given
+        } else {
+            Proof::NotAsked
         };
         Ended::With(Outcome::Failure { physical_id: progress.physical_id(), reason }, proof)
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use github_trust::guardrails::Guardrails;
 use github_trust::settings::Settings;
 use serde_json::json;
 
@@ -11,6 +12,7 @@ use crate::simulation::account::{PARTITION, REGION};
 use crate::simulation::cloudformation::{Status, declared};
 use crate::simulation::faults::{At, Fault, When};
 use crate::simulation::function::deliver;
+use crate::simulation::world::world;
 
 #[test]
 fn a_forged_event_that_is_refused_by_itself_ends_within_a_minute() {
@@ -52,6 +54,26 @@ fn a_forged_event_of_an_account_that_is_not_served_ends_soon() {
             assert!(took < Duration::from_secs(90), "{kind}: {took:?}");
         });
     }
+}
+
+/// The deployment may have stopped to serve its own account. Its stacks have to be able to go all the same.
+#[test]
+fn the_deletion_of_a_stack_that_is_served_no_longer_is_answered() {
+    let guardrails = Guardrails::read(|name| (name == "STACK_ACCOUNTS").then(|| "999999999999".to_owned()));
+    let settings = Settings { guardrails, ..Settings::default() };
+    world(
+        settings,
+        |_, _| {},
+        async |world| {
+            let mut stack = world.stack("team");
+            // The first answer is that to the Create, which is refused.
+            world.fault(At::Action { action: "PutObject", from: 2, to: 41 }, When::Before, Fault::ServerError);
+            let began = world.cloud.now();
+            assert_eq!(stack.create(&template("one", "acme/app")).await, Status::RollbackComplete, "{}", world.story());
+            let took = world.cloud.now().duration_since(began).unwrap();
+            assert!(took > Duration::from_secs(15), "{took:?}");
+        },
+    );
 }
 
 #[test]
