@@ -103,7 +103,7 @@ impl OwnerClaims {
 
     /// Returns true if another stack needs the object and declared it before this one. That stack decides about it.
     #[must_use]
-    pub fn let_another_decide(&self, stack_id: &str) -> bool {
+    pub fn are_decided_by_another(&self, stack_id: &str) -> bool {
         let of_stacks = self.0.iter().filter(|(_, claim)| claim.needs_object());
         of_stacks.min_by_key(|(key, claim)| (claim.created, *key)).is_some_and(|(_, claim)| claim.stack != stack_id)
     }

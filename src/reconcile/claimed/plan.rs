@@ -100,7 +100,7 @@ fn plan_of_object<R: Claimable>(
     object: Option<&R::Observed>,
     claims: &OwnerClaims,
 ) -> Result<Plan<R::Action>, Refusal> {
-    let of_others = object.filter(|_| claims.let_another_decide(owner.stack_id()));
+    let of_others = object.filter(|_| claims.are_decided_by_another(owner.stack_id()));
     let of_others = of_others.map(|object| R::recall(object.clone(), &claims.memories(), false));
     R::plan(owner, Some(&desired.object), of_others.as_ref().or(object))
 }
