@@ -3,6 +3,7 @@
     python3 requirements/install.py             all that `make test` needs
     python3 requirements/install.py tools       .venv: sam, cfn-lint, cargo-lambda, boto3, pytest, ruff
     python3 requirements/install.py emulator    .venv/emulator: the local AWS
+    python3 requirements/install.py awscli      .venv/awscli: the AWS CLI, version 1
     python3 requirements/install.py linters     .venv/linters: actionlint, zizmor, readers of Terraform and CycloneDX
     python3 requirements/install.py checkov     .venv/checkov: checkov
     python3 requirements/install.py moto        .venv/moto: moto's server, for `make test-moto`
@@ -45,6 +46,7 @@ OF_NPM = {
 ENVIRONMENTS = {
     "tools": TOOLS,
     "emulator": TOOLS / "emulator",
+    "awscli": TOOLS / "awscli",
     "moto": TOOLS / "moto",
     "linters": TOOLS / "linters",
     "checkov": TOOLS / "checkov",

@@ -333,3 +333,16 @@ def test_conditions_take_texts_apart_and_put_them_together(stack: Stack) -> None
     assert stack.outputs() == {"Begins": "yes", "Empty": "yes", "Both": "yes"}
     assert stack.update(whole, Text="name", List="a,b") == "UPDATE_COMPLETE"
     assert stack.outputs() == {"Begins": "no", "Empty": "no", "Both": "no"}
+
+
+@pytest.mark.parametrize("reference", [{"Ref": "Nothing"}, {"Fn::GetAtt": ["Nothing", "Arn"]}])
+def test_a_reference_to_nothing_is_refused_before_there_is_a_stack(
+    stack: Stack, token: str, refused: Any, reference: dict[str, Any]
+) -> None:
+    there = {"Fn::Join": ["", [{"Ref": "AWS::Region"}, {"Ref": "Other"}]]}
+    with refused("ValidationError", "Unresolved resource dependencies [Nothing] in the Resources block"):
+        stack.create(template(token, {"Thing": {"Name": {"Fn::Join": ["", [reference]]}}}))
+    with refused("ValidationError", "Unresolved resource dependencies [Nothing] in the Outputs block"):
+        stack.create(template(token, {"Thing": {}}, {"Found": reference}))
+    assert not stack.exists()
+    assert stack.create(template(token, {"Thing": {"Name": there}, "Other": {}}, {"Found": there})) == "CREATE_COMPLETE"

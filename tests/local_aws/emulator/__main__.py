@@ -34,6 +34,7 @@ def main() -> None:
         native_provider,
         query_api,
         recording,
+        references,
         sts,
     )
 
@@ -44,6 +45,7 @@ def main() -> None:
     eks.install()
     cloudformation.install()
     conditions.install()
+    references.install()
     native_function.install()
     native_provider.install()
     native_entry.install()

@@ -35,6 +35,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "_normalise_resource_properties",
         "invoke_custom_resource",
     ),
+    "ministack.services.cloudformation.engine": ("_validate_template_statics",),
     "ministack.services.cloudformation.handlers": (
         "_ACTION_HANDLERS",
         "_describe_stack_events",
