@@ -1,5 +1,5 @@
 """A release is made from a tag by the steps of the workflows. The commands of the documents take it, verify it, deploy
-it, upgrade it and roll it back. `commands/` stands in for the command lines of GitHub and AWS.
+it, upgrade it and roll it back. `commands/` stands in for the command line of GitHub.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def block(document: str, command: str) -> str:
 
 @dataclass
 class Shell:
-    """Runs commands as a workflow or a person does, with the stand-ins before everything else."""
+    """Runs commands as a workflow or a person does, with the stand-in before everything else."""
 
     environment: dict[str, str]
 
@@ -83,11 +83,11 @@ def account() -> Iterator[LocalAws]:
 @pytest.fixture(scope="module")
 def shell(account: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     folder = tmp_path_factory.mktemp("commands")
-    for name in ("aws", "gh"):
-        command = folder / name
-        command.write_text(f'#!/bin/sh\nexec {sys.executable} {COMMANDS / name}.py "$@"\n')
-        command.chmod(0o755)
+    command = folder / "gh"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} {COMMANDS / "gh.py"} "$@"\n')
+    command.chmod(0o755)
     (folder / "sam").symlink_to(TOOLS / "bin" / "sam")
+    (folder / "aws").symlink_to(TOOLS / "awscli" / "bin" / "aws")
     releases = tmp_path_factory.mktemp("releases")
     (releases / "attestations.json").write_text("[]")
     path = f"{folder}:/usr/bin:/bin"
