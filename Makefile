@@ -3,7 +3,7 @@
 # Where there is valgrind, it counts instructions, too.
 
 .PHONY: help run test check transcript pages picture schemas trust-proof reference simulate fuzz hostile mutants rust-tests stack-tests \
-        test-moto acceptance acceptance-sweep acceptance-trial environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links clean
+        test-moto acceptance acceptance-sweep acceptance-trial environment tools build-Function bootstrap site bundle bundle-twice bench profile figures links look clean
 .DEFAULT_GOAL := help
 
 # cargo-lambda comes from .venv, where there is one.
@@ -24,6 +24,7 @@ help:
 	@echo "make figures   write the figures anew that make test compares with: instructions, size, crates"
 	@echo "make reference   write schemas/ and docs/reference/ anew, after a change of properties"
 	@echo "make site    build the documents as a site with a search, target/site/index.html"
+	@echo "make look    build it, and look at it in a browser: light, dark, on a phone; pictures in target/site-pictures"
 	@echo "make links   ask for every address elsewhere that the documents link to"
 	@echo "make clean   remove what the others made"
 
@@ -34,7 +35,7 @@ test: check stack-tests
 
 # With the command, so that everything is built once.
 CARGO = --locked --features cli
-PYTHON = tests/local_aws tests/moto tests/acceptance tests/policies tests/reference schemas tests/documents tests/bench tests/page requirements bundle site
+PYTHON = tests/local_aws tests/moto tests/acceptance tests/policies tests/reference schemas tests/documents tests/bench tests/page tests/site requirements bundle site
 check: environment
 	cargo fmt --check
 	cargo clippy $(CARGO) --all-targets -- --deny warnings
@@ -160,6 +161,11 @@ links: tools
 site:
 	@python3 requirements/install.py site diagrams
 	.venv/site/bin/python site/build.py $(if $(SOURCE),--source $(SOURCE))
+
+# The site in a browser: in light, in dark, on a phone. Pictures are in target/site-pictures.
+look: site
+	@python3 requirements/install.py tools browser
+	.venv/bin/python -m pytest --quiet tests/site
 
 environment:
 	@python3 requirements/install.py

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 INSTALLED = ROOT / ".venv" / "browser"
 
 
@@ -22,9 +23,9 @@ def missing() -> str | None:
     return None
 
 
-def look(*arguments: str | Path) -> str:
+def look(*arguments: str | Path, script: Path = HERE / "look.mjs") -> str:
     environment = {**os.environ, "INSTALLED": str(INSTALLED), "TMPDIR": str(INSTALLED)}
-    command = ["node", str(Path(__file__).with_name("look.mjs")), *map(str, arguments)]
+    command = ["node", str(script), *map(str, arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
