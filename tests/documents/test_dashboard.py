@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from test_workflows import ROOT
 
 SOURCE = "\n".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.rs")))
 TEMPLATE = (ROOT / "template.yaml").read_text()
+SCHEMA = Draft202012Validator(json.loads(Path(__file__).with_name("dashboard.schema.json").read_text()))
 
 
 class Loader(yaml.SafeLoader):
@@ -36,20 +39,45 @@ def dashboard() -> dict[str, Any]:
 
 
 @pytest.fixture
-def widgets(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(dashboard["Resources"]["Dashboard"]["Properties"]["DashboardBody"][0])[
-        "widgets"
-    ]
+def body(dashboard: dict[str, Any]) -> dict[str, Any]:
+    """As CloudFormation passes it on, with values for its variables."""
+    text: str = dashboard["Resources"]["Dashboard"]["Properties"]["DashboardBody"][0]
+    values = {"Alarm": "arn:aws:cloudwatch:eu-west-1:111122223333:alarm", "AWS::Region": "eu-west-1"}
+    found: dict[str, Any] = json.loads(re.sub(r"\$\{([^}]+)\}", lambda name: values.get(name[1], name[1]), text))
     return found
 
 
-def test_widgets_have_the_members_that_cloudwatch_asks_for(widgets: list[dict[str, Any]]) -> None:
-    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
-    required = {"alarm": {"alarms"}, "log": {"query", "region"}, "metric": {"metrics", "region"}, "text": {"markdown"}}
-    for widget in widgets:
-        assert widget.keys() == {"type", "x", "y", "width", "height", "properties"}
-        assert widget["properties"].keys() >= required[widget["type"]]
-        assert widget["x"] + widget["width"] <= 24
+@pytest.fixture
+def widgets(body: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = body["widgets"]
+    return found
+
+
+def problems(body: dict[str, Any]) -> list[str]:
+    return [error.message for error in SCHEMA.iter_errors(body)]
+
+
+def test_the_body_is_as_cloudwatch_documents_it(body: dict[str, Any]) -> None:
+    assert problems(body) == []
+    assert all(widget["x"] + widget["width"] <= 24 for widget in body["widgets"])
+
+
+@pytest.mark.parametrize(
+    ("type_", "member", "value"),
+    [
+        ("alarm", "alarms", ["FailedInvocations"]),
+        ("log", "region", None),
+        ("log", "query", "filter message = 'failed'"),
+        ("metric", "period", 90),
+        ("metric", "stat", "Total"),
+        ("metric", "metrics", [["github-trust"]]),
+        ("text", "markdow", "text"),
+    ],
+)
+def test_a_mistake_in_a_widget_is_found(body: dict[str, Any], type_: str, member: str, value: object) -> None:
+    properties = next(widget["properties"] for widget in body["widgets"] if widget["type"] == type_)
+    properties[member] = value
+    assert problems(body) != []
 
 
 def test_widgets_do_not_cover_each_other(widgets: list[dict[str, Any]]) -> None:
