@@ -263,12 +263,12 @@ class LocalAws:
         }
 
     def environment(self) -> dict[str, str]:
-        """The environment for `sam`: this AWS and no other, whatever profiles the user has."""
+        """The environment for `sam` and `aws`: this AWS and no other, whatever profiles the user has."""
         mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return {
             **mine,
             **self.settings(),
-            "PATH": f"{TOOLS / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PATH": os.pathsep.join([str(TOOLS / "bin"), str(TOOLS / "awscli" / "bin"), os.environ.get("PATH", "")]),
             "AWS_CONFIG_FILE": str(self.directory / "no-config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "no-credentials"),
             "SAM_CLI_TELEMETRY": "0",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -14,11 +13,10 @@ import pytest
 import yaml
 
 import deployment
-from local_aws import REGION, ROOT, TOOLS, LocalAws
+from local_aws import ROOT, LocalAws
 from stack import Stack
 
 FILE = Path(__file__).with_name("wrong_templates.yaml")
-AWS = TOOLS / "awscli" / "bin"
 FOUND = yaml.safe_load(FILE.read_text())
 MISTAKES: list[dict[str, Any]] = FOUND["mistakes"]
 # The command looks at a stack every 30 seconds.
@@ -64,10 +62,10 @@ def first_message(account: LocalAws, folder: Path, number: int) -> tuple[str, st
     """Where the first message is, and the message."""
     template, stack = folder / f"{number}.yaml", f"wrong-{number}"
     template.write_text(wrong(MISTAKES[number]))
-    environment = {**account.environment(), "PATH": f"{AWS}:{os.environ['PATH']}", "AWS_DEFAULT_REGION": REGION}
 
     def run(command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["bash", "-c", command], env=environment, cwd=folder, capture_output=True, text=True)
+        shell = ["bash", "-c", command]
+        return subprocess.run(shell, env=account.environment(), cwd=folder, capture_output=True, text=True)
 
     deployed = run(f"aws cloudformation deploy --stack-name {stack} --template-file {template.name}")
     assert deployed.returncode != 0, deployed.stdout
