@@ -151,6 +151,12 @@ UNDER_CONTROL = (
     *("code", "code by an access point", "code's bucket", "code signing", "event source"),
 )
 
+# Roles that the service control policy leaves all this to. Nobody else may change them.
+DEPLOYERS = {
+    "role that deploys": f"arn:aws:iam::{ACCOUNT}:role/platform-deploy",
+    "role of StackSets": f"arn:aws:iam::{ACCOUNT}:role/stacksets-exec-1a2b3c4d5e6f",
+}
+
 
 @functools.cache
 def boundary() -> dict[str, Any]:
@@ -212,6 +218,13 @@ def test_the_same_actions_on_things_of_others_are_within_it() -> None:
 @pytest.mark.parametrize("part", UNDER_CONTROL)
 def test_what_changes_a_part_is_beyond_the_scp_or_is_harmless(part: str) -> None:
     assert sorted(left(changing(PARTS[part]), PARTS[part], beside_full_access())) == sorted(HARMLESS.get(part, {}))
+
+
+@pytest.mark.parametrize("role", DEPLOYERS)
+def test_what_changes_a_role_that_deploys_is_beyond_the_scp(role: str) -> None:
+    beyond = left(changing(DEPLOYERS[role]), DEPLOYERS[role], beside_full_access())
+    # Its trust policy says who may.
+    assert [action for action in beyond if not action.startswith("sts:")] == []
 
 
 def test_what_names_the_function_by_a_key_alone_is_beyond_the_scp() -> None:

@@ -14,6 +14,7 @@ from simulator import EVERYTHING, PRINCIPAL, Question, ask
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/platform-deploy"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:github-trust"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/github-trust/github-trust-Role-1A2B3C"
+EXECUTOR = f"arn:aws:iam::{ACCOUNT}:role/stacksets-exec-1a2b3c4d5e6f"
 # Service control policies, white space not counted.
 QUOTA = 5120
 CHANGES = [
@@ -26,6 +27,15 @@ CHANGES = [
     ("iam:PutRolePolicy", ROLE),
     ("iam:UpdateAssumeRolePolicy", ROLE),
     ("iam:CreatePolicyVersion", BOUNDARY),
+]
+# By which somebody would be one of those that the policy names.
+BECOMING = [
+    (f"iam:{action}", role)
+    for role in (DEPLOYER, EXECUTOR, f"{EXECUTOR}/within-a-path")
+    for action in (
+        *("CreateRole", "UpdateAssumeRolePolicy", "AttachRolePolicy", "PutRolePolicy", "DetachRolePolicy"),
+        *("PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", "TagRole", "DeleteRole", "PassRole"),
+    )
 ]
 
 
@@ -45,6 +55,25 @@ def allowed(policy: dict[str, Any], action: str, resource: str, principal: str =
 def test_only_the_deploying_role_changes_the_function(policy: dict[str, Any], action: str, resource: str) -> None:
     assert not allowed(policy, action, resource)
     assert allowed(policy, action, resource, DEPLOYER)
+
+
+@pytest.mark.parametrize(("action", "resource"), BECOMING)
+def test_nobody_else_makes_or_changes_a_role_that_deploys(policy: dict[str, Any], action: str, resource: str) -> None:
+    assert not allowed(policy, action, resource)
+    # A role that only has the name within a path is none of them.
+    assert not allowed(policy, action, resource, DEPLOYER.replace("role/", "role/team/"))
+    assert allowed(policy, action, resource, DEPLOYER)
+
+
+def test_who_is_a_role_that_deploys_its_trust_policy_says(policy: dict[str, Any]) -> None:
+    for role in (DEPLOYER, EXECUTOR):
+        assert allowed(policy, "sts:AssumeRole", role)
+        assert allowed(policy, "iam:GetRole", role)
+
+
+def test_roles_of_other_names_are_left_to_everybody(policy: dict[str, Any]) -> None:
+    for action, _ in BECOMING:
+        assert allowed(policy, action, f"arn:aws:iam::{ACCOUNT}:role/github/deploy", aws_TagKeys=["team"])
 
 
 def test_the_function_is_asked_by_cloudformation_alone(policy: dict[str, Any]) -> None:
