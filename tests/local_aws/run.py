@@ -12,13 +12,14 @@ import os
 import re
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import tokens
 from calls import table as calls_table
-from deployment import FUNCTION, STACK, build, create_cluster, deploy, example, owned, scheduled_run
+from deployment import FUNCTION, STACK, build, create_cluster, deploy_as, example, owned, scheduled_run
 from github.repositories import TOKEN
 from local_aws import LocalAws, LocalAwsError, until
 from narration import expect, print_lines
@@ -37,6 +38,12 @@ CHANGED = {**QUICKSTART, "Branch": "release", "Namespace": "staging", "AccessPol
 REMEMBERED = [{"Key": "name", "Values": ["github-trust/access-entry/", "github-trust/scheduled/"]}]
 # Nobody but GitHub may see it.
 HIDDEN = "hunter2-of-the-run"
+# What the deployment says beside the defaults, and why.
+PARAMETERS = {
+    "AllowedGitHubOwners=octo-org": "as in the quick start",
+    "AllowedNamespaces=default,staging": "opened: the access entry of quickstart.yaml may edit in these namespaces",
+    "WritableGitHubRepositories=octo-org/octo-repo": "opened: a variable and a secret are written to this repository",
+}
 SHARED = {"Repository": "octo-org/another-repo", "Environment": "production"}
 
 
@@ -48,20 +55,27 @@ class Story:
     @contextlib.contextmanager
     def step(self, text: str) -> Iterator[None]:
         print(f"{text} {'.' * (70 - len(text))} ", end="", flush=True)
-        start = time.monotonic()
+        start, ended = time.monotonic(), threading.Event()
+        threading.Thread(target=show_life, args=(ended,), daemon=True).start()
         try:
             yield
         except BaseException:
             print(f"failed after {time.monotonic() - start:.1f} s", flush=True)
             raise
+        finally:
+            ended.set()
         print(f"{time.monotonic() - start:5.1f} s", flush=True)
 
     def tell(self) -> None:
+        print_lines(["the first build takes some minutes; a dot is five seconds"])
         with self.step("build the function with sam build"):
             build(self.aws)
         with self.step("deploy template.yaml with sam deploy"):
-            outputs = deploy(self.aws)
+            outputs = deploy_as(self.aws, FUNCTION, *PARAMETERS)
         show(outputs)
+        print_lines(["guardrails as they are by default, but for:"])
+        print_lines([f"  {parameter}  ({reason})" for parameter, reason in PARAMETERS.items()])
+        print_lines(["the function does not wait here for what IAM shows late: on AWS, deletions take minutes"])
         with self.step(f"make the EKS cluster {CLUSTER!r}"):
             create_cluster(self.aws, CLUSTER)
 
@@ -201,7 +215,7 @@ class Story:
         if both != sorted([*old, new]):
             raise LocalAwsError(f"the thumbprints should be {', '.join([*old, new])}")
         with self.step("deploy again, with no overlap, and run until the old one is gone"):
-            deploy(self.aws, "ThumbprintOverlapInDays=0")
+            deploy_as(self.aws, FUNCTION, *PARAMETERS, "ThumbprintOverlapInDays=0")
             until(lambda: self.after_a_run() != both, "the old thumbprint to go", 10, every=0.5)
         left = self.thumbprints()
         print_lines(["thumbprints:", *(f"  {value}" for value in left)])
@@ -318,6 +332,12 @@ def retimed(template: str) -> str:
 
 def show(outputs: dict[str, str]) -> None:
     print_lines([f"{name}: {value}" for name, value in outputs.items()])
+
+
+def show_life(ended: threading.Event) -> None:
+    """Prints a dot now and then until the end."""
+    while not ended.wait(5):
+        print(".", end="", flush=True)
 
 
 def why(aws: LocalAws, error: Exception) -> None:
