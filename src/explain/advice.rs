@@ -193,12 +193,16 @@ fn refs(value: &str) -> String {
     checked(name::full_ref(value), value, |value| format!("add {:?} to `Refs`", ref_member(value)))
 }
 
-/// The ref as a member has it: that of one pull request is of no use for the next.
-fn ref_member(value: &str) -> &str {
-    if value.starts_with("refs/pull/") { "refs/pull/*/merge" } else { value }
+/// The ref as a member has it: that of one pull request, or of one entry of a merge queue, is of no use for the next.
+fn ref_member(value: &str) -> String {
+    match value.strip_prefix("refs/heads/").and_then(branch_of_queue) {
+        _ if value.starts_with("refs/pull/") => "refs/pull/*/merge".to_owned(),
+        Some(queue) => format!("refs/heads/{queue}"),
+        None => value.to_owned(),
+    }
 }
 
-/// The branches of a merge queue: that of one entry is of no use for the next.
+/// The branches of a merge queue that an entry's branch is of.
 fn branch_of_queue(branch: &str) -> Option<String> {
     let base = branch.strip_prefix("gh-readonly-queue/")?.rsplit_once("/pr-")?.0;
     Some(format!("gh-readonly-queue/{base}/*"))
@@ -230,8 +234,12 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
         "enterprise_id" => format!("write `EnterpriseId: {value}`"),
         "repository_id" => format!("write `RepositoryId: {value}`, if that is the id of the repository that you mean"),
         "repository_owner_id" => format!("write `OwnerId: {value}`, if that is the id of the owner whom you mean"),
+        "repository_owner" => format!("write `Repository: {value}/…`, if {value} is the owner whom you mean"),
         "repository_visibility" => {
             format!("update the role's stack, because the repository is {value} now")
+        }
+        _ if OF_ONE_RUN.contains(&key) => {
+            format!("take `{key}` out of the repository's subject template, because the next run has another one")
         }
         _ if subject::claim(key).is_err() => {
             format!("`Trust` compares no claim `{key}`: change the policy where it is written")
@@ -245,6 +253,10 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
         }),
     }
 }
+
+/// The claims that every run, or every commit, has anew.
+const OF_ONE_RUN: [&str; 7] =
+    ["check_run_id", "job_workflow_sha", "run_attempt", "run_id", "run_number", "sha", "workflow_sha"];
 
 fn list_user(user: &str) -> String {
     format!("list the user {user} under `Actors`")

@@ -1,6 +1,7 @@
 //! GitHub: its issuers, the subjects of its tokens, its names and its REST API.
 
 mod api_call;
+pub mod claim_values;
 pub mod client;
 pub mod credential;
 pub mod facts;

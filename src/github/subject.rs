@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::claim_values;
 use super::name::{self, Repository};
 
 /// The breadth of a whole subject.
@@ -40,6 +41,7 @@ pub fn check(text: &str, is_pinned: bool) -> Result<Breadth, String> {
     for (key, value) in pairs(text) {
         if key == "pull_request" {
             pinned.parts.insert(Part::Context);
+            pinned.has_closed_context = true;
             continue;
         }
         // Behind a repository, a wildcard in the place of everything else.
@@ -168,20 +170,19 @@ struct Pinned {
     parts: BTreeSet<Part>,
     /// The names of an open pattern, which pins nothing.
     open: Option<String>,
+    /// True if one of several contexts is closed: a job fits all of them.
+    has_closed_context: bool,
 }
 
 impl Pinned {
     /// Adds the part that a pair pins.
     fn add(&mut self, key: &str, value: &str) -> Result<(), String> {
+        claim_values::check(key, value)?;
         let part = match key {
             "repo" => repo_value(value).map(|()| Part::Repository)?,
             "repository" => Repository::parse(value).map(|_| Part::Repository)?,
-            "repository_id" => id(key, value).map(|()| Part::Repository)?,
-            "repository_owner_id" => id(key, value).map(|()| Part::Owner)?,
-            "actor_id" | "enterprise_id" | "run_id" | "check_run_id" => return id(key, value),
-            "sha" | "workflow_sha" | "job_workflow_sha" if !name::is_sha(value) => {
-                return Err(format!("a commit's whole SHA in small letters behind `{key}`"));
-            }
+            "repository_id" => Part::Repository,
+            "repository_owner_id" => Part::Owner,
             "repository_owner" if !value.contains(['*', '?']) => Part::Owner,
             "job_workflow_ref" | "workflow_ref" => {
                 name::workflow(value)?;
@@ -195,7 +196,7 @@ impl Pinned {
                 if value != "refs/*" {
                     name::full_ref(value)?;
                 }
-                self.pin_open(open_ref(value));
+                self.add_context(open_ref(value));
                 Part::Context
             }
             "environment" if name::needs_claim(value) => {
@@ -207,7 +208,7 @@ impl Pinned {
             }
             "environment" => {
                 name::environment(value)?;
-                self.pin_open(name::open_environment(value));
+                self.add_context(name::open_environment(value));
                 Part::Context
             }
             _ if value.contains(['*', '?']) => {
@@ -219,8 +220,8 @@ impl Pinned {
         Ok(())
     }
 
-    /// Of two contexts, an open one counts, also behind an environment.
-    fn pin_open(&mut self, open: Option<String>) {
+    fn add_context(&mut self, open: Option<String>) {
+        self.has_closed_context |= open.is_none();
         self.open = self.open.take().or(open);
     }
 
@@ -233,9 +234,9 @@ impl Pinned {
         if self.has(Part::Repository) || is_pinned {
             return match &self.open {
                 _ if self.has(Part::Workflow) => Some(Breadth::Narrow),
-                Some(names) => broad(&format!("{names} of the repository is let in")),
-                None if self.has(Part::Context) => Some(Breadth::Narrow),
-                None => broad(EVERY_JOB),
+                Some(names) if !self.has_closed_context => broad(&format!("{names} of the repository is let in")),
+                _ if self.has(Part::Context) => Some(Breadth::Narrow),
+                _ => broad(EVERY_JOB),
             };
         }
         if self.has(Part::Owner) {
@@ -243,11 +244,6 @@ impl Pinned {
         }
         self.has(Part::Workflow).then_some(Breadth::Anybodys)
     }
-}
-
-/// Checks an id.
-fn id(key: &str, value: &str) -> Result<(), String> {
-    number(value).map(drop).ok_or_else(|| format!("an id as GitHub writes it behind `{key}`, a whole number"))
 }
 
 /// Describes the refs of an open pattern.

@@ -38,3 +38,43 @@ fn a_branch_or_environment_in_another_case_is_another_one() {
         assert!(changes(&answer)[0].contains("are made of repo, context, ref, and those"), "{answer:#}");
     });
 }
+
+#[test]
+fn advice_of_a_merge_queue_holds_for_the_next_entry_of_it() {
+    let (queue, next) =
+        ("gh-readonly-queue/main/pr-7-0123456789abcdef0123456789abcdef01234567", "gh-readonly-queue/main/*");
+    let file = |at: &str| format!("acme/app/.github/workflows/x.yml@refs/heads/{at}");
+    let of = |workflows: &[String]| json!([{"Repository": "acme/app", "Branches": [next], "Workflows": workflows}]);
+    let claims =
+        json!({"sub": immutable("acme/app", &format!("ref:refs/heads/{queue}")), "job_workflow_ref": file(queue)});
+    let advice = format!("list {:?} under `Workflows`", file(next));
+    follow(None, of(&[file("main")]), claims, &advice, of(&[file("main"), file(next)]));
+    let on = |refs: &[&str]| json!([{"Repository": "acme/app", "Environments": ["prod"], "Refs": refs}]);
+    let (main, refs) = ("refs/heads/main", format!("refs/heads/{next}"));
+    let claims = json!({"sub": immutable("acme/app", "environment:prod"), "ref": format!("refs/heads/{queue}")});
+    follow(None, on(&[main]), claims, &format!("add {refs:?} to `Refs`"), on(&[main, &refs]));
+}
+
+#[test]
+fn advice_about_a_template_is_no_declaration_that_is_refused() {
+    at(async |place| {
+        for (subject, token, advice) in [
+            (
+                "environment:prod:run_id:1",
+                "environment:prod:run_id:2",
+                "take `run_id` out of the repository's subject template",
+            ),
+            (
+                "environment:prod:repository_owner:acme",
+                "environment:prod:repository_owner:corp",
+                "write `Repository: corp/…`, if corp is the owner whom you mean",
+            ),
+        ] {
+            let trust = json!([{"Repository": "acme/app", "Subjects": [immutable("acme/app", subject)]}]);
+            let created = place.create(trust).await;
+            assert!(created.succeeded, "{}", created.reason);
+            let answer = ask(place, with_audience(json!({"sub": immutable("acme/app", token)}))).await;
+            assert!(changes(&answer)[0].contains(advice), "{answer:#}");
+        }
+    });
+}

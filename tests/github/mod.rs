@@ -4,6 +4,7 @@
 mod another_github;
 mod attacks;
 mod changed_names;
+mod closed_values;
 mod declarations;
 mod drift;
 mod environment_warnings;

@@ -199,12 +199,18 @@ fn subjects_that_github_never_sends_are_mistakes_and_not_broad() {
         let on = |rest: &str| immutable("acme/app", rest);
         for (subject, why) in [
             (on("context:prod"), "`ref:…`, `environment:…` or `pull_request` in the place of `context`"),
-            ("repository_id:0456789:environment:prod".to_owned(), "an id as GitHub writes it behind `repository_id`"),
-            ("repository_id:0:environment:prod".to_owned(), "an id as GitHub writes it behind `repository_id`"),
-            (on("environment:prod:actor_id:x"), "an id as GitHub writes it behind `actor_id`"),
+            (
+                "repository_id:0456789:environment:prod".to_owned(),
+                "a value that GitHub sends as `repository_id`: a whole number",
+            ),
+            (
+                "repository_id:0:environment:prod".to_owned(),
+                "a value that GitHub sends as `repository_id`: a whole number",
+            ),
+            (on("environment:prod:actor_id:x"), "a value that GitHub sends as `actor_id`: a whole number"),
             (
                 on(&format!("environment:prod:sha:{}", "A".repeat(40))),
-                "a commit's whole SHA in small letters behind `sha`",
+                "a value that GitHub sends as `sha`: a commit's whole SHA in small letters",
             ),
             (on("ref:refs/heads/main:ref:refs/heads/dev"), "no job has `ref:refs/heads/main` and `ref:refs/heads/dev`"),
             (on("environment:a:environment:b"), "no job has `environment:a` and `environment:b`"),
@@ -277,7 +283,7 @@ fn each_whole_subject_that_no_job_fits_is_named() {
         let many: Vec<String> = "abcdefgh".chars().map(|name| old(&format!("many-{name}"))).collect();
         let outcome = place.create(json!([{"Subjects": many}])).await;
         let warned = outcome.attributes["Warning"].as_str().unwrap();
-        assert!(warned.contains("and 4 more (see the function's log) do not admit"), "{warned}");
+        assert!(warned.contains("and 5 more (see the function's log) do not admit"), "{warned}");
         let run = |name: &str| format!("job_workflow_ref:acme/{name}/.github/workflows/x.yml@refs/heads/dev");
         let on = |name: &str| immutable(&format!("acme/{name}"), &format!("ref:refs/heads/main:{}", run(name)));
         let outcome = place.create(json!([{"Subjects": [on("x"), on("y")]}])).await;

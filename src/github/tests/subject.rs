@@ -10,6 +10,9 @@ fn what_pins_a_repository_and_a_context_or_a_workflow_is_narrow() {
         "repo:octo-org/octo-repo:pull_request",
         "repo:octo-org/octo-repo:environment:prod:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
         "repository_id:42:environment:prod",
+        "repo:o/r:environment:prod:ref:refs/heads/*",
+        "repo:o/r:environment:*:ref:refs/heads/main",
+        "repo:o/r:pull_request:ref:refs/heads/*",
         "repository_id:42:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
     ] {
         assert_eq!(check(text, false), Ok(Breadth::Narrow), "{text}");
@@ -27,7 +30,7 @@ fn what_leaves_the_context_or_the_repository_of_an_owner_open_is_broad() {
         "repo:o/r:ref:refs/heads/main*",
         "repo:o/r:environment:Production*",
         "repo:o/r:environment:*",
-        "repo:o/r:environment:prod:ref:refs/heads/*",
+        "repo:o/r:environment:*:ref:refs/heads/*",
         "repository_owner:octo-org",
         "repository_owner:o:job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main",
         "environment:prod:repository_owner:octo-org",

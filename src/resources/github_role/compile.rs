@@ -7,15 +7,16 @@
 //! pins, because it is the memory of who had a name ([`super::pinned_ids`]).
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::github::Issuer;
-use crate::github::facts::SubjectFacts;
+use crate::github::facts::{SubjectFacts, SubjectTemplate};
 use crate::github::name::{self, RepositoryScope};
 use crate::github::subject;
 
 use super::context_refs::{ContextRefs, says, void_contexts};
+use super::impossible_subjects::impossible;
 use super::pinned_ids::Identity;
 use super::policy_limits::SUBJECT_LIMIT;
 use super::trust_declaration::{Actor, JobContext, TrustEntry, WORKFLOW};
@@ -28,26 +29,74 @@ use crate::iam_policy::trust_policy::{Claim, Claims, TrustRule};
 /// # Errors
 /// With what the entry lacks.
 pub(crate) fn compile(issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> Result<Vec<TrustRule>, String> {
+    let (rules, void) = rules_and_void(issuer, entry, facts)?;
+    if let Some((_, why)) = void.first_key_value()
+        && rules.is_empty()
+    {
+        return Err(format!("{why}, so that nobody could assume the role"));
+    }
+    Ok(rules)
+}
+
+/// The contexts of an entry that no job has, each with the reason.
+pub(super) fn void<'a>(
+    issuer: &Issuer,
+    entry: &'a TrustEntry,
+    facts: &SubjectFacts,
+) -> BTreeMap<&'a JobContext, String> {
+    match facts.template {
+        SubjectTemplate::Default => void_contexts(entry, &facts.template.keys()),
+        SubjectTemplate::Custom(_) => rules_and_void(issuer, entry, facts).map(|(_, void)| void).unwrap_or_default(),
+    }
+}
+
+/// The rules of an entry, and the contexts that no job has.
+fn rules_and_void<'a>(
+    issuer: &Issuer,
+    entry: &'a TrustEntry,
+    facts: &SubjectFacts,
+) -> Result<(Vec<TrustRule>, BTreeMap<&'a JobContext, String>), String> {
     let workflows = Rc::new(entry.workflows.clone());
     let compiler = Compiler { issuer, entry, facts, workflows, actors: OnceCell::new() };
     let mut rules = compiler.whole_subjects()?;
+    let mut void = BTreeMap::new();
     if let Some(scope) = &entry.scope {
         let keys = facts.template.keys();
-        let void = void_contexts(entry, &keys);
-        if let Some((_, why)) = void.first_key_value()
-            && void.len() == entry.contexts.len()
-            && entry.subjects.is_empty()
-        {
-            return Err(format!("{why}, so that nobody could assume the role"));
-        }
-        for context in entry.contexts.iter().filter(|context| !void.contains_key(context)) {
-            rules.extend(compiler.context(scope, context, &keys)?);
+        void = void_contexts(entry, &keys);
+        for context in &entry.contexts {
+            if void.contains_key(context) {
+                continue;
+            }
+            match possible(context, compiler.context(scope, context, &keys)?) {
+                Ok(of_context) => rules.extend(of_context),
+                Err(why) => drop(void.insert(context, why)),
+            }
             if rules.len() > SUBJECT_LIMIT {
                 return Err(too_many());
             }
         }
     }
-    Ok(rules)
+    Ok((rules, void))
+}
+
+/// Returns the rules whose subjects some job has.
+///
+/// # Errors
+/// With the reason, where no job has any of them.
+fn possible(context: &JobContext, rules: Vec<TrustRule>) -> Result<Vec<TrustRule>, String> {
+    let mut never = None;
+    let of_jobs = rules.into_iter().filter(|rule| {
+        // The wildcard of all jobs stands for whole claims.
+        let why = if *context == JobContext::AllJobs { None } else { impossible(rule.subject.as_str()) };
+        let is_possible = why.is_none();
+        never = never.take().or(why);
+        is_possible
+    });
+    let of_jobs: Vec<TrustRule> = of_jobs.collect();
+    match never {
+        Some(why) if of_jobs.is_empty() => Err(why),
+        _ => Ok(of_jobs),
+    }
 }
 
 pub(super) struct Compiler<'a> {

@@ -1,6 +1,7 @@
 //! Whole subjects as an author declares them, beside the other members of their entry.
 
 use super::impossible_subjects::impossible;
+use super::named::shortened;
 use super::properties::TrustEntry as Entry;
 use super::trust_entry::{Actor, TrustEntry};
 use crate::cloudformation::Fields;
@@ -28,7 +29,7 @@ pub(super) fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, i
             fields.invalid(Entry::SUBJECTS, expected, format_args!("{text:?}"));
         }
         match reach {
-            Breadth::Broad(why) => entry.broad.push(format!("`{text}`: {why}")),
+            Breadth::Broad(why) => entry.broad.push(format!("`{}`: {why}", shortened(&text))),
             Breadth::Anybodys => fields.invalid(Entry::SUBJECTS, anybodys(&text), format_args!("{text:?} alone")),
             Breadth::Narrow => {}
         }

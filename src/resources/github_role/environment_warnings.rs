@@ -7,12 +7,11 @@ use crate::github::name::{Repository, RepositoryScope};
 use crate::github::protection::Protection;
 
 use super::GitHubRoles;
+use super::named::named;
 use super::trust_declaration::{JobContext, TrustDeclaration};
 
 /// The number of environments that are looked up: each is a call.
 const MOST: usize = 20;
-/// The number of environments that the attribute names; the log names all.
-const NAMED: usize = 4;
 
 /// The number of look-ups at the same time.
 const MAX_CONCURRENT_CALLS: usize = 4;
@@ -81,15 +80,10 @@ impl GitHubRoles {
 }
 
 fn warning(found: &[String]) -> String {
-    let more = match found.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(", and {more} more (see the function's log)"),
-    };
-    let named = &found[..found.len().min(NAMED)];
     format!(
-        "The role trusts, without protection: {}{more}. Whoever can push a workflow assumes it: restrict the branches of the \
+        "The role trusts, without protection: {}. Whoever can push a workflow assumes it: restrict the branches of the \
          environment, or require reviewers",
-        named.join("; ")
+        named(found, "; ", "; ")
     )
 }
 
@@ -100,8 +94,8 @@ mod tests {
     #[test]
     fn a_few_are_named_and_the_rest_counted() {
         let found: Vec<String> = (1..=6).map(|number| format!("environment \"e{number}\" of o/r")).collect();
-        assert!(!warning(&found[..4]).contains("more"));
+        assert!(!warning(&found[..3]).contains("more"));
         let text = warning(&found);
-        assert!(text.contains("\"e4\"") && !text.contains("\"e5\"") && text.contains("and 2 more"), "{text}");
+        assert!(text.contains("\"e3\"") && !text.contains("\"e4\"") && text.contains("and 3 more"), "{text}");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::void_subjects::OF_PULL_REQUESTS;
+use crate::github::claim_values::is_known_event;
 use crate::github::subject::{number, pairs, prefix, value};
 use crate::iam_policy::pattern::Pattern;
 
@@ -18,6 +19,8 @@ pub(super) fn impossible(subject: &str) -> Option<String> {
         .or_else(|| two("repository has", "id", &repository_ids))
         .or_else(|| two("owner has", "id", &owner_ids))
         .or_else(|| contexts(subject))
+        .or_else(|| ref_type(subject))
+        .or_else(|| event(subject))
 }
 
 /// The names and ids that a subject has of its repository and owner.
@@ -52,6 +55,28 @@ impl Names {
             owners,
         }
     }
+}
+
+/// Describes a ref of another type than the subject says.
+fn ref_type(subject: &str) -> Option<String> {
+    let said = value(subject, "ref_type")?;
+    let is_pull_request = pairs(subject).any(|(key, _)| key == "pull_request");
+    let tags = Pattern::written("refs/tags/*");
+    let is_other = |on: &Pattern| if said.starts_with('t') { !tags.overlaps(on) } else { tags.covers(on) };
+    let mut refs = pairs(subject).filter(|(key, _)| *key == "ref").filter_map(|(_, value)| value);
+    let other = refs.find(|on| !said.starts_with('*') && is_other(&Pattern::written(on)));
+    let other = other.map(|on| format!("ref:{on}"));
+    let other = other.or_else(|| (is_pull_request && said.starts_with('t')).then(|| "pull_request".to_owned()));
+    other.map(|other| format!("no job has `{other}` and `ref_type:{said}`"))
+}
+
+/// Describes an event that is not one of pull requests beside their context.
+fn event(subject: &str) -> Option<String> {
+    let said = value(subject, "event_name")?;
+    let of_pull_requests = Pattern::written("pull_request*");
+    let is_pull_request = pairs(subject).any(|(key, _)| key == "pull_request");
+    let is_other = is_known_event(said) && !of_pull_requests.overlaps(&Pattern::written(said));
+    (is_pull_request && is_other).then(|| format!("no job has `pull_request` and `event_name:{said}`"))
 }
 
 /// Describes two contexts that exclude each other. A template can say a claim beside the context that is made of it.

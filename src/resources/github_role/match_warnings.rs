@@ -3,27 +3,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::context_refs::void_contexts;
+use super::compile;
+use super::named::{named, shortened};
 use super::pinned_ids::Identity;
 use super::trust_declaration::{JobContext, TrustEntry};
+use crate::github::Issuer;
+use crate::github::claim_values::is_known_event;
 use crate::github::facts::{SubjectFacts, SubjectFormat, ToldSubjects};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
 use crate::iam_policy::pattern::Pattern;
 
-/// The number of subjects that a warning names; the log names all.
-const NAMED: usize = 4;
-
 /// Returns the warnings about an entry.
-pub(super) fn of(at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
+pub(super) fn of(at: &str, issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
     let told = other_form(entry, facts).into_iter().chain(other_template(entry, facts));
-    let told = told.chain(other_visibility(entry, facts)).chain(void(entry, facts));
-    told.chain(other_refs(entry)).map(|what| format!("{at}: {what}")).collect()
+    let told = told.chain(other_visibility(entry, facts)).chain(void(issuer, entry, facts));
+    told.chain(other_refs(entry)).chain(unknown_events(entry)).map(|what| format!("{at}: {what}")).collect()
+}
+
+/// The repository or owner that a whole subject is about. Beside `Repository`, it can be about no other one.
+fn about(subject: &str, entry: &TrustEntry) -> Option<RepositoryScope> {
+    match &entry.scope {
+        Some(own @ RepositoryScope::Repository(_)) => Some(own.clone()),
+        own => Identity::of_subject(&Pattern::written(subject)).scope.or_else(|| own.clone()),
+    }
 }
 
 /// The subjects that GitHub tells of the repository that a whole subject is about.
-fn told_of<'a>(subject: &Pattern, entry: &TrustEntry, facts: &'a SubjectFacts) -> Option<&'a ToldSubjects> {
-    match Identity::of_subject(subject).scope {
+fn told_of<'a>(subject: &str, entry: &TrustEntry, facts: &'a SubjectFacts) -> Option<&'a ToldSubjects> {
+    match about(subject, entry) {
         Some(scope) if entry.scope.as_ref() != Some(&scope) => facts.named.get(&scope).map(|named| &named.told),
         _ => Some(&facts.told),
     }
@@ -37,7 +45,7 @@ fn grouped<T: Ord>(
 ) -> BTreeMap<T, Vec<String>> {
     let mut groups: BTreeMap<T, Vec<String>> = BTreeMap::new();
     for subject in &entry.subjects {
-        let told = told_of(subject, entry, facts);
+        let told = told_of(subject.as_str(), entry, facts);
         if let Some(what) = told.and_then(|told| other(subject.as_str(), told)) {
             groups.entry(what).or_default().push(format!("`{subject}`"));
         }
@@ -47,19 +55,8 @@ fn grouped<T: Ord>(
 
 /// A sentence about some of the trusted parts.
 fn sentence(told: &str, parts: &[String], verb: &str) -> String {
-    if parts.len() > NAMED {
-        tracing::warn!(told, ?parts, "parts of the trust are other than GitHub tells");
-    }
     let does = if parts.len() == 1 { "does" } else { "do" };
-    let names = match parts {
-        [one] => one.clone(),
-        [first @ .., last] if parts.len() <= NAMED => format!("{} and {last}", first.join(", ")),
-        parts => {
-            let (named, more) = parts.split_at(NAMED.min(parts.len()));
-            format!("{}, and {} more (see the function's log)", named.join(", "), more.len())
-        }
-    };
-    format!("GitHub {told}, which {names} {does} not {verb}")
+    format!("GitHub {told}, which {} {does} not {verb}", named(parts, ", ", " and "))
 }
 
 /// Compares the form of the trusted subjects with the one that GitHub tells.
@@ -97,7 +94,7 @@ fn other_visibility(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
     let claim = "repository_visibility";
     let mut groups = grouped(entry, facts, |subject, told| {
         let said = subject::value(subject, claim)?;
-        let name = Identity::of_subject(&Pattern::written(subject)).scope.or_else(|| entry.scope.clone())?;
+        let name = about(subject, entry)?;
         told.visibility.as_ref().filter(|told| *told != said).map(|told| (name.to_string(), told.clone()))
     });
     if let (Some(declared), Some(told), Some(scope)) =
@@ -112,10 +109,12 @@ fn other_visibility(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
     groups.into_iter().map(told).collect()
 }
 
-/// Describes contexts on no ref of the entry.
-fn void(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
-    let void = void_contexts(entry, &facts.template.keys());
-    void.into_iter().map(|(context, why)| format!("{why}, so that `{}` lets nobody in", context.declared())).collect()
+/// Describes contexts that no job has: on no ref of the entry, or beside a claim that contradicts them.
+fn void(issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
+    compile::void(issuer, entry, facts)
+        .into_iter()
+        .map(|(context, why)| format!("{why}, so that `{}` lets nobody in", shortened(&context.declared())))
+        .collect()
 }
 
 /// Describes workflows of the entry's own repository that no job runs by itself.
@@ -129,16 +128,27 @@ fn other_refs(entry: &TrustEntry) -> Vec<String> {
         _ => None,
     };
     let in_subjects: BTreeSet<String> =
-        entry.subjects.iter().filter_map(|subject| in_subject(subject.as_str())).collect();
+        entry.subjects.iter().filter_map(|subject| in_subject(subject.as_str(), entry)).collect();
     declared.into_iter().chain(in_subjects).collect()
 }
 
-fn in_subject(text: &str) -> Option<String> {
+fn in_subject(text: &str, entry: &TrustEntry) -> Option<String> {
     let value = |key| subject::value(text, key);
-    let own = value("repo").map(subject::without_ids).or_else(|| value("repository").map(str::to_owned))?;
+    let Some(RepositoryScope::Repository(own)) = about(text, entry) else { return None };
     let is_pull_request = subject::pairs(text).any(|(key, _)| key == "pull_request");
     let on = value("ref").or(is_pull_request.then_some(PULL_REQUEST))?;
-    called_only(&own, &[vec![Pattern::written(on)]], &[value("job_workflow_ref")?])
+    called_only(&own.to_string(), &[vec![Pattern::written(on)]], &[value("job_workflow_ref")?])
+}
+
+/// Describes events that GitHub does not document. It may have added them.
+fn unknown_events(entry: &TrustEntry) -> Option<String> {
+    let declared = entry.template_claims.get("event_name").into_iter().flatten().map(String::as_str);
+    let said = entry.subjects.iter().filter_map(|subject| subject::value(subject.as_str(), "event_name"));
+    let unknown: BTreeSet<&str> = declared.chain(said).filter(|event| !is_known_event(event)).collect();
+    let unknown: Vec<String> = unknown.into_iter().map(|event| format!("`{event}`")).collect();
+    let told = "so that a job may never have it";
+    (!unknown.is_empty())
+        .then(|| format!("no event that GitHub documents is called {}, {told}", named(&unknown, ", ", " or ")))
 }
 
 const PULL_REQUEST: &str = "refs/pull/*/merge";

@@ -21,6 +21,7 @@ mod lookup;
 mod match_warnings;
 mod name_record;
 mod name_warnings;
+mod named;
 mod native_equivalent;
 mod own_workflows;
 mod permissions;

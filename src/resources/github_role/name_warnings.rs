@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use super::named::named;
 use super::pinned_ids::Identity;
 use crate::github::Issuer;
 use crate::github::name::RepositoryScope;
 use crate::github::subject::value;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 
-/// The number of names in the attribute; the log names all.
-const NAMED: usize = 4;
-
 /// Returns the warnings about what a policy admits without an id.
 pub(super) fn of(issuer: &Issuer, policy: &TrustPolicy) -> Vec<String> {
     let has_ids = issuer.has_key(Claim::RepositoryId.name());
     let sentence = |open: BTreeSet<String>, how: &str, who: &str, remedy: &str| {
-        let named = named(&open)?;
-        tracing::warn!(names = ?open, how, "the role trusts names that no id pins");
+        if open.is_empty() {
+            return None;
+        }
+        let named = named(&open.into_iter().collect::<Vec<_>>(), ", ", ", ");
         let remedy =
             if has_ids { remedy } else { "STS reads no id in tokens of an Enterprise Server, so keep the names" };
         Some(format!("The role {how} name alone: {named}. Whoever takes over such a name {who}: {remedy}"))
@@ -43,14 +43,4 @@ fn narrowing(rule: &TrustRule) -> impl Iterator<Item = String> {
         let is_pinned = rule.claims.contains_key(&id) || value(text, id.name()).is_some();
         value(text, key).filter(|_| !is_pinned).map(|name| format!("{what} {name}"))
     })
-}
-
-/// Names in a sentence; `None` without any.
-fn named(all: &BTreeSet<String>) -> Option<String> {
-    let more = match all.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(", and {more} more (see the function's log)"),
-    };
-    let first: Vec<&str> = all.iter().take(NAMED).map(String::as_str).collect();
-    (!all.is_empty()).then(|| format!("{}{more}", first.join(", ")))
 }

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 
 use crate::cloudformation::Fields;
 use crate::github::Issuer;
+use crate::github::claim_values;
 use crate::github::name::{self, Repository, RepositoryScope};
 use crate::github::subject;
 
 use crate::iam_policy::pattern::Pattern;
 
 use super::declared_subjects::subjects;
+use super::named::shortened;
 use super::own_workflows;
 use super::policy_limits::LARGEST_QUOTA;
 use super::properties::{Properties, TemplateClaim, TrustEntry as Entry};
@@ -79,8 +81,22 @@ fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry 
             fields.invalid(Entry::REPOSITORY_ID, "no repository's id for a whole organisation", "one");
         }
     }
-    entry.broad.extend(entry.contexts.iter().filter_map(|context| broad(context, entry.scope.as_ref())));
+    if !are_closed(&entry.refs) {
+        entry.broad.extend(entry.contexts.iter().filter_map(|context| broad(context, entry.scope.as_ref())));
+    }
     entry
+}
+
+/// Returns true for refs that leave nothing open: whatever the context, only jobs on them are let in, as with `Branches` and
+/// `Tags`.
+fn are_closed(refs: &BTreeSet<Pattern>) -> bool {
+    let is_closed = |name: &str| match (name.strip_prefix("refs/heads/"), name.strip_prefix("refs/tags/")) {
+        (Some(branch), _) => name::open_branch(branch).is_none(),
+        (_, Some(tag)) => name::open_tag(tag).is_none(),
+        // Nobody has reviewed what a pull request runs.
+        _ => false,
+    };
+    !refs.is_empty() && refs.iter().all(|name| is_closed(name.as_str()))
 }
 
 /// Describes a context that is more than most people mean.
@@ -99,7 +115,9 @@ fn broad(context: &JobContext, scope: Option<&RepositoryScope>) -> Option<String
             Some((format!("every branch, tag, environment and pull request of {scope}"), UNREVIEWED))
         }
     };
-    open.map(|(names, which)| format!("`{}` is {names}, also one {which}", context.declared()))
+    open.map(|(names, which)| {
+        format!("`{}` is {}, also one {which}", shortened(&context.declared()), shortened(&names))
+    })
 }
 
 fn contexts(fields: &mut Fields<'_, Entry>) -> BTreeSet<JobContext> {
@@ -127,7 +145,11 @@ fn template_claims(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, issue
         // Of the claims without a member, STS reads the name of the workflow.
         let is_read = name.as_deref() == Some(WORKFLOW) && issuer.is_some_and(|issuer| issuer.has_key(WORKFLOW));
         let value = if is_read { subject::claim_value } else { subject::template_value };
-        let values = fields.texts(TemplateClaim::VALUES, value);
+        let values = fields.texts(TemplateClaim::VALUES, |text| {
+            let value = value(text)?;
+            name.as_deref().map_or(Ok(()), |name| claim_values::check_pattern(name, &value))?;
+            Ok(value)
+        });
         Some((name?, values?))
     });
     for (name, values) in claims.into_iter().flatten() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::named::named;
 use crate::github::subject::{pairs, value};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, Claims};
@@ -27,7 +28,7 @@ pub(super) fn contradiction(subject: &Pattern, claims: &Claims) -> Option<String
 
 /// Values in a sentence.
 pub(super) fn either(values: &BTreeSet<Pattern>) -> String {
-    values.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" or ")
+    named(&values.iter().map(ToString::to_string).collect::<Vec<_>>(), " or ", " or ")
 }
 
 /// The member that a claim comes from.

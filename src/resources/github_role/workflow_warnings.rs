@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::named::named;
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
@@ -13,11 +14,11 @@ pub(super) fn elsewhere(declaration: &TrustDeclaration) -> String {
     if found.is_empty() {
         return String::new();
     }
-    let found: Vec<&str> = found.into_iter().collect();
+    let found: Vec<String> = found.into_iter().map(str::to_owned).collect();
     format!(
         "The role trusts workflows of other repositories by their names: {}. Whoever takes over such a name runs code in jobs \
          that the role lets in",
-        found.join(", ")
+        named(&found, ", ", ", ")
     )
 }
 
