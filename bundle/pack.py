@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -29,6 +30,8 @@ HERE = Path(__file__).resolve().parent
 # The oldest that a zip file can say.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
+_LINK = re.compile(r"!?\[(?P<text>[^\]]*)\]\((?P<address>[^)\s]+)\)")
+_FENCE = re.compile(r"^( *```.*?^ *```)$", re.MULTILINE | re.DOTALL)
 _COPIED = (".yaml", ".yml", ".tf", ".ts", ".json", ".py")
 
 
@@ -57,17 +60,15 @@ def pack(architecture: str, bootstrap: bytes, into: Path) -> Path:
         "template.yaml": sam.encode(),
         "github-trust.template.yaml": templates.plain(sam).encode(),
         "samconfig.toml": (HERE / "samconfig.toml").read_bytes(),
-        "README.md": (HERE / "README.md").read_bytes(),
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
         "THIRD-PARTY-LICENSES.txt": licences.texts(crates).encode(),
         "sbom.cdx.json": bill.encode(),
-        "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_bytes(),
-        "SECURITY.md": (ROOT / "SECURITY.md").read_bytes(),
         # What docs/quick-start.md deploys next, what docs/linting.md copies, and more templates of the platform team.
         **beside("examples"),
         **beside("schemas"),
         **beside("templates"),
     }
+    files.update(pages(set(files)))
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
     into.mkdir(parents=True, exist_ok=True)
     archive = into / f"{OURS}-{crates[0].version}-{architecture}.zip"
@@ -76,9 +77,30 @@ def pack(architecture: str, bootstrap: bytes, into: Path) -> Path:
 
 
 def beside(folder: str) -> dict[str, bytes]:
-    """What is in a folder of the repository but its pages, whose links lead to what is not here."""
+    """What is in a folder of the repository but its pages."""
     found = sorted(path for path in (ROOT / folder).rglob("*") if path.suffix in _COPIED)
     return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in found}
+
+
+def pages(others: set[str]) -> dict[str, bytes]:
+    """The documents, without links to what is not in the archive. Its first page is its own."""
+    found = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "docs").rglob("*.md"))}
+    found |= {name: ROOT / name for name in ("CHANGELOG.md", "SECURITY.md")}
+    there = {*others, *found}
+    there |= {parent.as_posix() for name in there for parent in Path(name).parents if parent != Path()}
+
+    def linked(name: str, text: str) -> str:
+        def kept(link: re.Match[str]) -> str:
+            address = link["address"].partition("#")[0]
+            place = os.path.normpath(Path(name).parent / address)
+            return link[0] if ":" in address or not address or place in there else link["text"]
+
+        # What stands in a block of code is no link.
+        parts = _FENCE.split(text)
+        return "".join(part if part.lstrip().startswith("```") else _LINK.sub(kept, part) for part in parts)
+
+    own = {name: linked(name, path.read_text()).encode() for name, path in found.items()}
+    return {"README.md": (HERE / "README.md").read_bytes(), **own}
 
 
 def zipped(files: Mapping[str, bytes], *, executable: bool = False) -> bytes:

@@ -68,6 +68,7 @@ def test_the_archive_holds_what_it_should_with_its_checksums(archive: Path, unpa
     copied = [path for folder in ("examples", "schemas", "templates") for path in (ROOT / folder).rglob("*.*")]
     copied = [path for path in copied if ".ruff_cache" not in path.parts and path.is_file()]
     own = {path.relative_to(ROOT).as_posix() for path in copied if path.suffix not in (".md", ".toml", ".pyc")}
+    own |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")}
     assert {"examples/static-site.yaml", "schemas/template.json", "templates/hook.yaml"} <= own
     found = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     assert found == FILES | own
