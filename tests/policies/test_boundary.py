@@ -188,10 +188,13 @@ def test_roles_ask_the_alias_plan_where_the_deployment_lets_them(default: dict[s
     assert not allowed(default, "lambda:InvokeFunction", plan)
     planning = boundary(AllowPlanByRoles="true")
     assert allowed(planning, "lambda:InvokeFunction", plan)
-    names = ("", "2", "-b", "-test", "_test", "-platform", "-test:plan")
-    for other in (*names, ":$LATEST", ":1", ":12", ":123", ":12345", ":plan2", ":production"):
+    names = ("", "2", "-b", "plan", "-test", "_test", "-platform", "-test:plan")
+    versions = ("$LATEST", "1", "12", "123", "1234", "12345")
+    aliases = ("live", "prod", "beta", "Plan", "plans", "plan2", "_plan", "production")
+    for other in (*names, *(f":{name}" for name in (*versions, *aliases))):
         assert not allowed(planning, "lambda:InvokeFunction", FUNCTION + other), other
     assert allowed(planning, "lambda:InvokeFunction", FUNCTION, aws_CalledVia=["cloudformation.amazonaws.com"])
+    assert allowed(planning, "lambda:InvokeFunction", regional("lambda", "function:web"))
     for action, resource in [*PERMISSIONS, *FUNCTION_S, *ENTRIES, *DEPLOYMENT, ("lambda:UpdateAlias", plan)]:
         assert not allowed(planning, action, resource), action
 
@@ -201,6 +204,10 @@ def test_the_credential_for_github_is_beyond_it_whatever_it_is_called() -> None:
     named = boundary(GitHubSecretArn=SECRET)
     assert not allowed(named, "secretsmanager:GetSecretValue", SECRET)
     assert not allowed(named, "secretsmanager:PutSecretValue", SECRET)
+    # A replica has the same ARN but for the region.
+    # https://docs.aws.amazon.com/secretsmanager/latest/userguide/replicate-secrets.html
+    assert not allowed(named, "secretsmanager:GetSecretValue", SECRET.replace(REGION, "us-west-2"))
+    assert allowed(named, "secretsmanager:GetSecretValue", SECRET.replace("github-app", "database"))
 
 
 def test_a_credential_that_is_named_is_the_function_s_alone() -> None:

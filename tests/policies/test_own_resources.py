@@ -148,7 +148,7 @@ DEPLOYED = {
 # What the service control policy is about. SECURITY.md names the bucket and the configuration as examples.
 UNDER_CONTROL = (
     *("function", "role", "boundary", "schedule", "service token", "stack", "StackSet", "StackSet's target"),
-    *("code", "code by an access point", "code's bucket", "code signing", "event source"),
+    *("code", "code by an access point", "code's bucket", "code signing", "event source", "log", "log stream"),
 )
 
 # Roles that the service control policy leaves all this to. Nobody else may change them.
@@ -156,6 +156,126 @@ DEPLOYERS = {
     "role that deploys": f"arn:aws:iam::{ACCOUNT}:role/platform-deploy",
     "role of StackSets": f"arn:aws:iam::{ACCOUNT}:role/stacksets-exec-1a2b3c4d5e6f",
 }
+
+# Actions that change something, take no resource, and are of a service that a part belongs to, each with the reason why
+# it is harmless within the boundary.
+CALLERS = "does what the caller's own permissions allow"
+MORE_READERS = "one more reads"
+NEW = "makes something new, which no part uses"
+OTHERS = "changes things that no part uses"
+PASSING = "asks for iam:PassRole"
+# Spaces, views and threads in which telemetry is read: their alarms and logs stay where they are.
+OMNI = "is of CloudWatch Omni, which reads"
+ACCOUNT_WIDE = {
+    "cloudformation:ActivateOrganizationsAccess": "holds in the management account only",
+    "cloudformation:CancelResourceRequest": CALLERS,
+    "cloudformation:CreateGeneratedTemplate": NEW,
+    "cloudformation:CreateResource": CALLERS,
+    "cloudformation:CreateStackSet": "is a detour: docs/threat-model.md",
+    "cloudformation:CreateUploadBucket": NEW,
+    "cloudformation:DeactivateOrganizationsAccess": "holds in the management account only",
+    "cloudformation:DeleteGeneratedTemplate": OTHERS,
+    "cloudformation:DeleteResource": CALLERS,
+    "cloudformation:PublishType": OTHERS,
+    "cloudformation:RegisterPublisher": OTHERS,
+    "cloudformation:StartResourceScan": "reads",
+    "cloudformation:TestType": OTHERS,
+    "cloudformation:UpdateGeneratedTemplate": OTHERS,
+    "cloudformation:UpdateResource": CALLERS,
+    "cloudwatch:AssumeAccessProfile": OMNI,
+    "cloudwatch:CallWithBearerToken": CALLERS,
+    "cloudwatch:CreateAccessGrant": OMNI,
+    "cloudwatch:CreateAccessProfile": OMNI,
+    "cloudwatch:CreateAlert": OMNI,
+    "cloudwatch:CreateDomain": OMNI,
+    "cloudwatch:CreateDomainAccessGrantForOrganization": OMNI,
+    "cloudwatch:CreateDomainForOrganization": OMNI,
+    "cloudwatch:CreateIngestionEndpoint": OMNI,
+    "cloudwatch:CreateIntegration": OMNI,
+    "cloudwatch:CreateOmniDashboard": OMNI,
+    "cloudwatch:CreateOmniThread": OMNI,
+    "cloudwatch:CreateOneTimeDeepLinkCode": OMNI,
+    "cloudwatch:CreateServiceLevelObjective": NEW,
+    "cloudwatch:CreateSpace": OMNI,
+    "cloudwatch:CreateView": OMNI,
+    "cloudwatch:DeleteAnomalyDetector": OTHERS,
+    "cloudwatch:DeleteOmniThread": OMNI,
+    "cloudwatch:EnableTopologyDiscovery": OTHERS,
+    "cloudwatch:InvokeIntegration": OMNI,
+    "cloudwatch:Link": MORE_READERS,
+    "cloudwatch:PutAnomalyDetector": OTHERS,
+    "cloudwatch:PutIntelligenceConfiguration": OMNI,
+    "cloudwatch:PutManagedInsightRules": NEW,
+    "cloudwatch:QueryTraces": "reads",
+    "cloudwatch:SearchPrincipals": OMNI,
+    "cloudwatch:StartOTelEnrichment": OTHERS,
+    "cloudwatch:StartOmniThreadSession": OMNI,
+    "cloudwatch:StartTelemetryQuery": OMNI,
+    "cloudwatch:StartTelemetryQuerySession": OMNI,
+    "cloudwatch:StopOTelEnrichment": OTHERS,
+    "cloudwatch:StopTelemetryQuery": OMNI,
+    "cloudwatch:StopTelemetryQuerySession": OMNI,
+    "cloudwatch:SubmitFeedback": OMNI,
+    "cloudwatch:UpdateOmniThread": OMNI,
+    "cloudwatch:UpdatePreferences": OMNI,
+    "eks:CreateCluster": PASSING,
+    "eks:CreateEksAnywhereSubscription": NEW,
+    "eks:RegisterCluster": PASSING,
+    "events:PutPartnerEvents": "sends events, and the schedule has no pattern",
+    "events:RemovePermission": TAKES,
+    "kms:ConnectCustomKeyStore": "lets nobody use a key",
+    "kms:CreateCustomKeyStore": NEW,
+    "kms:CreateKey": NEW,
+    "kms:DeleteCustomKeyStore": "is refused while a key is in it",
+    "kms:DisconnectCustomKeyStore": "stops the function where KmsKeyArn is in such a store, and gives nobody more",
+    "kms:GenerateRandom": "changes nothing",
+    "kms:UpdateCustomKeyStore": "lets nobody use a key",
+    "lambda:ConnectMicrovm": OTHERS,
+    "lambda:CreateCodeSigningConfig": NEW,
+    "lambda:CreateMicrovmImage": NEW,
+    "lambda:PassNetworkConnector": OTHERS,
+    "logs:AssociateSourceToS3TableIntegration": MORE_READERS,
+    "logs:CallWithBearerToken": CALLERS,
+    "logs:CancelExportTask": "stops a copy, and leaves the log",
+    "logs:CancelImportTask": OTHERS,
+    "logs:CreateImportTask": "fills a group of its own",
+    "logs:CreateLogDelivery": "delivers logs of services, and the function writes its own",
+    "logs:DeleteIndexPolicy": "makes a search slower",
+    "logs:DeleteIntegration": OTHERS,
+    "logs:DeleteLogDelivery": "delivers logs of services, and the function writes its own",
+    "logs:DeleteQueryDefinition": OTHERS,
+    "logs:DisassociateSourceFromS3TableIntegration": "stops a copy, and leaves the log",
+    "logs:Link": MORE_READERS,
+    "logs:PutIndexPolicy": "makes a search faster",
+    "logs:PutIntegration": NEW,
+    "logs:PutQueryDefinition": OTHERS,
+    "logs:UpdateLogDelivery": "delivers logs of services, and the function writes its own",
+    "s3:CreateJob": PASSING,
+    "s3:CreateStorageLensGroup": NEW,
+    "s3:PutStorageLensConfiguration": "measures",
+    "sns:CreatePlatformApplication": NEW,
+    "sns:CreatePlatformEndpoint": OTHERS,
+    "sns:CreateSMSSandboxPhoneNumber": OTHERS,
+    "sns:DeleteEndpoint": OTHERS,
+    "sns:DeletePlatformApplication": OTHERS,
+    "sns:DeleteSMSSandboxPhoneNumber": OTHERS,
+    "sns:OptInPhoneNumber": OTHERS,
+    "sns:SetEndpointAttributes": OTHERS,
+    "sns:SetPlatformApplicationAttributes": OTHERS,
+    "sns:VerifySMSSandboxPhoneNumber": OTHERS,
+    "ssm:CancelCommand": OTHERS,
+    "ssm:CreateActivation": PASSING,
+    "ssm:CreateMaintenanceWindow": NEW,
+    "ssm:CreateOpsItem": NEW,
+    "ssm:CreateOpsMetadata": NEW,
+    "ssm:CreatePatchBaseline": NEW,
+    "ssm:DeleteActivation": OTHERS,
+    "ssm:DeleteInventory": OTHERS,
+    "ssm:PutInventory": OTHERS,
+    "ssm:RegisterManagedInstance": OTHERS,
+}
+# What of these the service control policy is about: the log, the schedule and the buckets of the code.
+ACCOUNT_WIDE_UNDER_CONTROL = ("events", "logs", "s3")
 
 
 @functools.cache
@@ -193,6 +313,26 @@ def test_what_names_the_function_by_a_key_alone_is_beyond_the_boundary() -> None
     without = [action for action in actions if not action.types]
     assert [action.name for action in without] == ["lambda:CreateEventSourceMapping"]
     assert left(without, "*", boundary()) == []
+
+
+def account_wide() -> list[Action]:
+    services = {"kms", *(arn.split(":")[2] for arn in PARTS.values())}
+    return [
+        action for action in reference().values() if action.service in services and action.changes and not action.types
+    ]
+
+
+def test_what_changes_the_whole_account_is_beyond_the_boundary_or_is_harmless() -> None:
+    assert len(account_wide()) > 100
+    assert sorted(left(account_wide(), "*", boundary())) == sorted(ACCOUNT_WIDE)
+
+
+def test_what_changes_the_whole_account_is_beyond_the_scp_or_is_harmless() -> None:
+    actions = [action for action in account_wide() if action.service in ACCOUNT_WIDE_UNDER_CONTROL]
+    beyond = left(actions, "*", beside_full_access())
+    assert sorted(beyond) == [
+        action for action in sorted(ACCOUNT_WIDE) if action.split(":")[0] in ACCOUNT_WIDE_UNDER_CONTROL
+    ]
 
 
 def test_the_threat_model_says_how_many_actions_are_asked_for() -> None:

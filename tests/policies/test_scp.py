@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from render import ACCOUNT, BOUNDARY, REGION
+from render import ACCOUNT, BOUNDARY, LOG_GROUP, REGION
 from scp import beside_full_access, service_control_policy
 from simulator import EVERYTHING, PRINCIPAL, Question, ask
 
@@ -27,6 +27,12 @@ CHANGES = [
     ("iam:PutRolePolicy", ROLE),
     ("iam:UpdateAssumeRolePolicy", ROLE),
     ("iam:CreatePolicyVersion", BOUNDARY),
+    ("logs:DeleteLogGroup", LOG_GROUP),
+    ("logs:PutLogEvents", LOG_GROUP.removesuffix(":*") + ":log-stream:forged"),
+    ("logs:PutAccountPolicy", "*"),
+    ("logs:DeleteAccountPolicy", "*"),
+    ("logs:PutResourcePolicy", "*"),
+    ("events:PutPermission", "*"),
 ]
 # By which somebody would be one of those that the policy names.
 BECOMING = [
@@ -80,6 +86,13 @@ def test_the_function_is_asked_by_cloudformation_alone(policy: dict[str, Any]) -
     assert not allowed(policy, "lambda:InvokeFunction", FUNCTION)
     assert allowed(policy, "lambda:InvokeFunction", FUNCTION, aws_CalledVia=["cloudformation.amazonaws.com"])
     assert allowed(policy, "lambda:GetFunction", FUNCTION)
+
+
+def test_the_function_writes_its_log_and_everybody_may_read_it(policy: dict[str, Any]) -> None:
+    stream = LOG_GROUP.removesuffix(":*") + ":log-stream:2026"
+    assert allowed(policy, "logs:PutLogEvents", stream, ROLE)
+    assert allowed(policy, "logs:GetLogEvents", stream)
+    assert allowed(policy, "logs:PutRetentionPolicy", LOG_GROUP.replace("github-trust", "web"))
 
 
 def test_the_owner_s_tags_are_written_by_the_function_alone(policy: dict[str, Any]) -> None:
