@@ -1,4 +1,4 @@
-"""The commands of docs/quick-start.md and of the dashboard, typed in their order, by the AWS CLI.
+"""The commands of docs/quick-start.md, of the dashboard and of events/README.md, typed in their order.
 
 How the archive is made, verified and deployed: test_release.py.
 """
@@ -57,6 +57,12 @@ def test_the_dashboard_is_deployed_as_the_page_says(account: LocalAws) -> None:
     there = {alarm["AlarmArn"] for alarm in cloudwatch.describe_alarms()["MetricAlarms"]}
     assert len(alarms) == 4
     assert set(alarms) <= there
+
+
+def test_cargo_lambda_asks_what_a_hook_would_ask(account: LocalAws) -> None:
+    remote, _ = blocks((ROOT / "events" / "README.md").read_text())
+    said = answer(typed(account, remote))
+    assert (said["hookStatus"], said["errorCode"]) == ("FAILED", "NonCompliant")
 
 
 def test_each_command_of_the_quick_start_works(account: LocalAws) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from samcli.yamlhelper import yaml_parse
 
 import deployment
 from local_aws import REGION, ROOT, TOOLS, LocalAws
@@ -182,6 +183,14 @@ def code(account: LocalAws) -> str:
     return str(account.client("lambda").get_function(FunctionName="github-trust")["Configuration"]["CodeSha256"])
 
 
+def planned(account: LocalAws, stack: Stack, template: str) -> list[str]:
+    """What the new function would do with a template."""
+    question = {"Plan": {"Template": yaml_parse(template), "StackId": stack.id}}
+    answer = account.client("lambda").invoke(FunctionName="github-trust:plan", Payload=json.dumps(question))
+    [resource] = json.loads(answer["Payload"].read())["Resources"]
+    return list(resource["Actions"])
+
+
 def test_only_a_tag_of_the_version_on_main_is_built(shell: Shell, clone: Path) -> None:
     assert checks(shell, clone, f"v{OLD}") == []
     assert checks(shell, clone, f"v{NEW}") == []
@@ -274,6 +283,8 @@ def test_a_release_is_taken_deployed_upgraded_and_rolled_back(
     assert product.outputs() == outputs
     parameters = product.parameters()
     assert (parameters["AllowedGitHubOwners"], parameters["PrivateIssuers"]) == ("octo-org", "true")
+    assert planned(account, consumer, CONSUMER.replace("VALUE", "old")) == []
+    assert planned(account, consumer, CONSUMER.replace("VALUE", "new")) != []
     assert consumer.update(CONSUMER.replace("VALUE", "new")) == "UPDATE_COMPLETE", consumer.reasons()
 
     released.must("sam deploy", tmp_path / f"github-trust-{OLD}")
