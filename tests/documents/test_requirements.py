@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent.parent / "requirements"
 FILES = sorted(REQUIREMENTS.glob("*.txt"))
@@ -28,6 +29,13 @@ def test_packages_of_npm_have_an_integrity(path: Path) -> None:
     packages = {name: package for name, package in lock["packages"].items() if name}
     assert packages
     assert [name for name, package in packages.items() if not package["integrity"].startswith("sha512-")] == []
+
+
+def test_dependabot_reads_each_lock_of_npm() -> None:
+    updates = yaml.safe_load((REQUIREMENTS.parent / ".github" / "dependabot.yml").read_text())["updates"]
+    [npm] = [update for update in updates if update["package-ecosystem"] == "npm"]
+    locks = REQUIREMENTS.glob("*/package-lock.json")
+    assert sorted(npm["directories"]) == sorted(f"/requirements/{lock.parent.name}" for lock in locks)
 
 
 def test_environments_that_a_link_leads_to_are_left_alone(tmp_path: Path) -> None:

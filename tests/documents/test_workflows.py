@@ -88,6 +88,8 @@ def test_a_release_is_built_of_main_alone_by_a_job_without_credentials() -> None
     ran = commands(bundle)
     assert ran.index('git merge-base --is-ancestor "$GITHUB_SHA" origin/main') < ran.index("make bundle")
     assert attest["needs"] == "bundle"
+    # A statement about a release that somebody then refuses could not be taken back.
+    assert attest["environment"] == "release"
     assert commands(attest) == ["unzip -o -- *.zip sbom.cdx.json"]
 
 
