@@ -44,3 +44,12 @@ def test_what_an_attack_leaves_is_an_entry_of_what_is_not_prevented() -> None:
     for number, _, named, _ in rows:
         for name in filter(None, re.sub(r"\[(.+?)\]\(.+?\)", r"\1", named).strip().split("; ")):
             assert any(entry.startswith(name.lower()) for entry in entries), f"{number}: {name}"
+
+
+def test_each_guardrail_that_is_open_by_default_is_named_as_not_prevented() -> None:
+    template = (ROOT / "template.yaml").read_text()
+    parameters = re.findall(r"^  (Allowed\w+):\n    Type: \w+\n    Default: (.+)$", template, re.MULTILINE)
+    is_open = [name for name, default in parameters if default == '"*"']
+    assert len(is_open) > 2
+    left = MODEL.split("## What is not prevented", 1)[1]
+    assert [name for name in is_open if f"`{name}`" not in left] == []
