@@ -104,10 +104,12 @@ def test_each_error_that_is_documented_is_told_or_overcome(aws: LocalAws, servic
 
 
 SUBJECTS = "/repos/{owner}/{repo}/actions/oidc/customization/sub"
+ALL_SUBJECTS = "/orgs/{org}/actions/oidc/customization/sub"
 PATTERNS = "POST /repos/{owner}/{repo}/environments/{environment_name}/deployment-branch-policies"
 TOKENS = "POST /app/installations/{installation_id}/access_tokens"
 ROLE = {"Trust": [{"Repository": "octo-org/hand-over", "Branches": ["main"], "Actors": ["octocat"]}]}
 OPTS = ("Custom::GitHubRepositoryOidc", {"UseImmutableSubject": True})
+ALL_OPT = ("Custom::GitHubRepositoryOidc", {"UseImmutableSubject": True, "Organization": "octo-org"})
 STAGE = ("Custom::GitHubEnvironment", {"Name": "stage", "DeploymentBranchPolicy": {"Branches": ["main"]}})
 # Each error that GitHub's description lists, what asks there, and what is said; nothing where it is overcome.
 LISTED: dict[tuple[str, int], tuple[tuple[str, dict[str, Any]], str | None]] = {
@@ -121,6 +123,8 @@ LISTED: dict[tuple[str, int], tuple[tuple[str, dict[str, Any]], str | None]] = {
     (f"PUT {SUBJECTS}", 400): (OPTS, "failed (400): Bad Request"),
     (f"PUT {SUBJECTS}", 404): (OPTS, "the credential may not see it"),
     (f"PUT {SUBJECTS}", 422): (OPTS, "failed (422): Validation Failed"),
+    (f"PUT {ALL_SUBJECTS}", 403): (ALL_OPT, "the credential lacks a permission for this"),
+    (f"PUT {ALL_SUBJECTS}", 404): (ALL_OPT, "the credential may not see it"),
     ("PUT /repos/{owner}/{repo}/environments/{environment_name}", 422): (STAGE, "failed (422): Validation Failed"),
     # "If the same branch name pattern already exists": it does not.
     (PATTERNS, 303): (STAGE, "failed (303): See Other"),
@@ -146,7 +150,7 @@ def test_each_error_that_github_s_description_lists_is_told_or_overcome(
     whole: dict[str, Any] = {**properties}
     if kind == "Custom::GitHubRole":
         whole["ProviderArn"] = github_provider
-    else:
+    elif "Organization" not in properties:
         whole["Repository"] = "octo-org/classic" if (kind, properties) == OPTS else "octo-org/hand-over"
     if kind == KIND:
         whole |= {"Name": "ROLE", "Value": "one"}

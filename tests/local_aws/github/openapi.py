@@ -34,6 +34,7 @@ ENDPOINTS = {
         )
     },
     "PUT /repos/{owner}/{repo}/actions/oidc/customization/sub": "201",
+    "PUT /orgs/{org}/actions/oidc/customization/sub": "201",
     **{
         f"{endpoint.format(place)}": status
         for place in (

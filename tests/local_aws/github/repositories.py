@@ -41,7 +41,7 @@ EXISTING = frozenset(
 # Shown with a credential only.
 PRIVATE = "octo-org/private"
 DEFAULT = ["repo", "context"]
-# Those that somebody has opted in to subjects with ids.
+# The repositories and organisations that somebody has opted in to subjects with ids.
 OPTED_IN: set[str] = set()
 OPTED_OUT: set[str] = set()
 
@@ -70,7 +70,9 @@ class Repository:
 
     @property
     def immutable(self) -> bool:
-        return self.full_name != CLASSIC or self.full_name in OPTED_IN
+        if self.full_name in OPTED_IN | OPTED_OUT:
+            return self.full_name in OPTED_IN
+        return self.full_name != CLASSIC or self.owner in OPTED_IN
 
     @property
     def template(self) -> list[str]:

@@ -20,13 +20,25 @@ from cryptography.x509.oid import NameOID
 
 from github import apps
 from github.answers import answer
-from github.repositories import CLASSIC, DEFAULT, OPTED_IN, OPTED_OUT, PRIVATE, TOKEN, Repository, number, written
+from github.repositories import (
+    CLASSIC,
+    DEFAULT,
+    OPTED_IN,
+    OPTED_OUT,
+    ORGANISATION,
+    PRIVATE,
+    TOKEN,
+    Repository,
+    number,
+    written,
+)
 from github.settings import Settings
 from github.tokens import ISSUER, Issuer
 
 _PATHS = {
     "repo": re.compile(r"/repos/([^/]+/[^/]+)"),
     "sub": re.compile(r"/repos/([^/]+/[^/]+)/actions/oidc/customization/sub"),
+    "organisation": re.compile(r"/orgs/([^/]+)/actions/oidc/customization/sub"),
     "user": re.compile(r"/users/([^/]+)"),
     "installation": re.compile(r"/app/installations/([0-9]+)/access_tokens"),
 }
@@ -90,6 +102,8 @@ def api(method: str, path: str, known: bool) -> tuple[int, Any]:
         return _NOT_FOUND
     if match := _PATHS["user"].fullmatch(path):
         return answer("GET /users/{username}", {"login": match[1], "id": number(match[1])})
+    if match := _PATHS["organisation"].fullmatch(path):
+        return customization_of(match[1]) if known and match[1] == ORGANISATION else _NOT_FOUND
     match = _PATHS["repo"].fullmatch(path) or _PATHS["sub"].fullmatch(path)
     name = written(match[1]) if match else None
     if name is None or (name == PRIVATE and not known):
@@ -121,6 +135,13 @@ def customization(repository: Repository) -> tuple[int, Any]:
     if repository.template != DEFAULT:
         values["include_claim_keys"] = repository.template
     return answer("GET /repos/{owner}/{repo}/actions/oidc/customization/sub", values)
+
+
+def customization_of(organisation: str) -> tuple[int, Any]:
+    values: dict[str, Any] = {"include_claim_keys": DEFAULT}
+    if organisation in OPTED_IN | OPTED_OUT:
+        values["use_immutable_subject"] = organisation in OPTED_IN
+    return answer("GET /orgs/{org}/actions/oidc/customization/sub", values)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -20,7 +20,7 @@ from github.repositories import OPTED_IN, OPTED_OUT
 KEY_ID = "568250167242549743"
 _ITEM = re.compile(r"(?P<place>/.+?)/(?P<sort>variables|secrets)(?:/(?P<name>[^/]+))?(?P<rest>/repositories)?")
 _ENVIRONMENT = re.compile(r"(?P<place>/repos/[^/]+/[^/]+/environments/[^/]+)(?P<rest>/deployment-branch-policies.*)?")
-_SUBJECTS = re.compile(r"/repos/([^/]+/[^/]+)/actions/oidc/customization/sub")
+_SUBJECTS = re.compile(r"/(?:repos/([^/]+/[^/]+)|orgs/([^/]+))/actions/oidc/customization/sub")
 _TEXT = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 Answer = tuple[int, Any]
@@ -79,7 +79,7 @@ class Settings:
         url = urlsplit(target)
         path = url.path
         if method == "PUT" and known and (subjects := _SUBJECTS.fullmatch(path)):
-            return self._opt(subjects[1], path, json.loads(body))
+            return self._opt(subjects[1] or subjects[2], path, json.loads(body))
         environment = _ENVIRONMENT.fullmatch(path)
         match = _ITEM.fullmatch(path)
         if not environment and (not match or "/oidc/" in path):
@@ -98,17 +98,17 @@ class Settings:
         self.seen.append((endpoint, found[0]))
         return found
 
-    def _opt(self, repository: str, path: str, wanted: dict[str, Any]) -> Answer:
+    def _opt(self, whose: str, path: str, wanted: dict[str, Any]) -> Answer:
         endpoint = endpoint_of("PUT", path, {}, wanted)
         if endpoint in self.refusals:
             found = refuse(endpoint, self.refusals.pop(endpoint))
             self.seen.append((endpoint, found[0]))
             return found
-        OPTED_IN.discard(repository)
-        OPTED_OUT.discard(repository)
+        OPTED_IN.discard(whose)
+        OPTED_OUT.discard(whose)
         choice = wanted.get("use_immutable_subject")
         if choice is not None:
-            (OPTED_IN if choice else OPTED_OUT).add(repository)
+            (OPTED_IN if choice else OPTED_OUT).add(whose)
         self.seen.append((endpoint, 201))
         return answer(endpoint, {})
 
