@@ -6,6 +6,7 @@ mod audit;
 mod authorization;
 mod changes;
 mod deliveries;
+mod doubtful_ids;
 mod entry_recreation;
 mod entry_type_change;
 mod fixtures;
