@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -326,6 +328,9 @@ def reads(asking: Probing) -> Seen:
 @probe(
     "Response buckets in opt-in regions and GovCloud are named as elsewhere",
     "CloudFormation makes up ids of the stack's name, the logical id and a suffix",
+    "`DescribeStackResource` shows a request as `…_IN_PROGRESS` within 10 s of its event",
+    "`LastUpdatedTimestamp` is within 2 s of the signature of `ResponseURL`",
+    "`DescribeStackEvents` names the object that a resource was",
 )
 def responses(asking: Probing) -> list[Seen]:
     """A custom resource behind a topic: nobody answers the Create, and the Delete is answered here."""
@@ -356,13 +361,14 @@ def responses(asking: Probing) -> list[Seen]:
     resources["Silent"] = {"Type": "Custom::Silent", "DependsOn": "Subscription", "Properties": silent}
     request = {"StackName": stack.id, "TemplateBody": json.dumps({"Resources": resources})}
     cloudformation.update_stack(**request)
-    sqs, found = run.client("sqs"), dict[str, dict[str, Any]]()
+    sqs, found, shown = run.client("sqs"), dict[str, dict[str, Any]](), dict[str, tuple[float, datetime]]()
     address = sqs.get_queue_url(QueueName=name)["QueueUrl"]
 
     def deleted() -> bool:
         for message in sqs.receive_message(QueueUrl=address, WaitTimeSeconds=5).get("Messages", []):
             event = json.loads(message["Body"])
             found[event["RequestType"]] = event
+            shown[event["RequestType"]] = shown_in_progress(asking, event)
         assert found or stack.status().endswith("_IN_PROGRESS"), f"{stack.status()}, and nothing was sent to the topic"
         return "Delete" in found
 
@@ -371,11 +377,48 @@ def responses(asking: Probing) -> list[Seen]:
     answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")}
     run.services.put(event["ResponseURL"], {**answer, "Status": "SUCCESS"})
     stack.settle()
+    events = cloudformation.describe_stack_events(StackName=stack.id)["StackEvents"]
     stack.delete()
     host = event["ResponseURL"].split("/")[2]
     bucket = f"cloudformation-custom-resource-response-{run.settings.region.replace('-', '')}"
     made_up = event["PhysicalResourceId"]
-    return [(host, host.split(".")[0] == bucket), (made_up, made_up.startswith(f"{stack.name}-Silent-"))]
+    objects = {one.get("PhysicalResourceId") for one in events if one["LogicalResourceId"] == "Silent"}
+    longest = max(seconds for seconds, _ in shown.values())
+    skews = [skew(found[kind]["ResponseURL"], since) for kind, (_, since) in shown.items()]
+    known = [seconds for seconds in skews if seconds is not None]
+    return [
+        (host, host.split(".")[0] == bucket),
+        (made_up, made_up.startswith(f"{stack.name}-Silent-")),
+        (f"after {longest:.1f} s at most", longest < 10),
+        (f"{known} s", all(abs(seconds) <= 2 for seconds in known)) if known else ("no date in the signature", None),
+        (f"{len(objects)} objects", made_up in objects),
+    ]
+
+
+def shown_in_progress(asking: Probing, event: dict[str, Any]) -> tuple[float, datetime]:
+    """The seconds until CloudFormation shows that it waits for a request, and since when it does."""
+    cloudformation, began = asking.run.client("cloudformation"), time.monotonic()
+    place = {"StackName": event["StackId"], "LogicalResourceId": event["LogicalResourceId"]}
+
+    def found() -> datetime | None:
+        try:
+            detail = cloudformation.describe_stack_resource(**place)["StackResourceDetail"]
+        except ClientError:
+            return None
+        is_shown = detail["ResourceStatus"] == f"{event['RequestType'].upper()}_IN_PROGRESS"
+        since: datetime = detail["LastUpdatedTimestamp"]
+        return since if is_shown else None
+
+    since = asking.run.wait(found, "CloudFormation to show its request", 25)
+    return time.monotonic() - began, since
+
+
+def skew(address: str, since: datetime) -> float | None:
+    """The seconds from the signature of a URL to a time."""
+    signed = parse_qs(urlsplit(address).query).get("X-Amz-Date")
+    if not signed:
+        return None
+    return (since - datetime.strptime(signed[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)).total_seconds()
 
 
 @probe("GitHub answers with 303 if a branch policy exists already")

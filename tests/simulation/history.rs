@@ -134,6 +134,10 @@ impl<'a> History<'a> {
         cloudformation.ledger = Some(Arc::clone(&ledger));
         cloudformation.service_timeout = plan.setting.service_timeout;
         cloudformation.rolls_back_replacements_by_update = plan.setting.rolls_back_replacements_by_update;
+        if (plan.setting.states_lag, plan.setting.clock_skew) != (0, 0) {
+            // Requests that follow each other at once are not told apart: docs/decisions/22-proof-of-origin.md.
+            cloudformation.between.set(Duration::from_secs(5));
+        }
         let stacks = ["one", "two"].map(|name| (name, RefCell::new(Some(cloudformation.stack(name)))));
         Self {
             cloud,

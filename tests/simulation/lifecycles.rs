@@ -35,6 +35,7 @@ fn planned_by_name(seed: u64) -> Plan {
 fn in_former_worlds(mut plan: Plan) -> Plan {
     plan.setting = Setting { eks_read_lag: 0, empty_descriptions_stay: false, ..plan.setting };
     plan.setting = Setting { refuses_own_usernames: false, nodes_take_no_tags: false, ..plan.setting };
+    plan.setting = Setting { states_lag: 0, clock_skew: 0, ..plan.setting };
     plan.setting.garbles = plan.setting.garbles.map(|_| OTHER_WORDS[0]);
     plan
 }

@@ -97,6 +97,9 @@ pub(crate) struct Setting {
     pub(crate) empty_descriptions_stay: bool,
     pub(crate) refuses_own_usernames: bool,
     pub(crate) nodes_take_no_tags: bool,
+    /// Seconds until CloudFormation shows the state of a resource, and those by which its clock is ahead.
+    pub(crate) states_lag: u64,
+    pub(crate) clock_skew: i64,
     /// Seconds.
     pub(crate) lambda_timeout: u64,
     /// Whether the function has a credential for GitHub; a stage of its own plays it.
@@ -130,6 +133,8 @@ impl Default for Setting {
             empty_descriptions_stay: false,
             refuses_own_usernames: false,
             nodes_take_no_tags: false,
+            states_lag: 0,
+            clock_skew: 0,
             lambda_timeout: 600,
             credential: false,
         }
@@ -158,6 +163,7 @@ impl Setting {
         account.authorization.tags_lag = seconds(self.tags_lag);
         account.authorization.gone_is_denied = self.gone_is_denied;
         account.garbles = self.garbles;
+        (account.stacks.lag, account.stacks.clock_skew) = (seconds(self.states_lag), self.clock_skew);
         account.secrets.lingers = seconds(self.secret_lag);
         account.secrets.read_lag = seconds(self.secret_read_lag);
         let eks = &mut account.eks.settings;
@@ -211,6 +217,8 @@ impl Setting {
             Self { empty_descriptions_stay: false, ..self.clone() },
             Self { refuses_own_usernames: false, ..self.clone() },
             Self { nodes_take_no_tags: false, ..self.clone() },
+            Self { states_lag: 0, ..self.clone() },
+            Self { clock_skew: 0, ..self.clone() },
             Self { lambda_timeout: plain.lambda_timeout, ..self.clone() },
         ];
         candidates.into_iter().filter(|candidate| candidate != self).collect()

@@ -51,6 +51,7 @@ impl Plan {
         let mut setting = setting(&mut dice);
         read_otherwise(&mut setting, &mut Dice(fastrand::Rng::with_seed(seed ^ 0x7a65)));
         read_late(&mut setting, &mut Dice(fastrand::Rng::with_seed(seed ^ 0x1a7e)));
+        show_late(&mut setting, &mut Dice(fastrand::Rng::with_seed(seed ^ 0x57a7)));
         let (trouble, mild) = trouble(&mut dice);
         // There, an Update that takes a username back fails.
         let mild = mild && !setting.refuses_own_usernames;
@@ -136,6 +137,14 @@ fn read_late(setting: &mut Setting, dice: &mut Dice) {
     setting.nodes_take_no_tags = dice.chance(30);
     let words = *dice.one(&OTHER_WORDS);
     setting.garbles = setting.garbles.map(|_| words);
+}
+
+/// What CloudFormation does not say. Drawn apart again.
+fn show_late(setting: &mut Setting, dice: &mut Dice) {
+    if dice.chance(30) {
+        setting.states_lag = dice.seconds(9);
+        setting.clock_skew = i64::try_from(dice.seconds(4)).unwrap_or_default() - 2;
+    }
 }
 
 /// What goes wrong, and whether so little that everything must succeed all the same.

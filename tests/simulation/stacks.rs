@@ -86,15 +86,22 @@ pub(crate) struct Stacks {
     pub(crate) event_status: &'static str,
     /// Resources and events become visible so long after they changed.
     pub(crate) lag: Duration,
+    /// The clock of their times is so many seconds ahead of that of the signatures.
+    pub(crate) clock_skew: i64,
 }
 
 impl Default for Stacks {
     fn default() -> Self {
-        Self { by_id: BTreeMap::new(), event_status: "UPDATE_IN_PROGRESS", lag: Duration::ZERO }
+        Self { by_id: BTreeMap::new(), event_status: "UPDATE_IN_PROGRESS", lag: Duration::ZERO, clock_skew: 0 }
     }
 }
 
 impl Stacks {
+    fn shown_time(&self, time: SystemTime) -> SystemTime {
+        let skew = Duration::from_secs(self.clock_skew.unsigned_abs());
+        if self.clock_skew < 0 { time - skew } else { time + skew }
+    }
+
     pub(crate) fn status(&self, stack: &str) -> String {
         self.by_id.get(stack).map(|stack| stack.status.clone()).unwrap_or_default()
     }
@@ -242,7 +249,7 @@ impl Stacks {
             "PhysicalResourceId": resource.physical,
             "ResourceType": resource.kind,
             "ResourceStatus": resource.status,
-            "LastUpdatedTimestamp": iso(resource.since),
+            "LastUpdatedTimestamp": iso(self.shown_time(resource.since)),
         }}))
     }
 }
