@@ -46,7 +46,8 @@ pub async fn respond(
     response: &Response,
     deadline: Instant,
 ) -> Result<(), SendError> {
-    let deadline = deadline.checked_sub(MARGIN).unwrap_or(deadline);
+    // Where no more than the margin is left, an answer is worth more than it.
+    let deadline = deadline.checked_sub(MARGIN).filter(|end| *end > Instant::now()).unwrap_or(deadline);
     let mut backoff = Backoff::new();
     loop {
         let attempt = Instant::now() + ATTEMPT;
@@ -83,5 +84,60 @@ async fn put(http: &SharedHttpConnector, url: &ResponseUrl, response: &Response)
         Err(error) if error.is_timeout() => Err("the connection timed out".to_owned()),
         Err(error) if error.is_io() => Err("the connection failed".to_owned()),
         Err(_) => Err("the request failed".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+    use super::*;
+    use crate::cloudformation::{Invocation, Outcome};
+
+    /// A store that answers after some time. Counts the requests.
+    #[derive(Clone, Debug)]
+    struct Store(Duration, Arc<AtomicUsize>);
+
+    impl HttpConnector for Store {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            let time = self.0;
+            HttpConnectorFuture::new(async move {
+                tokio::time::sleep(time).await;
+                Ok(HttpResponse::new(200.try_into().expect("a status"), SdkBody::empty()))
+            })
+        }
+    }
+
+    /// The attempts to send an answer this long before the end, and whether one was accepted.
+    fn sent(left: Duration, time: Duration) -> (usize, bool) {
+        let event = r#"{"RequestType": "Create", "RequestId": "r-1", "LogicalResourceId": "Role",
+            "StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/s/1", "ResourceType": "Custom::GitHubRole",
+            "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/k?X-Amz-Signature=1"}"#;
+        let Ok(Invocation::CloudFormation(request)) = Invocation::classify(event, None) else { panic!("{event}") };
+        let response =
+            Response::new(&request, &Outcome::Failure { physical_id: "r".to_owned(), reason: "no".to_owned() });
+        let store = Store(time, Arc::default());
+        let http = SharedHttpConnector::new(store.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let is_accepted = Cell::new(false);
+        runtime.expect("a runtime").block_on(async {
+            let url = request.response_url.as_ref().expect("a URL");
+            is_accepted.set(respond(&http, url, &response, Instant::now() + left).await.is_ok());
+        });
+        (store.1.load(Ordering::Relaxed), is_accepted.get())
+    }
+
+    #[test]
+    fn an_answer_is_tried_once_in_the_last_half_second() {
+        let millis = Duration::from_millis;
+        for (left, time, expected) in [(5000, 100, (1, true)), (400, 100, (1, true)), (400, 500, (1, false))] {
+            assert_eq!(sent(millis(left), millis(time)), expected, "{left} ms left, {time} ms");
+        }
     }
 }

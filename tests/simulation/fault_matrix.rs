@@ -23,6 +23,7 @@ mod requests;
 mod rotation;
 mod services;
 mod table;
+mod taken_secrets;
 
 /// What may go wrong.
 const FAULTS: [&str; 38] = [

@@ -15,15 +15,15 @@ use super::super::stack::Stack;
 use super::fixtures::{GIVEN_ROLE, OPERATION, World, access, alone, but, foreign_role, world};
 use super::rotation::SCHEDULE;
 
-const HOUR: Duration = Duration::from_hours(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 /// Somebody deletes the role and makes it again, under the same name.
-fn made_again(world: &World) {
+pub(super) fn made_again(world: &World) {
     world.someone("DeleteRole", &json!({"RoleName": "given"}));
     world.someone("CreateRole", &foreign_role("given"));
 }
 
-fn find_entry(world: &World) -> Option<Object> {
+pub(super) fn find_entry(world: &World) -> Option<Object> {
     let snapshot = world.cloud.snapshot();
     let found = snapshot.objects.into_iter().find(|(id, _)| id.kind == Kind::Entry && id.name.contains(GIVEN_ROLE));
     found.map(|found| found.1)
@@ -44,7 +44,7 @@ fn meant(mut entry: Object) -> Object {
     entry
 }
 
-fn lets_in(world: &World) -> bool {
+pub(super) fn lets_in(world: &World) -> bool {
     expected_state::lets_in(&alone(ENTRY, 1).properties, &world.cloud.snapshot())
 }
 

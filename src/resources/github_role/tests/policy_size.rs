@@ -164,6 +164,9 @@ fn the_lower_bound_is_never_more_than_the_policy_takes() {
         json!([{"Repository": "o/r", "Branches": ["a"], "Actors": ["1"]}, {"Repository": "o/r", "Branches": ["a", "b"]}]),
         json!([{"Repository": "o/*", "Branches": ["a"], "OwnerId": "1"}, {"Repository": "o/r", "Branches": ["a", "b"]}]),
         json!([{"Repository": "o/r", "Branches": ["a"]}, {"Repository": "o/r", "Branches": ["a"]}]),
+        json!([{"Repository": "o/r", "AnyRef": true}, {"Repository": "o/q", "Branches": ["a"]}]),
+        json!([{"Repository": "o/r", "Subjects": ["repo:o/r:ref:refs/heads/*"]}, {"Repository": "o/r", "Branches": ["a"]}]),
+        json!([{"Repository": "o/r", "Branches": ["a-long-name-of-a-branch", "b"], "Refs": ["refs/heads/b"]}]),
     ] {
         let entries = read(trust.clone()).unwrap();
         for template in templates {
@@ -186,4 +189,21 @@ fn the_lower_bound_is_never_more_than_the_policy_takes() {
     }
     let entries = read(many(90)).unwrap();
     assert!(least_size(&entries) > 1_500, "{}", least_size(&entries));
+}
+
+#[test]
+fn a_pattern_hides_the_size_of_its_own_repository_only() {
+    let beside = |pattern: Value| {
+        let many = (0..300).map(|n| json!({"Repository": format!("acme/app-{n:03}"), "Branches": ["b"]}));
+        least_size(&read(many.chain([pattern]).collect()).unwrap())
+    };
+    for (pattern, is_hidden) in [
+        (json!({"Repository": "acme/app-000", "Branches": ["*"]}), false),
+        (json!({"Repository": "corp/*", "Branches": ["b"]}), false),
+        (json!({"Subjects": ["repo:corp/web:ref:refs/heads/*"]}), false),
+        (json!({"Repository": "acme/*", "Branches": ["b"]}), true),
+    ] {
+        let least = beside(pattern.clone());
+        assert_eq!(least > 2_048, !is_hidden, "{pattern}: {least}");
+    }
 }
