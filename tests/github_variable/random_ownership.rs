@@ -28,18 +28,22 @@ struct Truth {
     was_deleted: bool,
     /// True if a request died in all its attempts: its owner may be left with a claim, and its object with that.
     was_unanswered: bool,
-    /// True if GitHub is read so that an object of ours may stay.
-    may_stay: bool,
 }
 
 /// What GitHub does not say. Drawn apart, so that the rest of a life is what it was before.
-fn read_otherwise(place: &Place, seed: u64) -> bool {
+fn read_otherwise(place: &Place, seed: u64) {
     let mut chance = fastrand::Rng::with_seed(seed ^ 0x6174);
     let mut state = place.cloud.state();
     let github = &mut state.account.github;
     github.settings.pattern_twice_is_invalid = chance.bool();
     github.settings.changing_dates_anew = chance.u8(0..4) == 0;
     (github.keeps_choices, github.refuses_switching_off) = (chance.bool(), chance.bool());
+}
+
+/// Returns true if GitHub is read so that an object of ours may stay.
+fn may_stay(place: &Place) -> bool {
+    let state = place.cloud.state();
+    let github = &state.account.github;
     github.settings.changing_dates_anew || (github.keeps_choices && github.refuses_switching_off)
 }
 
@@ -102,7 +106,8 @@ fn check(place: &Place, kind: &Kind, stacks: &[Stack], truth: &Truth, told: &str
 async fn live(place: &mut Place, kind: &Kind, seed: u64) {
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut stacks: Vec<Stack> = ["one", "two", "three"].map(|name| place.cloudformation.stack(name)).into();
-    let mut truth = Truth { may_stay: read_otherwise(place, seed), ..Truth::default() };
+    let mut truth = Truth::default();
+    read_otherwise(place, seed);
     for step in 0..STEPS {
         let told = format!("{}, seed {seed}, step {step}", kind.name);
         match chance.u32(0..10) {
