@@ -94,7 +94,7 @@ fn check(place: &Place, kind: &Kind, stacks: &[Stack], truth: &Truth, told: &str
     assert!(!declared || truth.was_deleted || is_there, "{told}: declared, and not there: {truth:?}\n{}", story());
     let may_be_left = declared || truth.was_unanswered;
     assert!(
-        may_be_left || truth.may_stay || truth.made_by_others || !is_there,
+        may_be_left || may_stay(place) || truth.made_by_others || !is_there,
         "{told}: ours, and left: {truth:?}\n{}",
         story()
     );
