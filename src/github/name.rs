@@ -48,12 +48,6 @@ impl Repository {
         &self.owner
     }
 
-    /// All repositories of its owner.
-    #[must_use]
-    pub fn organisation(&self) -> RepositoryScope {
-        RepositoryScope::Organisation(self.owner.clone())
-    }
-
     /// Without its owner.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -89,6 +83,12 @@ impl RepositoryScope {
             Self::Repository(repository) => repository.owner(),
             Self::Organisation(owner) => owner,
         }
+    }
+
+    /// All repositories of its owner.
+    #[must_use]
+    pub fn organisation(&self) -> Self {
+        Self::Organisation(self.owner().to_owned())
     }
 }
 

@@ -317,12 +317,13 @@ fn a_declared_classic_form_is_pinned_or_a_warning_says_so() {
         place.github(|github| github.down = true);
         assert!(place.update(classic).await.succeeded);
         assert!(place.policy().to_string().contains(&pin), "{}", place.policy());
+        // It also tells the owner's, for other repositories.
         let others = json!([{"Repository": "acme/new", "Branches": ["main"], "SubjectFormat": "Classic"},
                             {"Subjects": ["repo:acme/old:pull_request"]}]);
         let outcome = place.update(others).await;
         let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
         let expected =
-            "The role trusts by name alone: acme/new, acme/old. Whoever takes over such a name gets in: declare";
+            "The role trusts by name and by the owner's id: acme/new, acme/old. A repository that its owner makes anew";
         assert!(outcome.succeeded && warning.starts_with(expected), "{outcome:?}");
     });
 }

@@ -3,6 +3,7 @@
 
 mod another_github;
 mod attacks;
+mod changed_by_hand;
 mod changed_names;
 mod closed_values;
 mod declarations;
@@ -11,9 +12,11 @@ mod environment_warnings;
 mod errors;
 mod explain;
 mod followed_advice;
+mod hidden_repositories;
 mod lookup;
 mod many_names;
 mod names_in_subjects;
+mod rollbacks;
 mod whole_subjects;
 
 use std::ops::Deref;

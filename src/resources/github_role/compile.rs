@@ -2,9 +2,9 @@
 //! and the claims that pin what a subject leaves open.
 //!
 //! A repository's id is pinned once: where the subject carries it, by the subject; otherwise by the claim
-//! `repository_id`, if STS knows it for the issuer and the id is known. The id of an owner whose repositories are all
-//! trusted is pinned in the same way. So a name that somebody else takes over lets nobody in. A policy also names what it
-//! pins, because it is the memory of who had a name ([`super::pinned_ids`]).
+//! `repository_id`, if STS knows it for the issuer and the id is known, and else by the owner's id. The id of an owner whose
+//! repositories are all trusted is pinned in the same way. So a name that somebody else takes over lets nobody in. A policy
+//! also names what it pins, because it is the memory of who had a name ([`super::pinned_ids`]).
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,17 +151,17 @@ impl Compiler<'_> {
             }
             return Ok(());
         }
-        let scope = scope.or_else(|| entry.scope.clone());
-        let named = scope.as_ref().and_then(|scope| facts.named.get(scope)).map(|named| named.id);
-        let is_of_entry = entry.scope.is_none() || entry.scope == scope;
-        let known = |id: Option<u64>| named.or(id.filter(|_| is_of_entry));
+        let Some(scope) = scope.or_else(|| entry.scope.clone()) else { return Ok(()) };
+        let is_of_entry = entry.scope.is_none() || entry.scope.as_ref() == Some(&scope);
+        let named = |scope: &RepositoryScope| facts.named.get(scope).map(|named| named.id);
+        // Declared ids stand before remembered ones.
+        let owner_id = facts.owner_id.filter(|_| is_of_entry).or_else(|| named(&scope.organisation()));
+        let owner_id = owner_id.filter(|_| owner_ids.is_empty());
+        let id = facts.repository_id.filter(|_| is_of_entry).or_else(|| named(&scope));
         match &scope {
-            Some(RepositoryScope::Organisation(_)) if owner_ids.is_empty() => {
-                self.pin(claims, Claim::RepositoryOwnerId, known(facts.owner_id));
-            }
-            Some(RepositoryScope::Organisation(_)) => {}
-            _ if has_id => {}
-            _ => self.pin(claims, Claim::RepositoryId, known(facts.repository_id)),
+            RepositoryScope::Organisation(_) => self.pin(claims, Claim::RepositoryOwnerId, owner_id),
+            RepositoryScope::Repository(_) if has_id => {}
+            RepositoryScope::Repository(_) => self.pin_repository(claims, owner_id, id),
         }
         Ok(())
     }
@@ -330,12 +330,11 @@ impl Compiler<'_> {
         keys: &[String],
         has_id: bool,
     ) -> Result<(), String> {
-        if !has_id {
-            let (claim, id) = match scope {
-                RepositoryScope::Repository(_) => (Claim::RepositoryId, self.facts.repository_id),
-                RepositoryScope::Organisation(_) => (Claim::RepositoryOwnerId, self.facts.owner_id),
-            };
-            self.pin(claims, claim, id);
+        let SubjectFacts { owner_id, repository_id, .. } = self.facts;
+        match scope {
+            _ if has_id => {}
+            RepositoryScope::Repository(_) => self.pin_repository(claims, *owner_id, *repository_id),
+            RepositoryScope::Organisation(_) => self.pin(claims, Claim::RepositoryOwnerId, *owner_id),
         }
         if ["repo", "repository"].iter().any(|key| says(keys, key)) {
             return Ok(());
@@ -351,6 +350,14 @@ impl Compiler<'_> {
             claims.insert(Claim::Repository, only(&scope.to_string()));
         }
         Ok(())
+    }
+
+    /// Pins a repository, or its owner where the repository's id is not known.
+    fn pin_repository(&self, claims: &mut Claims, owner_id: Option<u64>, id: Option<u64>) {
+        match id {
+            Some(_) => self.pin(claims, Claim::RepositoryId, id),
+            None => self.pin(claims, Claim::RepositoryOwnerId, owner_id),
+        }
     }
 
     fn pin(&self, claims: &mut Claims, claim: Claim, id: Option<u64>) {

@@ -147,13 +147,21 @@ impl<'a> Comparison<'a> {
     /// Compares the names that a role trusts with GitHub.
     async fn at_github(&self, role: &Observed, issuer: &Issuer, policy: &TrustPolicy, comparison: &mut RoleComparison) {
         let mut pinned = PinnedIds::default();
-        pinned.add(policy);
+        pinned.add(policy.rules());
         for (scope, trusted) in trusted_subjects(policy) {
             let answer = self.answer(issuer, &scope).await;
-            let difference = difference(&scope, &trusted, &pinned, answer.get());
+            let mut difference = difference(&scope, &trusted, &pinned, answer.get());
+            if let Some(Err(LookupError::Invisible(_))) = answer.get() {
+                // Of a private repository, the owner is known.
+                let owner = self.answer(issuer, &scope.organisation()).await;
+                let now = owner.get().and_then(|answer| answer.as_ref().ok()?.owner_id);
+                let other = other_id("its owner", &pinned.owner(scope.owner()), now);
+                difference = other.map_or(difference, Difference::OtherId);
+            }
             comparison.add(issuer, &role.name, &scope.to_string(), difference);
         }
-        let (names, trusted) = (NameRecord::read(&role.tags), users(policy));
+        let names = NameRecord::read(&role.tags);
+        let trusted: BTreeSet<u64> = policy.rules().iter().flat_map(users).collect();
         for (user, ids) in names.accounts() {
             // The others are of a time before.
             let ids: BTreeSet<u64> = ids.intersection(&trusted).copied().collect();

@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use crate::error::Refusal;
 use crate::github::Issuer;
 use crate::github::client::LookupError;
-use crate::github::facts::{NamedScope, SubjectFacts, SubjectFormat};
+use crate::github::facts::{NamedScope, SubjectFacts, SubjectFormat, ToldSubjects};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
 use crate::iam_policy::trust_policy::Claim;
@@ -28,8 +28,8 @@ const OTHER_ID: &str = "Either the template is wrong, or somebody else has taken
 /// The reason that there are no facts.
 #[derive(Debug)]
 pub(super) enum Doubt {
-    /// GitHub did not say.
-    Silent(LookupError),
+    /// GitHub did not say, or not all: beside the reason stand the facts that it told.
+    Silent(LookupError, Box<SubjectFacts>),
     /// GitHub shows the repository under another name.
     Renamed { from: Repository, to: String, id: u64 },
     /// GitHub contradicts the declaration.
@@ -75,52 +75,39 @@ impl GitHubRoles {
 
     /// Returns true if GitHub may answer: an Enterprise Server shows nothing to the public.
     async fn is_shown(&self, issuer: &Issuer) -> bool {
-        issuer.has_immutable_subjects() || self.github.has_credential(issuer).await == Ok(true)
+        issuer.has_immutable_subjects() || self.github.has_credential(issuer).await != Ok(false)
     }
 
     /// Returns the facts of an entry: those of GitHub, which have to fit the declared ones, else the declared ones.
     async fn facts(&self, issuer: &Issuer, entry: &TrustEntry, at: &str) -> Result<SubjectFacts, Doubt> {
-        let mut facts = match (facts_from_declaration(issuer, entry), &entry.scope) {
-            (Some(declared), Some(scope)) if self.is_shown(issuer).await => match self.ask(issuer, scope, at).await {
-                Ok(found) => with_declared(entry, found, at).map_err(Doubt::Refused)?,
-                Err(Doubt::Silent(problem)) => {
-                    tracing::warn!(at, %problem, "GitHub did not say; the declaration counts");
-                    declared
+        let declared = facts_from_declaration(issuer, entry);
+        let is_shown = self.is_shown(issuer).await;
+        let mut facts = SubjectFacts::default();
+        let mut silence = None;
+        if let Some(scope) = entry.scope.as_ref().filter(|_| is_shown) {
+            let found = self.ask_about(issuer, scope, (entry, at), &mut facts).await?;
+            let known = match (found, declared) {
+                (Ok(found), _) => found,
+                (Err(_), Some(declared)) => declared,
+                (Err(problem), None) => {
+                    silence = Some(problem);
+                    declared_facts(entry, [])
                 }
-                Err(doubt) => return Err(doubt),
-            },
-            (Some(declared), _) => declared,
+            };
+            let SubjectFacts { named, free, .. } = facts;
+            facts = SubjectFacts { named, free, ..known };
+        } else {
             // An Enterprise Server shows nothing to the public, and its form is known.
-            _ if !issuer.has_immutable_subjects() && self.github.has_credential(issuer).await == Ok(false) => {
-                declared_facts(entry, [SubjectFormat::Classic])
-            }
-            (None, Some(scope)) => {
-                let found = self.ask(issuer, scope, at).await?;
-                with_declared(entry, found, at).map_err(Doubt::Refused)?
-            }
-            (None, None) => declared_facts(entry, []),
-        };
+            facts = declared.unwrap_or_else(|| declared_facts(entry, [SubjectFormat::Classic]));
+        }
         if let Some(scope) = &entry.scope {
             hold_against(entry, scope, &facts, at).map_err(Doubt::Refused)?;
         }
-        for scope in named_scopes(entry) {
-            if !self.is_shown(issuer).await {
-                break;
-            }
-            match self.ask(issuer, &scope, at).await {
-                Ok(found) => {
-                    hold_against(entry, &scope, &found, at).map_err(Doubt::Refused)?;
-                    let found = with_declared(entry, found, at).map_err(Doubt::Refused)?;
-                    let owner_id = found.owner_id;
-                    let named = id_of(&scope, &found).map(|id| NamedScope { id, owner_id, told: found.told });
-                    facts.named.extend(named.map(|named| (scope, named)));
-                }
-                // The subject says everything but the id.
-                Err(Doubt::Silent(problem)) => {
-                    tracing::warn!(%scope, %problem, "GitHub did not say which id it has");
-                    facts.free.extend(free_name(&scope, &problem).map(str::to_owned));
-                }
-                Err(doubt) => return Err(doubt),
+        for scope in named_scopes(entry).into_iter().filter(|_| is_shown) {
+            if let Ok(found) = self.ask_about(issuer, &scope, (entry, at), &mut facts).await? {
+                let owner_id = found.owner_id;
+                let named = id_of(&scope, &found).map(|id| NamedScope { id, owner_id, told: found.told });
+                facts.named.extend(named.map(|named| (scope, named)));
             }
         }
         for actor in &entry.actors {
@@ -133,11 +120,47 @@ impl GitHubRoles {
                         facts.users.insert(name.clone(), account.id);
                     }
                     Err(LookupError::Invisible(why)) => return Err(Doubt::Refused(no_user(at, name, &why))),
-                    Err(problem) => return Err(Doubt::Silent(problem)),
+                    Err(problem) => silence = Some(problem),
                 }
             }
         }
-        Ok(facts)
+        match silence {
+            None => Ok(facts),
+            Some(problem) => Err(Doubt::Silent(problem, Box::new(facts))),
+        }
+    }
+
+    /// Asks about a repository or an owner, and holds the declaration against the answer. Of a repository that GitHub does
+    /// not show, the owner's id is added to the facts.
+    async fn ask_about(
+        &self,
+        issuer: &Issuer,
+        scope: &RepositoryScope,
+        (entry, at): (&TrustEntry, &str),
+        facts: &mut SubjectFacts,
+    ) -> Result<Result<SubjectFacts, LookupError>, Doubt> {
+        let problem = match self.ask(issuer, scope, at).await {
+            Ok(found) => return compared(entry, scope, found, at).map(Ok),
+            Err(Doubt::Silent(problem, _)) => problem,
+            Err(doubt) => return Err(doubt),
+        };
+        tracing::warn!(%scope, %problem, "GitHub did not say what is behind a name");
+        if matches!(problem, LookupError::Invisible(_)) {
+            let owner = scope.organisation();
+            match self.ask(issuer, &owner, at).await {
+                Ok(found) => {
+                    let SubjectFacts { owner_id, .. } = compared(entry, scope, found, at)?;
+                    let named = owner_id.map(|id| NamedScope { id, owner_id, told: ToldSubjects::default() });
+                    facts.named.extend(named.map(|named| (owner, named)));
+                }
+                Err(Doubt::Silent(LookupError::Invisible(_), _)) => {
+                    facts.free.insert(scope.owner().to_owned());
+                }
+                Err(Doubt::Silent(..)) => {}
+                Err(doubt) => return Err(doubt),
+            }
+        }
+        Ok(Err(problem))
     }
 
     async fn ask(&self, issuer: &Issuer, scope: &RepositoryScope, at: &str) -> Result<SubjectFacts, Doubt> {
@@ -150,7 +173,7 @@ impl GitHubRoles {
                     Ok(facts)
                 }
                 Err(LookupError::Renamed { to, id }) => Err(Doubt::Renamed { from: repository.clone(), to, id }),
-                Err(problem) => Err(Doubt::Silent(problem)),
+                Err(problem) => Err(Doubt::Silent(problem, Box::default())),
             },
             RepositoryScope::Organisation(owner) => match self.github.account(issuer, owner).await {
                 Ok(account) => {
@@ -158,18 +181,16 @@ impl GitHubRoles {
                     let forms = forms_of(issuer).iter().copied().collect();
                     Ok(SubjectFacts { owner_id: Some(account.id), forms, ..SubjectFacts::default() })
                 }
-                Err(problem) => Err(Doubt::Silent(problem)),
+                Err(problem) => Err(Doubt::Silent(problem, Box::default())),
             },
         }
     }
 }
 
-/// Returns an owner that nobody is. A repository that GitHub does not show may be a private one.
-pub(super) fn free_name<'a>(scope: &'a RepositoryScope, problem: &LookupError) -> Option<&'a str> {
-    match (scope, problem) {
-        (RepositoryScope::Organisation(owner), LookupError::Invisible(_)) => Some(owner),
-        _ => None,
-    }
+/// Holds an entry against what GitHub says of a name of it, and adds the facts that the author insists on.
+fn compared(entry: &TrustEntry, scope: &RepositoryScope, found: SubjectFacts, at: &str) -> Result<SubjectFacts, Doubt> {
+    let found = hold_against(entry, scope, &found, at).and_then(|()| with_declared(entry, found, at));
+    found.map_err(Doubt::Refused)
 }
 
 /// The place of an entry in the declaration.

@@ -14,6 +14,7 @@ mod effect;
 mod environment_warnings;
 mod facts_from_policy;
 mod former_state;
+mod found_rules;
 mod guardrail_checks;
 mod hand_changes;
 mod impossible_subjects;
@@ -35,6 +36,7 @@ mod remembered_ids;
 mod resolve;
 mod subject_difference;
 mod subject_parts;
+mod taken_names;
 #[cfg(test)]
 mod tests;
 mod trust_declaration;

@@ -111,6 +111,12 @@ impl NameRecord {
         self.iter().filter(|(known, _)| *known == name).map(|(_, id)| id).collect()
     }
 
+    /// The newest of the ids that a name had, of those that count.
+    pub(super) fn newest(&self, name: &str, counts: impl Fn(u64) -> bool) -> Option<u64> {
+        let name = key(name);
+        self.iter().find(|(known, id)| *known == name && counts(*id)).map(|(_, id)| id)
+    }
+
     /// Returns true if an account that is not recorded was not trusted as a user.
     pub(crate) fn is_whole(&self) -> bool {
         self.names.is_some() && !self.is_cut

@@ -21,18 +21,26 @@ pub(super) fn of(issuer: &Issuer, policy: &TrustPolicy) -> Vec<String> {
             if has_ids { remedy } else { "STS reads no id in tokens of an Enterprise Server, so keep the names" };
         Some(format!("The role {how} name alone: {named}. Whoever takes over such a name {who}: {remedy}"))
     };
-    let open: Vec<_> = policy.rules().iter().map(|rule| (rule, Identity::of(rule))).collect();
-    let open: Vec<_> = open.into_iter().filter(|(_, identity)| !identity.is_pinned()).collect();
+    let open =
+        policy.rules().iter().map(|rule| (rule, Identity::of(rule))).filter(|(_, identity)| !identity.is_pinned());
+    let (of_owners, by_name): (Vec<_>, Vec<_>) = open.partition(|(_, identity)| !identity.owner_ids.is_empty());
     let is_owner = |identity: &Identity| matches!(identity.scope, Some(RepositoryScope::Organisation(_)));
-    let are_owners = open.iter().all(|(_, identity)| is_owner(identity));
+    let are_owners = by_name.iter().all(|(_, identity)| is_owner(identity));
     let name = |(rule, Identity { scope, .. }): (&TrustRule, Identity)| {
         scope.map_or_else(|| rule.subject.to_string(), |scope| scope.to_string())
     };
     let ids = if are_owners { "declare `OwnerId`" } else { "declare `OwnerId` and `RepositoryId`" };
-    let trusted = sentence(open.into_iter().map(name).collect(), "trusts by", "gets in", ids);
+    let trusted = sentence(by_name.into_iter().map(name).collect(), "trusts by", "gets in", ids);
+    let within: BTreeSet<String> = of_owners.into_iter().map(name).collect();
+    let within = named(&within).map(|named| {
+        format!(
+            "The role trusts by name and by the owner's id: {named}. A repository that its owner makes anew under such a name \
+             gets in: declare `RepositoryId`"
+        )
+    });
     let narrowing = policy.rules().iter().flat_map(narrowing).collect();
     let narrowed = sentence(narrowing, "is narrowed by", "fits, too", "declare `EnterpriseId`");
-    trusted.into_iter().chain(narrowed).collect()
+    trusted.into_iter().chain(within).chain(narrowed).collect()
 }
 
 /// The users and enterprises that a subject names without an id.

@@ -9,7 +9,7 @@ use crate::github::facts::{NamedScope, SubjectFacts};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
 use crate::iam_policy::pattern::Pattern;
-use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
+use crate::iam_policy::trust_policy::{Claim, TrustRule};
 
 /// The names and ids of a rule.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -88,8 +88,9 @@ pub(super) struct OtherId {
 }
 
 impl PinnedIds {
-    pub(super) fn add(&mut self, policy: &TrustPolicy) {
-        for rule in policy.rules() {
+    pub(super) fn add<'a>(&mut self, rules: impl IntoIterator<Item = &'a TrustRule>) {
+        for rule in rules {
+            self.users.extend(users(rule));
             let Identity { scope, owner_ids, repository_ids } = Identity::of(rule);
             let (owner, repository) = match scope {
                 Some(RepositoryScope::Repository(repository)) => {
@@ -103,7 +104,19 @@ impl PinnedIds {
                 self.repositories.entry(repository).or_default().extend(repository_ids);
             }
         }
-        self.users.extend(users(policy));
+    }
+
+    /// Adds the names of other policies of which these pin no id.
+    pub(super) fn add_absent(&mut self, other: Self) {
+        for (ours, theirs) in [(&mut self.owners, other.owners), (&mut self.repositories, other.repositories)] {
+            for (name, ids) in theirs {
+                let known = ours.entry(name).or_default();
+                if known.is_empty() {
+                    *known = ids;
+                }
+            }
+        }
+        self.users.extend(other.users);
     }
 
     /// Adds the names of a record of which the policies pin no id. Where they do, a former id of the name is history.
@@ -178,10 +191,9 @@ impl PinnedIds {
         });
         let all: Vec<_> = scopes.chain(named).collect();
         // An entry has one `OwnerId` and one `RepositoryId`.
-        let count = |name: fn(&RepositoryScope) -> String| {
-            all.iter().map(|(scope, ..)| name(scope)).collect::<BTreeSet<String>>().len()
-        };
-        let (is_one_owner, is_one) = (count(|scope| key(scope.owner())) == 1, count(ToString::to_string) == 1);
+        let owners: BTreeSet<String> = all.iter().map(|(scope, ..)| key(scope.owner())).collect();
+        let repositories = all.iter().filter(|(scope, ..)| matches!(scope, RepositoryScope::Repository(_))).count();
+        let (is_one_owner, is_one) = (owners.len() == 1, repositories == 1);
         for (scope, owner_now, repository_now) in all {
             let (owner_ids, repository_ids) = declared_ids(entry, scope);
             let owner = match scope {
@@ -203,7 +215,8 @@ impl PinnedIds {
         }
         let beside = if facts.says("actor") { "beside" } else { "in place of" };
         found.extend(facts.users.iter().filter_map(|(name, id)| self.other_user(entry, (name, *id), actors, beside)));
-        found.dedup();
+        let mut told = BTreeSet::new();
+        found.retain(|other| told.insert(other.what.clone()));
         found
     }
 
@@ -261,14 +274,10 @@ fn other(
     Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`{place}") })
 }
 
-/// The ids of users in a policy: as a claim, or in subjects by a template.
-pub(super) fn users(policy: &TrustPolicy) -> BTreeSet<u64> {
-    let in_rule = |rule: &TrustRule| {
-        let claimed =
-            rule.claims.get(&Claim::ActorId).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
-        claimed.chain(subject::value(rule.subject.as_str(), "actor_id")).filter_map(subject::number).collect::<Vec<_>>()
-    };
-    policy.rules().iter().flat_map(in_rule).collect()
+/// The ids of users in a rule: as a claim, or in a subject by a template.
+pub(super) fn users(TrustRule { subject, claims }: &TrustRule) -> impl Iterator<Item = u64> {
+    let claimed = claims.get(&Claim::ActorId).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
+    claimed.chain(subject::value(subject.as_str(), "actor_id")).filter_map(subject::number)
 }
 
 /// Ids in a sentence.

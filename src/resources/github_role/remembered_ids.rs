@@ -6,7 +6,7 @@
 //! Without an answer of GitHub the policy tells the facts, so that an update or rollback that leaves the trust as it is
 //! succeeds while GitHub is down.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{OptionFuture, join};
 
@@ -15,7 +15,7 @@ use crate::error::{Error, Refusal};
 use crate::github::Issuer;
 use crate::github::client::LookupError;
 use crate::github::facts::{NamedScope, SubjectFacts, SubjectFormat, ToldSubjects};
-use crate::github::name::{Repository, RepositoryScope};
+use crate::github::name::RepositoryScope;
 use crate::github::subject;
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
@@ -24,11 +24,13 @@ use crate::request_origin::RollbackCheck;
 
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
-use super::lookup::{Doubt, by_hand, declared_facts, forms_of, free_name, open_names, with_declared};
+use super::found_rules::found_rules;
+use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
 use super::name_record::NameRecord;
-use super::pinned_ids::{OtherId, PinnedIds, declared_ids, listed};
+use super::pinned_ids::{OtherId, PinnedIds};
+use super::taken_names::{free, nobody, renamed, taken_over};
 use super::trust_declaration::{Actor, Format, TrustEntry};
-use super::{GitHubRoles, RoleName, issuer_of};
+use super::{GitHubRoles, RoleName};
 
 /// The memory of a role.
 #[derive(Debug, Default)]
@@ -50,30 +52,33 @@ impl Memory {
     /// Adds a role to the memory of the names at a GitHub.
     fn add(&mut self, owner: &Owner, role: aws_sdk_iam::types::Role, host: &str) {
         let tags = iam::tags_of(role.tags);
-        let document = role.assume_role_policy_document.as_deref().and_then(decode);
-        let policy = document.and_then(|document| TrustPolicy::read(&document));
-        let written_for = policy.as_ref().and_then(|policy| issuer_of(&policy.provider_arn));
-        let written_for = written_for.map_or_else(|| host.to_owned(), |issuer| issuer.web_host());
-        let names = NameRecord::read(&tags).moved(&written_for, host);
-        let is_here = written_for == host;
-        // What somebody else wrote tells no facts. It only refuses other ids.
+        let document = role.assume_role_policy_document.as_deref().and_then(decode).unwrap_or_default();
+        let mut rules: BTreeMap<String, Vec<TrustRule>> = BTreeMap::new();
+        for (written_for, rule) in found_rules(&document) {
+            rules.entry(written_for).or_default().push(rule);
+        }
+        let is_here = rules.is_empty() || rules.contains_key(host);
+        let written_for = rules.keys().next().filter(|_| !is_here).map_or(host, String::as_str);
+        let names = NameRecord::read(&tags).moved(written_for, host);
+        let here = rules.get(host).map(Vec::as_slice).unwrap_or_default();
+        // The role of somebody else tells no facts. It only refuses other ids.
         if !owner.owns(&tags) {
             self.names_of_others = self.names_of_others.union(&names);
-            if let Some(policy) = policy.filter(|_| is_here) {
-                self.others.add(&policy);
-            }
+            self.others.add(here);
             return;
         }
         self.names = self.names.union(&names);
-        let Some(policy) = policy else { return };
-        if is_here {
-            self.pinned.add(&policy);
-            self.ids.add(&policy);
-            self.policies.push(policy);
-        } else {
+        // A role that a rollback comes back to does not trust whom its replacement was to trust.
+        for ids in [&mut self.pinned, &mut self.ids] {
+            let mut own = PinnedIds::default();
+            own.add(here);
+            ids.add_absent(own);
+        }
+        self.policies.extend(TrustPolicy::read(&document).filter(|_| is_here));
+        for (written_for, rules) in rules.iter().filter(|(written_for, _)| *written_for != host) {
             let mut pinned = PinnedIds::default();
-            pinned.add(&policy);
-            self.elsewhere = self.elsewhere.union(&NameRecord::of(pinned.iter()).moved(&written_for, host));
+            pinned.add(rules);
+            self.elsewhere = self.elsewhere.union(&NameRecord::of(pinned.iter()).moved(written_for, host));
         }
     }
 
@@ -84,7 +89,13 @@ impl Memory {
     }
 
     /// The facts of an entry as the policy tells them.
-    fn facts(&self, issuer: &Issuer, entry: &TrustEntry, at: &str) -> Option<SubjectFacts> {
+    fn facts(
+        &self,
+        issuer: &Issuer,
+        entry: &TrustEntry,
+        users: &BTreeMap<String, u64>,
+        at: &str,
+    ) -> Option<SubjectFacts> {
         let mut facts = match &entry.scope {
             Some(scope) => {
                 let in_policy = self.policies.iter().find_map(|policy| facts_from_policy(policy, entry));
@@ -100,11 +111,12 @@ impl Memory {
         for actor in &entry.actors {
             if let Actor::Name(name) = actor
                 && let ids = self.pinned.user(name, &self.names)
-                && let (1, Some(id)) = (ids.len(), ids.first())
+                && let Some(id) = self.names.newest(name, |id| ids.contains(&id))
             {
-                facts.users.insert(name.clone(), *id);
+                facts.users.insert(name.clone(), id);
             }
         }
+        facts.users.extend(users.clone());
         self.complete(issuer, entry, &mut facts);
         with_declared(entry, facts, at).ok().filter(|facts| compile(issuer, entry, facts).is_ok())
     }
@@ -113,7 +125,7 @@ impl Memory {
     fn recorded(&self, issuer: &Issuer, scope: &RepositoryScope) -> Option<SubjectFacts> {
         let id = self.only(scope)?;
         let (owner_id, repository_id) = match scope {
-            RepositoryScope::Repository(repository) => (self.only(&repository.organisation()), Some(id)),
+            RepositoryScope::Repository(_) => (self.only(&scope.organisation()), Some(id)),
             RepositoryScope::Organisation(_) => (Some(id), None),
         };
         let forms = if owner_id.is_some() { forms_of(issuer) } else { &[SubjectFormat::Classic] };
@@ -127,17 +139,16 @@ impl Memory {
 
     /// An entry that declares one id of a repository only, with the other one as it was when that id left the policy.
     fn with_former_ids(&self, entry: &TrustEntry) -> Option<TrustEntry> {
-        let Some(RepositoryScope::Repository(repository)) = &entry.scope else { return None };
-        let former = |name: &str, pinned: &BTreeSet<u64>| {
-            let ids: BTreeSet<u64> = self.names.ids(name).difference(pinned).copied().collect();
-            let ids = if ids.is_empty() { pinned } else { &ids };
-            ids.first().copied().filter(|_| ids.len() == 1)
+        let scope = entry.scope.as_ref().filter(|scope| matches!(scope, RepositoryScope::Repository(_)))?;
+        let now = self.policies.iter().find_map(|policy| facts_from_policy(policy, entry)).unwrap_or_default();
+        let former = |scope: &RepositoryScope, now: Option<u64>| {
+            let pinned = self.pinned.ids(scope);
+            let left = self.names.newest(&name_of(scope), |id| !pinned.contains(&id));
+            left.or_else(|| pinned.iter().copied().find(|id| Some(*id) != now)).or(now)
         };
-        let owner_id = || former(repository.owner(), &self.pinned.owner(repository.owner()));
-        let repository_id = || former(&repository.to_string(), &self.pinned.repository(repository));
         (entry.owner_id.is_some() != entry.repository_id.is_some()).then(|| TrustEntry {
-            owner_id: entry.owner_id.or_else(owner_id),
-            repository_id: entry.repository_id.or_else(repository_id),
+            owner_id: entry.owner_id.or_else(|| former(&scope.organisation(), now.owner_id)),
+            repository_id: entry.repository_id.or_else(|| former(scope, now.repository_id)),
             ..entry.clone()
         })
     }
@@ -152,7 +163,7 @@ impl Memory {
         owners: &BTreeSet<(String, u64)>,
     ) -> (NameRecord, usize) {
         let mut pinned = PinnedIds::default();
-        pinned.add(policy);
+        pinned.add(policy.rules());
         let is_beside = |(name, id): &(&str, u64)| !pinned.has(name, *id);
         let leaving = NameRecord::of(self.pinned.iter().filter(is_beside)).union(&self.elsewhere);
         let owners = NameRecord::of(owners.iter().map(|(name, id)| (name.as_str(), *id)).filter(is_beside));
@@ -173,25 +184,43 @@ impl Memory {
         found
     }
 
+    /// The id of a scope in the policy, or the newest one in the record.
     fn only(&self, scope: &RepositoryScope) -> Option<u64> {
-        self.pinned.only(scope).or_else(|| self.ids.only(scope))
+        let ids = self.ids.ids(scope);
+        let newest = || self.names.newest(&name_of(scope), |id| ids.contains(&id));
+        self.pinned.only(scope).or_else(newest).or_else(|| self.ids.only(scope))
     }
 
-    /// Adds the pinned ids where GitHub told none.
+    /// Adds the pinned ids where nobody declares any and GitHub told none.
     fn complete(&self, issuer: &Issuer, entry: &TrustEntry, facts: &mut SubjectFacts) {
-        match &entry.scope {
-            Some(scope @ RepositoryScope::Repository(_)) => {
-                facts.repository_id = facts.repository_id.or_else(|| self.only(scope));
+        // The remembered repository is that of the remembered owner.
+        let is_same_owner = |scope: &RepositoryScope| {
+            let known = self.ids.ids(&scope.organisation());
+            entry.owner_id.is_none_or(|id| known.is_empty() || known.contains(&id))
+        };
+        let repository_id = |scope: &RepositoryScope| self.only(scope).filter(|_| is_same_owner(scope));
+        let told = |facts: &SubjectFacts, scope: &RepositoryScope| facts.named.get(scope).map(|named| named.id);
+        if let Some(scope) = &entry.scope {
+            let owner = scope.organisation();
+            facts.owner_id = facts.owner_id.or_else(|| told(facts, &owner)).or_else(|| self.only(&owner));
+            if scope != &owner {
+                facts.repository_id = facts.repository_id.or_else(|| repository_id(scope));
             }
-            Some(scope @ RepositoryScope::Organisation(_)) => {
-                facts.owner_id = facts.owner_id.or_else(|| self.only(scope));
-            }
-            None => {}
         }
         for scope in open_names(issuer, entry) {
-            if let (false, Some(id)) = (facts.named.contains_key(&scope), self.only(&scope)) {
-                facts.named.insert(scope, NamedScope { id, owner_id: None, told: ToldSubjects::default() });
+            let owner = scope.organisation();
+            let is_declared = if scope == owner { entry.owner_id } else { entry.repository_id }.is_some();
+            if is_declared || facts.named.contains_key(&scope) {
+                continue;
             }
+            let id = if scope == owner { self.only(&scope) } else { repository_id(&scope) };
+            let (scope, id) = match id {
+                Some(id) => (scope, Some(id)),
+                None if facts.named.contains_key(&owner) => continue,
+                None => (owner.clone(), self.only(&owner)),
+            };
+            let named = id.map(|id| NamedScope { id, owner_id: None, told: ToldSubjects::default() });
+            facts.named.extend(named.map(|named| (scope, named)));
         }
     }
 }
@@ -219,37 +248,19 @@ impl GitHubRoles {
         found: Result<SubjectFacts, Doubt>,
         memory: &Memory,
     ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
-        let found = match found {
-            Err(Doubt::Silent(problem)) => Ok(without_github(issuer, entry, memory, &problem, at)?),
-            found => found,
+        let refusal = match settled(issuer, (entry, at), found, memory) {
+            Ok(settled) => return Ok(settled),
+            Err(refusal) => refusal,
         };
-        let refusal = match found {
-            Ok(mut facts) => {
-                memory.complete(issuer, entry, &mut facts);
-                let others = memory.differences(entry, &facts);
-                match (taken_over(at, &others).or_else(|| free(at, entry, &facts)), compile(issuer, entry, &facts)) {
-                    (None, Ok(rules)) => return Ok((facts, rules)),
-                    (Some(refusal), _) => refusal,
-                    (None, Err(lack)) => {
-                        Refusal::PreconditionFailed { what: format!("{at}: {lack}"), remedy: String::new() }
-                    }
-                }
-            }
-            Err(Doubt::Silent(problem)) => {
-                Refusal::PreconditionFailed { what: format!("{at}: {problem}"), remedy: String::new() }
-            }
-            Err(Doubt::Renamed { from, to, id }) => renamed(at, entry, memory, (&from, &to, id)),
-            Err(Doubt::Refused(refusal)) => refusal,
-        };
-        let kept =
-            memory.facts(issuer, entry, at).or_else(|| memory.facts(issuer, &memory.with_former_ids(entry)?, at));
+        let facts = |entry: &TrustEntry| memory.facts(issuer, entry, &BTreeMap::new(), at);
+        let kept = facts(entry).or_else(|| facts(&memory.with_former_ids(entry)?));
         let kept = kept.and_then(|facts| Some((compile(issuer, entry, &facts).ok()?, facts)));
         match kept {
             Some((rules, facts)) if self.is_rolling_back(owner).await => {
                 tracing::error!(%refusal, "the stack rolls back: the role keeps the ids that it trusts");
                 Ok((facts, rules))
             }
-            _ => Err(refusal.into()),
+            _ => Err(refusal),
         }
     }
 
@@ -266,6 +277,42 @@ impl GitHubRoles {
     }
 }
 
+/// Compiles an entry by what GitHub says, and by the memory where it does not. Refuses names that have other ids now.
+fn settled(
+    issuer: &Issuer,
+    (entry, at): (&TrustEntry, &str),
+    found: Result<SubjectFacts, Doubt>,
+    memory: &Memory,
+) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
+    let mut facts = match found {
+        Ok(facts) => facts,
+        Err(Doubt::Silent(problem, told)) => without_github(issuer, (entry, at), memory, &problem, *told)?,
+        Err(Doubt::Renamed { from, to, id }) => {
+            let pinned = memory.ids.repository(&from).union(&memory.others.repository(&from)).copied().collect();
+            return Err(renamed(at, entry, &pinned, (&from, &to, id)).into());
+        }
+        Err(Doubt::Refused(refusal)) => return Err(refusal.into()),
+    };
+    memory.complete(issuer, entry, &mut facts);
+    if let Some(refusal) = taken_over(at, &memory.differences(entry, &facts)) {
+        return Err(refusal.into());
+    }
+    let lack = |lack| Refusal::PreconditionFailed { what: format!("{at}: {lack}"), remedy: String::new() };
+    let rules = compile(issuer, entry, &facts).map_err(lack)?;
+    match free(at, entry, &facts, &rules) {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok((facts, rules)),
+    }
+}
+
+/// The name of a repository or an owner.
+fn name_of(scope: &RepositoryScope) -> String {
+    match scope {
+        RepositoryScope::Repository(repository) => repository.to_string(),
+        RepositoryScope::Organisation(owner) => owner.clone(),
+    }
+}
+
 /// The facts of an entry whose whole subjects say all ids.
 fn said_by_subjects(entry: &TrustEntry) -> Option<SubjectFacts> {
     let say_all = entry.subjects.iter().all(|subject| subject::has_repository_id(subject.as_str()));
@@ -279,84 +326,23 @@ fn declared_in_any_form(issuer: &Issuer, entry: &TrustEntry) -> Option<SubjectFa
     is_whole.then(|| declared_facts(entry, forms_of(issuer).iter().copied()))
 }
 
-/// Refuses names that have another id now.
-fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
-    if others.is_empty() {
-        return None;
-    }
-    let told = others.iter().map(|OtherId { what, pinned, now, remedy: _ }| {
-        if pinned.is_empty() {
-            return format!(
-                "the role's tags had no room for all names that it has trusted, of which {what} may be one"
-            );
-        }
-        format!("the role trusts {what} with id {}, and GitHub shows id {now} under this name", listed(pinned))
-    });
-    let steps: Vec<&str> = others.iter().map(|other| other.remedy.as_str()).collect();
-    let steps = steps.join(" and ");
-    let remedy = if others.iter().all(|other| other.pinned.is_empty()) {
-        format!("If the repository, owner or user is meant that has the name now, write {steps}")
-    } else {
-        format!(
-            "Somebody else may have taken over the name; the role still trusts the old id only. Find out who has the name now: \
-             if the new one is meant, write {steps}"
-        )
-    };
-    Some(Refusal::PreconditionFailed { what: format!("{at}: {}", told.collect::<Vec<_>>().join("; ")), remedy })
-}
-
-/// Refuses owners in whole subjects that nobody is, unless an id tells who is meant.
-fn free(at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Option<Refusal> {
-    let is_open = |owner: &&String| {
-        let scope = RepositoryScope::Organisation((*owner).clone());
-        !facts.named.contains_key(&scope) && declared_ids(entry, &scope).0.is_empty()
-    };
-    facts.free.iter().find(is_open).map(|owner| nobody(at, owner))
-}
-
-fn nobody(at: &str, owner: &str) -> Refusal {
-    Refusal::PreconditionFailed {
-        what: format!("{at}: {owner}: there is no user or organisation of that name"),
-        remedy: "GitHub says so, and whoever registers it would be let in. Correct the name, or declare `OwnerId`"
-            .to_owned(),
-    }
-}
-
-/// Refuses a name that leads to another one. Who has taken over a name can also let it lead elsewhere.
-fn renamed(at: &str, entry: &TrustEntry, memory: &Memory, (from, to, id): (&Repository, &str, u64)) -> Refusal {
-    let pinned: BTreeSet<u64> = memory.ids.repository(from).union(&memory.others.repository(from)).copied().collect();
-    let what = format!("{at}: {from} was renamed or transferred, and is {to} (id {id}) now");
-    if pinned.is_empty() || pinned.contains(&id) {
-        let whose = if pinned.is_empty() { "If that is the repository that you mean, write" } else { "Write" };
-        let is_own = entry.scope.as_ref().is_some_and(|scope| *scope == RepositoryScope::Repository(from.clone()));
-        let step = if is_own { format!("`Repository: {to}`") } else { format!("{to} in its place under `Subjects`") };
-        let remedy = format!("Its tokens carry the new name. {whose} {step}");
-        return Refusal::PreconditionFailed { what, remedy };
-    }
-    Refusal::PreconditionFailed {
-        what: format!("{what}, and the role trusts id {}", listed(&pinned)),
-        remedy: format!("Somebody else may have taken over the name; do not trust {to} unless you know whose it is"),
-    }
-}
-
 /// Returns the facts where GitHub does not answer: those of the memory, else both formats where the author gave the ids.
 fn without_github(
     issuer: &Issuer,
-    entry: &TrustEntry,
+    (entry, at): (&TrustEntry, &str),
     memory: &Memory,
     problem: &LookupError,
-    at: &str,
+    told: SubjectFacts,
 ) -> Result<SubjectFacts, Error> {
-    if let Some(facts) = memory.facts(issuer, entry, at) {
+    let SubjectFacts { named, free, users, .. } = told;
+    if let Some(mut facts) = memory.facts(issuer, entry, &users, at) {
         tracing::warn!(at, %problem, ?facts, "GitHub did not say; going by the trust policy that IAM has");
-        return Ok(facts);
+        facts.named.extend(named);
+        return Ok(SubjectFacts { free, ..facts });
     }
-    if let Some(owner) = entry.scope.as_ref().and_then(|scope| free_name(scope, problem)) {
-        return Err(nobody(at, owner).into());
-    }
-    let names = entry.actors.iter().any(|actor| matches!(actor, Actor::Name(_)));
+    let is_unknown = |actor: &Actor| matches!(actor, Actor::Name(name) if !users.contains_key(name));
     let forms: Option<&[SubjectFormat]> = match entry.format {
-        _ if names => None,
+        _ if entry.actors.iter().any(is_unknown) => None,
         // Whole subjects say everything themselves.
         _ if entry.contexts.is_empty() => Some(&[]),
         Format::Classic => Some(&[SubjectFormat::Classic]),
@@ -364,10 +350,11 @@ fn without_github(
         _ => None,
     };
     let Some(forms) = forms else {
+        if let Some(owner) = entry.scope.as_ref().map(RepositoryScope::owner).filter(|owner| free.contains(*owner)) {
+            return Err(nobody(at, owner).into());
+        }
         return Err(Error::LookupFailed { what: format!("{at}: {problem}"), remedy: by_hand(issuer, entry) });
     };
     tracing::warn!(at, %problem, ?forms, "GitHub did not say which form and ids there are");
-    let mut facts = declared_facts(entry, forms.iter().copied());
-    memory.complete(issuer, entry, &mut facts);
-    Ok(facts)
+    Ok(SubjectFacts { named, free, users, ..declared_facts(entry, forms.iter().copied()) })
 }
