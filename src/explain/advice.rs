@@ -2,20 +2,25 @@
 
 use serde_json::Value;
 
-use super::job::{TokenJob, Trusted, plain, repository_of};
+use super::job::{TokenJob, Trusted, other_user, plain, repository_of, stranger};
 use crate::github::Issuer;
 use crate::github::name;
 use crate::github::subject::{self, pairs};
 use crate::iam_policy::evaluate::{FailedCondition, TokenClaims};
 use crate::iam_policy::string_like::string_like;
+use crate::resources::github_role::TrustedNames;
 
-/// Describes the change that would meet a condition of a statement.
-pub(super) fn change(failed: &FailedCondition, token: &TokenClaims, statement: &Value) -> String {
+/// Describes the change that would meet a condition of a statement. No change lets in somebody who has the name of another one
+/// whom the role trusts.
+pub(super) fn change(failed: &FailedCondition, token: &TokenClaims, known: &TrustedNames, statement: &Value) -> String {
     let (job, trusted) = (TokenJob::of(token), Trusted::of(statement));
-    if let Some(stranger) = trusted.stranger(&job) {
-        return stranger;
-    }
     let claim = failed.key.rsplit(':').next().unwrap_or_default();
+    let is_user = |key: &str| matches!(key, "actor" | "actor_id");
+    let tells_user = is_user(claim) || (claim == "sub" && pairs(job.subject).any(|(key, _)| is_user(key)));
+    let user = || other_user(known, &job, &trusted).filter(|_| tells_user);
+    if let Some(told) = stranger(known, &job).or_else(user) {
+        return told;
+    }
     let is_negated = failed.operator.contains("Not");
     let found = failed.found.as_ref().and_then(|values| values.first()).map(String::as_str);
     match (claim, found) {
@@ -229,7 +234,7 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
                 format!("list {:?} under `Workflows`", format!("{file}@{}", ref_member(at)))
             })
         }
-        "actor_id" => list_user(value),
+        "actor_id" => format!("{}, if that is the id of the user whom you mean", list_user(value)),
         "actor" if issuer_of(job).is_some_and(|issuer| issuer.has_key("actor_id")) => list_user(value),
         "enterprise_id" => format!("write `EnterpriseId: {value}`"),
         "repository_id" => format!("write `RepositoryId: {value}`, if that is the id of the repository that you mean"),

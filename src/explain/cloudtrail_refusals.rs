@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::advice;
 use super::cloudtrail_event::TokenEvent;
+use super::{advice, names};
 use crate::arn::issuer_of_provider;
 use crate::audit::report::{counted, plain};
 use crate::github::Issuer;
 use crate::iam_policy::document::{mentioned_values, statements};
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
 use crate::iam_policy::string_like::string_like;
+use crate::ownership::Tags;
+use crate::resources::github_role::TrustedNames;
 
 /// A role, and the providers that stand before it.
 #[derive(Clone, Debug)]
@@ -270,10 +272,10 @@ fn refused(policy: &Value, token: &TokenClaims, reports: &[StatementReport]) -> 
             "ask with the token's claims: `github-trust explain --policy FILE --token FILE`",
         );
     }
-    let written = &statements(policy)[best.statement];
+    let (known, written) = (names(policy, &Tags::new(), token), &statements(policy)[best.statement]);
     let (mut what, mut change) = (Vec::new(), BTreeSet::new());
     for failed in seen {
-        let (said, advice) = condition(failed, token, written);
+        let (said, advice) = condition(failed, token, &known, written);
         what.push(said);
         change.insert(advice);
     }
@@ -308,7 +310,7 @@ fn is_seen(failed: &FailedCondition, token: &TokenClaims) -> bool {
     failed.found.is_some() || !is_read(claim, token) || (claim == "environment" && has_context)
 }
 
-fn condition(failed: &FailedCondition, token: &TokenClaims, written: &Value) -> (String, String) {
+fn condition(failed: &FailedCondition, token: &TokenClaims, known: &TrustedNames, written: &Value) -> (String, String) {
     let claim = claim(failed);
     if !is_read(claim, token) {
         let what = format!("the policy compares `{claim}`, which STS does not read in tokens of this issuer");
@@ -324,7 +326,7 @@ fn condition(failed: &FailedCondition, token: &TokenClaims, written: &Value) -> 
     let wants = failed.expected.iter().max_by_key(|expected| common(expected, &found)).cloned().unwrap_or_default();
     let more = failed.expected.len().saturating_sub(1);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    (format!("`{claim}` is {found}, the policy has {wants}{more}"), advice::change(failed, token, written))
+    (format!("`{claim}` is {found}, the policy has {wants}{more}"), advice::change(failed, token, known, written))
 }
 
 /// The number of bytes that two texts begin with in common.

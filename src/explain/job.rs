@@ -9,6 +9,7 @@ use crate::github::subject::{number, prefix, value, without_ids};
 use crate::iam_policy::document::allowed_values;
 use crate::iam_policy::evaluate::TokenClaims;
 use crate::iam_policy::string_like::string_like;
+use crate::resources::github_role::TrustedNames;
 
 /// The job of a token, as its claims and its subject tell it.
 pub(super) struct TokenJob<'a> {
@@ -17,6 +18,9 @@ pub(super) struct TokenJob<'a> {
     pub(super) repository: Option<Repository>,
     pub(super) owner_id: Option<u64>,
     pub(super) repository_id: Option<u64>,
+    /// The name and the id of the user who started it.
+    user: Option<&'a str>,
+    user_id: Option<u64>,
 }
 
 impl<'a> TokenJob<'a> {
@@ -33,6 +37,8 @@ impl<'a> TokenJob<'a> {
             repository: named.map(|prefix| prefix.repository).or_else(|| Repository::parse(other?).ok()),
             owner_id: ids.map(|(owner, _)| owner).or_else(|| id("repository_owner_id")),
             repository_id: ids.map(|(_, repository)| repository).or_else(|| id("repository_id")),
+            user: claim(token, "actor").or_else(|| said("actor")),
+            user_id: id("actor_id"),
         }
     }
 
@@ -94,42 +100,43 @@ impl Trusted {
     pub(super) fn is_pinned(&self) -> bool {
         !self.repository_ids.is_empty() || !self.owner_ids.is_empty()
     }
+}
 
-    /// Describes a job of somebody who has the name of whom the statement trusts.
-    pub(super) fn stranger(&self, job: &TokenJob<'_>) -> Option<String> {
-        let repository = job.repository.as_ref()?;
-        let is_claimed = self.names.contains(&repository.to_string());
-        let is_named = |subject: &&str| is_claimed || repository_of(subject).is_some();
-        let named: Vec<&str> = self.about(repository).filter(is_named).collect();
-        let of_subjects = |id: fn(&str) -> Option<u64>, pinned: &BTreeSet<u64>| {
-            let ids: Vec<Option<u64>> = named.iter().map(|subject| id(subject)).collect();
-            let is_open = pinned.is_empty() && ids.iter().any(Option::is_none);
-            let ids = ids.into_iter().flatten().chain(pinned.iter().copied());
-            if is_open { BTreeSet::new() } else { ids.collect() }
-        };
-        if named.is_empty() && !is_claimed {
-            return None;
-        }
-        let repositories = of_subjects(repository_id, &self.repository_ids);
-        let owners = of_subjects(owner_id, &self.owner_ids);
-        let is_other = |id: Option<u64>, known: &BTreeSet<u64>| {
-            id.filter(|id| !known.is_empty() && !known.contains(id)).map(|id| (id, listed(known)))
-        };
-        if let Some((id, known)) = is_other(job.repository_id, &repositories) {
-            let owner = job.owner_id.map(|owner| format!("`OwnerId: {owner}` and ")).unwrap_or_default();
-            return Some(format!(
-                "the token is of another repository of the name {repository} (id {id}) than the role trusts (id {known}): it was \
-                 made again, or somebody else has taken over the name. If it is the one that you mean, write \
-                 {owner}`RepositoryId: {id}`"
-            ));
-        }
-        let (id, known) = is_other(job.owner_id, &owners)?;
-        Some(format!(
-            "the token is of another owner of the name {} (id {id}) than the role trusts (id {known}): somebody else has taken \
-             over the name. If it is the one that you mean, write `OwnerId: {id}`",
-            repository.owner()
-        ))
+/// Describes a job of somebody who has the name of a repository, or of an owner, whom the role trusts with another id.
+pub(super) fn stranger(known: &TrustedNames, job: &TokenJob<'_>) -> Option<String> {
+    let repository = job.repository.as_ref()?;
+    if let Some((id, known)) = other_id(job.repository_id, &known.repository(repository)) {
+        let owner = job.owner_id.map(|owner| format!("`OwnerId: {owner}` and ")).unwrap_or_default();
+        return Some(format!(
+            "the token is of another repository of the name {repository} (id {id}) than the role trusts (id {known}): it was \
+             made again, or somebody else has taken over the name. If it is the one that you mean, write \
+             {owner}`RepositoryId: {id}`"
+        ));
     }
+    let (id, known) = other_id(job.owner_id, &known.owner(repository.owner()))?;
+    Some(format!(
+        "the token is of another owner of the name {} (id {id}) than the role trusts (id {known}): somebody else has taken over \
+         the name. If it is the one that you mean, write `OwnerId: {id}`",
+        repository.owner()
+    ))
+}
+
+/// Describes a job that somebody started who has the name of a user whom the role trusts with another id.
+pub(super) fn other_user(known: &TrustedNames, job: &TokenJob<'_>, trusted: &Trusted) -> Option<String> {
+    let user = job.user?;
+    let (id, known) = other_id(job.user_id, &known.user(user))?;
+    let is_said = trusted.subjects.iter().any(|subject| value(subject, "actor").is_some());
+    let beside = if is_said { "beside" } else { "in place of" };
+    Some(format!(
+        "the token is of another user of the name {user} (id {id}) than the role trusts (id {known}): somebody else has taken \
+         over the name. If it is the one that you mean, write {id} {beside} {user} under `Actors`"
+    ))
+}
+
+/// Returns an id that is none of the known ones, and these.
+fn other_id(id: Option<u64>, known: &BTreeSet<u64>) -> Option<(u64, String)> {
+    let listed = || known.iter().map(u64::to_string).collect::<Vec<_>>().join(" or ");
+    id.filter(|id| !known.is_empty() && !known.contains(id)).map(|id| (id, listed()))
 }
 
 /// The repository that a subject names, with ids where it has some.
@@ -137,20 +144,10 @@ pub(super) fn repository_of(subject: &str) -> Option<&str> {
     value(subject, "repo").or_else(|| value(subject, "repository"))
 }
 
-/// The id of the owner in a subject: in `OWNER@ID/NAME@ID`, or behind its claim.
-fn owner_id(subject: &str) -> Option<u64> {
-    let with_ids = |value: &str| number(value.split_once('/')?.0.split_once('@')?.1);
-    repository_of(subject).and_then(with_ids).or_else(|| number(value(subject, "repository_owner_id")?))
-}
-
 /// The id of the repository in a subject: in `OWNER@ID/NAME@ID`, or behind its claim.
 fn repository_id(subject: &str) -> Option<u64> {
     let with_ids = |value: &str| number(value.split_once('/')?.1.split_once('@')?.1);
     repository_of(subject).and_then(with_ids).or_else(|| number(value(subject, "repository_id")?))
-}
-
-fn listed(ids: &BTreeSet<u64>) -> String {
-    ids.iter().map(u64::to_string).collect::<Vec<_>>().join(" or ")
 }
 
 /// A subject without the ids of its repository.

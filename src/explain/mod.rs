@@ -17,9 +17,12 @@ use crate::aws::Deadline;
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::cloudformation::json;
 use crate::deployment::Deployment;
+use crate::github::Issuer;
 use crate::iam_policy::document::{decode, statements};
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
+use crate::ownership::Tags;
+use crate::resources::github_role::TrustedNames;
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -85,13 +88,13 @@ pub async fn answer(
     let Some(role_name) = name_of(role_name, deployment) else {
         return json!({"Error": format!("expected a role of account {}, found {role_name:?}", deployment.account)});
     };
-    let policy = match policy(client, deadline, role_name).await {
-        Ok(Some(policy)) => policy,
+    let (policy, tags) = match policy(client, deadline, role_name).await {
+        Ok(Some(found)) => found,
         Ok(None) => return json!({"Error": format!("there is no role {role_name} in account {}", deployment.account)}),
         Err(error) => return json!({"Error": error.to_string()}),
     };
     let provider = deployment.iam_arn(&format!("oidc-provider/{}", TokenClaims::of(claims).issuer));
-    let mut answer = of_policy(&policy, &provider, claims);
+    let mut answer = of_role((&policy, &tags), &provider, claims);
     if answer["Verdict"] == ADMITTED {
         let audiences = TokenClaims::of(claims).claims.remove("aud").unwrap_or_default();
         let found = iam::client_ids(client, deadline, &provider).await;
@@ -146,6 +149,10 @@ fn at_provider(
 /// Answers for a policy, whoever has it. `provider` is the ARN of the token's issuer in the role's account.
 #[must_use]
 pub fn of_policy(policy: &Value, provider: &str, claims: &Map<String, Value>) -> Value {
+    of_role((policy, &Tags::new()), provider, claims)
+}
+
+fn of_role((policy, tags): (&Value, &Tags), provider: &str, claims: &Map<String, Value>) -> Value {
     let token = TokenClaims::of(claims);
     let ours = TrustPolicy::read(policy);
     let subjects: Vec<String> = ours.iter().flat_map(TrustPolicy::rules).map(ToString::to_string).collect();
@@ -159,7 +166,9 @@ pub fn of_policy(policy: &Value, provider: &str, claims: &Map<String, Value>) ->
         });
         let written = statements(policy);
         let is_admitted = verdict == Verdict::Admitted;
-        let described = |report: &StatementReport| described(report, &token, &written[report.statement], is_admitted);
+        let known = names(policy, tags, &token);
+        let described =
+            |report: &StatementReport| described(report, &token, (&known, &written[report.statement]), is_admitted);
         answer["Statements"] = reports.iter().map(described).collect();
     }
     answer
@@ -185,19 +194,37 @@ pub fn claims_of(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-async fn policy(iam: &aws_sdk_iam::Client, deadline: &Deadline, role: &str) -> Result<Option<Value>, CallError> {
+/// Returns the policy of a role, and its tags.
+async fn policy(
+    iam: &aws_sdk_iam::Client,
+    deadline: &Deadline,
+    role: &str,
+) -> Result<Option<(Value, Tags)>, CallError> {
     let request = iam.get_role().role_name(role);
     match deadline.call("iam:GetRole", role, || request.clone().send()).await {
         Ok(output) => {
-            let encoded = output.role.and_then(|role| role.assume_role_policy_document).unwrap_or_default();
-            Ok(Some(decode(&encoded).unwrap_or(Value::Null)))
+            let role = output.role;
+            let encoded = role.as_ref().and_then(|role| role.assume_role_policy_document.as_deref());
+            let policy = encoded.and_then(decode).unwrap_or(Value::Null);
+            Ok(Some((policy, iam::tags_of(role.and_then(|role| role.tags)))))
         }
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn described(report: &StatementReport, token: &TokenClaims, written: &Value, is_admitted: bool) -> Value {
+/// The names that a policy trusts at the GitHub of a token.
+fn names(policy: &Value, tags: &Tags, token: &TokenClaims) -> TrustedNames {
+    let issuer = Issuer::parse_without_scheme(&token.issuer);
+    issuer.map_or_else(|_| TrustedNames::default(), |issuer| TrustedNames::of(policy, tags, &issuer))
+}
+
+fn described(
+    report: &StatementReport,
+    token: &TokenClaims,
+    (known, written): (&TrustedNames, &Value),
+    is_admitted: bool,
+) -> Value {
     let StatementReport { statement, deny, applies, other_principal, failed } = report;
     let change = |failed: &FailedCondition| {
         if *deny {
@@ -207,7 +234,7 @@ fn described(report: &StatementReport, token: &TokenClaims, written: &Value, is_
         } else if failed.depends {
             "this does not depend on the token".to_owned()
         } else {
-            advice::change(failed, token, written)
+            advice::change(failed, token, known, written)
         }
     };
     let mut described = json!({

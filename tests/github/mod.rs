@@ -17,6 +17,7 @@ mod lookup;
 mod many_names;
 mod names_in_subjects;
 mod rollbacks;
+mod strangers;
 mod whole_subjects;
 
 use std::ops::Deref;

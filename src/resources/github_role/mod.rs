@@ -41,6 +41,7 @@ mod taken_names;
 mod tests;
 mod trust_declaration;
 mod trust_entry;
+mod trusted_names;
 mod void_subjects;
 mod workflow_warnings;
 
@@ -78,6 +79,7 @@ use trust_declaration::TrustDeclaration;
 pub use action::Action;
 pub use drift::{Comparison, Counts, Drifted, RoleComparison};
 pub use hand_changes::changes_by_hand;
+pub(crate) use trusted_names::TrustedNames;
 
 const AUDIENCE_EXPECTED: &str = "1 to 255 characters without `*`, `?` and `${`";
 /// The audience that GitHub's official action asks for.

@@ -1,0 +1,52 @@
+//! The ids that a role trusts under names, as its policy and its tags tell them, whoever wrote them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::found_rules::found_rules;
+use super::name_record::NameRecord;
+use super::pinned_ids::{PinnedIds, users};
+use crate::github::Issuer;
+use crate::github::name::Repository;
+use crate::github::subject;
+use crate::ownership::Tags;
+
+/// The ids of repositories, owners and users by their names, in any case.
+#[derive(Debug, Default)]
+pub(crate) struct TrustedNames {
+    pinned: PinnedIds,
+    users: BTreeMap<String, BTreeSet<u64>>,
+}
+
+impl TrustedNames {
+    /// The names at the GitHub of an issuer in a policy and in the tags beside it.
+    pub(crate) fn of(document: &Value, tags: &Tags, issuer: &Issuer) -> Self {
+        let mut names = Self::default();
+        let mut in_policy = BTreeSet::new();
+        for (_, rule) in found_rules(document).iter().filter(|(host, _)| *host == issuer.web_host()) {
+            names.pinned.add([rule]);
+            in_policy.extend(users(rule));
+            if let Some(user) = subject::value(rule.subject.as_str(), "actor") {
+                names.users.entry(user.to_lowercase()).or_default().extend(users(rule));
+            }
+        }
+        for (user, ids) in NameRecord::read(tags).accounts() {
+            // The others are of a time before.
+            names.users.entry(user.to_owned()).or_default().extend(ids.intersection(&in_policy));
+        }
+        names
+    }
+
+    pub(crate) fn repository(&self, repository: &Repository) -> BTreeSet<u64> {
+        self.pinned.repository(repository)
+    }
+
+    pub(crate) fn owner(&self, name: &str) -> BTreeSet<u64> {
+        self.pinned.owner(name)
+    }
+
+    pub(crate) fn user(&self, name: &str) -> BTreeSet<u64> {
+        self.users.get(&name.to_lowercase()).cloned().unwrap_or_default()
+    }
+}
