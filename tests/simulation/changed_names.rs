@@ -32,6 +32,8 @@ pub(crate) enum AtGitHub {
     Template(&'static str, Option<usize>),
     /// The repository is called otherwise, or as before.
     Rename(&'static str),
+    /// The repository is shown to a credential only, or again to everybody.
+    Hide(&'static str),
 }
 
 fn first_id(name: &str) -> u64 {
@@ -42,6 +44,15 @@ fn first_id(name: &str) -> u64 {
 /// Whose id it is.
 pub(crate) fn name_of(id: u64) -> Option<&'static str> {
     [OWNER, USER].into_iter().chain(REPOSITORIES).find(|name| first_id(name) % HAND == id % HAND)
+}
+
+/// Takes a name out of a list, or puts it in.
+fn turn(list: &mut Vec<String>, name: &str) {
+    let before = list.len();
+    list.retain(|one| one != name);
+    if list.len() == before {
+        list.push(name.to_owned());
+    }
 }
 
 impl AtGitHub {
@@ -64,13 +75,8 @@ impl AtGitHub {
             }
             Self::GiveBack(name) if name.contains('/') && github.ids(name).0 != first_id(OWNER) => {}
             Self::GiveBack(_) => github.given_back.extend(self.names().into_iter().map(str::to_owned)),
-            Self::Form(name) => {
-                let before = github.classic.len();
-                github.classic.retain(|one| one != name);
-                if github.classic.len() == before {
-                    github.classic.push(name.to_owned());
-                }
-            }
+            Self::Form(name) => turn(&mut github.classic, name),
+            Self::Hide(name) => turn(&mut github.private, name),
             Self::Template(name, None) => drop(github.templates.remove(name)),
             Self::Template(name, Some(index)) => {
                 let keys = TEMPLATES[index].iter().map(|&key| key.to_owned()).collect();

@@ -87,16 +87,12 @@ impl Hands {
         self.forms.iter().any(|(name, form)| is_of(name) && is_so(form))
     }
 
-    /// The ids that a declaration says, and the owner of a repository that it says by its id alone.
-    fn declared(&self, properties: &Value) -> Named {
-        let mut found = Named::new();
-        for entry in one_or_many(&properties["Trust"]) {
-            found.extend(declared_ids(entry).into_iter().filter_map(|id| Some((name_of(id)?, id))));
-            let id = entry["RepositoryId"].as_str().filter(|_| entry["Repository"].is_null());
-            let pairs = self.shown.values().flatten();
-            found.extend(pairs.filter(|(_, of)| id == Some(&of.to_string())).map(|(owner, _)| (OWNER, *owner)));
-        }
-        found
+    /// The owners of repositories that a declaration says by their ids alone. They may have lost their names.
+    fn implied(&self, properties: &Value) -> Named {
+        let entries = one_or_many(&properties["Trust"]).into_iter().filter(|entry| entry["Repository"].is_null());
+        let ids: BTreeSet<&str> = entries.filter_map(|entry| entry["RepositoryId"].as_str()).collect();
+        let pairs = self.shown.values().flatten().filter(|(_, id)| ids.contains(id.to_string().as_str()));
+        pairs.map(|(owner, _)| (OWNER, *owner)).collect()
     }
 
     /// Somebody else changed the role, and with it its memory.
@@ -122,7 +118,10 @@ impl Hands {
             self.inherit(id, role, before);
         }
         self.known.retain(|(id, _), _| after.objects.contains_key(id));
-        let declared = self.declared(properties);
+        let implied = self.implied(properties);
+        let entries = one_or_many(&properties["Trust"]).into_iter();
+        let named = entries.flat_map(declared_ids).filter_map(|id| Some((name_of(id)?, id)));
+        let declared: Named = named.chain(implied.iter().copied()).collect();
         let mut found = Vec::new();
         for (id, role) in ours(after) {
             if before.objects.get(id).map(policy) == Some(policy(role)) {
@@ -130,14 +129,12 @@ impl Hands {
             }
             let admitted = self.admitted(&policy(role));
             self.declared.insert(id.clone(), declared.clone());
-            // A role that replaces another one, or that it is rolled back to, has the memory of both.
-            let is_relative = |id: &Id| after.objects.get(id).is_some_and(|other| other.made_by == role.made_by);
-            let by_relatives = self.known.iter().filter(|((other, _), _)| is_relative(other));
-            let of = |known: &Known| if rolls_back { known.ever.clone() } else { known.pinned.clone() };
-            let pinned: Named =
-                by_relatives.flat_map(|((_, name), known)| of(known).into_iter().map(|id| (*name, id))).collect();
-            found.extend(self.strangers_of(id, &admitted.difference(&pinned).copied().collect()));
-            self.remember(id, &admitted, &policy(role).to_string());
+            let own = self.known.iter().filter(|((of, _), _)| rolls_back && of == id);
+            let ever: Named = own
+                .flat_map(|((_, name), known)| known.ever.iter().map(|id| (*name, *id)).collect::<Vec<_>>())
+                .collect();
+            found.extend(self.strangers_of(id, &admitted.difference(&ever).copied().collect()));
+            self.remember(id, &admitted, &implied, &policy(role).to_string());
         }
         found
     }
@@ -158,7 +155,7 @@ impl Hands {
         strangers.map(told).collect()
     }
 
-    fn remember(&mut self, id: &Id, admitted: &Named, policy: &str) {
+    fn remember(&mut self, id: &Id, admitted: &Named, implied: &Named, policy: &str) {
         let declared = self.declared.get(id).cloned().unwrap_or_default();
         let ids = |all: &Named, name| all.iter().filter(|one| one.0 == name).map(|one| one.1).collect::<BTreeSet<_>>();
         for name in [OWNER, USER].into_iter().chain(REPOSITORIES) {
@@ -166,6 +163,7 @@ impl Hands {
             let mut pinned = ids(admitted, name);
             // Beside an entry for all repositories of the owner, no token tells it.
             pinned.extend(ids(&declared, name).into_iter().filter(|id| policy.contains(&id.to_string())));
+            pinned.retain(|id| !implied.contains(&(name, *id)) || policy.contains(&id.to_string()));
             // An id that the author wrote without the name is nobody's name.
             let short = name.strip_prefix(OWNER).filter(|rest| !rest.is_empty()).unwrap_or(name);
             if !policy.replace(&format!("{short}/.github"), "").contains(short) {

@@ -18,8 +18,16 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// The plan of a seed, with other members in `Trust`.
+/// The plan of a seed.
 fn planned(seed: u64) -> Plan {
+    if number("SHOWN", 0) == 1 {
+        return planned_by_members(seed);
+    }
+    planned_by_members(seed).with_hidden_repositories()
+}
+
+/// The plan of a seed, with other members in `Trust`.
+fn planned_by_members(seed: u64) -> Plan {
     planned_by_name(seed).with_other_members()
 }
 
@@ -219,8 +227,8 @@ const ONCE_WRONG_BY_OTHER_MEMBERS: [u64; 8] =
 #[test]
 fn seeds_that_once_violated_something_violate_nothing() {
     let by_name = ONCE_WRONG.map(|seed| (seed, (|seed| in_former_worlds(planned_by_name(seed))) as fn(u64) -> Plan));
-    let by_others =
-        ONCE_WRONG_BY_OTHER_MEMBERS.map(|seed| (seed, (|seed| in_former_worlds(planned(seed))) as fn(u64) -> Plan));
+    let by_others = ONCE_WRONG_BY_OTHER_MEMBERS
+        .map(|seed| (seed, (|seed| in_former_worlds(planned_by_members(seed))) as fn(u64) -> Plan));
     for (seed, planned) in by_name.into_iter().chain(by_others) {
         let tally = play_all(seed, 1, 1, planned);
         assert_eq!(tally.first_failure(), None, "{}", tally.report(seed, Duration::ZERO, 1));

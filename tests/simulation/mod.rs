@@ -37,6 +37,7 @@ pub(crate) mod github;
 pub(crate) mod github_settings;
 pub(crate) mod grants;
 pub(crate) mod hands;
+pub(crate) mod hidden_repositories;
 mod history;
 pub(crate) mod iam;
 pub(crate) mod invariants;
