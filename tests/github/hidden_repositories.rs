@@ -53,8 +53,8 @@ fn the_owner_of_a_hidden_repository_is_pinned_and_compared() {
             assert!(outcome.succeeded, "{}", outcome.reason);
             pins(place, "repository_owner_id", ids("acme").0);
             let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
-            let told = "The role trusts by name and by the owner's id: acme/none. A repository that its owner makes anew \
-                        under such a name gets in: declare `RepositoryId`";
+            let told = "The role trusts by name and by the owner's id: acme/none. Whoever makes a repository of such a name \
+                        for that owner gets in: declare `RepositoryId`";
             assert!(warning.contains(told), "{warning}");
             take(place, &[("acme", 777)]);
             refuses(place, &json!([entry]), &["acme with id", "write `OwnerId: 777`"]).await;

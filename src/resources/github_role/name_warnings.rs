@@ -19,7 +19,7 @@ pub(super) fn of(issuer: &Issuer, policy: &TrustPolicy) -> Vec<String> {
         let named = named(&open.into_iter().collect::<Vec<_>>(), ", ", ", ");
         let remedy =
             if has_ids { remedy } else { "STS reads no id in tokens of an Enterprise Server, so keep the names" };
-        Some(format!("The role {how} name alone: {named}. Whoever takes over such a name {who}: {remedy}"))
+        Some(format!("The role {how}: {named}. Whoever {who}: {remedy}"))
     };
     let open =
         policy.rules().iter().map(|rule| (rule, Identity::of(rule))).filter(|(_, identity)| !identity.is_pinned());
@@ -30,16 +30,14 @@ pub(super) fn of(issuer: &Issuer, policy: &TrustPolicy) -> Vec<String> {
         scope.map_or_else(|| rule.subject.to_string(), |scope| scope.to_string())
     };
     let ids = if are_owners { "declare `OwnerId`" } else { "declare `OwnerId` and `RepositoryId`" };
-    let trusted = sentence(by_name.into_iter().map(name).collect(), "trusts by", "gets in", ids);
-    let within: BTreeSet<String> = of_owners.into_iter().map(name).collect();
-    let within = named(&within).map(|named| {
-        format!(
-            "The role trusts by name and by the owner's id: {named}. A repository that its owner makes anew under such a name \
-             gets in: declare `RepositoryId`"
-        )
-    });
+    let by_name = by_name.into_iter().map(name).collect();
+    let trusted = sentence(by_name, "trusts by name alone", "takes over such a name gets in", ids);
+    let of_owners = of_owners.into_iter().map(name).collect();
+    let anew = "makes a repository of such a name for that owner gets in";
+    let within = sentence(of_owners, "trusts by name and by the owner's id", anew, "declare `RepositoryId`");
     let narrowing = policy.rules().iter().flat_map(narrowing).collect();
-    let narrowed = sentence(narrowing, "is narrowed by", "fits, too", "declare `EnterpriseId`");
+    let who = "takes over such a name fits, too";
+    let narrowed = sentence(narrowing, "is narrowed by name alone", who, "declare `EnterpriseId`");
     trusted.into_iter().chain(within).chain(narrowed).collect()
 }
 
