@@ -20,9 +20,6 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// The plan of a seed.
 fn planned(seed: u64) -> Plan {
-    if number("SHOWN", 0) == 1 {
-        return planned_by_members(seed);
-    }
     planned_by_members(seed).with_hidden_repositories()
 }
 

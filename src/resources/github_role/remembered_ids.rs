@@ -356,5 +356,5 @@ fn without_github(
         return Err(Error::LookupFailed { what: format!("{at}: {problem}"), remedy: by_hand(issuer, entry) });
     };
     tracing::warn!(at, %problem, ?forms, "GitHub did not say which form and ids there are");
-    Ok(SubjectFacts { named, free, users, ..declared_facts(entry, forms.iter().copied()) })
+    Ok(SubjectFacts { users, named, free, ..declared_facts(entry, forms.iter().copied()) })
 }
