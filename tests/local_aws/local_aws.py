@@ -14,7 +14,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -166,6 +167,16 @@ class LocalAws:
         else:
             (self.directory / "eks-keys").write_text(reading)
 
+    @contextmanager
+    def sts_reading_no_claims(self) -> Iterator[None]:
+        """STS has keys of `aud` and `sub` only."""
+        switch = self.directory / "sts-reads-no-claims"
+        switch.touch()
+        try:
+            yield
+        finally:
+            switch.unlink()
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -215,6 +226,7 @@ class LocalAws:
             "EMULATOR_ISSUERS": str(self.issuers),
             "EMULATOR_ISSUERS_PORT": str(self.issuers_port),
             "EMULATOR_EKS_KEYS": str(self.directory / "eks-keys"),
+            "EMULATOR_STS_READS_NO_CLAIMS": str(self.directory / "sts-reads-no-claims"),
             "EMULATOR_RECORDING": str(self.directory / "recording.jsonl"),
             "EMULATOR_STOPS_WITH_STDIN": "" if self.keep else "1",
             "PYTHONDONTWRITEBYTECODE": "1",

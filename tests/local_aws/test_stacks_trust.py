@@ -24,6 +24,18 @@ def test_tokens_assume_the_role_exactly_where_they_should(
     assert tokens.assume(aws, role, tokens.forged(aws)) == "InvalidIdentityToken"
 
 
+def test_where_sts_reads_no_claims_nobody_else_gets_in_and_ids_in_subjects_do(
+    aws: LocalAws, service_token: str, github_provider: str, stack: Stack
+) -> None:
+    assert stack.create(example("exact-trust.yaml"), ProviderArn=github_provider) == "CREATE_COMPLETE", stack.reasons()
+    with aws.sts_reading_no_claims():
+        tried = tokens.found(aws, stack.outputs()["RoleArn"])
+    admitted = {what for what, _, refused in tried if refused is None}
+    assert admitted <= {what for what, wanted, _ in tried if wanted}
+    assert admitted >= {"immutable, branch main", "immutable, branch release/1"}
+    assert "immutable, environment 'production: eu'" not in admitted
+
+
 def test_a_direct_invocation_explains_a_refusal(
     aws: LocalAws, service_token: str, github_provider: str, stack: Stack
 ) -> None:

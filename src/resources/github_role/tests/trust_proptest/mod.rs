@@ -110,8 +110,9 @@ fn check(
         match compile(&declaration.issuer, entry, &facts(entry, known, server)) {
             Ok(compiled) => rules.extend(compiled),
             Err(lack) => {
-                let is_void =
-                    ["`Refs`: no job is on", "`Subjects`: no job with"].iter().any(|void| lack.contains(void));
+                let is_void = ["`Refs`: no job is on", "`Subjects`: no job with", "no job has"]
+                    .iter()
+                    .any(|void| lack.contains(void));
                 assert!(lack.contains("template") || is_void, "{lack}");
                 seen[2] += 1;
                 return;
@@ -127,6 +128,11 @@ fn check(
         let (verdict, _) = evaluate(&document, &declaration.provider_arn, &TokenClaims::of(&claims));
         let described = trust.iter().any(|entry| describes(entry, known, job, claims["sub"].as_str().unwrap()));
         let admitted = verdict == Verdict::Admitted;
+        // STS may read no claim but these of some issuers.
+        let subject_only = claims.iter().filter(|(claim, _)| matches!(claim.as_str(), "iss" | "aud" | "sub"));
+        let subject_only = subject_only.map(|(claim, value)| (claim.clone(), value.clone())).collect();
+        let (unread, _) = evaluate(&document, &declaration.provider_arn, &TokenClaims::of(&subject_only));
+        assert!(admitted || unread != Verdict::Admitted, "\n{claims:?}\n{trust:#?}\n{document:#}");
         // It can share the statement of the repository whose name it has, but for jobs that it is declared for.
         if (job.repo.id, job.repo.name) == RENAMED {
             assert!(!admitted || described, "\n{job:?}\n{claims:?}\n{trust:#?}\n{document:#}");
