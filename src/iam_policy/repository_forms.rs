@@ -1,5 +1,6 @@
 //! The forms of subject under which trust policies admit the jobs of a repository.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ struct NamedSubject {
 /// this: a role that is overlooked would be locked out.
 #[must_use]
 pub fn unpaired_forms(policy: &Value, repository: &Repository) -> UnpairedForms {
-    forms_of(&named(policy), &repository.to_string().to_ascii_lowercase())
+    forms_of(&Twins::of(&named(policy)), &repository.to_string().to_ascii_lowercase())
 }
 
 /// Returns the same for the repositories of an owner: one by its name, several by their pattern.
@@ -43,7 +44,8 @@ pub fn unpaired_forms_of_owner(policy: &Value, owner: &str) -> BTreeMap<String, 
     let (all, owner) = (named(policy), owner.to_ascii_lowercase());
     let is_of_owner = |name: &String| string_like(name.split('/').next().unwrap_or_default(), &owner);
     let plain = all.iter().map(|subject| without_ids(&subject.name)).filter(is_of_owner);
-    plain.map(|name| (name.clone(), forms_of(&all, &name))).collect()
+    let twins = Twins::of(&all);
+    plain.collect::<BTreeSet<_>>().into_iter().map(|name| (name.clone(), forms_of(&twins, &name))).collect()
 }
 
 /// The subjects of a policy that name repositories, in lower case.
@@ -90,17 +92,41 @@ fn id(name: &str) -> Option<&str> {
     (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
 }
 
-fn forms_of(named: &[NamedSubject], repository: &str) -> UnpairedForms {
+fn forms_of(twins: &Twins<'_>, repository: &str) -> UnpairedForms {
     // A policy may admit any ids, so all of them count as this one.
     let with_ids = format!("{}@0", repository.replace('/', "@0/"));
-    let (classic, immutable): (Vec<_>, Vec<_>) = (
-        named.iter().filter(|subject| string_like(&subject.name, repository)).collect(),
-        named.iter().filter(|subject| string_like(&with_one_id(&subject.name), &with_ids)).collect(),
-    );
-    let is_alone = |subject: &&NamedSubject, others: &[&NamedSubject]| !others.iter().any(|twin| subject.is_twin(twin));
+    let like = |matches: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        (0..twins.named.len()).filter(|at| matches(&twins.named[*at].name)).collect()
+    };
+    let classic = like(&|name| string_like(name, repository));
+    let immutable = like(&|name| string_like(&with_one_id(name), &with_ids));
+    let is_alone = |subject: &usize, others: &[usize]| !others.iter().any(|twin| twins.has(*subject, *twin));
     UnpairedForms {
         classic: classic.iter().any(|subject| is_alone(subject, &immutable)),
         immutable: immutable.iter().any(|subject| is_alone(subject, &classic)),
+    }
+}
+
+/// The pairs of subjects that admit the same jobs. Each pair is compared once, because many repositories may ask for it.
+struct Twins<'a> {
+    named: &'a [NamedSubject],
+    /// The answers of the pairs that were compared, row by row.
+    known: RefCell<Vec<Option<bool>>>,
+}
+
+impl<'a> Twins<'a> {
+    fn of(named: &'a [NamedSubject]) -> Self {
+        Self { named, known: RefCell::new(vec![None; named.len() * named.len()]) }
+    }
+
+    fn has(&self, subject: usize, twin: usize) -> bool {
+        let place = subject * self.named.len() + twin;
+        let known = self.known.borrow()[place];
+        known.unwrap_or_else(|| {
+            let is_twin = self.named[subject].is_twin(&self.named[twin]);
+            self.known.borrow_mut()[place] = Some(is_twin);
+            is_twin
+        })
     }
 }
 
@@ -144,6 +170,7 @@ fn with_one_id(name: &str) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::string_like::STEPS;
     use super::*;
 
     #[test]
@@ -234,6 +261,25 @@ mod tests {
             let policy = json!({"Statement": [statement(classic, of_classic), statement(immutable, of_immutable)]});
             let UnpairedForms { classic, immutable } = unpaired_forms(&policy, &Repository::parse("o/r").unwrap());
             assert_eq!((classic, immutable), forms, "{policy}");
+        }
+    }
+
+    /// A policy of others may be as long as IAM lets it be.
+    #[test]
+    fn the_forms_of_the_longest_policy_take_bounded_work() {
+        const LONGEST: usize = 8192;
+        let half = (0..170).map(|n| format!("repo:o*/*:{n}")).chain((0..170).map(|n| format!("repo:o/{n}:x")));
+        let alike = (0..560).map(|_| "repo:o*/*:x".to_owned());
+        let stars = (0..36).map(|n| format!("repo:o{}/{n}:{}!", "*".repeat(80), "*".repeat(80)));
+        for subjects in [half.collect::<Vec<_>>(), alike.collect(), stars.collect()] {
+            let condition = json!({"StringLike": {"token.actions.githubusercontent.com:sub": subjects}});
+            let policy = json!({"Statement": {"Effect": "Allow", "Condition": condition}});
+            assert!(policy.to_string().len() < LONGEST + 200, "{}", policy.to_string().len());
+            let before = STEPS.get();
+            let _ = unpaired_forms_of_owner(&policy, "o");
+            let _ = unpaired_forms(&policy, &Repository::parse("o/r").unwrap());
+            let steps = STEPS.get() - before;
+            assert!(steps < LONGEST * LONGEST / 8, "{steps} steps for {}", subjects[0]);
         }
     }
 }
