@@ -1,10 +1,11 @@
-//! A role that moves to another GitHub, which has other ids.
+//! A role that moves to another GitHub, which has other ids, and one that is of another one from the beginning.
 
 use github_trust::guardrails::Guardrails;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::at;
 use super::changed_names::refuses;
+use super::explain::{ask, with_audience};
+use super::{at, at_issuer, immutable};
 use crate::simulation::github::ids;
 use crate::simulation::wire::Answer;
 
@@ -60,4 +61,35 @@ fn a_role_that_moves_to_another_github_takes_no_ids_along() {
             });
         }
     }
+}
+
+#[test]
+fn an_enterprise_on_ghe_com_with_an_issuer_of_its_own_lives_a_life() {
+    const ISSUER: &str = "token.actions.octocorp.ghe.com/octo-ent";
+    at_issuer(ISSUER, async |place| {
+        place.secret(&json!({"octocorp.ghe.com": {"token": "ghp_0123456789"}}));
+        let outcome = place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.subjects(), [immutable("acme/app", "ref:refs/heads/main")]);
+        let policy = place.policy().to_string();
+        let names = [format!("oidc-provider/{ISSUER}\""), format!("\"{ISSUER}:sub\""), format!("\"{ISSUER}:aud\"")];
+        assert!(names.iter().all(|name| policy.contains(name)), "{policy}");
+        let claims = json!({"iss": format!("https://{ISSUER}"), "sub": immutable("acme/app", "ref:refs/heads/main")});
+        let answer = ask(place, with_audience(claims)).await;
+        assert_eq!(answer["Verdict"], "admitted", "{answer:#}");
+        let other = json!({"iss": "https://token.actions.octocorp.ghe.com", "sub": immutable("acme/app", "ref:refs/heads/main")});
+        let answer = ask(place, with_audience(other)).await;
+        assert_eq!(answer["Verdict"], "refused", "{answer:#}");
+        let outcome = place.update(json!([{"Repository": "acme/app", "Environments": ["a:b"]}])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert!(
+            place.policy().to_string().contains(&format!("\"{ISSUER}:environment\":\"a:b\"")),
+            "{}",
+            place.policy()
+        );
+        let outcome =
+            place.request("Delete", json!({"Trust": [{"Repository": "acme/app", "Branches": ["main"]}]})).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.policy(), Value::Null);
+    });
 }
