@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Place, at};
+use super::changed_names::refuses;
+use super::{ISSUER, Place, at, immutable};
+use crate::simulation::account::ACCOUNT;
 use crate::simulation::github::ids;
 use crate::simulation::wire::Answer;
+use crate::simulation::world::Request;
 
 fn app(members: &Value) -> Value {
     let mut entry = json!({"Repository": "acme/app", "Branches": ["main"]});
@@ -92,4 +95,31 @@ fn a_rollback_tells_the_former_owner_though_another_entry_pins_it() {
         becomes(place, json!([both(777, 999), other])).await;
         rolls_back_to(place, json!([alone, other]), &format!("acme@{owner}/app@{id}")).await;
     });
+}
+
+#[test]
+fn a_role_that_was_to_be_replaced_takes_nothing_from_its_replacement() {
+    let web = json!({"Repository": "corp/web", "Branches": ["main"]});
+    for former in [app(&json!({})), web] {
+        at(async |place| {
+            assert!(place.create(json!([app(&json!({}))])).await.succeeded);
+            becomes(place, json!([former])).await;
+            let before = place.policy();
+            take(place, 777, 999);
+            let replaced = json!({"Trust": [both(777, 999)], "RoleName": "other"});
+            let outcome = place.request("Update", replaced).await;
+            assert!(outcome.succeeded && outcome.physical_id == "other", "{}", outcome.reason);
+            place.cloud.state().account.stacks.event_status = "UPDATE_ROLLBACK_IN_PROGRESS";
+            let provider = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}");
+            let properties = json!({"Trust": [former], "RoleName": "deploy", "ProviderArn": provider});
+            let (kind, account, logical, physical) = ("Custom::GitHubRole", ACCOUNT, "Role", Some("other"));
+            let request = Request { request: "Update", kind, account, logical, physical, properties };
+            let answer = place.world.request(request).await;
+            assert_eq!(answer["Status"], "SUCCESS", "{answer:#}");
+            assert_eq!(place.policy(), before);
+            refuses(place, &json!([app(&json!({}))]), &["write `RepositoryId: 999` and `OwnerId: 777`"]).await;
+            becomes(place, json!([both(777, 999)])).await;
+            assert!(!place.subjects().contains(&immutable("acme/app", "ref:refs/heads/main")), "{}", place.policy());
+        });
+    }
 }

@@ -218,8 +218,22 @@ const ONCE_WRONG: [u64; 18] = [
 
 /// The same, where roles trust by other members: a rollback that failed, owners whose names changed hands, and
 /// mistakes of the checks.
-const ONCE_WRONG_BY_OTHER_MEMBERS: [u64; 8] =
-    [1_000_111, 1_000_185, 1_000_203, 1_000_212, 1_000_319, 1_000_323, 1_001_019, 1_002_012];
+const ONCE_WRONG_BY_OTHER_MEMBERS: [u64; 14] = [
+    668,
+    729,
+    1_000_111,
+    1_000_185,
+    1_000_203,
+    1_000_212,
+    1_000_319,
+    1_000_323,
+    1_001_019,
+    1_001_945,
+    1_002_012,
+    1_002_095,
+    1_795_753_141,
+    1_795_754_302,
+];
 
 #[test]
 fn seeds_that_once_violated_something_violate_nothing() {

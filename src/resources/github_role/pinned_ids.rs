@@ -106,19 +106,6 @@ impl PinnedIds {
         }
     }
 
-    /// Adds the names of other policies of which these pin no id.
-    pub(super) fn add_absent(&mut self, other: Self) {
-        for (ours, theirs) in [(&mut self.owners, other.owners), (&mut self.repositories, other.repositories)] {
-            for (name, ids) in theirs {
-                let known = ours.entry(name).or_default();
-                if known.is_empty() {
-                    *known = ids;
-                }
-            }
-        }
-        self.users.extend(other.users);
-    }
-
     /// Adds the names of a record of which the policies pin no id. Where they do, a former id of the name is history.
     pub(super) fn add_record(&mut self, record: &NameRecord) {
         let is_pinned = |(name, _): &(&str, u64)| self.of_key(name).is_some_and(|ids| !ids.is_empty());

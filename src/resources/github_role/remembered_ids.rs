@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_iam::types::Role;
 use futures_util::future::{OptionFuture, join};
 
 use crate::aws::{CallError, iam};
@@ -50,7 +51,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Adds a role to the memory of the names at a GitHub.
-    fn add(&mut self, owner: &Owner, role: aws_sdk_iam::types::Role, host: &str) {
+    fn add(&mut self, owner: &Owner, role: Role, host: &str) {
         let tags = iam::tags_of(role.tags);
         let document = role.assume_role_policy_document.as_deref().and_then(decode).unwrap_or_default();
         let mut rules: BTreeMap<String, Vec<TrustRule>> = BTreeMap::new();
@@ -68,12 +69,8 @@ impl Memory {
             return;
         }
         self.names = self.names.union(&names);
-        // A role that a rollback comes back to does not trust whom its replacement was to trust.
-        for ids in [&mut self.pinned, &mut self.ids] {
-            let mut own = PinnedIds::default();
-            own.add(here);
-            ids.add_absent(own);
-        }
+        self.pinned.add(here);
+        self.ids.add(here);
         self.policies.extend(TrustPolicy::read(&document).filter(|_| is_here));
         for (written_for, rules) in rules.iter().filter(|(written_for, _)| *written_for != host) {
             let mut pinned = PinnedIds::default();
@@ -226,13 +223,21 @@ impl Memory {
 }
 
 impl GitHubRoles {
-    /// Reads the memory: of the role, and of the one that it replaces.
+    /// Reads the memory: of the role, or of the one that it replaces. If both are there, a rollback comes back to the role, which
+    /// does not trust whom its replacement was to trust.
     pub(super) async fn memory(&self, owner: &Owner, role: &str, issuer: &Issuer) -> Result<Memory, CallError> {
         let former = self.former.borrow().clone().filter(|former| *former != RoleName(role.to_owned()));
         let former = OptionFuture::from(former.as_ref().map(|former| self.role(&former.0)));
         let (role, former) = join(self.first_look(role), former).await;
+        let is_ours = |role: &Role| owner.owns(&iam::tags_of(role.tags.clone()));
+        let roles = match (role?, former.transpose()?.flatten()) {
+            (Some(role), Some(former)) if is_ours(&role) && is_ours(&former) => {
+                [Some(if self.is_rolling_back(owner).await { role } else { former }), None]
+            }
+            (role, former) => [role, former],
+        };
         let mut memory = Memory::default();
-        for role in [role?, former.transpose()?.flatten()].into_iter().flatten() {
+        for role in roles.into_iter().flatten() {
             memory.add(owner, role, &issuer.web_host());
         }
         memory.add_records();
