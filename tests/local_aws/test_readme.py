@@ -43,7 +43,7 @@ def test_the_first_template_is_deployed_and_admits_what_the_readme_says(stack: S
 
 def test_its_mistakes_are_answered_as_the_readme_says(stack: Stack, shown: str) -> None:
     wrong = shown.replace("Branches:", "Branchs:").replace(
-        "      ManagedPolicyArns:", "      MaxSessionDuration: 900\n      ManagedPolicyArns:"
+        "      ManagedPolicyArns:", "      Tags: { team: web }\n      ManagedPolicyArns:"
     )
     assert wrong != shown
     assert stack.create(wrong) == "ROLLBACK_COMPLETE"
