@@ -20,7 +20,7 @@ impl<K: PlanLaws + Claimable> PlanLaws for Claimed<K> {
             ClaimedAction::Object { action, .. } => K::output(action),
             ClaimedAction::Claim { .. } | ClaimedAction::Withdraw { .. } => K::ApplyOutput::default(),
         };
-        ClaimedOutput { object, at: 1 }
+        ClaimedOutput { object, at: 3 }
     }
 
     fn done(
@@ -29,7 +29,7 @@ impl<K: PlanLaws + Claimable> PlanLaws for Claimed<K> {
         before: Option<&Self::Observed>,
         after: Option<&Self::Observed>,
     ) -> Result<(), String> {
-        let none = ClaimedObject { object: None, claims: OwnerClaims::default() };
+        let none = ClaimedObject { object: None, claims: OwnerClaims::default(), is_made_now: false };
         let (before, after) = (before.unwrap_or(&none), after.unwrap_or(&none));
         let ours = after.claims.of(owner).map(|claim| claim.state);
         match desired {
@@ -86,6 +86,7 @@ fn all_claims(us: &Owner, memories: &BTreeSet<String>) -> Vec<OwnerClaims> {
                     state,
                     memory: memory.clone(),
                     created: 1,
+                    since: None,
                     is_old,
                 }));
             }
@@ -115,7 +116,7 @@ pub(crate) fn obey<K: PlanLaws<Desired: Clone> + Claimable>(worlds: &[World<K>],
         for claims in all_claims(&owner, &memories) {
             let is_owner = claims.are_of_stack(owner.stack_id());
             let object = object.clone().map(|object| K::recall(object, &claims.memories(), is_owner));
-            let observed = (object.is_some() || !claims.0.is_empty()).then_some(ClaimedObject { object, claims });
+            let observed = (object.is_some() || !claims.0.is_empty()).then_some(ClaimedObject { object, claims, is_made_now: false });
             tally.check::<Claimed<K>>(&owner, desired.as_ref(), observed.as_ref(), None);
         }
     }

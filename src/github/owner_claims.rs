@@ -54,6 +54,8 @@ pub struct OwnerClaim {
     pub memory: String,
     /// On GitHub's clock, in seconds since 1970.
     pub created: i64,
+    /// The time since which its stack has declared the object, if that is another one: in seconds since 1970.
+    pub since: Option<i64>,
     /// True if no process that wrote it can be alive.
     pub is_old: bool,
 }
@@ -63,6 +65,10 @@ impl OwnerClaim {
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         self.state == ClaimState::Leaving && !self.is_old
+    }
+
+    fn since(&self) -> i64 {
+        self.since.unwrap_or(self.created)
     }
 
     /// Returns true if the object has to stay for this owner. A deletion that died leaves its stack with the object.
@@ -104,8 +110,26 @@ impl OwnerClaims {
     /// Returns true if another stack needs the object and declared it before this one. That stack decides about it.
     #[must_use]
     pub fn are_decided_by_another(&self, stack_id: &str) -> bool {
+        self.decider().is_some_and(|(_, claim)| claim.stack != stack_id)
+    }
+
+    /// The claim of the stack that declared the object first, among those that need it.
+    fn decider(&self) -> Option<(&ClaimKey, &OwnerClaim)> {
         let of_stacks = self.0.iter().filter(|(_, claim)| claim.needs_object());
-        of_stacks.min_by_key(|(key, claim)| (claim.created, *key)).is_some_and(|(_, claim)| claim.stack != stack_id)
+        of_stacks.min_by_key(|(key, claim)| (claim.since(), *key))
+    }
+
+    /// The claim of another stack that decides about the object, and whose process may be about to make it.
+    #[must_use]
+    pub fn maker(&self, stack_id: &str) -> Option<(&ClaimKey, &OwnerClaim)> {
+        self.decider().filter(|(_, claim)| claim.stack != stack_id && !claim.is_old)
+    }
+
+    /// The time since which a stack has declared the object, if it does.
+    #[must_use]
+    pub fn since(&self, stack_id: &str) -> Option<i64> {
+        let of_stack = self.0.values().filter(|claim| claim.stack == stack_id && claim.state != ClaimState::Left);
+        of_stack.map(OwnerClaim::since).min()
     }
 
     /// The claims of all others.
@@ -226,6 +250,8 @@ struct ClaimValue {
     stack: String,
     state: ClaimState,
     memory: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<i64>,
 }
 
 const LIST: &str = "github:ListVariables";
@@ -313,8 +339,8 @@ impl Client {
         claim: &OwnerClaim,
         is_new: bool,
     ) -> Result<i64, CallError> {
-        let OwnerClaim { owner, stack, state, memory, .. } = claim.clone();
-        let value = ClaimValue { object: id.to_string(), owner, stack, state, memory };
+        let OwnerClaim { owner, stack, state, memory, since, .. } = claim.clone();
+        let value = ClaimValue { object: id.to_string(), owner, stack, state, memory, since };
         let name = name(id, key);
         let mut body = json!({"name": name, "value": json!(value).to_string()});
         if is_new && id.place().0.starts_with("orgs/") {
@@ -346,14 +372,15 @@ impl Client {
 /// A claim whose value somebody has changed by hand counts as one that needs the object.
 fn claim(variable: &ListedVariable, now: i64) -> OwnerClaim {
     let seconds = |text: &str| DateTime::from_str(text, Format::DateTime).map(|time| time.secs()).unwrap_or_default();
-    let ClaimValue { object: _, owner, stack, state, memory } =
-        serde_json::from_str(&variable.value).unwrap_or_else(|_json| ClaimValue {
+    let ClaimValue { object: _, owner, stack, state, memory, since } = serde_json::from_str(&variable.value)
+        .unwrap_or_else(|_json| ClaimValue {
             object: String::new(),
             owner: variable.name.clone(),
             stack: String::new(),
             state: ClaimState::Declares,
             memory: String::new(),
+            since: None,
         });
     let is_old = now - seconds(&variable.updated_at) > PROCESS_LIFE;
-    OwnerClaim { owner, stack, state, memory, created: seconds(&variable.created_at), is_old }
+    OwnerClaim { owner, stack, state, memory, created: seconds(&variable.created_at), since, is_old }
 }

@@ -29,6 +29,12 @@ impl CreationWindow {
         Self(seconds)
     }
 
+    /// The moment at which it begins, in seconds since 1970.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+
     /// The window of a request. Without a date of its own the request was made now.
     #[must_use]
     pub fn of(request: &Request, now: i64) -> Self {

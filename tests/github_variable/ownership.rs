@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Place, at, declared, minutes, secret, template, variable, with};
-use crate::simulation::cloudformation::{Status, Template};
+use crate::simulation::cloudformation::{Declared, Status, Template};
 
 const VARIABLE: &str = "/repos/acme/app/actions/variables/AWS_ROLE_ARN";
 const SECRET: &str = "/repos/acme/app/actions/secrets/AWS_ROLE_ARN";
@@ -291,6 +291,66 @@ fn a_stack_that_joined_changes_nothing_until_the_first_one_leaves() {
         assert_eq!(other.delete_stack().await, Status::DeleteComplete);
         assert!(!(kind.is_there)(place), "{}", kind.name);
     });
+}
+
+#[test]
+fn a_stack_keeps_its_right_to_decide_under_another_logical_id() {
+    for_each_kind(async |place, kind| {
+        let mut other = place.cloudformation.stack("other");
+        assert_eq!(place.stack.create(&kind.declared("One")).await, Status::CreateComplete, "{}", place.reason());
+        minutes(90).await;
+        assert_eq!(other.create(&kind.joining()).await, Status::CreateComplete, "{}", place.reason());
+        minutes(90).await;
+        assert_eq!(place.stack.update(&kind.declared("Two")).await, Status::UpdateComplete, "{}", place.reason());
+        minutes(90).await;
+        let refused = other.update(&other_content(kind, 1)).await;
+        assert_eq!(refused, Status::UpdateRollbackComplete, "{}: {}", kind.name, place.reason());
+        let mut decided = other_content(kind, 3);
+        "Two".clone_into(&mut decided[0].logical);
+        assert_eq!(place.stack.update(&decided).await, Status::UpdateComplete, "{}: {}", kind.name, place.reason());
+        // A stack that leaves and comes again comes last.
+        assert_eq!(place.stack.update(&vec![other_variable()]).await, Status::UpdateComplete, "{}", place.reason());
+        minutes(90).await;
+        assert_eq!(other.update(&other_content(kind, 5)).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(other.delete_stack().await, Status::DeleteComplete);
+        assert_eq!(place.delete().await, Status::DeleteComplete);
+        assert!(!(kind.is_there)(place), "{}", kind.name);
+    });
+}
+
+/// The one that comes later waits for the other one's object, and finds that it is declared otherwise.
+#[test]
+fn of_two_stacks_that_make_an_object_at_once_the_first_one_decides() {
+    for milliseconds in (0..3000).step_by(250) {
+        for_each_kind(async |place, kind| {
+            let mut other = place.cloudformation.stack("other");
+            let (one, two) = (other_content(kind, 1), other_content(kind, 2));
+            let later = async {
+                tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
+                other.create(&two).await
+            };
+            let both = tokio::join!(place.stack.create(&one), later);
+            let is_first = both == (Status::CreateComplete, Status::RollbackComplete);
+            let is_second = both == (Status::RollbackComplete, Status::CreateComplete);
+            assert!(is_first || is_second, "{} after {milliseconds} ms: {both:?}: {}", kind.name, place.cloud.story());
+            let mut same = if is_first { one } else { two };
+            same[0].properties["ServiceTimeout"] = json!(1000);
+            minutes(20).await;
+            let made = content(place);
+            let stack = if is_first { &mut place.stack } else { &mut other };
+            let updated = stack.update(&same).await;
+            assert_eq!(updated, Status::UpdateComplete, "{}", place.reason());
+            assert_eq!(content(place), made, "{} after {milliseconds} ms: {}", kind.name, place.cloud.story());
+            let stack = if is_first { &mut place.stack } else { &mut other };
+            assert_eq!(stack.delete_stack().await, Status::DeleteComplete);
+            assert!(!(kind.is_there)(place), "{}", kind.name);
+        });
+    }
+}
+
+/// A resource of no consequence, which keeps a stack from being empty.
+fn other_variable() -> Declared {
+    declared("Other", super::KIND, with(variable("x"), "Name", json!("OTHER")))
 }
 
 #[test]

@@ -290,3 +290,41 @@ fn a_choice_that_was_made_by_hand_and_is_declared_stays_as_declared() {
         assert!(switched(place));
     });
 }
+
+#[test]
+fn immutable_subjects_that_were_chosen_by_hand_are_not_given_up() {
+    for declares_first in [false, true] {
+        at(async |place| {
+            old_repository(place);
+            place.cloud.state().account.github.opted_in.push("acme/app".to_owned());
+            let choice = |switched: bool| {
+                vec![declared("Oidc", KIND, json!({"Repository": "acme/app", "UseImmutableSubject": switched}))]
+            };
+            let status = if declares_first {
+                assert_eq!(place.stack.create(&choice(true)).await, Status::CreateComplete, "{}", place.reason());
+                place.stack.update(&choice(false)).await
+            } else {
+                place.stack.create(&choice(false)).await
+            };
+            let refused = if declares_first { Status::UpdateRollbackComplete } else { Status::RollbackComplete };
+            assert_eq!(status, refused);
+            assert!(place.reason().contains("choose classic subjects at GitHub by hand first"), "{}", place.reason());
+            assert!(switched(place));
+        });
+    }
+}
+
+/// The repository sends ids by itself, so that the first stack makes no choice.
+#[test]
+fn a_stack_that_joins_does_not_give_up_the_ids_that_another_one_declares() {
+    at(async |place| {
+        let choice = |switched: bool| {
+            vec![declared("Oidc", KIND, json!({"Repository": "acme/app", "UseImmutableSubject": switched}))]
+        };
+        assert_eq!(place.stack.create(&choice(true)).await, Status::CreateComplete, "{}", place.reason());
+        let mut other = place.cloudformation.stack("other");
+        assert_eq!(other.create(&choice(false)).await, Status::RollbackComplete);
+        assert!(place.reason().contains("it belongs to eu-west-1/team/Oidc"), "{}", place.reason());
+        assert_eq!(other.create(&choice(true)).await, Status::CreateComplete, "{}", place.reason());
+    });
+}

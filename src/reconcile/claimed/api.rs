@@ -78,7 +78,9 @@ impl<R: Claimable> Claimed<R> {
         };
         let is_owner = claims.are_of_stack(self.owner.stack_id());
         let object = object.map(|object| R::recall(object, &claims.memories(), is_owner));
-        Ok((object.is_some() || !claims.0.is_empty()).then_some(ClaimedObject { object, claims }))
+        self.is_absent.set(object.is_none());
+        let is_made_now = self.has_made.get();
+        Ok((object.is_some() || !claims.0.is_empty()).then_some(ClaimedObject { object, claims, is_made_now }))
     }
 }
 
@@ -96,6 +98,9 @@ impl<R: Claimable> Api for Claimed<R> {
             }
             ClaimedAction::Object { action, after_claim: _ } => {
                 let object = self.inner.apply(id, action).await?;
+                if self.is_absent.take() {
+                    self.has_made.set(true);
+                }
                 Ok(ClaimedOutput { object, at: 0 })
             }
         }

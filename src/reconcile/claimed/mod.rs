@@ -4,8 +4,9 @@
 //! # Expected flow
 //! 1. An owner writes its claim, looks again, and only then makes or changes the object.
 //! 2. An owner that leaves says so in its claim, looks again, and deletes the object if it is the last. Its claim goes after that.
-//! 3. An owner that comes waits for those that leave at this moment.
-//! 4. The stack that declared the object first decides about it. Another stack that joins it has it as it is, or adopts it.
+//! 3. An owner that comes waits for those that leave at this moment, and for an earlier one that is about to make the object.
+//! 4. The stack that declared the object first decides about it, also under another logical id. Another stack that joins it has
+//!    it as it is, or adopts it.
 //! 5. A rollback of such a stack leaves the object as it is.
 //!
 //! # Guarantees
@@ -20,6 +21,7 @@ mod api;
 mod plan;
 mod sharing;
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
@@ -45,6 +47,11 @@ pub trait Claimable: Api<Id: ClaimPlace> {
     #[must_use]
     fn is_listed(_id: &Self::Id) -> bool {
         false
+    }
+    /// Returns true unless the object is a choice that nobody has made.
+    #[must_use]
+    fn is_made(_object: &Self::Observed) -> bool {
+        true
     }
     /// Reads such an object from the list.
     fn observe_listed(
@@ -74,6 +81,10 @@ pub struct Claimed<R> {
     owner: Owner,
     requested: CreationWindow,
     rollback: RollbackCheck,
+    /// The last look found no object.
+    is_absent: Cell<bool>,
+    /// This request has made the object.
+    has_made: Cell<bool>,
 }
 
 impl<R: Claimable> Claimed<R> {
@@ -81,7 +92,7 @@ impl<R: Claimable> Claimed<R> {
     pub fn new(inner: R, request: &Request, rollback: RollbackCheck) -> Self {
         let requested = CreationWindow::of(request, inner.github().now());
         let owner = Owner::new(&request.stack, &request.logical_id);
-        Self { inner, owner, requested, rollback }
+        Self { inner, owner, requested, rollback, is_absent: Cell::new(false), has_made: Cell::new(false) }
     }
 }
 
@@ -99,6 +110,8 @@ pub struct ClaimedDesired<D> {
 pub struct ClaimedObject<O> {
     pub(crate) object: Option<O>,
     pub(crate) claims: OwnerClaims,
+    /// This request has made the object, and completes it, also if another stack decides about it.
+    pub(crate) is_made_now: bool,
 }
 
 /// A change.

@@ -28,7 +28,10 @@ fn claim_of<R: Claimable>(
     }
     let (state, created) = (ClaimState::Declares, known.map_or(0, |known| known.created));
     let stack = owner.stack_id().to_owned();
-    let claim = OwnerClaim { owner: owner.to_string(), stack, state, memory, created, is_old: false };
+    // Another logical id of the stack hands its time on. A stack that has left and comes again comes last.
+    let came_again = || known.map(|_| desired.requested.seconds());
+    let since = claims.since(&stack).or_else(came_again);
+    let claim = OwnerClaim { owner: owner.to_string(), stack, state, memory, created, since, is_old: false };
     Some(ClaimedAction::Claim { key, claim, is_new: known.is_none() })
 }
 
@@ -48,8 +51,13 @@ impl<R: Claimable> Planner for Claimed<R> {
         let claims = observed.map_or(&none, |observed| &observed.claims);
         let object = observed.and_then(|observed| observed.object.as_ref());
         let Some(desired) = desired else { return plan_to_leave::<R>(owner, object, claims) };
-        let plan =
-            if desired.stays { Ok(Plan::nothing()) } else { plan_of_object::<R>(owner, desired, object, claims) };
+        let decides = observed.is_some_and(|observed| observed.is_made_now)
+            || !claims.are_decided_by_another(owner.stack_id());
+        let plan = if desired.stays {
+            Ok(Plan::nothing())
+        } else {
+            plan_of_object::<R>(owner, desired, object, claims, decides)
+        };
         let plan = plan.map_err(|refusal| told_apart(owner, claims, refusal))?;
         let claim = claim_of::<R>(owner, desired, object, claims);
         let has_claim = claim.is_none();
@@ -61,8 +69,8 @@ impl<R: Claimable> Planner for Claimed<R> {
         action: &Self::Action,
         output: Self::ApplyOutput,
     ) -> Option<Self::Observed> {
-        let (mut object, mut claims) =
-            observed.map_or_else(Default::default, |ClaimedObject { object, claims }| (object, claims));
+        let none = ClaimedObject { object: None, claims: OwnerClaims::default(), is_made_now: false };
+        let ClaimedObject { mut object, mut claims, mut is_made_now } = observed.unwrap_or(none);
         match action {
             ClaimedAction::Claim { key, claim, is_new } => {
                 let created = if *is_new { output.at } else { claim.created };
@@ -73,9 +81,13 @@ impl<R: Claimable> Planner for Claimed<R> {
             ClaimedAction::Withdraw { key } => {
                 claims.0.remove(key);
             }
-            ClaimedAction::Object { action, after_claim: _ } => object = R::step(object, action, output.object),
+            ClaimedAction::Object { action, after_claim: _ } => {
+                let was_absent = object.is_none();
+                object = R::step(object, action, output.object);
+                is_made_now |= was_absent && object.is_some();
+            }
         }
-        (object.is_some() || !claims.0.is_empty()).then_some(ClaimedObject { object, claims })
+        (object.is_some() || !claims.0.is_empty()).then_some(ClaimedObject { object, claims, is_made_now })
     }
 
     fn attributes(desired: &Self::Desired, observed: &Self::Observed) -> Attributes {
@@ -99,10 +111,22 @@ fn plan_of_object<R: Claimable>(
     desired: &ClaimedDesired<R::Desired>,
     object: Option<&R::Observed>,
     claims: &OwnerClaims,
+    decides: bool,
 ) -> Result<Plan<R::Action>, Refusal> {
-    let of_others = object.filter(|_| claims.are_decided_by_another(owner.stack_id()));
+    let of_others = object.filter(|_| !decides);
     let of_others = of_others.map(|object| R::recall(object.clone(), &claims.memories(), false));
     R::plan(owner, Some(&desired.object), of_others.as_ref().or(object))
+}
+
+/// Returns true if a stack that does not decide about the object makes it all the same.
+pub(super) fn makes<R: Claimable>(
+    owner: &Owner,
+    desired: Option<&ClaimedDesired<R::Desired>>,
+    observed: &ClaimedObject<R::Observed>,
+) -> bool {
+    let ClaimedObject { object, claims, is_made_now: _ } = observed;
+    let plan = desired.map(|desired| plan_of_object::<R>(owner, desired, object.as_ref(), claims, false));
+    plan.is_some_and(|plan| plan.is_ok_and(|plan| !plan.is_empty()))
 }
 
 /// The stages of a plan for the object. The first one waits for another look if a claim comes before it.

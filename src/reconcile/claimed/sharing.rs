@@ -1,6 +1,6 @@
 //! The protocol for joining and leaving an object that has claims.
 
-use super::plan::restated;
+use super::plan::{makes, restated};
 use super::{Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject};
 use crate::aws::CallError;
 use crate::github::owner_claims::{ClaimKey, ClaimState, OwnerClaim};
@@ -34,7 +34,7 @@ impl<R: Claimable> Sharing<Claimed<R>> for ClaimSharing {
         observed: &ClaimedObject<R::Observed>,
         _nonce: &str,
     ) -> Option<DeletionIntent<ClaimedAction<R::Action>>> {
-        let ClaimedObject { object, claims } = observed;
+        let ClaimedObject { object, claims, .. } = observed;
         let ours = claims.of(owner)?;
         let deletes = R::plan(owner, None, object.as_ref()).is_ok_and(|plan| !plan.is_empty());
         let announcement = || restated(owner, ours, ClaimState::Leaving);
@@ -49,12 +49,15 @@ impl<R: Claimable> Sharing<Claimed<R>> for ClaimSharing {
 
     fn pending_operation(
         owner: &Owner,
-        _: Option<&ClaimedDesired<R::Desired>>,
+        desired: Option<&ClaimedDesired<R::Desired>>,
         observed: &ClaimedObject<R::Observed>,
     ) -> Option<PendingOperation<ClaimedAction<R::Action>>> {
-        let ours = ClaimKey::of(owner);
-        let (key, claim) = observed.claims.0.iter().find(|(_, claim)| claim.is_leaving())?;
+        let claims = &observed.claims;
+        let leaving = claims.0.iter().find(|(_, claim)| claim.is_leaving()).map(|found| (found, "leaving"));
+        let is_made = observed.object.as_ref().is_some_and(R::is_made);
+        let maker = || claims.maker(owner.stack_id()).filter(|_| !is_made && makes::<R>(owner, desired, observed));
+        let ((key, claim), doing) = leaving.or_else(|| maker().map(|found| (found, "making")))?;
         let retract = restated(owner, claim, ClaimState::Declares);
-        Some(PendingOperation { nonce: claim.owner.clone(), by_us: *key == ours, doing: "leaving", retract })
+        Some(PendingOperation { nonce: claim.owner.clone(), by_us: *key == ClaimKey::of(owner), doing, retract })
     }
 }

@@ -59,6 +59,10 @@ impl Claimable for GitHubRepositoryOidcs {
         Observed { elsewhere: elsewhere(&self.account, variables.values()), ..observed }
     }
 
+    fn is_made(observed: &Observed) -> bool {
+        observed.chosen != FormatChoice::Unset
+    }
+
     fn memory(observed: Option<&Observed>, _: CreationWindow) -> String {
         observed.map_or(FormatChoice::Unset, |observed| observed.chosen).to_string()
     }
@@ -73,9 +77,7 @@ impl Claimable for GitHubRepositoryOidcs {
                 tracing::warn!(?roles, "as the roles are, a deletion leaves the subjects switched");
             }
         }
-        // What somebody has taken back by hand is nobody's choice.
-        let is_made = observed.chosen != FormatChoice::Unset;
-        Observed { before, chosen_by_others: !is_owner && !memories.is_empty() && is_made, ..observed }
+        Observed { before, chosen_by_others: !is_owner && !memories.is_empty(), ..observed }
     }
 }
 

@@ -11,6 +11,9 @@ use crate::github::facts::{FormatChoice, SubjectFormat};
 use crate::ownership::Owner;
 use crate::reconcile::{Plan, Planner};
 
+const CLASSIC: FormatChoice = FormatChoice::Made(SubjectFormat::Classic);
+const IMMUTABLE: FormatChoice = FormatChoice::Made(SubjectFormat::Immutable);
+
 /// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the name says it")]
@@ -66,11 +69,20 @@ impl Planner for GitHubRepositoryOidcs {
         if observed.chosen == wanted || (observed.sent == *format && *format == SubjectFormat::Immutable) {
             return Ok(Plan::nothing());
         }
-        if observed.chosen_by_others {
+        // A choice that somebody has taken back by hand may be made again, the stricter one by every stack.
+        let is_stricter = observed.chosen == FormatChoice::Unset && wanted == IMMUTABLE;
+        if observed.chosen_by_others && !is_stricter {
             return Err(Refusal::Foreign {
                 what: format!("the choice of the subjects of {}", name.whose()),
                 owner: "another resource declares it".to_owned(),
                 remedy: "Declare the same `UseImmutableSubject`, or take it out of the other stack first",
+            });
+        }
+        if wanted == CLASSIC && observed.before.unwrap_or(observed.chosen) == IMMUTABLE {
+            return Err(Refusal::Foreign {
+                what: format!("the choice of immutable subjects of {}", name.whose()),
+                owner: "it was made before any stack declared it".to_owned(),
+                remedy: "Declare `UseImmutableSubject: true`, or choose classic subjects at GitHub by hand first",
             });
         }
         let locked_out = observed.locked_out(wanted);
