@@ -116,7 +116,11 @@ pub(crate) fn obey<K: PlanLaws<Desired: Clone> + Claimable>(worlds: &[World<K>],
         for claims in all_claims(&owner, &memories) {
             let is_owner = claims.are_of_stack(owner.stack_id());
             let object = object.clone().map(|object| K::recall(object, &claims.memories(), is_owner));
-            let observed = (object.is_some() || !claims.0.is_empty()).then_some(ClaimedObject { object, claims, is_made_now: false });
+            let observed = (object.is_some() || !claims.0.is_empty()).then_some(ClaimedObject {
+                object,
+                claims,
+                is_made_now: false,
+            });
             tally.check::<Claimed<K>>(&owner, desired.as_ref(), observed.as_ref(), None);
         }
     }

@@ -194,9 +194,19 @@ impl App {
 
     /// Returns true unless CloudFormation shows that it does not wait for this request.
     async fn is_awaited(&self, request: &Request, end: Instant) -> bool {
+        !matches!(self.confirmed(request, end).await, Err(Error::NotAwaited { .. }))
+    }
+
+    /// Returns true if CloudFormation shows soon that it has an answer to this request.
+    async fn is_answered(&self, request: &Request, end: Instant) -> bool {
+        let soon = end.min(Instant::now() + LAST_LOOK);
+        matches!(self.confirmed(request, soon).await, Err(Error::NotAwaited { is_answered: true, .. }))
+    }
+
+    async fn confirmed(&self, request: &Request, end: Instant) -> Result<(), Error> {
         let deadline = Deadline::until(end);
         let witness = Witness { client: &self.cloudformation, deadline, clock: &self.clock };
-        !matches!(witness.confirm(request, None).await, Err(Error::NotAwaited { .. }))
+        witness.confirm(request, None).await.map(drop)
     }
 
     /// Carries out a request until `end`. A panic and the end of the time are failures like any other.
@@ -238,6 +248,11 @@ impl App {
             Ok(Ok(Err(error @ Error::NotAwaited { .. }))) => {
                 let outcome = Outcome::Failure { physical_id: failure_id(request), reason: rendered(&error) };
                 return Ended::With(outcome, Proof::Missing);
+            }
+            // Another copy of the event may have been answered while this one was at work.
+            Ok(Ok(Err(_))) if !is_elsewhere && origin.has_begun() && self.is_answered(request, end).await => {
+                tracing::warn!("CloudFormation has an answer to this request; this failure is not told");
+                return Ended::Answered;
             }
             Ok(Ok(Err(error))) => progress.failure_reason(&rendered(&error)),
             Ok(Err(_panic)) => self.with_log(&progress.failure_reason(PANICKED), &deployment),
@@ -375,6 +390,8 @@ const RESERVE: Duration = Duration::from_secs(8);
 /// The time between the last call that may start and the end of the work, so that a failure can still be told in its own
 /// words; at most a quarter of the time.
 const WIND_DOWN: Duration = Duration::from_secs(2);
+/// The time for the question of whether another copy of the event was answered, before a failure is told.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 /// The time-out of CloudFormation, in seconds, where the author sets none.
 const DEFAULT_SERVICE_TIMEOUT: u32 = 3600;
 const PANICKED: &str = "github-trust failed unexpectedly (a defect): its log says where; the state will be looked at anew \

@@ -69,6 +69,12 @@ impl Origin {
         self.0.send_replace(Proof::Begun);
     }
 
+    /// Returns true if the request has begun to change something.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        matches!(*self.0.borrow(), Proof::Begun)
+    }
+
     /// Waits for a new proof, if the last one is old and nothing was changed yet.
     pub async fn proven_lately(&self) {
         self.want_if(|at| at.elapsed() > PROOF_COUNTS);

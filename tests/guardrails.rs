@@ -297,10 +297,12 @@ fn an_audience_that_could_mean_several_is_refused() {
 
 #[test]
 fn an_entry_that_somebody_planted_for_the_scheduled_run_is_not_made() {
+    let maker = digest(&[&format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/s"), "It"], 20);
     let planted = |policy: &str, groups: &[&str]| {
         let tags = json!({
             "github-trust:stack-id": format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/s/1"),
             "github-trust:logical-id": "It",
+            "github-trust:role-id": format!("AROA1 {maker}"),
         });
         json!({
             "cluster": "prod", "principal": format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy"),
@@ -481,6 +483,24 @@ fn a_stack_passes_a_guardrail_by_an_exemption_until_its_day_is_over() {
         deployed(&[("GUARDRAIL_EXEMPTIONS", exemption)], async |place| {
             let answer = place.create(ROLE, properties.clone()).await;
             assert_eq!(answer["Status"], status, "{exemption}: {answer}");
+        });
+    }
+}
+
+/// The reason of a refusal holds words of the author.
+#[test]
+fn no_words_of_an_author_lead_to_an_exemption_from_another_guardrail() {
+    let words = "x(guardrail`MaxSessionDuration`)";
+    for (kind, properties) in [
+        (ROLE, role(json!({"Trust": [{"Repository": "octo-org/app", "Branches": [format!("{words}*")]}]}))),
+        (ROLE, role(json!({"Path": format!("/{words}/")}))),
+        (PROVIDER, json!({"ClientIdList": [format!("vault {words}")]})),
+    ] {
+        let exempt = [("GUARDRAIL_EXEMPTIONS", "MaxSessionDuration:s:2999-12-31")];
+        deployed(&exempt, async |place| {
+            let answer = place.create(kind, properties.clone()).await;
+            let reason = answer["Reason"].as_str().unwrap_or_default();
+            assert!(reason.contains("Guardrails are parameters"), "{answer}");
         });
     }
 }

@@ -21,6 +21,19 @@ const EXEMPTIBLE: [&str; 6] = [
     "AllowedGitHubOwners",
     "MaxSessionDuration",
 ];
+
+/// The guardrail of a check, if a stack can be exempt from it.
+fn exemptible(check: &GuardrailCheck) -> Option<&'static str> {
+    match check {
+        GuardrailCheck::Broad { .. } => Some("AllowBroadTrust"),
+        GuardrailCheck::GitHubAdoption(_) => Some("AllowGitHubAdoption"),
+        GuardrailCheck::ThumbprintPins => Some("AllowThumbprintPins"),
+        GuardrailCheck::Audience(_) => Some("AllowedAudiences"),
+        GuardrailCheck::Owner { .. } => Some("AllowedGitHubOwners"),
+        GuardrailCheck::Session(_) => Some("MaxSessionDuration"),
+        _ => None,
+    }
+}
 const DAY: &[BorrowedFormatItem<'static>] = format_description!("[year]-[month]-[day]");
 
 /// An exemption: `<guardrail>:<stack>:<last day>`, or `<guardrail>:<account>/<stack>:<last day>`.
@@ -86,23 +99,22 @@ impl Guardrails {
         stack: &StackId,
         deployment: &Deployment,
     ) -> Vec<String> {
-        let exempted = |reason: String| {
-            let exemption = self.exemption(&reason, stack)?;
-            Some(format!("{reason}: allowed by the exemption {exemption}"))
+        let exempted = |(reason, exemption): (String, Option<&Exemption>)| {
+            exemption.map(|exemption| format!("{reason}: allowed by the exemption {exemption}"))
         };
         self.reasons(guardrail_checks, stack, deployment).filter_map(exempted).collect()
     }
 
-    /// Returns the exemption of a stack from the guardrail of a reason.
-    pub(super) fn exemption(&self, reason: &str, stack: &StackId) -> Option<&Exemption> {
-        let guardrail = guardrail_of(reason)?;
+    /// Returns the exemption of a stack from the guardrail of a check.
+    pub(super) fn exemption(&self, check: &GuardrailCheck, stack: &StackId) -> Option<&Exemption> {
+        let guardrail = exemptible(check)?;
         self.in_force.iter().find(|exemption| exemption.exempts(guardrail, stack))
     }
 }
 
-/// The guardrail that a reason names first.
+/// The guardrail that a reason names behind the words of the author.
 pub(crate) fn guardrail_of(reason: &str) -> Option<&str> {
-    let (_, rest) = reason.split_once("(guardrail")?;
+    let (_, rest) = reason.rsplit_once("(guardrail")?;
     rest.split('`').nth(1)
 }
 

@@ -82,6 +82,8 @@ pub enum GuardrailCheck {
     Audience(String),
     /// The adoption of objects, such as roles, that somebody else created.
     Adoption(&'static str),
+    /// The take-over of an object that another stack had, or that does not tell whose it is.
+    TakeOver(&'static str),
     /// A part of an access entry.
     AccessEntry(AccessEntryCheck),
 }
@@ -278,14 +280,17 @@ impl Guardrails {
         if forbidden.is_empty() { Ok(()) } else { Err(self.refusal(&forbidden.join("; "), deployment)) }
     }
 
-    /// The reasons against the parts of a declaration, with those that an exemption allows.
+    /// The reasons against the parts of a declaration, each with the exemption that allows it.
     fn reasons(
         &self,
         guardrail_checks: &[GuardrailCheck],
         stack: &StackId,
         deployment: &Deployment,
-    ) -> impl Iterator<Item = String> {
-        guardrail_checks.iter().filter_map(|check| self.forbids(check, stack, deployment))
+    ) -> impl Iterator<Item = (String, Option<&Exemption>)> {
+        guardrail_checks.iter().filter_map(|check| {
+            let reason = self.forbids(check, stack, deployment)?;
+            Some((reason, self.exemption(check, stack)))
+        })
     }
 
     /// Returns the reasons for which the declaration of a stack is refused, each with its guardrail.
@@ -297,12 +302,10 @@ impl Guardrails {
         deployment: &Deployment,
     ) -> Vec<String> {
         self.reasons(guardrail_checks, stack, deployment)
-            .filter(|reason| {
-                let exemption = self.exemption(reason, stack);
-                if let Some(exemption) = exemption {
-                    tracing::warn!(reason, %exemption, "a stack is exempt from a guardrail");
-                }
-                exemption.is_none()
+            .filter_map(|(reason, exemption)| {
+                let Some(exemption) = exemption else { return Some(reason) };
+                tracing::warn!(reason, %exemption, "a stack is exempt from a guardrail");
+                None
             })
             .collect()
     }
@@ -387,6 +390,12 @@ impl Guardrails {
                 format!(
                     "`OnExisting`: {what} that no stack of this function made cannot be adopted (guardrail \
                      `AllowRoleAdoption`)"
+                )
+            }),
+            GuardrailCheck::TakeOver(noun) => (!self.adoption).then(|| {
+                format!(
+                    "the {noun} has no tag `github-trust:stack-id` of this stack, and cannot be taken over; if this stack made \
+                     it, give it the tag back (guardrail `AllowRoleAdoption`)"
                 )
             }),
             GuardrailCheck::AccessEntry(check) => self.access_entries.forbids(check, deployment),

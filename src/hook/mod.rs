@@ -76,6 +76,7 @@ pub async fn answer(app: &App, here: &Deployment, deadline: Instant, event: Hook
 async fn evaluate(app: &App, here: &Deployment, until: Instant, event: &HookEvent) -> Result<Vec<Annotation>, String> {
     match event.target {
         HookTarget::ChangeSet => {
+            app.settings.guardrails.check_explain(here).map_err(|refusal| refusal.to_string())?;
             let stack = StackId::parse(&event.stack_id).map_err(|error| error.to_string())?;
             if stack.region() != here.region || stack.account() != here.account {
                 return Err("the stack is in another account or region".to_owned());

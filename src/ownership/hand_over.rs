@@ -1,9 +1,28 @@
 //! The change of an object's owner, after CloudFormation was asked.
 
-use super::owner::{Owner, Tags, owner_tags};
+use super::owner::{Owner, Tags, owner_tags, stack_of};
 
 /// The tag of an object that an owner has taken over from another one.
-pub const TAKEN_OVER: &str = "github-trust:taken-over";
+const TAKEN_OVER: &str = "github-trust:taken-over";
+/// The value of that tag where another stack had the object, or nobody can tell.
+const OF_OTHERS: &str = "of others";
+
+/// The former owner of an object that a stack makes its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// Another resource of the stack.
+    OwnStack,
+    /// Another stack, or nobody of whom the tags tell.
+    Others,
+}
+
+impl Takeover {
+    /// The take-over that these tags record.
+    #[must_use]
+    pub fn of(tags: &Tags) -> Option<Self> {
+        tags.get(TAKEN_OVER).map(|value| if value == OF_OTHERS { Self::Others } else { Self::OwnStack })
+    }
+}
 
 /// The answer to the question of whether an object may become another owner's. It holds for the owner's tags that it was
 /// asked about, and for no others.
@@ -35,12 +54,17 @@ impl HandOver {
     #[must_use]
     pub fn claim(&self, owner: &Owner, observed: &Tags) -> Option<Tags> {
         match self {
-            Self::LetGo { from } if *from == owner_tags(observed) => {
-                let mut claim = owner.tags();
-                claim.insert(TAKEN_OVER.to_owned(), "true".to_owned());
-                Some(claim)
+            Self::LetGo { from } | Self::Lost { from } if *from == owner_tags(observed) => {
+                let is_of_stack = stack_of(from).is_some_and(|stack| stack.as_str() == owner.stack_id());
+                let value = match self {
+                    // The stack's tag is left: only IAM can have written it, and nobody but the stack takes it for its own.
+                    Self::Lost { .. } if is_of_stack => return Some(owner.tags()),
+                    _ if is_of_stack => "true",
+                    _ => OF_OTHERS,
+                };
+                let taken_over = [(TAKEN_OVER.to_owned(), value.to_owned())];
+                Some(owner.tags().into_iter().chain(taken_over).collect())
             }
-            Self::Lost { from } if *from == owner_tags(observed) => Some(owner.tags()),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ mod tag_changes;
 pub(crate) mod tags_property;
 
 pub use applied_items::AppliedItems;
-pub use hand_over::{HandOver, TAKEN_OVER};
+pub use hand_over::{HandOver, Takeover};
 pub use owner::{Owner, PREFIX, Tags, authored, described, digest, owner_tags, stack_of};
 pub(crate) use owner::{described_tags, native_tags};
 pub use tag_changes::{KeyCase, TAG_QUOTA, TagChanges, room_for, twin};

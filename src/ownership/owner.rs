@@ -105,6 +105,13 @@ impl Owner {
         digest(&[&self.stack_id, &self.logical_id], characters)
     }
 
+    /// A name for this owner that a stack keeps when it is deleted and made again under its name.
+    #[must_use]
+    pub fn lasting_digest(&self, characters: usize) -> String {
+        let stack = self.stack_id.rsplit_once('/').map_or(self.stack_id.as_str(), |(stack, _)| stack);
+        digest(&[stack, &self.logical_id], characters)
+    }
+
     /// The name that CloudFormation would generate, but the same on every attempt: stack, logical id, and a suffix that
     /// `seed` changes, in at most `limit` characters.
     #[must_use]

@@ -6,7 +6,8 @@ use super::resource::Planner;
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::error::Refusal;
-use crate::guardrails::Guardrails;
+use crate::guardrails::{GuardrailCheck, Guardrails};
+use crate::ownership::Takeover;
 
 /// The permissions that hold for the objects that a stack adopts or takes over.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,11 @@ impl AdoptionCheck<'_> {
         plan: &Plan<R::Action>,
         observed: Option<&R::Observed>,
     ) -> Result<(), Refusal> {
-        if !plan.actions().any(R::adopts) {
+        let takeover = plan.actions().find_map(R::takes_over);
+        if takeover == Some(Takeover::Others) {
+            self.guardrails.check(&[GuardrailCheck::TakeOver(R::NOUN)], self.stack, self.deployment)?;
+        }
+        if takeover.is_none() && !plan.actions().any(R::adopts) {
             return Ok(());
         }
         let step = |state, action| R::step(state, action, R::ApplyOutput::default());

@@ -14,7 +14,7 @@ use crate::cloudformation::{Attributes, Fields};
 use crate::deployment::Deployment;
 use crate::error::{Error, Refusal};
 use crate::guardrails::GuardrailCheck;
-use crate::ownership::Owner;
+use crate::ownership::{Owner, Takeover};
 
 /// A resource type: its types, its schema, and the ids of its objects.
 pub trait Resource {
@@ -95,10 +95,15 @@ pub trait Planner: Resource + Sized {
     fn claims(_action: &Self::Action) -> bool {
         false
     }
-    /// Returns true for an action that makes an object of somebody else's ours.
+    /// Returns true for an action that makes an object of nobody's ours.
     #[must_use]
     fn adopts(_action: &Self::Action) -> bool {
         false
+    }
+    /// Returns the former owner of an object that an action makes ours.
+    #[must_use]
+    fn takes_over(_action: &Self::Action) -> Option<Takeover> {
+        None
     }
     /// The parts of an object that a deployment may forbid, whoever added them.
     #[must_use]

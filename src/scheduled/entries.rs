@@ -6,8 +6,10 @@ use std::cell::{Cell, RefCell};
 use super::batch::{ItemOutcome, TimeWindow, run_batch};
 use super::{Run, Stopped, stopped};
 use crate::app::App;
+use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::error::Error;
+use crate::guardrails::GuardrailCheck;
 use crate::metrics;
 use crate::reconcile::{Progress, Reconciler};
 use crate::request_origin::Origin;
@@ -29,15 +31,10 @@ impl Run<'_> {
         let repaired = RefCell::new(repaired);
         let done =
             run_batch(&names, window, failures, async |name| match access_entry::recorded_entry(&api, name).await {
-                Ok(Some(RecordedEntry { id, owner, guardrail_checks })) => {
+                Ok(Some(RecordedEntry { id, owner })) => {
                     repaired.borrow_mut().insert(id.to_string());
-                    let Some((owner, stack)) = owner else { return ItemOutcome::Done };
-                    let guardrails = app.settings.guardrails.at(app.clock.now());
-                    let account = guardrails.check_account(stack.account(), deployment);
-                    match account.and_then(|()| guardrails.check(&guardrail_checks, &stack, deployment)) {
-                        Ok(()) => repair(app, deployment, window, &api, &NeedsRepair { id, owner }).await,
-                        Err(refusal) => not_repaired(app, window, &id, &Error::Refused(refusal)),
-                    }
+                    let Some(owner) = owner else { return ItemOutcome::Done };
+                    repair(app, deployment, window, &api, &NeedsRepair { id, owner }).await
                 }
                 Ok(None) => ItemOutcome::Done,
                 Err(error) => ItemOutcome::failed(window, &error.into(), |reason| {
@@ -134,7 +131,13 @@ async fn repair(
     let (deadline, lag, began, origin) = (window.work, app.settings.iam_lag, app.clock.now(), &Origin::own());
     let reconciler =
         Reconciler { api, owner, deployment, deadline, lag, origin, began, progress: &progress, adoption: None };
-    match Box::pin(access_entry::reconcile_scheduled(&reconciler, id)).await {
+    let guardrails = app.settings.guardrails.at(began);
+    let permits = |checks: &[GuardrailCheck]| {
+        let Ok(stack) = StackId::parse(owner.stack_id()) else { return Ok(()) };
+        guardrails.check_account(stack.account(), deployment)?;
+        guardrails.check(checks, &stack, deployment)
+    };
+    match Box::pin(access_entry::reconcile_scheduled(&reconciler, id, permits)).await {
         Ok(ScheduledOutcome::Healthy) => ItemOutcome::Done,
         Ok(ScheduledOutcome::ClusterDeleted) => {
             tracing::info!(%id, "its cluster is gone, and what was remembered of it forgotten");

@@ -303,3 +303,13 @@ fn a_provider_whose_url_is_no_issuer_of_jobs_is_found() {
         assert_eq!(asked(&hook.to_string(), Bucket::Hangs)["hookStatus"], status, "{url}");
     }
 }
+
+#[test]
+fn a_deployment_that_answers_no_questions_tells_no_plan() {
+    let (answer, _) = answered(&event("change-set"), bytes(&payload(&main_branch())), |_, settings| {
+        settings.guardrails = Guardrails::read(|name| (name == "ALLOW_EXPLAIN").then(|| "false".to_owned()));
+    });
+    let message = answer["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("Not evaluated: ") && message.contains("`AllowExplain`"), "{answer}");
+    assert_eq!(answer.get("annotations"), None, "{answer}");
+}

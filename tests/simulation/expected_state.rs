@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use github_trust::iam_policy::string_like::string_like;
+use github_trust::ownership::{Owner, Tags};
 use serde_json::{Value, json};
 
 use super::account::{ACCOUNT, Id, Kind, Object, PARTITION, Snapshot};
@@ -402,7 +403,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Whether an entry still lets in the role that it names.
+/// Whether an entry still lets in the role that it names. A role that another resource made, or a person, does not get it.
 pub(crate) fn lets_in(properties: &Value, snapshot: &Snapshot) -> bool {
     let Some((_, entry)) = find(ENTRY, "", properties, snapshot) else { return false };
     let principal = properties["PrincipalArn"].as_str().unwrap_or_default();
@@ -410,5 +411,13 @@ pub(crate) fn lets_in(properties: &Value, snapshot: &Snapshot) -> bool {
         .objects
         .iter()
         .find(|(id, object)| id.kind == Kind::Role && object.facets.get("arn").is_some_and(|arn| arn == principal));
-    role.is_none_or(|(id, _)| entry.facets.get("bound to") == Some(&id.serial))
+    let tags = |object: &Object| {
+        let tags = object.facets.iter().filter_map(|(name, value)| Some((name.strip_prefix("tag ")?, value)));
+        tags.map(|(key, value)| (key.to_owned(), value.clone())).collect::<Tags>()
+    };
+    role.is_none_or(|(id, role)| {
+        let maker = Owner::of_tags(&tags(role)).map(|owner| owner.lasting_digest(20));
+        let known = entry.facets.get("tag github-trust:role-id").and_then(|role| role.split(' ').nth(1));
+        entry.facets.get("bound to") == Some(&id.serial) || known != maker.as_deref()
+    })
 }

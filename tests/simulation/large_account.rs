@@ -88,7 +88,9 @@ pub(crate) fn multiply(account: &mut Account, size: Size, now: SystemTime) {
             entry.arn =
                 format!("arn:{PARTITION}:eks:{REGION}:{ACCOUNT}:access-entry/{name}/role/{ACCOUNT}/{}/1", role.name);
             entry.bound_to = Some(role.id.clone());
-            entry.tags.insert("github-trust:role-id".to_owned(), role.id.clone());
+            let bound = entry.tags.get_mut("github-trust:role-id").expect("the role of the first entry");
+            let maker = bound.split_once(' ').map_or(String::new(), |(_, maker)| format!(" {maker}"));
+            *bound = format!("{}{maker}", role.id);
             let cluster = clusters.get_mut(&name).expect("a cluster");
             cluster.entries.insert(entry.principal.clone(), entry);
         }

@@ -51,8 +51,8 @@ impl<R: Claimable> Planner for Claimed<R> {
         let claims = observed.map_or(&none, |observed| &observed.claims);
         let object = observed.and_then(|observed| observed.object.as_ref());
         let Some(desired) = desired else { return plan_to_leave::<R>(owner, object, claims) };
-        let decides = observed.is_some_and(|observed| observed.is_made_now)
-            || !claims.are_decided_by_another(owner.stack_id());
+        let decides =
+            observed.is_some_and(|observed| observed.is_made_now) || !claims.are_decided_by_another(owner.stack_id());
         let plan = if desired.stays {
             Ok(Plan::nothing())
         } else {

@@ -7,6 +7,7 @@ use futures_util::future::join3;
 
 use super::action::{Action, EntryCreateInput};
 use super::cluster::{ClusterReadiness, knows_no_entries, readiness};
+use super::plan::is_stale;
 use super::sharing::RecreatedEntry;
 use super::state::{EntryContent, Observed, ObservedEntry, RESTORING, TYPE_CHANGED};
 use super::{AccessEntries, Created, Desired, EntryId, EntryType, PolicyScope, Spec, Wanted};
@@ -14,9 +15,9 @@ use crate::aws::{Backoff, CallError, Deadline, ErrorKind, ignore_not_found, page
 use crate::cloudformation::nearest::nearest_few;
 use crate::error::{Error, Refusal};
 use crate::metrics;
-use crate::ownership::{Owner, TAKEN_OVER};
+use crate::ownership::{Owner, Takeover};
 use crate::reconcile::{Api, Reader, Resource};
-use crate::request_origin::{OwnedObject, Witness, removes};
+use crate::request_origin::{OwnedObject, RollbackCheck, Witness, removes};
 
 impl Reader for AccessEntries {
     type Sharing = RecreatedEntry;
@@ -42,12 +43,21 @@ impl Reader for AccessEntries {
         let (Wanted::Declared(spec), Some(entry)) = (&desired.wanted, &observed.entry) else { return Ok(()) };
         let object = OwnedObject { resource_type: Self::TYPE, id: &id.to_string(), tags: &entry.content.tags };
         desired.hand_over = self.witness().hand_over(&self.deployment, owner, object, spec.take_over).await?;
+        let strangers =
+            desired.role.as_ref().filter(|role| is_stale(role, entry) && entry.content.is_for_another_maker(role));
+        if strangers.is_some() && owner.owns(&entry.content.tags) {
+            let rollback = RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline };
+            if rollback.is_rolling_back(owner.stack_id()).await? {
+                tracing::error!(%id, "the stack rolls back: the entry stays as it is, for a role that is gone");
+                desired.role = None;
+            }
+        }
         Ok(())
     }
 
     async fn is_kept(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
         let is_taken_over =
-            |entry: &ObservedEntry| owner.owns(&entry.content.tags) && entry.content.tags.contains_key(TAKEN_OVER);
+            |entry: &ObservedEntry| owner.owns(&entry.content.tags) && Takeover::of(&entry.content.tags).is_some();
         Ok(observed.entry.as_ref().is_some_and(is_taken_over) && !removes(&self.witness(), owner).await?)
     }
 

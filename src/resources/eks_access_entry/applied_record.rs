@@ -11,8 +11,8 @@ pub(super) struct AppliedRecord {
     pub(super) policies: AppliedItems<8>,
     pub(super) tags: AppliedItems<5>,
     pub(super) username: bool,
-    /// The unique id of the role that the entry is bound to.
-    pub(super) role_id: Option<String>,
+    /// The role that the entry is bound to: its unique id, and the digest of its maker.
+    pub(super) role: Option<String>,
 }
 
 pub(super) const ROLE_ID: &str = "github-trust:role-id";
@@ -24,10 +24,10 @@ const TAGS: &str = "github-trust:tags";
 const USERNAME: &str = "github-trust:username";
 
 impl AppliedRecord {
-    /// The record of a declaration, without the role's id.
+    /// The record of a declaration, without the role.
     pub(super) fn of(spec: &Spec) -> Self {
         Self {
-            role_id: None,
+            role: None,
             groups: AppliedItems::of(spec.groups.iter().flatten().map(String::as_str)),
             policies: AppliedItems::of(spec.policies.iter().flatten().map(|(policy, _)| policy.as_str())),
             tags: AppliedItems::of(spec.tags.keys().map(String::as_str)),
@@ -41,14 +41,14 @@ impl AppliedRecord {
             policies: AppliedItems::read(tags.get(POLICIES)),
             tags: AppliedItems::read(tags.get(TAGS)),
             username: tags.contains_key(USERNAME),
-            role_id: tags.get(ROLE_ID).cloned(),
+            role: tags.get(ROLE_ID).cloned(),
         }
     }
 
     pub(super) fn union(&self, other: &Self) -> Self {
-        let Self { groups, policies, tags, username, role_id: _ } = self;
+        let Self { groups, policies, tags, username, role: _ } = self;
         Self {
-            role_id: other.role_id.clone(),
+            role: other.role.clone(),
             groups: groups.union(&other.groups),
             policies: policies.union(&other.policies),
             tags: tags.union(&other.tags),
@@ -57,14 +57,14 @@ impl AppliedRecord {
     }
 
     pub(super) fn write(&self) -> Tags {
-        let Self { groups, policies, tags, username, role_id } = self;
+        let Self { groups, policies, tags, username, role } = self;
         let username = if *username { "set" } else { "" };
         let all = [
             (GROUPS, groups.to_string()),
             (POLICIES, policies.to_string()),
             (TAGS, tags.to_string()),
             (USERNAME, username.to_owned()),
-            (ROLE_ID, role_id.clone().unwrap_or_default()),
+            (ROLE_ID, role.clone().unwrap_or_default()),
         ];
         all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
     }

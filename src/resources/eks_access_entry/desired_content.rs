@@ -23,8 +23,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The target that starts from `base`. `role_id` is the id that the entry is, or will be, bound to.
-    pub(super) fn new(wanted: &Wanted, base: &EntryContent, role_id: Option<String>) -> Self {
+    /// The target that starts from `base`. `role` is the record of the role that the entry is, or will be, bound to.
+    pub(super) fn new(wanted: &Wanted, base: &EntryContent, role: Option<String>) -> Self {
         let before = AppliedRecord::read(&base.tags);
         let (after, content) = match wanted {
             Wanted::Declared(spec) => {
@@ -59,7 +59,7 @@ impl Target {
                 (before.clone(), EntryContent { tags, ..base.clone() })
             }
         };
-        let after = AppliedRecord { role_id, ..after };
+        let after = AppliedRecord { role, ..after };
         let between = before.union(&after);
         let lasting = |key: &str| key.starts_with(PREFIX) && !is_record(key) && key != RESTORING;
         let owner = base.tags.iter().filter(|(key, _)| lasting(key)).map(|(key, value)| (key.clone(), value.clone()));
@@ -77,10 +77,10 @@ impl Target {
         Self { content: found.content(content), before: record(), between: record(), after: record() }
     }
 
-    /// The same without the role's id, which takes a tag.
-    pub(super) fn without_role_id(mut self) -> Self {
+    /// The same without the record of the role, which takes a tag.
+    pub(super) fn without_role(mut self) -> Self {
         self.content.tags.remove(ROLE_ID);
-        (self.between.role_id, self.after.role_id) = (None, None);
+        (self.between.role, self.after.role) = (None, None);
         self
     }
 

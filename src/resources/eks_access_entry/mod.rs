@@ -22,6 +22,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::iter;
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::SharedTimeSource;
@@ -161,8 +162,34 @@ impl fmt::Display for PolicyScope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     pub(crate) role_id: String,
+    /// The resource that made the role, if one of this function did.
+    pub(crate) maker: Option<RoleMaker>,
     /// In seconds since 1970.
     pub(crate) created: i64,
+}
+
+/// The resource that made a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleMaker {
+    /// For people.
+    pub(crate) name: String,
+    pub(crate) digest: String,
+}
+
+impl RoleMaker {
+    /// The maker that the tags of a role name.
+    fn of_tags(tags: &Tags) -> Option<Self> {
+        let owner = Owner::of_tags(tags)?;
+        Some(Self { name: owner.to_string(), digest: owner.lasting_digest(20) })
+    }
+}
+
+impl Principal {
+    /// The text by which an entry remembers its role: the role's id, and the digest of its maker.
+    fn remembered(&self) -> String {
+        let maker = self.maker.iter().map(|maker| format!(" {}", maker.digest));
+        iter::once(self.role_id.clone()).chain(maker).collect()
+    }
 }
 
 /// The desired state.

@@ -29,7 +29,7 @@ use super::{effect, native_equivalent};
 use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
-use crate::ownership::{HandOver, Owner, PREFIX, TAG_QUOTA, TAKEN_OVER, Tags, described, room_for};
+use crate::ownership::{HandOver, Owner, PREFIX, TAG_QUOTA, Tags, Takeover, described, room_for};
 use crate::reconcile::{NativeResource, Plan, Planner};
 
 /// The possible difference between the clocks of IAM and EKS, in seconds.
@@ -63,7 +63,7 @@ fn plan_absent(owner: &Owner, entry: Option<&ObservedEntry>, record: Option<&Rec
     match (ours, record) {
         // An adopted entry is complete when it is released.
         (None, Some(record)) if record.committed && entry.is_none() && record.content.is_adopted() => {
-            let target = Target::new(&Wanted::Unchanged, &record.content, record.content.role_id());
+            let target = Target::new(&Wanted::Unchanged, &record.content, record.content.role());
             let found = FormerEntry::read(&target.content.tags);
             let content = found.map_or_else(|| target.content.clone(), |found| found.content(&target.content));
             recreate(&content, record.type_changed).then([release(&record.content, None)])
@@ -88,7 +88,7 @@ fn give_back(entry: &ObservedEntry, record: Option<&RecreationRecord>) -> Plan<A
     let base = merge_record(entry, record);
     let target = match FormerEntry::read(&base.tags) {
         Some(found) => Target::given_back(&found, &base),
-        None => Target::new(&Wanted::Unchanged, &base, entry.content.role_id()),
+        None => Target::new(&Wanted::Unchanged, &base, entry.content.role()),
     };
     let plan = target.plan_from(entry);
     let stages = plan.stages().iter();
@@ -181,9 +181,9 @@ fn plan_present(
     if stale.is_none() && !type_changed {
         return Ok(repair(desired, entry, record));
     }
-    let current_id = desired.role.as_ref().map(|role| role.role_id.clone());
-    let role_id = if stale.is_some() { current_id } else { entry.content.role_id().or(current_id) };
-    let target = Target::new(&desired.wanted, &content_of_type(desired, merge_record(entry, record)), role_id);
+    let current = desired.role.as_ref().map(Principal::remembered);
+    let role = if stale.is_some() { current } else { entry.content.role().or(current) };
+    let target = Target::new(&desired.wanted, &content_of_type(desired, merge_record(entry, record)), role);
     check_tags(&target.content)?;
     // If both have changed, the role is the reason to report.
     let type_changed = type_changed && stale.is_none();
@@ -231,9 +231,11 @@ fn content_of_type(desired: &Desired, content: EntryContent) -> EntryContent {
 
 /// Plans the changes of an entry that is bound to its role.
 fn repair(desired: &Desired, entry: &ObservedEntry, record: Option<&RecreationRecord>) -> Plan<Action> {
-    let current_id = desired.role.as_ref().map(|role| role.role_id.clone());
-    let role_id = entry.content.role_id().or(current_id);
-    let target = Target::new(&desired.wanted, &merge_record(entry, record), role_id);
+    let current = desired.role.as_ref().map(Principal::remembered);
+    // IAM may show the previous role, which the entry is bound to no longer.
+    let is_bound = desired.role.as_ref().is_some_and(|role| entry.content.role_id() == Some(role.role_id.as_str()));
+    let role = if is_bound { current } else { entry.content.role().or(current) };
+    let target = Target::new(&desired.wanted, &merge_record(entry, record), role);
     let marked = record.filter(|_| entry.content.is_marked());
     Plan::nothing()
         .then(marked.and_then(|record| overrule(desired, record, &target)))
@@ -255,10 +257,10 @@ fn fill(target: Target, entry: &ObservedEntry) -> Plan<Action> {
     let tags = &target.content.tags;
     match tags.get(ROLE_ID).filter(|_| !has_room_for_mark(tags)).cloned() {
         None => target.plan_from(entry).then([unmark]),
-        Some(role_id) => {
-            let tags = Tags::from([(ROLE_ID.to_owned(), role_id)]);
+        Some(role) => {
+            let tags = Tags::from([(ROLE_ID.to_owned(), role)]);
             let last = Action::Tag { arn: entry.arn.clone(), tags };
-            target.without_role_id().plan_from(entry).then([unmark]).then([last])
+            target.without_role().plan_from(entry).then([unmark]).then([last])
         }
     }
 }
@@ -270,8 +272,8 @@ fn has_room_for_mark(tags: &Tags) -> bool {
 /// Plans the new entry from the record of the old one.
 fn restore(desired: &Desired, record: &RecreationRecord) -> Plan<Action> {
     let content = content_of_type(desired, record.content.clone());
-    let current_id = desired.role.as_ref().map(|role| role.role_id.clone());
-    let target = Target::new(&desired.wanted, &content, current_id.or(content.role_id()));
+    let current = desired.role.as_ref().map(Principal::remembered);
+    let target = Target::new(&desired.wanted, &content, current.or(content.role()));
     Plan::nothing().then(overrule(desired, record, &target)).followed_by(recreate(&target.content, record.type_changed))
 }
 
@@ -317,9 +319,28 @@ fn merge(recorded: &EntryContent, entry: &EntryContent) -> EntryContent {
 pub(super) fn is_stale(role: &Principal, entry: &ObservedEntry) -> bool {
     let Some(created) = entry.created else { return false };
     match entry.content.role_id() {
-        Some(known) => known != role.role_id && role.created + CLOCK_SKEW >= created,
+        Some(known) => known != role.role_id.as_str() && role.created + CLOCK_SKEW >= created,
         None => role.created > created,
     }
+}
+
+/// Refuses to bind an entry to a role that another resource has made: its name was free, and is somebody else's now. An
+/// adoption asks for it.
+fn check_maker(wanted: &Wanted, role: Option<&Principal>, content: &EntryContent) -> Result<(), Refusal> {
+    let is_asked_for = matches!(wanted, Wanted::Declared(spec) if spec.adopt);
+    let Some(role) = role.filter(|role| !is_asked_for && content.is_for_another_maker(role)) else { return Ok(()) };
+    let now = match &role.maker {
+        Some(maker) => format!("the role of {}", maker.name),
+        None => "a role that was made by hand".to_owned(),
+    };
+    Err(Refusal::PreconditionFailed {
+        what: format!(
+            "{} was made for a role that is gone; the principal is {now} now, and does not get the entry",
+            described_entry(content)
+        ),
+        remedy: "If it is meant for this role, declare `OnExisting: Adopt`, or remove the entry and declare it again"
+            .to_owned(),
+    })
 }
 
 /// Creates the entry again, with a mark until it is complete. The mark also holds the reason.
@@ -330,18 +351,18 @@ fn recreate(content: &EntryContent, type_changed: bool) -> Plan<Action> {
     }
     let reason = if type_changed { TYPE_CHANGED } else { "true" };
     input.tags.insert(RESTORING.to_owned(), reason.to_owned());
-    create_and_fill(input, |entry| fill(Target::new(&Wanted::Unchanged, content, content.role_id()), entry))
+    create_and_fill(input, |entry| fill(Target::new(&Wanted::Unchanged, content, content.role()), entry))
         .then([Action::DeleteRecord])
 }
 
 fn create(owner: &Owner, desired: &Desired, spec: &Spec) -> Plan<Action> {
     let Spec { cluster, principal, entry_type, username, groups, tags, .. } = spec.clone();
-    let role_id = desired.role.as_ref().map(|role| role.role_id.clone());
-    let record = AppliedRecord { role_id: role_id.clone(), ..AppliedRecord::of(spec) };
+    let role = desired.role.as_ref().map(Principal::remembered);
+    let record = AppliedRecord { role: role.clone(), ..AppliedRecord::of(spec) };
     let tags = tags.into_iter().chain(owner.tags()).chain(record.write()).collect();
     let (entry_type, groups) = (entry_type.to_string(), groups.unwrap_or_default());
     let input = EntryCreateInput { cluster, principal, entry_type, username, groups, tags };
-    create_and_fill(input, |entry| Target::new(&desired.wanted, &entry.content, role_id).plan_from(entry))
+    create_and_fill(input, |entry| Target::new(&desired.wanted, &entry.content, role).plan_from(entry))
 }
 
 /// Creates the entry without policies, and adds the rest as to any other entry, so that a creation forgets nothing.
@@ -367,11 +388,18 @@ impl Planner for AccessEntries {
         let our_record = record.filter(|record| ours(&record.content.tags));
         let Some(desired) = desired else { return Ok(plan_absent(owner, entry, our_record)) };
         match (&desired.wanted, entry) {
-            (_, Some(entry)) if ours(&entry.content.tags) => plan_present(desired, entry, record),
+            (_, Some(entry)) if ours(&entry.content.tags) => {
+                let role = desired.role.as_ref().filter(|role| is_stale(role, entry));
+                check_maker(&desired.wanted, role, &entry.content)?;
+                plan_present(desired, entry, record)
+            }
             // Somebody else has created an entry, so that the recorded one has no place any more.
             (Wanted::Unchanged, Some(_)) => Ok(Plan::nothing().then(our_record.map(|_| Action::DeleteRecord))),
             (Wanted::Unchanged, None) => Ok(match our_record {
-                Some(record) if record.committed => restore(desired, record),
+                Some(record) if record.committed => {
+                    check_maker(&desired.wanted, desired.role.as_ref(), &record.content)?;
+                    restore(desired, record)
+                }
                 record => Plan::nothing().then(record.map(|_| Action::DeleteRecord)),
             }),
             (Wanted::Declared(spec), Some(entry)) => {
@@ -388,14 +416,22 @@ impl Planner for AccessEntries {
             }
             (Wanted::Declared(spec), None) => match (record, our_record) {
                 (Some(record), None) if record.committed => Err(foreign(&record.content)),
-                (_, Some(record)) if record.committed => Ok(restore(desired, record)),
+                (_, Some(record)) if record.committed => {
+                    check_maker(&desired.wanted, desired.role.as_ref(), &record.content)?;
+                    Ok(restore(desired, record))
+                }
                 (_, record) => Ok(create(owner, desired, spec).then(record.map(|_| Action::DeleteRecord))),
             },
         }
     }
 
     fn adopts(action: &Action) -> bool {
-        matches!(action, Action::Tag { arn: _, tags } if tags.contains_key(ADOPTED) || tags.contains_key(TAKEN_OVER))
+        matches!(action, Action::Tag { arn: _, tags } if tags.contains_key(ADOPTED))
+    }
+
+    fn takes_over(action: &Action) -> Option<Takeover> {
+        let Action::Tag { arn: _, tags } = action else { return None };
+        Takeover::of(tags)
     }
 
     fn held(observed: &Observed) -> Vec<GuardrailCheck> {

@@ -1,6 +1,6 @@
 //! Principals as IAM shows them, and the nearest ones to a principal that is not there.
 
-use super::{AccessEntries, Principal, is_role_of};
+use super::{AccessEntries, Principal, RoleMaker, is_role_of};
 use crate::arn::Arn;
 use crate::aws::{CallError, ErrorKind, iam};
 use crate::cloudformation::nearest::nearest_few;
@@ -23,7 +23,9 @@ impl AccessEntries {
         match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
             Ok(output) => {
                 let role = iam::shown(output.role, "iam:GetRole", name)?;
-                Ok(Some(Principal { created: role.create_date.secs(), role_id: role.role_id }))
+                let tags = role.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+                let maker = RoleMaker::of_tags(&tags);
+                Ok(Some(Principal { created: role.create_date.secs(), role_id: role.role_id, maker }))
             }
             // EKS decides whether it takes the principal.
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),

@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use aws_sdk_iam::types::Role;
 
 use super::plan::is_stale;
-use super::state::RecreationRecord;
+use super::state::{EntryContent, Observed, RecreationRecord};
 use super::{AccessEntries, Desired, EntryId, Principal, Wanted};
 use crate::aws::{CallError, Deadline, ErrorKind, iam, pages};
-use crate::cloudformation::StackId;
 use crate::error::{Error, Refusal};
 use crate::guardrails::GuardrailCheck;
-use crate::ownership::{Owner, stack_of};
+use crate::ownership::Owner;
 use crate::reconcile::{Reader, Reconciler};
 
 /// An entry of ours that needs repair.
@@ -55,10 +54,8 @@ pub async fn record_names(api: &AccessEntries) -> Result<Vec<String>, CallError>
 pub struct RecordedEntry {
     /// The id of the entry.
     pub id: EntryId,
-    /// The owner of the entry, with its stack.
-    pub owner: Option<(Owner, StackId)>,
-    /// The parts of the entry that a deployment may forbid: whoever may write secrets can have written the record.
-    pub guardrail_checks: Vec<GuardrailCheck>,
+    /// The owner of the entry.
+    pub owner: Option<Owner>,
 }
 
 /// Reads the entry with a recreation record.
@@ -67,10 +64,9 @@ pub struct RecordedEntry {
 /// When the call fails.
 pub async fn recorded_entry(api: &AccessEntries, name: &str) -> Result<Option<RecordedEntry>, CallError> {
     let Some(RecreationRecord { content, .. }) = api.read_record_named(name).await? else { return Ok(None) };
-    let owner = Owner::of_tags(&content.tags).zip(stack_of(&content.tags));
-    let guardrail_checks = content.guardrail_checks();
+    let owner = Owner::of_tags(&content.tags);
     let id = EntryId { principal: content.principal, cluster: content.cluster };
-    Ok(Some(RecordedEntry { id, owner, guardrail_checks }))
+    Ok(Some(RecordedEntry { id, owner }))
 }
 
 /// Lists the roles of the account.
@@ -130,17 +126,23 @@ pub enum ScheduledOutcome {
     ClusterDeleted,
 }
 
-/// Repairs one entry.
+/// Repairs one entry. `permits` tells if the deployment still allows its parts: guardrails may have become stricter, and
+/// whoever may write secrets can have written the record.
 ///
 /// # Errors
-/// When the entry could not be recreated. Its record stays for the next run.
+/// When the entry could not be recreated, or must not be. Its record stays for the next run.
 pub async fn reconcile_scheduled(
     reconciler: &Reconciler<'_, AccessEntries>,
     id: &EntryId,
+    permits: impl Fn(&[GuardrailCheck]) -> Result<(), Refusal>,
 ) -> Result<ScheduledOutcome, Error> {
     let api = reconciler.api;
     let role = api.role(&id.principal).await?;
     let observed = api.observe(id).await?;
+    if let Some(Observed { entry, record }) = &observed {
+        let contents = entry.iter().map(|entry| &entry.content).chain(record.iter().map(|record| &record.content));
+        permits(&contents.flat_map(EntryContent::guardrail_checks).collect::<Vec<_>>())?;
+    }
     let is_committed = |record: &RecreationRecord| record.committed;
     if observed.is_some_and(|observed| observed.entry.is_none() && observed.record.as_ref().is_some_and(is_committed)) {
         if !api.has_cluster(&id.cluster).await? {
@@ -165,7 +167,9 @@ pub async fn reconcile_scheduled(
 impl AccessEntries {
     /// Lists the roles of the account by their ARNs.
     async fn roles(&self) -> Result<BTreeMap<String, Principal>, CallError> {
-        let principal = |role: &Role| Principal { created: role.create_date.secs(), role_id: role.role_id.clone() };
+        // The list shows no tags.
+        let principal =
+            |role: &Role| Principal { created: role.create_date.secs(), role_id: role.role_id.clone(), maker: None };
         let roles =
             iam::list_roles(&self.iam, &self.deadline, |role| Some((role.arn.clone(), principal(&role)))).await?;
         Ok(roles.into_iter().collect())

@@ -17,7 +17,7 @@ use crate::deployment::Deployment;
 use crate::error::{Error, Refusal};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::TrustPolicy;
-use crate::ownership::{HandOver, Owner, TAKEN_OVER};
+use crate::ownership::{HandOver, Owner, Takeover};
 use crate::reconcile::{Api, Exclusive, ReadHint, Reader, Resource};
 use crate::request_origin::{OwnedObject, Witness, removes};
 
@@ -111,7 +111,7 @@ impl Reader for GitHubRoles {
     }
 
     async fn is_kept(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
-        let is_taken_over = owner.owns(&observed.tags) && observed.tags.contains_key(TAKEN_OVER);
+        let is_taken_over = owner.owns(&observed.tags) && Takeover::of(&observed.tags).is_some();
         Ok(is_taken_over && !removes(&self.witness(), owner).await?)
     }
 

@@ -33,7 +33,7 @@ use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::ownership::{
-    HandOver, KeyCase, Owner, PREFIX, TAG_QUOTA, TAKEN_OVER, TagChanges, Tags, authored, described, room_for, twin,
+    HandOver, KeyCase, Owner, PREFIX, TAG_QUOTA, TagChanges, Tags, Takeover, authored, described, room_for, twin,
 };
 use crate::reconcile::{NativeResource, Plan, Planner};
 
@@ -211,7 +211,12 @@ impl Planner for GitHubRoles {
     }
 
     fn adopts(action: &Action) -> bool {
-        matches!(action, Action::Tag(tags) if tags.contains_key(ADOPTED) || tags.contains_key(TAKEN_OVER))
+        matches!(action, Action::Tag(tags) if tags.contains_key(ADOPTED))
+    }
+
+    fn takes_over(action: &Action) -> Option<Takeover> {
+        let Action::Tag(tags) = action else { return None };
+        Takeover::of(tags)
     }
 
     fn held(observed: &Observed) -> Vec<GuardrailCheck> {

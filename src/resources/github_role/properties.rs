@@ -130,7 +130,8 @@ object_type! {
             "`Fail` refuses a role of this `RoleName` that is there already. `Adopt` adopts a role that no stack owns. \
              Everything that it keeps has to be within the guardrails, and it is given back as it was found when the \
              resource is deleted. The deployment has to allow that (`AllowRoleAdoption`). `TakeOver` takes over a role \
-             that another resource of this function made and let go (`DeletionPolicy: Retain`).",
+             that another resource of this function made and let go (`DeletionPolicy: Retain`); of \
+             another stack, if the deployment allows that, too.",
         )
         .default("Fail");
     }

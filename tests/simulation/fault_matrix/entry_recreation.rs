@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::account::{Kind, Object};
 use super::super::author::Author;
 use super::super::cloudformation::{Declared, RequestType, Status};
-use super::super::expected_state::{self, ENTRY};
+use super::super::expected_state::{self, ENTRY, ROLE};
 use super::super::faults::{At, Fault, When};
 use super::super::lambda::Ended;
 use super::super::stack::Stack;
@@ -403,4 +403,43 @@ fn row_28_a_scheduled_run_reads_all_pages() {
         assert_eq!(run(world).await, Ended::Returned(Ok(())), "{}", world.story());
         healed(world, &before);
     });
+}
+
+const OUR_ROLE: &str = "arn:aws:iam::111122223333:role/deploy";
+
+/// Returns true if EKS binds the entry of our role to the role that is there.
+fn is_bound(world: &World) -> bool {
+    let objects = world.cloud.snapshot().objects;
+    let role = objects.keys().find(|id| id.kind == Kind::Role && id.name == "deploy").expect("the role");
+    let entry = objects.iter().find(|(id, _)| id.kind == Kind::Entry && id.name.contains(OUR_ROLE)).expect("the entry");
+    entry.1.facets.get("bound to") == Some(&role.serial)
+}
+
+#[test]
+fn row_27_an_entry_is_made_again_for_the_stack_that_made_its_role() {
+    for is_same in [true, false] {
+        world(async |world| {
+            let (mut team, mut cluster) = (world.stack("team"), world.stack("cluster"));
+            let entry = but(alone(ENTRY, 1), json!({"PrincipalArn": OUR_ROLE}));
+            assert_eq!(team.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete, "{}", world.story());
+            assert_eq!(cluster.create(&vec![entry.clone()]).await, Status::CreateComplete, "{}", world.story());
+            assert_eq!(team.delete_stack().await, Status::DeleteComplete);
+            tokio::time::sleep(HOUR).await;
+            let mut next = world.stack(if is_same { "team" } else { "evil" });
+            assert_eq!(next.create(&vec![alone(ROLE, 2)]).await, Status::CreateComplete, "{}", world.story());
+            tokio::time::sleep(HOUR).await;
+            let ended = run(world).await;
+            assert_eq!(is_bound(world), is_same, "{ended:?}: {}", world.story());
+            if is_same {
+                return;
+            }
+            let again = but(entry.clone(), json!({"ServiceTimeout": 600}));
+            assert_eq!(cluster.update(&vec![again]).await, Status::UpdateRollbackComplete, "{}", world.story());
+            let whose = "the principal is the role of eu-west-1/evil/Role now, and does not get the entry";
+            assert!(world.story().contains(whose) && !is_bound(world), "{}", world.story());
+            let asked = but(entry, json!({"OnExisting": "Adopt"}));
+            assert_eq!(cluster.update(&vec![asked]).await, Status::UpdateComplete, "{}", world.story());
+            assert!(is_bound(world), "{}", world.story());
+        });
+    }
 }

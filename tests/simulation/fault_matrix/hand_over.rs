@@ -165,6 +165,7 @@ fn what_is_taken_over_is_held_to_the_guardrails_of_an_adoption() {
         ("ALLOWED_OWNERS", "*"),
         ("ALLOWED_ISSUERS", "*"),
         ("ALLOWED_PRINCIPALS", "arn:*:iam::*:*"),
+        ("ALLOW_ROLE_ADOPTION", "true"),
     ];
     let guardrails =
         Guardrails::read(|name| set.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned()));
@@ -207,6 +208,63 @@ fn what_is_taken_over_is_held_to_the_guardrails_of_an_adoption() {
                 }
             },
         );
+    }
+}
+
+/// A world in which nothing is adopted.
+fn without_adoption(story: impl AsyncFn(&World)) {
+    let set = [
+        ("ROLE_PATH", "/"),
+        ("ALLOW_INLINE_POLICIES", "Always"),
+        ("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*"),
+        ("ALLOWED_OWNERS", "*"),
+        ("ALLOWED_ISSUERS", "*"),
+        ("ALLOWED_PRINCIPALS", "arn:*:iam::*:*"),
+        ("ALLOW_CLUSTER_ADMIN", "true"),
+        ("ALLOWED_ACCESS_POLICIES", "*"),
+        ("ALLOWED_NAMESPACES", "*"),
+    ];
+    let guardrails =
+        Guardrails::read(|name| set.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned()));
+    let settings = Settings { guardrails, ..Settings::default() };
+    world_with(|cloud| github_trust_with(cloud, settings), story);
+}
+
+#[test]
+fn what_another_stack_let_go_is_taken_over_where_adoption_is_allowed() {
+    for kind in KINDS {
+        without_adoption(async |world| {
+            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+            let status = one.create(&vec![alone(kind, 1)]).await;
+            assert_eq!(status, Status::CreateComplete, "{}", world.story());
+            one.retain(logical(kind));
+            let before = world.cloud.snapshot();
+            assert_eq!(two.create(&vec![taking_over(kind, 2)]).await, Status::RollbackComplete, "{}", world.story());
+            let (reason, _) = world.failure(&world.last_of(RequestType::Create));
+            assert!(reason.contains("(guardrail `AllowRoleAdoption`)"), "{reason}");
+            assert_eq!(world.cloud.snapshot(), before);
+            let own = one.update(&vec![named("Other", taking_over(kind, 1))]).await;
+            assert_eq!(own, Status::UpdateComplete, "{}", world.story());
+        });
+    }
+}
+
+/// Whoever deploys a stack can let a function of theirs answer any physical id, and CloudFormation shows it as the stack's.
+#[test]
+fn an_object_without_any_tag_of_ours_is_nobody_s_by_its_name() {
+    for kind in KINDS {
+        without_adoption(async |world| {
+            let mut stack = world.stack("s");
+            assert_eq!(stack.create(&vec![alone(kind, 1)]).await, Status::CreateComplete, "{}", world.story());
+            strip(world, kind, true);
+            let before = world.cloud.snapshot();
+            let change = if kind == ROLE { json!({"Description": "new"}) } else { json!({"Username": "new"}) };
+            let status = stack.update(&vec![but(alone(kind, 1), change.clone())]).await;
+            assert_eq!(status, Status::UpdateRollbackFailed, "{}", world.story());
+            let (reason, _) = world.failure(&world.last_of(RequestType::Update));
+            assert!(reason.contains("give it the tag back (guardrail `AllowRoleAdoption`)"), "{reason}");
+            assert_eq!(world.cloud.snapshot(), before);
+        });
     }
 }
 

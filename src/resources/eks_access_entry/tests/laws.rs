@@ -173,7 +173,7 @@ pub(super) const NOW: i64 = 1_000_000;
 
 /// The role that the entries are for, made before them.
 pub(super) fn declared(spec: Spec) -> Desired {
-    let role = Some(Principal { role_id: "AROA1".into(), created: NOW - 100 });
+    let role = Some(Principal { role_id: "AROA1".into(), created: NOW - 100, maker: None });
     Desired { wanted: Wanted::Declared(Box::new(spec)), role, process: "p".into(), hand_over: None }
 }
 
@@ -246,7 +246,7 @@ pub(super) fn outlived(observed: &Observed) -> Observed {
 }
 
 pub(super) fn new_role() -> Principal {
-    Principal { role_id: "AROA2".into(), created: NOW - 50 }
+    Principal { role_id: "AROA2".into(), created: NOW - 50, maker: None }
 }
 
 fn content(observed: &Observed) -> &EntryContent {
@@ -360,7 +360,7 @@ fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
     tally.report::<AccessEntries>();
     // IAM shows the role of before for a while: that one is older than the entry.
     let entry = after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), None).expect("an entry");
-    let before = Principal { role_id: "AROA0".into(), created: NOW - 5000 };
+    let before = Principal { role_id: "AROA0".into(), created: NOW - 5000, maker: None };
     let stale_read = Desired { role: Some(before), ..declared(spec(None, None)) };
     let plan = AccessEntries::plan(&owner, Some(&stale_read), Some(&entry)).unwrap();
     assert!(plan.is_empty(), "{plan:?}");
