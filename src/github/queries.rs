@@ -251,8 +251,8 @@ fn no_token(app: &GitHubApp, status: u16) -> String {
 
 fn invisible(with_credential: bool) -> &'static str {
     if with_credential {
-        "GitHub shows no such repository to the function's credential"
+        "GitHub shows no such repository to the function's credential; see if its name is right"
     } else {
-        "GitHub shows no such repository to the public, and the function has no credential for it"
+        "GitHub shows no such repository to the public, and the function has no credential for it; see if its name is right"
     }
 }

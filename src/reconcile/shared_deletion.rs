@@ -57,7 +57,7 @@ impl<R: Api> Reconciler<'_, R> {
                 Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
-            tracing::info!(%id, action = %announcement, "waiting for the other owners");
+            tracing::info!(%id, action = %announcement, seconds = pause.as_secs(), "waiting for the other owners");
             tokio::time::sleep(pause).await;
             if is_deletion {
                 return Ok(R::Sharing::observe_for_delete(self.api, id).await?);
@@ -99,7 +99,9 @@ impl<R: Api> Reconciler<'_, R> {
                     remedy: "Try again when that has ended".to_owned(),
                 }));
             }
-            tracing::info!(%id, doing, "another process changes the object; waiting");
+            if first == now {
+                tracing::info!(%id, doing, "another process changes the object; waiting until it has ended, or the time is up");
+            }
             since = Some((nonce, first));
             tokio::time::sleep(WATCH_INTERVAL).await;
             observed = self.api.observe(id).await?;
@@ -131,7 +133,7 @@ pub(super) fn grace_nonce() -> String {
 fn no_time_for_grace(id: &str, pause: Duration) -> Refusal {
     Refusal::PreconditionFailed {
         what: format!(
-            "{id} is shared, and others have {} s to be heard before it is left, which is more than there is",
+            "{id} is shared: before it is left, the function waits {} s for its other owners, and has less time than that",
             pause.as_secs()
         ),
         remedy: "Raise `ServiceTimeout`, or leave it out".to_owned(),
