@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::job::{Context, Named};
+use crate::github::claim_values::number;
 use crate::github::name::Repository;
-use crate::github::subject::{number, without_ids};
+use crate::github::subject::without_ids;
 use crate::iam_policy::document::mentioned_values;
 
 /// Replaces wildcards by letters: a value that the pattern matches.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::github::claim_values::number;
 use crate::github::name::Repository;
-use crate::github::subject::{number, prefix, value, without_ids};
+use crate::github::subject::{prefix, value, without_ids};
 use crate::iam_policy::document::allowed_values;
 use crate::iam_policy::evaluate::TokenClaims;
 use crate::iam_policy::string_like::string_like;

@@ -3,7 +3,12 @@
 //! Source: <https://docs.github.com/en/actions/reference/security/oidc>, "OIDC token claims".
 
 use super::name::is_sha;
-use super::subject::number;
+
+/// An id as GitHub writes it.
+#[must_use]
+pub fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == text)
+}
 
 /// The values of a claim.
 #[derive(Clone, Copy)]

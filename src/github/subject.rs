@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::claim_values;
+use super::claim_values::{self, number};
 use super::name::{self, Repository};
 
 /// The breadth of a whole subject.
@@ -340,12 +340,6 @@ pub fn prefix(value: &str) -> Option<Prefix> {
         _ => return None,
     };
     Some(Prefix { repository: Repository::parse(&repository).ok()?, ids })
-}
-
-/// An id as GitHub writes it.
-#[must_use]
-pub fn number(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == text)
 }
 
 #[cfg(test)]

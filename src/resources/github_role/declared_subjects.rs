@@ -6,6 +6,7 @@ use super::properties::TrustEntry as Entry;
 use super::trust_entry::{Actor, TrustEntry};
 use crate::cloudformation::Fields;
 use crate::github::Issuer;
+use crate::github::claim_values;
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject::{self, Breadth};
 use crate::iam_policy::pattern::Pattern;
@@ -55,8 +56,8 @@ fn of_another(subject: &str, entry: &TrustEntry) -> Option<String> {
         let prefix = subject::prefix(value).filter(|_| matches!(key, "repo" | "repository"));
         let (owner, id) = match (key, prefix.as_ref().and_then(|prefix| prefix.ids)) {
             (_, Some((owner, id))) => (Some(owner), Some(id)),
-            ("repository_id", _) => (None, subject::number(value)),
-            ("repository_owner_id", _) => (subject::number(value), None),
+            ("repository_id", _) => (None, claim_values::number(value)),
+            ("repository_owner_id", _) => (claim_values::number(value), None),
             _ => (None, None),
         };
         let is_owner_s = key != "repository_owner" || scope.as_ref().is_none_or(|scope| scope.owner() == value);

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use crate::github::claim_values;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
@@ -22,7 +23,7 @@ pub(crate) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Opt
         let Some((owner_id, repository_id)) = named.and_then(|value| ids(value, scope)) else { continue };
         facts.forms.insert(if owner_id.is_some() { SubjectFormat::Immutable } else { SubjectFormat::Classic });
         let one = |claim| claims.get(&claim).filter(|values| values.len() == 1)?.first().map(Pattern::as_str);
-        let pinned = |claim| one(claim).and_then(subject::number);
+        let pinned = |claim| one(claim).and_then(claim_values::number);
         facts.owner_id = facts.owner_id.or(owner_id).or(pinned(Claim::RepositoryOwnerId));
         facts.repository_id = facts.repository_id.or(repository_id).or(pinned(Claim::RepositoryId));
         templates.insert(template_of(subject.as_str()));
@@ -50,7 +51,7 @@ fn ids(value: &str, scope: &RepositoryScope) -> Option<(Option<u64>, Option<u64>
         RepositoryScope::Organisation(owner) => {
             let rest = value.strip_suffix("/*")?.strip_prefix(owner.as_str())?;
             match rest.strip_prefix('@') {
-                Some(id) => Some((Some(subject::number(id)?), None)),
+                Some(id) => Some((Some(claim_values::number(id)?), None)),
                 None => rest.is_empty().then_some((None, None)),
             }
         }
@@ -69,7 +70,7 @@ fn recall_users(facts: &mut SubjectFacts, entry: &TrustEntry, ids: Option<&BTree
             }
         }
     }
-    let found = ids.into_iter().flatten().filter_map(|id| subject::number(id.as_str()));
+    let found = ids.into_iter().flatten().filter_map(|id| claim_values::number(id.as_str()));
     let unnamed: Vec<u64> = found.filter(|id| !declared.contains(id)).collect();
     // Which id is whose does not matter: all of them are let in.
     if unnamed.len() == names.len() {

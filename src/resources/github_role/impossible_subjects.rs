@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::void_subjects::OF_PULL_REQUESTS;
 use crate::github::claim_values::is_known_event;
-use crate::github::subject::{number, pairs, prefix, value};
+use crate::github::claim_values::number;
+use crate::github::subject::{pairs, prefix, value};
 use crate::iam_policy::pattern::Pattern;
 
 /// Describes two parts of a subject that no job has together.

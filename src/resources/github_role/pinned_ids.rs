@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::name_record::{NameRecord, is_account, key};
 use super::trust_declaration::{Actor, TrustEntry};
+use crate::github::claim_values;
 use crate::github::facts::{NamedScope, SubjectFacts};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
@@ -33,7 +34,7 @@ impl Identity {
             .or_else(|| Repository::parse(claimed(Claim::Repository).next()?).ok());
         let owner = || owner.or_else(|| said("repository_owner")).map(str::to_owned);
         let numbers = |word: &str, claim, known: Option<u64>| {
-            let all = said(word).into_iter().chain(claimed(claim)).filter_map(subject::number);
+            let all = said(word).into_iter().chain(claimed(claim)).filter_map(claim_values::number);
             all.chain(known).collect()
         };
         Self {
@@ -63,7 +64,7 @@ impl Identity {
 fn organisation(value: &str) -> Option<(&str, Option<u64>)> {
     let owner = value.strip_suffix("/*")?;
     match owner.split_once('@') {
-        Some((owner, id)) => Some((owner, Some(subject::number(id)?))),
+        Some((owner, id)) => Some((owner, Some(claim_values::number(id)?))),
         None => Some((owner, None)),
     }
 }
@@ -264,7 +265,7 @@ fn other(
 /// The ids of users in a rule: as a claim, or in a subject by a template.
 pub(super) fn users(TrustRule { subject, claims }: &TrustRule) -> impl Iterator<Item = u64> {
     let claimed = claims.get(&Claim::ActorId).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
-    claimed.chain(subject::value(subject.as_str(), "actor_id")).filter_map(subject::number)
+    claimed.chain(subject::value(subject.as_str(), "actor_id")).filter_map(claim_values::number)
 }
 
 /// Ids in a sentence.

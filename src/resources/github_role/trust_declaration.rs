@@ -229,7 +229,7 @@ fn patterns(texts: Option<Vec<String>>) -> BTreeSet<Pattern> {
 }
 
 fn actor(text: &str) -> Result<Actor, String> {
-    if let Some(id) = subject::number(text) {
+    if let Some(id) = claim_values::number(text) {
         return Ok(Actor::Id(id));
     }
     // `dependabot[bot]` and other apps act under names with brackets.
@@ -242,7 +242,7 @@ fn actor(text: &str) -> Result<Actor, String> {
 }
 
 fn id(text: &str, whose: &str) -> Result<u64, String> {
-    subject::number(text).ok_or_else(|| format!("the id of {whose}, a whole number as GitHub's REST API gives it"))
+    claim_values::number(text).ok_or_else(|| format!("the id of {whose}, a whole number as GitHub's REST API gives it"))
 }
 
 fn format(text: &str) -> Format {

@@ -239,7 +239,7 @@ fn what_another_stack_let_go_is_taken_over_where_adoption_is_allowed() {
             assert_eq!(status, Status::CreateComplete, "{}", world.story());
             one.retain(logical(kind));
             let before = world.cloud.snapshot();
-            assert_eq!(two.create(&vec![taking_over(kind, 2)]).await, Status::RollbackComplete, "{}", world.story());
+            assert_eq!(two.create(&vec![taking_over(kind, 1)]).await, Status::RollbackComplete, "{}", world.story());
             let (reason, _) = world.failure(&world.last_of(RequestType::Create));
             assert!(reason.contains("(guardrail `AllowRoleAdoption`)"), "{reason}");
             assert_eq!(world.cloud.snapshot(), before);
