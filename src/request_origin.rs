@@ -158,6 +158,8 @@ struct Doubt {
     found: String,
     /// True if the state is younger than the request: the request has its answer.
     is_answered: bool,
+    /// True if clocks that differ cannot make an older state look younger, and a state of before is shown no longer.
+    is_sure: bool,
 }
 
 /// The object that a stack has under a logical id.
@@ -185,10 +187,10 @@ impl Witness<'_> {
                 Verdict::AskEvents => self.doubt_of_former(request).await?,
                 Verdict::Doubted(doubt) => Some(doubt),
             };
-            let Some(Doubt { found, is_answered }) = doubt else { return Ok(None) };
+            let Some(Doubt { found, is_answered, is_sure }) = doubt else { return Ok(None) };
             let left = VISIBLE_WITHIN.saturating_sub(started.elapsed());
             let pause = backoff.pause().min(left);
-            if is_answered || left.is_zero() || !self.deadline.allows(pause) {
+            if is_answered && is_sure || left.is_zero() || !self.deadline.allows(pause) {
                 return Err(Error::NotAwaited { found, is_answered });
             }
             tracing::info!(found, "CloudFormation does not show that it waits for this request; looking again");
@@ -226,16 +228,16 @@ impl Witness<'_> {
             Some(_) => stack_status(self.client, &self.deadline, request.stack.as_str()).await?,
             None => {
                 let found = format!("no event of stack {stack} in which {} is {id}", request.logical_id);
-                return Ok(Some(Doubt { found, is_answered: false }));
+                return Ok(Some(Doubt { found, is_answered: false, is_sure: true }));
             }
         };
         Ok(match status {
             Some(status) if deletes_former(&status) => None,
             Some(status) => {
                 let is_answered = !is_in_progress(&status);
-                Some(Doubt { found: format!("{id} of stack {stack} in {status}"), is_answered })
+                Some(Doubt { found: format!("{id} of stack {stack} in {status}"), is_answered, is_sure: true })
             }
-            None => Some(Doubt { found: format!("no stack {}", request.stack), is_answered: false }),
+            None => Some(Doubt { found: format!("no stack {}", request.stack), is_answered: false, is_sure: true }),
         })
     }
 
@@ -355,7 +357,7 @@ fn verdict(
     now: SystemTime,
 ) -> Verdict {
     let is_delete = request_type == RequestType::Delete;
-    let doubted = |found, is_answered| Verdict::Doubted(Doubt { found, is_answered });
+    let doubted = |found, is_answered| Verdict::Doubted(Doubt { found, is_answered, is_sure: true });
     let Some(shown) = shown else {
         let found = format!("no resource {} in stack {}", request.logical_id, request.stack);
         return if is_delete { Verdict::AskEvents } else { doubted(found, false) };
@@ -376,7 +378,9 @@ fn verdict(
     let sent = request.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
     let found = format!("{} of stack {} in {status}", request.logical_id, request.stack.name());
     if !expected {
-        return doubted(found, sent.is_some_and(|sent| *since >= sent));
+        let after = |time: SystemTime| sent.and_then(|sent| time.duration_since(sent).ok());
+        let is_sure = after(now).is_some_and(|age| age >= FIRST_DELIVERY) || after(*since) > Some(CLOCK_SKEW);
+        return Verdict::Doubted(Doubt { found, is_answered: after(*since).is_some(), is_sure });
     }
     let is_later = before.is_some_and(|before| *since != before);
     if is_later || !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {

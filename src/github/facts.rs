@@ -86,6 +86,8 @@ pub struct SubjectFacts {
     pub owner_id: Option<u64>,
     /// The repository's id.
     pub repository_id: Option<u64>,
+    /// That id is remembered: GitHub does not show the repository, and its name may be another owner's by now.
+    pub is_remembered: bool,
     /// The forms that its subjects may have; more than one where it is not known.
     pub forms: BTreeSet<SubjectFormat>,
     /// The subjects as GitHub tells them, whatever is declared.
@@ -220,6 +222,7 @@ impl SubjectFacts {
         Self {
             owner_id: Some(response.owner.id),
             repository_id: Some(response.id),
+            is_remembered: false,
             told,
             forms,
             template: keys.map_or(SubjectTemplate::Default, SubjectTemplate::Custom),

@@ -175,6 +175,7 @@ impl Hands {
             }
             let known = self.known.entry(key).or_default();
             known.ever.extend(&pinned);
+            known.ever.extend(ids(&declared, name));
             pinned.retain(|id| policy.contains(&id.to_string()));
             known.pinned = pinned;
         }

@@ -74,11 +74,11 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// Pins a repository, or its owner where the repository's id is not known.
+    /// Pins a repository, or its owner where the repository's id is not known, or only remembered.
     fn pin_repository(&self, claims: &mut Claims, owner_id: Option<u64>, id: Option<u64>) {
-        match id {
-            Some(_) => self.pin(claims, Claim::RepositoryId, id),
-            None => self.pin(claims, Claim::RepositoryOwnerId, owner_id),
+        self.pin(claims, Claim::RepositoryId, id);
+        if id.is_none() || self.facts.is_remembered {
+            self.pin(claims, Claim::RepositoryOwnerId, owner_id);
         }
     }
 

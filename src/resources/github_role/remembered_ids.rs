@@ -201,7 +201,9 @@ impl Memory {
             let owner = scope.organisation();
             facts.owner_id = facts.owner_id.or_else(|| told(facts, &owner)).or_else(|| self.only(&owner));
             if scope != &owner {
-                facts.repository_id = facts.repository_id.or_else(|| repository_id(scope));
+                let remembered = repository_id(scope).filter(|_| facts.repository_id.is_none());
+                facts.is_remembered = remembered.is_some();
+                facts.repository_id = facts.repository_id.or(remembered);
             }
         }
         for scope in open_names(issuer, entry) {
@@ -259,6 +261,8 @@ impl GitHubRoles {
         };
         let facts = |entry: &TrustEntry| memory.facts(issuer, entry, &BTreeMap::new(), at);
         let kept = facts(entry).or_else(|| facts(&memory.with_former_ids(entry)?));
+        // An author who declares all ids trusts nobody else, whoever has the names.
+        let kept = kept.or_else(|| declared_in_any_form(issuer, entry));
         let kept = kept.and_then(|facts| Some((compile(issuer, entry, &facts).ok()?, facts)));
         match kept {
             Some((rules, facts)) if self.is_rolling_back(owner).await => {
