@@ -379,3 +379,17 @@ fn each_of_several_owners_in_one_entry_is_told_an_entry_of_its_own() {
         assert!(outcome.succeeded, "{}", outcome.reason);
     });
 }
+
+#[test]
+fn a_user_whom_github_does_not_tell_gets_no_id_of_another_one() {
+    let trust = |actors: &[&str], branches: &[&str]| json!([{"Repository": "acme/app", "Branches": branches, "Actors": actors}]);
+    at(async |place| {
+        assert!(place.create(trust(&["hubot"], &["main"])).await.succeeded);
+        let before = place.policy();
+        place.github(|github| github.down = true);
+        assert!(!place.update(trust(&["mona"], &["main", "dev"])).await.succeeded);
+        assert_eq!(place.policy(), before);
+        assert!(place.update(trust(&["hubot"], &["main", "dev"])).await.succeeded);
+        assert!(place.policy().to_string().contains(&ids("hubot").0.to_string()));
+    });
+}

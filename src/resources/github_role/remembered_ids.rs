@@ -105,6 +105,10 @@ impl Memory {
             }
             None => declared_facts(entry, []),
         };
+        // Where all names are recorded, the ids of the policy are theirs, and no other name's.
+        if self.names.is_whole() {
+            facts.users.clear();
+        }
         for actor in &entry.actors {
             if let Actor::Name(name) = actor
                 && let ids = self.pinned.user(name, &self.names)
@@ -129,6 +133,7 @@ impl Memory {
         Some(SubjectFacts {
             owner_id,
             repository_id,
+            is_remembered: repository_id.is_some(),
             forms: forms.iter().copied().collect(),
             ..SubjectFacts::default()
         })
@@ -202,7 +207,7 @@ impl Memory {
             facts.owner_id = facts.owner_id.or_else(|| told(facts, &owner)).or_else(|| self.only(&owner));
             if scope != &owner {
                 let remembered = repository_id(scope).filter(|_| facts.repository_id.is_none());
-                facts.is_remembered = remembered.is_some();
+                facts.is_remembered |= remembered.is_some();
                 facts.repository_id = facts.repository_id.or(remembered);
             }
         }
