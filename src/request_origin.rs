@@ -184,7 +184,11 @@ impl Witness<'_> {
             let shown = self.resource(&request.stack, &request.logical_id).await?;
             let doubt = match verdict(request, request.request_type()?, shown.as_ref(), before, self.clock.now()) {
                 Verdict::Awaited => return Ok(shown.map(|shown| shown.since)),
-                Verdict::AskEvents => self.doubt_of_former(request).await?,
+                // The resource may be shown as it was before, and with it another object.
+                Verdict::AskEvents => {
+                    let is_sure = age(request, self.clock.now()) >= FIRST_DELIVERY;
+                    self.doubt_of_former(request).await?.map(|doubt| Doubt { is_sure, ..doubt })
+                }
                 Verdict::Doubted(doubt) => Some(doubt),
             };
             let Some(Doubt { found, is_answered, is_sure }) = doubt else { return Ok(None) };
@@ -378,15 +382,21 @@ fn verdict(
     let sent = request.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
     let found = format!("{} of stack {} in {status}", request.logical_id, request.stack.name());
     if !expected {
-        let after = |time: SystemTime| sent.and_then(|sent| time.duration_since(sent).ok());
-        let is_sure = after(now).is_some_and(|age| age >= FIRST_DELIVERY) || after(*since) > Some(CLOCK_SKEW);
-        return Verdict::Doubted(Doubt { found, is_answered: after(*since).is_some(), is_sure });
+        let younger = sent.and_then(|sent| since.duration_since(sent).ok());
+        let is_sure = age(request, now) >= FIRST_DELIVERY || younger > Some(CLOCK_SKEW);
+        return Verdict::Doubted(Doubt { found, is_answered: younger.is_some(), is_sure });
     }
     let is_later = before.is_some_and(|before| *since != before);
     if is_later || !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
         return doubted(format!("a later change of {found}"), true);
     }
     if is_other { Verdict::AskEvents } else { Verdict::Awaited }
+}
+
+/// The time since CloudFormation signed a request.
+fn age(request: &Request, now: SystemTime) -> Duration {
+    let sent = request.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
+    sent.and_then(|sent| now.duration_since(sent).ok()).unwrap_or_default()
 }
 
 /// Returns true for an event that comes again while CloudFormation waits for a later one.
