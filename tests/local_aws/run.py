@@ -250,7 +250,7 @@ class Story:
         policies = eks.list_associated_access_policies(**place)["associatedAccessPolicies"]
         return {
             "role id": role["RoleId"],
-            "bound to": entry["tags"]["github-trust:role-id"],
+            "bound to": entry["tags"]["github-trust:role-id"].split()[0],
             "entry ARN": entry["accessEntryArn"],
             "username": entry["username"],
             "policies": ", ".join(policy["policyArn"].rsplit("/", 1)[-1] for policy in policies),
