@@ -107,7 +107,10 @@ impl Vector {
     fn token(&self) -> TokenClaims {
         let mut claims = self.claims();
         claims.entry("aud").or_insert_with(|| json!("sts.amazonaws.com"));
-        let id = match repository(&self.subject).map(|(owner, name, _)| format!("{owner}/{name}")).as_deref() {
+        let named = repository(&self.subject);
+        let owner_id = if named.as_ref().is_some_and(|(owner, _, _)| *owner == "octo-org") { OWNER_ID } else { 998 };
+        claims.entry("repository_owner_id").or_insert_with(|| json!(owner_id.to_string()));
+        let id = match named.map(|(owner, name, _)| format!("{owner}/{name}")).as_deref() {
             Some("octo-org/octo-repo") => REPOSITORY_ID,
             Some("octo-org/repo-b") => REPOSITORY_ID + 1,
             _ => 999,
