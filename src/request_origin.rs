@@ -156,10 +156,16 @@ enum Verdict {
 #[derive(Debug, PartialEq, Eq)]
 struct Doubt {
     found: String,
-    /// True if the state is younger than the request: the request has its answer.
-    is_answered: bool,
-    /// True if clocks that differ cannot make an older state look younger, and a state of before is shown no longer.
-    is_sure: bool,
+    answered: Answered,
+}
+
+/// Whether a request has its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    No,
+    /// The state looks younger than the request. It may be the one before, which is shown for some time, or by another clock.
+    Probably,
+    Yes,
 }
 
 /// The object that a stack has under a logical id.
@@ -184,18 +190,19 @@ impl Witness<'_> {
             let shown = self.resource(&request.stack, &request.logical_id).await?;
             let doubt = match verdict(request, request.request_type()?, shown.as_ref(), before, self.clock.now()) {
                 Verdict::Awaited => return Ok(shown.map(|shown| shown.since)),
-                // The resource may be shown as it was before, and with it another object.
-                Verdict::AskEvents => {
-                    let is_sure = age(request, self.clock.now()) >= FIRST_DELIVERY;
-                    self.doubt_of_former(request).await?.map(|doubt| Doubt { is_sure, ..doubt })
-                }
+                Verdict::AskEvents => self.doubt_of_former(request).await?,
                 Verdict::Doubted(doubt) => Some(doubt),
             };
-            let Some(Doubt { found, is_answered, is_sure }) = doubt else { return Ok(None) };
+            let Some(Doubt { found, answered }) = doubt else { return Ok(None) };
+            let is_answered = match answered {
+                Answered::No => false,
+                Answered::Probably => age(request, self.clock.now()) >= FIRST_DELIVERY,
+                Answered::Yes => true,
+            };
             let left = VISIBLE_WITHIN.saturating_sub(started.elapsed());
             let pause = backoff.pause().min(left);
-            if is_answered && is_sure || left.is_zero() || !self.deadline.allows(pause) {
-                return Err(Error::NotAwaited { found, is_answered });
+            if is_answered || left.is_zero() || !self.deadline.allows(pause) {
+                return Err(Error::NotAwaited { found, is_answered: answered != Answered::No });
             }
             tracing::info!(found, "CloudFormation does not show that it waits for this request; looking again");
             tokio::time::sleep(pause).await;
@@ -232,16 +239,16 @@ impl Witness<'_> {
             Some(_) => stack_status(self.client, &self.deadline, request.stack.as_str()).await?,
             None => {
                 let found = format!("no event of stack {stack} in which {} is {id}", request.logical_id);
-                return Ok(Some(Doubt { found, is_answered: false, is_sure: true }));
+                return Ok(Some(Doubt { found, answered: Answered::No }));
             }
         };
         Ok(match status {
             Some(status) if deletes_former(&status) => None,
             Some(status) => {
-                let is_answered = !is_in_progress(&status);
-                Some(Doubt { found: format!("{id} of stack {stack} in {status}"), is_answered, is_sure: true })
+                let answered = if is_in_progress(&status) { Answered::No } else { Answered::Probably };
+                Some(Doubt { found: format!("{id} of stack {stack} in {status}"), answered })
             }
-            None => Some(Doubt { found: format!("no stack {}", request.stack), is_answered: false, is_sure: true }),
+            None => Some(Doubt { found: format!("no stack {}", request.stack), answered: Answered::No }),
         })
     }
 
@@ -361,14 +368,14 @@ fn verdict(
     now: SystemTime,
 ) -> Verdict {
     let is_delete = request_type == RequestType::Delete;
-    let doubted = |found, is_answered| Verdict::Doubted(Doubt { found, is_answered, is_sure: true });
+    let doubted = |found, answered| Verdict::Doubted(Doubt { found, answered });
     let Some(shown) = shown else {
         let found = format!("no resource {} in stack {}", request.logical_id, request.stack);
-        return if is_delete { Verdict::AskEvents } else { doubted(found, false) };
+        return if is_delete { Verdict::AskEvents } else { doubted(found, Answered::No) };
     };
     let Shown { resource_type, physical_id, status, since } = shown;
     if *resource_type != request.resource_type {
-        return doubted(format!("{} as a {resource_type}", request.logical_id), false);
+        return doubted(format!("{} as a {resource_type}", request.logical_id), Answered::No);
     }
     let is_other = request_type != RequestType::Create && request.physical_id.as_deref() != Some(physical_id);
     if is_delete && is_other {
@@ -383,12 +390,14 @@ fn verdict(
     let found = format!("{} of stack {} in {status}", request.logical_id, request.stack.name());
     if !expected {
         let younger = sent.and_then(|sent| since.duration_since(sent).ok());
-        let is_sure = age(request, now) >= FIRST_DELIVERY || younger > Some(CLOCK_SKEW);
-        return Verdict::Doubted(Doubt { found, is_answered: younger.is_some(), is_sure });
+        return doubted(
+            found,
+            younger.map_or(Answered::No, |by| if by > CLOCK_SKEW { Answered::Yes } else { Answered::Probably }),
+        );
     }
     let is_later = before.is_some_and(|before| *since != before);
     if is_later || !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
-        return doubted(format!("a later change of {found}"), true);
+        return doubted(format!("a later change of {found}"), Answered::Yes);
     }
     if is_other { Verdict::AskEvents } else { Verdict::Awaited }
 }
