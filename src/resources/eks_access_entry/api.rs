@@ -6,8 +6,8 @@ use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AssociatedAc
 use futures_util::future::join3;
 
 use super::action::{Action, EntryCreateInput};
+use super::bound_role::is_stale;
 use super::cluster::{ClusterReadiness, knows_no_entries, readiness};
-use super::plan::is_stale;
 use super::sharing::RecreatedEntry;
 use super::state::{EntryContent, Observed, ObservedEntry, RESTORING, TYPE_CHANGED};
 use super::{AccessEntries, Created, Desired, EntryId, EntryType, PolicyScope, Spec, Wanted};

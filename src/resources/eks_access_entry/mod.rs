@@ -4,6 +4,7 @@
 mod action;
 mod api;
 mod applied_record;
+mod bound_role;
 mod cluster;
 mod desired_content;
 mod effect;
@@ -22,7 +23,6 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::iter;
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::SharedTimeSource;
@@ -43,6 +43,7 @@ use crate::reconcile::Resource;
 use properties::{AccessPolicy, AccessScope, CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED, Properties};
 
 pub use action::Action;
+pub use bound_role::{Principal, RoleMaker};
 pub use scheduled::{
     EntryCheck, NeedsRepair, RecordedEntry, Roles, ScheduledOutcome, check_entry, clusters, entries,
     reconcile_scheduled, record_names, recorded_entry, roles,
@@ -153,42 +154,6 @@ impl fmt::Display for PolicyScope {
             Self::Cluster => f.write_str("the whole cluster"),
             Self::Namespaces(namespaces) => write!(f, "namespaces {}", list(namespaces)),
         }
-    }
-}
-
-/// The current state of a role. EKS binds an entry to the unique id of its role. A role that is recreated under the same name
-/// has another id, and the entry, which looks right, lets nobody in.
-/// <https://github.com/aws/containers-roadmap/issues/2441>
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    pub(crate) role_id: String,
-    /// The resource that made the role, if one of this function did.
-    pub(crate) maker: Option<RoleMaker>,
-    /// In seconds since 1970.
-    pub(crate) created: i64,
-}
-
-/// The resource that made a role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoleMaker {
-    /// For people.
-    pub(crate) name: String,
-    pub(crate) digest: String,
-}
-
-impl RoleMaker {
-    /// The maker that the tags of a role name.
-    fn of_tags(tags: &Tags) -> Option<Self> {
-        let owner = Owner::of_tags(tags)?;
-        Some(Self { name: owner.to_string(), digest: owner.lasting_digest(20) })
-    }
-}
-
-impl Principal {
-    /// The text by which an entry remembers its role: the role's id, and the digest of its maker.
-    fn remembered(&self) -> String {
-        let maker = self.maker.iter().map(|maker| format!(" {}", maker.digest));
-        iter::once(self.role_id.clone()).chain(maker).collect()
     }
 }
 

@@ -19,10 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, EntryCreateInput};
 use super::applied_record::{AppliedRecord, ROLE_ID};
+use super::bound_role::{check_maker, is_stale};
 use super::desired_content::Target;
 use super::former_state::FormerEntry;
 use super::state::{
     ADOPTED, EntryContent, Observed, ObservedEntry, RESTORING, RecreationRecord, TYPE_CHANGED, default_username,
+    described_entry,
 };
 use super::{AccessEntries, Created, Desired, Principal, Spec, Wanted};
 use super::{effect, native_equivalent};
@@ -31,13 +33,6 @@ use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::{HandOver, Owner, PREFIX, TAG_QUOTA, Tags, Takeover, described, room_for};
 use crate::reconcile::{NativeResource, Plan, Planner};
-
-/// The possible difference between the clocks of IAM and EKS, in seconds.
-const CLOCK_SKEW: i64 = 60;
-
-fn described_entry(content: &EntryContent) -> String {
-    format!("the access entry of {} in cluster {}", content.principal, content.cluster)
-}
 
 fn foreign(content: &EntryContent) -> Refusal {
     Refusal::Foreign {
@@ -312,35 +307,6 @@ fn merge(recorded: &EntryContent, entry: &EntryContent) -> EntryContent {
     tags.append(&mut merged.tags);
     merged.tags = tags;
     merged
-}
-
-/// Returns true if the entry is bound to a role that is no longer there. The recorded id proves it; without one, an entry that
-/// is older than its role is stale. IAM may also show the previous role, which is older than the entry.
-pub(super) fn is_stale(role: &Principal, entry: &ObservedEntry) -> bool {
-    let Some(created) = entry.created else { return false };
-    match entry.content.role_id() {
-        Some(known) => known != role.role_id.as_str() && role.created + CLOCK_SKEW >= created,
-        None => role.created > created,
-    }
-}
-
-/// Refuses to bind an entry to a role that another resource has made: its name was free, and is somebody else's now. An
-/// adoption asks for it.
-fn check_maker(wanted: &Wanted, role: Option<&Principal>, content: &EntryContent) -> Result<(), Refusal> {
-    let is_asked_for = matches!(wanted, Wanted::Declared(spec) if spec.adopt);
-    let Some(role) = role.filter(|role| !is_asked_for && content.is_for_another_maker(role)) else { return Ok(()) };
-    let now = match &role.maker {
-        Some(maker) => format!("the role of {}", maker.name),
-        None => "a role that was made by hand".to_owned(),
-    };
-    Err(Refusal::PreconditionFailed {
-        what: format!(
-            "{} was made for a role that is gone; the principal is {now} now, and does not get the entry",
-            described_entry(content)
-        ),
-        remedy: "If it is meant for this role, declare `OnExisting: Adopt`, or remove the entry and declare it again"
-            .to_owned(),
-    })
 }
 
 /// Creates the entry again, with a mark until it is complete. The mark also holds the reason.

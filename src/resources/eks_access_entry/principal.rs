@@ -23,8 +23,7 @@ impl AccessEntries {
         match self.deadline.call("iam:GetRole", name, || request.clone().send()).await {
             Ok(output) => {
                 let role = iam::shown(output.role, "iam:GetRole", name)?;
-                let tags = role.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
-                let maker = RoleMaker::of_tags(&tags);
+                let maker = RoleMaker::of_tags(&iam::tags_of(role.tags));
                 Ok(Some(Principal { created: role.create_date.secs(), role_id: role.role_id, maker }))
             }
             // EKS decides whether it takes the principal.

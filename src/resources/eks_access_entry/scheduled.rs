@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::Role;
 
-use super::plan::is_stale;
+use super::bound_role::is_stale;
 use super::state::{EntryContent, Observed, RecreationRecord};
 use super::{AccessEntries, Desired, EntryId, Principal, Wanted};
 use crate::aws::{CallError, Deadline, ErrorKind, iam, pages};

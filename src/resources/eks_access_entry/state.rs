@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::PolicyScope;
 use super::applied_record::ROLE_ID;
-use super::{PolicyScope, Principal};
 use crate::arn::Arn;
 use crate::ownership::{PREFIX, Tags};
 
@@ -44,7 +44,7 @@ impl EntryContent {
         !self.tags.keys().any(|key| key.starts_with(PREFIX))
     }
 
-    /// The role that the entry is bound to, as far as it was recorded, as [`Principal`] remembers it.
+    /// The role that the entry is bound to, as far as it was recorded: its id, and the digest of its maker.
     pub(super) fn role(&self) -> Option<String> {
         self.tags.get(ROLE_ID).cloned()
     }
@@ -53,13 +53,11 @@ impl EntryContent {
     pub(super) fn role_id(&self) -> Option<&str> {
         self.tags.get(ROLE_ID)?.split(' ').next()
     }
+}
 
-    /// Returns true if another resource has made this role than the one that the entry was made for. A role that nobody
-    /// recorded counts as one that was made by hand.
-    pub(super) fn is_for_another_maker(&self, role: &Principal) -> bool {
-        let maker = self.tags.get(ROLE_ID).and_then(|recorded| recorded.split(' ').nth(1));
-        self.role_id() != Some(role.role_id.as_str()) && maker != role.maker.as_ref().map(|maker| maker.digest.as_str())
-    }
+/// Describes an entry.
+pub(super) fn described_entry(content: &EntryContent) -> String {
+    format!("the access entry of {} in cluster {}", content.principal, content.cluster)
 }
 
 /// An entry as EKS has it. The fields that only EKS can tell are `None` in a plan that has yet to create the entry.
