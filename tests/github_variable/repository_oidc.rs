@@ -274,15 +274,16 @@ fn roles_of_other_accounts_that_variables_name_are_listed() {
     });
 }
 
+fn choice(switched: bool) -> Template {
+    vec![declared("Oidc", KIND, json!({"Repository": "acme/app", "UseImmutableSubject": switched}))]
+}
+
 #[test]
 fn a_choice_that_was_made_by_hand_and_is_declared_stays_as_declared() {
     at(async |place| {
         old_repository(place);
         // Somebody has made it by hand.
         place.cloud.state().account.github.opted_in.push("acme/app".to_owned());
-        let choice = |switched: bool| {
-            vec![declared("Oidc", KIND, json!({"Repository": "acme/app", "UseImmutableSubject": switched}))]
-        };
         assert_eq!(place.stack.create(&choice(true)).await, Status::CreateComplete, "{}", place.reason());
         let mut other = place.cloudformation.stack("other");
         assert_eq!(other.create(&choice(false)).await, Status::RollbackComplete);
@@ -297,9 +298,6 @@ fn immutable_subjects_that_were_chosen_by_hand_are_not_given_up() {
         at(async |place| {
             old_repository(place);
             place.cloud.state().account.github.opted_in.push("acme/app".to_owned());
-            let choice = |switched: bool| {
-                vec![declared("Oidc", KIND, json!({"Repository": "acme/app", "UseImmutableSubject": switched}))]
-            };
             let status = if declares_first {
                 assert_eq!(place.stack.create(&choice(true)).await, Status::CreateComplete, "{}", place.reason());
                 place.stack.update(&choice(false)).await
@@ -318,9 +316,6 @@ fn immutable_subjects_that_were_chosen_by_hand_are_not_given_up() {
 #[test]
 fn a_stack_that_joins_does_not_give_up_the_ids_that_another_one_declares() {
     at(async |place| {
-        let choice = |switched: bool| {
-            vec![declared("Oidc", KIND, json!({"Repository": "acme/app", "UseImmutableSubject": switched}))]
-        };
         assert_eq!(place.stack.create(&choice(true)).await, Status::CreateComplete, "{}", place.reason());
         let mut other = place.cloudformation.stack("other");
         assert_eq!(other.create(&choice(false)).await, Status::RollbackComplete);

@@ -156,8 +156,8 @@ fn an_update_that_took_over_and_failed_leaves_both_objects() {
     });
 }
 
-#[test]
-fn what_is_taken_over_is_held_to_the_guardrails_of_an_adoption() {
+/// Guardrails that allow all that these rows declare, with more settings.
+fn all_but_adoption(more: &[(&str, &str)]) -> Guardrails {
     let set = [
         ("ROLE_PATH", "/"),
         ("ALLOW_INLINE_POLICIES", "Always"),
@@ -165,10 +165,14 @@ fn what_is_taken_over_is_held_to_the_guardrails_of_an_adoption() {
         ("ALLOWED_OWNERS", "*"),
         ("ALLOWED_ISSUERS", "*"),
         ("ALLOWED_PRINCIPALS", "arn:*:iam::*:*"),
-        ("ALLOW_ROLE_ADOPTION", "true"),
     ];
-    let guardrails =
-        Guardrails::read(|name| set.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned()));
+    let all = || set.iter().chain(more);
+    Guardrails::read(|name| all().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned()))
+}
+
+#[test]
+fn what_is_taken_over_is_held_to_the_guardrails_of_an_adoption() {
+    let guardrails = all_but_adoption(&[("ALLOW_ROLE_ADOPTION", "true")]);
     for (kind, expected) in [(ROLE, "AdministratorAccess is forbidden"), (ENTRY, "`AllowClusterAdmin`")] {
         let settings = Settings { guardrails: guardrails.clone(), ..Settings::default() };
         world_with(
@@ -213,19 +217,7 @@ fn what_is_taken_over_is_held_to_the_guardrails_of_an_adoption() {
 
 /// A world in which nothing is adopted.
 fn without_adoption(story: impl AsyncFn(&World)) {
-    let set = [
-        ("ROLE_PATH", "/"),
-        ("ALLOW_INLINE_POLICIES", "Always"),
-        ("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*"),
-        ("ALLOWED_OWNERS", "*"),
-        ("ALLOWED_ISSUERS", "*"),
-        ("ALLOWED_PRINCIPALS", "arn:*:iam::*:*"),
-        ("ALLOW_CLUSTER_ADMIN", "true"),
-        ("ALLOWED_ACCESS_POLICIES", "*"),
-        ("ALLOWED_NAMESPACES", "*"),
-    ];
-    let guardrails =
-        Guardrails::read(|name| set.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned()));
+    let guardrails = all_but_adoption(&[("ALLOW_CLUSTER_ADMIN", "true")]);
     let settings = Settings { guardrails, ..Settings::default() };
     world_with(|cloud| github_trust_with(cloud, settings), story);
 }
