@@ -304,7 +304,7 @@ impl App {
         loop {
             context.origin.wanted().await;
             match witness.confirm(request, since).await {
-                Ok(shown) => since = since.or(shown),
+                Ok(shown) => since = shown.or(since),
                 // The first proof still counts.
                 Err(Error::Call(error)) if is_proven => {
                     tracing::warn!(%error, "CloudFormation does not tell if it waits");

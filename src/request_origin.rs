@@ -395,8 +395,8 @@ fn verdict(
             younger.map_or(Answered::No, |by| if by > CLOCK_SKEW { Answered::Yes } else { Answered::Probably }),
         );
     }
-    let is_later = before.is_some_and(|before| *since != before);
-    if is_later || !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
+    let is_later = |before| *since != before && sent.is_none_or(|sent| is_nearer(before, *since, sent));
+    if before.is_some_and(is_later) || !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
         return doubted(format!("a later change of {found}"), Answered::Yes);
     }
     if is_other { Verdict::AskEvents } else { Verdict::Awaited }
@@ -406,6 +406,13 @@ fn verdict(
 fn age(request: &Request, now: SystemTime) -> Duration {
     let sent = request.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
     sent.and_then(|sent| now.duration_since(sent).ok()).unwrap_or_default()
+}
+
+/// Returns true if `before` is the nearer of two states to the time at which a request was sent: the state of that request. The
+/// first proof may have seen an older state, which is shown for some time.
+fn is_nearer(before: SystemTime, since: SystemTime, sent: SystemTime) -> bool {
+    let distance = |state: SystemTime| state.duration_since(sent).unwrap_or_else(|early| early.duration());
+    distance(before) < distance(since)
 }
 
 /// Returns true for an event that comes again while CloudFormation waits for a later one.
