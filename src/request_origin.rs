@@ -187,6 +187,8 @@ impl Witness<'_> {
         let started = Instant::now();
         let mut backoff = Backoff::new();
         loop {
+            // A look that takes long shows what was there when it began.
+            let left = VISIBLE_WITHIN.saturating_sub(started.elapsed());
             let shown = self.resource(&request.stack, &request.logical_id).await?;
             let doubt = match verdict(request, request.request_type()?, shown.as_ref(), before, self.clock.now()) {
                 Verdict::Awaited => return Ok(shown.map(|shown| shown.since)),
@@ -199,8 +201,7 @@ impl Witness<'_> {
                 Answered::Probably => age(request, self.clock.now()) >= FIRST_DELIVERY,
                 Answered::Yes => true,
             };
-            let left = VISIBLE_WITHIN.saturating_sub(started.elapsed());
-            let pause = backoff.pause().min(left);
+            let pause = backoff.pause().min(VISIBLE_WITHIN.saturating_sub(started.elapsed()));
             if is_answered || left.is_zero() || !self.deadline.allows(pause) {
                 return Err(Error::NotAwaited { found, is_answered: answered != Answered::No });
             }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{PROVIDER, ROLE, tell};
 use crate::simulation::answer::Verdict;
 use crate::simulation::cloudformation::{Declared, RequestType, Sent, Status, declared};
+use crate::simulation::faults::{At, Fault, When};
 use crate::simulation::world::World;
 
 pub(super) fn template(name: &str, repository: &str) -> Vec<Declared> {
@@ -55,6 +56,39 @@ fn a_state_that_is_shown_within_ten_seconds_is_acted_on() {
             assert!(world.cloud.snapshot().objects.is_empty(), "{}", world.story());
         });
     }
+}
+
+#[test]
+fn a_look_that_takes_long_is_not_the_last_one() {
+    tell(async |world| {
+        let lag = Duration::from_secs(9);
+        world.cloud.state().account.stacks.lag = lag;
+        world.fault(At::nth("DescribeStackResource", 1), When::After, Fault::Slow(lag * 2));
+        let mut stack = world.stack("team");
+        assert_eq!(stack.create(&template("one", "acme/app")).await, Status::CreateComplete, "{}", world.story());
+    });
+}
+
+/// A clean-up deletes the former role: the second call of its proof needs the answer of the first.
+#[test]
+fn the_proof_of_a_clean_up_takes_one_call_more() {
+    tell(async |world| {
+        let mut stack = world.stack("team");
+        stack.create(&template("one", "acme/app")).await;
+        pause().await;
+        assert_eq!(stack.update(&template("two", "acme/app")).await, Status::UpdateComplete, "{}", world.story());
+        pause().await;
+        let proof = |sent: &Sent| {
+            let calls = world.calls_for(sent).into_iter().map(|call| call.action);
+            calls.filter(|action| action.starts_with("DescribeStack")).collect::<Vec<_>>()
+        };
+        let clean_up = world.last_of(RequestType::Delete);
+        assert_eq!(proof(&clean_up), ["DescribeStackResource", "DescribeStackEvents"], "{}", world.story());
+        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+        let of_role = world.sent().into_iter().filter(|sent| sent.resource_type == ROLE).next_back().unwrap();
+        assert_eq!(proof(&of_role), ["DescribeStackResource"], "{}", world.story());
+        assert_eq!(world.calls_for(&clean_up).len(), world.calls_for(&of_role).len() + 1, "{}", world.story());
+    });
 }
 
 #[test]
