@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::account::{Account, Id, Kind, Object, Snapshot};
 use super::changed_names::{OWNER, REPOSITORIES, USER, name_of};
+use super::cloudformation::{RequestType, Sent};
 use super::expected_state::trusted_subjects_as_written;
 use super::github::ids;
 use super::iam::one_or_many;
@@ -105,20 +106,17 @@ impl Hands {
         }
     }
 
-    /// The tokens that roles have come to admit by a request with these properties, and must not. A rollback brings back those
+    /// The tokens that roles have come to admit by a request, and must not. A rollback brings back those
     /// whom the role has trusted.
-    pub(crate) fn strangers(
-        &mut self,
-        before: &Snapshot,
-        after: &Snapshot,
-        properties: &Value,
-        rolls_back: bool,
-    ) -> Vec<String> {
-        for (id, role) in after.objects.iter().filter(|(id, _)| !before.objects.contains_key(id)) {
+    pub(crate) fn strangers(&mut self, before: &Snapshot, after: &Snapshot, request: Option<&Sent>) -> Vec<String> {
+        let properties = request.map(|sent| sent.properties.clone()).unwrap_or_default();
+        let is = |so: fn(&Sent) -> bool| request.is_some_and(so);
+        let (is_update, rolls_back) = (is(|sent| sent.kind == RequestType::Update), is(|sent| sent.rolls_back));
+        for (id, role) in after.objects.iter().filter(|(id, _)| is_update && !before.objects.contains_key(id)) {
             self.inherit(id, role, before);
         }
         self.known.retain(|(id, _), _| after.objects.contains_key(id));
-        let implied = self.implied(properties);
+        let implied = self.implied(&properties);
         let entries = one_or_many(&properties["Trust"]).into_iter();
         let named = entries.flat_map(declared_ids).filter_map(|id| Some((name_of(id)?, id)));
         let declared: Named = named.chain(implied.iter().copied()).collect();
@@ -181,7 +179,7 @@ impl Hands {
         }
     }
 
-    /// A role that replaces another one of its resource has its memory. One that a rollback removes takes its own along.
+    /// A role that replaces another one of its resource has its memory. A Create replaces none, also where one was left. One that a rollback removes takes its own along.
     fn inherit(&mut self, id: &Id, role: &Object, before: &Snapshot) {
         let is_former = |id: &Id| before.objects.get(id).is_some_and(|former| former.made_by == role.made_by);
         let remembered = self.known.iter().filter(|((former, _), _)| is_former(former));

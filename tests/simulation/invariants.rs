@@ -93,9 +93,8 @@ impl Witness for Watch {
         ledger.thumbprints_in_order(after, call);
         ledger.others_keep_what_they_have(before, after, call);
         let request = call.request.as_ref().and_then(|request| ledger.requests.get(request));
-        let (properties, rolls_back) =
-            request.map(|known| (known.sent.properties.clone(), known.sent.rolls_back)).unwrap_or_default();
-        for stranger in ledger.hands.strangers(before, after, &properties, rolls_back) {
+        let request = request.map(|known| known.sent.clone());
+        for stranger in ledger.hands.strangers(before, after, request.as_ref()) {
             ledger.violated("I9", format!("{stranger} (call {})", call.number));
         }
     }
