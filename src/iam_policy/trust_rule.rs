@@ -73,7 +73,8 @@ impl TrustRule {
     }
 
     /// Returns true if this rule admits every token that `other` admits.
-    pub(super) fn covers(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
         let Self { subject, claims } = self;
         subject.covers(&other.subject) && claims_cover(claims, &other.claims)
     }

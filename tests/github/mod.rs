@@ -5,6 +5,7 @@ mod another_github;
 mod attacks;
 mod changed_by_hand;
 mod changed_names;
+mod changed_users;
 mod closed_values;
 mod declarations;
 mod drift;

@@ -23,7 +23,7 @@ use super::api::{ReadPlan, observed};
 use super::applied_record::RoleRecord;
 use super::hand_changes::hand_changes;
 use super::name_record::NameRecord;
-use super::pinned_ids::{PinnedIds, users};
+use super::pinned_ids::PinnedIds;
 use super::subject_difference::{Difference, difference, other_id, trusted_subjects};
 use super::{GitHubRoles, Observed, issuer_of};
 use crate::iam_policy::trust_policy::TrustPolicy;
@@ -161,17 +161,13 @@ impl<'a> Comparison<'a> {
             comparison.add(issuer, &role.name, &scope.to_string(), difference);
         }
         let names = NameRecord::read(&role.tags);
-        let trusted: BTreeSet<u64> = policy.rules().iter().flat_map(users).collect();
-        for (user, ids) in names.accounts() {
+        for user in names.accounts() {
             // The others are of a time before.
-            let ids: BTreeSet<u64> = ids.intersection(&trusted).copied().collect();
-            if ids.is_empty() {
-                continue;
-            }
+            let Some(id) = pinned.users().named(user, &names) else { continue };
             let account = self.answer(issuer, &RepositoryScope::Organisation(user.to_owned())).await;
             let difference = match account.get() {
                 Some(Ok(current)) => {
-                    other_id("the user", &ids, current.owner_id).map_or(Difference::None, Difference::OtherId)
+                    other_id("the user", &[id].into(), current.owner_id).map_or(Difference::None, Difference::OtherId)
                 }
                 Some(Err(error)) => Difference::Unknown(error.to_string()),
                 None => Difference::Unknown("GitHub has not answered for others before".to_owned()),

@@ -2,14 +2,13 @@
 //! repository. With them, an update or rollback that leaves the trust as it is succeeds while GitHub is down.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 use crate::github::claim_values;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
 
-use super::trust_declaration::{Actor, TrustEntry};
+use super::trust_declaration::TrustEntry;
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 
@@ -27,7 +26,6 @@ pub(crate) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Opt
         facts.owner_id = facts.owner_id.or(owner_id).or(pinned(Claim::RepositoryOwnerId));
         facts.repository_id = facts.repository_id.or(repository_id).or(pinned(Claim::RepositoryId));
         templates.insert(template_of(subject.as_str()));
-        recall_users(&mut facts, entry, claims.get(&Claim::ActorId).map(Rc::as_ref));
     }
     let mut templates = templates.into_iter();
     let keys = templates.next()?;
@@ -55,26 +53,6 @@ fn ids(value: &str, scope: &RepositoryScope) -> Option<(Option<u64>, Option<u64>
                 None => rest.is_empty().then_some((None, None)),
             }
         }
-    }
-}
-
-/// Pairs a name with an id that is not declared.
-fn recall_users(facts: &mut SubjectFacts, entry: &TrustEntry, ids: Option<&BTreeSet<Pattern>>) {
-    let mut names = Vec::new();
-    let mut declared = BTreeSet::new();
-    for actor in &entry.actors {
-        match actor {
-            Actor::Name(name) => names.push(name),
-            Actor::Id(id) => {
-                declared.insert(*id);
-            }
-        }
-    }
-    let found = ids.into_iter().flatten().filter_map(|id| claim_values::number(id.as_str()));
-    let unnamed: Vec<u64> = found.filter(|id| !declared.contains(id)).collect();
-    // Which id is whose does not matter: all of them are let in.
-    if unnamed.len() == names.len() {
-        facts.users = names.into_iter().cloned().zip(unnamed).collect();
     }
 }
 

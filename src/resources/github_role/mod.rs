@@ -27,6 +27,7 @@ mod native_equivalent;
 mod own_workflows;
 mod permissions;
 mod pinned_ids;
+mod pinned_users;
 mod pins;
 mod plan;
 mod policy_limits;

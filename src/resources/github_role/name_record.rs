@@ -2,7 +2,7 @@
 //! holds ids only, and repositories and owners that are no longer in the policy. A rollback may bring them back, or an author.
 //! Names are those of the GitHub that the policy is for. Those of another one have a mark, because each GitHub has its own ids.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::ownership::{Tags, digest};
 
@@ -132,13 +132,9 @@ impl NameRecord {
         self.names.iter().flatten().map(|(name, id)| (name.as_str(), *id))
     }
 
-    /// The accounts at the policy's GitHub with their ids.
-    pub(crate) fn accounts(&self) -> BTreeMap<&str, BTreeSet<u64>> {
-        let mut all: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-        for (name, id) in self.iter().filter(|(name, _)| is_account(name) && !name.contains(ELSEWHERE)) {
-            all.entry(name).or_default().insert(id);
-        }
-        all
+    /// The accounts at the policy's GitHub.
+    pub(super) fn accounts(&self) -> BTreeSet<&str> {
+        self.iter().map(|(name, _)| name).filter(|name| is_account(name) && !name.contains(ELSEWHERE)).collect()
     }
 
     /// The number of names that have room, from the newest on.
@@ -209,7 +205,7 @@ mod tests {
         let there = NameRecord::read(&record.moved("github.com", "acme.ghe.com").write());
         assert!(there.ids("acme/app").is_empty() && there.ids("octocat").is_empty() && there.accounts().is_empty());
         let both = there.union(&NameRecord::of([("octocat", 22)]));
-        assert_eq!(both.accounts(), [("octocat", [22].into())].into());
+        assert_eq!((both.accounts(), both.ids("octocat")), (["octocat"].into(), [22].into()));
         let third = both.moved("acme.ghe.com", "github.example.com");
         assert!(third.accounts().is_empty());
         let back = NameRecord::read(&third.moved("github.example.com", "github.com").write());

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::name_record::{NameRecord, is_account, key};
+use super::pinned_users::PinnedUsers;
 use super::trust_declaration::{Actor, TrustEntry};
 use crate::github::claim_values;
 use crate::github::facts::{NamedScope, SubjectFacts};
@@ -74,7 +75,7 @@ fn organisation(value: &str) -> Option<(&str, Option<u64>)> {
 pub(super) struct PinnedIds {
     owners: BTreeMap<String, BTreeSet<u64>>,
     repositories: BTreeMap<String, BTreeSet<u64>>,
-    users: BTreeSet<u64>,
+    users: PinnedUsers,
 }
 
 /// A name that has another id than the pinned one.
@@ -91,7 +92,7 @@ pub(super) struct OtherId {
 impl PinnedIds {
     pub(super) fn add<'a>(&mut self, rules: impl IntoIterator<Item = &'a TrustRule>) {
         for rule in rules {
-            self.users.extend(users(rule));
+            self.users.add(rule);
             let Identity { scope, owner_ids, repository_ids } = Identity::of(rule);
             let (owner, repository) = match scope {
                 Some(RepositoryScope::Repository(repository)) => {
@@ -112,17 +113,15 @@ impl PinnedIds {
         let is_pinned = |(name, _): &(&str, u64)| self.of_key(name).is_some_and(|ids| !ids.is_empty());
         let names: BTreeSet<&str> = record.iter().filter(|one| !is_pinned(one)).map(|(name, _)| name).collect();
         for name in names {
-            let ids = if is_account(name) { self.user(name, record) } else { record.ids(name) };
+            let user = self.users.named(name, record).filter(|_| is_account(name));
+            let ids = user.map_or_else(|| record.ids(name), |id| [id].into());
             let all = if is_account(name) { &mut self.owners } else { &mut self.repositories };
             all.entry(name.to_owned()).or_default().extend(ids);
         }
     }
 
-    /// The ids of a user: of those in a record the ones that policies have, or all of them if policies have none.
-    pub(super) fn user(&self, name: &str, record: &NameRecord) -> BTreeSet<u64> {
-        let recorded = record.ids(name);
-        let in_policy: BTreeSet<u64> = recorded.intersection(&self.users).copied().collect();
-        if in_policy.is_empty() { recorded } else { in_policy }
+    pub(super) fn users(&self) -> &PinnedUsers {
+        &self.users
     }
 
     fn of_key(&self, name: &str) -> Option<&BTreeSet<u64>> {
@@ -161,8 +160,15 @@ impl PinnedIds {
         ids.first().copied().filter(|_| ids.len() == 1)
     }
 
-    /// The names of an entry that have another id at GitHub than the pinned one, which the author did not declare.
-    pub(super) fn differences(&self, entry: &TrustEntry, facts: &SubjectFacts, actors: &NameRecord) -> Vec<OtherId> {
+    /// The names of an entry that have another id at GitHub than the pinned one, which the author did not declare. The rules
+    /// are those that the entry leads to.
+    pub(super) fn differences(
+        &self,
+        entry: &TrustEntry,
+        facts: &SubjectFacts,
+        rules: &[TrustRule],
+        actors: &NameRecord,
+    ) -> Vec<OtherId> {
         let mut found = Vec::new();
         // A name that is not known may have been forgotten.
         let is_cut = actors.is_cut();
@@ -202,27 +208,30 @@ impl PinnedIds {
             found.extend(other(owner, declared, self.owner(owner), owner_now, is_cut));
         }
         let beside = if facts.says("actor") { "beside" } else { "in place of" };
-        found.extend(facts.users.iter().filter_map(|(name, id)| self.other_user(entry, (name, *id), actors, beside)));
+        let already = self.users.of_each(rules);
+        let users = facts.users.iter().filter(|(_, id)| !entry.actors.contains(&Actor::Id(**id)));
+        found.extend(users.filter_map(|(name, id)| self.other_user((name, *id), actors, &already, beside)));
         let mut told = BTreeSet::new();
         found.retain(|other| told.insert(other.what.clone()));
         found
     }
 
+    /// Describes a user whose name another one may have taken over. The jobs of the entry let in some users already.
     fn other_user(
         &self,
-        entry: &TrustEntry,
         (name, now): (&str, u64),
         actors: &NameRecord,
+        already: &BTreeSet<u64>,
         beside: &str,
     ) -> Option<OtherId> {
-        let in_policy = actors.ids(name).into_iter().filter(|id| self.users.contains(id));
         // An owner and a user of one name are the same account.
-        let known: BTreeSet<u64> = self.owner(name).into_iter().chain(in_policy).collect();
+        let known: BTreeSet<u64> = self.owner(name).into_iter().chain(self.users.named(name, actors)).collect();
         // Where nothing is known of a name, the policy's ids are those of all names.
-        let pinned = if known.is_empty() && !actors.is_whole() { self.users.clone() } else { known };
+        let is_lost = known.is_empty() && !actors.is_whole();
+        let pinned = if is_lost { self.users.all().clone() } else { known };
         let may_be_known = actors.is_cut() || !pinned.is_empty();
-        let is_other = may_be_known && !pinned.contains(&now) && !entry.actors.contains(&Actor::Id(now));
-        is_other.then(|| OtherId {
+        let is_meant = if is_lost { already.contains(&now) || pinned == [now].into() } else { pinned.contains(&now) };
+        (may_be_known && !is_meant).then(|| OtherId {
             what: format!("the user {name}"),
             pinned,
             now,
@@ -260,12 +269,6 @@ fn other(
     let now = now.filter(|now| (is_cut || !pinned.is_empty()) && !pinned.contains(now) && !declared.contains(now))?;
     let place = if is_one { String::new() } else { format!(" in an entry for {name} alone") };
     Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`{place}") })
-}
-
-/// The ids of users in a rule: as a claim, or in a subject by a template.
-pub(super) fn users(TrustRule { subject, claims }: &TrustRule) -> impl Iterator<Item = u64> {
-    let claimed = claims.get(&Claim::ActorId).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
-    claimed.chain(subject::value(subject.as_str(), "actor_id")).filter_map(claim_values::number)
 }
 
 /// Ids in a sentence.

@@ -105,21 +105,40 @@ impl Memory {
             }
             None => declared_facts(entry, []),
         };
+        self.complete(issuer, entry, &mut facts);
         // Where all names are recorded, the ids of the policy are theirs, and no other name's.
-        if self.names.is_whole() {
-            facts.users.clear();
+        if !self.names.is_whole() {
+            facts.users = self.recalled_users(issuer, entry, &facts);
         }
         for actor in &entry.actors {
             if let Actor::Name(name) = actor
-                && let ids = self.pinned.user(name, &self.names)
-                && let Some(id) = self.names.newest(name, |id| ids.contains(&id))
+                && let Some(id) = self.id_of_user(name)
             {
                 facts.users.insert(name.clone(), id);
             }
         }
         facts.users.extend(users.clone());
-        self.complete(issuer, entry, &mut facts);
         with_declared(entry, facts, at).ok().filter(|facts| compile(issuer, entry, facts).is_ok())
+    }
+
+    /// The id of a user by the record: the one that the policy has, or the newest.
+    fn id_of_user(&self, name: &str) -> Option<u64> {
+        self.pinned.users().named(name, &self.names).or_else(|| self.names.newest(name, |_| true))
+    }
+
+    /// Pairs the names of users with the ids that the policy lets in by the same jobs and the author does not declare.
+    fn recalled_users(&self, issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> BTreeMap<String, u64> {
+        let names = entry.actors.iter().filter_map(|actor| match actor {
+            Actor::Name(name) => Some(name.clone()),
+            Actor::Id(_) => None,
+        });
+        // The jobs are the same for any ids.
+        let users: BTreeMap<String, u64> = names.zip(1..).collect();
+        let rules = compile(issuer, entry, &SubjectFacts { users: users.clone(), ..facts.clone() }).unwrap_or_default();
+        let ids = self.pinned.users().of_each(&rules);
+        let unnamed: Vec<u64> = ids.into_iter().filter(|id| !entry.actors.contains(&Actor::Id(*id))).collect();
+        // Which id is whose does not matter: all of them are let in.
+        if unnamed.len() == users.len() { users.into_keys().zip(unnamed).collect() } else { BTreeMap::new() }
     }
 
     /// The facts of a scope that is no longer in the policy, with each form that its subjects may have.
@@ -180,9 +199,9 @@ impl Memory {
     }
 
     /// The names of an entry that have another id at GitHub than the remembered one.
-    fn differences(&self, entry: &TrustEntry, facts: &SubjectFacts) -> Vec<OtherId> {
-        let mut found = self.ids.differences(entry, facts, &self.names);
-        found.extend(self.others.differences(entry, facts, &self.names_of_others));
+    fn differences(&self, entry: &TrustEntry, facts: &SubjectFacts, rules: &[TrustRule]) -> Vec<OtherId> {
+        let mut found = self.ids.differences(entry, facts, rules, &self.names);
+        found.extend(self.others.differences(entry, facts, rules, &self.names_of_others));
         found
     }
 
@@ -308,11 +327,13 @@ fn settled(
         Err(Doubt::Refused(refusal)) => return Err(refusal.into()),
     };
     memory.complete(issuer, entry, &mut facts);
-    if let Some(refusal) = taken_over(at, &memory.differences(entry, &facts)) {
+    let compiled = compile(issuer, entry, &facts);
+    let rules = compiled.as_deref().unwrap_or_default();
+    if let Some(refusal) = taken_over(at, &memory.differences(entry, &facts, rules)) {
         return Err(refusal.into());
     }
     let lack = |lack| Refusal::PreconditionFailed { what: format!("{at}: {lack}"), remedy: String::new() };
-    let rules = compile(issuer, entry, &facts).map_err(lack)?;
+    let rules = compiled.map_err(lack)?;
     match free(at, entry, &facts, &rules) {
         Some(refusal) => Err(refusal.into()),
         None => Ok((facts, rules)),

@@ -21,11 +21,16 @@ pub(super) fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
                 "the role's tags had no room for all names that it has trusted, of which {what} may be one"
             );
         }
+        if pinned.contains(now) {
+            let users = listed(pinned);
+            return format!("the role trusts the users {users}, and its tags tell no longer which of them is {what}; {now} has the name now");
+        }
         format!("the role trusts {what} with id {}, and GitHub shows id {now} under this name", listed(pinned))
     });
     let steps: Vec<&str> = others.iter().map(|other| other.remedy.as_str()).collect();
     let steps = steps.join(" and ");
-    let remedy = if others.iter().all(|other| other.pinned.is_empty()) {
+    let is_doubt = |other: &OtherId| other.pinned.is_empty() || other.pinned.contains(&other.now);
+    let remedy = if others.iter().all(is_doubt) {
         format!("If the repository, owner or user is meant that has the name now, write {steps}")
     } else {
         format!(

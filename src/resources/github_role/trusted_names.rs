@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::found_rules::found_rules;
 use super::name_record::NameRecord;
-use super::pinned_ids::{PinnedIds, users};
+use super::pinned_ids::PinnedIds;
+use super::pinned_users::users;
 use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::github::subject;
@@ -23,17 +24,15 @@ impl TrustedNames {
     /// The names at the GitHub of an issuer in a policy and in the tags beside it.
     pub(crate) fn of(document: &Value, tags: &Tags, issuer: &Issuer) -> Self {
         let mut names = Self::default();
-        let mut in_policy = BTreeSet::new();
         for (_, rule) in found_rules(document).iter().filter(|(host, _)| *host == issuer.web_host()) {
             names.pinned.add([rule]);
-            in_policy.extend(users(rule));
             if let Some(user) = subject::value(rule.subject.as_str(), "actor") {
                 names.users.entry(user.to_lowercase()).or_default().extend(users(rule));
             }
         }
-        for (user, ids) in NameRecord::read(tags).accounts() {
-            // The others are of a time before.
-            names.users.entry(user.to_owned()).or_default().extend(ids.intersection(&in_policy));
+        let record = NameRecord::read(tags);
+        for user in record.accounts() {
+            names.users.entry(user.to_owned()).or_default().extend(names.pinned.users().named(user, &record));
         }
         names
     }
