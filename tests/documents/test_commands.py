@@ -82,6 +82,13 @@ def test_a_misspelt_command_and_a_misspelt_option_are_found() -> None:
     assert problem(*found) is None
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_a_template_that_a_command_deploys_is_found_from_the_root(path: Path) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", path.read_text(), flags=re.DOTALL)
+    named = [name for block in blocks for name in re.findall(r"--template-file (\S+)", block)]
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
 def test_the_documents_have_commands() -> None:
     found = [command for path in documents(ROOT) for command in commands(path.read_text())]
     assert len(found) > 60

@@ -57,6 +57,7 @@ class Vended:
 def by_stackset() -> list[Vended]:
     text = example("account-vending/stackset.yaml").replace("${AWS::URLSuffix}", "amazonaws.com")
     known = {
+        "StackSetName": "github-trust",
         "CodeBucket": BUCKET,
         "Version": VERSION,
         "AWS::Region": REGION,

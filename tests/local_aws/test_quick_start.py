@@ -66,8 +66,9 @@ def test_cargo_lambda_asks_what_a_hook_would_ask(account: LocalAws) -> None:
 
 
 def test_each_command_of_the_quick_start_works(account: LocalAws) -> None:
-    archive, protect, deploy, reason, plan, explain, remove = blocks(QUICK_START)
+    archive, checkout, protect, deploy, reason, plan, explain, remove = blocks(QUICK_START)
     assert "sam deploy" in archive
+    assert "sam build" in checkout
     typed(account, protect)
     outputs = json.loads("[" + typed(account, deploy).partition("\n[")[2])
     shown = {output["OutputKey"]: output["OutputValue"] for output in outputs}
