@@ -33,6 +33,12 @@ CHANGES = [
     ("logs:DeleteAccountPolicy", "*"),
     ("logs:PutResourcePolicy", "*"),
     ("events:PutPermission", "*"),
+    # A second StackSet, for other organizational units.
+    ("cloudformation:UpdateStackSet", f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stackset/github-trust-sandbox:1"),
+    (
+        "cloudformation:CreateStackInstances",
+        f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stackset-target/github-trust-sandbox:1/ou-1",
+    ),
 ]
 # By which somebody would be one of those that the policy names.
 BECOMING = [
