@@ -79,6 +79,21 @@ fn a_rollback_finds_the_newest_of_several_former_ids() {
     });
 }
 
+/// The owner before the declared one is in the role's memory, too.
+#[test]
+fn a_rollback_to_declared_ids_succeeds_beside_a_remembered_owner() {
+    at(async |place| {
+        assert!(place.create(json!([app(&json!({}))])).await.succeeded);
+        take(place, 777, 999);
+        place.github(|github| github.classic.push("acme/app".into()));
+        let mut declared = both(777, 999);
+        declared["Actors"] = json!(["octocat"]);
+        becomes(place, json!([declared])).await;
+        take(place, 888, 1111);
+        rolls_back_to(place, json!([declared]), "acme/app").await;
+    });
+}
+
 #[test]
 fn a_rollback_tells_the_former_owner_though_another_entry_pins_it() {
     at(async |place| {

@@ -223,8 +223,10 @@ impl Memory {
         let told = |facts: &SubjectFacts, scope: &RepositoryScope| facts.named.get(scope).map(|named| named.id);
         if let Some(scope) = &entry.scope {
             let owner = scope.organisation();
-            facts.owner_id = facts.owner_id.or_else(|| told(facts, &owner)).or_else(|| self.only(&owner));
+            let declared = facts.owner_id.or(entry.owner_id);
+            facts.owner_id = declared.or_else(|| told(facts, &owner)).or_else(|| self.only(&owner));
             if scope != &owner {
+                facts.repository_id = facts.repository_id.or(entry.repository_id);
                 let remembered = repository_id(scope).filter(|_| facts.repository_id.is_none());
                 facts.is_remembered |= remembered.is_some();
                 facts.repository_id = facts.repository_id.or(remembered);
