@@ -163,7 +163,7 @@ struct Doubt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answered {
     No,
-    /// The state looks younger than the request. It may be the one before, which is shown for some time, or by another clock.
+    /// The state and the request are of about the same time. It may be the one before, which is shown for some time.
     Probably,
     Yes,
 }
@@ -290,7 +290,10 @@ impl Witness<'_> {
         };
         let answer = self.deadline.call("cloudformation:DescribeStackResource", name, send).await;
         let detail = match answer {
-            Ok(answer) => answer.stack_resource_detail,
+            // Another stack proves nothing.
+            Ok(answer) => {
+                answer.stack_resource_detail.filter(|detail| detail.stack_id.as_deref() == Some(stack.as_str()))
+            }
             Err(error) if error.kind == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
@@ -390,17 +393,22 @@ fn verdict(
     let sent = request.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
     let found = format!("{} of stack {} in {status}", request.logical_id, request.stack.name());
     if !expected {
-        let younger = sent.and_then(|sent| since.duration_since(sent).ok());
-        return doubted(
-            found,
-            younger.map_or(Answered::No, |by| if by > CLOCK_SKEW { Answered::Yes } else { Answered::Probably }),
-        );
+        return doubted(found, sent.map_or(Answered::No, |sent| answered(sent, *since)));
     }
     let is_later = |before| *since != before && sent.is_none_or(|sent| is_nearer(before, *since, sent));
     if before.is_some_and(is_later) || !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
         return doubted(format!("a later change of {found}"), Answered::Yes);
     }
     if is_other { Verdict::AskEvents } else { Verdict::Awaited }
+}
+
+/// Whether a state in which CloudFormation does not wait for a request is one after its answer.
+fn answered(sent: SystemTime, since: SystemTime) -> Answered {
+    match since.duration_since(sent) {
+        Ok(later) if later > CLOCK_SKEW => Answered::Yes,
+        Err(earlier) if earlier.duration() > CLOCK_SKEW => Answered::No,
+        _ => Answered::Probably,
+    }
 }
 
 /// The time since CloudFormation signed a request.

@@ -295,45 +295,66 @@ fn an_audience_that_could_mean_several_is_refused() {
     }
 }
 
+/// What somebody who may write secrets wants the function to make: by its schedule, or by the next request for the entry.
+async fn planted(place: &mut Place, policy: &str, groups: &[&str]) {
+    let (stack, role) =
+        (format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/s"), role(json!({"PermissionsBoundary": null})));
+    place.provide(&role);
+    let request =
+        Request { request: "Create", kind: ROLE, account: ACCOUNT, logical: "Role", physical: None, properties: role };
+    place.world.request(request).await;
+    place.cloud.state().account.stacks.set_current(&format!("{stack}/1"), "Role", "deploy");
+    let principal = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy");
+    let tags = json!({
+        "github-trust:stack-id": format!("{stack}/1"),
+        "github-trust:logical-id": "It",
+        "github-trust:role-id": format!("AROA1 {}", digest(&[&stack, "Role"], 20)),
+    });
+    let record = json!({
+        "cluster": "prod", "principal": principal, "type": "STANDARD", "username": "deploy", "groups": groups, "tags": tags,
+        "policies": {(format!("arn:aws:eks::aws:cluster-access-policy/{policy}")): "cluster"},
+        "committed": true, "process": "x",
+    });
+    place.cloud.change_now(|account, now| {
+        let name = format!("github-trust/access-entry/{}", digest(&["prod", &principal], 26));
+        let input = json!({"Name": name, "SecretString": record.to_string(), "ClientRequestToken": "planted-by-them"});
+        account.secrets.handle("CreateSecret", &input, &Author::Someone, now).unwrap();
+    });
+}
+
+const PLANTED: [(&str, &str, bool); 3] = [
+    ("AmazonEKSViewPolicy", "team-a", true),
+    ("AmazonEKSClusterAdminPolicy", "team-a", false),
+    ("AmazonEKSViewPolicy", "platform-admins", false),
+];
+
 #[test]
 fn an_entry_that_somebody_planted_for_the_scheduled_run_is_not_made() {
-    let maker = digest(&[&format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/s"), "It"], 20);
-    let planted = |policy: &str, groups: &[&str]| {
-        let tags = json!({
-            "github-trust:stack-id": format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/s/1"),
-            "github-trust:logical-id": "It",
-            "github-trust:role-id": format!("AROA1 {maker}"),
-        });
-        json!({
-            "cluster": "prod", "principal": format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy"),
-            "type": "STANDARD", "username": "deploy", "groups": groups, "tags": tags,
-            "policies": {(format!("arn:aws:eks::aws:cluster-access-policy/{policy}")): "cluster"},
-            "committed": true, "process": "x",
-        })
-    };
     let schedule = r#"{"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
-    for (record, made) in [
-        (planted("AmazonEKSViewPolicy", &["team-a"]), true),
-        (planted("AmazonEKSClusterAdminPolicy", &["team-a"]), false),
-        (planted("AmazonEKSViewPolicy", &["platform-admins"]), false),
-    ] {
+    for (policy, group, made) in PLANTED {
         deployed(&[("ALLOWED_KUBERNETES_SUBJECTS", "team-*,deploy")], async |place| {
-            place.create(ROLE, role(json!({"PermissionsBoundary": null}))).await;
-            place.cloud.change_now(|account, now| {
-                let principal = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy");
-                let name = format!("github-trust/access-entry/{}", digest(&["prod", &principal], 26));
-                let input =
-                    json!({"Name": name, "SecretString": record.to_string(), "ClientRequestToken": "planted-by-them"});
-                let someone = Author::Someone;
-                account.secrets.handle("CreateSecret", &input, &someone, now).unwrap();
-            });
+            planted(place, policy, &[group]).await;
             let deadline = place.cloud.now() + Duration::from_mins(15);
             let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
             let run = function(&place.cloud, place.world.settings.clone()).handle(schedule, &context).await;
-            let state = place.cloud.state();
-            let entries = format!("{:?}", state.account.eks);
-            assert_eq!(entries.contains("cluster-access-policy"), made, "{record}: {run:?} {entries}");
+            let entries = format!("{:?}", place.cloud.state().account.eks);
+            assert_eq!(entries.contains("cluster-access-policy"), made, "{policy} {group}: {run:?} {entries}");
             assert_eq!(run.is_ok(), made, "{run:?}");
+        });
+    }
+}
+
+#[test]
+fn an_entry_that_somebody_planted_for_an_update_is_not_made() {
+    for (policy, group, made) in PLANTED {
+        deployed(&[("ALLOWED_KUBERNETES_SUBJECTS", "team-*,deploy")], async |place| {
+            planted(place, policy, &[group]).await;
+            let mut declared = entry("", &[]);
+            declared.as_object_mut().unwrap().remove("AccessPolicies");
+            let answer = place.create(ENTRY, declared).await;
+            let entries = format!("{:?}", place.cloud.state().account.eks);
+            assert_eq!(answer["Status"] == "SUCCESS", made, "{policy} {group}: {answer}");
+            assert_eq!(entries.contains("cluster-access-policy"), made, "{policy} {group}: {entries}");
         });
     }
 }

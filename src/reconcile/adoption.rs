@@ -1,4 +1,4 @@
-//! The guardrails of an adoption and of a take-over: an object that somebody else had comes with parts that no declaration
+//! The guardrails of an adoption, of a take-over and of an object that is made again: it comes with parts that no declaration
 //! names.
 
 use super::plan::Plan;
@@ -9,7 +9,7 @@ use crate::error::Refusal;
 use crate::guardrails::{GuardrailCheck, Guardrails};
 use crate::ownership::Takeover;
 
-/// The permissions that hold for the objects that a stack adopts or takes over.
+/// The permissions that hold for the objects that a stack adopts, takes over or makes again.
 #[derive(Clone, Copy, Debug)]
 pub struct AdoptionCheck<'a> {
     /// The permissions of the deployment.
@@ -21,7 +21,7 @@ pub struct AdoptionCheck<'a> {
 }
 
 impl AdoptionCheck<'_> {
-    /// Refuses a plan that adopts or takes over an object which would keep parts that the deployment forbids.
+    /// Refuses a plan that leads to an object with parts of others that the deployment forbids.
     pub(super) fn check<R: Planner>(
         &self,
         plan: &Plan<R::Action>,
@@ -42,8 +42,8 @@ impl AdoptionCheck<'_> {
             return Ok(());
         }
         let what = format!(
-            "the {} that is to be adopted or taken over would keep what this deployment forbids, and is left as it is: {}; \
-             take that away first, or make a new one",
+            "the {} that is to be adopted, taken over or made again would keep what this deployment forbids, and is left as \
+             it is: {}; take that away first, or make a new one",
             R::NOUN,
             forbidden.join("; ")
         );

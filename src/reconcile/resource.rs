@@ -95,7 +95,8 @@ pub trait Planner: Resource + Sized {
     fn claims(_action: &Self::Action) -> bool {
         false
     }
-    /// Returns true for an action that makes an object of nobody's ours.
+    /// Returns true for an action of a plan by which an object has parts that no declaration names: those of an object that
+    /// becomes ours, or is made again by a record.
     #[must_use]
     fn adopts(_action: &Self::Action) -> bool {
         false

@@ -1,7 +1,9 @@
 //! The hold of a stack on an object, as CloudFormation shows it: an object changes its owner only where nobody holds it.
 
-use super::{Shown, Witness, is_over, stack_status};
-use crate::aws::CallError;
+use tokio::time::Instant;
+
+use super::{Shown, VISIBLE_WITHIN, Witness, is_over, stack_status};
+use crate::aws::{Backoff, CallError};
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::ownership::{HandOver, Owner, Tags, owner_tags};
@@ -52,6 +54,35 @@ impl Witness<'_> {
                 Ok(Hold::Held(format!("the stack is in {status}, and a rollback could need it again")))
             }
             _ => Ok(Hold::LetGo),
+        }
+    }
+
+    /// Returns true if an owner has an object of this id, as CloudFormation shows it. It may show an older state for some time. A
+    /// stack that cannot be asked about is believed.
+    ///
+    /// # Errors
+    /// When CloudFormation cannot be asked.
+    pub async fn shows(
+        &self,
+        here: &Deployment,
+        owner: &Owner,
+        resource_type: &str,
+        id: &str,
+    ) -> Result<bool, CallError> {
+        let Some(stack) = StackId::parse(owner.stack_id()).ok().filter(|stack| is_asked_here(stack, here)) else {
+            return Ok(true);
+        };
+        let started = Instant::now();
+        let mut backoff = Backoff::new();
+        loop {
+            let is_last = started.elapsed() > VISIBLE_WITHIN;
+            let shown = self.object(&stack, owner.logical_id(), resource_type).await?;
+            let is_shown = shown.physical_id.is_some_and(|known| known.eq_ignore_ascii_case(id));
+            let pause = backoff.pause();
+            if is_shown || is_last || !self.deadline.allows(pause) {
+                return Ok(is_shown);
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 

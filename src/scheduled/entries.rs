@@ -8,10 +8,11 @@ use super::{Run, Stopped, stopped};
 use crate::app::App;
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
-use crate::error::Error;
-use crate::guardrails::GuardrailCheck;
+use crate::error::{Error, Refusal};
+use crate::guardrails::Guardrails;
 use crate::metrics;
-use crate::reconcile::{Progress, Reconciler};
+use crate::ownership::Owner;
+use crate::reconcile::{AdoptionCheck, Progress, Reconciler};
 use crate::request_origin::Origin;
 use crate::resources::eks_access_entry::{
     self as access_entry, AccessEntries, EntryCheck, EntryId, NeedsRepair, RecordedEntry, Roles, ScheduledOutcome,
@@ -129,15 +130,15 @@ async fn repair(
     let NeedsRepair { id, owner } = entry;
     let progress = Progress::new(id.to_string());
     let (deadline, lag, began, origin) = (window.work, app.settings.iam_lag, app.clock.now(), &Origin::own());
-    let reconciler =
-        Reconciler { api, owner, deployment, deadline, lag, origin, began, progress: &progress, adoption: None };
     let guardrails = app.settings.guardrails.at(began);
-    let permits = |checks: &[GuardrailCheck]| {
-        let Ok(stack) = StackId::parse(owner.stack_id()) else { return Ok(()) };
-        guardrails.check_account(stack.account(), deployment)?;
-        guardrails.check(checks, &stack, deployment)
+    let stack = match permitted(&guardrails, owner, deployment) {
+        Ok(stack) => stack,
+        Err(error) => return not_repaired(app, window, id, &error),
     };
-    match Box::pin(access_entry::reconcile_scheduled(&reconciler, id, permits)).await {
+    // Guardrails may have become stricter, and whoever may write secrets can have written the record.
+    let adoption = Some(AdoptionCheck { guardrails: &guardrails, stack: &stack, deployment });
+    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, began, progress: &progress, adoption };
+    match Box::pin(access_entry::reconcile_scheduled(&reconciler, id)).await {
         Ok(ScheduledOutcome::Healthy) => ItemOutcome::Done,
         Ok(ScheduledOutcome::ClusterDeleted) => {
             tracing::info!(%id, "its cluster is gone, and what was remembered of it forgotten");
@@ -145,6 +146,16 @@ async fn repair(
         }
         Err(error) => not_repaired(app, window, id, &error),
     }
+}
+
+/// The stack of an owner, if the deployment serves its account.
+fn permitted(guardrails: &Guardrails, owner: &Owner, deployment: &Deployment) -> Result<StackId, Error> {
+    let stack = StackId::parse(owner.stack_id()).map_err(|_| Refusal::PreconditionFailed {
+        what: format!("the tag `github-trust:stack-id` of the entry is no stack ({})", owner.stack_id()),
+        remedy: "Remove the tag, or the entry".to_owned(),
+    })?;
+    guardrails.check_account(stack.account(), deployment)?;
+    Ok(stack)
 }
 
 fn not_repaired(app: &App, window: &TimeWindow, id: &EntryId, error: &Error) -> ItemOutcome {

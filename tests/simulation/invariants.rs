@@ -209,7 +209,8 @@ impl Ledger {
         let physical = sent.physical.as_deref().unwrap_or_default();
         let mut wrong =
             expected_state::differences(&sent.resource_type, physical, &sent.properties, now, Some(&self.authors));
-        if sent.resource_type == ENTRY && !expected_state::lets_in(&sent.properties, now) {
+        // A rollback leaves an entry whose role somebody else has made again.
+        if sent.resource_type == ENTRY && !sent.rolls_back && !expected_state::lets_in(&sent.properties, now) {
             wrong.push("the entry is bound to a role that is no more".to_owned());
         }
         for wrong in wrong {

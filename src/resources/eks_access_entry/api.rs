@@ -6,7 +6,7 @@ use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AssociatedAc
 use futures_util::future::join3;
 
 use super::action::{Action, EntryCreateInput};
-use super::bound_role::is_stale;
+use super::bound_role::check_role;
 use super::cluster::{ClusterReadiness, knows_no_entries, readiness};
 use super::sharing::RecreatedEntry;
 use super::state::{EntryContent, Observed, ObservedEntry, RESTORING, TYPE_CHANGED};
@@ -25,8 +25,7 @@ impl Reader for AccessEntries {
     async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Desired, Error> {
         let policies = spec.policies.iter().flat_map(|policies| policies.keys());
         let (cluster, policies, role) =
-            join3(self.wait_for_cluster(&spec.cluster), self.check_policies(policies), self.role(&spec.principal))
-                .await;
+            join3(self.wait_for_cluster(&spec.cluster), self.check_policies(policies), self.declared_role(&spec)).await;
         cluster?;
         policies?;
         let (wanted, process) = (Wanted::Declared(Box::new(spec)), self.process.clone());
@@ -40,16 +39,15 @@ impl Reader for AccessEntries {
         desired: &mut Desired,
         observed: &Observed,
     ) -> Result<(), CallError> {
+        self.ask_about_maker(desired, observed).await?;
         let (Wanted::Declared(spec), Some(entry)) = (&desired.wanted, &observed.entry) else { return Ok(()) };
         let object = OwnedObject { resource_type: Self::TYPE, id: &id.to_string(), tags: &entry.content.tags };
         desired.hand_over = self.witness().hand_over(&self.deployment, owner, object, spec.take_over).await?;
-        let strangers =
-            desired.role.as_ref().filter(|role| is_stale(role, entry) && entry.content.is_for_another_maker(role));
-        if strangers.is_some() && owner.owns(&entry.content.tags) {
+        if owner.owns(&entry.content.tags) && check_role(&desired.wanted, desired.role.as_ref(), observed).is_err() {
             let rollback = RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline };
             if rollback.is_rolling_back(owner.stack_id()).await? {
                 tracing::error!(%id, "the stack rolls back: the entry stays as it is, for a role that is gone");
-                desired.role = None;
+                (desired.wanted, desired.role) = (Wanted::Unchanged, None);
             }
         }
         Ok(())
@@ -114,7 +112,7 @@ impl Api for AccessEntries {
 }
 
 impl AccessEntries {
-    fn witness(&self) -> Witness<'_> {
+    pub(super) fn witness(&self) -> Witness<'_> {
         Witness { client: &self.cloudformation, deadline: self.deadline, clock: &self.clock }
     }
 

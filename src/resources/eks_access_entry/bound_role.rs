@@ -1,13 +1,17 @@
 //! The role that EKS binds an entry to, and the resource that made it.
 
-use super::Wanted;
 use super::applied_record::ROLE_ID;
-use super::state::{EntryContent, ObservedEntry, described_entry};
+use super::state::{EntryContent, Observed, ObservedEntry, described_entry};
+use super::{AccessEntries, Desired, Spec, Wanted};
+use crate::arn::Arn;
+use crate::aws::CallError;
 use crate::error::Refusal;
 use crate::ownership::{Owner, Tags};
 
 /// The possible difference between the clocks of IAM and EKS, in seconds.
 const CLOCK_SKEW: i64 = 60;
+/// The type of the resources that make roles.
+const ROLE_TYPE: &str = "Custom::GitHubRole";
 
 /// The current state of a role. EKS binds an entry to the unique id of its role. A role that is recreated under the same name
 /// has another id, and the entry, which looks right, lets nobody in.
@@ -24,8 +28,7 @@ pub struct Principal {
 /// The resource that made a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleMaker {
-    /// For people.
-    pub(crate) name: String,
+    pub(crate) owner: Owner,
     pub(crate) digest: String,
 }
 
@@ -33,7 +36,7 @@ impl RoleMaker {
     /// The maker that the tags of a role name.
     pub(super) fn of_tags(tags: &Tags) -> Option<Self> {
         let owner = Owner::of_tags(tags)?;
-        Some(Self { name: owner.to_string(), digest: owner.lasting_digest(20) })
+        Some(Self { digest: owner.lasting_digest(20), owner })
     }
 }
 
@@ -56,21 +59,69 @@ pub(super) fn is_stale(role: &Principal, entry: &ObservedEntry) -> bool {
 }
 
 impl EntryContent {
-    /// Returns true if another resource has made this role than the one that the entry was made for. A role that nobody
-    /// recorded counts as one that was made by hand.
-    pub(super) fn is_for_another_maker(&self, role: &Principal) -> bool {
+    /// Returns true if the resource that made this role is the one that made the role of the entry. Of two roles that were
+    /// made by hand nothing tells that.
+    fn has_maker_of(&self, role: &Principal) -> bool {
         let maker = self.tags.get(ROLE_ID).and_then(|recorded| recorded.split(' ').nth(1));
-        self.role_id() != Some(role.role_id.as_str()) && maker != role.maker.as_ref().map(|maker| maker.digest.as_str())
+        role.maker.as_ref().is_some_and(|of_role| maker == Some(of_role.digest.as_str()))
     }
 }
 
-/// Refuses to bind an entry to a role that another resource has made: its name was free, and is somebody else's now. An
-/// adoption asks for it.
-pub(super) fn check_maker(wanted: &Wanted, role: Option<&Principal>, content: &EntryContent) -> Result<(), Refusal> {
-    let is_asked_for = matches!(wanted, Wanted::Declared(spec) if spec.adopt);
-    let Some(role) = role.filter(|role| !is_asked_for && content.is_for_another_maker(role)) else { return Ok(()) };
+/// The role that an entry has to be bound to, if that is another one than now.
+fn new_role<'a>(role: Option<&'a Principal>, Observed { entry, record }: &Observed) -> Option<&'a Principal> {
+    let is_new = |role: &&Principal| match (entry, record) {
+        (Some(entry), _) => is_stale(role, entry),
+        (None, Some(record)) => record.content.role_id() != Some(role.role_id.as_str()),
+        (None, None) => false,
+    };
+    role.filter(is_new)
+}
+
+impl AccessEntries {
+    /// Asks CloudFormation about the role that an entry has to be bound to: whoever may make roles can give one any tags. The
+    /// stacks of other regions and accounts cannot be asked, and their tags are believed.
+    pub(super) async fn ask_about_maker(&self, desired: &mut Desired, observed: &Observed) -> Result<(), CallError> {
+        let Some(content) = observed.content() else { return Ok(()) };
+        let role = new_role(desired.role.as_ref(), observed).filter(|role| content.has_maker_of(role)).cloned();
+        let Some(RoleMaker { owner: maker, digest: _ }) = role.and_then(|role| role.maker) else { return Ok(()) };
+        let name = Arn::parse(&content.principal).and_then(|arn| Some(arn.role_name()?.to_owned()));
+        if !self.witness().shows(&self.deployment, &maker, ROLE_TYPE, name.as_deref().unwrap_or_default()).await? {
+            tracing::warn!(principal = content.principal, %maker, "CloudFormation does not show that its maker made the role");
+            desired.role = desired.role.take().map(|role| Principal { maker: None, ..role });
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a role that is not the declared one.
+pub(super) fn check_declared_role(spec: &Spec, role: Option<&Principal>) -> Result<(), Refusal> {
+    let Some((declared, role)) = spec.role_id.as_ref().zip(role) else { return Ok(()) };
+    if *declared == role.role_id {
+        return Ok(());
+    }
+    Err(Refusal::PreconditionFailed {
+        what: format!("`RoleId`: the role {} has the id {}, the template {declared}", spec.principal, role.role_id),
+        remedy:
+            "Somebody has made the role again: find out who, before you declare another id. `!GetAtt Role.RoleId` is \
+                 the id of a role of this stack"
+                .to_owned(),
+    })
+}
+
+/// Refuses a role that the entry must not be bound to.
+pub(super) fn check_role(wanted: &Wanted, role: Option<&Principal>, observed: &Observed) -> Result<(), Refusal> {
+    if let Wanted::Declared(spec) = wanted
+        && spec.role_id.is_some()
+    {
+        return check_declared_role(spec, role);
+    }
+    let (Some(role), Some(content)) = (new_role(role, observed), observed.content()) else { return Ok(()) };
+    if content.has_maker_of(role) {
+        return Ok(());
+    }
+    // The name of the former role was free, and is somebody else's now.
     let now = match &role.maker {
-        Some(maker) => format!("the role of {}", maker.name),
+        Some(maker) => format!("the role of {}", maker.owner),
         None => "a role that was made by hand".to_owned(),
     };
     Err(Refusal::PreconditionFailed {
@@ -78,7 +129,6 @@ pub(super) fn check_maker(wanted: &Wanted, role: Option<&Principal>, content: &E
             "{} was made for a role that is gone; the principal is {now} now, and does not get the entry",
             described_entry(content)
         ),
-        remedy: "If it is meant for this role, declare `OnExisting: Adopt`, or remove the entry and declare it again"
-            .to_owned(),
+        remedy: format!("If it is meant for this role, declare `RoleId: {}`", role.role_id),
     })
 }

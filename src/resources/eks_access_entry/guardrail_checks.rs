@@ -1,5 +1,6 @@
 //! The guardrail checks of an access entry, declared or recalled.
 
+use super::state::default_username;
 use super::{EntryContent, EntryType, PolicyScope, Spec};
 use crate::guardrails::{AccessEntryCheck, GuardrailCheck};
 
@@ -33,7 +34,7 @@ impl EntryContent {
         let node = (self.entry_type != EntryType::STANDARD.0).then(|| AccessEntryCheck::Node(self.entry_type.clone()));
         let subject = |property, name: &String| AccessEntryCheck::KubernetesSubject { property, name: name.clone() };
         let groups = self.groups.iter().map(|group| subject("KubernetesGroups", group));
-        let username = Some(&self.username).filter(|username| !username.starts_with("arn:"));
+        let username = Some(&self.username).filter(|username| **username != default_username(&self.principal));
         let username = username.map(|username| subject("Username", username));
         let policies = self.policies.iter().map(policy_check);
         let entry = [cluster, principal].into_iter().chain(node).chain(policies).chain(groups).chain(username);

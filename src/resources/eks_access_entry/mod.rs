@@ -183,6 +183,7 @@ pub enum Wanted {
 pub struct Spec {
     pub(crate) cluster: String,
     pub(crate) principal: String,
+    pub(crate) role_id: Option<String>,
     pub(crate) entry_type: EntryType,
     pub(crate) username: Option<String>,
     pub(crate) groups: Option<BTreeSet<String>>,
@@ -218,6 +219,11 @@ impl Resource for AccessEntries {
     fn parse(fields: &mut Fields<'_, Properties>, deployment: &Deployment) -> Option<Spec> {
         let cluster = fields.checked(Properties::CLUSTER_NAME, cluster_name);
         let principal = fields.checked(Properties::PRINCIPAL_ARN, |text| principal_arn(text, deployment));
+        let role_id = fields.text(Properties::ROLE_ID);
+        if let (Some(_), Some(principal)) = (&role_id, principal.as_deref().filter(|of| !is_role_of(of, deployment))) {
+            let role = format!("a role of account {} with `RoleId`, whose id can be read", deployment.account);
+            fields.invalid(Properties::PRINCIPAL_ARN, role, format_args!("{principal:?}"));
+        }
         let entry_type = fields.choice(Properties::TYPE).map(EntryType);
         let username = fields.checked(Properties::USERNAME, username);
         let groups = fields.texts(Properties::KUBERNETES_GROUPS, group);
@@ -253,6 +259,7 @@ impl Resource for AccessEntries {
         Some(Spec {
             cluster: cluster?,
             principal: principal?,
+            role_id,
             entry_type: entry_type?,
             username,
             groups,

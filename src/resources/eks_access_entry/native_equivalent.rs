@@ -8,7 +8,7 @@ use crate::reconcile::NativeResource;
 
 pub(super) fn of(desired: &Desired) -> Option<NativeResource> {
     let Wanted::Declared(spec) = &desired.wanted else { return None };
-    let Spec { cluster, principal, entry_type, username, groups, policies, tags, adopt: _, take_over: _ } =
+    let Spec { cluster, principal, entry_type, username, groups, policies, tags, role_id: _, adopt: _, take_over: _ } =
         spec.as_ref();
     let policy = |(arn, scope): (&String, &PolicyScope)| {
         let scope = match scope {

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, EntryCreateInput};
 use super::applied_record::{AppliedRecord, ROLE_ID};
-use super::bound_role::{check_maker, is_stale};
+use super::bound_role::{check_declared_role, check_role, is_stale};
 use super::desired_content::Target;
 use super::former_state::FormerEntry;
 use super::state::{
@@ -353,17 +353,17 @@ impl Planner for AccessEntries {
         let ours = |tags: &Tags| owner.owns(tags);
         let our_record = record.filter(|record| ours(&record.content.tags));
         let Some(desired) = desired else { return Ok(plan_absent(owner, entry, our_record)) };
+        let check_role = || observed.map_or(Ok(()), |now| check_role(&desired.wanted, desired.role.as_ref(), now));
         match (&desired.wanted, entry) {
             (_, Some(entry)) if ours(&entry.content.tags) => {
-                let role = desired.role.as_ref().filter(|role| is_stale(role, entry));
-                check_maker(&desired.wanted, role, &entry.content)?;
+                check_role()?;
                 plan_present(desired, entry, record)
             }
             // Somebody else has created an entry, so that the recorded one has no place any more.
             (Wanted::Unchanged, Some(_)) => Ok(Plan::nothing().then(our_record.map(|_| Action::DeleteRecord))),
             (Wanted::Unchanged, None) => Ok(match our_record {
                 Some(record) if record.committed => {
-                    check_maker(&desired.wanted, desired.role.as_ref(), &record.content)?;
+                    check_role()?;
                     restore(desired, record)
                 }
                 record => Plan::nothing().then(record.map(|_| Action::DeleteRecord)),
@@ -371,6 +371,7 @@ impl Planner for AccessEntries {
             (Wanted::Declared(spec), Some(entry)) => {
                 // The first call makes the entry ours, and marks it as adopted or taken over.
                 let hand_over = desired.hand_over.as_ref();
+                check_role()?;
                 if spec.adopt && entry.content.is_adoptable() {
                     return adopt(owner, desired, spec, entry, record);
                 }
@@ -383,16 +384,22 @@ impl Planner for AccessEntries {
             (Wanted::Declared(spec), None) => match (record, our_record) {
                 (Some(record), None) if record.committed => Err(foreign(&record.content)),
                 (_, Some(record)) if record.committed => {
-                    check_maker(&desired.wanted, desired.role.as_ref(), &record.content)?;
+                    check_role()?;
                     Ok(restore(desired, record))
                 }
-                (_, record) => Ok(create(owner, desired, spec).then(record.map(|_| Action::DeleteRecord))),
+                (_, record) => check_declared_role(spec, desired.role.as_ref())
+                    .map(|()| create(owner, desired, spec).then(record.map(|_| Action::DeleteRecord))),
             },
         }
     }
 
+    /// The record of an entry that is made again has parts that no declaration names, too.
     fn adopts(action: &Action) -> bool {
-        matches!(action, Action::Tag { arn: _, tags } if tags.contains_key(ADOPTED))
+        match action {
+            Action::Tag { arn: _, tags } => tags.contains_key(ADOPTED),
+            Action::Unmark { arn: _ } => true,
+            _ => false,
+        }
     }
 
     fn takes_over(action: &Action) -> Option<Takeover> {

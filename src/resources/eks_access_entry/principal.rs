@@ -1,9 +1,17 @@
 //! Principals as IAM shows them, and the nearest ones to a principal that is not there.
 
-use super::{AccessEntries, Principal, RoleMaker, is_role_of};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bound_role::check_declared_role;
+use super::{AccessEntries, Principal, RoleMaker, Spec, is_role_of};
 use crate::arn::Arn;
-use crate::aws::{CallError, ErrorKind, iam};
+use crate::aws::{Backoff, CallError, ErrorKind, iam};
 use crate::cloudformation::nearest::nearest_few;
+
+/// The time for which IAM may show the former role of a name.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
 
 /// The kinds of principals that an entry may have.
 #[derive(Clone, Copy)]
@@ -29,6 +37,21 @@ impl AccessEntries {
             // EKS decides whether it takes the principal.
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The current role. IAM may show the former one for some time: a role with the declared id is waited for.
+    pub(super) async fn declared_role(&self, spec: &Spec) -> Result<Option<Principal>, CallError> {
+        let started = Instant::now();
+        let mut backoff = Backoff::new();
+        loop {
+            let role = self.role(&spec.principal).await?;
+            let is_former = spec.role_id.is_some() && check_declared_role(spec, role.as_ref()).is_err();
+            let pause = backoff.pause();
+            if !is_former || started.elapsed() > VISIBLE_WITHIN || !self.deadline.allows(pause) {
+                return Ok(role);
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -11,7 +11,8 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     doc: "An EKS access entry with its access policies: lets a role or user into a cluster's Kubernetes API. The cluster \
           is in the function's account and region, and its authentication mode is `API` or `API_AND_CONFIG_MAP`. The \
           function waits for a cluster that is still being created. An entry lets in the role that was there when it was \
-          made. If the role is made again, the function makes the entry again, too, with all that it had.",
+          made. If its `Custom::GitHubRole` makes the role again, the function makes the entry again, too, with all that it \
+          had.",
     guide: "access-entry",
     object: Properties::OBJECT,
     reference: "`<PrincipalArn>|<ClusterName>`, as of the native resource",
@@ -50,6 +51,14 @@ object_type! {
         )
         .required()
         .update(Update::Replacement);
+        ROLE_ID: Text = Property::text(
+            "RoleId",
+            TEXT.matching("^AROA[A-Z0-9]+$"),
+            "the unique id of a role, which begins with AROA",
+            "The unique id of the role (`!GetAtt Role.RoleId`). No other role of that ARN gets the entry. If a role was made by \
+             hand, or by another tool, and is made again, its new id has to be declared here: the function follows roles of \
+             `Custom::GitHubRole` by itself. For a role of the function's account.",
+        );
         TYPE: Text = Property::choice(
             "Type",
             &EntryType::ALL,

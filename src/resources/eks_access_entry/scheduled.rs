@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use aws_sdk_iam::types::Role;
 
 use super::bound_role::is_stale;
-use super::state::{EntryContent, Observed, RecreationRecord};
+use super::state::RecreationRecord;
 use super::{AccessEntries, Desired, EntryId, Principal, Wanted};
 use crate::aws::{CallError, Deadline, ErrorKind, iam, pages};
 use crate::error::{Error, Refusal};
-use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
 use crate::reconcile::{Reader, Reconciler};
 
@@ -126,22 +125,20 @@ pub enum ScheduledOutcome {
     ClusterDeleted,
 }
 
-/// Repairs one entry. `permits` tells if the deployment still allows its parts: guardrails may have become stricter, and
-/// whoever may write secrets can have written the record.
+/// Repairs one entry.
 ///
 /// # Errors
 /// When the entry could not be recreated, or must not be. Its record stays for the next run.
 pub async fn reconcile_scheduled(
     reconciler: &Reconciler<'_, AccessEntries>,
     id: &EntryId,
-    permits: impl Fn(&[GuardrailCheck]) -> Result<(), Refusal>,
 ) -> Result<ScheduledOutcome, Error> {
     let api = reconciler.api;
     let role = api.role(&id.principal).await?;
+    let mut desired = Desired { wanted: Wanted::Unchanged, role, process: api.process.clone(), hand_over: None };
     let observed = api.observe(id).await?;
-    if let Some(Observed { entry, record }) = &observed {
-        let contents = entry.iter().map(|entry| &entry.content).chain(record.iter().map(|record| &record.content));
-        permits(&contents.flat_map(EntryContent::guardrail_checks).collect::<Vec<_>>())?;
+    if let Some(observed) = &observed {
+        api.ask_about_maker(&mut desired, observed).await?;
     }
     let is_committed = |record: &RecreationRecord| record.committed;
     if observed.is_some_and(|observed| observed.entry.is_none() && observed.record.as_ref().is_some_and(is_committed)) {
@@ -149,7 +146,7 @@ pub async fn reconcile_scheduled(
             api.delete_record(id).await?;
             return Ok(ScheduledOutcome::ClusterDeleted);
         }
-        if role.is_none() && api.is_of_this_account(&id.principal) {
+        if desired.role.is_none() && api.is_of_this_account(&id.principal) {
             return Err(Error::Refused(Refusal::PreconditionFailed {
                 what: format!("{id} was deleted to be made again, and now there is no role {}", id.principal),
                 remedy:
@@ -159,8 +156,7 @@ pub async fn reconcile_scheduled(
             }));
         }
     }
-    let (wanted, process) = (Wanted::Unchanged, api.process.clone());
-    reconciler.maintain(id, &Desired { wanted, role, process, hand_over: None }).await?;
+    reconciler.maintain(id, &desired).await?;
     Ok(ScheduledOutcome::Healthy)
 }
 

@@ -98,6 +98,12 @@ impl Observed {
     pub(super) fn of(entry: Option<ObservedEntry>, record: Option<RecreationRecord>) -> Option<Self> {
         (entry.is_some() || record.is_some()).then_some(Self { entry, record })
     }
+
+    /// The content of the entry, or of the record of one that is deleted to be made again.
+    pub(super) fn content(&self) -> Option<&EntryContent> {
+        let recorded = self.record.as_ref().map(|record| &record.content);
+        self.entry.as_ref().map(|entry| &entry.content).or(recorded)
+    }
 }
 
 /// The username that EKS gives an entry without one.

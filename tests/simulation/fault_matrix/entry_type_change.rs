@@ -13,7 +13,7 @@ use super::super::expected_state::{self, ENTRY};
 use super::super::faults::{At, Fault, When};
 use super::super::lambda::Ended;
 use super::super::stack::Stack;
-use super::fixtures::{GIVEN_ROLE, OPERATION, World, access, alone, but, foreign_role, world};
+use super::fixtures::{GIVEN_ROLE, OPERATION, World, access, alone, but, given_role, world};
 use super::rotation::SCHEDULE;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -68,7 +68,7 @@ fn row_27_the_scheduled_run_makes_the_entries_of_nodes_again_in_one_go() {
             let stack = tagged(world, kind).await;
             let before = found(world);
             world.someone("DeleteRole", &json!({"RoleName": "given"}));
-            world.someone("CreateRole", &foreign_role("given"));
+            world.someone("CreateRole", &given_role());
             tokio::time::sleep(HOUR).await;
             let ended = world.lambda.attempt(&Author::Upkeep, "schedule", SCHEDULE).await;
             assert_eq!(ended, Ended::Returned(Ok(())), "{kind}: {}", world.story());

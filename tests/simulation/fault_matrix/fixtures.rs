@@ -49,7 +49,7 @@ fn furnish(account: &mut Account, now: std::time::SystemTime) {
     let provider =
         json!({"Url": GIVEN_ISSUER, "ClientIDList": ["theirs"], "Tags": [{"Key": "owner", "Value": "them"}]});
     account.iam_as(&someone, now, "CreateOpenIDConnectProvider", &provider).expect("an empty account");
-    account.iam_as(&someone, now, "CreateRole", &foreign_role("given")).expect("an empty account");
+    account.iam_as(&someone, now, "CreateRole", &given_role()).expect("an empty account");
 }
 
 /// What somebody else would create a role with.
@@ -60,6 +60,16 @@ pub(super) fn foreign_role(name: &str) -> Value {
         "Condition": {"StringEquals": {format!("{issuer}:aud"): "theirs", format!("{issuer}:sub"): "repo:them/x:pull_request"}},
     }]});
     json!({"RoleName": name, "AssumeRolePolicyDocument": trust.to_string(), "Tags": [{"Key": "owner", "Value": "them"}]})
+}
+
+/// A role that a resource of this function has made in another region, where CloudFormation cannot be asked.
+pub(super) fn given_role() -> Value {
+    let mut role = foreign_role("given");
+    let stack = "arn:aws:cloudformation:us-east-1:111122223333:stack/roles/5f3e2c1a";
+    let tag = |key: &str, value: &str| json!({"Key": format!("github-trust:{key}"), "Value": value});
+    let tags = role["Tags"].as_array_mut().expect("tags");
+    tags.extend([tag("stack-id", stack), tag("logical-id", "Given")]);
+    role
 }
 
 pub(super) fn logical(kind: &str) -> &'static str {

@@ -9,7 +9,7 @@ use crate::reconcile::{Plan, Planner};
 use crate::resources::eks_access_entry::action::Action;
 use crate::resources::eks_access_entry::state::{ADOPTED, RESTORING, default_username};
 use crate::resources::eks_access_entry::{
-    AccessEntries, Created, Desired, EntryContent, EntryType, Observed, PolicyScope, Principal, Spec, Wanted,
+    AccessEntries, Created, Desired, EntryContent, EntryType, Observed, PolicyScope, Principal, RoleMaker, Spec, Wanted,
 };
 
 const PRINCIPAL: &str = "arn:aws:iam::123456789012:role/ci/deploy";
@@ -64,13 +64,23 @@ impl PlanLaws for AccessEntries {
         check(owner.owns(&after.content.tags), "owner")?;
         check(!after.content.tags.contains_key(RESTORING), "still marked")?;
         if let Some(role) = role {
-            check(after.content.tags.get("github-trust:role-id") == Some(&role.role_id), "the role's id")?;
+            check(after.content.tags.get("github-trust:role-id") == Some(&role.remembered()), "the role's id")?;
             check(after.created >= Some(role.created), "bound to a role that is no more")?;
         }
         let after = &after.content;
         let Wanted::Declared(spec) = wanted else { return Ok(()) };
-        let Spec { cluster, principal, entry_type, username, groups, policies, tags, adopt: _, take_over: _ } =
-            spec.as_ref();
+        let Spec {
+            cluster,
+            principal,
+            entry_type,
+            username,
+            groups,
+            policies,
+            tags,
+            role_id: _,
+            adopt: _,
+            take_over: _,
+        } = spec.as_ref();
         check(after.cluster == *cluster && after.principal == *principal, "id")?;
         check(after.entry_type == entry_type.to_string(), "type")?;
         let expected = username.clone().unwrap_or_else(|| username_of(&after.entry_type));
@@ -157,6 +167,7 @@ pub(super) fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, PolicyScop
     Spec {
         cluster: "prod".into(),
         principal: PRINCIPAL.into(),
+        role_id: None,
         entry_type: EntryType::STANDARD,
         username: None,
         groups: groups.map(|groups| groups.iter().map(|&group| group.to_owned()).collect()),
@@ -171,9 +182,14 @@ pub(super) fn spec(groups: Option<&[&str]>, policies: Option<&[(&str, PolicyScop
 /// The time at which the entries of these worlds are created.
 pub(super) const NOW: i64 = 1_000_000;
 
+/// The resource that makes all their roles.
+fn maker() -> Option<RoleMaker> {
+    RoleMaker::of_tags(&owner("Role").tags())
+}
+
 /// The role that the entries are for, made before them.
 pub(super) fn declared(spec: Spec) -> Desired {
-    let role = Some(Principal { role_id: "AROA1".into(), created: NOW - 100, maker: None });
+    let role = Some(Principal { role_id: "AROA1".into(), created: NOW - 100, maker: maker() });
     Desired { wanted: Wanted::Declared(Box::new(spec)), role, process: "p".into(), hand_over: None }
 }
 
@@ -246,7 +262,7 @@ pub(super) fn outlived(observed: &Observed) -> Observed {
 }
 
 pub(super) fn new_role() -> Principal {
-    Principal { role_id: "AROA2".into(), created: NOW - 50, maker: None }
+    Principal { role_id: "AROA2".into(), created: NOW - 50, maker: maker() }
 }
 
 fn content(observed: &Observed) -> &EntryContent {
@@ -347,7 +363,8 @@ fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
         let end = after::<AccessEntries>(&owner, Some(&kept), Some(touched.clone())).expect("an entry");
         let same = |end: &Observed| {
             let mut content = content(end).clone();
-            content.tags.insert("github-trust:role-id".into(), "AROA1".into());
+            let role = kept.role.as_ref().expect("a role").remembered();
+            content.tags.insert("github-trust:role-id".into(), role.replace("AROA2", "AROA1"));
             content
         };
         assert_eq!(same(&end), *content(&touched));
@@ -360,7 +377,7 @@ fn an_entry_whose_role_was_made_again_is_made_again_too_and_loses_nothing() {
     tally.report::<AccessEntries>();
     // IAM shows the role of before for a while: that one is older than the entry.
     let entry = after::<AccessEntries>(&owner, Some(&declared(spec(None, None))), None).expect("an entry");
-    let before = Principal { role_id: "AROA0".into(), created: NOW - 5000, maker: None };
+    let before = Principal { role_id: "AROA0".into(), created: NOW - 5000, maker: maker() };
     let stale_read = Desired { role: Some(before), ..declared(spec(None, None)) };
     let plan = AccessEntries::plan(&owner, Some(&stale_read), Some(&entry)).unwrap();
     assert!(plan.is_empty(), "{plan:?}");
@@ -419,6 +436,13 @@ fn an_entry_that_is_half_made_again_loses_nothing_whatever_comes_next() {
     tally.report::<AccessEntries>();
 }
 
+/// The same declaration, which is meant for this role.
+fn meant_for(desired: Desired, role: Option<&Principal>) -> Desired {
+    let Wanted::Declared(spec) = desired.wanted else { return desired };
+    let role_id = role.map(|role| role.role_id.clone());
+    Desired { wanted: Wanted::Declared(Box::new(Spec { role_id, ..*spec })), ..desired }
+}
+
 /// Somebody else made the entry, and hands it over.
 /// The same declaration, which adopts.
 fn taking(desired: Desired) -> Desired {
@@ -460,7 +484,7 @@ fn an_entry_is_adopted_only_on_demand_and_is_given_back() {
                 continue;
             }
             for role in [new.role.clone(), Some(new_role())] {
-                let new = Desired { role: role.clone(), ..new.clone() };
+                let new = Desired { role: role.clone(), ..meant_for(new.clone(), role.as_ref()) };
                 let theirs = if role == Some(new_role()) { outlived(&theirs) } else { theirs.clone() };
                 for state in passed(&owner, &new, &theirs).into_iter().flatten().skip(1) {
                     tally.check::<AccessEntries>(&owner, Some(&new), Some(&state), None);

@@ -15,7 +15,7 @@ fn an_access_entrys_plans_read_well() {
     let first = declared(spec(Some(&["g1"]), Some(&[("view", PolicyScope::Cluster)])));
     let entry = after::<AccessEntries>(&owner, Some(&first), None).expect("an entry");
     assert_snapshot!(plan(Some(&first), None), @r##"
-    create a STANDARD entry for arn:aws:iam::123456789012:role/ci/deploy in prod with username none, groups g1, tags github-trust:groups=3lkgticb, github-trust:logical-id=Entry, github-trust:policies=bbaauygl, github-trust:role-id=AROA1, github-trust:stack-id=arn:aws:cloudformation:us-east-1:123456789012:stack/laws/1
+    create a STANDARD entry for arn:aws:iam::123456789012:role/ci/deploy in prod with username none, groups g1, tags github-trust:groups=3lkgticb, github-trust:logical-id=Entry, github-trust:policies=bbaauygl, github-trust:role-id=AROA1 da5p3iqlchggxgzuguiv, github-trust:stack-id=arn:aws:cloudformation:us-east-1:123456789012:stack/laws/1
     associate view with the whole cluster
     "##);
     let narrower = declared(spec(Some(&["g2"]), Some(&[("view", in_namespace("n1"))])));
@@ -28,10 +28,10 @@ fn an_access_entrys_plans_read_well() {
     let made_again = Desired { role: Some(new_role()), ..declared(spec(Some(&["g1"]), None)) };
     assert!(new_role().created < NOW);
     assert_snapshot!(plan(Some(&made_again), Some(&outlived(&entry))), @r##"
-    remember the STANDARD entry with username arn:aws:sts::123456789012:assumed-role/deploy/{{SessionName}}, groups g1, policies none, tags github-trust:groups=3lkgticb, github-trust:logical-id=Entry, github-trust:role-id=AROA2, github-trust:stack-id=arn:aws:cloudformation:us-east-1:123456789012:stack/laws/1
+    remember the STANDARD entry with username arn:aws:sts::123456789012:assumed-role/deploy/{{SessionName}}, groups g1, policies none, tags github-trust:groups=3lkgticb, github-trust:logical-id=Entry, github-trust:role-id=AROA2 da5p3iqlchggxgzuguiv, github-trust:stack-id=arn:aws:cloudformation:us-east-1:123456789012:stack/laws/1
     note that what is remembered of the entry is to be made again
     delete the entry, which is bound to a role that is no more
-    create a STANDARD entry for arn:aws:iam::123456789012:role/ci/deploy in prod with username none, groups g1, tags github-trust:groups=3lkgticb, github-trust:logical-id=Entry, github-trust:restoring=true, github-trust:role-id=AROA2, github-trust:stack-id=arn:aws:cloudformation:us-east-1:123456789012:stack/laws/1
+    create a STANDARD entry for arn:aws:iam::123456789012:role/ci/deploy in prod with username none, groups g1, tags github-trust:groups=3lkgticb, github-trust:logical-id=Entry, github-trust:restoring=true, github-trust:role-id=AROA2 da5p3iqlchggxgzuguiv, github-trust:stack-id=arn:aws:cloudformation:us-east-1:123456789012:stack/laws/1
     note that the entry is whole again
     forget what was remembered of the entry
     "##);
