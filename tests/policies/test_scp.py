@@ -108,3 +108,7 @@ def test_the_owner_s_tags_are_written_by_the_function_alone(policy: dict[str, An
     assert not allowed(policy, "iam:TagRole", theirs, DEPLOYER, **owner)
     assert allowed(policy, "iam:TagRole", theirs, ROLE, **owner)
     assert allowed(policy, "iam:TagRole", theirs, **{"aws_TagKeys": ["team"], "aws_RequestTag/team": "a"})
+    # IAM takes the keys of tags in any case.
+    for key in ("GitHub-Trust:stack-id", "GITHUB-TRUST:logical-id", "github-trust:made-by"):
+        assert not allowed(policy, "iam:UntagRole", theirs, aws_TagKeys=[key])
+        assert not allowed(policy, "iam:TagRole", theirs, **{"aws_TagKeys": [key], f"aws_RequestTag/{key}": "x"})

@@ -216,10 +216,21 @@ const ONCE_WRONG: [u64; 18] = [
     1_795_753_704,
 ];
 
-/// Hidden repositories, and states of CloudFormation that come late or are dated by another clock: a request whose answer was
-/// never given, because the state before it seemed to be younger.
-const ONCE_WRONG_IN_LATE_STATES: [u64; 7] =
-    [919, 1_795_752_130, 1_795_753_739, 1_795_753_848, 1_795_753_906, 1_795_754_293, 1_795_754_494];
+/// In the worlds of today: hidden repositories, rollbacks to declared ids, and states of CloudFormation that come late or are dated
+/// by another clock. A request was never answered, because the state before it seemed to be younger.
+const ONCE_WRONG_TODAY: [u64; 11] = [
+    919,
+    1_795_752_130,
+    1_795_753_739,
+    1_795_753_848,
+    1_795_753_906,
+    1_795_754_293,
+    1_795_754_494,
+    1_795_870_110,
+    1_795_871_772,
+    1_795_874_067,
+    1_795_874_641,
+];
 
 /// The same, where roles trust by other members: a rollback that failed, owners whose names changed hands, and
 /// mistakes of the checks.
@@ -245,8 +256,8 @@ fn seeds_that_once_violated_something_violate_nothing() {
     let by_name = ONCE_WRONG.map(|seed| (seed, (|seed| in_former_worlds(planned_by_name(seed))) as fn(u64) -> Plan));
     let by_others = ONCE_WRONG_BY_OTHER_MEMBERS
         .map(|seed| (seed, (|seed| in_former_worlds(planned_by_members(seed))) as fn(u64) -> Plan));
-    let by_late_states = ONCE_WRONG_IN_LATE_STATES.map(|seed| (seed, planned as fn(u64) -> Plan));
-    for (seed, planned) in by_name.into_iter().chain(by_others).chain(by_late_states) {
+    let today = ONCE_WRONG_TODAY.map(|seed| (seed, planned as fn(u64) -> Plan));
+    for (seed, planned) in by_name.into_iter().chain(by_others).chain(today) {
         let tally = play_all(seed, 1, 1, planned);
         assert_eq!(tally.first_failure(), None, "{}", tally.report(seed, Duration::ZERO, 1));
     }
