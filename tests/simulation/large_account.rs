@@ -62,7 +62,7 @@ pub(crate) fn multiply(account: &mut Account, size: Size, now: SystemTime) {
             account.eks.add_cluster(&name, "API", Status::Active, now);
         }
     }
-    let (iam, clusters) = (&mut account.iam, &mut account.eks.clusters);
+    let (iam, clusters, stacks) = (&mut account.iam, &mut account.eks.clusters, &mut account.stacks);
     let provider = iam.providers.primary(&provider_arn(0)).expect("the first provider").as_ref().clone();
     for arn in (1..size.providers).map(provider_arn) {
         let mut provider = provider.clone();
@@ -78,6 +78,12 @@ pub(crate) fn multiply(account: &mut Account, size: Size, now: SystemTime) {
         let ours = immutable(&format!("{REPOSITORY}-{index}"));
         role.trust = role.trust.replace(&immutable(REPOSITORY), &ours);
         assert!(role.trust.contains(&ours), "{}", role.trust);
+        let stack = role.tags["github-trust:stack-id"].clone();
+        let logical = if index == 0 { role.tags["github-trust:logical-id"].clone() } else { format!("Role{index}") };
+        let maker = digest(&[stack.rsplit_once('/').expect("an ARN").0, &logical], 20);
+        role.tags.insert("github-trust:logical-id".to_owned(), logical.clone());
+        stacks.begin((&stack, &logical), "Custom::GitHubRole", &role.name, "Create", now);
+        stacks.end((&stack, &logical), "Create", true, &role.name, now);
         let settings = role.tags.get_mut("github-trust:settings").expect("the digests of the first role");
         let words = settings.split(' ').filter(|word| !word.starts_with("Trust="));
         *settings =
@@ -88,9 +94,7 @@ pub(crate) fn multiply(account: &mut Account, size: Size, now: SystemTime) {
             entry.arn =
                 format!("arn:{PARTITION}:eks:{REGION}:{ACCOUNT}:access-entry/{name}/role/{ACCOUNT}/{}/1", role.name);
             entry.bound_to = Some(role.id.clone());
-            let bound = entry.tags.get_mut("github-trust:role-id").expect("the role of the first entry");
-            let maker = bound.split_once(' ').map_or(String::new(), |(_, maker)| format!(" {maker}"));
-            *bound = format!("{}{maker}", role.id);
+            entry.tags.insert("github-trust:role-id".to_owned(), format!("{} {maker}", role.id));
             let cluster = clusters.get_mut(&name).expect("a cluster");
             cluster.entries.insert(entry.principal.clone(), entry);
         }
