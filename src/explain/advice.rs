@@ -207,6 +207,11 @@ fn ref_member(value: &str) -> String {
     }
 }
 
+fn workflow_member(workflow: &str) -> String {
+    let (file, at) = name::split_workflow(workflow).unwrap_or((workflow, ""));
+    format!("{file}@{}", ref_member(at))
+}
+
 /// The branches of a merge queue that an entry's branch is of.
 fn branch_of_queue(branch: &str) -> Option<String> {
     let base = branch.strip_prefix("gh-readonly-queue/")?.rsplit_once("/pr-")?.0;
@@ -216,7 +221,15 @@ fn branch_of_queue(branch: &str) -> Option<String> {
 /// Describes the member that lets in a value of a claim.
 fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
     match key {
+        "environment" if value.is_empty() => {
+            "the job has to name an environment (`environment:` in the workflow)".to_owned()
+        }
         "environment" => environment(value, job),
+        // The ref of the next pull request, or the next entry of a merge queue, is another one.
+        "workflow_ref" => {
+            let workflow = job.claim(key).unwrap_or(value);
+            checked(name::workflow(workflow), workflow, |workflow| template_claim(key, &workflow_member(workflow)))
+        }
         "ref" => match (value.strip_prefix("refs/heads/"), value.strip_prefix("refs/tags/")) {
             (Some(branch), _) => {
                 let queue = branch_of_queue(branch);
@@ -230,8 +243,7 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
         "job_workflow_ref" => {
             let workflow = job.claim(key).unwrap_or(value);
             checked(name::workflow(workflow), workflow, |workflow| {
-                let (file, at) = workflow.split_once('@').unwrap_or((workflow, ""));
-                format!("list {:?} under `Workflows`", format!("{file}@{}", ref_member(at)))
+                format!("list {:?} under `Workflows`", workflow_member(workflow))
             })
         }
         "actor_id" => format!("{}, if that is the id of the user whom you mean", list_user(value)),
@@ -249,15 +261,35 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
         _ if subject::claim(key).is_err() => {
             format!("`Trust` compares no claim `{key}`: change the policy where it is written")
         }
+        _ if value.is_empty() && subject::OF_PULL_REQUESTS_ONLY.contains(&key) => {
+            format!("leave `{key}` out of the `TemplateClaims` of an entry for jobs that are not of a pull request")
+        }
+        _ if value.is_empty() => {
+            format!("the job has no `{key}`: take `{key}` out of the repository's subject template")
+        }
+        // STS reads the name by itself, so that it may be written alike in a subject.
+        WORKFLOW if issuer_of(job).is_some_and(|issuer| issuer.has_key(WORKFLOW)) => {
+            let workflow = job.claim(key).unwrap_or(value);
+            match subject::claim_value(workflow) {
+                Ok(workflow) if !workflow.contains('*') => template_claim(key, &workflow),
+                Ok(_) => cannot(workflow, "`*` is a wildcard there"),
+                Err(expected) => cannot(workflow, &format!("expected {expected}")),
+            }
+        }
         // In a subject, two values can be written alike.
-        _ if subject::template_value(value).is_err() && subject::claim_value(value).is_ok() => {
+        _ if !value.contains('?') && subject::template_value(value).is_err() && subject::claim_value(value).is_ok() => {
             format!("write whole `Subjects`, because no member takes {value:?} for `{key}`")
         }
-        _ => checked(subject::template_value(value), value, |value| {
-            format!("add {value:?} to the `Values` of `{key}` in `TemplateClaims`")
-        }),
+        _ => checked(subject::template_value(value), value, |value| template_claim(key, value)),
     }
 }
+
+fn template_claim(key: &str, value: &str) -> String {
+    format!("add {value:?} to the `Values` of `{key}` in `TemplateClaims`")
+}
+
+/// The name of a workflow, a claim that STS reads.
+const WORKFLOW: &str = "workflow";
 
 /// The claims that every run, or every commit, has anew.
 const OF_ONE_RUN: [&str; 7] =

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.github.com/en/actions/reference/security/oidc>, "OIDC token claims".
 
-use super::name::is_sha;
+use super::name::{self, is_sha};
 
 /// An id as GitHub writes it.
 #[must_use]
@@ -21,10 +21,12 @@ enum Values {
     Commit,
     /// The name of an event.
     Event,
+    /// A workflow file at a ref.
+    Workflow,
 }
 
 /// The claims whose values are closed; those of others can be any text.
-const CLAIMS: [(&str, Values); 16] = [
+const CLAIMS: [(&str, Values); 17] = [
     ("actor_id", Values::Number),
     ("check_run_id", Values::Number),
     ("enterprise_id", Values::Number),
@@ -42,48 +44,8 @@ const CLAIMS: [(&str, Values); 16] = [
     ("run_number", Values::Number),
     ("runner_environment", Values::OneOf(&["github-hosted", "self-hosted"])),
     ("sha", Values::Commit),
+    ("workflow_ref", Values::Workflow),
     ("workflow_sha", Values::Commit),
-];
-
-/// The events that trigger workflows, and `dynamic`, the one of GitHub's own workflows. A called workflow has the event of its
-/// caller. GitHub adds events from time to time. <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>
-const EVENTS: [&str; 36] = [
-    "branch_protection_rule",
-    "check_run",
-    "check_suite",
-    "create",
-    "delete",
-    "deployment",
-    "deployment_status",
-    "discussion",
-    "discussion_comment",
-    "dynamic",
-    "fork",
-    "gollum",
-    "image_version",
-    "issue_comment",
-    "issues",
-    "label",
-    "merge_group",
-    "milestone",
-    "page_build",
-    "project",
-    "project_card",
-    "project_column",
-    "public",
-    "pull_request",
-    "pull_request_review",
-    "pull_request_review_comment",
-    "pull_request_target",
-    "push",
-    "registry_package",
-    "release",
-    "repository_dispatch",
-    "schedule",
-    "status",
-    "watch",
-    "workflow_dispatch",
-    "workflow_run",
 ];
 
 /// Checks a value of a claim.
@@ -97,6 +59,7 @@ pub fn check(claim: &str, value: &str) -> Result<(), String> {
         Values::Number => number(value).is_some(),
         Values::Commit => is_sha(value),
         Values::Event => is_event(value),
+        Values::Workflow => return name::workflow(value).map(drop),
     };
     if is_sent { Ok(()) } else { Err(sent(claim, values)) }
 }
@@ -114,17 +77,16 @@ pub fn check_pattern(claim: &str, pattern: &str) -> Result<(), String> {
             Values::Number => number(beginning).is_some(),
             Values::Commit => beginning.len() <= 64 && beginning.bytes().all(is_hexadecimal),
             Values::Event => is_event(beginning),
+            // The wildcard stands for the rest of the file's name, or of the ref.
+            Values::Workflow => {
+                let is_whole = |rest: &str| name::workflow(&format!("{beginning}{rest}")).is_ok();
+                if is_whole("*") || is_whole("x.yml@*") {
+                    return Ok(());
+                }
+                return name::workflow(pattern).map(drop);
+            }
         };
     if is_sent { Ok(()) } else { Err(sent(claim, values)) }
-}
-
-/// Returns true for a value of `event_name` that GitHub documents, and for a pattern of such.
-#[must_use]
-pub fn is_known_event(pattern: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => EVENTS.iter().any(|event| event.starts_with(beginning.trim_end_matches('*'))),
-        None => EVENTS.contains(&pattern),
-    }
 }
 
 fn values(claim: &str) -> Option<Values> {
@@ -148,6 +110,7 @@ fn sent(claim: &str, values: Values) -> String {
         Values::Number => "a whole number without a leading 0".to_owned(),
         Values::Commit => "a commit's whole SHA in small letters".to_owned(),
         Values::Event => "the name of an event in small letters, such as push or pull_request".to_owned(),
+        Values::Workflow => "owner/name/.github/workflows/<file>@<ref>".to_owned(),
     };
     format!("a value that GitHub sends as `{claim}`: {values}")
 }
@@ -200,7 +163,5 @@ mod tests {
         ] {
             assert_eq!(check_pattern(claim, pattern).is_ok(), fits, "{claim} {pattern}");
         }
-        assert!(["push", "pull_*", "*"].iter().all(|event| is_known_event(event)));
-        assert!(["pushed", "pull_requests", "x*"].iter().all(|event| !is_known_event(event)));
     }
 }

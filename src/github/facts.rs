@@ -100,6 +100,8 @@ pub struct SubjectFacts {
     pub named: BTreeMap<RepositoryScope, NamedScope>,
     /// The owners that whole subjects name and that nobody is, as GitHub says.
     pub free: BTreeSet<String>,
+    /// The repositories of workflows that jobs may not call by these names, each with the reason.
+    pub workflows: BTreeMap<Repository, String>,
 }
 
 /// The subjects of a repository, as far as GitHub tells them.
@@ -111,6 +113,8 @@ pub struct ToldSubjects {
     pub keys: Option<Vec<String>>,
     /// `public`, `private` or `internal`, for templates that ask for it.
     pub visibility: Option<String>,
+    /// The template of the organisation, where these are all its repositories: each can take it over.
+    pub organisation_keys: Option<Vec<String>>,
 }
 
 /// A repository or an owner that a whole subject names.
@@ -146,6 +150,9 @@ pub struct Account {
     pub id: u64,
     /// Can be changed, and then taken by somebody else.
     pub login: String,
+    /// `User`, `Organization` or `Bot`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
 }
 
 /// `GET /repos/{owner}/{repo}/actions/oidc/customization/sub`.
@@ -218,6 +225,7 @@ impl SubjectFacts {
             form: forms.first().copied().filter(|_| forms.len() == 1),
             keys: customization.map(|_| keys.clone().unwrap_or_else(|| DEFAULT.map(str::to_owned).into())),
             visibility: response.visibility.clone().filter(|told| VISIBILITIES.contains(&told.as_str())),
+            organisation_keys: None,
         };
         Self {
             owner_id: Some(response.owner.id),
@@ -229,6 +237,7 @@ impl SubjectFacts {
             users: BTreeMap::new(),
             named: BTreeMap::new(),
             free: BTreeSet::new(),
+            workflows: BTreeMap::new(),
         }
     }
 }

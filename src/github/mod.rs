@@ -4,6 +4,7 @@ mod api_call;
 pub mod claim_values;
 pub mod client;
 pub mod credential;
+pub mod events;
 pub mod facts;
 mod http;
 pub mod issuer;

@@ -85,6 +85,15 @@ impl RepositoryScope {
         }
     }
 
+    /// The name of the repository or of the owner.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Repository(repository) => repository.to_string(),
+            Self::Organisation(owner) => owner.clone(),
+        }
+    }
+
     /// All repositories of its owner.
     #[must_use]
     pub fn organisation(&self) -> Self {
@@ -236,19 +245,21 @@ pub fn workflow(text: &str) -> Result<String, String> {
              refs/tags/…, refs/pull/*/merge, a commit's whole SHA or * for any{hint}"
         ))
     };
-    let Some((path, at)) = text.split_once('@') else { return expected("") };
-    let Some((repository, file)) = path.split_once("/.github/workflows/") else { return expected("") };
+    let Some((path, at)) = split_workflow(text) else { return expected("") };
+    let own = path.split_once(GITHUB_S_OWN).filter(|(_, name)| is_github_s_own(name));
+    let Some((repository, file)) = path.split_once("/.github/workflows/").or(own) else { return expected("") };
     if path.contains(['*', '?']) {
         return expected(", with wildcards in the ref only");
     }
-    let plain = |c: char| !c.is_control() && (!c.is_whitespace() || c == ' ') && c != ':' && c != '/' && c != '@';
-    if Repository::parse(repository).is_err() || file.trim() != file || file.is_empty() || !file.chars().all(plain) {
+    let plain = |c: char| !c.is_control() && (!c.is_whitespace() || c == ' ') && c != ':' && c != '/';
+    let is_file = own.is_some() || (file.trim() == file && !file.is_empty() && file.chars().all(plain));
+    if Repository::parse(repository).is_err() || !is_file {
         return expected("");
     }
     if let Err(why) = in_policy(file) {
         return expected(&format!(" ({why})"));
     }
-    if !has_workflow_ending(file) {
+    if own.is_none() && !has_workflow_ending(file) {
         return expected("; GitHub runs files that end in .yml or .yaml");
     }
     match full_ref(at) {
@@ -258,6 +269,31 @@ pub fn workflow(text: &str) -> Result<String, String> {
         Err(why) => expected(&format!(" ({why})")),
         Ok(_) => Ok(text.to_owned()),
     }
+}
+
+/// Stands between a repository and one of GitHub's own workflows, such as `dynamic/dependabot/dependabot-updates`.
+const GITHUB_S_OWN: &str = "/dynamic/";
+
+fn is_github_s_own(name: &str) -> bool {
+    let is_plain =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    name.split_once('/').is_some_and(|(service, workflow)| is_plain(service) && is_plain(workflow))
+}
+
+/// Splits the path of a workflow from its ref. Both can have an `@`.
+#[must_use]
+pub fn split_workflow(text: &str) -> Option<(&str, &str)> {
+    let lower = text.to_ascii_lowercase();
+    let endings = [".yml@", ".yaml@"].iter().filter_map(|ending| Some(lower.find(ending)? + ending.len() - 1));
+    let at = endings.min().or_else(|| text.find('@'))?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// The repository of a workflow.
+#[must_use]
+pub fn repository_of_workflow(text: &str) -> &str {
+    let end = text.match_indices('/').nth(1).map_or(text.len(), |(end, _)| end);
+    &text[..end]
 }
 
 /// "You must use the file extension .yml or .yaml."
@@ -279,6 +315,12 @@ pub fn is_sha(text: &str) -> bool {
 fn short_ref(text: &str, what: &str, example: &str) -> Result<(), String> {
     if text.starts_with("refs/") {
         return Err(format!("the short name of a {what}, such as {example:?}, without `refs/…/`"));
+    }
+    // <https://docs.github.com/en/get-started/using-git/dealing-with-special-characters-in-branch-and-tag-names>
+    if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(format!(
+            "the name of a {what}: GitHub takes no name of 40 hexadecimal digits, which looks like a commit"
+        ));
     }
     let forbidden = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '[' | '\\' | '\u{7f}');
     let component = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");

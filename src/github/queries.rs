@@ -106,6 +106,15 @@ impl Client {
         }
     }
 
+    /// Returns the template and the form that an organisation chose for its repositories. Only a remark depends on it, so that
+    /// an unknown one is no failure: `None` without a credential, or where GitHub does not tell.
+    pub async fn organisation_template(&self, issuer: &Issuer, owner: &str) -> Option<Customization> {
+        let token = self.token(issuer).await.ok()??;
+        let path = format!("/orgs/{owner}/actions/oidc/customization/sub");
+        let answer = self.ask(issuer, &GitHubRequest::brief("GET", &path), Some(&token)).await.ok()?;
+        if answer.status == 200 { parse(&answer).ok() } else { None }
+    }
+
     /// Returns the protection of an environment. Only a remark depends on it, so that an unknown one is no failure:
     /// `None` without a credential, or where GitHub does not answer at once.
     pub async fn protection(&self, issuer: &Issuer, repository: &Repository, environment: &str) -> Option<Protection> {

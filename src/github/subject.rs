@@ -14,8 +14,10 @@ use super::name::{self, Repository};
 pub enum Breadth {
     /// Certain jobs of a repository.
     Narrow,
-    /// More than most people mean, and the reason.
+    /// More jobs of a repository than most people mean, and which.
     Broad(String),
+    /// Jobs of every repository of an owner.
+    Owners,
     /// Jobs of every repository on GitHub.
     Anybodys,
 }
@@ -55,7 +57,8 @@ pub fn check(text: &str, is_pinned: bool) -> Result<Breadth, String> {
         // A custom property may have `-`, `$` and `#` in its name.
         let is_key = !key.is_empty()
             && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$' | b'#'));
-        let Some(value) = value.filter(|value| is_key && !value.is_empty()) else {
+        let may_be_empty = OF_PULL_REQUESTS_ONLY.contains(&key);
+        let Some(value) = value.filter(|value| is_key && (may_be_empty || !value.is_empty())) else {
             return expected(", that is `key:value` pairs joined by `:`, with wildcards in values only");
         };
         if key == "context" {
@@ -117,6 +120,10 @@ const CLAIMS: [&str; 31] = [
     "workflow_sha",
 ];
 
+/// The claims that only jobs of pull requests have. They are empty in the tokens of others, and so in their subjects.
+/// <https://docs.github.com/en/actions/concepts/security/openid-connect#understanding-the-oidc-token>, the example
+pub const OF_PULL_REQUESTS_ONLY: [&str; 2] = ["base_ref", "head_ref"];
+
 /// Checks the name of a claim.
 ///
 /// # Errors
@@ -130,13 +137,14 @@ pub fn claim(name: &str) -> Result<(), String> {
     Err(format!("claims that GitHub's tokens have{hint}, and not `{name}`, which no token's subject has"))
 }
 
-/// The value of a claim, which is compared by itself.
+/// The value of a claim, which is compared by itself: a `?` is itself, and a `*` at the end a wildcard.
 ///
 /// # Errors
 /// With what is allowed.
 pub fn claim_value(text: &str) -> Result<String, String> {
-    if text.contains('?') || text.trim_end_matches('*').contains('*') || text.chars().any(char::is_control) {
-        return Err("a value without `?`, with a `*` at its end only".to_owned());
+    let is_mixed = text.contains('?') && text.contains('*');
+    if is_mixed || text.trim_end_matches('*').contains('*') || text.chars().any(char::is_control) {
+        return Err("a value with a `*` at its end only, and then without `?`".to_owned());
     }
     name::in_policy(text).map(|()| text.to_owned())
 }
@@ -152,6 +160,14 @@ pub fn template_value(text: &str) -> Result<String, String> {
             .to_owned());
     }
     claim_value(text)
+}
+
+/// The value of `workflow_ref`, which has no colon, so that a wildcard in its ref stands for a part of that only.
+///
+/// # Errors
+/// As [`template_value`].
+pub fn workflow_value(text: &str) -> Result<String, String> {
+    name::workflow(text).ok().filter(|_| !text.contains('%')).map_or_else(|| template_value(text), Ok)
 }
 
 /// A part of a job that a subject can pin.
@@ -186,7 +202,7 @@ impl Pinned {
             "repository_owner" if !value.contains(['*', '?']) => Part::Owner,
             "job_workflow_ref" | "workflow_ref" => {
                 name::workflow(value)?;
-                let (_, reference) = value.split_once('@').unwrap_or_default();
+                let (_, reference) = name::split_workflow(value).unwrap_or_default();
                 if open_ref(reference).is_some() {
                     return Ok(());
                 }
@@ -240,7 +256,7 @@ impl Pinned {
             };
         }
         if self.has(Part::Owner) {
-            return broad("it pins the owner only, so that every repository of the owner is let in");
+            return Some(Breadth::Owners);
         }
         self.has(Part::Workflow).then_some(Breadth::Anybodys)
     }

@@ -117,6 +117,13 @@ pub(super) fn is_positive(operator: &str) -> bool {
     matches!(operator, "StringEquals" | "StringEqualsIgnoreCase" | "StringLike")
 }
 
+/// Returns true for an operator that keeps out the values it lists.
+pub(super) fn is_negative(operator: &str) -> bool {
+    let operator = operator.rsplit(':').next().unwrap_or_default();
+    let operator = operator.strip_suffix("IfExists").unwrap_or(operator);
+    matches!(operator, "StringNotEquals" | "StringNotEqualsIgnoreCase" | "StringNotLike")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod evaluate;
+mod exclusion;
 pub mod pattern;
 pub mod repository_forms;
 mod shared_ids;

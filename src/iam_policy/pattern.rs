@@ -28,6 +28,12 @@ impl Pattern {
         Self { text: text.to_owned(), wild: text.contains(['*', '?']), within_words: false }
     }
 
+    /// A value of a claim, of which only a `*` is a wildcard.
+    #[must_use]
+    pub fn of_claim(text: &str) -> Self {
+        Self { text: text.to_owned(), wild: text.contains('*'), within_words: false }
+    }
+
     /// A subject whose wildcards stay within one of the words between its colons.
     #[must_use]
     pub fn within_words(text: &str) -> Self {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::document::{allowed_values, allows, canonical, is_positive, statements};
+use super::exclusion::Exclusion;
 use super::string_like::{covers, string_like};
 use crate::github::name::Repository;
 
@@ -29,33 +30,57 @@ struct NamedSubject {
     ids: BTreeSet<String>,
     /// The other conditions of the statement: operator, key and values.
     conditions: BTreeSet<[String; 3]>,
+    /// The exclusions that hold for it and that fit it, of all in the policy.
+    excluded: BTreeSet<usize>,
+    /// The exclusions that would fit it, wherever they stand.
+    fitting: BTreeSet<usize>,
+}
+
+/// The ids of an owner and a repository, as far as they are known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RepositoryIds {
+    /// The owner's.
+    pub owner: Option<u64>,
+    /// The repository's.
+    pub repository: Option<u64>,
 }
 
 /// Returns the forms that admit jobs of a repository by themselves. GitHub takes names in any case for the same, and so does
 /// this: a role that is overlooked would be locked out.
 #[must_use]
-pub fn unpaired_forms(policy: &Value, repository: &Repository) -> UnpairedForms {
-    forms_of(&Twins::of(&named(policy)), &repository.to_string().to_ascii_lowercase())
+pub fn unpaired_forms(policy: &Value, repository: &Repository, ids: RepositoryIds) -> UnpairedForms {
+    forms_of(&Twins::of(&named(policy)), &repository.to_string().to_ascii_lowercase(), ids)
 }
 
 /// Returns the same for the repositories of an owner: one by its name, several by their pattern.
 #[must_use]
-pub fn unpaired_forms_of_owner(policy: &Value, owner: &str) -> BTreeMap<String, UnpairedForms> {
+pub fn unpaired_forms_of_owner(policy: &Value, owner: &str, id: Option<u64>) -> BTreeMap<String, UnpairedForms> {
+    let ids = RepositoryIds { owner: id, repository: None };
     let (all, owner) = (named(policy), owner.to_ascii_lowercase());
     let is_of_owner = |name: &String| string_like(name.split('/').next().unwrap_or_default(), &owner);
     let plain = all.iter().map(|subject| without_ids(&subject.name)).filter(is_of_owner);
     let twins = Twins::of(&all);
-    plain.collect::<BTreeSet<_>>().into_iter().map(|name| (name.clone(), forms_of(&twins, &name))).collect()
+    plain.collect::<BTreeSet<_>>().into_iter().map(|name| (name.clone(), forms_of(&twins, &name, ids))).collect()
 }
 
-/// The subjects of a policy that name repositories, in lower case.
+/// The subjects of a policy that name repositories, in lower case, without those that it excludes.
 fn named(policy: &Value) -> Vec<NamedSubject> {
     let mut named = Vec::new();
-    for statement in statements(policy).iter().filter(|statement| allows(statement)) {
+    let exclusions = Exclusion::all(policy);
+    for (place, statement) in statements(policy).iter().enumerate().filter(|(_, statement)| allows(statement)) {
         let alone = json!({"Statement": statement});
         let (claimed, conditions) = (allowed_values(&alone, "repository_id"), conditions_beside(statement));
         for subject in allowed_values(&alone, "sub") {
             let subject = subject.to_ascii_lowercase();
+            if exclusions.iter().any(|one| one.holds_for(place) && one.covers(&subject)) {
+                continue;
+            }
+            let indices = |fits: &dyn Fn(&Exclusion) -> bool| -> BTreeSet<usize> {
+                exclusions.iter().enumerate().filter(|(_, one)| fits(one)).map(|(index, _)| index).collect()
+            };
+            let fitting = indices(&|one| one.fits(&subject));
+            let excluded =
+                indices(&|one| one.holds_for(place)).intersection(&fitting).copied().collect::<BTreeSet<_>>();
             let words: Vec<&str> = subject.split(':').collect();
             // The repository is at the beginning of a subject, or behind the keys that a template puts before it.
             for at in (1..words.len()).filter(|at| words[at - 1] == "repo") {
@@ -63,7 +88,8 @@ fn named(policy: &Value) -> Vec<NamedSubject> {
                 let behind = if behind.is_empty() && name.ends_with('*') { "*" } else { &behind };
                 let ids = claimed.iter().copied().chain(id(name)).map(str::to_owned).collect();
                 let rest = format!("{}:{behind}", words[..at].join(":"));
-                named.push(NamedSubject { name: name.to_owned(), rest, ids, conditions: conditions.clone() });
+                let (conditions, excluded, fitting) = (conditions.clone(), excluded.clone(), fitting.clone());
+                named.push(NamedSubject { name: name.to_owned(), rest, ids, conditions, excluded, fitting });
             }
         }
     }
@@ -92,14 +118,12 @@ fn id(name: &str) -> Option<&str> {
     (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
 }
 
-fn forms_of(twins: &Twins<'_>, repository: &str) -> UnpairedForms {
-    // A policy may admit any ids, so all of them count as this one.
-    let with_ids = format!("{}@0", repository.replace('/', "@0/"));
+fn forms_of(twins: &Twins<'_>, repository: &str, ids: RepositoryIds) -> UnpairedForms {
     let like = |matches: &dyn Fn(&str) -> bool| -> Vec<usize> {
         (0..twins.named.len()).filter(|at| matches(&twins.named[*at].name)).collect()
     };
     let classic = like(&|name| string_like(name, repository));
-    let immutable = like(&|name| string_like(&with_one_id(name), &with_ids));
+    let immutable = like(&|name| has_ids_of(name, repository, ids));
     let is_alone = |subject: &usize, others: &[usize]| !others.iter().any(|twin| twins.has(*subject, *twin));
     UnpairedForms {
         classic: classic.iter().any(|subject| is_alone(subject, &immutable)),
@@ -134,7 +158,22 @@ impl NamedSubject {
     /// Returns true if a subject of the other form admits the same jobs, as far as the policy tells.
     fn is_twin(&self, twin: &Self) -> bool {
         let has_same_id = self.ids.is_empty() || twin.ids.is_empty() || !self.ids.is_disjoint(&twin.ids);
-        has_same_id && covers(&twin.rest, &self.rest) && twin.conditions.is_subset(&self.conditions)
+        let is_excluded = !twin.excluded.is_subset(&self.fitting);
+        has_same_id && !is_excluded && covers(&twin.rest, &self.rest) && twin.conditions.is_subset(&self.conditions)
+    }
+}
+
+/// Returns true for a name with ids that fit those of a repository. Where an id is not known, any counts as it.
+fn has_ids_of(name: &str, repository: &str, ids: RepositoryIds) -> bool {
+    let fits = |pattern: &str, plain: &str, id: Option<u64>| match id {
+        Some(id) => string_like(pattern, &format!("{plain}@{id}")),
+        None => string_like(&with_one_id(pattern), &format!("{plain}@0")),
+    };
+    match (name.split_once('/'), repository.split_once('/')) {
+        (Some((owner, repository)), Some((of_owner, of_repository))) => {
+            fits(owner, of_owner, ids.owner) && fits(repository, of_repository, ids.repository)
+        }
+        _ => string_like(&with_one_id(name), &format!("{}@0", repository.replace('/', "@0/"))),
     }
 }
 
@@ -195,7 +234,7 @@ mod tests {
             let condition = json!({"StringLike": {"token.actions.githubusercontent.com:sub": subjects}});
             let policy = json!({"Statement": {"Effect": "Allow", "Condition": condition}});
             let expected = expected.iter().map(|(name, forms)| ((*name).to_owned(), *forms)).collect();
-            assert_eq!(unpaired_forms_of_owner(&policy, "O"), expected, "{subjects:?}");
+            assert_eq!(unpaired_forms_of_owner(&policy, "O", None), expected, "{subjects:?}");
         }
     }
 
@@ -235,7 +274,7 @@ mod tests {
         ] {
             let condition = json!({"StringLike": {"token.actions.githubusercontent.com:sub": subjects}});
             let policy = json!({"Statement": {"Effect": "Allow", "Condition": condition}});
-            let forms = unpaired_forms(&policy, &Repository::parse("o/r").unwrap());
+            let forms = unpaired_forms(&policy, &Repository::parse("o/r").unwrap(), RepositoryIds::default());
             assert_eq!(forms, UnpairedForms { classic, immutable }, "{subjects:?}");
         }
     }
@@ -259,9 +298,49 @@ mod tests {
             (both_actors, &[("actor_id", "8")], (true, true)),
         ] {
             let policy = json!({"Statement": [statement(classic, of_classic), statement(immutable, of_immutable)]});
-            let UnpairedForms { classic, immutable } = unpaired_forms(&policy, &Repository::parse("o/r").unwrap());
+            let UnpairedForms { classic, immutable } =
+                unpaired_forms(&policy, &Repository::parse("o/r").unwrap(), RepositoryIds::default());
             assert_eq!((classic, immutable), forms, "{policy}");
         }
+    }
+
+    #[test]
+    fn subjects_that_nobody_has_or_that_are_kept_out_are_no_twins() {
+        let key = "token.actions.githubusercontent.com:sub";
+        let allow = |condition: Value| json!({"Effect": "Allow", "Condition": condition});
+        let both = || allow(json!({"StringEquals": {key: ["repo:o/r:x", "repo:o@1/r@2:x"]}}));
+        let deny = |condition: Value| json!({"Effect": "Deny", "Condition": condition});
+        let like = |patterns: &[&str]| json!({"StringLike": {key: patterns}});
+        let not_like = |patterns: &[&str]| json!({"StringNotLike": {key: patterns}});
+        let wild = |condition: Value| {
+            let mut statement = like(&["repo:o/r:*", "repo:o@*/r@*:*"]);
+            statement.as_object_mut().unwrap().extend(condition.as_object().unwrap().clone());
+            allow(statement)
+        };
+        for (statements, classic, immutable) in [
+            (json!([both()]), false, false),
+            // Ids of another repository or owner.
+            (json!([allow(json!({"StringEquals": {key: ["repo:o/r:x", "repo:o@1/r@3:x"]}}))]), true, false),
+            (json!([allow(json!({"StringEquals": {key: ["repo:o/r:x", "repo:o@9/r@2:x"]}}))]), true, false),
+            (json!([both(), deny(like(&["repo:o@*"]))]), true, false),
+            (json!([both(), deny(not_like(&["repo:o/*"]))]), true, false),
+            (json!([both(), deny(like(&["repo:o/*"]))]), false, true),
+            (json!([both(), deny(like(&["repo:p/*"]))]), false, false),
+            (json!([both(), deny(json!({"StringLike": {key: "repo:o@*", "i:ref": "x"}}))]), true, false),
+            (json!([wild(not_like(&["repo:*@*"]))]), true, false),
+            (json!([wild(json!({}))]), false, false),
+            // As much of either form.
+            (json!([wild(not_like(&["*:*:*:*:*"]))]), false, false),
+            (json!([wild(json!({})), deny(like(&["*:pull_request"]))]), false, false),
+        ] {
+            let policy = json!({"Statement": statements});
+            let ids = RepositoryIds { owner: Some(1), repository: Some(2) };
+            let forms = unpaired_forms(&policy, &Repository::parse("o/r").unwrap(), ids);
+            assert_eq!(forms, UnpairedForms { classic, immutable }, "{statements}");
+        }
+        let policy = json!({"Statement": allow(json!({"StringEquals": {key: ["repo:o/r:x", "repo:o@9/r@2:x"]}}))});
+        let forms = &unpaired_forms_of_owner(&policy, "o", Some(1))["o/r"];
+        assert_eq!(*forms, UnpairedForms { classic: true, immutable: false });
     }
 
     /// A policy of others may be as long as IAM lets it be.
@@ -276,8 +355,8 @@ mod tests {
             let policy = json!({"Statement": {"Effect": "Allow", "Condition": condition}});
             assert!(policy.to_string().len() < LONGEST + 200, "{}", policy.to_string().len());
             let before = STEPS.get();
-            let _ = unpaired_forms_of_owner(&policy, "o");
-            let _ = unpaired_forms(&policy, &Repository::parse("o/r").unwrap());
+            let _ = unpaired_forms_of_owner(&policy, "o", None);
+            let _ = unpaired_forms(&policy, &Repository::parse("o/r").unwrap(), RepositoryIds::default());
             let steps = STEPS.get() - before;
             assert!(steps < LONGEST * LONGEST / 8, "{steps} steps for {}", subjects[0]);
         }

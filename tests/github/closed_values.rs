@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Place, at, immutable};
 
-fn has_template(place: &mut Place, keys: &[&str]) {
+pub(super) fn has_template(place: &mut Place, keys: &[&str]) {
     place.token();
     let keys = keys.iter().map(|&key| key.to_owned()).collect();
     place.github(|github| {
@@ -14,7 +14,7 @@ fn has_template(place: &mut Place, keys: &[&str]) {
 }
 
 /// An entry for `acme/app` with these members, and one claim of its template.
-fn entry(members: &Value, claim: &str, values: &[&str]) -> Value {
+pub(super) fn entry(members: &Value, claim: &str, values: &[&str]) -> Value {
     let mut entry = members.clone();
     entry["Repository"] = json!("acme/app");
     entry["TemplateClaims"] = json!([{"Name": claim, "Values": values}]);

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::closed_values::{entry, has_template};
 use super::explain::{ask, changes, follow, with_audience};
 use super::{at, immutable};
 
@@ -73,6 +74,46 @@ fn advice_about_a_template_is_no_declaration_that_is_refused() {
             let trust = json!([{"Repository": "acme/app", "Subjects": [immutable("acme/app", subject)]}]);
             let created = place.create(trust).await;
             assert!(created.succeeded, "{}", created.reason);
+            let answer = ask(place, with_audience(json!({"sub": immutable("acme/app", token)}))).await;
+            assert!(changes(&answer)[0].contains(advice), "{answer:#}");
+        }
+    });
+}
+
+#[test]
+fn advice_about_a_workflow_s_name_is_a_declaration_that_is_taken() {
+    let of = |names: &[&str]| json!([{"Repository": "acme/app", "Branches": ["main"], "TemplateClaims": [{"Name": "workflow", "Values": names}]}]);
+    for name in ["CD: x", "50%", "Is it green?"] {
+        let claims = json!({"sub": immutable("acme/app", "ref:refs/heads/main"), "workflow": name});
+        let advice = format!("add {name:?} to the `Values` of `workflow` in `TemplateClaims`");
+        follow(None, of(&["CI"]), claims, &advice, of(&["CI", name]));
+    }
+    at(async |place| {
+        has_template(place, &["repo", "context", "workflow_ref"]);
+        let file = |at: &str| format!("acme/app/.github/workflows/x.yml@{at}");
+        let requests = json!({"PullRequests": true});
+        let trust = json!([entry(&requests, "workflow_ref", &[&file("refs/pull/6/merge")])]);
+        assert!(place.create(trust).await.succeeded);
+        let context = format!("pull_request:workflow_ref:{}", file("refs/pull/7/merge"));
+        let answer = ask(place, with_audience(json!({"sub": immutable("acme/app", &context)}))).await;
+        assert!(changes(&answer)[0].contains(&file("refs/pull/*/merge")), "{answer:#}");
+    });
+}
+
+#[test]
+fn advice_of_empty_claims_is_no_empty_value() {
+    at(async |place| {
+        for (subject, token, advice) in [
+            (
+                "ref:refs/heads/main:base_ref:dev",
+                "ref:refs/heads/main:base_ref:",
+                "leave `base_ref` out of the `TemplateClaims`",
+            ),
+            ("environment:prod", "environment:", "the job has to name an environment"),
+            ("ref:refs/heads/main:workflow:CI", "ref:refs/heads/main:workflow:", "the job has no `workflow`"),
+        ] {
+            let trust = json!([{"Repository": "acme/app", "Subjects": [immutable("acme/app", subject)]}]);
+            assert!(place.create(trust).await.succeeded);
             let answer = ask(place, with_audience(json!({"sub": immutable("acme/app", token)}))).await;
             assert!(changes(&answer)[0].contains(advice), "{answer:#}");
         }

@@ -57,6 +57,23 @@ fn another_repository_of_a_taken_owner_is_told() {
 }
 
 #[test]
+fn strangers_whom_only_the_tags_know_are_told() {
+    at(async |place| {
+        let web = json!({"Repository": "corp/web", "Branches": ["main"]});
+        assert!(place.create(json!([app(), web])).await.succeeded);
+        // Both leave the policy, and the tags remember them.
+        assert!(place.update(json!([{"Repository": "umbrella/z", "Branches": ["main"]}])).await.succeeded);
+        let of_app = "another repository of the name acme/app (id 999)";
+        told(place, json!({"sub": format!("repo:acme@777/app@999:{MAIN}")}), of_app).await;
+        let of_corp = "another owner of the name corp (id 777)";
+        told(place, json!({"sub": format!("repo:corp@777/other@5:{MAIN}")}), of_corp).await;
+        let (owner, id) = ids("acme/app");
+        let claims = json!({"sub": format!("repo:acme@{owner}/app@{id}:{MAIN}")});
+        told(place, claims, "is about the repository acme/app: add one").await;
+    });
+}
+
+#[test]
 fn a_user_who_took_over_a_trusted_name_is_told() {
     for keys in [None, Some(["repo", "context", "actor"].map(str::to_owned).to_vec())] {
         at(async |place| {

@@ -32,6 +32,8 @@ pub(crate) enum AtGitHub {
     Template(&'static str, Option<usize>),
     /// The repository is called otherwise, or as before.
     Rename(&'static str),
+    /// GitHub tells nothing of the user or the owner, or tells of them again.
+    Silence(&'static str),
     /// The repository is shown to a credential only, or again to everybody.
     Hide(&'static str),
 }
@@ -82,6 +84,12 @@ impl AtGitHub {
                 let keys = TEMPLATES[index].iter().map(|&key| key.to_owned()).collect();
                 github.templates.insert(name.to_owned(), keys);
             }
+            Self::Silence(name) => {
+                let key = format!("GET /users/{name}");
+                if github.answers.remove(&key).is_none() {
+                    github.answers.insert(key, Answer { status: 403, headers: Vec::new(), body: "{}".into() });
+                }
+            }
             Self::Rename(name) => {
                 let key = format!("GET /repos/{name}");
                 if github.answers.remove(&key).is_none() {
@@ -127,9 +135,25 @@ impl Plan {
             }
         }
         self.steps = steps;
+        self.silence_accounts();
         self.must_not_stick = self.must_succeed;
         self.must_succeed = false;
         self
+    }
+}
+
+impl Plan {
+    /// GitHub stops to tell of a user or an owner, and tells again, for some seeds. It still tells of repositories.
+    fn silence_accounts(&mut self) {
+        let mut dice = fastrand::Rng::with_seed(self.seed ^ 0x51e7);
+        if dice.u32(0..100) < 60 {
+            return;
+        }
+        for number in 0..dice.u64(1..4) {
+            let name = if dice.u32(0..4) == 0 { OWNER } else { USER };
+            let place = dice.usize(0..=self.steps.len());
+            self.steps.insert(place, (2000 + number, Step::AtGitHub(AtGitHub::Silence(name))));
+        }
     }
 }
 

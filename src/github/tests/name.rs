@@ -109,6 +109,16 @@ fn workflows_are_written_as_the_claim_has_them() {
     }
     assert!(workflow("o/r/.github/workflows/deploy to prod.yml@refs/heads/main").is_ok());
     assert!(workflow("o/r/.github/workflows/deploy.yaml@refs/heads/main").is_ok());
+    for (text, parts) in [
+        ("o/r/.github/workflows/a@b.yml@refs/heads/@c", ("o/r/.github/workflows/a@b.yml", "refs/heads/@c")),
+        (
+            "o/r/dynamic/pages/pages-build-deployment@refs/heads/main",
+            ("o/r/dynamic/pages/pages-build-deployment", "refs/heads/main"),
+        ),
+    ] {
+        assert_eq!((workflow(text).is_ok(), split_workflow(text)), (true, Some(parts)));
+        assert_eq!(repository_of_workflow(text), "o/r");
+    }
     for (text, hint) in [
         ("o/r/.github/workflows/deploy@refs/heads/main".to_owned(), "GitHub runs files that end in .yml or .yaml"),
         (format!("o/r/.github/workflows/x.yml@{}", sha.to_uppercase()), "a SHA has small letters"),
@@ -121,6 +131,8 @@ fn workflows_are_written_as_the_claim_has_them() {
         "o/r/.github/workflows/ .yml@refs/heads/main",
         "o/r/.github/workflows/*@refs/heads/main",
         "o/r@refs/heads/main",
+        "o/r/dynamic/pages@refs/heads/main",
+        "o/r/dynamic/a/b/c@refs/heads/main",
     ] {
         assert!(workflow(bad).is_err(), "{bad}");
     }

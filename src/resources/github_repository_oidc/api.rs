@@ -16,7 +16,7 @@ use crate::github::facts::{Customization, FormatChoice, SubjectFormat};
 use crate::github::owner_claims::Variables;
 use crate::github::ownership_by_creation::CreationWindow;
 use crate::iam_policy::document::decode;
-use crate::iam_policy::repository_forms::{UnpairedForms, unpaired_forms, unpaired_forms_of_owner};
+use crate::iam_policy::repository_forms::{RepositoryIds, UnpairedForms, unpaired_forms, unpaired_forms_of_owner};
 use crate::ownership::Owner;
 use crate::reconcile::{Api, Claimable, Exclusive, Reader};
 
@@ -145,17 +145,33 @@ impl GitHubRepositoryOidcs {
         }
     }
 
+    /// The ids of the repository, or of the organisation, as far as GitHub tells them.
+    async fn ids(&self, id: &OidcId) -> RepositoryIds {
+        let ids = match &id.name {
+            OidcCustomization::Repository(repository) => {
+                let described = self.github.repository(&id.issuer, repository).await.ok();
+                described.map(|(described, _)| (Some(described.owner.id), Some(described.id)))
+            }
+            OidcCustomization::Organization(owner) => {
+                self.github.account(&id.issuer, owner).await.ok().map(|account| (Some(account.id), None))
+            }
+        };
+        let (owner, repository) = ids.unwrap_or_default();
+        RepositoryIds { owner, repository }
+    }
+
     /// The roles that admit jobs of the repository, or of one of the organisation, in one form only. Subjects that leave the repository open
     /// match either form or none, whatever is chosen. A repository with a choice of its own counts, too.
     async fn only(&self, id: &OidcId) -> Result<Only, CallError> {
+        let ids = self.ids(id).await;
         // A document that cannot be read lets nobody in, so that nobody is locked out.
         let forms = |role: Role| {
             let policy = decode(role.assume_role_policy_document().unwrap_or_default())?;
             let role = role.role_name;
             Some(match &id.name {
-                OidcCustomization::Repository(repository) => vec![(role, unpaired_forms(&policy, repository))],
+                OidcCustomization::Repository(repository) => vec![(role, unpaired_forms(&policy, repository, ids))],
                 OidcCustomization::Organization(owner) => {
-                    let all = unpaired_forms_of_owner(&policy, owner).into_iter();
+                    let all = unpaired_forms_of_owner(&policy, owner, ids.owner).into_iter();
                     all.map(|(name, forms)| (format!("{role} ({name})"), forms)).collect()
                 }
             })

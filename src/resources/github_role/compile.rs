@@ -15,7 +15,7 @@ use crate::github::facts::{SubjectFacts, SubjectTemplate};
 use crate::github::name::{self, RepositoryScope};
 
 use super::context_refs::{ContextRefs, says, void_contexts};
-use super::impossible_subjects::impossible;
+use super::impossible_subjects::{impossible, of_pull_requests};
 use super::policy_limits::SUBJECT_LIMIT;
 use super::trust_declaration::{Actor, JobContext, TrustEntry, WORKFLOW};
 use super::void_subjects::contradiction;
@@ -65,7 +65,7 @@ fn rules_and_void<'a>(
             if void.contains_key(context) {
                 continue;
             }
-            match possible(context, compiler.context(scope, context, &keys)?) {
+            match possible(compiler.context(scope, context, &keys)?) {
                 Ok(of_context) => rules.extend(of_context),
                 Err(why) => drop(void.insert(context, why)),
             }
@@ -77,19 +77,13 @@ fn rules_and_void<'a>(
     Ok((rules, void))
 }
 
-/// Returns the rules whose subjects some job has.
+/// Returns the rules that some job fits, of those that stand beside the reason why none does.
 ///
 /// # Errors
-/// With the reason, where no job has any of them.
-fn possible(context: &JobContext, rules: Vec<TrustRule>) -> Result<Vec<TrustRule>, String> {
-    let mut never = None;
-    let of_jobs = rules.into_iter().filter(|rule| {
-        // The wildcard of all jobs stands for whole claims.
-        let why = if *context == JobContext::AllJobs { None } else { impossible(rule.subject.as_str()) };
-        let is_possible = why.is_none();
-        never = never.take().or(why);
-        is_possible
-    });
+/// With the reason, where no job fits any of them.
+fn possible(rules: Vec<(TrustRule, Option<String>)>) -> Result<Vec<TrustRule>, String> {
+    let never = rules.iter().find_map(|(_, why)| why.clone());
+    let of_jobs = rules.into_iter().filter(|(_, why)| why.is_none()).map(|(rule, _)| rule);
     let of_jobs: Vec<TrustRule> = of_jobs.collect();
     match never {
         Some(why) if of_jobs.is_empty() => Err(why),
@@ -121,6 +115,12 @@ impl Compiler<'_> {
         for subject in &self.entry.subjects {
             if let Some(contradiction) = contradiction(subject, &narrowing) {
                 return Err(contradiction);
+            }
+            if let Some(never) = impossible(subject.as_str(), &narrowing) {
+                return Err(format!(
+                    "`Subjects`: {never}, so that nobody could assume the role by `{subject}`: give it an entry of its own, or \
+                     take it out"
+                ));
             }
             let mut rule = TrustRule { subject: subject.clone(), claims: narrowing.clone() };
             self.pin_whole(&mut rule)?;
@@ -157,7 +157,7 @@ impl Compiler<'_> {
         scope: &RepositoryScope,
         context: &JobContext,
         keys: &[String],
-    ) -> Result<Vec<TrustRule>, String> {
+    ) -> Result<Vec<(TrustRule, Option<String>)>, String> {
         let refs = ContextRefs::of(self.entry, context, keys)?;
         let is_unread = |claim: &&String| !says(keys, claim) && !self.is_narrowing(claim);
         if let Some(unused) = self.entry.template_claims.keys().find(is_unread) {
@@ -174,7 +174,12 @@ impl Compiler<'_> {
             let subject = draft.parts.join(":");
             let is_open = *context == JobContext::AllJobs;
             let subject = if is_open { Pattern::written(&subject) } else { Pattern::within_words(&subject) };
-            TrustRule { subject, claims: claims.clone() }
+            // The wildcard of all jobs stands for whole claims.
+            let said: Vec<&str> = draft.parts.iter().map(String::as_str).filter(|part| *part != "*").collect();
+            let never = impossible(&said.join(":"), &claims);
+            let is_ref = context.is_ref() && says(keys, "context");
+            let never = never.or_else(|| of_pull_requests(&said.join(":")).filter(|_| is_ref));
+            (TrustRule { subject, claims: claims.clone() }, never)
         };
         if drafts.iter().any(|draft| draft.parts.iter().all(|part| part == "*")) {
             return Err(
@@ -234,7 +239,7 @@ impl Compiler<'_> {
         if let Some(names) = self.entry.template_claims.get(WORKFLOW).filter(|names| !names.iter().all(is_said))
             && self.is_narrowing(WORKFLOW)
         {
-            claims.insert(Claim::Workflow, Rc::new(names.iter().map(|name| Pattern::written(name)).collect()));
+            claims.insert(Claim::Workflow, Rc::new(names.iter().map(|name| Pattern::of_claim(name)).collect()));
         }
         if let Some(id) = self.entry.enterprise_id.filter(|_| !says(keys, "enterprise_id")) {
             claims.insert(Claim::EnterpriseId, only(&id.to_string()));

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::trust_declaration::{JobContext, TrustEntry};
-use super::void_subjects::{OF_PULL_REQUESTS, either};
+use super::void_subjects::either;
 use crate::github::Issuer;
+use crate::github::events::OF_PULL_REQUESTS;
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::Claim;
 

@@ -10,6 +10,7 @@ use crate::github::claim_values;
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject::{self, Breadth};
 use crate::iam_policy::pattern::Pattern;
+use crate::iam_policy::trust_policy::Claims;
 
 /// Reads the whole subjects of an entry.
 pub(super) fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, issuer: Option<&Issuer>) {
@@ -17,7 +18,7 @@ pub(super) fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, i
     let subjects =
         fields.texts(Entry::SUBJECTS, |text| subject::check(text, is_pinned).map(|reach| (text.to_owned(), reach)));
     for (text, reach) in subjects.into_iter().flatten() {
-        if let Some(never) = impossible(&text) {
+        if let Some(never) = impossible(&text, &Claims::new()) {
             fields.invalid(Entry::SUBJECTS, format!("a subject that GitHub sends: {never}"), format_args!("{text:?}"));
         }
         if let Some(other) = of_another(&text, entry) {
@@ -30,9 +31,15 @@ pub(super) fn subjects(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, i
             fields.invalid(Entry::SUBJECTS, expected, format_args!("{text:?}"));
         }
         match reach {
-            Breadth::Broad(why) => entry.broad.push(format!("`{}`: {why}", shortened(&text))),
+            Breadth::Broad(why) if !entry.is_on_closed_refs() => {
+                entry.broad.push(format!("`{}`: {why}", shortened(&text)));
+            }
+            Breadth::Owners => entry.broad.push(format!(
+                "`{}`: it pins the owner only, so that every repository of the owner is let in",
+                shortened(&text)
+            )),
             Breadth::Anybodys => fields.invalid(Entry::SUBJECTS, anybodys(&text), format_args!("{text:?} alone")),
-            Breadth::Narrow => {}
+            Breadth::Broad(_) | Breadth::Narrow => {}
         }
         entry.subjects.insert(if subject::spans_words(&text) {
             Pattern::written(&text)

@@ -1,15 +1,17 @@
-//! Whole subjects that contradict themselves: GitHub makes each of the claims of one job.
+//! Parts of a subject, and claims beside it, that no job has together: GitHub makes each of the claims of one job.
 
 use std::collections::BTreeSet;
 
-use super::void_subjects::OF_PULL_REQUESTS;
-use crate::github::claim_values::is_known_event;
+use super::void_subjects::either;
 use crate::github::claim_values::number;
-use crate::github::subject::{pairs, prefix, value};
+use crate::github::events::{self, OF_PULL_REQUESTS};
+use crate::github::name::{repository_of_workflow, split_workflow};
+use crate::github::subject::{OF_PULL_REQUESTS_ONLY, pairs, prefix, value};
 use crate::iam_policy::pattern::Pattern;
+use crate::iam_policy::trust_policy::{Claim, Claims};
 
-/// Describes two parts of a subject that no job has together.
-pub(super) fn impossible(subject: &str) -> Option<String> {
+/// Describes two parts of a subject, or a part and a claim beside it, that no job has together.
+pub(super) fn impossible(subject: &str, claims: &Claims) -> Option<String> {
     let Names { repositories, owners, repository_ids, owner_ids } = Names::of(subject);
     let two = |what: &str, of: &str, all: &BTreeSet<String>| match all.iter().collect::<Vec<_>>()[..] {
         [one, other, ..] => Some(format!("no {what} {of} {one} and {of} {other}")),
@@ -19,9 +21,24 @@ pub(super) fn impossible(subject: &str) -> Option<String> {
         .or_else(|| two("job is", "of", &owners))
         .or_else(|| two("repository has", "id", &repository_ids))
         .or_else(|| two("owner has", "id", &owner_ids))
-        .or_else(|| contexts(subject))
-        .or_else(|| ref_type(subject))
+        .or_else(|| values(subject))
         .or_else(|| event(subject))
+        .or_else(|| contradiction(&refs(subject, claims)))
+}
+
+/// Describes a workflow of the run at another ref than the job is on. GitHub documents no rule for it, and examples only.
+pub(super) fn at_another_ref(subject: &str, claims: &Claims) -> Option<String> {
+    let workflow = value(subject, "workflow_ref")?;
+    let (_, at) = split_workflow(workflow)?;
+    let mut said = refs(subject, claims);
+    let has_ref = said.iter().any(|said| said.is_exact);
+    for said in said.iter_mut().filter(|said| said.what == "`pull_request`" && !has_ref) {
+        said.refs = [Pattern::written("refs/pull/*/merge")].into();
+    }
+    let at = Pattern::written(at);
+    let is_other = |said: &&SaidRefs| !said.refs.iter().any(|on| on.overlaps(&at));
+    let other = said.iter().find(is_other)?;
+    Some(format!("jobs with {} run a workflow at that ref, so that `workflow_ref:{workflow}` may fit none", other.what))
 }
 
 /// The names and ids that a subject has of its repository and owner.
@@ -39,7 +56,7 @@ impl Names {
         let named = said("repo").and_then(prefix);
         let ids = named.as_ref().and_then(|prefix| prefix.ids);
         // The run's own workflow, and not the one that a job calls.
-        let own = said("workflow_ref").and_then(|workflow| workflow.split("/.github/").next());
+        let own = said("workflow_ref").map(repository_of_workflow).filter(|own| !own.contains('*'));
         let others = [said("repository"), own].into_iter().flatten().map(str::to_owned);
         let repositories: BTreeSet<String> =
             named.iter().map(|prefix| prefix.repository.to_string()).chain(others).collect();
@@ -58,46 +75,84 @@ impl Names {
     }
 }
 
-/// Describes a ref of another type than the subject says.
-fn ref_type(subject: &str) -> Option<String> {
-    let said = value(subject, "ref_type")?;
-    let is_pull_request = pairs(subject).any(|(key, _)| key == "pull_request");
-    let tags = Pattern::written("refs/tags/*");
-    let is_other = |on: &Pattern| if said.starts_with('t') { !tags.overlaps(on) } else { tags.covers(on) };
-    let mut refs = pairs(subject).filter(|(key, _)| *key == "ref").filter_map(|(_, value)| value);
-    let other = refs.find(|on| !said.starts_with('*') && is_other(&Pattern::written(on)));
-    let other = other.map(|on| format!("ref:{on}"));
-    let other = other.or_else(|| (is_pull_request && said.starts_with('t')).then(|| "pull_request".to_owned()));
-    other.map(|other| format!("no job has `{other}` and `ref_type:{said}`"))
-}
-
-/// Describes an event that is not one of pull requests beside their context.
-fn event(subject: &str) -> Option<String> {
-    let said = value(subject, "event_name")?;
-    let of_pull_requests = Pattern::written("pull_request*");
-    let is_pull_request = pairs(subject).any(|(key, _)| key == "pull_request");
-    let is_other = is_known_event(said) && !of_pull_requests.overlaps(&Pattern::written(said));
-    (is_pull_request && is_other).then(|| format!("no job has `pull_request` and `event_name:{said}`"))
-}
-
-/// Describes two contexts that exclude each other. A template can say a claim beside the context that is made of it.
-fn contexts(subject: &str) -> Option<String> {
+/// Describes two values of one claim. A template can say a claim beside the context that is made of it.
+fn values(subject: &str) -> Option<String> {
     let said: Vec<(&str, &str)> = pairs(subject).filter_map(|(key, value)| Some((key, value?))).collect();
-    let overlap = |one: &str, other: &str| Pattern::written(one).overlaps(&Pattern::written(other));
-    let is_pull_request = pairs(subject).any(|(key, _)| key == "pull_request");
     for (index, (key, value)) in said.iter().enumerate() {
-        let others = said[index + 1..].iter().filter(|(other, _)| other == key);
-        if let Some((_, other)) = others.into_iter().find(|(_, other)| !overlap(value, other)) {
+        let is_other = |(other, found): &&(&str, &str)| {
+            other == key && !Pattern::written(value).overlaps(&Pattern::written(found))
+        };
+        if let Some((_, other)) = said[index + 1..].iter().find(is_other) {
             return Some(format!("no job has `{key}:{value}` and `{key}:{other}`"));
         }
-        let is_of_pull_requests = match *key {
-            "environment" => false,
-            "ref" => OF_PULL_REQUESTS.iter().any(|of| overlap(of, value)),
-            _ => true,
-        };
-        if is_pull_request && !is_of_pull_requests {
-            return Some(format!("no job has `{key}:{value}` and `pull_request`"));
+    }
+    let is_other = |(key, value): &&(&str, &str)| {
+        *key == "environment" || (value.is_empty() && OF_PULL_REQUESTS_ONLY.contains(key))
+    };
+    let (key, value) = said.iter().find(is_other).filter(|_| is_of_pull_requests(subject))?;
+    Some(format!("no job has `{key}:{value}` and `pull_request`"))
+}
+
+fn is_of_pull_requests(subject: &str) -> bool {
+    pairs(subject).any(|(key, _)| key == "pull_request")
+}
+
+/// Describes an event whose jobs have no such context. A `ref` can also be the claim, which pull requests have, too.
+fn event(subject: &str) -> Option<String> {
+    let said = value(subject, "event_name")?;
+    (is_of_pull_requests(subject) && !events::can_say(said, true))
+        .then(|| format!("no job has `pull_request` and `event_name:{said}`"))
+}
+
+/// Describes an event whose subjects say `pull_request`, and no ref.
+pub(super) fn of_pull_requests(subject: &str) -> Option<String> {
+    let said = value(subject, "event_name").filter(|said| !events::can_say(said, false))?;
+    Some(format!("jobs of `event_name:{said}` have `pull_request` in the place of the ref"))
+}
+
+/// The refs that a part of a subject, or a claim beside it, leaves to a job.
+struct SaidRefs {
+    /// The part.
+    what: String,
+    refs: BTreeSet<Pattern>,
+    /// True for the ref itself.
+    is_exact: bool,
+}
+
+/// The refs that the parts of a subject and the claims beside it leave to a job, each for itself.
+fn refs(subject: &str, claims: &Claims) -> Vec<SaidRefs> {
+    let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::written(text)).collect::<BTreeSet<_>>();
+    let mut said = Vec::new();
+    let mut add = |what: String, refs, is_exact| said.push(SaidRefs { what, refs, is_exact });
+    for (key, found) in pairs(subject) {
+        match (key, found) {
+            ("ref", Some(on)) => add(format!("`ref:{on}`"), patterns(&[on]), true),
+            ("pull_request", _) => add("`pull_request`".to_owned(), patterns(&OF_PULL_REQUESTS), false),
+            _ => {}
         }
     }
-    None
+    if let Some(on) = claims.get(&Claim::Ref) {
+        // A colon becomes `%3A` in a subject only.
+        add(format!("the ref {}", either(on)), BTreeSet::clone(on), true);
+    }
+    match value(subject, "ref_type") {
+        Some(tag) if tag.starts_with('t') => add(format!("`ref_type:{tag}`"), patterns(&["refs/tags/*"]), false),
+        Some(branch) if branch.starts_with('b') => {
+            add(format!("`ref_type:{branch}`"), patterns(&OF_PULL_REQUESTS), false);
+        }
+        _ => {}
+    }
+    if let Some(event) = value(subject, "event_name") {
+        add(format!("`event_name:{event}`"), patterns(&events::refs(event)), false);
+    }
+    said
+}
+
+/// Describes two parts that leave no ref to a job.
+fn contradiction(said: &[SaidRefs]) -> Option<String> {
+    let fits = |one: &SaidRefs, other: &SaidRefs| one.refs.iter().any(|on| other.refs.iter().any(|at| on.overlaps(at)));
+    said.iter().enumerate().find_map(|(index, one)| {
+        let other = said[index + 1..].iter().find(|other| !fits(one, other))?;
+        Some(format!("no job has {} and {}", one.what, other.what))
+    })
 }

@@ -4,21 +4,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compile;
+use super::impossible_subjects::at_another_ref;
 use super::named::{named, shortened};
 use super::pinned_ids::Identity;
 use super::trust_declaration::{JobContext, TrustEntry};
 use crate::github::Issuer;
-use crate::github::claim_values::is_known_event;
+use crate::github::events;
 use crate::github::facts::{SubjectFacts, SubjectFormat, ToldSubjects};
-use crate::github::name::RepositoryScope;
+use crate::github::name::{RepositoryScope, repository_of_workflow, split_workflow};
 use crate::github::subject;
 use crate::iam_policy::pattern::Pattern;
+use crate::iam_policy::trust_policy::TrustRule;
 
 /// Returns the warnings about an entry.
-pub(super) fn of(at: &str, issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
+pub(super) fn of(
+    at: &str,
+    issuer: &Issuer,
+    entry: &TrustEntry,
+    facts: &SubjectFacts,
+    rules: &[TrustRule],
+) -> Vec<String> {
     let told = other_form(entry, facts).into_iter().chain(other_template(entry, facts));
     let told = told.chain(other_visibility(entry, facts)).chain(void(issuer, entry, facts));
-    told.chain(other_refs(entry)).chain(unknown_events(entry)).map(|what| format!("{at}: {what}")).collect()
+    let at_another_ref: BTreeSet<String> =
+        rules.iter().filter_map(|TrustRule { subject, claims }| at_another_ref(subject.as_str(), claims)).collect();
+    let told = told.chain(template_of_organisation(entry, facts)).chain(other_workflows(facts));
+    let told = told.chain(other_refs(entry)).chain(at_another_ref);
+    told.chain(unknown_events(entry)).map(|what| format!("{at}: {what}")).collect()
 }
 
 /// The repository or owner that a whole subject is about. Beside `Repository`, it can be about no other one.
@@ -89,6 +101,27 @@ fn other_template(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
     groups.into_iter().map(|(keys, parts)| sentence(&format!("makes the subjects of {keys}"), &parts, "fit")).collect()
 }
 
+/// Compares the contexts of all repositories of an organisation with the template that it offers to them.
+fn template_of_organisation(entry: &TrustEntry, facts: &SubjectFacts) -> Option<String> {
+    let keys = facts
+        .told
+        .organisation_keys
+        .as_ref()
+        .filter(|keys| !entry.contexts.is_empty() && **keys != facts.template.keys())?;
+    Some(format!(
+        "the organisation's subject template is {}: jobs of the repositories that use it do not get in",
+        keys.join(", ")
+    ))
+}
+
+/// Describes the repositories of workflows that have another name at GitHub, or that it does not show.
+fn other_workflows(facts: &SubjectFacts) -> impl Iterator<Item = String> {
+    facts
+        .workflows
+        .iter()
+        .map(|(name, why)| format!("the workflows of {name}: {why}, so that a job may never run them"))
+}
+
 /// Compares declared visibilities with the one that GitHub tells. It can change.
 fn other_visibility(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
     let claim = "repository_visibility";
@@ -144,7 +177,7 @@ fn in_subject(text: &str, entry: &TrustEntry) -> Option<String> {
 fn unknown_events(entry: &TrustEntry) -> Option<String> {
     let declared = entry.template_claims.get("event_name").into_iter().flatten().map(String::as_str);
     let said = entry.subjects.iter().filter_map(|subject| subject::value(subject.as_str(), "event_name"));
-    let unknown: BTreeSet<&str> = declared.chain(said).filter(|event| !is_known_event(event)).collect();
+    let unknown: BTreeSet<&str> = declared.chain(said).filter(|event| !events::is_known(event)).collect();
     let unknown: Vec<String> = unknown.into_iter().map(|event| format!("`{event}`")).collect();
     let told = "so that a job may never have it";
     (!unknown.is_empty())
@@ -173,8 +206,8 @@ fn refs(entry: &TrustEntry, context: &JobContext) -> Vec<Pattern> {
 
 /// Describes a workflow that no job runs by itself: a job runs the workflows of its repository at its own ref.
 fn called_only(own: &str, contexts: &[Vec<Pattern>], workflows: &[&str]) -> Option<String> {
-    let parts = |workflow: &&str| workflow.split_once('@').map(|(path, at)| (path.to_owned(), Pattern::written(at)));
-    let is_own = |path: &str| path.split("/.github/").next() == Some(own);
+    let parts = |workflow: &&str| split_workflow(workflow).map(|(path, at)| (path.to_owned(), Pattern::written(at)));
+    let is_own = |path: &str| repository_of_workflow(path) == own;
     let runs = |on: &Pattern, workflow: &&str| {
         parts(workflow)
             .is_none_or(|(path, at)| !is_own(&path) || at.narrower(on).is_some() || (at.is_wild() && on.is_wild()))

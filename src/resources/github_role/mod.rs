@@ -23,6 +23,7 @@ mod match_warnings;
 mod name_record;
 mod name_warnings;
 mod named;
+mod names_in_policy;
 mod native_equivalent;
 mod own_workflows;
 mod permissions;

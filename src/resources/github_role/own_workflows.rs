@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::properties::TrustEntry as Entry;
 use crate::cloudformation::Fields;
-use crate::github::name::{Repository, RepositoryScope};
+use crate::github::name::{Repository, RepositoryScope, repository_of_workflow};
 use crate::github::subject::{prefix, value};
 use crate::iam_policy::pattern::Pattern;
 
@@ -44,7 +44,7 @@ fn scope_of(subject: &str) -> Option<RepositoryScope> {
 
 /// The repository or the owner of an entry, if a workflow has it in another case.
 fn in_another_case(workflow: &str, scope: &RepositoryScope) -> Option<String> {
-    let written = Repository::parse(workflow.split("/.github/").next()?).ok()?;
+    let written = Repository::parse(repository_of_workflow(workflow)).ok()?;
     let is_other = |written: &str, own: &str| written != own && written.eq_ignore_ascii_case(own);
     match scope {
         RepositoryScope::Repository(own) if is_other(&written.to_string(), &own.to_string()) => Some(own.to_string()),

@@ -172,7 +172,7 @@ object_type! {
             TEXT.at_most(255),
             Count::some(room_for("a"), "values"),
             "a value of the claim",
-            "The values that jobs are let in with. A `*` may stand at the end.",
+            "The values that jobs are let in with. A `*` may stand at the end. A `?` in the name of a workflow is itself.",
         )
         .required();
     }
@@ -250,13 +250,16 @@ object_type! {
         );
         WORKFLOWS: Texts = Property::texts(
             "Workflows",
-            TEXT.matching("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/\\.github/workflows/[^/@:]+\\.[Yy][Aa]?[Mm][Ll]@."),
+            TEXT.matching(
+                "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/(\\.github/workflows/[^/:]+\\.[Yy][Aa]?[Mm][Ll]\
+                 |dynamic/[A-Za-z0-9-]+/[A-Za-z0-9-]+)@.",
+            ),
             Count::at_most(room_for("a/b/.github/workflows/c@refs/tags/d"), "workflows"),
             "\"owner/name/.github/workflows/<file>@<ref>\"",
             "Only jobs in these workflows: `owner/name/.github/workflows/file@ref`, the ref being `refs/heads/…`, \
              `refs/tags/…`, `refs/pull/*/merge`, a commit's whole SHA, or `*` for any, as the claim `job_workflow_ref` has \
-             it. Wildcards in the ref only. The claim holds names and no ids: a workflow of another repository belongs to \
-             the present owner of that name.",
+             it. Wildcards in the ref only. GitHub's own workflows are `owner/name/dynamic/<service>/<workflow>@ref`. The \
+             claim holds names and no ids: a workflow of another repository belongs to the present owner of that name.",
         );
         ACTORS: Texts = Property::texts(
             "Actors",

@@ -28,6 +28,7 @@ use super::facts_from_policy::facts_from_policy;
 use super::found_rules::found_rules;
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
 use super::name_record::NameRecord;
+use super::names_in_policy::{in_another_case, unsure_of_case};
 use super::pinned_ids::{OtherId, PinnedIds};
 use super::taken_names::{free, nobody, renamed, taken_over};
 use super::trust_declaration::{Actor, Format, TrustEntry};
@@ -164,7 +165,7 @@ impl Memory {
         let now = self.policies.iter().find_map(|policy| facts_from_policy(policy, entry)).unwrap_or_default();
         let former = |scope: &RepositoryScope, now: Option<u64>| {
             let pinned = self.pinned.ids(scope);
-            let left = self.names.newest(&name_of(scope), |id| !pinned.contains(&id));
+            let left = self.names.newest(&scope.name(), |id| !pinned.contains(&id));
             left.or_else(|| pinned.iter().copied().find(|id| Some(*id) != now)).or(now)
         };
         (entry.owner_id.is_some() != entry.repository_id.is_some()).then(|| TrustEntry {
@@ -208,7 +209,7 @@ impl Memory {
     /// The id of a scope in the policy, or the newest one in the record.
     fn only(&self, scope: &RepositoryScope) -> Option<u64> {
         let ids = self.ids.ids(scope);
-        let newest = || self.names.newest(&name_of(scope), |id| ids.contains(&id));
+        let newest = || self.names.newest(&scope.name(), |id| ids.contains(&id));
         self.pinned.only(scope).or_else(newest).or_else(|| self.ids.only(scope))
     }
 
@@ -342,14 +343,6 @@ fn settled(
     }
 }
 
-/// The name of a repository or an owner.
-fn name_of(scope: &RepositoryScope) -> String {
-    match scope {
-        RepositoryScope::Repository(repository) => repository.to_string(),
-        RepositoryScope::Organisation(owner) => owner.clone(),
-    }
-}
-
 /// The facts of an entry whose whole subjects say all ids.
 fn said_by_subjects(entry: &TrustEntry) -> Option<SubjectFacts> {
     let say_all = entry.subjects.iter().all(|subject| subject::has_repository_id(subject.as_str()));
@@ -372,6 +365,9 @@ fn without_github(
     told: SubjectFacts,
 ) -> Result<SubjectFacts, Error> {
     let SubjectFacts { named, free, users, .. } = told;
+    if let Some(known) = entry.scope.as_ref().and_then(|scope| in_another_case(scope, &memory.policies)) {
+        return Err(unsure_of_case(at, problem, &known));
+    }
     if let Some(mut facts) = memory.facts(issuer, entry, &users, at) {
         tracing::warn!(at, %problem, ?facts, "GitHub did not say; going by the trust policy that IAM has");
         facts.named.extend(named);

@@ -60,7 +60,7 @@ impl GitHubRoles {
             let at = place(index, entry);
             let (facts, compiled) = self.settle(owner, issuer, (entry, &at), found, &memory).await?;
             warnings.extend(entry.broad.iter().map(|what| format!("{at}: {what}")));
-            warnings.extend(match_warnings::of(&at, issuer, entry, &facts));
+            warnings.extend(match_warnings::of(&at, issuer, entry, &facts, &compiled));
             users.extend(facts.users);
             let named = facts.named.iter().map(|(scope, named)| (scope, named.owner_id));
             let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);

@@ -7,6 +7,7 @@ use super::trust_declaration::JobContext;
 use crate::github::Issuer;
 use crate::github::facts::{SubjectFacts, SubjectFormat, prefix};
 use crate::github::name::{self, RepositoryScope};
+use crate::github::subject::OF_PULL_REQUESTS_ONLY;
 use crate::iam_policy::pattern::Pattern;
 
 impl Compiler<'_> {
@@ -38,12 +39,15 @@ impl Compiler<'_> {
             "job_workflow_ref" => some(&self.entry.workflows).map(texts),
             "actor_id" if !self.entry.actors.is_empty() => Some(texts(self.actor_ids()?.as_ref())),
             "actor" if !self.entry.actors.is_empty() => Some(self.actor_names()?),
+            "workflow_ref" => self.entry.template_claims.get(key).map(|values| values.iter().cloned().collect()),
             "enterprise_id" => self.entry.enterprise_id.map(|id| vec![id.to_string()]),
             _ => {
                 let declared = self.entry.template_claims.get(key);
                 let declared = declared.map(|values| values.iter().map(|value| in_subject(value)).collect());
                 let told = self.facts.told.visibility.clone().filter(|_| key == "repository_visibility");
-                declared.or(told.map(|visibility| vec![visibility]))
+                let is_of_others = !matches!(context, JobContext::PullRequest | JobContext::AllJobs);
+                let empty = is_of_others && OF_PULL_REQUESTS_ONLY.contains(&key);
+                declared.or(told.map(|visibility| vec![visibility])).or(empty.then(|| vec![String::new()]))
             }
         };
         let values = match values {

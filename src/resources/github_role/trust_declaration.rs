@@ -81,22 +81,10 @@ fn entry(fields: &mut Fields<'_, Entry>, issuer: Option<&Issuer>) -> TrustEntry 
             fields.invalid(Entry::REPOSITORY_ID, "no repository's id for a whole organisation", "one");
         }
     }
-    if !are_closed(&entry.refs) {
+    if !entry.is_on_closed_refs() {
         entry.broad.extend(entry.contexts.iter().filter_map(|context| broad(context, entry.scope.as_ref())));
     }
     entry
-}
-
-/// Returns true for refs that leave nothing open: whatever the context, only jobs on them are let in, as with `Branches` and
-/// `Tags`.
-fn are_closed(refs: &BTreeSet<Pattern>) -> bool {
-    let is_closed = |name: &str| match (name.strip_prefix("refs/heads/"), name.strip_prefix("refs/tags/")) {
-        (Some(branch), _) => name::open_branch(branch).is_none(),
-        (_, Some(tag)) => name::open_tag(tag).is_none(),
-        // Nobody has reviewed what a pull request runs.
-        _ => false,
-    };
-    !refs.is_empty() && refs.iter().all(|name| is_closed(name.as_str()))
 }
 
 /// Describes a context that is more than most people mean.
@@ -144,7 +132,11 @@ fn template_claims(fields: &mut Fields<'_, Entry>, entry: &mut TrustEntry, issue
         });
         // Of the claims without a member, STS reads the name of the workflow.
         let is_read = name.as_deref() == Some(WORKFLOW) && issuer.is_some_and(|issuer| issuer.has_key(WORKFLOW));
-        let value = if is_read { subject::claim_value } else { subject::template_value };
+        let value = match name.as_deref() {
+            _ if is_read => subject::claim_value,
+            Some("workflow_ref") => subject::workflow_value,
+            _ => subject::template_value,
+        };
         let values = fields.texts(TemplateClaim::VALUES, |text| {
             let value = value(text)?;
             name.as_deref().map_or(Ok(()), |name| claim_values::check_pattern(name, &value))?;

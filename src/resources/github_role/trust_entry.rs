@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::policy_limits::size_of;
-use crate::github::name::RepositoryScope;
+use crate::github::name::{self, RepositoryScope};
 use crate::iam_policy::pattern::Pattern;
 
 /// A repository and the jobs of it.
@@ -81,6 +81,18 @@ impl TrustEntry {
     /// Returns true if a member says the repository by name or by id.
     pub(super) fn names_repository(&self) -> bool {
         matches!(self.scope, Some(RepositoryScope::Repository(_))) || self.repository_id.is_some()
+    }
+
+    /// Returns true for refs that leave nothing open: whatever the context, only jobs on them are let in, as with `Branches`
+    /// and `Tags`.
+    pub(super) fn is_on_closed_refs(&self) -> bool {
+        let is_closed = |name: &str| match (name.strip_prefix("refs/heads/"), name.strip_prefix("refs/tags/")) {
+            (Some(branch), _) => name::open_branch(branch).is_none(),
+            (_, Some(tag)) => name::open_tag(tag).is_none(),
+            // Nobody has reviewed what a pull request runs.
+            _ => false,
+        };
+        !self.refs.is_empty() && self.refs.iter().all(|name| is_closed(name.as_str()))
     }
 
     /// The characters of the values of the entry.

@@ -31,6 +31,7 @@ impl TrustedNames {
             }
         }
         let record = NameRecord::read(tags);
+        names.pinned.add_record(&record);
         for user in record.accounts() {
             names.users.entry(user.to_owned()).or_default().extend(names.pinned.users().named(user, &record));
         }

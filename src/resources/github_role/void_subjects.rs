@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::named::named;
+use crate::github::events::OF_PULL_REQUESTS;
 use crate::github::subject::{pairs, value};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, Claims};
-
-/// The refs of pull requests; after a merge, the ref is the branch that it was merged into.
-pub(super) const OF_PULL_REQUESTS: [&str; 2] = ["refs/heads/*", "refs/pull/*/merge"];
 
 /// Describes the member that a whole subject contradicts.
 pub(super) fn contradiction(subject: &Pattern, claims: &Claims) -> Option<String> {

@@ -1,10 +1,13 @@
-//! The warning about trusted workflows of other repositories. It fails no request.
+//! The warnings about trusted workflows of other repositories. They fail no request.
 
 use std::collections::BTreeSet;
 
+use super::GitHubRoles;
 use super::named::named;
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
-use crate::github::name::RepositoryScope;
+use crate::github::Issuer;
+use crate::github::client::LookupError;
+use crate::github::name::{Repository, RepositoryScope, repository_of_workflow};
 use crate::github::subject;
 
 /// Returns the warning about workflows that are trusted by the name of another repository, which somebody else may take over;
@@ -34,16 +37,37 @@ fn of_others(entry: &TrustEntry) -> impl Iterator<Item = &str> {
         Some((named, value("job_workflow_ref")?))
     });
     workflows.chain(in_subjects).filter_map(move |(named, workflow)| {
-        let repository = workflow.split("/.github/").next()?;
+        let repository = repository_of_workflow(workflow);
         let is_own = named.as_ref().or(own.as_ref()).is_some_and(|own| own.eq_ignore_ascii_case(repository));
         (!is_own).then_some(repository)
     })
 }
 
+/// The other repositories whose workflows an entry trusts.
+pub(super) fn repositories(entry: &TrustEntry) -> BTreeSet<Repository> {
+    of_others(entry).filter_map(|name| Repository::parse(name).ok()).collect()
+}
+
+impl GitHubRoles {
+    /// Describes the other name of a repository of workflows. The claim has the name that a job calls them by, as far as is
+    /// known.
+    pub(super) async fn other_name(&self, issuer: &Issuer, repository: &Repository) -> Option<String> {
+        match self.github.repository(issuer, repository).await {
+            Ok((described, _)) if described.full_name == repository.to_string() => None,
+            Ok((described, _)) => Some(format!("GitHub writes it {}", described.full_name)),
+            Err(LookupError::Renamed { to, .. }) => Some(format!("GitHub shows it as {to} now")),
+            // Without a credential, GitHub shows no private repository.
+            Err(LookupError::Invisible(_)) if self.github.has_credential(issuer).await == Ok(true) => {
+                Some("GitHub shows no such repository to the function's credential".to_owned())
+            }
+            Err(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::github::Issuer;
     use crate::iam_policy::pattern::Pattern;
 
     #[test]

@@ -1,0 +1,139 @@
+//! The events that trigger workflows, with the refs that their jobs are on.
+//!
+//! Source: <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>, "`GITHUB_REF`".
+
+/// The refs of pull requests; after a merge, the ref is the branch that it was merged into.
+pub const OF_PULL_REQUESTS: [&str; 2] = ["refs/heads/*", "refs/pull/*/merge"];
+
+/// The ref that an event gives to its jobs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    /// The default branch, or the one that a pull request is for.
+    Branch,
+    /// A branch or a tag.
+    Either,
+    /// The branch of a merge queue.
+    Queue,
+    /// The tag of a release.
+    Tag,
+    /// A pull request, of which the subject says so.
+    PullRequest,
+    /// Any ref, or none: a deployment can be of a commit.
+    Any,
+}
+
+impl On {
+    fn refs(self) -> &'static [&'static str] {
+        match self {
+            Self::Branch => &["refs/heads/*"],
+            Self::Either => &["refs/heads/*", "refs/tags/*"],
+            Self::Queue => &["refs/heads/gh-readonly-queue/*"],
+            Self::Tag => &["refs/tags/*"],
+            Self::PullRequest => &OF_PULL_REQUESTS,
+            Self::Any => &["*"],
+        }
+    }
+}
+
+/// The events, and `dynamic`, the one of GitHub's own workflows. A called workflow has the event of its caller. GitHub adds
+/// events from time to time.
+const EVENTS: [(&str, On); 36] = [
+    ("branch_protection_rule", On::Branch),
+    ("check_run", On::Branch),
+    ("check_suite", On::Branch),
+    ("create", On::Either),
+    ("delete", On::Branch),
+    ("deployment", On::Any),
+    ("deployment_status", On::Any),
+    ("discussion", On::Branch),
+    ("discussion_comment", On::Branch),
+    ("dynamic", On::Any),
+    ("fork", On::Branch),
+    ("gollum", On::Branch),
+    ("image_version", On::Any),
+    ("issue_comment", On::Branch),
+    ("issues", On::Branch),
+    ("label", On::Branch),
+    ("merge_group", On::Queue),
+    ("milestone", On::Branch),
+    ("page_build", On::Any),
+    ("project", On::Branch),
+    ("project_card", On::Branch),
+    ("project_column", On::Branch),
+    ("public", On::Branch),
+    ("pull_request", On::PullRequest),
+    ("pull_request_review", On::PullRequest),
+    ("pull_request_review_comment", On::PullRequest),
+    ("pull_request_target", On::Branch),
+    ("push", On::Either),
+    ("registry_package", On::Either),
+    ("release", On::Tag),
+    ("repository_dispatch", On::Branch),
+    ("schedule", On::Branch),
+    ("status", On::Any),
+    ("watch", On::Branch),
+    ("workflow_dispatch", On::Either),
+    ("workflow_run", On::Branch),
+];
+
+/// Returns the events that a value of `event_name` fits, which may end with a `*`.
+fn fitting(pattern: &str) -> impl Iterator<Item = On> {
+    let beginning = pattern.trim_end_matches('*');
+    let fits = move |event: &str| event == pattern || (beginning != pattern && event.starts_with(beginning));
+    EVENTS.iter().filter(move |(event, _)| fits(event)).map(|(_, on)| *on)
+}
+
+/// Returns true for a value of `event_name` that GitHub documents, and for a pattern of such.
+#[must_use]
+pub fn is_known(pattern: &str) -> bool {
+    fitting(pattern).next().is_some()
+}
+
+/// The refs of the jobs of an event; any for one that GitHub does not document.
+#[must_use]
+pub fn refs(pattern: &str) -> Vec<&'static str> {
+    if is_known(pattern) { fitting(pattern).flat_map(On::refs).copied().collect() } else { vec!["*"] }
+}
+
+/// Returns true if the subjects of an event's jobs can say `pull_request`, or their ref.
+#[must_use]
+pub fn can_say(pattern: &str, pull_request: bool) -> bool {
+    let can = |on: On| on == On::Any || (on == On::PullRequest) == pull_request;
+    !is_known(pattern) || fitting(pattern).any(can)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_the_refs_that_github_documents() {
+        for (event, on) in [
+            ("push", &["refs/heads/*", "refs/tags/*"][..]),
+            ("schedule", &["refs/heads/*"]),
+            ("release", &["refs/tags/*"]),
+            ("merge_group", &["refs/heads/gh-readonly-queue/*"]),
+            ("pull_request_target", &["refs/heads/*"]),
+            ("pull_request_r*", &["refs/heads/*", "refs/pull/*/merge", "refs/heads/*", "refs/pull/*/merge"]),
+            ("some_new_event", &["*"]),
+        ] {
+            assert_eq!(refs(event), on, "{event}");
+        }
+        assert!(["push", "pull_*", "*"].iter().all(|event| is_known(event)));
+        assert!(["pushed", "pull_requests", "x*"].iter().all(|event| !is_known(event)));
+    }
+
+    #[test]
+    fn an_event_of_pull_requests_is_told_by_the_subject() {
+        for (event, pull_request, reference) in [
+            ("pull_request", true, false),
+            ("pull_request_target", false, true),
+            ("pull_request*", true, true),
+            ("push", false, true),
+            ("dynamic", true, true),
+            ("some_new_event", true, true),
+        ] {
+            assert_eq!((can_say(event, true), can_say(event, false)), (pull_request, reference), "{event}");
+        }
+    }
+}
