@@ -63,6 +63,12 @@ pub fn unpaired_forms_of_owner(policy: &Value, owner: &str, id: Option<u64>) -> 
     plain.collect::<BTreeSet<_>>().into_iter().map(|name| (name.clone(), forms_of(&twins, &name, ids))).collect()
 }
 
+/// Returns true if a policy has subjects that name repositories.
+#[must_use]
+pub fn names_repositories(policy: &Value) -> bool {
+    !named(policy).is_empty()
+}
+
 /// The subjects of a policy that name repositories, in lower case, without those that it excludes.
 fn named(policy: &Value) -> Vec<NamedSubject> {
     let mut named = Vec::new();

@@ -16,7 +16,9 @@ use crate::github::facts::{Customization, FormatChoice, SubjectFormat};
 use crate::github::owner_claims::Variables;
 use crate::github::ownership_by_creation::CreationWindow;
 use crate::iam_policy::document::decode;
-use crate::iam_policy::repository_forms::{RepositoryIds, UnpairedForms, unpaired_forms, unpaired_forms_of_owner};
+use crate::iam_policy::repository_forms::{
+    RepositoryIds, UnpairedForms, names_repositories, unpaired_forms, unpaired_forms_of_owner,
+};
 use crate::ownership::Owner;
 use crate::reconcile::{Api, Claimable, Exclusive, Reader};
 
@@ -163,24 +165,26 @@ impl GitHubRepositoryOidcs {
     /// The roles that admit jobs of the repository, or of one of the organisation, in one form only. Subjects that leave the repository open
     /// match either form or none, whatever is chosen. A repository with a choice of its own counts, too.
     async fn only(&self, id: &OidcId) -> Result<Only, CallError> {
-        let ids = self.ids(id).await;
         // A document that cannot be read lets nobody in, so that nobody is locked out.
-        let forms = |role: Role| {
+        let policy = |role: Role| {
             let policy = decode(role.assume_role_policy_document().unwrap_or_default())?;
-            let role = role.role_name;
-            Some(match &id.name {
+            names_repositories(&policy).then_some((role.role_name, policy))
+        };
+        let policies = iam::list_roles(&self.iam, &self.deadline, policy);
+        let (ids, policies) = join(self.ids(id), policies).await;
+        let mut only = Only::default();
+        for (role, policy) in policies? {
+            let forms: Vec<(String, UnpairedForms)> = match &id.name {
                 OidcCustomization::Repository(repository) => vec![(role, unpaired_forms(&policy, repository, ids))],
                 OidcCustomization::Organization(owner) => {
                     let all = unpaired_forms_of_owner(&policy, owner, ids.owner).into_iter();
                     all.map(|(name, forms)| (format!("{role} ({name})"), forms)).collect()
                 }
-            })
-        };
-        let roles = iam::list_roles(&self.iam, &self.deadline, forms).await?;
-        let mut only = Only::default();
-        for (name, UnpairedForms { classic, immutable }) in roles.into_iter().flatten() {
-            only.classic.extend(classic.then(|| name.clone()));
-            only.immutable.extend(immutable.then_some(name));
+            };
+            for (name, UnpairedForms { classic, immutable }) in forms {
+                only.classic.extend(classic.then(|| name.clone()));
+                only.immutable.extend(immutable.then_some(name));
+            }
         }
         Ok(only)
     }
