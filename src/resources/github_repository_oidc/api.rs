@@ -171,7 +171,7 @@ impl GitHubRepositoryOidcs {
             names_repositories(&policy).then_some((role.role_name, policy))
         };
         let policies = iam::list_roles(&self.iam, &self.deadline, policy);
-        let (ids, policies) = join(self.ids(id), policies).await;
+        let (ids, policies) = join(Box::pin(self.ids(id)), policies).await;
         let mut only = Only::default();
         for (role, policy) in policies? {
             let forms: Vec<(String, UnpairedForms)> = match &id.name {

@@ -124,8 +124,8 @@ fn refs(subject: &str, claims: &Claims) -> Vec<SaidRefs> {
     let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::written(text)).collect::<BTreeSet<_>>();
     let mut said = Vec::new();
     let mut add = |what: String, refs, is_exact| said.push(SaidRefs { what, refs, is_exact });
-    for (_, on) in pairs(subject).filter(|(key, _)| *key == "ref") {
-        on.into_iter().for_each(|on| add(format!("`ref:{on}`"), patterns(&[on]), true));
+    for on in pairs(subject).filter(|(key, _)| *key == "ref").filter_map(|(_, on)| on) {
+        add(format!("`ref:{on}`"), patterns(&[on]), true);
     }
     if is_of_pull_requests(subject) {
         add("`pull_request`".to_owned(), patterns(&OF_PULL_REQUESTS), false);

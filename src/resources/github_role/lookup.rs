@@ -16,7 +16,7 @@ use crate::iam_policy::trust_policy::Claim;
 use super::GitHubRoles;
 use super::pinned_ids::Identity;
 use super::trust_declaration::{Actor, Format, TrustEntry};
-use super::workflow_warnings::repositories as workflow_repositories;
+use super::workflow_warnings::repositories;
 
 /// The number of requests to GitHub at the same time: "make requests serially instead of concurrently", it says, to
 /// avoid its secondary limits; the lowest of which is for 100 at once.
@@ -56,7 +56,7 @@ impl GitHubRoles {
     async fn prefetch_facts(&self, issuer: &Issuer, entries: &[TrustEntry]) {
         let mut scopes: BTreeSet<RepositoryScope> = entries.iter().filter_map(|entry| entry.scope.clone()).collect();
         scopes.extend(entries.iter().flat_map(named_scopes));
-        scopes.extend(entries.iter().flat_map(workflow_repositories).map(RepositoryScope::Repository));
+        scopes.extend(entries.iter().flat_map(repositories).map(RepositoryScope::Repository));
         let actors = entries.iter().flat_map(|entry| &entry.actors);
         let names = actors.filter_map(|actor| if let Actor::Name(name) = actor { Some(name) } else { None });
         let names: BTreeSet<&String> = names.collect();
@@ -102,12 +102,8 @@ impl GitHubRoles {
             // An Enterprise Server shows nothing to the public, and its form is known.
             facts = declared.unwrap_or_else(|| declared_facts(entry, [SubjectFormat::Classic]));
         }
-        if let Some(RepositoryScope::Organisation(owner)) = entry.scope.as_ref().filter(|_| is_shown)
-            && let Some(chosen) = self.github.organisation_template(issuer, owner).await
-        {
-            let is_immutable = chosen.chosen_format() == SubjectFormat::Immutable;
-            facts.told.form = is_immutable.then_some(SubjectFormat::Immutable);
-            facts.told.organisation_keys = chosen.include_claim_keys.filter(|keys| !keys.is_empty());
+        if let Some(RepositoryScope::Organisation(owner)) = entry.scope.as_ref().filter(|_| is_shown) {
+            self.tell_of_organisation(issuer, owner, &mut facts.told).await;
         }
         if let Some(scope) = &entry.scope {
             hold_against(entry, scope, &facts, at).map_err(Doubt::Refused)?;
@@ -119,9 +115,8 @@ impl GitHubRoles {
                 facts.named.extend(named.map(|named| (scope, named)));
             }
         }
-        for repository in workflow_repositories(entry).into_iter().filter(|_| is_shown) {
-            let why = self.other_name(issuer, &repository).await;
-            facts.workflows.extend(why.map(|why| (repository, why)));
+        if is_shown {
+            facts.workflows = self.workflows_elsewhere(issuer, entry).await;
         }
         for actor in &entry.actors {
             if let Actor::Name(name) = actor {
@@ -145,6 +140,13 @@ impl GitHubRoles {
             None => Ok(facts),
             Some(problem) => Err(Doubt::Silent(problem, Box::new(facts))),
         }
+    }
+
+    /// Adds the template and the form that an organisation offers to its repositories.
+    async fn tell_of_organisation(&self, issuer: &Issuer, owner: &str, told: &mut ToldSubjects) {
+        let Some(chosen) = self.github.organisation_template(issuer, owner).await else { return };
+        told.form = Some(chosen.chosen_format()).filter(|form| *form == SubjectFormat::Immutable);
+        told.organisation_keys = chosen.include_claim_keys.filter(|keys| !keys.is_empty());
     }
 
     /// Asks about a repository or an owner, and holds the declaration against the answer. Of a repository that GitHub does

@@ -1,6 +1,6 @@
 //! The warnings about trusted workflows of other repositories. They fail no request.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::GitHubRoles;
 use super::named::named;
@@ -49,9 +49,23 @@ pub(super) fn repositories(entry: &TrustEntry) -> BTreeSet<Repository> {
 }
 
 impl GitHubRoles {
+    /// The repositories of workflows that jobs may not call by these names, each with the reason.
+    pub(super) async fn workflows_elsewhere(
+        &self,
+        issuer: &Issuer,
+        entry: &TrustEntry,
+    ) -> BTreeMap<Repository, String> {
+        let mut found = BTreeMap::new();
+        for repository in repositories(entry) {
+            let why = self.other_name(issuer, &repository).await;
+            found.extend(why.map(|why| (repository, why)));
+        }
+        found
+    }
+
     /// Describes the other name of a repository of workflows. The claim has the name that a job calls them by, as far as is
     /// known.
-    pub(super) async fn other_name(&self, issuer: &Issuer, repository: &Repository) -> Option<String> {
+    async fn other_name(&self, issuer: &Issuer, repository: &Repository) -> Option<String> {
         match self.github.repository(issuer, repository).await {
             Ok((described, _)) if described.full_name == repository.to_string() => None,
             Ok((described, _)) => Some(format!("GitHub writes it {}", described.full_name)),
