@@ -1,4 +1,4 @@
-//! JSON of people, in which each key of an object stands once. Of a key that stands twice other readers take one value and drop
+//! JSON of people and services, in which each key of an object stands once. Of a key that stands twice other readers take one value and drop
 //! the other one, so that a policy would be wider than it reads. A text is measured before it is read: its values may take a
 //! hundred times its memory.
 
@@ -46,13 +46,17 @@ impl Room {
         Ok(())
     }
 
-    /// Reads a text of which only the last value of a key counts.
+    /// Reads a text.
     ///
     /// # Errors
-    /// When it is not JSON, or too little memory is left.
-    pub fn parse(&mut self, text: &str) -> Result<Value, JsonError> {
+    /// When it is not JSON, too little memory is left, or a key stands twice in an object.
+    pub fn read(&mut self, text: &str) -> Result<Value, JsonError> {
         self.take(text)?;
-        Ok(serde_json::from_str(text)?)
+        let place = RefCell::new(Place::default());
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read = Seed(&place).deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+        let twice = place.into_inner().twice;
+        read.map_err(|error| twice.map_or(JsonError::Syntax(error), JsonError::Twice))
     }
 }
 
@@ -89,12 +93,7 @@ fn memory(text: &str) -> usize {
 /// # Errors
 /// When it is not JSON, has too many values, or a key stands twice in an object.
 pub fn read(text: &str) -> Result<Value, JsonError> {
-    Room::default().take(text)?;
-    let place = RefCell::new(Place::default());
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let read = Seed(&place).deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
-    let twice = place.into_inner().twice;
-    read.map_err(|error| twice.map_or(JsonError::Syntax(error), JsonError::Twice))
+    Room::default().read(text)
 }
 
 /// The way to the value that is being read.
@@ -216,9 +215,9 @@ mod tests {
         let dense = format!("[{}0]", r#"{"a":0},"#.repeat(30_000));
         assert!(matches!(read(&dense), Err(JsonError::Large)));
         let mut room = Room::default();
-        assert!(room.parse(&dense[..20_000].replace("[{", "[[{")).is_err());
+        assert!(room.read(&dense[..20_000].replace("[{", "[[{")).is_err());
         let half = format!("[{}0]", r#"{"a":0},"#.repeat(15_000));
-        assert!(room.parse(&half).is_ok() && room.parse(&half).is_err());
+        assert!(room.read(&half).is_ok() && room.read(&half).is_err());
     }
 
     #[test]

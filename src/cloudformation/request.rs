@@ -7,7 +7,6 @@ use std::fmt;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::json::Room;
 use super::{ResponseUrl, StackId, json, response_url};
 
 /// The kind of an invocation.
@@ -207,7 +206,7 @@ impl Request {
     /// a skipped rollback they are wrong.
     #[must_use]
     pub fn old_properties(&self) -> Option<Map<String, Value>> {
-        match Room::default().parse(self.old_properties.as_ref()?.get()) {
+        match json::read(self.old_properties.as_ref()?.get()) {
             Ok(Value::Object(properties)) => Some(properties),
             Ok(_) | Err(_) => None,
         }

@@ -18,7 +18,7 @@ use crate::aws::{CallError, ErrorKind, iam};
 use crate::cloudformation::json;
 use crate::deployment::Deployment;
 use crate::github::Issuer;
-use crate::iam_policy::document::{decode, statements};
+use crate::iam_policy::document::{UNREADABLE, decode, statements};
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::ownership::Tags;
@@ -89,7 +89,10 @@ pub async fn answer(
         return json!({"Error": format!("expected a role of account {}, found {role_name:?}", deployment.account)});
     };
     let (policy, tags) = match policy(client, deadline, role_name).await {
-        Ok(Some(found)) => found,
+        Ok(Some((Some(policy), tags))) => (policy, tags),
+        Ok(Some((None, _))) => {
+            return json!({"Error": format!("the trust policy of {role_name} cannot be read: {UNREADABLE}")});
+        }
         Ok(None) => return json!({"Error": format!("there is no role {role_name} in account {}", deployment.account)}),
         Err(error) => return json!({"Error": error.to_string()}),
     };
@@ -194,19 +197,18 @@ pub fn claims_of(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// Returns the policy of a role, and its tags.
+/// Returns the policy of a role, if it can be read, and its tags.
 async fn policy(
     iam: &aws_sdk_iam::Client,
     deadline: &Deadline,
     role: &str,
-) -> Result<Option<(Value, Tags)>, CallError> {
+) -> Result<Option<(Option<Value>, Tags)>, CallError> {
     let request = iam.get_role().role_name(role);
     match deadline.call("iam:GetRole", role, || request.clone().send()).await {
         Ok(output) => {
             let role = output.role;
             let encoded = role.as_ref().and_then(|role| role.assume_role_policy_document.as_deref());
-            let policy = encoded.and_then(decode).unwrap_or(Value::Null);
-            Ok(Some((policy, iam::tags_of(role.and_then(|role| role.tags)))))
+            Ok(Some((encoded.and_then(decode), iam::tags_of(role.and_then(|role| role.tags)))))
         }
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

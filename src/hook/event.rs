@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::cloudformation::json::{JsonError, Room};
+use crate::cloudformation::json::{self, JsonError};
 
 /// The operation that a hook is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HookTarget {
     /// A change set is made.
     ChangeSet,
@@ -16,8 +16,8 @@ pub enum HookTarget {
     CloudControl,
     /// A whole stack, or what is not known.
     Other,
-    /// Anything, in an event with too many values to be read.
-    TooLarge,
+    /// Anything, in an event that cannot be read, and why.
+    Unreadable(String),
 }
 
 /// An event.
@@ -51,7 +51,7 @@ fn text(value: &Value, name: &str) -> Option<String> {
     member(value, name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// The members that are read of an event which is too large.
+/// The members that are read of an event whose others cannot be read.
 #[derive(Deserialize)]
 struct Head {
     #[serde(rename = "actionInvocationPoint", alias = "ActionInvocationPoint")]
@@ -61,13 +61,13 @@ struct Head {
 }
 
 impl HookEvent {
-    fn too_large(event: &str) -> Option<Self> {
+    fn unreadable(event: &str, why: &JsonError) -> Option<Self> {
         let Head { point, token } = serde_json::from_str(event).ok()?;
         (!point.is_empty()).then_some(())?;
         Some(Self {
             token,
             stack_id: String::new(),
-            target: HookTarget::TooLarge,
+            target: HookTarget::Unreadable(why.to_string()),
             resource_type: String::new(),
             logical_id: None,
             data: Value::Null,
@@ -77,10 +77,10 @@ impl HookEvent {
     pub(super) fn read(event: &str) -> Option<Self> {
         // Other events are not parsed for it.
         event.contains("ctionInvocationPoint\"").then_some(())?;
-        let event = match Room::default().parse(event) {
+        let event = match json::read(event) {
             Ok(event) => event,
-            Err(JsonError::Large) => return Self::too_large(event),
-            Err(_) => return None,
+            Err(JsonError::Syntax(_)) => return None,
+            Err(error) => return Self::unreadable(event, &error),
         };
         let point = text(&event, "actionInvocationPoint")?;
         let data = member(&event, "requestData").cloned().unwrap_or_default();

@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::aws::Deadline;
 use crate::cloudformation::StackId;
-use crate::cloudformation::json::JsonError;
 use crate::deployment::Deployment;
 use crate::preview::{self, Previewed};
 
@@ -74,7 +73,7 @@ pub async fn answer(app: &App, here: &Deployment, deadline: Instant, event: Hook
 }
 
 async fn evaluate(app: &App, here: &Deployment, until: Instant, event: &HookEvent) -> Result<Vec<Annotation>, String> {
-    match event.target {
+    match &event.target {
         HookTarget::ChangeSet => {
             app.settings.guardrails.check_explain(here).map_err(|refusal| refusal.to_string())?;
             let stack = StackId::parse(&event.stack_id).map_err(|error| error.to_string())?;
@@ -105,7 +104,7 @@ async fn evaluate(app: &App, here: &Deployment, until: Instant, event: &HookEven
             Ok(findings.iter().filter(|finding| !allowed(finding)).map(|finding| of_finding(name, finding)).collect())
         }
         HookTarget::Other => Ok(Vec::new()),
-        HookTarget::TooLarge => Err(format!("the event: {}", JsonError::Large)),
+        HookTarget::Unreadable(why) => Err(format!("the event: {why}")),
     }
 }
 

@@ -40,10 +40,10 @@ pub(super) async fn fetch(
         .await
         .unwrap_or_else(|_elapsed| Err("the payload did not come in time".to_owned()))?;
     let mut room = Room::default();
-    let mut payload = match String::from_utf8(body).map(|text| room.parse(&text)) {
+    let mut payload = match String::from_utf8(body).map(|text| room.read(&text)) {
         Ok(Ok(payload)) => payload,
-        Ok(Err(large @ JsonError::Large)) => return Err(format!("the payload: {large}")),
-        Ok(Err(_)) | Err(_) => return Err("the payload is no JSON".to_owned()),
+        Ok(Err(JsonError::Syntax(_))) | Err(_) => return Err("the payload is no JSON".to_owned()),
+        Ok(Err(error)) => return Err(format!("the payload: {error}")),
     };
     let changes = member(&payload, "changedResources").and_then(Value::as_array);
     let changes = changes.ok_or("the payload has no `changedResources`")?;
@@ -54,7 +54,7 @@ pub(super) async fn fetch(
     }
     let changes = ours.into_iter().map(|one| change(one, &mut room)).collect::<Result<Vec<_>, _>>()?;
     let template = member_mut(&mut payload, "template").map(Value::take).and_then(|template| match template {
-        Value::String(text) => room.parse(&text).ok(),
+        Value::String(text) => room.read(&text).ok(),
         Value::Object(_) => Some(template),
         _ => None,
     });
@@ -93,7 +93,7 @@ fn change(change: &Value, room: &mut Room) -> Result<Change, String> {
     let mut properties = |name: &str| -> Result<Option<Map<String, Value>>, String> {
         let context = match member(change, name) {
             None | Some(Value::Null) => return Ok(None),
-            Some(Value::String(text)) => room.parse(text).map_err(|error| unread(name, &error.to_string()))?,
+            Some(Value::String(text)) => room.read(text).map_err(|error| unread(name, &error.to_string()))?,
             Some(other) => other.clone(),
         };
         let Value::Object(_) = context else { return Err(unread(name, "it is no object")) };

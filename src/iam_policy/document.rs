@@ -3,13 +3,17 @@
 use serde_json::Value;
 
 use super::string_like::string_like;
+use crate::cloudformation::json;
 
-/// Decodes a document, which IAM gives URL-encoded (RFC 3986). Returns `None` for a document that is not JSON: it equals no
+/// Decodes a document, which IAM gives URL-encoded (RFC 3986). Returns `None` for a document that cannot be read: it equals no
 /// document of ours, and each caller decides what else it means.
 #[must_use]
 pub fn decode(encoded: &str) -> Option<Value> {
-    serde_json::from_str(&urlencoding::decode(encoded).ok()?).ok()
+    json::read(&urlencoding::decode(encoded).ok()?).ok()
 }
+
+/// The reason for which a document cannot be read.
+pub const UNREADABLE: &str = "it is no JSON, or a key stands twice in it";
 
 /// Returns the one form that equal documents share: IAM reads a list of one like the item itself, and the order of a list
 /// of strings means nothing.
@@ -141,6 +145,11 @@ mod tests {
     fn a_document_is_decoded_or_is_none() {
         assert_eq!(decode("%7B%22a%22%3A1%7D"), Some(json!({"a": 1})));
         assert_eq!((decode("%7B"), decode(""), decode("%FF")), (None, None, None));
+        assert_eq!(
+            decode("%7B%22a%22%3A1%2C%22a%22%3A2%7D"),
+            None,
+            "of a key that stands twice, IAM may take either value"
+        );
     }
 
     #[test]

@@ -87,6 +87,18 @@ fn it_is_the_policy_that_iam_has_that_is_evaluated() {
 }
 
 #[test]
+fn a_policy_that_cannot_be_read_is_not_judged() {
+    at(async |place| {
+        assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
+        let twice = place.policy().to_string().replacen("\"Condition\":", "\"Condition\":{},\"Condition\":", 1);
+        place.someone("UpdateAssumeRolePolicy", &json!({"RoleName": "deploy", "PolicyDocument": twice}));
+        let answer = ask(place, json!({"sub": immutable("acme/app", "ref:refs/heads/main")})).await;
+        let told = "the trust policy of deploy cannot be read: it is no JSON, or a key stands twice in it";
+        assert_eq!(answer["Error"], told, "{answer:#}");
+    });
+}
+
+#[test]
 fn a_question_that_cannot_be_read_or_a_role_that_is_not_there_is_told() {
     at(async |place| {
         let answer = ask(place, json!({})).await;

@@ -166,6 +166,17 @@ fn shapes() -> Vec<Case> {
             "Nothing to tell",
         ),
     ];
+    let of_text = |text: &str| Bucket::Gives(text.as_bytes().to_vec());
+    let payload = payload(&main_branch()).to_string();
+    let twice = payload.replacen("\"changedResources\":", "\"changedResources\":[],\"changedResources\":", 1);
+    cases.push(of_bucket("a payload with a key twice", of_text(&twice), "the payload: `changedResources` twice"));
+    let twice = payload.replacen(r#"\"Trust\":"#, r#"\"Trust\":[],\"Trust\":"#, 1);
+    let told = "cannot be read: `Properties.Trust` twice";
+    cases.push(of_bucket("a context with a key twice", of_text(&twice), told));
+    let twice =
+        event("resource").replacen("\"resourceProperties\":", "\"resourceProperties\":{},\"resourceProperties\":", 1);
+    let told = "the event: `requestData.targetModel.resourceProperties` twice";
+    cases.push(case("an event with a key twice", twice, Bucket::Hangs, told));
     // Each member of each event in another shape, and without it.
     for name in ["resource", "cloud-control", "stack", "change-set"] {
         let sound: Value = serde_json::from_str(&event(name)).unwrap();

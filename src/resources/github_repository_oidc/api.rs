@@ -165,7 +165,7 @@ impl GitHubRepositoryOidcs {
     /// The roles that admit jobs of the repository, or of one of the organisation, in one form only. Subjects that leave the repository open
     /// match either form or none, whatever is chosen. A repository with a choice of its own counts, too.
     async fn only(&self, id: &OidcId) -> Result<Only, CallError> {
-        // A document that cannot be read lets nobody in, so that nobody is locked out.
+        // A document that cannot be read tells no form.
         let policy = |role: Role| {
             let policy = decode(role.assume_role_policy_document().unwrap_or_default())?;
             names_repositories(&policy).then_some((role.role_name, policy))

@@ -106,13 +106,13 @@ impl<'a> Comparison<'a> {
 
     /// The names of the roles that could be ours, in their order. The list shows no tags, but it shows paths and policies: the
     /// roles below the deployment's path are looked at, and those that trust a federated provider. The policies are read
-    /// here page by page and dropped; IAM's quota bounds the names.
+    /// here page by page and dropped; IAM's quota bounds the names. One that cannot be read could be ours, too.
     ///
     /// # Errors
     /// When IAM does not give its list.
     pub async fn candidates(&self) -> Result<Vec<String>, CallError> {
         let path = &self.roles.deployment.role_path;
-        let federated = |policy: &str| decode(policy).is_some_and(|policy| providers(&policy).next().is_some());
+        let federated = |policy: &str| decode(policy).is_none_or(|policy| providers(&policy).next().is_some());
         let mut names = iam::list_roles(&self.roles.iam, &self.roles.deadline, |role| {
             let could_be_ours = (path != "/" && role.path.starts_with(path))
                 || role.assume_role_policy_document.as_deref().is_some_and(federated);
