@@ -251,8 +251,10 @@ fn shown<R: Reader>(plan: &Plan<R::Action>) -> Vec<String> {
 fn effects<R: Reader>(observed: Option<R::Observed>, plan: &Plan<R::Action>) -> (Option<R::Observed>, Vec<String>) {
     let mut state = observed;
     let mut lines = Vec::new();
-    for action in plan.actions() {
-        lines.push(R::effect(state.as_ref(), action));
+    let actions: Vec<&R::Action> = plan.actions().collect();
+    for (index, action) in actions.iter().enumerate() {
+        let moment = R::moment(action, &actions[index + 1..]).map(|moment| format!("; {moment}")).unwrap_or_default();
+        lines.push(R::effect(state.as_ref(), action) + &moment);
         state = R::step(state, action, R::ApplyOutput::default());
     }
     (state, lines)

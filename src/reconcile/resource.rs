@@ -128,6 +128,11 @@ pub trait Planner: Resource + Sized {
     fn effect(_before: Option<&Self::Observed>, action: &Self::Action) -> String {
         action.to_string()
     }
+    /// The moment that the order of a plan gives up by an action before these later ones, and why.
+    #[must_use]
+    fn moment(_action: &Self::Action, _later: &[&Self::Action]) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The calls of a resource type that change nothing.

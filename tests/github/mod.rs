@@ -3,6 +3,7 @@
 
 mod another_github;
 mod attacks;
+mod audience;
 mod changed_by_hand;
 mod changed_names;
 mod changed_users;

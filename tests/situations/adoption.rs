@@ -108,6 +108,22 @@ fn a_role_whose_former_state_has_no_room_in_its_tags_is_not_adopted() {
     });
 }
 
+#[test]
+fn an_adopted_role_keeps_room_in_its_tags_for_its_former_state() {
+    deployed(&ALLOWED, async |place| {
+        make_role(place, "deploy", &trust_of_others());
+        put(place, "deploy", "deploy", &policy("s3:GetObject", 9000));
+        declare(place, "Create", adopting(json!({})), None).await.unwrap();
+        let before = role_named(place, "deploy");
+        let document = json!([{"PolicyName": "deploy", "PolicyDocument": policy("s3:PutObject", 10)}]);
+        let more = adopting(json!({"Policies": document}));
+        let reason = declare(place, "Update", more, Some("deploy")).await.expect_err("no room");
+        assert!(reason.starts_with("the role deploy cannot be changed: with its former state"), "{reason}");
+        assert_eq!(role_named(place, "deploy"), before);
+        forget_violations(place);
+    });
+}
+
 fn principal() -> String {
     format!("arn:{PARTITION}:iam::{ACCOUNT}:role/deploy")
 }

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{aws, by_hand, declare, outcome, policy, role_named};
-use crate::guardrails::{ENTRY, PROVIDER, Place, deployed, role};
-use crate::simulation::account::{ACCOUNT, PARTITION};
+use crate::guardrails::{ENTRY, PROVIDER, Place, ROLE, deployed, role};
+use crate::simulation::account::{ACCOUNT, PARTITION, REGION};
+use crate::simulation::function::deliver;
 
 const INLINE: [(&str, &str); 1] = [("ALLOW_INLINE_POLICIES", "Always")];
 
@@ -113,6 +114,28 @@ fn inline_policies_that_fit_before_and_after_are_exchanged() {
             declare(place, "Update", inline(&new), Some("deploy")).await.unwrap();
             let names: Vec<String> = role_named(place, "deploy").inline.into_keys().collect();
             assert_eq!(names, new.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        });
+    }
+}
+
+#[test]
+fn a_plan_tells_the_moment_that_it_gives_up_for_a_quota() {
+    let exchanged = "because a role has no room for both";
+    for (old, new, quota, moments) in [(0..6, 6..12, 10, 6), (0..6, 6..12, 12, 0), (0..3, 3..6, 10, 0)] {
+        let own = |range: std::ops::Range<usize>| {
+            let arns: Vec<String> = range.map(|index| aws(&format!("Policy{index}"))).collect();
+            with(json!({"ManagedPolicyArns": arns}))
+        };
+        deployed(&[("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*")], async |place| {
+            place.cloud.change_now(|account, _| account.iam.settings.quotas.attached_policies = quota);
+            declare(place, "Create", own(old), None).await.unwrap();
+            let stack = format!("arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT}:stack/s/1");
+            let question = json!({"ResourceType": ROLE, "ResourceProperties": own(new.clone()),
+                "PhysicalResourceId": "deploy", "StackId": stack, "LogicalResourceId": "It"});
+            let plan = deliver(&place.cloud, place.settings.clone(), &json!({"Plan": question})).await;
+            let told = plan.to_string().matches(exchanged).count();
+            assert_eq!(told, moments * 2, "each line, and the text: {plan:#}");
+            declare(place, "Update", own(new), Some("deploy")).await.unwrap();
         });
     }
 }

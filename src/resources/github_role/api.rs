@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_iam::types::Role;
+use aws_sdk_iam::types::{Role, SummaryKeyType};
 use futures_util::future::{join, try_join, try_join3};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::action::{Action, RoleCreateInput};
 use super::applied_record::ADOPTED;
+use super::permissions::ATTACHED_QUOTA;
 use super::resolve::ResolvedTrust;
 use super::{Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec, workflow_warnings};
 use crate::aws::iam;
@@ -80,16 +81,29 @@ impl Reader for GitHubRoles {
     async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
         let Spec { name: _, path, trust, settings, managed, inline, tags, adopt, take_over } = spec;
         self.prepare_for_environments(&trust).await;
-        let (resolved, unprotected) = join(self.trust(owner, &id.0, &trust), self.unprotected(&trust)).await;
+        let warned = join(self.unprotected(&trust), self.untaken_audience(&trust));
+        let (resolved, (unprotected, untaken)) = join(self.trust(owner, &id.0, &trust), warned).await;
         let ResolvedTrust { policy, names, warning } = resolved?;
-        let warnings = [warning, unprotected, workflow_warnings::elsewhere(&trust)];
+        let warnings = [untaken, warning, unprotected, workflow_warnings::elsewhere(&trust)];
         let warning = warnings.into_iter().filter(|warning| !warning.is_empty()).collect::<Vec<_>>().join(". ");
         if !warning.is_empty() {
             tracing::warn!(warning, "the trust is written with a warning");
         }
-        let (name, trust) = (id.to_string(), policy);
-        let hand_over = None;
-        Ok(Desired { name, path, trust, settings, managed, inline, tags, adopt, take_over, hand_over, names, warning })
+        Ok(Desired {
+            name: id.to_string(),
+            path,
+            trust: policy,
+            settings,
+            managed,
+            inline,
+            tags,
+            adopt,
+            take_over,
+            hand_over: None,
+            names,
+            attached_quota: ATTACHED_QUOTA,
+            warning,
+        })
     }
 
     async fn ask_about_owners(
@@ -99,6 +113,9 @@ impl Reader for GitHubRoles {
         desired: &mut Desired,
         observed: &Observed,
     ) -> Result<(), CallError> {
+        if desired.managed.union(&observed.managed).count() > ATTACHED_QUOTA {
+            desired.attached_quota = self.quota(SummaryKeyType::AttachedPoliciesPerRoleQuota, ATTACHED_QUOTA).await?;
+        }
         let object = OwnedObject { resource_type: Self::TYPE, id: &id.0, tags: &observed.tags };
         let hand_over = self.witness().hand_over(&self.deployment, owner, object, desired.take_over).await?;
         // A role of that name that somebody else has made again has another trust, and may have permissions of theirs.

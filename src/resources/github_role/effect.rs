@@ -55,6 +55,31 @@ pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
     }
 }
 
+/// The moment that an action before these later ones gives up, and why.
+pub(super) fn moment(action: &Action, later: &[&Action]) -> Option<&'static str> {
+    let comes = |is: fn(&Action) -> bool| later.iter().any(|action| is(action));
+    match action {
+        Action::Detach(_) | Action::DeletePolicy(_)
+            if comes(|action| matches!(action, Action::Attach(_) | Action::PutPolicy { .. })) =>
+        {
+            Some(if comes(|action| matches!(action, Action::SetBoundary(_))) {
+                "what old and new policies both allow is missing for a few calls, because nobody can tell which of two \
+                 boundaries is wider"
+            } else {
+                "what old and new policies both allow is missing for a few calls, because a role has no room for both"
+            })
+        }
+        Action::SetTrust(trust)
+            if *trust == trust.deny_all() && comes(|action| matches!(action, Action::SetTrust(_))) =>
+        {
+            Some(
+                "nobody is let in until the permissions have changed, because no policy lets in what both trusts let in",
+            )
+        }
+        _ => None,
+    }
+}
+
 fn trust_difference(old: &TrustPolicy, new: &TrustPolicy) -> String {
     let mut parts = Vec::new();
     if old.provider_arn != new.provider_arn {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::action::Action;
 use super::applied_record::{BOUNDARY, DESCRIPTION, MAX_SESSION, RoleRecord};
-use super::permissions::{Permissions, PolicyTarget, details};
+use super::permissions::{ATTACHED_QUOTA, Permissions, PolicyTarget, details};
 use super::{Desired, Observed, RoleSettings};
 use crate::iam_policy::document::canonical;
 use crate::iam_policy::trust_policy::TrustPolicy;
@@ -72,6 +72,11 @@ impl FormerRole {
         self
     }
 
+    /// The number of its characters.
+    pub(super) fn size(&self) -> usize {
+        serde_json::to_string(self).unwrap_or_default().len()
+    }
+
     pub(super) fn write(&self) -> Tags {
         found_tags::write(self)
     }
@@ -84,11 +89,6 @@ impl FormerRole {
 /// The number of tags that a former state takes.
 pub(super) fn chunks(keys: &BTreeSet<&String>) -> usize {
     keys.iter().filter(|key| found_tags::is_chunk(key)).count()
-}
-
-/// The characters of a former state.
-pub(super) fn size(desired: &Desired, observed: &Observed) -> usize {
-    serde_json::to_string(&FormerRole::of(desired, observed)).unwrap_or_default().len()
 }
 
 /// Gives an adopted role back: with the parts that it had before, and without our tags. Where those parts are not recorded,
@@ -118,7 +118,8 @@ fn give_back(found: &FormerRole, observed: &Observed) -> Plan<Action> {
     let inline = found.inline.iter();
     let inline = inline.filter(|(name, _)| observed.inline.contains_key(*name) || !before.inline.contains(name));
     let inline: BTreeMap<String, Value> = inline.map(|(name, document)| (name.clone(), document.clone())).collect();
-    let target = PolicyTarget { managed: &managed, inline: &inline, boundary: settings.boundary.as_ref() };
+    let boundary = settings.boundary.as_ref();
+    let target = PolicyTarget { managed: &managed, inline: &inline, boundary, attached_quota: ATTACHED_QUOTA };
     let permissions = Permissions::between(&before, &target, observed);
     let new_boundary = settings.boundary.clone().filter(|_| observed.boundary.is_none()).map(Action::SetBoundary);
     let none = Tags::new();

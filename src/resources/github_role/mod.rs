@@ -48,7 +48,7 @@ mod trusted_names;
 mod void_subjects;
 mod workflow_warnings;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -120,6 +120,8 @@ pub struct GitHubRoles {
     former: RefCell<Option<RoleName>>,
     /// The first look at the role, which two questions share.
     first_look: OnceCell<(String, Option<Role>)>,
+    /// True if IAM has shown the provider that the role trusts.
+    provider_is_there: Cell<bool>,
 }
 
 impl GitHubRoles {
@@ -132,9 +134,20 @@ impl GitHubRoles {
         deadline: Deadline,
         github: Client,
     ) -> Self {
-        let (read_plan, former, first_look) = Default::default();
+        let (read_plan, former, first_look, provider_is_there) = Default::default();
         let origin = Origin::own();
-        Self { cloudformation, iam, deployment, deadline, github, origin, read_plan, former, first_look }
+        Self {
+            cloudformation,
+            iam,
+            deployment,
+            deadline,
+            github,
+            origin,
+            read_plan,
+            former,
+            first_look,
+            provider_is_there,
+        }
     }
 
     /// For a request of this origin.
@@ -201,6 +214,8 @@ pub struct Desired {
     pub(crate) hand_over: Option<HandOver>,
     /// The names that the policy does not hold with their ids.
     pub(crate) names: NameRecord,
+    /// The number of managed policies that a role of the account may have.
+    pub(crate) attached_quota: usize,
     /// The warning for the author.
     pub(crate) warning: String,
 }

@@ -12,7 +12,7 @@ use crate::iam_policy::document::canonical;
 use crate::reconcile::Plan;
 
 /// The number of managed policies that a role may have unless AWS raises the quota.
-const ATTACHED_QUOTA: usize = 10;
+pub(super) const ATTACHED_QUOTA: usize = 10;
 
 pub(super) const DEFAULT_MAX_SESSION: u32 = 3600;
 
@@ -21,6 +21,8 @@ pub(super) struct PolicyTarget<'a> {
     pub(super) managed: &'a BTreeSet<String>,
     pub(super) inline: &'a BTreeMap<String, Value>,
     pub(super) boundary: Option<&'a String>,
+    /// The number of managed policies that a role of the account may have.
+    pub(super) attached_quota: usize,
 }
 
 /// The steps of a change, without a boundary where there was none.
@@ -40,7 +42,7 @@ impl Permissions {
         let goes = |arn: &&String| before.managed.contains(arn) && !target.managed.contains(*arn);
         let detach: Vec<Action> = observed.managed.iter().filter(goes).cloned().map(Action::Detach).collect();
         let attach: Vec<Action> = target.managed.difference(&observed.managed).cloned().map(Action::Attach).collect();
-        let crowded = observed.managed.len() + attach.len() > ATTACHED_QUOTA && !detach.is_empty();
+        let crowded = observed.managed.len() + attach.len() > target.attached_quota && !attach.is_empty();
 
         let InlineChanges { new, mut smaller, mut larger, delete, crowded: inline_crowded } = inline;
         if swapped {

@@ -32,9 +32,7 @@ use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
 use crate::iam_policy::trust_policy::TrustPolicy;
-use crate::ownership::{
-    HandOver, KeyCase, Owner, PREFIX, TAG_QUOTA, TagChanges, Tags, Takeover, authored, described, room_for, twin,
-};
+use crate::ownership::{HandOver, KeyCase, Owner, PREFIX, TAG_QUOTA, TagChanges, Tags, Takeover, described, room_for};
 use crate::reconcile::{NativeResource, Plan, Planner};
 
 /// Returns true if neither a stack nor AWS owns the role.
@@ -112,8 +110,12 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
     let kept = |record: &RoleRecord| record.write().into_iter().chain(found.clone().unwrap_or_default()).collect();
     let (between, kept): (Tags, Tags) = (kept(&before.union(&after)), kept(&after));
     let old_trust = TrustPolicy::read(&observed.trust);
-    let target =
-        PolicyTarget { managed: &desired.managed, inline: &desired.inline, boundary: settings.boundary.as_ref() };
+    let target = PolicyTarget {
+        managed: &desired.managed,
+        inline: &desired.inline,
+        boundary: settings.boundary.as_ref(),
+        attached_quota: desired.attached_quota,
+    };
     let permissions = Permissions::between(&before, &target, observed);
     let new_boundary = settings.boundary.clone().filter(|_| observed.boundary.is_none()).map(Action::SetBoundary);
 
@@ -144,23 +146,35 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
         .then((!tags.forget.is_empty()).then_some(Action::Untag(tags.forget)))
 }
 
-/// Refuses an adoption after which the role would have more tags than IAM allows: its former state is among them.
+/// Refuses a plan by which an adopted role would have more tags than IAM allows: its former state is among them.
 fn has_room(desired: &Desired, observed: &Observed, plan: &Plan<Action>) -> Result<(), Refusal> {
-    let tags = plan.actions().filter_map(|action| if let Action::Tag(tags) = action { Some(tags) } else { None });
-    let ours: BTreeSet<&String> = tags.flat_map(Tags::keys).filter(|key| key.starts_with(PREFIX)).collect();
-    let theirs = authored(&observed.tags).filter(|(key, _)| twin(&desired.tags, key).is_none()).map(|(key, _)| key);
-    let authored: BTreeSet<&String> = theirs.chain(desired.tags.keys()).collect();
-    let count = ours.len() + authored.len();
-    if count <= TAG_QUOTA {
+    let mut tags: BTreeSet<&String> = observed.tags.keys().filter(|key| !key.starts_with("aws:")).collect();
+    let mut most = tags.clone();
+    for action in plan.actions() {
+        match action {
+            Action::Tag(set) => tags.extend(set.keys()),
+            Action::Untag(keys) => tags.retain(|key| !keys.contains(*key)),
+            _ => {}
+        }
+        if tags.len() > most.len() {
+            most.clone_from(&tags);
+        }
+    }
+    if most.len() <= TAG_QUOTA {
         return Ok(());
     }
+    let (verb, former) = match FormerRole::read(&observed.tags) {
+        Some(found) => ("changed", found.beside(desired, &RoleRecord::read(&observed.tags), observed)),
+        None => ("adopted", FormerRole::of(desired, observed)),
+    };
     Err(Refusal::PreconditionFailed {
         what: format!(
-            "the role {} cannot be adopted: with its former state, which is kept in its tags so that it can be given back, \
-             it would have {count} tags, and IAM allows {TAG_QUOTA} ({} for {} characters of that state)",
+            "the role {} cannot be {verb}: with its former state, which is kept in its tags so that it can be given back, \
+             it would have {} tags, and IAM allows {TAG_QUOTA} ({} for {} characters of that state)",
             observed.name,
-            former_state::chunks(&ours),
-            former_state::size(desired, observed),
+            most.len(),
+            former_state::chunks(&most),
+            former.size(),
         ),
         remedy: "Leave the inline policies out that it has already, so that they stay and need not be kept, use fewer \
                  `Tags`, or make a new role"
@@ -197,14 +211,14 @@ impl Planner for GitHubRoles {
                         remedy: "IAM cannot rename a role: change `RoleName` too, or leave it out",
                     });
                 }
-                if ours {
-                    return Ok(change(desired, observed));
+                let plan = match claim {
+                    _ if ours => change(desired, observed),
+                    Some(claim) if !adopts => claimed(claim, desired, observed),
+                    _ => adopt(owner, desired, observed),
+                };
+                if adopts || observed.tags.contains_key(ADOPTED) {
+                    has_room(desired, observed, &plan)?;
                 }
-                if let (Some(claim), false) = (claim, adopts) {
-                    return Ok(claimed(claim, desired, observed));
-                }
-                let plan = adopt(owner, desired, observed);
-                has_room(desired, observed, &plan)?;
                 Ok(plan)
             }
         }
@@ -300,5 +314,9 @@ impl Planner for GitHubRoles {
 
     fn effect(before: Option<&Observed>, action: &Action) -> String {
         effect::of(before, action)
+    }
+
+    fn moment(action: &Action, later: &[&Action]) -> Option<&'static str> {
+        effect::moment(action, later)
     }
 }

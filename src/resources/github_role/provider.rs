@@ -1,20 +1,43 @@
 //! The provider that a trust policy names. IAM does not document that it refuses a policy whose provider does not exist, so
-//! that the provider is looked for besides: no job could assume such a role.
+//! that the provider is looked for besides: no job could assume such a role. Nor could one of an audience that the provider does
+//! not take.
 
 use futures_util::future::join;
 
 use super::GitHubRoles;
-use crate::aws::{Backoff, CallError, Deadline, ErrorKind, PROPAGATION};
+use super::named::named;
+use super::trust_declaration::TrustDeclaration;
+use crate::aws::{Backoff, CallError, Deadline, ErrorKind, PROPAGATION, iam};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
 impl GitHubRoles {
+    /// Returns the warning about an audience that the provider does not take; empty if there is none, or if IAM does not
+    /// answer. The provider may get the audience later.
+    pub(super) async fn untaken_audience(&self, declaration: &TrustDeclaration) -> String {
+        let TrustDeclaration { provider_arn, audience, .. } = declaration;
+        let Ok(Some(mut client_ids)) = iam::client_ids(&self.iam, &self.deadline.once(), provider_arn).await else {
+            return String::new();
+        };
+        self.provider_is_there.set(true);
+        if client_ids.contains(audience) {
+            return String::new();
+        }
+        client_ids.sort();
+        let taken = if client_ids.is_empty() { "no audience".to_owned() } else { named(&client_ids, ", ", " and ") };
+        format!(
+            "The provider takes {taken}, and not {audience}, the role's `Audience`: no job can assume the role before the \
+             provider has that in its `ClientIdList`"
+        )
+    }
+
     /// Makes a call that names the provider. One that is not there is not waited for where IAM refuses it.
     pub(super) async fn with_provider<T>(
         &self,
         trust: &TrustPolicy,
         call: impl AsyncFn(Deadline) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
-        let (called, is_missing) = join(call(self.deadline.soon()), self.lacks_provider(trust)).await;
+        let looked = async { !self.provider_is_there.get() && self.lacks_provider(trust).await };
+        let (called, is_missing) = join(call(self.deadline.soon()), looked).await;
         let first = match called {
             Err(error) if error.kind == ErrorKind::Propagating => without_provider(error, trust),
             Ok(done) if is_missing => return self.await_provider(trust).await.map(|()| done),
@@ -31,10 +54,7 @@ impl GitHubRoles {
 
     /// Returns true if IAM says that the provider is not there. An error of another kind says nothing about it.
     async fn lacks_provider(&self, trust: &TrustPolicy) -> bool {
-        let arn = &trust.provider_arn;
-        let request = self.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn);
-        let found = self.deadline.call("iam:GetOpenIDConnectProvider", arn, || request.clone().send()).await;
-        found.is_err_and(|error| error.kind == ErrorKind::NotFound)
+        matches!(iam::client_ids(&self.iam, &self.deadline, &trust.provider_arn).await, Ok(None))
     }
 
     /// Waits for a provider that IAM took and does not show. It may have been made moments ago.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_iam::types::SummaryKeyType;
 use futures_util::future::join;
 
 use crate::aws::CallError;
@@ -97,11 +98,15 @@ impl GitHubRoles {
 
     /// The account's quota for the length of a trust policy, in characters without white space.
     async fn trust_quota(&self) -> Result<usize, CallError> {
+        self.quota(SummaryKeyType::AssumeRolePolicySizeQuota, SMALLEST_QUOTA).await
+    }
+
+    /// A quota of the account, which is at least `smallest`.
+    pub(super) async fn quota(&self, key: SummaryKeyType, smallest: usize) -> Result<usize, CallError> {
         let request = self.iam.get_account_summary();
         let output = self.deadline.call("iam:GetAccountSummary", "the account", || request.clone().send()).await?;
-        let key = aws_sdk_iam::types::SummaryKeyType::AssumeRolePolicySizeQuota;
         let quota = output.summary_map.and_then(|map| map.get(&key).copied());
-        Ok(quota.and_then(|quota| usize::try_from(quota).ok()).unwrap_or(SMALLEST_QUOTA))
+        Ok(quota.and_then(|quota| usize::try_from(quota).ok()).unwrap_or(smallest))
     }
 }
 

@@ -205,7 +205,7 @@ fn row_17_a_huge_reason_keeps_its_head_and_the_request_id_and_fits() {
                 let (reason, _) = world.failure(&create);
                 let head = "iam:CreateRole on deploy was denied: allow it in the policy of the function's role (AccessDenied): ";
                 assert!(reason.starts_with(head), "{reason}");
-                assert!(reason.ends_with("(request id 00000000-0000-4000-8000-000000000004)"), "{reason}");
+                assert!(reason.ends_with("(request id 00000000-0000-4000-8000-000000000005)"), "{reason}");
                 assert!(reason.contains(" … "), "it says that it was cut");
             });
         }

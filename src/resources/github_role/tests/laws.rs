@@ -12,6 +12,7 @@ use crate::ownership::{Owner, Tags};
 use crate::reconcile::Planner;
 use crate::resources::github_role::Action;
 use crate::resources::github_role::name_record::NameRecord;
+use crate::resources::github_role::permissions::ATTACHED_QUOTA;
 use crate::resources::github_role::{Created, Desired, GitHubRoles, Observed, RoleSettings};
 
 const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
@@ -187,6 +188,7 @@ pub(super) fn desired(trust: &[&str], boundary: Option<&str>, managed: &[&str], 
         take_over: false,
         hand_over: None,
         names: NameRecord::default(),
+        attached_quota: ATTACHED_QUOTA,
         warning: String::new(),
     }
 }
