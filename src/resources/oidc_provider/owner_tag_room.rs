@@ -16,7 +16,7 @@ const RESERVED_TAGS: usize = 4;
 
 /// The number of tags that stay.
 fn lasting<'a>(observed: &'a Observed, claimed: impl Iterator<Item = &'a String>) -> usize {
-    let is_reserved = |key: &&String| is_mark(key) || *key == LEAVING || *key == CROWD;
+    let is_reserved = |key: &&String| is_mark(key) || *key == LEAVING || *key == CROWD || key.starts_with("aws:");
     observed.tags.keys().chain(claimed).filter(|key| !is_reserved(key)).collect::<BTreeSet<_>>().len()
 }
 

@@ -87,15 +87,11 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
     let after = before.then(OwnerStake::of(declared));
     let between = before.union(&after);
 
-    let OwnChanges { mut claimed, set_thumbprints, mut last, gone } = if is_ours {
+    let OwnChanges { mut claimed, set_thumbprints, mut last, mut gone } = if is_ours {
         own_changes(owner, declared, observed, &owner_stakes, [&before, &after])?
     } else {
         respect(declared, observed, &before, &owner_stakes)?;
-        // Only the first of us can tell what was there before.
-        let is_first = !observed.tags.keys().any(|key| key.starts_with(PREFIX));
-        let found = || Items::of(observed.client_ids.iter().map(String::as_str)).to_string();
-        let claimed = is_first.then(|| (FOUND.to_owned(), found())).into_iter().collect();
-        OwnChanges { claimed, ..OwnChanges::default() }
+        OwnChanges { claimed: found(observed), ..OwnChanges::default() }
     };
     let mut room = twins(url, tags, observed, &before, &owner_stakes)?;
     let mut untag: BTreeSet<String> = authored(&observed.tags)
@@ -107,10 +103,15 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
     claimed.extend(tags.clone());
     claimed.insert(key(owner), between.write(owner));
     claimed.retain(|key, value| observed.tags.get(key) != Some(value));
-    if !fits(observed, &claimed) && fits(&without(observed, &untag), &claimed) {
-        // Old and new tags do not fit together.
+    let fits_without = |keys: &BTreeSet<String>| fits(&without(observed, keys), &claimed);
+    if fits(observed, &claimed) {
+        // Nothing is missing for a moment.
+    } else if fits_without(&untag) {
         room.append(&mut untag);
-    } else if !fits(observed, &claimed) {
+    } else if fits_without(&untag.union(&gone).cloned().collect()) {
+        room.append(&mut untag);
+        room.append(&mut gone);
+    } else {
         return if is_one_of_many(declared, &owner_stakes, &claimed) {
             Ok(plan
                 .then(tagged(crowd(observed)))
@@ -138,6 +139,13 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
         .then(remove.chain(untagged(untag)))
         .then(tagged(last))
         .then(untagged(gone)))
+}
+
+/// Returns the tag of what others have made. Only the first of us can tell what was there before.
+fn found(observed: &Observed) -> Tags {
+    let is_first = !observed.tags.keys().any(|key| key.starts_with(PREFIX));
+    let found = || Items::of(observed.client_ids.iter().map(String::as_str)).to_string();
+    is_first.then(|| (FOUND.to_owned(), found())).into_iter().collect()
 }
 
 fn without(observed: &Observed, keys: &BTreeSet<String>) -> Observed {
@@ -258,7 +266,7 @@ fn respect(
                 "the provider of {url} was made by somebody else and has other thumbprints ({}) than `ThumbprintList`",
                 observed.thumbprints.join(", ")
             ),
-            remedy: "Leave `ThumbprintList` out to share the provider as it is".to_owned(),
+            remedy: format!("Leave `ThumbprintList` out to share the provider as it is, {OR_LOST}"),
         });
     }
     let conflict = tags.iter().find(|(key, value)| {
@@ -271,10 +279,13 @@ fn respect(
             what: format!(
                 "the provider of {url} was made by somebody else and has the tag {key:?} with another value than {value:?}"
             ),
-            remedy: "Leave that tag out".to_owned(),
+            remedy: format!("Leave that tag out, {OR_LOST}"),
         }),
     }
 }
+
+/// The way out for a provider that is taken for one of others since somebody removed its tags.
+const OR_LOST: &str = "or, if this function made it, put the tag `github-trust:made-by` back that it has lost";
 
 /// Returns true if a client id stays although this owner no longer needs it.
 fn needed(owner_stakes: &OwnerStakes, observed: &Observed, client_id: &str) -> bool {

@@ -1,6 +1,8 @@
 //! The scheduled run of the providers that we made: the same plan as for a stack, with new thumbprints only.
 
-use super::owner_stakes::{MADE_BY, OwnerStakes};
+use std::collections::BTreeSet;
+
+use super::owner_stakes::{FOUND, MADE_BY, OwnerStakes, is_claim};
 use super::plan::unverified;
 use super::sharing::SharedProvider;
 use super::{Desired, Observed, OidcProviders, ProviderArn, Thumbprints, ca_from_tags};
@@ -36,10 +38,10 @@ pub async fn keep(reconciler: &Reconciler<'_, OidcProviders>, id: &ProviderArn) 
     }
     let gone = kind.gone(&observed).await;
     if !gone.is_empty() {
-        reconciler.maintain(id, &Desired::Collected(gone)).await?;
+        reconciler.maintain(id, &Desired::Collected(gone.clone())).await?;
     }
     if !observed.tags.contains_key(MADE_BY) {
-        return Ok(());
+        return not_ours(id, &observed, &gone).map_err(Error::Refused);
     }
     let owner_stakes = OwnerStakes::read(reconciler.owner, &observed.tags);
     let is_pinned = !owner_stakes.others_pins.is_empty();
@@ -58,6 +60,28 @@ pub async fn keep(reconciler: &Reconciler<'_, OidcProviders>, id: &ProviderArn) 
     };
     reconciler.maintain(id, &Desired::Maintained(thumbprints)).await?;
     Ok(())
+}
+
+/// Fails for a provider that has lost the tag of its maker: a private CA that changes would lock everybody out without a word.
+/// On a provider of others, the first of our owners has written what it found there.
+fn not_ours(id: &ProviderArn, observed: &Observed, gone: &BTreeSet<String>) -> Result<(), Refusal> {
+    let Some((_, claim)) = observed.tags.iter().find(|(key, _)| is_claim(key) && !gone.contains(*key)) else {
+        return Ok(());
+    };
+    if observed.tags.contains_key(FOUND) {
+        tracing::info!(%id, "somebody else made the provider, or it has lost its tags: its thumbprints stay as they are");
+        return Ok(());
+    }
+    let owner = claim.rsplit(' ').next().unwrap_or_default();
+    Err(Refusal::PreconditionFailed {
+        what: format!(
+            "the provider has lost its tag {MADE_BY}, so that nobody rotates its thumbprints, and nobody deletes it"
+        ),
+        remedy: format!(
+            "Put it back: `aws iam tag-open-id-connect-provider --open-id-connect-provider-arn {id} --tags \
+             Key={MADE_BY},Value={owner}`"
+        ),
+    })
 }
 
 async fn probe(kind: &OidcProviders, id: &ProviderArn, observed: &Observed) -> Result<Thumbprints, Error> {

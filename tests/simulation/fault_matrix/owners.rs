@@ -80,6 +80,26 @@ fn the_scheduled_run_removes_the_claims_of_owners_that_are_gone_and_no_others() 
 }
 
 #[test]
+fn a_provider_that_lost_who_made_it_is_a_failure_of_the_scheduled_run() {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&own(1)).await, Status::CreateComplete);
+        let maker = shared(world).facets["tag github-trust:made-by"].clone();
+        let lost = json!({"OpenIDConnectProviderArn": OUR_PROVIDER, "TagKeys": ["github-trust:made-by"]});
+        world.someone("UntagOpenIDConnectProvider", &lost);
+        let ended = world.lambda.attempt(&Author::Upkeep, "schedule", SCHEDULE).await;
+        let Ended::Returned(Err(reason)) = ended else { panic!("{ended:?}: {}", world.story()) };
+        assert!(
+            reason.contains("has lost its tag github-trust:made-by, so that nobody rotates its thumbprints"),
+            "{reason}"
+        );
+        let back = json!([{"Key": "github-trust:made-by", "Value": maker}]);
+        world.someone("TagOpenIDConnectProvider", &json!({"OpenIDConnectProviderArn": OUR_PROVIDER, "Tags": back}));
+        scheduled(world).await;
+    });
+}
+
+#[test]
 fn pins_that_are_set_while_another_stack_joins_are_kept() {
     for delay in 0..12 {
         world(async |world| {

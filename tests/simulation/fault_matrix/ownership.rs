@@ -168,7 +168,8 @@ fn row_08_a_provider_of_others_is_shared_and_given_back_as_it_was() {
         let (reason, _) = world.failure(&world.last_of(RequestType::Create));
         let expected = format!(
             "the provider of https://token.actions.githubusercontent.com was made by somebody else and has other \
-             thumbprints ({}) than `ThumbprintList`. Leave `ThumbprintList` out to share the provider as it is",
+             thumbprints ({}) than `ThumbprintList`. Leave `ThumbprintList` out to share the provider as it is, or, if this function made it, \
+             put the tag `github-trust:made-by` back that it has lost",
             "9".repeat(40)
         );
         assert_eq!(reason, expected);

@@ -11,7 +11,7 @@ use crate::ownership::{Owner, Tags};
 use crate::reconcile::Plan;
 use crate::reconcile::Planner;
 use crate::resources::oidc_provider::Action;
-use crate::resources::oidc_provider::owner_stakes::{RETAINED, stored_ca};
+use crate::resources::oidc_provider::owner_stakes::{PIECE, PIECES, RETAINED, stored_ca};
 use crate::resources::oidc_provider::rotation::{ObservedThumbprints, RotationPolicy, Timestamp, is_mark};
 use crate::resources::oidc_provider::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
 
@@ -463,6 +463,27 @@ fn tags_of_a_provider_that_fit_before_and_after_change_places() {
         let now = now.unwrap();
         assert!(named("new").iter().all(|key| now.tags.contains_key(key)));
         assert_eq!(now.tags.len(), before.tags.len(), "{others} tags of others");
+    }
+}
+
+#[test]
+fn a_ca_and_pins_that_go_make_room_for_tags() {
+    let us = owner("Provider");
+    let ca = Declared { ca: Some("x".repeat(PIECE * PIECES)), ..declared(&["a"], None, &[]) };
+    for (old, new) in [(ca, PIECES), (declared(&["a"], Some(&["p"]), &[]), 1)] {
+        let mut before = after::<OidcProviders>(&us, Some(&Desired::Declared(Box::new(old))), None).unwrap();
+        // Four of the fifty are kept free.
+        before.tags.extend((before.tags.len()..46).map(|n| (format!("theirs-{n}"), String::new())));
+        let keys: Vec<String> = (0..new).map(|n| format!("new-{n}")).collect();
+        let wanted = desired(&["a"], None, &keys.iter().map(|key| (&**key, "v")).collect::<Vec<_>>());
+        let plan = OidcProviders::plan_for(&us, &wanted, Some(&before)).unwrap();
+        let mut now = Some(before);
+        for action in plan.actions() {
+            now = OidcProviders::step(now, action, ());
+            let count = now.as_ref().unwrap().tags.len();
+            assert!(count <= 50, "{count} tags after {action}");
+        }
+        assert!(keys.iter().all(|key| now.as_ref().unwrap().tags.contains_key(key)));
     }
 }
 
