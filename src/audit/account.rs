@@ -18,7 +18,7 @@ use crate::arn::issuer_of_provider;
 
 use crate::aws::{CallError, Deadline, ErrorKind, iam, marker, pages};
 use crate::github::Issuer;
-use crate::iam_policy::document::{decode, providers as federated};
+use crate::iam_policy::document::{UNREADABLE, decode, providers as federated};
 
 /// The documents of managed policies, by ARN. Roles that have one in common share its read.
 type Documents = RefCell<BTreeMap<String, Rc<OnceCell<Option<Value>>>>>;
@@ -33,8 +33,17 @@ pub struct Audit<'a> {
     pub deadline: Deadline,
     /// Tells the changes that somebody made by hand to a role of a stack, with its managed and inline policies.
     pub changes: &'a dyn Fn(Role, BTreeSet<String>, BTreeMap<String, Value>) -> Vec<String>,
+    /// Tells the exemptions from guardrails that the stack of a role has or had.
+    pub exemptions: &'a dyn Fn(&Role) -> Vec<String>,
     /// Told after each role: the number of roles that are done, and of all.
     pub progress: &'a dyn Fn(usize, usize),
+}
+
+/// A role that names an OIDC provider, or may do so.
+enum Listed {
+    Candidate(Candidate),
+    /// The ARN of a role whose trust policy cannot be read.
+    Unreadable(String),
 }
 
 /// A role that names an OIDC provider.
@@ -55,7 +64,13 @@ impl Audit<'_> {
     /// When IAM does not answer, or denies a call.
     pub async fn run(&self) -> Result<Report, CallError> {
         let providers = github_providers(self.iam, &self.deadline).await?;
-        let mut candidates = iam::list_roles(self.iam, &self.deadline, candidate).await?;
+        let (mut candidates, mut not_read) = (Vec::new(), Vec::new());
+        for role in iam::list_roles(self.iam, &self.deadline, listed).await? {
+            match role {
+                Listed::Candidate(candidate) => candidates.push(candidate),
+                Listed::Unreadable(arn) => not_read.push(format!("The trust policy of {arn}: {UNREADABLE}")),
+            }
+        }
         candidates.sort_by(|a, b| a.arn.cmp(&b.arn));
         let others = |candidate: &Candidate| {
             candidate.others.iter().map(|provider| (candidate.arn.clone(), provider.clone())).collect::<Vec<_>>()
@@ -65,11 +80,12 @@ impl Audit<'_> {
         let arns = candidates.iter().map(|candidate| candidate.arn.as_str()).collect();
         let clusters = access(self.eks, &self.deadline, &arns);
         let (roles, clusters) = join(self.roles(&candidates, &providers), clusters).await;
-        let mut roles = roles?;
-        let (mut clusters, not_read) = match clusters {
-            Ok(found) => (found, Vec::new()),
-            Err(error) => (BTreeMap::new(), vec![format!("Access entries: {error}")]),
-        };
+        let (mut roles, unreadable): (Vec<_>, Vec<_>) = roles?.into_iter().unzip();
+        not_read.extend(unreadable.into_iter().flatten());
+        let mut clusters = clusters.unwrap_or_else(|error| {
+            not_read.push(format!("Access entries: {error}"));
+            BTreeMap::new()
+        });
         for role in &mut roles {
             role.clusters = clusters.remove(&role.arn).unwrap_or_default();
         }
@@ -78,12 +94,12 @@ impl Audit<'_> {
         Ok(Report { providers, roles, not_judged, not_read })
     }
 
-    /// Grades the roles, a few at a time.
+    /// Grades the roles, a few at a time, each beside the reasons for which some of its policies are not read.
     async fn roles(
         &self,
         candidates: &[Candidate],
         providers: &BTreeMap<String, Provider>,
-    ) -> Result<Vec<AuditedRole>, CallError> {
+    ) -> Result<Vec<(AuditedRole, Vec<String>)>, CallError> {
         let (documents, done) = (Documents::default(), Cell::new(0));
         (self.progress)(0, candidates.len());
         let roles = candidates.iter().map(async |candidate| {
@@ -92,33 +108,46 @@ impl Audit<'_> {
                 .iter()
                 .flat_map(|(arn, issuer)| grade(&candidate.trust, arn, issuer, providers.get(&arn.to_lowercase())));
             let mut role = AuditedRole::new(candidate.arn.clone(), candidate.trust.clone(), graded.collect());
-            self.add_rights(&mut role, &candidate.name, &documents).await?;
+            let unreadable = self.add_rights(&mut role, &candidate.name, &documents).await?;
+            let reason = |policy| format!("The policy {policy} of {}: {UNREADABLE}", candidate.arn);
             done.set(done.get() + 1);
             (self.progress)(done.get(), candidates.len());
-            Ok(role)
+            Ok((role, unreadable.into_iter().map(reason).collect()))
         });
         stream::iter(roles).buffered(MAX_CONCURRENT_CALLS).try_collect().await
     }
 
-    /// Adds the permissions of a role.
-    async fn add_rights(&self, audited: &mut AuditedRole, role: &str, documents: &Documents) -> Result<(), CallError> {
+    /// Adds the permissions of a role, and returns the policies that cannot be read.
+    async fn add_rights(
+        &self,
+        audited: &mut AuditedRole,
+        role: &str,
+        documents: &Documents,
+    ) -> Result<Vec<String>, CallError> {
         let (attached, inline, shown) = try_join3(self.attached(role), self.inline(role), self.shown(role)).await?;
-        let mut policies: Vec<Value> = inline.values().cloned().collect();
+        let mut read: Vec<(&String, Value)> = inline.iter().map(|(name, policy)| (name, policy.clone())).collect();
         for arn in &attached {
-            policies.extend(self.managed(arn, documents).await?);
+            read.extend(self.managed(arn, documents).await?.map(|policy| (arn, policy)));
         }
+        let unreadable = |(name, policy): &(&String, Value)| policy.is_null().then(|| (*name).clone());
+        let mut unreadable: Vec<String> = read.iter().filter_map(unreadable).collect();
+        let policies: Vec<Value> = read.into_iter().map(|(_, policy)| policy).collect();
         let boundary = shown.as_ref().and_then(|role| role.permissions_boundary.clone()?.permissions_boundary_arn);
         let limit = match &boundary {
             Some(arn) => self.managed(arn, documents).await?,
             None => None,
         };
-        audited.permissions = groups(&policies, limit.as_ref());
+        if limit.as_ref().is_some_and(Value::is_null) {
+            unreadable.extend(boundary.clone());
+        }
+        audited.permissions = groups(&policies, limit.as_ref().filter(|limit| !limit.is_null()));
         audited.policies = attached.iter().chain(inline.keys()).cloned().collect();
         audited.boundary = boundary;
         if let Some(shown) = shown {
+            audited.exemptions = (self.exemptions)(&shown);
             audited.changed = (self.changes)(shown, attached.into_iter().collect(), inline);
         }
-        Ok(())
+        Ok(unreadable)
     }
 
     async fn attached(&self, role: &str) -> Result<Vec<String>, CallError> {
@@ -131,7 +160,7 @@ impl Audit<'_> {
         .await
     }
 
-    /// The inline policies of a role, by name.
+    /// The inline policies of a role, by name; null for one that cannot be read.
     async fn inline(&self, role: &str) -> Result<BTreeMap<String, Value>, CallError> {
         let names: Vec<String> = pages(async |token| {
             let request = self.iam.list_role_policies().role_name(role).set_marker(token);
@@ -154,7 +183,7 @@ impl Audit<'_> {
         Ok(self.deadline.call("iam:GetRole", role, || request.clone().send()).await?.role)
     }
 
-    /// The document of a managed policy, read once.
+    /// The document of a managed policy, looked up once; null if it cannot be read.
     async fn managed(&self, arn: &str, documents: &Documents) -> Result<Option<Value>, CallError> {
         let document = Rc::clone(documents.borrow_mut().entry(arn.to_owned()).or_default());
         document.get_or_try_init(|| self.read_managed(arn)).await.cloned()
@@ -171,7 +200,8 @@ impl Audit<'_> {
         let Some(version) = policy.and_then(|policy| policy.default_version_id) else { return Ok(None) };
         let request = self.iam.get_policy_version().policy_arn(arn).version_id(version);
         let found = self.deadline.call("iam:GetPolicyVersion", arn, || request.clone().send()).await?;
-        Ok(found.policy_version.and_then(|version| version.document).as_deref().and_then(decode))
+        let document = found.policy_version.and_then(|version| version.document);
+        Ok(document.map(|document| decode(&document).unwrap_or(Value::Null)))
     }
 }
 
@@ -202,9 +232,11 @@ fn github_issuer(provider_arn: &str) -> Option<Issuer> {
     Issuer::parse_without_scheme(issuer_of_provider(provider_arn)?).ok()
 }
 
-/// Returns a role that a token of an OIDC provider may assume.
-fn candidate(role: Role) -> Option<Candidate> {
-    let trust = decode(role.assume_role_policy_document.as_deref()?)?;
+/// Returns a role that a token of an OIDC provider may assume, as far as its trust policy can be read.
+fn listed(role: Role) -> Option<Listed> {
+    let Some(trust) = decode(role.assume_role_policy_document.as_deref()?) else {
+        return Some(Listed::Unreadable(role.arn));
+    };
     let (mut providers, mut others) = (BTreeMap::new(), BTreeSet::new());
     for arn in federated(&trust).filter(|arn| arn.contains(":oidc-provider/")) {
         match github_issuer(arn) {
@@ -217,5 +249,6 @@ fn candidate(role: Role) -> Option<Candidate> {
         }
     }
     let is_federated = !providers.is_empty() || !others.is_empty();
-    is_federated.then_some(Candidate { arn: role.arn, name: role.role_name, trust, providers, others })
+    let candidate = Candidate { arn: role.arn, name: role.role_name, trust, providers, others };
+    is_federated.then_some(Listed::Candidate(candidate))
 }

@@ -47,6 +47,9 @@ pub struct AuditedRole {
     /// The differences from the declaration of its stack, which somebody made by hand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
+    /// The exemptions from guardrails that its stack has or had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exemptions: Vec<String>,
     /// Its trust policy.
     pub trust_policy: Value,
 }
@@ -65,6 +68,7 @@ impl AuditedRole {
             boundary: None,
             clusters: Vec::new(),
             changed: Vec::new(),
+            exemptions: Vec::new(),
             trust_policy,
         }
     }
@@ -114,6 +118,9 @@ impl fmt::Display for Report {
             }
             for change in &role.changed {
                 writeln!(f, "{:<14}changed by hand: {}", "", plain(change))?;
+            }
+            for exemption in &role.exemptions {
+                writeln!(f, "{:<14}exempt from {}", "", plain(exemption))?;
             }
             for finding in &role.findings {
                 let depends =

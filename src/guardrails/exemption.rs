@@ -3,16 +3,19 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use aws_sdk_iam::types::Role;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
 use super::{GuardrailCheck, Guardrails};
+use crate::aws::iam;
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::iam_policy::string_like::string_like;
+use crate::ownership::Owner;
 
-/// The guardrails that only the function holds. IAM holds the others, too, and knows no stacks.
+/// The guardrails that only the function holds. IAM holds the others, too, for the case that the function is wrong about a stack.
 const EXEMPTIBLE: [&str; 6] = [
     "AllowBroadTrust",
     "AllowGitHubAdoption",
@@ -69,17 +72,25 @@ impl Exemption {
 
     /// Returns true if a stack is exempt from a guardrail.
     pub(super) fn exempts(&self, guardrail: &str, stack: &StackId) -> bool {
-        self.guardrail == guardrail
-            && self.account.as_ref().is_none_or(|account| account == stack.account())
-            && string_like(&self.stack, stack.name())
+        self.guardrail == guardrail && self.names(stack)
+    }
+
+    /// Returns true if the exemption is for a stack.
+    fn names(&self, stack: &StackId) -> bool {
+        self.account.as_ref().is_none_or(|account| account == stack.account()) && string_like(&self.stack, stack.name())
+    }
+
+    /// The stacks that it is for, as they are written.
+    fn asker(&self) -> String {
+        let account = self.account.as_ref().map(|account| format!("{account}/")).unwrap_or_default();
+        format!("{account}{}", self.stack)
     }
 }
 
 impl fmt::Display for Exemption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { guardrail, account, stack, last_day } = self;
-        let account = account.as_ref().map(|account| format!("{account}/")).unwrap_or_default();
-        write!(f, "{guardrail}:{account}{stack}:{last_day}")
+        let Self { guardrail, account: _, stack: _, last_day } = self;
+        write!(f, "{guardrail}:{}:{last_day}", self.asker())
     }
 }
 
@@ -103,6 +114,19 @@ impl Guardrails {
             exemption.map(|exemption| format!("{reason}: allowed by the exemption {exemption}"))
         };
         self.reasons(guardrail_checks, stack, deployment).filter_map(exempted).collect()
+    }
+
+    /// Returns the exemptions of the stack of a role, also those that are over.
+    #[must_use]
+    pub fn exemptions_of(&self, role: &Role, now: SystemTime) -> Vec<String> {
+        let stack = Owner::of_tags(&iam::tags_of(role.tags.clone()));
+        let Some(stack) = stack.and_then(|owner| StackId::parse(owner.stack_id()).ok()) else { return Vec::new() };
+        let of_stack = self.exemptions.iter().filter(|exemption| exemption.names(&stack));
+        let told = |exemption: &Exemption| {
+            let end = if exemption.is_in_force(now) { "until" } else { "was until" };
+            format!("{}, {end} {} (stack {})", exemption.guardrail, exemption.last_day, exemption.asker())
+        };
+        of_stack.map(told).collect()
     }
 
     /// Returns the exemption of a stack from the guardrail of a check.

@@ -20,7 +20,8 @@ pub(super) fn article(html: &mut Html, number: usize, role: &AuditedRole) {
     html.text(&grade).raw("</span> <bdi>").text(name(&role.arn)).raw("</bdi></h3><p class=\"arn\">").text(&role.arn);
     html.raw("</p>");
     findings(html, role);
-    changes(html, role);
+    list(html, "Changed by hand", &role.changed);
+    list(html, "Exempt from guardrails", &role.exemptions);
     trust(html, role);
     rights(html, role);
     html.raw("<p class=\"back\"><a href=\"#map\">Back to the map</a></p></article>");
@@ -50,13 +51,13 @@ fn findings(html: &mut Html, role: &AuditedRole) {
     html.raw("</ul>");
 }
 
-fn changes(html: &mut Html, role: &AuditedRole) {
-    if role.changed.is_empty() {
+fn list(html: &mut Html, title: &'static str, items: &[String]) {
+    if items.is_empty() {
         return;
     }
-    html.raw("<h4>Changed by hand</h4><ul>");
-    for change in &role.changed {
-        html.raw("<li>").text(change).raw("</li>");
+    html.raw("<h4>").raw(title).raw("</h4><ul>");
+    for item in items {
+        html.raw("<li>").text(item).raw("</li>");
     }
     html.raw("</ul>");
 }

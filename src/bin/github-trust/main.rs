@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use aws_sdk_iam::types::Role;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloudtrail::TokenArgs;
 use github_trust::arn::issuer_of_provider;
@@ -18,6 +19,7 @@ use github_trust::audit::grade::Grade;
 use github_trust::audit::page::page;
 use github_trust::cloudformation::json;
 use github_trust::explain;
+use github_trust::guardrails::Guardrails;
 use github_trust::iam_policy::document::providers;
 use github_trust::iam_policy::evaluate::TokenClaims;
 use github_trust::resources::github_role::changes_by_hand;
@@ -71,6 +73,9 @@ struct AuditArgs {
     /// Read no account, but the reports in these files, which `--output json` wrote, and put them into one.
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "html")]
     merge: Vec<PathBuf>,
+    /// The parameter `GuardrailExemptions` of a deployment: the exemptions of the stack of each role are named.
+    #[arg(long, default_value = "")]
+    exemptions: String,
     /// The longest time for the audit, in minutes.
     #[arg(long, default_value = "60")]
     minutes: u64,
@@ -150,7 +155,10 @@ async fn audit(args: &AuditArgs) -> Result<ExitCode, String> {
         }
     };
     let deadline = aws::deadline(Duration::from_secs(args.minutes.saturating_mul(60)));
-    let audit = Audit { iam: &iam, eks: &eks, deadline, changes: &changes_by_hand, progress: &progress };
+    let guardrails = Guardrails::read(|name| (name == "GUARDRAIL_EXEMPTIONS").then(|| args.exemptions.clone()));
+    let exemptions = |role: &Role| guardrails.exemptions_of(role, SystemTime::now());
+    let (changes, progress) = (&changes_by_hand, &progress);
+    let audit = Audit { iam: &iam, eks: &eks, deadline, changes, exemptions: &exemptions, progress };
     let report = audit.run().await.map_err(|error| error.to_string())?;
     if is_watched {
         eprintln!();
