@@ -46,13 +46,16 @@ mod tests {
         }
     }
 
+    fn names(object: &Object) -> Vec<&'static str> {
+        object.properties.iter().map(|property| property.name).collect()
+    }
+
     #[test]
     fn each_word_of_another_tool_leads_to_a_property_that_exists() {
         let mut all = Vec::new();
         for resource in RESOURCES {
             objects(resource.object, &mut all);
         }
-        let names = |object: &Object| object.properties.iter().map(|property| property.name).collect::<Vec<_>>();
         let known: BTreeSet<&str> = all.iter().flat_map(|object| names(object)).collect();
         for (word, ours) in SYNONYMS {
             assert_eq!(spelling(word), *word);
@@ -62,37 +65,19 @@ mod tests {
         }
     }
 
-    /// The words of the native resources, the CDK, Terraform and eksctl for what a type of ours has.
+    /// The words of the native resources, the CDK, Terraform, eksctl and GitHub for what a type of ours has.
     #[test]
     fn words_of_other_tools_are_understood() {
-        for (resource, words) in [
-            ("Custom::GitHubOidcProvider", "url client_id_list thumbprint_list clientIds issuer removalPolicy tags"),
-            (
-                "Custom::GitHubRole",
-                "AssumeRolePolicyDocument assume_role_policy assumedBy trust_policy inline_policy inlinePolicies name \
-                 name_prefix roleName managed_policy_arns managedPolicies policy_arns attachPolicyARNs attachPolicy \
-                 max_session_duration permissions_boundary permissions_boundary_arn subjects provider audiences",
-            ),
-            (
-                "Custom::EksAccessEntry",
-                "cluster cluster_name principal principal_arn principalARN rolearn kubernetes_groups kubernetesGroups groups \
-                 user_name kubernetesUsername accessPolicies policy_associations accessEntryType type",
-            ),
-            (
-                "Custom::GitHubVariable",
-                "repository repo org variable_name secret_name plaintext_value environment_name selected_repository_ids \
-                 visibility",
-            ),
-            (
-                "Custom::GitHubEnvironment",
-                "environment repository deployment_branch_policy wait_timer prevent_self_review reviewers",
-            ),
-            ("Custom::GitHubRepositoryOidc", "repository use_immutable_subject repo hostname"),
-        ] {
+        let lines = include_str!("words_of_other_tools.txt").lines();
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let [resource, tool, words] = line.split(" | ").collect::<Vec<_>>()[..] else { panic!("{line}") };
             let schema = RESOURCES.iter().find(|schema| schema.name == resource).expect(resource);
-            let names: Vec<&str> = schema.object.properties.iter().map(|property| property.name).collect();
+            let mut all = Vec::new();
+            objects(schema.object, &mut all);
+            let is_understood = |word: &str| all.iter().any(|object| meant(word, &names(object)).is_some());
             for word in words.split_whitespace() {
-                assert!(meant(word, &names).is_some(), "{resource}: {word} has no hint among {names:?}");
+                let (word, has) = word.strip_prefix('-').map_or((word, true), |word| (word, false));
+                assert_eq!(is_understood(word), has, "{resource}: {word} of {tool}");
             }
         }
     }
