@@ -1,5 +1,7 @@
 """Public templates, retold in public_migrations.json by what they make, moved as docs/migration.md says.
 
+`source` is the repository and the path of a template, where both were recorded.
+
 Their workflows assume their roles all the time, and strangers try. A move opens the guardrails that the page names.
 """
 
