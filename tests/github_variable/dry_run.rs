@@ -9,11 +9,10 @@ use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
 use super::ownership::{Kind, kinds, make_by_hand, remove_by_hand};
-use super::random_ownership::{carry_out, changed};
-use super::{ENVIRONMENT, KIND, Place, TOKEN, at, minutes, template, variable};
+use super::{ENVIRONMENT, KIND, Place, TOKEN, at, declared, minutes, template, variable, with};
 use crate::simulation::account::Account;
 use crate::simulation::asked_first::{Seen, asked_first, lifecycles};
-use crate::simulation::cloudformation::Status;
+use crate::simulation::cloudformation::{Status, Template};
 use crate::simulation::function::deliver;
 use crate::simulation::github::SECRET;
 use crate::simulation::stack::Stack;
@@ -40,6 +39,35 @@ fn varied(kind: &Kind, chance: &mut fastrand::Rng) -> Kind {
         _ => properties["Value"] = Value::from(["hunter1", "hunter2"][chance.usize(0..2)]),
     }
     Kind { properties, ..*kind }
+}
+
+/// A change of one stack.
+fn changed(kind: &Kind, stack: &Stack, chance: &mut fastrand::Rng) -> Option<Template> {
+    let known = stack.resources.first().map(|(logical_id, _)| logical_id.clone());
+    let resource = |logical_id: &str, timeout: u32| {
+        let mut properties = with(kind.properties.clone(), "ServiceTimeout", json!(timeout));
+        if kind.can_adopt() {
+            properties["OnExisting"] = json!("Adopt");
+        }
+        declared(logical_id, kind.name, properties)
+    };
+    match (known, chance.u32(0..5)) {
+        (None, _) => Some(vec![resource("A", 3000)]),
+        (Some(_), 0) => None,
+        (Some(known), 1) => Some(vec![resource(if known == "A" { "B" } else { "A" }, 3000)]),
+        // Two resources of one stack declare the object.
+        (Some(_), 2) => Some(vec![resource("A", 3000), resource("B", 3000)]),
+        (Some(known), _) => Some(vec![resource(&known, 3000 + chance.u32(1..500))]),
+    }
+}
+
+/// Carries a change out.
+async fn carry_out(stack: &mut Stack, template: Option<&Template>) -> Status {
+    match template {
+        None => stack.delete_stack().await,
+        Some(template) if stack.resources.is_empty() => stack.create(template).await,
+        Some(template) => stack.update(template).await,
+    }
 }
 
 async fn live(place: &mut Place, kind: &Kind, seed: u64) {

@@ -2,6 +2,7 @@
 //! GitHub that opens what is sealed.
 
 mod crashes;
+mod declared_objects;
 mod dry_run;
 mod environments;
 mod errors;

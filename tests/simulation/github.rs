@@ -44,6 +44,8 @@ pub(crate) struct GitHub {
     pub(crate) secret: Option<String>,
     /// Repositories and owners whose names changed hands, with their ids now.
     pub(crate) taken: BTreeMap<String, u64>,
+    /// The new names of repositories that were renamed or transferred.
+    pub(crate) renamed: BTreeMap<String, String>,
     /// Those of them that the first one has again.
     pub(crate) given_back: BTreeSet<String>,
     /// Nobody is there.
@@ -68,6 +70,31 @@ pub(crate) fn immutable(repository: &str) -> String {
 }
 
 impl GitHub {
+    /// Somebody renames or transfers a repository. What is set in it goes with it.
+    pub(crate) fn rename(&mut self, old: &str, new: &str) {
+        self.taken.insert(new.to_owned(), self.ids(old).1);
+        self.renamed.remove(new);
+        self.renamed.insert(old.to_owned(), new.to_owned());
+        let lists = [&mut self.classic, &mut self.opted_in, &mut self.opted_out];
+        lists.into_iter().flatten().filter(|one| *one == old).for_each(|one| new.clone_into(one));
+        self.settings.rename(old, new);
+    }
+
+    /// The answer to a former name, and to the address that it leads to.
+    /// <https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects>
+    fn redirected(&self, method: &str, path: &[&str]) -> Option<Answer> {
+        if let ["repositories", number] = path {
+            let is_it = |new: &&String| self.ids(new).1.to_string() == *number;
+            let (status, body) = self.repository(self.renamed.values().find(is_it)?, &[], true);
+            return Some(Answer { status, headers: Vec::new(), body: body.to_string() });
+        }
+        let ["repos", owner, name, rest @ ..] = path else { return None };
+        let id = self.ids(self.renamed.get(&format!("{owner}/{name}"))?).1.to_string();
+        let path: Vec<&str> = ["repositories", &id].into_iter().chain(rest.iter().copied()).collect();
+        let headers = vec![("location", format!("https://{API}/{}", path.join("/")))];
+        Some(Answer { status: if method == "GET" { 301 } else { 307 }, headers, body: "{}".to_owned() })
+    }
+
     /// Nothing where nobody is there.
     pub(crate) fn handle(&mut self, request: &Request, request_id: &str, now: SystemTime) -> Option<Answer> {
         let credential = request.header("authorization").unwrap_or_default().to_owned();
@@ -82,6 +109,9 @@ impl GitHub {
         let known = request.header("authorization").is_some();
         let path = request.path.strip_prefix("/api/v3").unwrap_or(&request.path);
         let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        if let Some(redirected) = self.redirected(&request.method, &path) {
+            return Some(redirected);
+        }
         let (status, body) = match (request.method.as_str(), path.as_slice()) {
             ("GET", ["repos", owner, name, rest @ ..])
                 if !["environments", "actions"].contains(rest.first().unwrap_or(&""))

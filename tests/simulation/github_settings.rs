@@ -82,6 +82,17 @@ impl Settings {
         item.updated = now;
     }
 
+    /// What is set in a repository goes with it to its new name.
+    pub(super) fn rename(&mut self, old: &str, new: &str) {
+        fn moved<T>(all: &mut BTreeMap<String, T>, old: &str, new: &str) {
+            let rename = |path: String| path.strip_prefix(old).map(|rest| format!("{new}{rest}")).unwrap_or(path);
+            *all = std::mem::take(all).into_iter().map(|(path, one)| (rename(path), one)).collect();
+        }
+        let (old, new) = (format!("/repos/{old}/"), format!("/repos/{new}/"));
+        moved(&mut self.items, &old, &new);
+        moved(&mut self.environments, &old, &new);
+    }
+
     /// Somebody makes an environment by hand.
     pub(crate) fn environment(&mut self, path: &str, protected: bool, now: SystemTime) {
         let policy = protected.then(|| json!({"protected_branches": true, "custom_branch_policies": false}));
