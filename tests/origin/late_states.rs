@@ -85,7 +85,7 @@ fn the_proof_of_a_clean_up_takes_one_call_more() {
         let clean_up = world.last_of(RequestType::Delete);
         assert_eq!(proof(&clean_up), ["DescribeStackResource", "DescribeStackEvents"], "{}", world.story());
         assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
-        let of_role = world.sent().into_iter().filter(|sent| sent.resource_type == ROLE).next_back().unwrap();
+        let of_role = world.sent().into_iter().rfind(|sent| sent.resource_type == ROLE).unwrap();
         assert_eq!(proof(&of_role), ["DescribeStackResource"], "{}", world.story());
         assert_eq!(world.calls_for(&clean_up).len(), world.calls_for(&of_role).len() + 1, "{}", world.story());
     });
