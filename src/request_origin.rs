@@ -393,7 +393,7 @@ fn verdict(
     let sent = request.signed_at().map(|signed| UNIX_EPOCH + Duration::from_secs(signed));
     let found = format!("{} of stack {} in {status}", request.logical_id, request.stack.name());
     if !expected {
-        return doubted(found, sent.map_or(Answered::No, |sent| answered(sent, *since)));
+        return doubted(found, sent.map_or(Answered::No, |sent| answered(sent, *since, now)));
     }
     let is_later = |before| *since != before && sent.is_none_or(|sent| is_nearer(before, *since, sent));
     if before.is_some_and(is_later) || !is_delete && sent.is_some_and(|sent| is_superseded(sent, *since, now)) {
@@ -402,11 +402,13 @@ fn verdict(
     if is_other { Verdict::AskEvents } else { Verdict::Awaited }
 }
 
-/// Whether a state in which CloudFormation does not wait for a request is one after its answer.
-fn answered(sent: SystemTime, since: SystemTime) -> Answered {
+/// Whether a state in which CloudFormation does not wait for a request is one after its answer. An older one of a first delivery is
+/// the state before it.
+fn answered(sent: SystemTime, since: SystemTime, now: SystemTime) -> Answered {
+    let is_first = now.duration_since(sent).unwrap_or_default() < FIRST_DELIVERY;
     match since.duration_since(sent) {
         Ok(later) if later > CLOCK_SKEW => Answered::Yes,
-        Err(earlier) if earlier.duration() > CLOCK_SKEW => Answered::No,
+        Err(earlier) if is_first || earlier.duration() > CLOCK_SKEW => Answered::No,
         _ => Answered::Probably,
     }
 }

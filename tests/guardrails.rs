@@ -296,7 +296,7 @@ fn an_audience_that_could_mean_several_is_refused() {
 }
 
 /// What somebody who may write secrets wants the function to make: by its schedule, or by the next request for the entry.
-async fn planted(place: &mut Place, policy: &str, groups: &[&str]) {
+async fn planted(place: &mut Place, policy: &str, groups: &[&str], more: Value) {
     let (stack, role) =
         (format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/s"), role(json!({"PermissionsBoundary": null})));
     place.provide(&role);
@@ -310,6 +310,8 @@ async fn planted(place: &mut Place, policy: &str, groups: &[&str]) {
         "github-trust:logical-id": "It",
         "github-trust:role-id": format!("AROA1 {}", digest(&[&stack, "Role"], 20)),
     });
+    let mut tags = tags;
+    tags.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let record = json!({
         "cluster": "prod", "principal": principal, "type": "STANDARD", "username": "deploy", "groups": groups, "tags": tags,
         "policies": {(format!("arn:aws:eks::aws:cluster-access-policy/{policy}")): "cluster"},
@@ -333,7 +335,7 @@ fn an_entry_that_somebody_planted_for_the_scheduled_run_is_not_made() {
     let schedule = r#"{"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
     for (policy, group, made) in PLANTED {
         deployed(&[("ALLOWED_KUBERNETES_SUBJECTS", "team-*,deploy")], async |place| {
-            planted(place, policy, &[group]).await;
+            planted(place, policy, &[group], json!({})).await;
             let deadline = place.cloud.now() + Duration::from_mins(15);
             let context = InvocationContext { deadline, function_arn: SERVICE_TOKEN.to_owned() };
             let run = function(&place.cloud, place.world.settings.clone()).handle(schedule, &context).await;
@@ -348,7 +350,7 @@ fn an_entry_that_somebody_planted_for_the_scheduled_run_is_not_made() {
 fn an_entry_that_somebody_planted_for_an_update_is_not_made() {
     for (policy, group, made) in PLANTED {
         deployed(&[("ALLOWED_KUBERNETES_SUBJECTS", "team-*,deploy")], async |place| {
-            planted(place, policy, &[group]).await;
+            planted(place, policy, &[group], json!({})).await;
             let mut declared = entry("", &[]);
             declared.as_object_mut().unwrap().remove("AccessPolicies");
             let answer = place.create(ENTRY, declared).await;
@@ -357,6 +359,18 @@ fn an_entry_that_somebody_planted_for_an_update_is_not_made() {
             assert_eq!(entries.contains("cluster-access-policy"), made, "{policy} {group}: {entries}");
         });
     }
+}
+
+#[test]
+fn stricter_guardrails_stop_no_deletion_of_an_adopted_entry() {
+    deployed(&[("ALLOWED_KUBERNETES_SUBJECTS", "team-*,deploy")], async |place| {
+        let adopted = json!({"github-trust:adopted": "true"});
+        planted(place, "AmazonEKSViewPolicy", &["platform-admins"], adopted).await;
+        let declared = entry("AmazonEKSViewPolicy", &[]);
+        let id = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy|prod");
+        let answer = place.request("Delete", ENTRY, declared, Some(&id)).await;
+        assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+    });
 }
 
 #[test]

@@ -202,7 +202,19 @@ impl<R: Api> Reconciler<'_, R> {
                 tracing::info!(%id, "the object was there before, and stays while its stack goes back");
                 return Ok(observed);
             }
-            let plan = self.plan(id, desired, observed.as_ref())?;
+            let plan = match self.plan(id, desired, observed.as_ref()) {
+                Ok(plan) => plan,
+                Err(refusal) => {
+                    if let Some(forbidden) = &observed
+                        && self.check_adoption(desired, Some(forbidden)).is_err()
+                        && self.api.is_left(self.owner, forbidden).await?
+                    {
+                        tracing::error!(%id, %refusal, "the stack rolls back: the object stays as it is");
+                        return Ok(observed);
+                    }
+                    return Err(refusal.into());
+                }
+            };
             let round = rounds.begin::<R>(&plan, observed.is_some());
             let was_absent = observed.is_none();
             let (state, result) = self.apply(id, &plan, observed, rounds.done).await;
@@ -320,6 +332,13 @@ impl<R: Api> Reconciler<'_, R> {
         self.await_others(id, desired, observed).await
     }
 
+    /// Holds the guardrails against the end of the plan. They stop no deletion.
+    fn check_adoption(&self, desired: Option<&R::Desired>, observed: Option<&R::Observed>) -> Result<(), Refusal> {
+        let Some(check) = self.adoption.filter(|_| desired.is_some()) else { return Ok(()) };
+        // A refusal of the plan itself is told by the plan.
+        R::plan(self.owner, desired, observed).map_or(Ok(()), |plan| check.check::<R>(&plan, observed))
+    }
+
     /// Plans, and logs the plan.
     fn plan(
         &self,
@@ -328,8 +347,8 @@ impl<R: Api> Reconciler<'_, R> {
         observed: Option<&R::Observed>,
     ) -> Result<Plan<R::Action>, Refusal> {
         let plan = R::plan(self.owner, desired, observed);
-        let adopted = |plan: &Plan<R::Action>| self.adoption.map_or(Ok(()), |check| check.check::<R>(plan, observed));
-        let plan = plan.and_then(|plan| adopted(&plan).map(|()| plan)).inspect_err(|_refusal| {
+        let adopted = || self.check_adoption(desired, observed);
+        let plan = plan.and_then(|plan| adopted().map(|()| plan)).inspect_err(|_refusal| {
             // The object belongs to another owner, or is unchanged.
             self.progress.reset();
             self.progress.set_partial(None);

@@ -165,6 +165,11 @@ pub trait Reader: Planner {
     ) -> impl Future<Output = Result<(), CallError>> {
         async { Ok(()) }
     }
+    /// Returns true if an object of this owner, which would get parts that the deployment forbids, is left as it is: its stack
+    /// goes back.
+    fn is_left(&self, _owner: &Owner, _observed: &Self::Observed) -> impl Future<Output = Result<bool, CallError>> {
+        async { Ok(false) }
+    }
     /// Returns true if a deletion leaves an object of this owner as it is: one that was there before, while its stack goes
     /// back.
     fn is_kept(&self, _owner: &Owner, _observed: &Self::Observed) -> impl Future<Output = Result<bool, CallError>> {

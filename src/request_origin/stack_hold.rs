@@ -1,12 +1,17 @@
 //! The hold of a stack on an object, as CloudFormation shows it: an object changes its owner only where nobody holds it.
 
+use std::time::{Duration, SystemTime};
+
 use tokio::time::Instant;
 
-use super::{Shown, VISIBLE_WITHIN, Witness, is_over, stack_status};
+use super::{Shown, VISIBLE_WITHIN, Witness, is_in_progress, is_over, stack_status};
 use crate::aws::{Backoff, CallError};
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::ownership::{HandOver, Owner, Tags, owner_tags};
+
+/// The possible difference between the clocks of CloudFormation and of the service of an object.
+const CLOCKS: Duration = Duration::from_mins(1);
 
 /// The hold of a resource on an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +62,8 @@ impl Witness<'_> {
         }
     }
 
-    /// Returns true if an owner has an object of this id, as CloudFormation shows it. It may show an older state for some time. A
-    /// stack that cannot be asked about is believed.
+    /// Returns true if CloudFormation shows that an owner has an object of this id, and that it has made the one of this age. It
+    /// may show an older state for some time. A stack that cannot be asked about is believed.
     ///
     /// # Errors
     /// When CloudFormation cannot be asked.
@@ -67,7 +72,7 @@ impl Witness<'_> {
         here: &Deployment,
         owner: &Owner,
         resource_type: &str,
-        id: &str,
+        (id, created): (&str, SystemTime),
     ) -> Result<bool, CallError> {
         let Some(stack) = StackId::parse(owner.stack_id()).ok().filter(|stack| is_asked_here(stack, here)) else {
             return Ok(true);
@@ -75,11 +80,16 @@ impl Witness<'_> {
         let started = Instant::now();
         let mut backoff = Backoff::new();
         loop {
-            let is_last = started.elapsed() > VISIBLE_WITHIN;
-            let shown = self.object(&stack, owner.logical_id(), resource_type).await?;
-            let is_shown = shown.physical_id.is_some_and(|known| known.eq_ignore_ascii_case(id));
-            let pause = backoff.pause();
-            if is_shown || is_last || !self.deadline.allows(pause) {
+            let left = VISIBLE_WITHIN.saturating_sub(started.elapsed());
+            let shown = self.resource(&stack, owner.logical_id()).await?;
+            let is_maker = |Shown { resource_type: shown, physical_id, status, since }: &Shown| {
+                let has_it = shown == resource_type && physical_id.eq_ignore_ascii_case(id);
+                // The object of a request that is over is older than its end.
+                has_it && !status.starts_with("DELETE") && (is_in_progress(status) || created <= *since + CLOCKS)
+            };
+            let is_shown = shown.as_ref().is_some_and(is_maker);
+            let pause = backoff.pause().min(VISIBLE_WITHIN.saturating_sub(started.elapsed()));
+            if is_shown || left.is_zero() || !self.deadline.allows(pause) {
                 return Ok(is_shown);
             }
             tokio::time::sleep(pause).await;

@@ -8,6 +8,7 @@ mod changes;
 mod deliveries;
 mod doubtful_ids;
 mod entry_recreation;
+mod entry_role_makers;
 mod entry_type_change;
 mod fixtures;
 mod growth;

@@ -79,6 +79,9 @@ impl Stack {
             };
             self.set(&declared.logical, known(&declared, &result));
             if !result.success {
+                if result.silent {
+                    self.silent.push(declared.logical.clone());
+                }
                 return self.roll_back(&before, &[]).await;
             }
         }

@@ -25,9 +25,12 @@ impl Reader for AccessEntries {
     async fn resolve(&self, _: &Owner, _: &EntryId, spec: Spec) -> Result<Desired, Error> {
         let policies = spec.policies.iter().flat_map(|policies| policies.keys());
         let (cluster, policies, role) =
-            join3(self.wait_for_cluster(&spec.cluster), self.check_policies(policies), self.declared_role(&spec)).await;
+            join3(self.wait_for_cluster(&spec.cluster), self.check_policies(policies), self.role(&spec.principal))
+                .await;
         cluster?;
         policies?;
+        // The cluster may have taken minutes.
+        let role = if spec.role_id.is_some() { self.declared_role(&spec).await } else { role };
         let (wanted, process) = (Wanted::Declared(Box::new(spec)), self.process.clone());
         Ok(Desired { role: role?, wanted, process, hand_over: None })
     }
@@ -40,17 +43,17 @@ impl Reader for AccessEntries {
         observed: &Observed,
     ) -> Result<(), CallError> {
         self.ask_about_maker(desired, observed).await?;
+        self.ask_about_rollback(owner, id, desired, observed).await?;
         let (Wanted::Declared(spec), Some(entry)) = (&desired.wanted, &observed.entry) else { return Ok(()) };
         let object = OwnedObject { resource_type: Self::TYPE, id: &id.to_string(), tags: &entry.content.tags };
         desired.hand_over = self.witness().hand_over(&self.deployment, owner, object, spec.take_over).await?;
-        if owner.owns(&entry.content.tags) && check_role(&desired.wanted, desired.role.as_ref(), observed).is_err() {
-            let rollback = RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline };
-            if rollback.is_rolling_back(owner.stack_id()).await? {
-                tracing::error!(%id, "the stack rolls back: the entry stays as it is, for a role that is gone");
-                (desired.wanted, desired.role) = (Wanted::Unchanged, None);
-            }
-        }
         Ok(())
+    }
+
+    async fn is_left(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
+        let rollback = RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline };
+        let is_ours = observed.entry.as_ref().is_some_and(|entry| owner.owns(&entry.content.tags));
+        Ok(is_ours && rollback.is_rolling_back(owner.stack_id()).await?)
     }
 
     async fn is_kept(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
@@ -112,6 +115,32 @@ impl Api for AccessEntries {
 }
 
 impl AccessEntries {
+    /// A rollback leaves an entry as it is that must not be bound to its role, and ends a recreation as it was begun.
+    async fn ask_about_rollback(
+        &self,
+        owner: &Owner,
+        id: &EntryId,
+        desired: &mut Desired,
+        observed: &Observed,
+    ) -> Result<(), CallError> {
+        let is_ours = observed.content().is_some_and(|content| owner.owns(&content.tags));
+        if !is_ours || check_role(&desired.wanted, desired.role.as_ref(), observed).is_ok() {
+            return Ok(());
+        }
+        let rollback = RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline };
+        if !rollback.is_rolling_back(owner.stack_id()).await? {
+            return Ok(());
+        }
+        if observed.entry.is_some() {
+            tracing::error!(%id, "the stack rolls back: the entry stays as it is, for a role that is gone");
+            (desired.wanted, desired.role) = (Wanted::Unchanged, None);
+        } else if check_role(&Wanted::Unchanged, desired.role.as_ref(), observed).is_ok() {
+            tracing::error!(%id, "the stack rolls back: the entry is made again for the role that its record names");
+            desired.wanted = Wanted::Unchanged;
+        }
+        Ok(())
+    }
+
     pub(super) fn witness(&self) -> Witness<'_> {
         Witness { client: &self.cloudformation, deadline: self.deadline, clock: &self.clock }
     }

@@ -2,6 +2,8 @@
 
 use super::applied_record::ROLE_ID;
 use super::state::{EntryContent, Observed, ObservedEntry, described_entry};
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::{AccessEntries, Desired, Spec, Wanted};
 use crate::arn::Arn;
 use crate::aws::CallError;
@@ -83,9 +85,12 @@ impl AccessEntries {
     pub(super) async fn ask_about_maker(&self, desired: &mut Desired, observed: &Observed) -> Result<(), CallError> {
         let Some(content) = observed.content() else { return Ok(()) };
         let role = new_role(desired.role.as_ref(), observed).filter(|role| content.has_maker_of(role)).cloned();
-        let Some(RoleMaker { owner: maker, digest: _ }) = role.and_then(|role| role.maker) else { return Ok(()) };
-        let name = Arn::parse(&content.principal).and_then(|arn| Some(arn.role_name()?.to_owned()));
-        if !self.witness().shows(&self.deployment, &maker, ROLE_TYPE, name.as_deref().unwrap_or_default()).await? {
+        let Some(Principal { maker: Some(RoleMaker { owner: maker, digest: _ }), created, .. }) = role else {
+            return Ok(());
+        };
+        let name = Arn::parse(&content.principal).and_then(|arn| arn.role_name()).unwrap_or_default();
+        let created = UNIX_EPOCH + Duration::from_secs(created.try_into().unwrap_or_default());
+        if !self.witness().shows(&self.deployment, &maker, ROLE_TYPE, (name, created)).await? {
             tracing::warn!(principal = content.principal, %maker, "CloudFormation does not show that its maker made the role");
             desired.role = desired.role.take().map(|role| Principal { maker: None, ..role });
         }
@@ -95,12 +100,13 @@ impl AccessEntries {
 
 /// Refuses a role that is not the declared one.
 pub(super) fn check_declared_role(spec: &Spec, role: Option<&Principal>) -> Result<(), Refusal> {
-    let Some((declared, role)) = spec.role_id.as_ref().zip(role) else { return Ok(()) };
-    if *declared == role.role_id {
+    let Some(declared) = &spec.role_id else { return Ok(()) };
+    let shown = role.map_or("none", |role| role.role_id.as_str());
+    if declared == shown {
         return Ok(());
     }
     Err(Refusal::PreconditionFailed {
-        what: format!("`RoleId`: the role {} has the id {}, the template {declared}", spec.principal, role.role_id),
+        what: format!("`RoleId`: the role {} has the id {shown}, the template {declared}", spec.principal),
         remedy:
             "Somebody has made the role again: find out who, before you declare another id. `!GetAtt Role.RoleId` is \
                  the id of a role of this stack"

@@ -40,16 +40,16 @@ impl AccessEntries {
         }
     }
 
-    /// The current role. IAM may show the former one for some time: a role with the declared id is waited for.
+    /// The role with the declared id. IAM may show the former one for some time. The entry follows no maker of roles then.
     pub(super) async fn declared_role(&self, spec: &Spec) -> Result<Option<Principal>, CallError> {
         let started = Instant::now();
         let mut backoff = Backoff::new();
         loop {
             let role = self.role(&spec.principal).await?;
-            let is_former = spec.role_id.is_some() && check_declared_role(spec, role.as_ref()).is_err();
+            let is_former = check_declared_role(spec, role.as_ref()).is_err();
             let pause = backoff.pause();
             if !is_former || started.elapsed() > VISIBLE_WITHIN || !self.deadline.allows(pause) {
-                return Ok(role);
+                return Ok(role.map(|role| Principal { maker: None, ..role }));
             }
             tokio::time::sleep(pause).await;
         }

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::super::account::{Kind, Object};
 use super::super::author::Author;
 use super::super::cloudformation::{Declared, RequestType, Status};
-use super::super::expected_state::{self, ENTRY, ROLE};
+use super::super::expected_state::{self, ENTRY};
 use super::super::faults::{At, Fault, When};
 use super::super::lambda::Ended;
 use super::super::stack::Stack;
-use super::fixtures::{GIVEN_ROLE, OPERATION, World, access, alone, but, foreign_role, given_role, world};
+use super::fixtures::{GIVEN_ROLE, OPERATION, World, access, alone, but, given_role, world};
 use super::rotation::SCHEDULE;
 
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -173,7 +173,7 @@ async fn outlived(world: &World, declared: &Declared) -> (Stack, Object) {
     (stack, before)
 }
 
-async fn run(world: &World) -> Ended {
+pub(super) async fn run(world: &World) -> Ended {
     world.lambda.attempt(&Author::Upkeep, "schedule", SCHEDULE).await
 }
 
@@ -402,84 +402,5 @@ fn row_28_a_scheduled_run_reads_all_pages() {
         });
         assert_eq!(run(world).await, Ended::Returned(Ok(())), "{}", world.story());
         healed(world, &before);
-    });
-}
-
-const OUR_ROLE: &str = "arn:aws:iam::111122223333:role/deploy";
-
-/// Returns true if EKS binds the entry of our role to the role that is there.
-fn is_bound(world: &World) -> bool {
-    let objects = world.cloud.snapshot().objects;
-    let role = objects.keys().find(|id| id.kind == Kind::Role && id.name == "deploy").expect("the role");
-    let entry = objects.iter().find(|(id, _)| id.kind == Kind::Entry && id.name.contains(OUR_ROLE)).expect("the entry");
-    entry.1.facets.get("bound to") == Some(&role.serial)
-}
-
-#[test]
-fn row_27_an_entry_is_made_again_for_the_stack_that_made_its_role() {
-    for (is_same, is_known) in [(true, true), (true, false), (false, true)] {
-        world(async |world| {
-            let (mut team, mut cluster) = (world.stack("team"), world.stack("cluster"));
-            let entry = but(alone(ENTRY, 1), json!({"PrincipalArn": OUR_ROLE}));
-            assert_eq!(team.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete, "{}", world.story());
-            assert_eq!(cluster.create(&vec![entry.clone()]).await, Status::CreateComplete, "{}", world.story());
-            assert_eq!(team.delete_stack().await, Status::DeleteComplete);
-            tokio::time::sleep(HOUR).await;
-            let mut next = world.stack(if is_same { "team" } else { "evil" });
-            assert_eq!(next.create(&vec![alone(ROLE, 2)]).await, Status::CreateComplete, "{}", world.story());
-            if !is_known {
-                forget_maker(world, &next);
-            }
-            tokio::time::sleep(HOUR).await;
-            let ended = run(world).await;
-            assert_eq!(is_bound(world), is_same && is_known, "{ended:?}: {}", world.story());
-            if is_same {
-                return;
-            }
-            let again = but(entry.clone(), json!({"ServiceTimeout": 600}));
-            assert_eq!(cluster.update(&vec![again]).await, Status::UpdateRollbackComplete, "{}", world.story());
-            let whose = "the principal is the role of eu-west-1/evil/Role now, and does not get the entry";
-            assert!(world.story().contains(whose) && !is_bound(world), "{}", world.story());
-            let adopting = but(entry.clone(), json!({"OnExisting": "Adopt"}));
-            assert_eq!(cluster.update(&vec![adopting]).await, Status::UpdateRollbackComplete, "{}", world.story());
-            let asked = but(entry, json!({"RoleId": role_id(world)}));
-            assert_eq!(cluster.update(&vec![asked]).await, Status::UpdateComplete, "{}", world.story());
-            assert!(is_bound(world), "{}", world.story());
-        });
-    }
-}
-
-/// An ordinary user has made the role with the tags of a resource.
-fn forget_maker(world: &World, stack: &Stack) {
-    world.cloud.state().account.stacks.set_current(&stack.id, "Role", "another");
-}
-
-fn role_id(world: &World) -> String {
-    world.cloud.state().account.iam.roles.primary("deploy").expect("the role").id.clone()
-}
-
-#[test]
-fn row_27_an_entry_of_a_role_made_by_hand_follows_a_declared_id_only() {
-    world(async |world| {
-        let mut stack = world.stack("s");
-        world.someone("CreateRole", &foreign_role("deploy"));
-        let entry = |more: Value| vec![but(but(alone(ENTRY, 1), json!({"PrincipalArn": OUR_ROLE})), more)];
-        assert_eq!(stack.create(&entry(json!({}))).await, Status::CreateComplete, "{}", world.story());
-        tokio::time::sleep(HOUR).await;
-        world.someone("DeleteRole", &json!({"RoleName": "deploy"}));
-        world.someone("CreateRole", &foreign_role("deploy"));
-        tokio::time::sleep(HOUR).await;
-        let Ended::Returned(Err(reason)) = run(world).await else { panic!("{}", world.story()) };
-        let words = "was made for a role that is gone; the principal is a role that was made by hand now, and does not get \
-                     the entry. If it is meant for this role, declare `RoleId: AROA";
-        assert!(reason.contains(words) && !is_bound(world), "{reason}");
-        let changed = entry(json!({"ServiceTimeout": 600}));
-        assert_eq!(stack.update(&changed).await, Status::UpdateRollbackComplete, "{}", world.story());
-        let other = entry(json!({"RoleId": "AROAEXAMPLE"}));
-        assert_eq!(stack.update(&other).await, Status::UpdateRollbackComplete, "{}", world.story());
-        assert!(world.story().contains("the template AROAEXAMPLE") && !is_bound(world), "{}", world.story());
-        let declared = entry(json!({"RoleId": role_id(world)}));
-        assert_eq!(stack.update(&declared).await, Status::UpdateComplete, "{}", world.story());
-        assert!(is_bound(world), "{}", world.story());
     });
 }
