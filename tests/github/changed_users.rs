@@ -83,3 +83,18 @@ fn a_former_id_that_is_declared_for_other_jobs_is_no_excuse() {
         assert!(log.contains("\"drifted\":1") && log.contains("the user has id 555"), "{log}");
     });
 }
+
+#[test]
+fn a_policy_changed_by_hand_excuses_no_number_of_other_jobs() {
+    let on_ref = |branch: &str, actor: &str| json!({"Repository": "acme/app", "Environments": ["prod"], "Refs": [format!("refs/heads/{branch}")], "Actors": [actor]});
+    let trust = json!([on_ref("main", "octocat"), on_ref("dev", "555")]);
+    at(async |place| {
+        assert!(place.create(trust.clone()).await.succeeded);
+        lose_tags(place);
+        let mut policy = place.policy();
+        policy["Statement"][0]["Sid"] = json!("ByHand");
+        place.someone("UpdateAssumeRolePolicy", &json!({"RoleName": "deploy", "PolicyDocument": policy.to_string()}));
+        taken(place);
+        refuses(place, &trust, &["write 555 in place of octocat"]).await;
+    });
+}

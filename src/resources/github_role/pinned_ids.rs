@@ -93,18 +93,30 @@ impl PinnedIds {
     pub(super) fn add<'a>(&mut self, rules: impl IntoIterator<Item = &'a TrustRule>) {
         for rule in rules {
             self.users.add(rule);
-            let Identity { scope, owner_ids, repository_ids } = Identity::of(rule);
-            let (owner, repository) = match scope {
-                Some(RepositoryScope::Repository(repository)) => {
-                    (key(repository.owner()), Some(key(&repository.to_string())))
-                }
-                Some(RepositoryScope::Organisation(owner)) => (key(&owner), None),
-                None => continue,
-            };
-            self.owners.entry(owner).or_default().extend(owner_ids);
-            if let Some(repository) = repository {
-                self.repositories.entry(repository).or_default().extend(repository_ids);
+            self.add_names(rule);
+        }
+    }
+
+    /// Adds the rules of a policy that somebody else wrote, or changed. They do not tell by which jobs a user is let in.
+    pub(super) fn add_found<'a>(&mut self, rules: impl IntoIterator<Item = &'a TrustRule>) {
+        for rule in rules {
+            self.users.add_without_jobs(rule);
+            self.add_names(rule);
+        }
+    }
+
+    fn add_names(&mut self, rule: &TrustRule) {
+        let Identity { scope, owner_ids, repository_ids } = Identity::of(rule);
+        let (owner, repository) = match scope {
+            Some(RepositoryScope::Repository(repository)) => {
+                (key(repository.owner()), Some(key(&repository.to_string())))
             }
+            Some(RepositoryScope::Organisation(owner)) => (key(&owner), None),
+            None => return,
+        };
+        self.owners.entry(owner).or_default().extend(owner_ids);
+        if let Some(repository) = repository {
+            self.repositories.entry(repository).or_default().extend(repository_ids);
         }
     }
 

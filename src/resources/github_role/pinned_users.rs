@@ -24,6 +24,10 @@ impl PinnedUsers {
         }
     }
 
+    pub(super) fn add_without_jobs(&mut self, rule: &TrustRule) {
+        self.all.extend(users(rule));
+    }
+
     /// The ids, whatever their jobs.
     pub(super) fn all(&self) -> &BTreeSet<u64> {
         &self.all

@@ -63,16 +63,20 @@ impl Memory {
         let written_for = rules.keys().next().filter(|_| !is_here).map_or(host, String::as_str);
         let names = NameRecord::read(&tags).moved(written_for, host);
         let here = rules.get(host).map(Vec::as_slice).unwrap_or_default();
+        let policy = TrustPolicy::read(&document);
+        let add = |ids: &mut PinnedIds, rules: &[TrustRule]| {
+            if policy.is_some() { ids.add(rules) } else { ids.add_found(rules) }
+        };
         // The role of somebody else tells no facts. It only refuses other ids.
         if !owner.owns(&tags) {
             self.names_of_others = self.names_of_others.union(&names);
-            self.others.add(here);
+            add(&mut self.others, here);
             return;
         }
         self.names = self.names.union(&names);
-        self.pinned.add(here);
-        self.ids.add(here);
-        self.policies.extend(TrustPolicy::read(&document).filter(|_| is_here));
+        add(&mut self.pinned, here);
+        add(&mut self.ids, here);
+        self.policies.extend(policy.filter(|_| is_here));
         for (written_for, rules) in rules.iter().filter(|(written_for, _)| *written_for != host) {
             let mut pinned = PinnedIds::default();
             pinned.add(rules);
