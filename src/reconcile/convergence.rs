@@ -195,25 +195,12 @@ impl<R: Api> Reconciler<'_, R> {
                 Some(created) => Some(created),
                 None => self.state_to_plan_from(id, desired, observation).await?,
             };
-            if desired.is_none()
-                && let Some(kept) = &observed
-                && self.api.is_kept(self.owner, kept).await?
-            {
-                tracing::info!(%id, "the object was there before, and stays while its stack goes back");
+            if desired.is_none() && self.is_kept(id, observed.as_ref()).await? {
                 return Ok(observed);
             }
             let plan = match self.plan(id, desired, observed.as_ref()) {
                 Ok(plan) => plan,
-                Err(refusal) => {
-                    if let Some(forbidden) = &observed
-                        && self.check_adoption(desired, Some(forbidden)).is_err()
-                        && self.api.is_left(self.owner, forbidden).await?
-                    {
-                        tracing::error!(%id, %refusal, "the stack rolls back: the object stays as it is");
-                        return Ok(observed);
-                    }
-                    return Err(refusal.into());
-                }
+                Err(refusal) => return self.left_or_refused(id, desired, observed, refusal).await,
             };
             let round = rounds.begin::<R>(&plan, observed.is_some());
             let was_absent = observed.is_none();
@@ -330,6 +317,34 @@ impl<R: Api> Reconciler<'_, R> {
             Observation::Stale => self.api.observe(id).await?,
         };
         self.await_others(id, desired, observed).await
+    }
+
+    /// Returns true if a deletion leaves the object as it is.
+    async fn is_kept(&self, id: &R::Id, observed: Option<&R::Observed>) -> Result<bool, Error> {
+        let Some(observed) = observed else { return Ok(false) };
+        let is_kept = self.api.is_kept(self.owner, observed).await?;
+        if is_kept {
+            tracing::info!(%id, "the object was there before, and stays while its stack goes back");
+        }
+        Ok(is_kept)
+    }
+
+    /// Leaves an object as it is whose plan the guardrails refuse, while its stack goes back.
+    async fn left_or_refused(
+        &self,
+        id: &R::Id,
+        desired: Option<&R::Desired>,
+        observed: Option<R::Observed>,
+        refusal: Refusal,
+    ) -> Result<Option<R::Observed>, Error> {
+        if let Some(forbidden) = &observed
+            && self.check_adoption(desired, Some(forbidden)).is_err()
+            && self.api.is_left(self.owner, forbidden).await?
+        {
+            tracing::error!(%id, %refusal, "the stack rolls back: the object stays as it is");
+            return Ok(observed);
+        }
+        Err(refusal.into())
     }
 
     /// Holds the guardrails against the end of the plan. They stop no deletion.
