@@ -337,21 +337,15 @@ impl<R: Api> Reconciler<'_, R> {
         observed: Option<R::Observed>,
         refusal: Refusal,
     ) -> Result<Option<R::Observed>, Error> {
+        // A plan without the guardrails shows that these refuse it.
         if let Some(forbidden) = &observed
-            && self.check_adoption(desired, Some(forbidden)).is_err()
+            && R::plan(self.owner, desired, Some(forbidden)).is_ok()
             && self.api.is_left(self.owner, forbidden).await?
         {
             tracing::error!(%id, %refusal, "the stack rolls back: the object stays as it is");
             return Ok(observed);
         }
         Err(refusal.into())
-    }
-
-    /// Holds the guardrails against the end of the plan. They stop no deletion.
-    fn check_adoption(&self, desired: Option<&R::Desired>, observed: Option<&R::Observed>) -> Result<(), Refusal> {
-        let Some(check) = self.adoption.filter(|_| desired.is_some()) else { return Ok(()) };
-        // A refusal of the plan itself is told by the plan.
-        R::plan(self.owner, desired, observed).map_or(Ok(()), |plan| check.check::<R>(&plan, observed))
     }
 
     /// Plans, and logs the plan.
@@ -362,8 +356,10 @@ impl<R: Api> Reconciler<'_, R> {
         observed: Option<&R::Observed>,
     ) -> Result<Plan<R::Action>, Refusal> {
         let plan = R::plan(self.owner, desired, observed);
-        let adopted = || self.check_adoption(desired, observed);
-        let plan = plan.and_then(|plan| adopted().map(|()| plan)).inspect_err(|_refusal| {
+        // The guardrails stop no deletion.
+        let adoption = self.adoption.filter(|_| desired.is_some());
+        let adopted = |plan: &Plan<R::Action>| adoption.map_or(Ok(()), |check| check.check::<R>(plan, observed));
+        let plan = plan.and_then(|plan| adopted(&plan).map(|()| plan)).inspect_err(|_refusal| {
             // The object belongs to another owner, or is unchanged.
             self.progress.reset();
             self.progress.set_partial(None);

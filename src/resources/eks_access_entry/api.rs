@@ -51,9 +51,8 @@ impl Reader for AccessEntries {
     }
 
     async fn is_left(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
-        let rollback = RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline };
         let is_ours = observed.entry.as_ref().is_some_and(|entry| owner.owns(&entry.content.tags));
-        Ok(is_ours && rollback.is_rolling_back(owner.stack_id()).await?)
+        Ok(is_ours && self.rollback().is_rolling_back(owner.stack_id()).await?)
     }
 
     async fn is_kept(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
@@ -127,8 +126,7 @@ impl AccessEntries {
         if !is_ours || check_role(&desired.wanted, desired.role.as_ref(), observed).is_ok() {
             return Ok(());
         }
-        let rollback = RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline };
-        if !rollback.is_rolling_back(owner.stack_id()).await? {
+        if !self.rollback().is_rolling_back(owner.stack_id()).await? {
             return Ok(());
         }
         if observed.entry.is_some() {
@@ -139,6 +137,10 @@ impl AccessEntries {
             desired.wanted = Wanted::Unchanged;
         }
         Ok(())
+    }
+
+    fn rollback(&self) -> RollbackCheck {
+        RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline }
     }
 
     pub(super) fn witness(&self) -> Witness<'_> {

@@ -1,9 +1,9 @@
 //! The role that EKS binds an entry to, and the resource that made it.
 
-use super::applied_record::ROLE_ID;
-use super::state::{EntryContent, Observed, ObservedEntry, described_entry};
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::applied_record::ROLE_ID;
+use super::state::{EntryContent, Observed, ObservedEntry, described_entry};
 use super::{AccessEntries, Desired, Spec, Wanted};
 use crate::arn::Arn;
 use crate::aws::CallError;
