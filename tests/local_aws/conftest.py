@@ -112,11 +112,14 @@ def eks(aws: LocalAws) -> Any:
 
 
 @pytest.fixture
-def principal(iam: Any, name: str) -> str:
-    """The ARN of a role that nothing of ours owns."""
+def principal(iam: Any, name: str) -> Iterator[str]:
+    """The ARN of a role that nothing of ours owns. The role is gone after the test."""
     statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    return str(iam.create_role(RoleName=f"{name}-role", Path="/team/", AssumeRolePolicyDocument=policy)["Role"]["Arn"])
+    role = iam.create_role(RoleName=f"{name}-role", Path="/team/", AssumeRolePolicyDocument=policy)["Role"]
+    yield role["Arn"]
+    with contextlib.suppress(iam.exceptions.NoSuchEntityException):
+        iam.delete_role(RoleName=role["RoleName"])
 
 
 _numbers = itertools.count(1)
