@@ -1,6 +1,6 @@
 """Public templates, retold in public_migrations.json by what they make, moved as docs/migration.md says.
 
-`source` is the repository and the path of a template, where both were recorded.
+`source` is the repository at GitHub and the path of a template in it.
 
 Their workflows assume their roles all the time, and strangers try. A move opens the guardrails that the page names.
 """
