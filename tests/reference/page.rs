@@ -243,7 +243,7 @@ fn permissions(resource: &ResourceSchema) -> String {
         assert!(template.contains(action.as_str()), "the function's role may not {action}");
         let _ = writeln!(text, "- `{action}`");
     }
-    text += "\nWhoever deploys a stack with this resource needs `lambda:InvokeFunction` on the function, or a service role that has \
-             it: read [SECURITY.md](../../SECURITY.md) first.\n";
+    text += "\nAnybody who deploys a stack with this resource needs `lambda:InvokeFunction` on the function, or a service role that \
+             has it: read [SECURITY.md](../../SECURITY.md) first.\n";
     text
 }
