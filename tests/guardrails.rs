@@ -303,7 +303,8 @@ async fn planted(place: &mut Place, policy: &str, groups: &[&str], more: Value) 
     let request =
         Request { request: "Create", kind: ROLE, account: ACCOUNT, logical: "Role", physical: None, properties: role };
     place.world.request(request).await;
-    place.cloud.state().account.stacks.set_current(&format!("{stack}/1"), "Role", "deploy");
+    let now = place.cloud.now();
+    place.cloud.state().account.stacks.set_current((&format!("{stack}/1"), "Role"), "deploy", now);
     let principal = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy");
     let tags = json!({
         "github-trust:stack-id": format!("{stack}/1"),

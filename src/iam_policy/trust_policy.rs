@@ -32,6 +32,10 @@ pub struct TrustPolicy {
 /// IAM's limit, can hold a million.
 const READ_LIMIT: usize = 100_000;
 
+/// The quota of every account for a trust policy, in characters without white space. AWS raises it on demand.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+pub const SMALLEST_QUOTA: usize = 2048;
+
 /// The operator that keeps wildcards within words.
 const NOT_LIKE: &str = "StringNotLike";
 
@@ -106,6 +110,15 @@ impl TrustPolicy {
         let pairs = self.rules.iter().flat_map(|ours| other.rules.iter().map(move |theirs| (ours, theirs)));
         let both: Vec<TrustRule> = pairs.filter_map(|(ours, theirs)| ours.intersect(theirs)).collect();
         if both.is_empty() { self.deny_all() } else { self.with(both) }
+    }
+
+    /// The policy for the moment between this one and another: for tokens that both admit. A rule of both may take more
+    /// characters than the two rules. Where the account may have no room for that, the policy admits nobody.
+    #[must_use]
+    pub fn between(&self, other: &Self) -> Self {
+        let both = self.intersection(other);
+        let room = SMALLEST_QUOTA.max(self.size()).max(other.size());
+        if both.size() <= room { both } else { self.deny_all() }
     }
 
     /// The prefix of condition keys: the issuer without its scheme.

@@ -217,8 +217,9 @@ const ONCE_WRONG: [u64; 18] = [
 ];
 
 /// In the worlds of today: hidden repositories, rollbacks to declared ids, and states of CloudFormation that come late or are dated
-/// by another clock. A request was never answered, because the state before it seemed to be younger.
-const ONCE_WRONG_TODAY: [u64; 11] = [
+/// by another clock. A request was never answered, because the state before it seemed to be younger. A trust between two
+/// trusts admitted nobody, and a rolled-back replacement was never shown.
+const ONCE_WRONG_TODAY: [u64; 13] = [
     919,
     1_795_752_130,
     1_795_753_739,
@@ -230,6 +231,8 @@ const ONCE_WRONG_TODAY: [u64; 11] = [
     1_795_871_772,
     1_795_874_067,
     1_795_874_641,
+    1_795_901_703,
+    1_795_901_836,
 ];
 
 /// The same, where roles trust by other members: a rollback that failed, owners whose names changed hands, and

@@ -26,6 +26,9 @@ impl Stack {
     }
 
     fn set(&mut self, logical: &str, resource: Resource) {
+        let now = self.cloudformation.cloud.now();
+        let names = (self.id.as_str(), logical);
+        self.cloudformation.cloud.state().account.stacks.set_current(names, &resource.physical, now);
         match self.resources.iter_mut().find(|(name, _)| name == logical) {
             Some((_, known)) => *known = resource,
             None => self.resources.push((logical.to_owned(), resource)),
@@ -211,8 +214,9 @@ impl Stack {
     /// Sends one request by itself: for tests that tell CloudFormation's story otherwise.
     pub(crate) async fn send(&self, kind: RequestType, declared: &Declared, old: Option<&Resource>) -> Result {
         if let Some(current) = self.resource(&declared.logical) {
+            let now = self.cloudformation.cloud.now();
             let mut state = self.cloudformation.cloud.state();
-            state.account.stacks.set_current(&self.id, &declared.logical, &current.physical);
+            state.account.stacks.set_current((&self.id, &declared.logical), &current.physical, now);
         }
         // A request that a test sends by itself is an update of the stack.
         let state = |stack: &Self| stack.cloudformation.cloud.state().account.stacks.status(&stack.id);

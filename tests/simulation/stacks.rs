@@ -118,10 +118,13 @@ impl Stacks {
     }
 
     /// The object that a resource is now.
-    pub(crate) fn set_current(&mut self, stack: &str, logical: &str, physical: &str) {
-        if let Some(resource) = self.by_id.get_mut(stack).and_then(|stack| stack.resources.get_mut(logical)) {
-            physical.clone_into(&mut resource.physical);
+    pub(crate) fn set_current(&mut self, (stack, logical): (&str, &str), physical: &str, now: SystemTime) {
+        let Some(stack) = self.by_id.get_mut(stack) else { return };
+        match stack.resources.get_mut(logical) {
+            Some(resource) if resource.physical != physical => physical.clone_into(&mut resource.physical),
+            _ => return,
         }
+        stack.remember(logical, now);
     }
 
     /// Shows a resource as it is while CloudFormation waits for an event, if a test has made the event itself.
@@ -134,7 +137,7 @@ impl Stacks {
         if self.by_id.get(stack).is_some_and(|stack| stack.is_driven) {
             return;
         }
-        self.set_current(stack, logical, physical);
+        self.set_current((stack, logical), physical, now);
         self.show((stack, logical), text("ResourceType"), physical, text("RequestType"), now);
         self.set_status(stack, self.event_status);
     }

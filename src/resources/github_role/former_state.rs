@@ -133,7 +133,7 @@ fn give_back(found: &FormerRole, observed: &Observed) -> Plan<Action> {
         (Some(trust), Some(_)) if permissions.is_empty() => plan.then([Action::RestoreTrust(trust.clone())]),
         (Some(trust), Some(old)) => {
             // What others wrote cannot be intersected with; then nobody is admitted for the moment.
-            let middle = TrustPolicy::read(trust).map_or_else(|| old.deny_all(), |theirs| old.intersection(&theirs));
+            let middle = TrustPolicy::read(trust).map_or_else(|| old.deny_all(), |theirs| old.between(&theirs));
             let narrow = (middle != old).then_some(Action::SetTrust(middle));
             permissions.append(plan.then(narrow)).then([Action::RestoreTrust(trust.clone())])
         }

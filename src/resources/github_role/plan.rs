@@ -10,7 +10,7 @@
 //! | unchanged | permissions |
 //! | T₀ ⊆ T₁ | permissions, then trust |
 //! | T₁ ⊆ T₀ | trust, then permissions |
-//! | neither | trust to T₀ ∩ T₁, or to nobody if that takes more characters than both; permissions; trust to T₁ |
+//! | neither | trust to T₀ ∩ T₁, or to nobody if the account may have no room for that; permissions; trust to T₁ |
 //!
 //! Within the permissions, what comes is added first, what changes is replaced next, and what goes is removed last,
 //! because two policies may allow the same. (Two inline policies that swap their contents are beyond this.) A permissions
@@ -132,11 +132,8 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
         Some(old) if old.covers(trust) => permissions.append(plan.then([to])),
         _ if permissions.is_empty() => plan.then([to]),
         old => {
-            // What others wrote cannot be intersected with, and what both admit may take more characters than each of them.
-            // Then nobody is admitted for the moment.
-            let both = old.as_ref().map(|old| (old.intersection(trust), old.size().max(trust.size())));
-            let fits = both.filter(|(middle, largest)| middle.size() <= *largest).map(|(middle, _)| middle);
-            let middle = fits.unwrap_or_else(|| trust.deny_all());
+            // What others wrote cannot be intersected with. Then nobody is admitted for the moment.
+            let middle = old.as_ref().map_or_else(|| trust.deny_all(), |old| old.between(trust));
             let narrow = (old.as_ref() != Some(&middle)).then_some(Action::SetTrust(middle));
             permissions.append(plan.then(narrow)).then([to])
         }

@@ -17,11 +17,7 @@ use super::name_warnings;
 use super::policy_limits::{LARGEST_QUOTA, SUBJECT_LIMIT};
 use super::policy_size::least_size;
 use super::trust_declaration::TrustDeclaration;
-use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
-
-/// The quota of every account, so that the real one is read only beyond it.
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
-const SMALLEST_QUOTA: usize = 2048;
+use crate::iam_policy::trust_policy::{SMALLEST_QUOTA, TrustPolicy, TrustRule};
 
 /// The trust of a role as GitHub's answers complete it.
 #[derive(Debug)]
@@ -43,6 +39,7 @@ impl GitHubRoles {
         let TrustDeclaration { provider_arn, issuer, audience, entries } = declaration;
         // GitHub's rate limit is shared by all stacks, so that it is not asked about a policy that cannot be written.
         let least = least_size(entries);
+        // The account's own quota is read only beyond the quota of every account.
         if least > SMALLEST_QUOTA {
             let quota = self.trust_quota().await?;
             if least > quota {

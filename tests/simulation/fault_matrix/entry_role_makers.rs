@@ -59,7 +59,8 @@ fn row_27_an_entry_is_made_again_for_the_stack_that_made_its_role() {
 
 /// An ordinary user has made the role with the tags of a resource.
 fn forget_maker(world: &World, stack: &Stack) {
-    world.cloud.state().account.stacks.set_current(&stack.id, "Role", "another");
+    let now = world.cloud.now();
+    world.cloud.state().account.stacks.set_current((&stack.id, "Role"), "another", now);
 }
 
 fn role_id(world: &World) -> String {

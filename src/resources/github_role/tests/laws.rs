@@ -433,7 +433,7 @@ fn a_crowded_role_makes_room_before_it_attaches() {
 }
 
 #[test]
-fn a_trust_between_two_trusts_is_no_larger_than_both() {
+fn a_trust_between_two_trusts_fits_in_every_account_that_has_both() {
     let owner = owner("Role");
     let trust = |claim: Claim, count: usize| {
         let values = (0..count).map(|index| Pattern::written(&format!("value-of-some-length-{index}"))).collect();
@@ -441,15 +441,17 @@ fn a_trust_between_two_trusts_is_no_larger_than_both() {
         let subject = Pattern::written("repo:o/r:environment:prod");
         TrustPolicy::of(PROVIDER, "sts.amazonaws.com", [TrustRule { subject, claims }])
     };
-    let (old, new) = (trust(Claim::ActorId, 60), trust(Claim::Environment, 60));
-    let largest = old.size().max(new.size());
-    assert!(old.intersection(&new).size() > largest);
     let declared =
         |trust: &TrustPolicy, managed| Desired { trust: trust.clone(), ..desired(&["a"], None, managed, &[]) };
-    let state = after::<GitHubRoles>(&owner, Some(&declared(&old, &["m1"])), None);
-    let plan = GitHubRoles::plan(&owner, Some(&declared(&new, &["m2"])), state.as_ref()).expect("a plan");
-    let trusts = plan.stages().iter().flatten();
-    let trusts = trusts.filter_map(|action| if let Action::SetTrust(trust) = action { Some(trust) } else { None });
-    let trusts: Vec<&TrustPolicy> = trusts.collect();
-    assert_eq!(trusts, [&old.deny_all(), &new]);
+    for (count, fits) in [(5, true), (60, false)] {
+        let (old, new) = (trust(Claim::ActorId, count), trust(Claim::Environment, count));
+        let both = old.intersection(&new);
+        assert!(both.size() > old.size().max(new.size()));
+        let state = after::<GitHubRoles>(&owner, Some(&declared(&old, &["m1"])), None);
+        let plan = GitHubRoles::plan(&owner, Some(&declared(&new, &["m2"])), state.as_ref()).expect("a plan");
+        let trusts = plan.stages().iter().flatten();
+        let trusts = trusts.filter_map(|action| if let Action::SetTrust(trust) = action { Some(trust) } else { None });
+        let trusts: Vec<&TrustPolicy> = trusts.collect();
+        assert_eq!(trusts, [&if fits { both } else { old.deny_all() }, &new]);
+    }
 }
