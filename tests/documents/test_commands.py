@@ -1,8 +1,9 @@
-"""The commands of the AWS CLI in the documents exist, with their options."""
+"""A shell reads the commands of the documents, and those of the AWS CLI exist, with their options."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import botocore.session
@@ -30,6 +31,17 @@ OF_THE_CLI = {
 }
 GLOBAL = {"query", "output", "region", "profile", "cli-binary-format"}
 COMMAND = re.compile(r"\baws ([a-z0-9]+(?:-[a-z]+)*) ([a-z]+[a-z0-9-]*)((?:[^|;`\n\\)]|\\\n)*)")
+
+
+# A shell reads from a file of that name.
+PLACEHOLDER = re.compile(r"<\w[\w-]*>")
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|#[^\n]*")
+
+
+def unreadable(block: str) -> list[str]:
+    """What a shell does not read as it is meant: each unquoted placeholder, and its own complaint."""
+    read = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True)
+    return [*PLACEHOLDER.findall(QUOTED.sub("", block)), *read.stderr.splitlines()]
 
 
 def commands(text: str) -> list[tuple[str, str, set[str]]]:
@@ -80,6 +92,19 @@ def test_a_misspelt_command_and_a_misspelt_option_are_found() -> None:
         assert problem(*found), command
     [found] = commands("`aws iam get-role --role-name x --query 'Role.Arn'`")
     assert problem(*found) is None
+
+
+@pytest.mark.parametrize("path", documents(ROOT), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_shell_reads_each_block_of_commands(path: Path) -> None:
+    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", path.read_text(), flags=re.DOTALL)
+    assert [(block, why) for block in blocks if (why := unreadable(block))] == []
+
+
+def test_a_block_that_no_shell_reads_is_found() -> None:
+    for block in ("aws iam get-role --role-name <name>", "tag <a> <b>", "echo 'x", "for x in 1; do", 'a "$(b"'):
+        assert unreadable(f"{block}\n"), block
+    for block in ("echo '<name>'", 'echo "<name>"', "cat < file", "wc <<< x"):
+        assert unreadable(f"{block}\n") == [], block
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
