@@ -170,14 +170,18 @@ def test_a_pipeline_asks_for_the_stack_with_its_parameters(tmp_path: Path, comma
     assert asked("new", None) == {"Template": TEMPLATE}
 
 
-def test_native_resources_are_asked_for_with_the_parameters_of_the_stack(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "leaving.md").read_text()
-    [block] = [block for block in re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL) if "Render" in block]
-    result, question = typed(tmp_path, block, said={"Template": {"Resources": {}}}, stack=STACK)
+@pytest.mark.parametrize(("page", "kind"), [("leaving.md", "Render"), ("terraform-and-cdk.md", "Plan")])
+def test_a_question_about_a_stack_has_its_parameters(tmp_path: Path, page: str, kind: str) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / page).read_text(), flags=re.DOTALL)
+    [block] = [block for block in blocks if f"{{{kind}: " in block]
+    (tmp_path / "cdk").write_text(f"#!/bin/bash\ncat <<'E'\n{json.dumps(TEMPLATE)}\nE\n")
+    (tmp_path / "cdk").chmod(0o755)
+    result, question = typed(tmp_path, block, said={"Template": TEMPLATE, "Text": "nothing changes"}, stack=STACK)
     assert result.returncode == 0, result.stderr
-    assert question["Render"]["Parameters"] == {"Branch": "next", "Names": "a,b"}
-    assert question["Render"]["StackId"] == STACK["StackId"]
-    assert json.loads((tmp_path / "native.json").read_text()) == {"Resources": {}}
+    told = {"StackId": STACK["StackId"], "Parameters": {"Branch": "next", "Names": "a,b"}}
+    assert question == {kind: {"Template": TEMPLATE, **told}}
+    shown = (tmp_path / "native.json").read_text() if kind == "Render" else result.stdout
+    assert ("Resources" if kind == "Render" else "nothing changes") in shown
 
 
 def test_the_replacement_of_the_page_is_one_that_the_function_tells() -> None:
