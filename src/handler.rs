@@ -21,7 +21,7 @@ use crate::hook;
 use crate::ownership::Owner;
 use crate::preview;
 use crate::reconcile::{Progress, Reconciled, RequestContext, Resource, failure_id, reconcile_request};
-use crate::request_origin::{Origin, Witness};
+use crate::request_origin::{FormerObjects, Origin, Witness};
 use crate::resources;
 use crate::resources::eks_access_entry::AccessEntries;
 use crate::resources::github_environment::GitHubEnvironments;
@@ -221,18 +221,22 @@ impl App {
         let progress = Progress::new(failure_id(request));
         let guardrails = self.settings.guardrails.at(self.clock.now());
         let origin = Origin::default();
+        let deadline = Deadline::until(work_end - WIND_DOWN.min(time / 4));
+        // CloudFormation tells nothing of another account. One that is served is believed, and one that is not is not.
+        let is_elsewhere = request.stack.account() != deployment.account;
+        let witness = Witness { client: &self.cloudformation, deadline, clock: &self.clock };
+        let former = FormerObjects { witness, request };
         let context = RequestContext {
             owner: &Owner::new(&request.stack, &request.logical_id),
             deployment: &deployment,
             guardrails: &guardrails,
-            deadline: Deadline::until(work_end - WIND_DOWN.min(time / 4)),
+            deadline,
             lag: self.settings.iam_lag,
             origin: &origin,
+            former: (!is_elsewhere).then_some(&former),
             began: self.clock.now(),
             progress: &progress,
         };
-        // CloudFormation tells nothing of another account. One that is served is believed, and one that is not is not.
-        let is_elsewhere = request.stack.account() != deployment.account;
         let is_strange = is_elsewhere && guardrails.check_account(request.stack.account(), &deployment).is_err();
         // Boxed: the future of all resource types together is large, and its type too deep for the compiler.
         let running = AssertUnwindSafe(Box::pin(self.checked(request, &context))).catch_unwind();

@@ -26,6 +26,8 @@ const FIRST_DELIVERY: Duration = Duration::from_secs(30);
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
 /// The pages of a stack's events, 100 on each, among which an object is looked for.
 const EVENT_PAGES: usize = 10;
+/// The same before an object is deleted that no request names. CloudFormation has the events of 90 days.
+const ALL_EVENT_PAGES: usize = 100;
 
 /// The time after which a proof counts no longer for what begins: another copy of the event may have been answered, and
 /// the stack have gone on.
@@ -168,6 +170,39 @@ enum Answered {
     Yes,
 }
 
+/// The newest status of an object in the events of a stack.
+enum Newest {
+    Status(String),
+    /// The object was never the resource's.
+    Never,
+    /// There are more events than were read.
+    NotRead,
+}
+
+/// The objects that a resource was, as the events of its stack show them.
+#[derive(Debug)]
+pub struct FormerObjects<'a> {
+    /// CloudFormation.
+    pub witness: Witness<'a>,
+    /// The request, which names the resource.
+    pub request: &'a Request,
+}
+
+impl FormerObjects<'_> {
+    /// Returns true if CloudFormation knows of this object, and has not tried to delete it: it deletes an object of a stack by
+    /// its id, or leaves it to its owner (`Retain`).
+    ///
+    /// # Errors
+    /// When CloudFormation cannot be asked.
+    pub async fn keep(&self, physical_id: &str) -> Result<bool, CallError> {
+        Ok(match self.witness.newest_status(self.request, physical_id, ALL_EVENT_PAGES).await? {
+            Newest::Status(status) => !["DELETE_COMPLETE", "DELETE_FAILED"].contains(&status.as_str()),
+            Newest::Never => false,
+            Newest::NotRead => true,
+        })
+    }
+}
+
 /// The object that a stack has under a logical id.
 #[derive(Debug, Default)]
 pub struct StackObject {
@@ -234,11 +269,11 @@ impl Witness<'_> {
     async fn doubt_of_former(&self, request: &Request) -> Result<Option<Doubt>, Error> {
         let (id, stack) = (request.physical_id.as_deref().unwrap_or_default(), request.stack.name());
         let is_delete = request.request_type()? == RequestType::Delete;
-        let status = match self.newest_status(request, id).await? {
-            Some(status) if status == RETAINED || is_delete && is_over(&status) => Some(status),
-            Some(status) if !is_delete || status == "DELETE_IN_PROGRESS" => return Ok(None),
-            Some(_) => stack_status(self.client, &self.deadline, request.stack.as_str()).await?,
-            None => {
+        let status = match self.newest_status(request, id, EVENT_PAGES).await? {
+            Newest::Status(status) if is_over(&status) => Some(status),
+            Newest::Status(status) if !is_delete || status == "DELETE_IN_PROGRESS" => return Ok(None),
+            Newest::Status(_) => stack_status(self.client, &self.deadline, request.stack.as_str()).await?,
+            Newest::Never | Newest::NotRead => {
                 let found = format!("no event of stack {stack} in which {} is {id}", request.logical_id);
                 return Ok(Some(Doubt { found, answered: Answered::No }));
             }
@@ -253,16 +288,16 @@ impl Witness<'_> {
         })
     }
 
-    /// Returns the newest status of an object in the events of a stack, if it was ever the resource's.
-    async fn newest_status(&self, request: &Request, physical_id: &str) -> Result<Option<String>, CallError> {
+    /// Returns the newest status of an object in the events of a stack.
+    async fn newest_status(&self, request: &Request, physical_id: &str, pages: usize) -> Result<Newest, CallError> {
         let mut token: Option<String> = None;
-        for _ in 0..EVENT_PAGES {
+        for _ in 0..pages {
             let call = || self.client.describe_stack_events().stack_name(request.stack.as_str());
             let send = || call().set_next_token(token.clone()).send();
             let page = match self.deadline.call("cloudformation:DescribeStackEvents", request.stack.name(), send).await
             {
                 Ok(page) => page,
-                Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+                Err(error) if error.kind == ErrorKind::NotFound => return Ok(Newest::Never),
                 Err(error) => return Err(error),
             };
             let is_of_object = |event: &&StackEvent| {
@@ -272,14 +307,15 @@ impl Witness<'_> {
             };
             // The newest comes first.
             if let Some(event) = page.stack_events().iter().find(is_of_object) {
-                return Ok(event.resource_status.as_ref().map(|status| status.as_str().to_owned()));
+                let status = event.resource_status.as_ref().map(|status| status.as_str().to_owned());
+                return Ok(Newest::Status(status.unwrap_or_default()));
             }
             token = page.next_token;
             if token.is_none() {
-                break;
+                return Ok(Newest::Never);
             }
         }
-        Ok(None)
+        Ok(Newest::NotRead)
     }
 
     async fn resource(&self, stack: &StackId, logical_id: &str) -> Result<Option<Shown>, CallError> {

@@ -4,13 +4,15 @@ use super::owner::{Owner, Tags, owner_tags, stack_of};
 
 /// The tag of an object that an owner has taken over from another one.
 const TAKEN_OVER: &str = "github-trust:taken-over";
+/// The value of that tag where the stack had the object before.
+const OF_OWN_STACK: &str = "true";
 /// The value of that tag where another stack had the object, or nobody can tell.
 const OF_OTHERS: &str = "of others";
 
 /// The former owner of an object that a stack makes its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takeover {
-    /// Another resource of the stack.
+    /// A resource of the stack.
     OwnStack,
     /// Another stack, or nobody of whom the tags tell.
     Others,
@@ -45,6 +47,8 @@ pub enum HandOver {
         /// The owner's tags that are left.
         from: Tags,
     },
+    /// The object was this owner's before. Its stack had left it (`Retain`), and declares it again.
+    Retained,
     /// CloudFormation shows an object of this name as this owner's, and this one is another, or was changed beyond recognition.
     Replaced,
 }
@@ -59,11 +63,13 @@ impl HandOver {
                 let value = match self {
                     // The stack's tag is left: only IAM can have written it, and nobody but the stack takes it for its own.
                     Self::Lost { .. } if is_of_stack => return Some(owner.tags()),
-                    _ if is_of_stack => "true",
+                    _ if is_of_stack => OF_OWN_STACK,
                     _ => OF_OTHERS,
                 };
-                let taken_over = [(TAKEN_OVER.to_owned(), value.to_owned())];
-                Some(owner.tags().into_iter().chain(taken_over).collect())
+                Some(claim_of(owner, value))
+            }
+            Self::Retained if owner.owns(observed) && Takeover::of(observed).is_none() => {
+                Some(claim_of(owner, OF_OWN_STACK))
             }
             _ => None,
         }
@@ -74,9 +80,15 @@ impl HandOver {
     pub fn held(&self) -> Option<&str> {
         match self {
             Self::Held { from: _, why } => Some(why),
-            Self::LetGo { .. } | Self::Lost { .. } | Self::Replaced => None,
+            Self::LetGo { .. } | Self::Lost { .. } | Self::Retained | Self::Replaced => None,
         }
     }
+}
+
+/// The tags of an owner that has taken over an object.
+fn claim_of(owner: &Owner, from: &str) -> Tags {
+    let taken_over = [(TAKEN_OVER.to_owned(), from.to_owned())];
+    owner.tags().into_iter().chain(taken_over).collect()
 }
 
 #[cfg(test)]
@@ -91,6 +103,7 @@ mod tests {
             assert!(hand_over.claim(&new, &before).is_some_and(|claim| new.owns(&claim)), "{hand_over:?}");
             assert_eq!(hand_over.claim(&new, &other), None, "{hand_over:?}");
         }
+        assert_eq!(HandOver::Retained.claim(&new, &before), None);
         let held = HandOver::Held { from: before.clone(), why: String::new() };
         assert_eq!(held.claim(&new, &before), None);
     }

@@ -46,10 +46,10 @@ impl<R: Api> Reconciler<'_, R> {
             self.api.prefetch(ReadHint::Object(&spec));
         }
         let (mut desired, observation) = self.look_up(&id, spec).await?;
+        let is_known = old.is_some_and(|old| old == id);
         let converged = match observation {
-            Ok(observation) => self.converge_owned(&id, &mut desired, observation).await,
+            Ok(observation) => self.converge_owned(&id, &mut desired, observation, is_known).await,
             Err(error) => {
-                let is_known = old.is_some_and(|old| old == id);
                 if matches!(&error, Error::Call(call) if !is_known && R::shows_that_nothing_was_made(call)) {
                     self.progress.reset();
                 }
@@ -84,12 +84,14 @@ impl<R: Api> Reconciler<'_, R> {
         Ok((desired, observation))
     }
 
-    /// Asks about the owners of an object that is there, and brings it to the desired state.
+    /// Asks about the owners of an object that is there, and brings it to the desired state. `is_known` is true for the
+    /// object that the resource is.
     async fn converge_owned(
         &self,
         id: &R::Id,
         desired: &mut R::Desired,
         observation: Observation<R>,
+        is_known: bool,
     ) -> Result<Option<R::Observed>, Error> {
         let observed = match observation {
             Observation::Fresh(observed) => observed,
@@ -97,6 +99,9 @@ impl<R: Api> Reconciler<'_, R> {
         };
         if let Some(observed) = &observed {
             self.api.ask_about_owners(self.owner, id, desired, observed).await?;
+        }
+        if !is_known && self.is_of_stack(id, observed.as_ref()).await? {
+            R::take_back(desired);
         }
         self.converge(id, Some(desired), Observation::Fresh(observed)).await
     }
@@ -161,7 +166,11 @@ impl<R: Api> Reconciler<'_, R> {
     async fn delete_repeatedly(&self, id: &R::Id, time: Duration) -> Result<(), Error> {
         let end = Instant::now() + time;
         loop {
-            self.converge(id, None, Observation::Stale).await?;
+            let observed = self.api.observe(id).await?;
+            if self.is_left_alone(id, observed.as_ref()).await? {
+                return Ok(());
+            }
+            self.converge(id, None, Observation::Fresh(observed)).await?;
             if Instant::now() + WATCH_INTERVAL > end || !self.deadline.allows(WATCH_INTERVAL) {
                 return Ok(());
             }
@@ -175,11 +184,28 @@ impl<R: Api> Reconciler<'_, R> {
     async fn delete_if_observed(&self, id: &R::Id) -> Result<(), Error> {
         match self.api.observe(id).await {
             Ok(None) => Ok(()),
+            Ok(observed) if self.is_left_alone(id, observed.as_ref()).await? => Ok(()),
             Ok(observed) => self.converge(id, None, Observation::Fresh(observed)).await.map(drop),
             Err(error) => {
                 tracing::warn!(%id, %error, "it was never created, as far as is known, and cannot be read");
                 Ok(())
             }
         }
+    }
+
+    /// Returns true if no failed request has made this object, which only properties lead to.
+    async fn is_left_alone(&self, id: &R::Id, observed: Option<&R::Observed>) -> Result<bool, Error> {
+        let is_of_stack = self.is_of_stack(id, observed).await?;
+        if is_of_stack {
+            tracing::warn!(%id, "the object stays: CloudFormation shows that the resource had it before");
+        }
+        Ok(is_of_stack)
+    }
+
+    /// Returns true if CloudFormation knows an object of this owner, which is not the one that the resource is.
+    async fn is_of_stack(&self, id: &R::Id, observed: Option<&R::Observed>) -> Result<bool, Error> {
+        let is_ours = observed.is_some() && R::plan(self.owner, None, observed).is_ok_and(|plan| !plan.is_empty());
+        let Some(former) = self.former.filter(|_| is_ours) else { return Ok(false) };
+        Ok(former.keep(&id.to_string()).await?)
     }
 }

@@ -9,7 +9,7 @@ use crate::aws::CallError;
 use crate::aws::Deadline;
 use crate::deployment::Deployment;
 use crate::ownership::Owner;
-use crate::request_origin::Origin;
+use crate::request_origin::{FormerObjects, Origin};
 
 /// The context of one reconciliation.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Reconciler<'a, R: Api> {
     pub lag: Duration,
     /// The gate before the first change.
     pub origin: &'a Origin,
+    /// The objects that the resource was. The scheduled run deletes nothing that it has to ask about.
+    pub former: Option<&'a FormerObjects<'a>>,
     /// The time of day at which the reconciliation began.
     pub began: SystemTime,
     /// The progress for the response to a failure.

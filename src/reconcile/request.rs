@@ -15,7 +15,7 @@ use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::guardrails::Guardrails;
 use crate::ownership::Owner;
-use crate::request_origin::Origin;
+use crate::request_origin::{FormerObjects, Origin};
 
 /// The result of a request.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub struct RequestContext<'a> {
     pub lag: Duration,
     /// The gate before the first change.
     pub origin: &'a Origin,
+    /// The objects that the resource was. None for a stack that CloudFormation tells nothing of here.
+    pub former: Option<&'a FormerObjects<'a>>,
     /// The time of day at which the work on the request began.
     pub began: SystemTime,
     /// The progress for the response to a failure.
@@ -74,10 +76,10 @@ pub async fn reconcile_request<R: Api>(
     request: &Request,
     context: &RequestContext<'_>,
 ) -> Result<Reconciled, Error> {
-    let RequestContext { owner, deployment, guardrails, deadline, lag, origin, began, progress } = context;
-    let (deadline, lag, began) = (*deadline, *lag, *began);
+    let RequestContext { owner, deployment, guardrails, deadline, lag, origin, former, began, progress } = context;
+    let (deadline, lag, former, began) = (*deadline, *lag, *former, *began);
     let adoption = Some(AdoptionCheck { guardrails, stack: &request.stack, deployment });
-    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, began, progress, adoption };
+    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, former, began, progress, adoption };
     match request.request_type()? {
         RequestType::Create | RequestType::Update => create_or_update(&reconciler, request, context.guardrails).await,
         RequestType::Delete => delete(&reconciler, request, context.guardrails).await,

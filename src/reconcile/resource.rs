@@ -101,6 +101,8 @@ pub trait Planner: Resource + Sized {
     fn adopts(_action: &Self::Action) -> bool {
         false
     }
+    /// Completes the desired state of an object that the resource had before, and that its stack had left (`Retain`).
+    fn take_back(_desired: &mut Self::Desired) {}
     /// Returns the former owner of an object that an action makes ours.
     #[must_use]
     fn takes_over(_action: &Self::Action) -> Option<Takeover> {

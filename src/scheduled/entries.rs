@@ -137,7 +137,18 @@ async fn repair(
     };
     // Guardrails may have become stricter, and whoever may write secrets can have written the record.
     let adoption = Some(AdoptionCheck { guardrails: &guardrails, stack: &stack, deployment });
-    let reconciler = Reconciler { api, owner, deployment, deadline, lag, origin, began, progress: &progress, adoption };
+    let reconciler = Reconciler {
+        api,
+        owner,
+        deployment,
+        deadline,
+        lag,
+        origin,
+        former: None,
+        began,
+        progress: &progress,
+        adoption,
+    };
     match Box::pin(access_entry::reconcile_scheduled(&reconciler, id)).await {
         Ok(ScheduledOutcome::Healthy) => ItemOutcome::Done,
         Ok(ScheduledOutcome::ClusterDeleted) => {

@@ -30,6 +30,7 @@ impl Run<'_> {
                 origin,
                 began,
                 progress: &progress,
+                former: None,
                 adoption: None,
             };
             // Boxed, as in the handler: its type would be too deep for the compiler.

@@ -199,7 +199,8 @@ impl Stack {
     /// Takes a resource out, and leaves its object (`DeletionPolicy: Retain`).
     pub(crate) fn retain(&mut self, logical: &str) {
         self.resources.retain(|(name, _)| name != logical);
-        self.cloudformation.cloud.state().account.stacks.skip(&self.id, logical);
+        let now = self.cloudformation.cloud.now();
+        self.cloudformation.cloud.state().account.stacks.skip((&self.id, logical), now);
         if let Some(ledger) = &self.cloudformation.ledger {
             let objects = self.cloudformation.cloud.snapshot().objects;
             lock(ledger).lets_go(&self.id, logical, objects.into_keys());

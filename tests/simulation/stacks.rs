@@ -183,6 +183,13 @@ impl Stacks {
         }
     }
 
+    /// Takes the events of a stack away: CloudFormation never heard of the objects that a request has made.
+    pub(crate) fn forget_events(&mut self, stack: &str) {
+        if let Some(stack) = self.by_id.get_mut(stack) {
+            stack.events.clear();
+        }
+    }
+
     /// The newest event of an object that a resource was.
     pub(crate) fn note_object(
         &mut self,
@@ -196,10 +203,13 @@ impl Stacks {
     }
 
     /// A resource goes out of its stack, and its object stays (`DeletionPolicy: Retain`).
-    pub(crate) fn skip(&mut self, stack: &str, logical: &str) {
-        if let Some(resource) = self.by_id.get_mut(stack).and_then(|stack| stack.resources.get_mut(logical)) {
-            "DELETE_SKIPPED".clone_into(&mut resource.status);
-        }
+    pub(crate) fn skip(&mut self, (stack, logical): (&str, &str), now: SystemTime) {
+        const STATUS: &str = "DELETE_SKIPPED";
+        let Some(stack) = self.by_id.get_mut(stack) else { return };
+        let Some(resource) = stack.resources.get_mut(logical) else { return };
+        STATUS.clone_into(&mut resource.status);
+        let ShownResource { kind, physical, .. } = resource.clone();
+        stack.note(logical, &kind, &physical, STATUS, now);
     }
 
     /// The request of a resource is over.

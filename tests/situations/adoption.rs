@@ -1,8 +1,10 @@
 //! Objects that were made by hand are adopted within the guardrails, and given back as they were found.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::{attach, aws, declare, forget_violations, make_role, outcome, policy, put, role_named};
+use super::{attach, aws, by_hand, declare, forget_violations, make_role, outcome, policy, put, role_named};
 use crate::guardrails::{BOUNDARY, ENTRY, Place, deployed, role};
 use crate::simulation::account::{ACCOUNT, PARTITION};
 use crate::simulation::author::Author;
@@ -43,7 +45,7 @@ fn a_role_that_would_keep_what_guardrails_forbid_is_not_adopted() {
         (
             |place| {
                 let long = json!({"RoleName": "deploy", "MaxSessionDuration": 43200});
-                super::by_hand(place, "UpdateRole", &long);
+                by_hand(place, "UpdateRole", &long);
             },
             "`MaxSessionDuration`",
         ),
@@ -195,6 +197,43 @@ fn an_adopted_entry_is_given_back_as_it_was_found() {
         }
         forget_violations(place);
     });
+}
+
+/// Makes the role of an entry anew, with another id.
+fn make_role_again(place: &Place) -> String {
+    by_hand(place, "DeleteRole", &json!({"RoleName": "deploy"}));
+    make_role(place, "deploy", &trust_of_others());
+    role_named(place, "deploy").id
+}
+
+#[test]
+fn an_adopted_entry_that_follows_another_role_goes_with_its_stack() {
+    let variables = [ALLOWED[0], ("ALLOWED_KUBERNETES_SUBJECTS", "team-*")];
+    for is_adopted_first in [false, true] {
+        deployed(&variables, async |place| {
+            make_entry(place, "AmazonEKSViewPolicy", "cluster-admins");
+            let id = format!("{}|prod", principal());
+            let allowed = json!({"KubernetesGroups": ["team-b"], "Username": "team-b", "AccessPolicies": []});
+            if is_adopted_first {
+                outcome(&place.create(ENTRY, entry(allowed.clone())).await).unwrap();
+            }
+            tokio::time::sleep(Duration::from_hours(1)).await;
+            let mut declared = entry(allowed);
+            declared["RoleId"] = json!(make_role_again(place));
+            let answer = if is_adopted_first {
+                place.request("Update", ENTRY, declared.clone(), Some(&id)).await
+            } else {
+                place.create(ENTRY, declared.clone()).await
+            };
+            outcome(&answer).unwrap();
+            let shown = shown_entry(place);
+            assert!(shown.contains("team-b") && !shown.contains("github-trust:adopted"), "{shown}");
+            outcome(&place.request("Delete", ENTRY, declared, Some(&id)).await).unwrap();
+            let left = place.cloud.state().account.eks.clusters["prod"].entries.contains_key(&principal());
+            assert!(!left, "{}", place.cloud.story());
+            forget_violations(place);
+        });
+    }
 }
 
 #[test]

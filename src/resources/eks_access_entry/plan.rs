@@ -51,41 +51,21 @@ fn foreign(content: &EntryContent) -> Refusal {
 /// Plans the deletion of an entry of ours, or the release of an adopted one.
 fn plan_absent(owner: &Owner, entry: Option<&ObservedEntry>, record: Option<&RecreationRecord>) -> Plan<Action> {
     let ours = entry.filter(|entry| owner.owns(&entry.content.tags));
-    let release = |content: &EntryContent, arn: Option<String>| Action::Untag {
-        arn,
-        keys: content.tags.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect(),
-    };
-    match (ours, record) {
-        // An adopted entry is complete when it is released.
-        (None, Some(record)) if record.committed && entry.is_none() && record.content.is_adopted() => {
-            let target = Target::new(&Wanted::Unchanged, &record.content, record.content.role());
-            let found = FormerEntry::read(&target.content.tags);
-            let content = found.map_or_else(|| target.content.clone(), |found| found.content(&target.content));
-            recreate(&content, record.type_changed).then([release(&record.content, None)])
+    // The record first: a process that is about to recreate the entry then sees that it is no longer wanted.
+    let plan = Plan::nothing().then(record.map(|_| Action::DeleteRecord));
+    match ours {
+        Some(entry) if entry.content.is_adopted() => {
+            let keys = entry.content.tags.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect();
+            plan.followed_by(give_back(entry)).then([Action::Untag { arn: entry.arn.clone(), keys }])
         }
-        (Some(entry), record) if entry.content.is_adopted() => {
-            let arn = || entry.arn.clone();
-            give_back(entry, record)
-                .then(entry.content.is_marked().then(|| Action::Unmark { arn: arn() }))
-                .then(record.map(|_| Action::DeleteRecord))
-                .then([release(&entry.content, arn())])
-        }
-        // The record first: a process that is about to recreate the entry then sees that it is no longer wanted.
-        (ours, record) => Plan::nothing()
-            .then(record.map(|_| Action::DeleteRecord))
-            .then(ours.map(|_| Action::Delete { stale: false })),
+        ours => plan.then(ours.map(|_| Action::Delete { stale: false })),
     }
 }
 
-/// Gives the parts of an adopted entry back that were declared, and those that its recreation has not restored yet. Where
-/// they are not recorded, it stays as it is.
-fn give_back(entry: &ObservedEntry, record: Option<&RecreationRecord>) -> Plan<Action> {
-    let base = merge_record(entry, record);
-    let target = match FormerEntry::read(&base.tags) {
-        Some(found) => Target::given_back(&found, &base),
-        None => Target::new(&Wanted::Unchanged, &base, entry.content.role()),
-    };
-    let plan = target.plan_from(entry);
+/// Gives the parts of an adopted entry back that were declared. Where they are not recorded, it stays as it is.
+fn give_back(entry: &ObservedEntry) -> Plan<Action> {
+    let Some(found) = FormerEntry::read(&entry.content.tags) else { return Plan::nothing() };
+    let plan = Target::given_back(&found, &entry.content).plan_from(entry);
     let stages = plan.stages().iter();
     stages.fold(Plan::nothing(), |plan, stage| {
         plan.then(stage.iter().map(|action| Action::GiveBack(Box::new(action.clone()))))
@@ -178,7 +158,9 @@ fn plan_present(
     }
     let current = desired.role.as_ref().map(Principal::remembered);
     let role = if stale.is_some() { current } else { entry.content.role().or(current) };
-    let target = Target::new(&desired.wanted, &content_of_type(desired, merge_record(entry, record)), role);
+    // The former state of an adopted entry was that of an entry for the role before.
+    let content = content_of_type(desired, merge_record(entry, record)).of_ours_alone();
+    let target = Target::new(&desired.wanted, &content, role);
     check_tags(&target.content)?;
     // If both have changed, the role is the reason to report.
     let type_changed = type_changed && stale.is_none();
@@ -266,7 +248,7 @@ fn has_room_for_mark(tags: &Tags) -> bool {
 
 /// Plans the new entry from the record of the old one.
 fn restore(desired: &Desired, record: &RecreationRecord) -> Plan<Action> {
-    let content = content_of_type(desired, record.content.clone());
+    let content = content_of_type(desired, record.content.clone()).of_ours_alone();
     let current = desired.role.as_ref().map(Principal::remembered);
     let target = Target::new(&desired.wanted, &content, current.or(content.role()));
     Plan::nothing().then(overrule(desired, record, &target)).followed_by(recreate(&target.content, record.type_changed))
@@ -354,8 +336,10 @@ impl Planner for AccessEntries {
         let our_record = record.filter(|record| ours(&record.content.tags));
         let Some(desired) = desired else { return Ok(plan_absent(owner, entry, our_record)) };
         let check_role = || observed.map_or(Ok(()), |now| check_role(&desired.wanted, desired.role.as_ref(), now));
+        let hand_over = desired.hand_over.as_ref();
+        let claim = |entry: &ObservedEntry| hand_over.and_then(|hand_over| hand_over.claim(owner, &entry.content.tags));
         match (&desired.wanted, entry) {
-            (_, Some(entry)) if ours(&entry.content.tags) => {
+            (_, Some(entry)) if ours(&entry.content.tags) && claim(entry).is_none() => {
                 check_role()?;
                 plan_present(desired, entry, record)
             }
@@ -370,12 +354,11 @@ impl Planner for AccessEntries {
             }),
             (Wanted::Declared(spec), Some(entry)) => {
                 // The first call makes the entry ours, and marks it as adopted or taken over.
-                let hand_over = desired.hand_over.as_ref();
                 check_role()?;
                 if spec.adopt && entry.content.is_adoptable() {
                     return adopt(owner, desired, spec, entry, record);
                 }
-                let Some(claim) = hand_over.and_then(|hand_over| hand_over.claim(owner, &entry.content.tags)) else {
+                let Some(claim) = claim(entry) else {
                     let held_by = |why| held(&described_entry(&entry.content), &described(&entry.content.tags), why);
                     return Err(hand_over.and_then(HandOver::held).map_or_else(|| foreign(&entry.content), held_by));
                 };
@@ -400,6 +383,10 @@ impl Planner for AccessEntries {
             Action::Unmark { arn: _ } => true,
             _ => false,
         }
+    }
+
+    fn take_back(desired: &mut Desired) {
+        desired.hand_over = Some(HandOver::Retained);
     }
 
     fn takes_over(action: &Action) -> Option<Takeover> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::PolicyScope;
 use super::applied_record::ROLE_ID;
 use crate::arn::Arn;
-use crate::ownership::{PREFIX, Tags};
+use crate::ownership::{PREFIX, Tags, found_tags};
 
 /// The tag of an entry that is being recreated.
 pub(super) const RESTORING: &str = "github-trust:restoring";
@@ -37,6 +37,12 @@ impl EntryContent {
 
     pub(super) fn is_adopted(&self) -> bool {
         self.tags.contains_key(ADOPTED)
+    }
+
+    /// The same for an entry that our stack has made: there is no former state to give back.
+    pub(super) fn of_ours_alone(mut self) -> Self {
+        self.tags.retain(|key, _| key != ADOPTED && !found_tags::is_chunk(key));
+        self
     }
 
     /// Returns true if no stack owns the entry.

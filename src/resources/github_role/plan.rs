@@ -209,8 +209,8 @@ impl Planner for GitHubRoles {
                     });
                 }
                 let plan = match claim {
-                    _ if ours => change(desired, observed),
                     Some(claim) if !adopts => claimed(claim, desired, observed),
+                    _ if ours => change(desired, observed),
                     _ => adopt(owner, desired, observed),
                 };
                 if adopts || observed.tags.contains_key(ADOPTED) {
@@ -223,6 +223,10 @@ impl Planner for GitHubRoles {
 
     fn adopts(action: &Action) -> bool {
         matches!(action, Action::Tag(tags) if tags.contains_key(ADOPTED))
+    }
+
+    fn take_back(desired: &mut Desired) {
+        desired.hand_over = Some(HandOver::Retained);
     }
 
     fn takes_over(action: &Action) -> Option<Takeover> {

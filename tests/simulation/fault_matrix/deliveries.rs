@@ -155,6 +155,7 @@ fn row_06_a_delete_with_an_id_of_cloudformation_finds_what_is_ours() {
             world(async |world| {
                 let mut stack = world.stack(name);
                 assert_eq!(stack.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+                world.cloud.state().account.stacks.forget_events(&stack.id);
                 let beginning: String = name.chars().take(24).collect();
                 let invented = format!("{beginning}-{}-1A2B3C4D5E6F7", logical(kind));
                 let as_if = Resource { physical: invented.clone(), ..stack.resources[0].1.clone() };

@@ -22,6 +22,7 @@ fn row_06_what_a_copy_of_a_failed_create_made_is_deleted() {
             let stack = world.stack("s");
             let declared = alone(kind, 1);
             assert!(stack.send(RequestType::Create, &declared, None).await.success, "{}", world.story());
+            world.cloud.state().account.stacks.forget_events(&stack.id);
             let resource = Resource {
                 kind: kind.to_owned(),
                 physical: "never-created/1".to_owned(),

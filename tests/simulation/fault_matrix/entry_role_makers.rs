@@ -112,7 +112,8 @@ fn row_27_an_entry_does_not_follow_a_role_with_copied_tags() {
             let tags: Vec<Value> =
                 our_role(world).tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
             if is_retained {
-                world.cloud.state().account.stacks.skip(&team.id, "Role");
+                let now = world.cloud.now();
+                world.cloud.state().account.stacks.skip((&team.id, "Role"), now);
             }
             remove(world);
             let mut theirs = foreign_role("deploy");

@@ -215,6 +215,48 @@ fn what_is_taken_over_is_held_to_the_guardrails_of_an_adoption() {
     }
 }
 
+#[test]
+fn what_a_stack_left_and_declares_again_stays_when_it_goes_back() {
+    for kind in KINDS {
+        world(async |world| {
+            let mut stack = world.stack("s");
+            assert_eq!(stack.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+            let (id, _) = object(world, kind);
+            stack.retain(logical(kind));
+            let status = stack.update(&vec![alone(kind, 2), failing()]).await;
+            assert_eq!(status, Status::UpdateRollbackComplete, "{}", world.story());
+            assert_eq!(object(world, kind).0, id, "it was there before the update: {}", world.story());
+            assert_eq!(stack.update(&vec![alone(kind, 2)]).await, Status::UpdateComplete, "{}", world.story());
+            assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+            no_object(world);
+        });
+    }
+}
+
+#[test]
+fn what_a_stack_left_stays_when_its_new_declaration_is_refused() {
+    for (kind, refused) in [
+        (ROLE, json!({"MaxSessionDuration": 43200})),
+        (ENTRY, json!({"AccessPolicies": [access("AmazonEKSClusterAdminPolicy", &[])]})),
+    ] {
+        let settings = Settings { guardrails: all_but_adoption(&[]), ..Settings::default() };
+        world_with(
+            |cloud| github_trust_with(cloud, settings),
+            async |world| {
+                let mut stack = world.stack("s");
+                let declared =
+                    if kind == ROLE { alone(kind, 1) } else { but(alone(kind, 1), json!({"AccessPolicies": null})) };
+                assert_eq!(stack.create(&vec![declared.clone()]).await, Status::CreateComplete, "{}", world.story());
+                let before = object(world, kind);
+                stack.retain(logical(kind));
+                let status = stack.update(&vec![but(declared, refused)]).await;
+                assert_eq!(status, Status::UpdateRollbackComplete, "{}", world.story());
+                assert_eq!(object(world, kind), before, "{}", world.story());
+            },
+        );
+    }
+}
+
 /// A world in which nothing is adopted.
 fn without_adoption(story: impl AsyncFn(&World)) {
     let guardrails = all_but_adoption(&[("ALLOW_CLUSTER_ADMIN", "true")]);

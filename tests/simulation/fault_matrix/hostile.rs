@@ -56,6 +56,7 @@ fn is_left(id: &str) -> bool {
         let mut stack = world.stack("quickstart");
         let declared = but(alone(ROLE, 1), json!({"RoleName": null}));
         assert_eq!(stack.create(&vec![declared]).await, Status::CreateComplete, "{}", world.story());
+        world.cloud.state().account.stacks.forget_events(&stack.id);
         stack.resources.iter_mut().for_each(|(_, resource)| id.clone_into(&mut resource.physical));
         assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
         world.lambda.settle().await;
