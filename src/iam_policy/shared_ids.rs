@@ -64,8 +64,9 @@ pub(super) fn shared(rules: &BTreeSet<TrustRule>) -> (Vec<Shared>, Vec<&TrustRul
     (found, apart)
 }
 
-/// Gives the rules of a shared statement the ids of their repositories again.
-pub(super) fn told_apart(sid: &str, rules: Vec<TrustRule>) -> Option<Vec<TrustRule>> {
+/// Gives the rules of a shared statement the ids of their repositories again, if its `Sid` has one for each name.
+#[must_use]
+pub fn told_apart(sid: &str, rules: Vec<TrustRule>) -> Option<Vec<TrustRule>> {
     let names: BTreeSet<Repository> = rules.iter().filter_map(|rule| repository(&rule.subject)).collect();
     let ids: Vec<&str> = sid.split('x').skip(1).collect();
     if names.len() != ids.len() {

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::document::{canonical, statements};
 use super::pattern::Pattern;
-use super::shared_ids::{Shared, shared, told_apart};
+pub use super::shared_ids::told_apart;
+use super::shared_ids::{Shared, shared};
 use super::trust_rule::claims_cover;
 pub use super::trust_rule::{Claim, Claims, TrustRule};
 use crate::arn::issuer_of_provider;

@@ -103,3 +103,165 @@ fn a_role_of_others_is_a_memory_in_whatever_form() {
         }
     }
 }
+
+/// Two repositories without ids in their subjects, which are let in for the same jobs and share a statement.
+fn two(place: &mut Place) -> Value {
+    place.token();
+    place.github(|github| github.classic.extend(["acme/app", "corp/web"].map(str::to_owned)));
+    json!([{"Repository": "acme/app", "Branches": ["main"]}, {"Repository": "corp/web", "Branches": ["main"]}])
+}
+
+/// The one has the name of the other.
+fn swap(place: &Place) {
+    place.github(|github| github.taken = [("acme/app".to_owned(), ids("corp/web").1)].into());
+}
+
+fn more() -> Value {
+    json!([{"Repository": "acme/app", "Environments": ["prod"]}])
+}
+
+fn drop_sid(policy: &mut Value) {
+    policy["Statement"][0].as_object_mut().unwrap().remove("Sid");
+}
+
+#[test]
+fn a_sid_that_stays_tells_whose_each_id_is() {
+    at(async |place| {
+        let trust = two(place);
+        assert!(place.create(trust).await.succeeded);
+        rewrite(place, add_statement);
+        swap(place);
+        let told = format!("the role trusts acme/app with id {}, and GitHub shows id", ids("acme/app").1);
+        refuses(place, &more(), &[&told]).await;
+        place.github(|github| github.taken.clear());
+        assert!(place.update(more()).await.succeeded);
+    });
+}
+
+#[test]
+fn an_id_of_several_names_excuses_none_of_them() {
+    let both = |policy: &mut Value| {
+        drop_sid(policy);
+        add_statement(policy);
+    };
+    for change in [drop_sid as fn(&mut Value), both] {
+        at(async |place| {
+            let trust = two(place);
+            assert!(place.create(trust.clone()).await.succeeded);
+            rewrite(place, change);
+            let before = place.policy();
+            let (app, web) = (ids("acme/app").1, ids("corp/web").1);
+            for (now, swapped) in [(web, true), (app, false)] {
+                place.github(|github| github.taken.clear());
+                if swapped {
+                    swap(place);
+                }
+                let told = [
+                    format!(
+                        "has the ids {} or {} for several names, and does not tell which of them",
+                        app.min(web),
+                        app.max(web)
+                    ),
+                    format!("is acme/app; {now} has the name now"),
+                    format!(
+                        "If the repository, owner or user is meant that has the name now, write `RepositoryId: {now}`"
+                    ),
+                ];
+                refuses(place, &more(), &told.each_ref().map(String::as_str)).await;
+            }
+            // Without an answer, the name is not let in by itself.
+            place.github(|github| github.down = true);
+            let classic = json!([{"Repository": "acme/app", "Environments": ["prod"], "SubjectFormat": "Classic"}]);
+            for trust in [classic, json!([{"Subjects": ["repo:acme/app:environment:prod"]}])] {
+                let outcome = place.update(trust).await;
+                assert!(!outcome.succeeded, "{}", place.policy());
+                assert_eq!(place.policy(), before);
+            }
+            place.github(|github| github.down = false);
+            place.rolls_back = true;
+            let outcome = place.request("Update", json!({"Trust": trust, "Description": "former"})).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            place.rolls_back = false;
+            let other = json!([{"Repository": "corp/other", "Branches": ["main"]}]);
+            assert!(place.update(other).await.succeeded);
+            swap(place);
+            refuses(place, &more(), &["the role trusts acme/app with id"]).await;
+        });
+    }
+}
+
+#[test]
+fn names_whose_ids_nothing_tells_need_declared_ones_when_they_come_back() {
+    at(async |place| {
+        let trust = two(place);
+        assert!(place.create(trust).await.succeeded);
+        rewrite(place, drop_sid);
+        assert!(place.update(json!([{"Subjects": [immutable("corp/other", MAIN)]}])).await.succeeded);
+        swap(place);
+        refuses(place, &more(), &["no longer hold all names that it has trusted, of which acme/app may be one"]).await;
+        let mut declared = more();
+        declared[0]["RepositoryId"] = json!(ids("corp/web").1.to_string());
+        declared[0]["OwnerId"] = json!(ids("acme").0.to_string());
+        let outcome = place.update(declared).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+    });
+}
+
+#[test]
+fn ids_in_a_subject_are_its_own_whatever_the_statement_lists() {
+    at(async |place| {
+        let repositories = ["acme/app", "corp/web"];
+        let entries = repositories.map(|name| json!({"Repository": name, "Branches": ["main"]}));
+        assert!(place.create(json!(entries)).await.succeeded);
+        rewrite(place, |policy| {
+            let (owners, ids): (Vec<String>, Vec<String>) =
+                repositories.map(ids).into_iter().map(|(owner, id)| (owner.to_string(), id.to_string())).unzip();
+            policy["Statement"][0]["Condition"]["StringEquals"][format!("{ISSUER}:repository_owner_id")] =
+                json!(owners);
+            policy["Statement"][0]["Condition"]["StringEquals"][format!("{ISSUER}:repository_id")] = json!(ids);
+        });
+        swap(place);
+        let told = format!("the role trusts acme/app with id {}, and GitHub shows id", ids("acme/app").1);
+        refuses(place, &more(), &[&told]).await;
+        place.github(|github| github.taken = [("acme".to_owned(), ids("corp").0)].into());
+        refuses(place, &more(), &[&format!("the role trusts acme with id {}, and", ids("acme").0)]).await;
+    });
+}
+
+#[test]
+fn owners_that_share_a_statement_are_told_apart_or_declared() {
+    at(async |place| {
+        place.github(|github| github.private.extend(["acme/none", "corp/none"].map(str::to_owned)));
+        let trust = json!([{"Repository": "acme/none", "Branches": ["main"], "SubjectFormat": "Classic"},
+                           {"Repository": "corp/none", "Branches": ["main"], "SubjectFormat": "Classic"}]);
+        let outcome = place.create(trust).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        rewrite(place, |policy| {
+            let mut statement = policy["Statement"][0].clone();
+            let equals = &mut statement["Condition"]["StringEquals"];
+            equals[format!("{ISSUER}:sub")] =
+                json!([format!("repo:acme/none:{MAIN}"), format!("repo:corp/none:{MAIN}")]);
+            equals[format!("{ISSUER}:repository_owner_id")] =
+                json!(["acme", "corp"].map(|name| ids(name).0.to_string()));
+            policy["Statement"] = json!([statement]);
+        });
+        place.github(|github| github.taken = [("acme".to_owned(), ids("corp").0)].into());
+        let new = json!([{"Repository": "acme/new", "Branches": ["main"]}]);
+        refuses(place, &new, &["does not tell which of them is acme;", "write `OwnerId: "]).await;
+    });
+}
+
+#[test]
+fn an_id_in_a_subject_is_that_of_the_name_beside_it() {
+    at(async |place| {
+        place.token();
+        let template = ["repository_id", "context"].map(str::to_owned).to_vec();
+        place.github(|github| drop(github.templates.insert("acme/app".into(), template)));
+        let outcome = place.create(app()).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        rewrite(place, add_sid);
+        swap(place);
+        let told = format!("the role trusts acme/app with id {}, and GitHub shows id", ids("acme/app").1);
+        refuses(place, &app(), &[&told]).await;
+    });
+}

@@ -393,3 +393,61 @@ fn a_user_whom_github_does_not_tell_gets_no_id_of_another_one() {
         assert!(place.policy().to_string().contains(&ids("hubot").0.to_string()));
     });
 }
+
+#[test]
+fn an_id_before_the_newest_is_no_excuse_for_a_name_that_left() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        taken(place);
+        let mut declared = app();
+        (declared[0]["RepositoryId"], declared[0]["OwnerId"]) = (json!("999"), json!("777"));
+        assert!(place.update(declared).await.succeeded);
+        assert!(place.update(json!([{"Repository": "corp/web", "Branches": ["main"]}])).await.succeeded);
+        place.github(|github| github.taken.clear());
+        let told = ["the role trusts acme/app with id 999, and", "the role trusts acme with id 777, and"];
+        refuses(place, &app(), &told).await;
+    });
+}
+
+/// A repository whose subjects have no ids, and the role without the tags that tell its owner.
+async fn without_its_owner(place: &mut Place) {
+    place.token();
+    place.world.settings.guardrails = Guardrails::none();
+    place.github(|github| github.classic.push("acme/app".into()));
+    assert!(place.create(app()).await.succeeded);
+    place.someone("UntagRole", &json!({"RoleName": "deploy", "TagKeys": ["github-trust:names"]}));
+}
+
+#[test]
+fn an_owner_whom_nothing_tells_any_more_is_to_be_declared() {
+    let new = || json!({"Repository": "acme/new", "Branches": ["main"]});
+    let all = || json!({"Repository": "acme/*", "Branches": ["main"]});
+    for entry in [new(), all(), json!({"Subjects": ["repository_owner:acme:environment:prod"]})] {
+        at(async |place| {
+            without_its_owner(place).await;
+            place.github(|github| github.taken = [("acme".to_owned(), 777)].into());
+            let told = ["tell no longer which id acme has; 777 has the name now", "write `OwnerId: 777`"];
+            refuses(place, &json!([entry]), &told).await;
+            let before = place.policy();
+            place.github(|github| github.down = true);
+            let mut classic = entry.clone();
+            if entry["Subjects"].is_null() {
+                classic["SubjectFormat"] = json!("Classic");
+            }
+            let outcome = place.update(json!([classic])).await;
+            assert!(!outcome.succeeded, "{}", place.policy());
+            assert_eq!(place.policy(), before);
+            place.github(|github| github.down = false);
+            let mut declared = entry.clone();
+            declared["OwnerId"] = json!("777");
+            let outcome = place.update(json!([declared])).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+        });
+    }
+    at(async |place| {
+        without_its_owner(place).await;
+        // A repository that has its id tells its owner.
+        let outcome = place.update(json!([app()[0], new(), all()])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+    });
+}

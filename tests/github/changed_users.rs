@@ -47,6 +47,19 @@ fn a_number_of_other_jobs_is_no_excuse_where_the_tags_are_lost() {
     });
 }
 
+/// GitHub does not answer about users.
+fn silence(place: &Place) {
+    for user in ["octocat", "hubot", "mona"] {
+        let silent = Answer { status: 403, headers: vec![], body: "{}".into() };
+        place.github(|github| drop(github.answers.insert(format!("GET /users/{user}"), silent)));
+    }
+}
+
+async fn becomes(place: &mut Place, trust: Value) {
+    let outcome = place.update(trust).await;
+    assert!(outcome.succeeded, "{}", outcome.reason);
+}
+
 #[test]
 fn without_answer_and_tags_no_user_gets_the_jobs_of_another() {
     for (named, numbered) in [("dev", "main"), ("main", "dev")] {
@@ -55,13 +68,42 @@ fn without_answer_and_tags_no_user_gets_the_jobs_of_another() {
             assert!(place.create(trust.clone()).await.succeeded);
             let before = place.policy();
             lose_tags(place);
-            let silent = Answer { status: 403, headers: vec![], body: "{}".into() };
-            place.github(|github| drop(github.answers.insert("GET /users/octocat".into(), silent)));
+            silence(place);
+            // Nobody knows whose the ids of the policy are.
+            for branch in [named, "next"] {
+                let outcome = place.update(json!([on(branch, &["octocat"]), on(numbered, &["555"])])).await;
+                assert!(outcome.reason.contains("write users' ids under `Actors`"), "{}", outcome.reason);
+                assert_eq!(place.policy(), before);
+            }
+            place.rolls_back = true;
             let outcome = place.request("Update", json!({"Trust": trust, "Description": "other"})).await;
             assert!(outcome.succeeded, "{}", outcome.reason);
             assert_eq!(place.policy(), before);
+        });
+    }
+}
+
+#[test]
+fn without_answer_nobody_stays_under_the_name_of_another() {
+    for tag in [None, Some("=1+ hubot=".to_owned() + &ids("hubot").0.to_string()), Some("=2. ".to_owned())] {
+        at(async |place| {
+            let trust = |other: &str| json!([on("main", &["hubot", other])]);
+            assert!(place.create(trust("octocat")).await.succeeded);
+            let before = place.policy();
             lose_tags(place);
-            assert!(!place.update(json!([on("next", &["octocat"])])).await.succeeded);
+            for value in &tag {
+                let tags = json!([{"Key": "github-trust:names", "Value": value}]);
+                place.someone("TagRole", &json!({"RoleName": "deploy", "Tags": tags}));
+            }
+            silence(place);
+            let outcome = place.update(trust("mona")).await;
+            assert!(!outcome.succeeded, "{}", place.policy());
+            assert_eq!(place.policy(), before);
+            // A rollback keeps both.
+            place.rolls_back = true;
+            let outcome = place.request("Update", json!({"Trust": trust("octocat"), "Description": "other"})).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            assert_eq!(place.policy(), before);
         });
     }
 }
@@ -96,5 +138,22 @@ fn a_policy_changed_by_hand_excuses_no_number_of_other_jobs() {
         place.someone("UpdateAssumeRolePolicy", &json!({"RoleName": "deploy", "PolicyDocument": policy.to_string()}));
         taken(place);
         refuses(place, &trust, &["write 555 in place of octocat"]).await;
+    });
+}
+
+#[test]
+fn an_id_that_a_name_had_before_its_newest_is_no_excuse() {
+    at(async |place| {
+        taken(place);
+        assert!(place.create(json!([on("main", &["octocat"])])).await.succeeded);
+        place.github(|github| github.taken.clear());
+        let today = ids("octocat").0.to_string();
+        becomes(place, json!([on("main", &["octocat", &today])])).await;
+        // By its number, and no longer by the name.
+        becomes(place, json!([on("main", &["555"])])).await;
+        taken(place);
+        let trust = json!([on("main", &["555"]), on("dev", &["octocat"])]);
+        let told = format!("the role trusts the user octocat with id {today}");
+        refuses(place, &trust, &[&told, "write 555 in place of octocat"]).await;
     });
 }

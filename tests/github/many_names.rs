@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
 use super::{Place, at, immutable};
@@ -65,7 +66,7 @@ fn a_role_that_had_to_forget_names_wants_the_ids_of_new_ones() {
         let outcome = place.update(new()).await;
         let (owner, id) = ids("acme/fresh");
         for told in [
-            "the role's tags had no room for all names that it has trusted, of which acme/fresh may be one",
+            "the role's tags no longer hold all names that it has trusted, of which acme/fresh may be one",
             &format!("If the repository, owner or user is meant that has the name now, write `RepositoryId: {id}`"),
         ] {
             assert!(outcome.reason.contains(told), "{told}: {}", outcome.reason);
@@ -92,5 +93,39 @@ fn more_names_than_can_be_remembered_leave_in_several_updates() {
         assert_eq!(place.policy(), before);
         becomes(place, short(90..150)).await;
         becomes(place, trust(0..1)).await;
+    });
+}
+
+#[test]
+fn a_role_that_had_to_forget_names_takes_none_by_itself() {
+    at(async |place| {
+        place.world.settings.guardrails = Guardrails::none();
+        with_a_large_quota(place);
+        assert!(place.create(json!(trust(0..60))).await.succeeded);
+        for numbers in [300..360, 100..160, 200..201] {
+            becomes(place, trust(numbers)).await;
+        }
+        let before = place.policy();
+        place.github(|github| github.down = true);
+        let new = [
+            json!({"Repository": "fresh/app", "Branches": ["main"], "SubjectFormat": "Classic"}),
+            json!({"Repository": "acme/fresh", "Branches": ["main"], "SubjectFormat": "Classic"}),
+            json!({"Subjects": ["repo:fresh/app:environment:prod"]}),
+            json!({"Subjects": ["repository_owner:fresh:environment:prod"]}),
+        ];
+        for entry in new {
+            let outcome = place.update(json!([entry])).await;
+            assert!(!outcome.succeeded, "{entry}: {}", place.policy());
+            let told = ["no longer hold all names that it has trusted, of which ", "GitHub does not tell its id"];
+            assert!(told.iter().all(|told| outcome.reason.contains(told)), "{entry}: {}", outcome.reason);
+            assert_eq!(place.policy(), before);
+        }
+        becomes(place, trust(200..201)).await;
+        becomes(
+            place,
+            vec![json!({"Repository": "fresh/app", "Branches": ["main"], "SubjectFormat": "Classic",
+            "OwnerId": "5", "RepositoryId": "6"})],
+        )
+        .await;
     });
 }

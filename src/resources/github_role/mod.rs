@@ -45,6 +45,7 @@ mod tests;
 mod trust_declaration;
 mod trust_entry;
 mod trusted_names;
+mod unknown_ids;
 mod void_subjects;
 mod workflow_warnings;
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::found_rules::FoundRule;
 use super::name_record::{NameRecord, is_account, key};
 use super::pinned_users::PinnedUsers;
 use super::trust_declaration::{Actor, TrustEntry};
@@ -71,22 +72,40 @@ fn organisation(value: &str) -> Option<(&str, Option<u64>)> {
 }
 
 /// The ids that policies pin, by the keys of names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PinnedIds {
     owners: BTreeMap<String, BTreeSet<u64>>,
     repositories: BTreeMap<String, BTreeSet<u64>>,
+    /// The names whose ids nothing tells: those that share a statement with all their ids, and, without an id, the owners of
+    /// repositories that are pinned by their own ids.
+    doubtful: BTreeMap<String, BTreeSet<u64>>,
     users: PinnedUsers,
 }
 
-/// A name that has another id than the pinned one.
+/// A name that has another id than the pinned one, or that may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OtherId {
     /// The repository, owner or user.
     pub(super) what: String,
-    pub(super) pinned: BTreeSet<u64>,
+    pub(super) known: Known,
     pub(super) now: u64,
     /// The step that declares the new id.
     pub(super) remedy: String,
+}
+
+/// The ids that a name has, as far as a role tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// One of these.
+    Ids(BTreeSet<u64>),
+    /// One of these, which are the ids of all users.
+    OfUsers(BTreeSet<u64>),
+    /// One of these, which are the ids of several names.
+    OfSeveral(BTreeSet<u64>),
+    /// An owner's, which the role's tags have lost.
+    Lost,
+    /// Perhaps one that the role's tags have forgotten.
+    Forgotten,
 }
 
 impl PinnedIds {
@@ -98,37 +117,81 @@ impl PinnedIds {
     }
 
     /// Adds the rules of a policy that somebody else wrote, or changed. They do not tell by which jobs a user is let in.
-    pub(super) fn add_found<'a>(&mut self, rules: impl IntoIterator<Item = &'a TrustRule>) {
-        for rule in rules {
+    pub(super) fn add_found<'a>(&mut self, found: impl IntoIterator<Item = &'a FoundRule>) {
+        for FoundRule { host: _, rule, is_sure } in found {
             self.users.add_without_jobs(rule);
-            self.add_names(rule);
+            if *is_sure {
+                self.add_names(rule);
+            } else {
+                self.add_doubtful(rule);
+            }
         }
     }
 
     fn add_names(&mut self, rule: &TrustRule) {
         let Identity { scope, owner_ids, repository_ids } = Identity::of(rule);
-        let (owner, repository) = match scope {
-            Some(RepositoryScope::Repository(repository)) => {
-                (key(repository.owner()), Some(key(&repository.to_string())))
-            }
-            Some(RepositoryScope::Organisation(owner)) => (key(&owner), None),
-            None => return,
-        };
+        let Some(scope) = scope else { return };
+        let owner = key(scope.owner());
+        if owner_ids.is_empty() && !repository_ids.is_empty() {
+            self.doubtful.entry(owner.clone()).or_default();
+        }
         self.owners.entry(owner).or_default().extend(owner_ids);
-        if let Some(repository) = repository {
-            self.repositories.entry(repository).or_default().extend(repository_ids);
+        if let RepositoryScope::Repository(repository) = scope {
+            self.repositories.entry(key(&repository.to_string())).or_default().extend(repository_ids);
         }
     }
 
-    /// Adds the names of a record of which the policies pin no id. Where they do, a former id of the name is history.
+    fn add_doubtful(&mut self, rule: &TrustRule) {
+        let Identity { scope, owner_ids, repository_ids } = Identity::of(rule);
+        let Some(scope) = scope else { return };
+        for (name, ids) in [(scope.owner().to_owned(), owner_ids), (scope.name(), repository_ids)] {
+            if !ids.is_empty() {
+                self.doubtful.entry(key(&name)).or_default().extend(ids);
+            }
+        }
+    }
+
+    /// Adds the newest ids of a record for names of which the policies pin none. Where they do, the id of the record is
+    /// history.
     pub(super) fn add_record(&mut self, record: &NameRecord) {
-        let is_pinned = |(name, _): &(&str, u64)| self.of_key(name).is_some_and(|ids| !ids.is_empty());
-        let names: BTreeSet<&str> = record.iter().filter(|one| !is_pinned(one)).map(|(name, _)| name).collect();
+        let names: BTreeSet<&str> = record.iter().map(|(name, _)| name).collect();
         for name in names {
-            let user = self.users.named(name, record).filter(|_| is_account(name));
-            let ids = user.map_or_else(|| record.ids(name), |id| [id].into());
-            let all = if is_account(name) { &mut self.owners } else { &mut self.repositories };
-            all.entry(name.to_owned()).or_default().extend(ids);
+            let may_be = |id: &u64| self.doubtful.get(name).is_none_or(|ids| ids.is_empty() || ids.contains(id));
+            let newest = record.newest(name, |_| true).filter(may_be);
+            if let Some(id) = newest.filter(|_| !self.knows(name)) {
+                let all = if is_account(name) { &mut self.owners } else { &mut self.repositories };
+                all.entry(name.to_owned()).or_default().insert(id);
+            }
+        }
+    }
+
+    /// Learns an owner that nothing tells from a repository that has its id.
+    pub(super) fn learn_owner(&mut self, scope: &RepositoryScope, id: Option<u64>, owner_id: Option<u64>) {
+        let has_its_id = id.is_some_and(|id| self.ids(scope).contains(&id));
+        if matches!(scope, RepositoryScope::Repository(_)) && has_its_id && self.doubts(scope.owner()).is_some() {
+            self.owners.entry(key(scope.owner())).or_default().extend(owner_id);
+        }
+    }
+
+    /// Returns the ids of which a name has one, if nothing tells which.
+    pub(super) fn doubts(&self, name: &str) -> Option<&BTreeSet<u64>> {
+        let name = key(name);
+        self.doubtful.get(&name).filter(|_| !self.knows(&name))
+    }
+
+    /// The keys of the names of which nothing tells the ids, of those that share a statement.
+    pub(super) fn untold(&self) -> impl Iterator<Item = &str> {
+        let names = self.doubtful.iter().filter(|(name, ids)| !ids.is_empty() && self.doubts(name).is_some());
+        names.map(|(name, _)| name.as_str())
+    }
+
+    /// Takes each id that a name may have for its own.
+    pub(super) fn doubt_nothing(&mut self) {
+        let untold: Vec<String> = self.untold().map(str::to_owned).collect();
+        let doubtful = std::mem::take(&mut self.doubtful);
+        for (name, ids) in doubtful.into_iter().filter(|(name, _)| untold.contains(name)) {
+            let all = if is_account(&name) { &mut self.owners } else { &mut self.repositories };
+            all.entry(name).or_default().extend(ids);
         }
     }
 
@@ -138,6 +201,11 @@ impl PinnedIds {
 
     fn of_key(&self, name: &str) -> Option<&BTreeSet<u64>> {
         if is_account(name) { self.owners.get(name) } else { self.repositories.get(name) }
+    }
+
+    /// Returns true if the name of a key has an id.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.of_key(name).is_some_and(|ids| !ids.is_empty())
     }
 
     /// Returns true if the name of a key has this id.
@@ -202,22 +270,12 @@ impl PinnedIds {
         let (is_one_owner, is_one) = (owners.len() == 1, repositories == 1);
         for (scope, owner_now, repository_now) in all {
             let (owner_ids, repository_ids) = declared_ids(entry, scope);
-            let owner = match scope {
-                RepositoryScope::Repository(repository) => {
-                    let declared = ("RepositoryId", &repository_ids, is_one);
-                    found.extend(other(
-                        &repository.to_string(),
-                        declared,
-                        self.repository(repository),
-                        repository_now,
-                        is_cut,
-                    ));
-                    repository.owner()
-                }
-                RepositoryScope::Organisation(owner) => owner,
-            };
-            let declared = ("OwnerId", &owner_ids, is_one_owner);
-            found.extend(other(owner, declared, self.owner(owner), owner_now, is_cut));
+            if matches!(scope, RepositoryScope::Repository(_)) {
+                let declared = ("RepositoryId", &repository_ids, is_one);
+                found.extend(self.other(&scope.name(), declared, self.ids(scope), repository_now, is_cut));
+            }
+            let (owner, declared) = (scope.owner(), ("OwnerId", &owner_ids, is_one_owner));
+            found.extend(self.other(owner, declared, self.owner(owner), owner_now, is_cut));
         }
         let beside = if facts.says("actor") { "beside" } else { "in place of" };
         let already = self.users.of_each(rules);
@@ -241,14 +299,41 @@ impl PinnedIds {
         // Where nothing is known of a name, the policy's ids are those of all names.
         let is_lost = known.is_empty() && !actors.is_whole();
         let pinned = if is_lost { self.users.all().clone() } else { known };
-        let may_be_known = actors.is_cut() || !pinned.is_empty();
         let is_meant = if is_lost { already.contains(&now) || pinned == [now].into() } else { pinned.contains(&now) };
-        (may_be_known && !is_meant).then(|| OtherId {
+        let known = match pinned {
+            pinned if pinned.is_empty() => Known::Forgotten,
+            pinned if pinned.contains(&now) => Known::OfUsers(pinned),
+            pinned => Known::Ids(pinned),
+        };
+        let is_new = known == Known::Forgotten && !actors.is_cut();
+        (!is_meant && !is_new).then(|| OtherId {
             what: format!("the user {name}"),
-            pinned,
+            known,
             now,
             remedy: format!("{now} {beside} {name} under `Actors`"),
         })
+    }
+
+    /// Describes a repository or an owner that has another id than the pinned ones, or that may have.
+    fn other(
+        &self,
+        name: &str,
+        (property, declared, is_one): (&str, &BTreeSet<u64>, bool),
+        pinned: BTreeSet<u64>,
+        now: Option<u64>,
+        is_cut: bool,
+    ) -> Option<OtherId> {
+        let now = now.filter(|now| !pinned.contains(now) && !declared.contains(now))?;
+        let known = match self.doubts(name) {
+            Some(ids) if ids.is_empty() => Known::Lost,
+            Some(ids) if ids.contains(&now) => Known::OfSeveral(ids.clone()),
+            Some(ids) => Known::Ids(ids.clone()),
+            None if !pinned.is_empty() => Known::Ids(pinned),
+            None if is_cut => Known::Forgotten,
+            None => return None,
+        };
+        let place = if is_one { String::new() } else { format!(" in an entry for {name} alone") };
+        Some(OtherId { what: name.to_owned(), known, now, remedy: format!("`{property}: {now}`{place}") })
     }
 }
 
@@ -269,18 +354,6 @@ pub(super) fn declared_ids(entry: &TrustEntry, scope: &RepositoryScope) -> (BTre
         }
     }
     (owner_ids, repository_ids)
-}
-
-fn other(
-    name: &str,
-    (property, declared, is_one): (&str, &BTreeSet<u64>, bool),
-    pinned: BTreeSet<u64>,
-    now: Option<u64>,
-    is_cut: bool,
-) -> Option<OtherId> {
-    let now = now.filter(|now| (is_cut || !pinned.is_empty()) && !pinned.contains(now) && !declared.contains(now))?;
-    let place = if is_one { String::new() } else { format!(" in an entry for {name} alone") };
-    Some(OtherId { what: name.to_owned(), pinned, now, remedy: format!("`{property}: {now}`{place}") })
 }
 
 /// Ids in a sentence.

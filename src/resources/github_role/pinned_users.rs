@@ -9,7 +9,7 @@ use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustRule};
 
 /// The ids of users, and the jobs that they trigger.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PinnedUsers {
     by_job: Vec<(TrustRule, BTreeSet<u64>)>,
     all: BTreeSet<u64>,
@@ -33,10 +33,10 @@ impl PinnedUsers {
         &self.all
     }
 
-    /// Returns the id that a name has in the policies: of those in a record, the newest. Another one in the policies is
-    /// there by its number.
+    /// Returns the id that a name has in the policies: the newest one in a record. Another one in the policies is there by
+    /// its number.
     pub(super) fn named(&self, name: &str, record: &NameRecord) -> Option<u64> {
-        record.newest(name, |id| self.all.contains(&id))
+        record.newest(name, |_| true).filter(|id| self.all.contains(id))
     }
 
     /// Returns the ids that are let in by each of these jobs already.

@@ -6,7 +6,7 @@
 //! Without an answer of GitHub the policy tells the facts, so that an update or rollback that leaves the trust as it is
 //! succeeds while GitHub is down.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::Role;
 use futures_util::future::{OptionFuture, join};
@@ -25,9 +25,9 @@ use crate::request_origin::RollbackCheck;
 
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
-use super::found_rules::found_rules;
+use super::found_rules::{FoundRule, found_rules, own_policy};
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
-use super::name_record::NameRecord;
+use super::name_record::{NameRecord, is_account};
 use super::names_in_policy::{in_another_case, unsure_of_case};
 use super::pinned_ids::{OtherId, PinnedIds};
 use super::taken_names::{free, nobody, renamed, taken_over};
@@ -35,19 +35,21 @@ use super::trust_declaration::{Actor, Format, TrustEntry};
 use super::{GitHubRoles, RoleName};
 
 /// The memory of a role.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
-    policies: Vec<TrustPolicy>,
+    pub(super) policies: Vec<TrustPolicy>,
     /// The ids of the policies.
-    pinned: PinnedIds,
+    pub(super) pinned: PinnedIds,
     /// The ids of the policies, and those in the record of names of which the policies have none.
-    ids: PinnedIds,
-    names: NameRecord,
+    pub(super) ids: PinnedIds,
+    pub(super) names: NameRecord,
     /// The ids of a role that is not ours yet: one that is taken over, adopted, or has lost its owner's tags.
-    others: PinnedIds,
-    names_of_others: NameRecord,
+    pub(super) others: PinnedIds,
+    pub(super) names_of_others: NameRecord,
     /// The names of a policy for another GitHub, which has other ids.
-    elsewhere: NameRecord,
+    pub(super) elsewhere: NameRecord,
+    /// True for a rollback, which no doubt about a name stops.
+    pub(super) is_for_rollback: bool,
 }
 
 impl Memory {
@@ -55,17 +57,17 @@ impl Memory {
     fn add(&mut self, owner: &Owner, role: Role, host: &str) {
         let tags = iam::tags_of(role.tags);
         let document = role.assume_role_policy_document.as_deref().and_then(decode).unwrap_or_default();
-        let mut rules: BTreeMap<String, Vec<TrustRule>> = BTreeMap::new();
-        for (written_for, rule) in found_rules(&document) {
-            rules.entry(written_for).or_default().push(rule);
+        let mut rules: BTreeMap<String, Vec<FoundRule>> = BTreeMap::new();
+        for found in found_rules(&document) {
+            rules.entry(found.host.clone()).or_default().push(found);
         }
         let is_here = rules.is_empty() || rules.contains_key(host);
         let written_for = rules.keys().next().filter(|_| !is_here).map_or(host, String::as_str);
         let names = NameRecord::read(&tags).moved(written_for, host);
         let here = rules.get(host).map(Vec::as_slice).unwrap_or_default();
-        let policy = TrustPolicy::read(&document);
-        let add = |ids: &mut PinnedIds, rules: &[TrustRule]| {
-            if policy.is_some() { ids.add(rules) } else { ids.add_found(rules) }
+        let policy = own_policy(&document);
+        let add = |ids: &mut PinnedIds, found: &[FoundRule]| {
+            if policy.is_some() { ids.add(found.iter().map(|found| &found.rule)) } else { ids.add_found(found) }
         };
         // The role of somebody else tells no facts. It only refuses other ids.
         if !owner.owns(&tags) {
@@ -79,8 +81,10 @@ impl Memory {
         self.policies.extend(policy.filter(|_| is_here));
         for (written_for, rules) in rules.iter().filter(|(written_for, _)| *written_for != host) {
             let mut pinned = PinnedIds::default();
-            pinned.add(rules);
-            self.elsewhere = self.elsewhere.union(&NameRecord::of(pinned.iter()).moved(written_for, host));
+            pinned.add_found(rules);
+            let names = NameRecord::of(pinned.iter()).moved(written_for, host);
+            let is_cut = NameRecord::cut_if(pinned.untold().next().is_some());
+            self.elsewhere = self.elsewhere.union(&names).union(&is_cut);
         }
     }
 
@@ -111,8 +115,8 @@ impl Memory {
             None => declared_facts(entry, []),
         };
         self.complete(issuer, entry, &mut facts);
-        // Where all names are recorded, the ids of the policy are theirs, and no other name's.
-        if !self.names.is_whole() {
+        // The ids of the policy may be those of other names, whom the author has taken out.
+        if self.is_for_rollback && !self.names.is_whole() {
             facts.users = self.recalled_users(issuer, entry, &facts);
         }
         for actor in &entry.actors {
@@ -126,12 +130,14 @@ impl Memory {
         with_declared(entry, facts, at).ok().filter(|facts| compile(issuer, entry, facts).is_ok())
     }
 
-    /// The id of a user by the record: the one that the policy has, or the newest.
+    /// The newest id of a user in the record. A rollback keeps the newest that the policy has.
     fn id_of_user(&self, name: &str) -> Option<u64> {
-        self.pinned.users().named(name, &self.names).or_else(|| self.names.newest(name, |_| true))
+        let kept = self.names.newest(name, |id| self.pinned.users().all().contains(&id));
+        kept.filter(|_| self.is_for_rollback).or_else(|| self.names.newest(name, |_| true))
     }
 
-    /// Pairs the names of users with the ids that the policy lets in by the same jobs and the author does not declare.
+    /// Pairs the names of users that are not recorded with the ids that the policy lets in by the same jobs, and that neither the
+    /// author declares nor the record has.
     fn recalled_users(&self, issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> BTreeMap<String, u64> {
         let names = entry.actors.iter().filter_map(|actor| match actor {
             Actor::Name(name) => Some(name.clone()),
@@ -141,9 +147,12 @@ impl Memory {
         let users: BTreeMap<String, u64> = names.zip(1..).collect();
         let rules = compile(issuer, entry, &SubjectFacts { users: users.clone(), ..facts.clone() }).unwrap_or_default();
         let ids = self.pinned.users().of_each(&rules);
-        let unnamed: Vec<u64> = ids.into_iter().filter(|id| !entry.actors.contains(&Actor::Id(*id))).collect();
+        let is_recorded = |id: u64| self.names.iter().any(|(name, known)| known == id && is_account(name));
+        let is_unnamed = |id: &u64| !entry.actors.contains(&Actor::Id(*id)) && !is_recorded(*id);
+        let unnamed: Vec<u64> = ids.into_iter().filter(is_unnamed).collect();
+        let unknown: Vec<String> = users.into_keys().filter(|name| self.names.ids(name).is_empty()).collect();
         // Which id is whose does not matter: all of them are let in.
-        if unnamed.len() == users.len() { users.into_keys().zip(unnamed).collect() } else { BTreeMap::new() }
+        if unnamed.len() == unknown.len() { unknown.into_iter().zip(unnamed).collect() } else { BTreeMap::new() }
     }
 
     /// The facts of a scope that is no longer in the policy, with each form that its subjects may have.
@@ -177,30 +186,6 @@ impl Memory {
             repository_id: entry.repository_id.or_else(|| former(scope, now.repository_id)),
             ..entry.clone()
         })
-    }
-
-    /// The names that leave the policy, the owners whose ids it does not have (those of repositories without ids in their
-    /// subjects), the users that it trusts by name, and the names that left it before; and the number of those that leave now,
-    /// which have to be remembered, because a rollback may bring them back.
-    pub(super) fn names_beside(
-        &self,
-        policy: &TrustPolicy,
-        users: Option<NameRecord>,
-        owners: &BTreeSet<(String, u64)>,
-    ) -> (NameRecord, usize) {
-        let mut pinned = PinnedIds::default();
-        pinned.add(policy.rules());
-        let is_beside = |(name, id): &(&str, u64)| !pinned.has(name, *id);
-        let leaving = NameRecord::of(self.pinned.iter().filter(is_beside)).union(&self.elsewhere);
-        let owners = NameRecord::of(owners.iter().map(|(name, id)| (name.as_str(), *id)).filter(is_beside));
-        let before = NameRecord::of(self.names.iter().filter(is_beside));
-        let needed = leaving.iter().count();
-        let mut all = leaving.union(&owners);
-        if users.is_none() && !self.names.is_cut() && all.union(&before).iter().next().is_none() {
-            return (NameRecord::default(), 0);
-        }
-        all = all.union(&users.unwrap_or_default()).union(&before);
-        (all.union(&NameRecord::cut_if(self.names.is_cut())), needed)
     }
 
     /// The names of an entry that have another id at GitHub than the remembered one.
@@ -286,17 +271,21 @@ impl GitHubRoles {
         found: Result<SubjectFacts, Doubt>,
         memory: &Memory,
     ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
-        let refusal = match settled(issuer, (entry, at), found, memory) {
+        let refusal = match settled(issuer, (entry, at), &found, memory) {
             Ok(settled) => return Ok(settled),
             Err(refusal) => refusal,
         };
+        let memory = memory.for_rollback();
         let facts = |entry: &TrustEntry| memory.facts(issuer, entry, &BTreeMap::new(), at);
-        let kept = facts(entry).or_else(|| facts(&memory.with_former_ids(entry)?));
-        // An author who declares all ids trusts nobody else, whoever has the names.
-        let kept = kept.or_else(|| declared_in_any_form(issuer, entry));
-        let kept = kept.and_then(|facts| Some((compile(issuer, entry, &facts).ok()?, facts)));
-        match kept {
-            Some((rules, facts)) if self.is_rolling_back(owner).await => {
+        let kept = || {
+            let kept = facts(entry).or_else(|| facts(&memory.with_former_ids(entry)?));
+            // An author who declares all ids trusts nobody else, whoever has the names.
+            let facts = kept.or_else(|| declared_in_any_form(issuer, entry))?;
+            let rules = compile(issuer, entry, &facts).ok()?;
+            Some((facts, rules))
+        };
+        match settled(issuer, (entry, at), &found, &memory).ok().or_else(kept) {
+            Some((facts, rules)) if self.is_rolling_back(owner).await => {
                 tracing::error!(%refusal, "the stack rolls back: the role keeps the ids that it trusts");
                 Ok((facts, rules))
             }
@@ -321,17 +310,17 @@ impl GitHubRoles {
 fn settled(
     issuer: &Issuer,
     (entry, at): (&TrustEntry, &str),
-    found: Result<SubjectFacts, Doubt>,
+    found: &Result<SubjectFacts, Doubt>,
     memory: &Memory,
 ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
     let mut facts = match found {
-        Ok(facts) => facts,
-        Err(Doubt::Silent(problem, told)) => without_github(issuer, (entry, at), memory, &problem, *told)?,
+        Ok(facts) => facts.clone(),
+        Err(Doubt::Silent(problem, told)) => without_github(issuer, (entry, at), memory, problem, told)?,
         Err(Doubt::Renamed { from, to, id }) => {
-            let pinned = memory.ids.repository(&from).union(&memory.others.repository(&from)).copied().collect();
-            return Err(renamed(at, entry, &pinned, (&from, &to, id)).into());
+            let pinned = memory.ids.repository(from).union(&memory.others.repository(from)).copied().collect();
+            return Err(renamed(at, entry, &pinned, (from, to, *id)).into());
         }
-        Err(Doubt::Refused(refusal)) => return Err(refusal.into()),
+        Err(Doubt::Refused(refusal)) => return Err(refusal.clone().into()),
     };
     memory.complete(issuer, entry, &mut facts);
     let compiled = compile(issuer, entry, &facts);
@@ -341,7 +330,7 @@ fn settled(
     }
     let lack = |lack| Refusal::PreconditionFailed { what: format!("{at}: {lack}"), remedy: String::new() };
     let rules = compiled.map_err(lack)?;
-    match free(at, entry, &facts, &rules) {
+    match free(at, entry, &facts, &rules).or_else(|| memory.untold(at, entry, &rules)) {
         Some(refusal) => Err(refusal.into()),
         None => Ok((facts, rules)),
     }
@@ -366,9 +355,9 @@ fn without_github(
     (entry, at): (&TrustEntry, &str),
     memory: &Memory,
     problem: &LookupError,
-    told: SubjectFacts,
+    told: &SubjectFacts,
 ) -> Result<SubjectFacts, Error> {
-    let SubjectFacts { named, free, users, .. } = told;
+    let SubjectFacts { named, free, users, .. } = told.clone();
     if let Some(known) = entry.scope.as_ref().and_then(|scope| in_another_case(scope, &memory.policies)) {
         return Err(unsure_of_case(at, problem, &known));
     }

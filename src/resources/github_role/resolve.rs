@@ -49,7 +49,8 @@ impl GitHubRoles {
             }
         }
         let (found, memory) = join(self.facts_of_all(issuer, entries), self.memory(owner, role, issuer)).await;
-        let memory = memory?;
+        let mut memory = memory?;
+        memory.learn_owners(entries, &found);
         let mut rules: Vec<TrustRule> = Vec::new();
         let mut ends = Vec::new();
         let (mut users, mut owners) = (Vec::new(), BTreeSet::new());

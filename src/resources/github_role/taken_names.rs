@@ -7,7 +7,7 @@ use crate::github::facts::SubjectFacts;
 use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::trust_policy::TrustRule;
 
-use super::pinned_ids::{Identity, OtherId, declared_ids, listed};
+use super::pinned_ids::{Identity, Known, OtherId, declared_ids, listed};
 use super::trust_declaration::TrustEntry;
 
 /// Refuses names that have another id now.
@@ -15,30 +15,52 @@ pub(super) fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
     if others.is_empty() {
         return None;
     }
-    let told = others.iter().map(|OtherId { what, pinned, now, remedy: _ }| {
-        if pinned.is_empty() {
-            return format!(
-                "the role's tags had no room for all names that it has trusted, of which {what} may be one"
-            );
+    let told = others.iter().map(|OtherId { what, known, now, remedy: _ }| match known {
+        Known::Forgotten => forgotten(what),
+        Known::OfUsers(ids) => format!(
+            "the role trusts the users {}, and its tags tell no longer which of them is {what}; {now} has the name now",
+            listed(ids)
+        ),
+        Known::OfSeveral(ids) => format!(
+            "a statement of the role's policy has the ids {} for several names, and does not tell which of them is {what}; {now} has the \
+             name now",
+            listed(ids)
+        ),
+        Known::Lost => format!(
+            "the role trusts {what} by a repository's id only, and its tags tell no longer which id {what} has; {now} has the name now"
+        ),
+        Known::Ids(ids) => {
+            format!("the role trusts {what} with id {}, and GitHub shows id {now} under this name", listed(ids))
         }
-        if pinned.contains(now) {
-            let users = listed(pinned);
-            return format!("the role trusts the users {users}, and its tags tell no longer which of them is {what}; {now} has the name now");
-        }
-        format!("the role trusts {what} with id {}, and GitHub shows id {now} under this name", listed(pinned))
     });
     let steps: Vec<&str> = others.iter().map(|other| other.remedy.as_str()).collect();
     let steps = steps.join(" and ");
-    let is_doubt = |other: &OtherId| other.pinned.is_empty() || other.pinned.contains(&other.now);
-    let remedy = if others.iter().all(is_doubt) {
-        format!("If the repository, owner or user is meant that has the name now, write {steps}")
-    } else {
+    let remedy = if others.iter().any(|other| matches!(other.known, Known::Ids(_))) {
         format!(
             "Somebody else may have taken over the name; the role still trusts the old id only. Find out who has the name now: \
              if the new one is meant, write {steps}"
         )
+    } else {
+        format!("If the repository, owner or user is meant that has the name now, write {steps}")
     };
     Some(Refusal::PreconditionFailed { what: format!("{at}: {}", told.collect::<Vec<_>>().join("; ")), remedy })
+}
+
+fn forgotten(what: &str) -> String {
+    format!("the role's tags no longer hold all names that it has trusted, of which {what} may be one")
+}
+
+/// Refuses a name without its id, where GitHub does not tell it and the role may have trusted the name with another one.
+pub(super) fn untold(at: &str, name: &str, is_doubtful: bool) -> Refusal {
+    let (property, address) = if name.contains('/') { ("RepositoryId", "repos") } else { ("OwnerId", "users") };
+    let why = if is_doubtful { format!("nothing tells which id {name} had") } else { forgotten(name) };
+    Refusal::PreconditionFailed {
+        what: format!("{at}: {why}, and GitHub does not tell its id"),
+        remedy: format!(
+            "Find out who has the name, and write the id of {name} as `{property}` in an entry for it alone (`gh api \
+             {address}/{name} --jq .id`), or try again once GitHub shows it"
+        ),
+    }
 }
 
 /// Refuses owners that nobody is, unless an id tells who is meant.

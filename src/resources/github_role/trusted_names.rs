@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::found_rules::found_rules;
+use super::found_rules::{FoundRule, found_rules};
 use super::name_record::NameRecord;
 use super::pinned_ids::PinnedIds;
 use super::pinned_users::users;
@@ -24,14 +24,16 @@ impl TrustedNames {
     /// The names at the GitHub of an issuer in a policy and in the tags beside it.
     pub(crate) fn of(document: &Value, tags: &Tags, issuer: &Issuer) -> Self {
         let mut names = Self::default();
-        for (_, rule) in found_rules(document).iter().filter(|(host, _)| *host == issuer.web_host()) {
-            names.pinned.add([rule]);
+        for found in found_rules(document).iter().filter(|found| found.host == issuer.web_host()) {
+            let FoundRule { host: _, rule, is_sure: _ } = found;
+            names.pinned.add_found([found]);
             if let Some(user) = subject::value(rule.subject.as_str(), "actor") {
                 names.users.entry(user.to_lowercase()).or_default().extend(users(rule));
             }
         }
         let record = NameRecord::read(tags);
         names.pinned.add_record(&record);
+        names.pinned.doubt_nothing();
         for user in record.accounts() {
             names.users.entry(user.to_owned()).or_default().extend(names.pinned.users().named(user, &record));
         }

@@ -1,0 +1,100 @@
+//! Names of which a role's memory does not tell the ids: those that leave the policy, those that were forgotten, and those that share
+//! a statement with the ids of others.
+
+use std::collections::BTreeSet;
+
+use super::lookup::Doubt;
+use super::name_record::{NameRecord, key};
+use super::pinned_ids::{Identity, PinnedIds, declared_ids};
+use super::remembered_ids::Memory;
+use super::taken_names::untold;
+use super::trust_declaration::TrustEntry;
+use crate::error::Refusal;
+use crate::github::facts::SubjectFacts;
+use crate::github::name::RepositoryScope;
+use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
+
+impl Memory {
+    /// The names that leave the policy, the owners whose ids it does not have (those of repositories without ids in their
+    /// subjects), the users that it trusts by name, and the names that left it before; and the number of those that leave now,
+    /// which have to be remembered, because a rollback may bring them back.
+    pub(super) fn names_beside(
+        &self,
+        policy: &TrustPolicy,
+        users: Option<NameRecord>,
+        owners: &BTreeSet<(String, u64)>,
+    ) -> (NameRecord, usize) {
+        let mut pinned = PinnedIds::default();
+        pinned.add(policy.rules());
+        let is_beside = |(name, id): &(&str, u64)| !pinned.has(name, *id);
+        // A name of which nothing tells the id leaves without it.
+        let is_forgotten = self.pinned.untold().any(|name| !pinned.knows(name));
+        let is_cut = NameRecord::cut_if(is_forgotten || self.names.is_cut() || self.elsewhere.is_cut());
+        let leaving = NameRecord::of(self.pinned.iter().filter(is_beside)).union(&self.elsewhere);
+        let owners = NameRecord::of(owners.iter().map(|(name, id)| (name.as_str(), *id)).filter(is_beside));
+        let before = NameRecord::of(self.names.iter().filter(is_beside));
+        let is_empty = users.is_none() && !is_cut.is_cut();
+        let now = owners.union(&users.unwrap_or_default());
+        if is_empty && leaving.union(&now).union(&before).iter().next().is_none() {
+            return (NameRecord::default(), 0);
+        }
+        // An id that leaves is older than the one that its name has now.
+        let leaves = |(name, _): &(&str, u64)| leaving.iter().any(|(left, _)| left == *name);
+        let leaving = NameRecord::of(now.iter().filter(leaves)).union(&leaving);
+        let needed = leaving.iter().count();
+        (leaving.union(&now).union(&before).union(&is_cut), needed)
+    }
+
+    /// The same for a rollback: each id that a name may have is taken for its own, and the ids of users for those of the names.
+    pub(super) fn for_rollback(&self) -> Self {
+        let mut memory = Self { is_for_rollback: true, ..self.clone() };
+        for ids in [&mut memory.pinned, &mut memory.ids, &mut memory.others] {
+            ids.doubt_nothing();
+        }
+        memory
+    }
+
+    /// Learns owners from their repositories that GitHub shows with the trusted ids.
+    pub(super) fn learn_owners(&mut self, entries: &[TrustEntry], found: &[Result<SubjectFacts, Doubt>]) {
+        for (entry, found) in entries.iter().zip(found) {
+            let Ok(facts) = found else { continue };
+            let own = entry.scope.iter().map(|scope| (scope, facts.repository_id, facts.owner_id));
+            let named = facts.named.iter().map(|(scope, named)| (scope, Some(named.id), named.owner_id));
+            for (scope, id, owner_id) in own.chain(named) {
+                for ids in [&mut self.pinned, &mut self.ids, &mut self.others] {
+                    ids.learn_owner(scope, id, owner_id);
+                }
+            }
+        }
+    }
+
+    /// Refuses names without ids, which the role may have trusted with ids that nothing tells.
+    pub(super) fn untold(&self, at: &str, entry: &TrustEntry, rules: &[TrustRule]) -> Option<Refusal> {
+        if self.is_for_rollback {
+            return None;
+        }
+        let trusted = self.policies.iter().flat_map(TrustPolicy::rules).filter_map(|rule| Identity::of(rule).scope);
+        let trusted: BTreeSet<String> = trusted.map(|scope| key(&scope.name())).collect();
+        let open = rules.iter().map(Identity::of).filter(|identity| !identity.is_pinned());
+        open.filter_map(|identity| Some((identity.scope?, identity.owner_ids))).find_map(|(scope, pinned)| {
+            let (owner_ids, repository_ids) = declared_ids(entry, &scope);
+            let is_repository = matches!(scope, RepositoryScope::Repository(_));
+            let declared = if is_repository { repository_ids } else { owner_ids.clone() };
+            if !declared.is_empty() || trusted.contains(&key(&scope.name())) {
+                return None;
+            }
+            let (name, owner) = (scope.name(), scope.owner());
+            let has_owner = !pinned.is_empty() || !owner_ids.is_empty();
+            let of = |ids: &PinnedIds, names: &NameRecord| {
+                if ids.doubts(&name).is_some() {
+                    Some(untold(at, &name, true))
+                } else if !has_owner && ids.doubts(owner).is_some() {
+                    Some(untold(at, owner, true))
+                } else {
+                    (names.is_cut() && ids.ids(&scope).is_empty()).then(|| untold(at, &name, false))
+                }
+            };
+            of(&self.ids, &self.names).or_else(|| of(&self.others, &self.names_of_others))
+        })
+    }
+}
