@@ -88,14 +88,6 @@ impl Hands {
         self.forms.iter().any(|(name, form)| is_of(name) && is_so(form))
     }
 
-    /// The owners of repositories that a declaration says by their ids alone. They may have lost their names.
-    fn implied(&self, properties: &Value) -> Named {
-        let entries = one_or_many(&properties["Trust"]).into_iter().filter(|entry| entry["Repository"].is_null());
-        let ids: BTreeSet<&str> = entries.filter_map(|entry| entry["RepositoryId"].as_str()).collect();
-        let pairs = self.shown.values().flatten().filter(|(_, id)| ids.contains(id.to_string().as_str()));
-        pairs.map(|(owner, _)| (OWNER, *owner)).collect()
-    }
-
     /// Somebody else changed the role, and with it its memory.
     pub(crate) fn changed_by_hand(&mut self, before: &Snapshot, after: &Snapshot) {
         for (id, role) in before.objects.iter().filter(|(id, _)| id.kind == Kind::Role) {
@@ -116,23 +108,21 @@ impl Hands {
             self.inherit(id, role, before);
         }
         self.known.retain(|(id, _), _| after.objects.contains_key(id));
-        let implied = self.implied(&properties);
         let entries = one_or_many(&properties["Trust"]).into_iter();
-        let named = entries.flat_map(declared_ids).filter_map(|id| Some((name_of(id)?, id)));
-        let declared: Named = named.chain(implied.iter().copied()).collect();
+        let declared: Named = entries.flat_map(declared_ids).filter_map(|id| Some((name_of(id)?, id))).collect();
         let mut found = Vec::new();
         for (id, role) in ours(after) {
             if before.objects.get(id).map(policy) == Some(policy(role)) {
                 continue;
             }
-            let admitted = self.admitted(&policy(role));
             self.declared.insert(id.clone(), declared.clone());
+            let admitted = self.admitted(&policy(role));
             let own = self.known.iter().filter(|((of, _), _)| rolls_back && of == id);
             let ever: Named = own
                 .flat_map(|((_, name), known)| known.ever.iter().map(|id| (*name, *id)).collect::<Vec<_>>())
                 .collect();
             found.extend(self.strangers_of(id, &admitted.difference(&ever).copied().collect()));
-            self.remember(id, &admitted, &implied, &policy(role).to_string());
+            self.remember(id, &admitted, &policy(role).to_string());
         }
         found
     }
@@ -153,7 +143,7 @@ impl Hands {
         strangers.map(told).collect()
     }
 
-    fn remember(&mut self, id: &Id, admitted: &Named, implied: &Named, policy: &str) {
+    fn remember(&mut self, id: &Id, admitted: &Named, policy: &str) {
         let declared = self.declared.get(id).cloned().unwrap_or_default();
         let ids = |all: &Named, name| all.iter().filter(|one| one.0 == name).map(|one| one.1).collect::<BTreeSet<_>>();
         for name in [OWNER, USER].into_iter().chain(REPOSITORIES) {
@@ -161,7 +151,6 @@ impl Hands {
             let mut pinned = ids(admitted, name);
             // Beside an entry for all repositories of the owner, no token tells it.
             pinned.extend(ids(&declared, name).into_iter().filter(|id| policy.contains(&id.to_string())));
-            pinned.retain(|id| !implied.contains(&(name, *id)) || policy.contains(&id.to_string()));
             // An id that the author wrote without the name is nobody's name.
             let short = name.strip_prefix(OWNER).filter(|rest| !rest.is_empty()).unwrap_or(name);
             if !policy.replace(&format!("{short}/.github"), "").contains(short) {
@@ -208,7 +197,8 @@ impl Hands {
                     if is_let_in(NOBODY, NOBODY) {
                         found.insert((if shape.contains("/*") { OWNER } else { name }, NOBODY));
                     } else {
-                        found.insert((OWNER, owner));
+                        // The id of a repository never changes hands. Where it is enough, its owner may have lost the name.
+                        found.extend((!is_let_in(NOBODY, id)).then_some((OWNER, owner)));
                         // All repositories of an owner have no ids of their own.
                         found.extend((!is_let_in(owner, NOBODY)).then_some((*name, id)));
                     }

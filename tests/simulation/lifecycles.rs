@@ -218,8 +218,9 @@ const ONCE_WRONG: [u64; 18] = [
 
 /// In the worlds of today: hidden repositories, rollbacks to declared ids, and states of CloudFormation that come late or are dated
 /// by another clock. A request was never answered, because the state before it seemed to be younger. A trust between two
-/// trusts admitted nobody, and a rolled-back replacement was never shown.
-const ONCE_WRONG_TODAY: [u64; 13] = [
+/// trusts admitted nobody, a rolled-back replacement was never shown, and a rollback was refused for a repository that GitHub does not
+/// show.
+const ONCE_WRONG_TODAY: [u64; 16] = [
     919,
     1_795_752_130,
     1_795_753_739,
@@ -233,6 +234,9 @@ const ONCE_WRONG_TODAY: [u64; 13] = [
     1_795_874_641,
     1_795_901_703,
     1_795_901_836,
+    1_796_012_446,
+    1_796_012_588,
+    1_796_012_853,
 ];
 
 /// The same, where roles trust by other members: a rollback that failed, owners whose names changed hands, and

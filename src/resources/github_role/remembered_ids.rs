@@ -110,7 +110,7 @@ impl Memory {
                 known
                     .filter(agrees)
                     .or_else(|| declared_in_any_form(issuer, entry))
-                    .or_else(|| said_by_subjects(entry))?
+                    .or_else(|| self.said_by_subjects(entry))?
             }
             None => declared_facts(entry, []),
         };
@@ -153,6 +153,13 @@ impl Memory {
         let unknown: Vec<String> = users.into_keys().filter(|name| self.names.ids(name).is_empty()).collect();
         // Which id is whose does not matter: all of them are let in.
         if unnamed.len() == unknown.len() { unknown.into_iter().zip(unnamed).collect() } else { BTreeMap::new() }
+    }
+
+    /// The facts of an entry of whole subjects that say all ids, or whose repository is known by its owner only.
+    fn said_by_subjects(&self, entry: &TrustEntry) -> Option<SubjectFacts> {
+        let say_all = || entry.subjects.iter().all(|subject| subject::has_repository_id(subject.as_str()));
+        let knows_owner = || entry.scope.as_ref().is_some_and(|scope| self.only(&scope.organisation()).is_some());
+        (entry.contexts.is_empty() && (say_all() || knows_owner())).then(|| declared_facts(entry, []))
     }
 
     /// The facts of a scope that is no longer in the policy, with each form that its subjects may have.
@@ -334,12 +341,6 @@ fn settled(
         Some(refusal) => Err(refusal.into()),
         None => Ok((facts, rules)),
     }
-}
-
-/// The facts of an entry whose whole subjects say all ids.
-fn said_by_subjects(entry: &TrustEntry) -> Option<SubjectFacts> {
-    let say_all = entry.subjects.iter().all(|subject| subject::has_repository_id(subject.as_str()));
-    (entry.contexts.is_empty() && say_all).then(|| declared_facts(entry, []))
 }
 
 /// The facts of an entry that declares all ids, with each form that its subjects may have.
