@@ -189,6 +189,16 @@ pub struct FormerObjects<'a> {
 }
 
 impl FormerObjects<'_> {
+    /// Returns true if CloudFormation deletes the resource, and the object of the request is the one that the resource is now.
+    ///
+    /// # Errors
+    /// When CloudFormation cannot be asked.
+    pub async fn is_deleted(&self) -> Result<bool, CallError> {
+        let Request { stack, logical_id, resource_type, physical_id, .. } = self.request;
+        let now = self.witness.object(stack, logical_id, resource_type).await?;
+        Ok(now.physical_id == *physical_id && now.in_progress.as_deref() == Some("DELETE_IN_PROGRESS"))
+    }
+
     /// Returns true if CloudFormation knows of this object, and has not tried to delete it: it deletes an object of a stack by
     /// its id, or leaves it to its owner (`Retain`).
     ///

@@ -11,6 +11,7 @@ use super::Issuer;
 use super::client::{Client, LookupError};
 use super::http::{GitHubRequest, GitHubResponse, NoResponseKind};
 use super::name::Repository;
+use super::queries::is_redirect;
 use crate::aws::{CallError, ErrorKind};
 
 /// A call. It has no `Debug`, because its body may hold a value.
@@ -59,6 +60,12 @@ impl ApiResponse {
     }
 }
 
+/// Returns true if a call failed because its place has another name now.
+#[must_use]
+pub fn is_redirected(error: &CallError) -> bool {
+    error.code.parse().is_ok_and(is_redirect)
+}
+
 impl Client {
     /// Makes a call. GitHub shows nothing that can be changed to the public, so that it needs a credential.
     ///
@@ -95,13 +102,15 @@ impl Client {
             return Ok(ApiResponse { status: answer.status, ahead, body: answer.body });
         }
         let (kind, message) = match (answer.status, call.repository) {
-            (301 | 302 | 307 | 308, Some(repository)) => match self.new_name(issuer, repository, Some(&token)).await {
-                LookupError::Renamed { to, id: _ } => (
-                    ErrorKind::Invalid,
-                    format!("{repository} was renamed or transferred, and is {to} now: declare it by that name"),
-                ),
-                problem => (ErrorKind::Invalid, problem.to_string()),
-            },
+            (status, Some(repository)) if is_redirect(status) => {
+                match self.new_name(issuer, repository, Some(&token)).await {
+                    LookupError::Renamed { to, id: _ } => (
+                        ErrorKind::Invalid,
+                        format!("{repository} was renamed or transferred, and is {to} now: declare it by that name"),
+                    ),
+                    problem => (ErrorKind::Invalid, problem.to_string()),
+                }
+            }
             _ => diagnose(call, &answer, &issuer.web_host()),
         };
         let request_id = Some(answer.request_id).filter(|id| !id.is_empty());

@@ -16,6 +16,6 @@ pub mod protection;
 mod queries;
 pub mod subject;
 
-pub use api_call::{ApiCall, ApiResponse};
+pub use api_call::{ApiCall, ApiResponse, is_redirected};
 pub use issuer::{Issuer, IssuerKind};
 pub use object_id::{GitHubObjectId, ObjectName};

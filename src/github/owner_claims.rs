@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::name::Repository;
 use super::{ApiCall, GitHubObjectId, Issuer, ObjectName};
 use crate::aws::{CallError, ErrorKind};
 use crate::ownership::{Owner, digest};
@@ -154,11 +155,15 @@ impl OwnerClaims {
 }
 
 /// The ids of objects that have claims.
-pub trait ClaimPlace: fmt::Display {
+pub trait ClaimPlace: fmt::Display + Sized {
     /// The GitHub that has the object.
     fn issuer(&self) -> &Issuer;
     /// `repos/octo-org/octo-repo` or `orgs/octo-org`, and the object in it.
     fn place(&self) -> (String, String);
+    /// The repository that has the object.
+    fn repository(&self) -> Option<&Repository>;
+    /// The id of the same object in a repository that has another name now.
+    fn in_repository(&self, name: &Repository) -> Option<Self>;
     /// A call on the claims. `path` stands behind the root of the API.
     fn claim_call(&self, action: &'static str, method: &'static str, path: String) -> ApiCall<'_>;
 }
@@ -174,6 +179,15 @@ impl<N: ObjectName> ClaimPlace for GitHubObjectId<N> {
         let parts: Vec<&str> = path.splitn(length + 1, '/').collect();
         let (place, object) = parts.split_at(length.min(parts.len()));
         (place.join("/"), object.concat())
+    }
+
+    fn repository(&self) -> Option<&Repository> {
+        self.name.repository()
+    }
+
+    fn in_repository(&self, name: &Repository) -> Option<Self> {
+        let path = format!("repos/{name}/{}", self.place().1);
+        Some(Self { issuer: self.issuer.clone(), name: N::parse(&path)? })
     }
 
     fn claim_call(&self, action: &'static str, method: &'static str, path: String) -> ApiCall<'_> {

@@ -160,6 +160,15 @@ impl Client {
         }
     }
 
+    /// Returns the name that a repository has now, if it is another one.
+    pub async fn renamed_to(&self, issuer: &Issuer, repository: &Repository) -> Option<Repository> {
+        let token = self.token(issuer).await.ok().flatten();
+        match self.new_name(issuer, repository, token.as_ref()).await {
+            LookupError::Renamed { to, id: _ } => Repository::parse(&to).ok(),
+            LookupError::Invisible(_) | LookupError::Unreachable(_) => None,
+        }
+    }
+
     /// Follows a redirect to the new name: once, and only within the same API.
     async fn renamed(&self, issuer: &Issuer, answer: &GitHubResponse, token: Option<&AccessToken>) -> LookupError {
         let root = self.root(issuer);
@@ -241,7 +250,7 @@ fn parse<T: DeserializeOwned>(answer: &GitHubResponse) -> Result<T, LookupError>
         .map_err(|_json| LookupError::Unreachable("its answer is not what its documentation says".to_owned()))
 }
 
-fn is_redirect(status: u16) -> bool {
+pub(super) fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 307 | 308)
 }
 

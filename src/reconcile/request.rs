@@ -151,9 +151,31 @@ async fn delete<R: Api>(
     Ok(Reconciled::deleted(request))
 }
 
+/// Deletes an object, also under the name that its place has now. Returns true if there was an object.
+async fn ensure_absent<R: Api>(
+    reconciler: &Reconciler<'_, R>,
+    request: &Request,
+    guardrails: &Guardrails,
+    id: &R::Id,
+    certainty: Certainty,
+) -> Result<bool, Error> {
+    let error = match ensure_permitted_absent(reconciler, request, guardrails, id, certainty).await {
+        Err(Error::Call(error)) if certainty == Certainty::Answered => error,
+        other => return other,
+    };
+    let moved = reconciler.api.moved(id, &error).await;
+    let (Some(moved), Some(former)) = (moved, reconciler.former) else { return Err(error.into()) };
+    // The resource may be the same object under its new name.
+    if !former.is_deleted().await? {
+        tracing::info!(%id, %moved, "the object has a new name, and the resource another id: it stays");
+        return Ok(true);
+    }
+    ensure_permitted_absent(reconciler, request, guardrails, &moved, certainty).await
+}
+
 /// Deletes an object, unless a guardrail forbids this stack to change it: the object then stays, and the stack goes all the
 /// same. A deletion that failed would keep the stack from ever going. Returns true if there was an object.
-async fn ensure_absent<R: Api>(
+async fn ensure_permitted_absent<R: Api>(
     reconciler: &Reconciler<'_, R>,
     request: &Request,
     guardrails: &Guardrails,

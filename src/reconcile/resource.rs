@@ -177,6 +177,10 @@ pub trait Reader: Planner {
     fn is_kept(&self, _owner: &Owner, _observed: &Self::Observed) -> impl Future<Output = Result<bool, CallError>> {
         async { Ok(false) }
     }
+    /// Returns the id that an object has now, if this failed read tells that its place has another name.
+    fn moved(&self, _id: &Self::Id, _error: &CallError) -> impl Future<Output = Option<Self::Id>> {
+        async { None }
+    }
     /// Returns true if this failed read tells that no request can have made the object.
     #[must_use]
     fn shows_that_nothing_was_made(_error: &CallError) -> bool {

@@ -68,6 +68,33 @@ fn for_each_kind(test: impl AsyncFn(&mut Place, &Kind) + Copy) {
     }
 }
 
+/// The number of objects and claims at GitHub, in all repositories.
+fn count(place: &Place) -> usize {
+    let choices = place.cloud.state().account.github.opted_in.len();
+    choices + place.github(|github| github.items.len() + github.environments.len())
+}
+
+#[test]
+fn a_stack_goes_with_its_object_after_a_repository_got_a_new_name() {
+    for is_updated in [false, true] {
+        for_each_kind(async |place, kind| {
+            let before = count(place);
+            assert_eq!(place.stack.create(&kind.declared("One")).await, Status::CreateComplete, "{}", place.reason());
+            minutes(5).await;
+            place.cloud.state().account.github.rename("acme/app", "acme/new");
+            if is_updated {
+                let properties = with(kind.properties.clone(), "Repository", json!("acme/new"));
+                let renamed = vec![declared("One", kind.name, properties)];
+                assert_eq!(place.stack.update(&renamed).await, Status::UpdateComplete, "{}", place.reason());
+                assert_eq!(count(place), before + 2, "{}: {}", kind.name, place.cloud.story());
+                minutes(5).await;
+            }
+            assert_eq!(place.stack.delete_stack().await, Status::DeleteComplete, "{}", place.reason());
+            assert_eq!(count(place), before, "{}: {}", kind.name, place.cloud.story());
+        });
+    }
+}
+
 #[test]
 fn a_new_logical_id_keeps_the_object_and_deletes_it_in_the_end() {
     for_each_kind(async |place, kind| {

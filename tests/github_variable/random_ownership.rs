@@ -47,7 +47,7 @@ struct Life {
     deleted: BTreeSet<&'static str>,
     /// The claims that a deletion which failed has left, and their objects with them.
     orphans: BTreeSet<Claim>,
-    /// The contents that stacks have declared for objects since these were made.
+    /// The contents that resources have declared for objects since these were made.
     contents: BTreeSet<(&'static str, String, String)>,
 }
 
@@ -127,7 +127,7 @@ impl Life {
         resources.any(|(_, resource)| self.name_of(&resource.properties) == name)
     }
 
-    /// Returns true if stacks have declared different contents. The last one to leave deletes none that it has not declared.
+    /// Returns true if resources have declared different contents. The last one to leave deletes none that it has not declared.
     fn is_mixed(&self, name: &str) -> bool {
         let of_object = || self.contents.iter().filter(|(object, ..)| *object == name);
         of_object().any(|(_, one, content)| of_object().any(|(_, other, another)| one != other && content != another))
@@ -235,7 +235,8 @@ impl Life {
         let is_complete = COMPLETE.contains(&end) && !self.stacks[index].resources.is_empty();
         for declared in ours {
             let name = self.name_of(&declared.properties);
-            self.contents.insert((name, self.stacks[index].id.clone(), content(&declared.properties)));
+            let owner = format!("{} {}", self.stacks[index].id, declared.logical);
+            self.contents.insert((name, owner, content(&declared.properties)));
             if is_complete {
                 self.deleted.remove(name);
             }
@@ -308,6 +309,8 @@ impl Life {
             let end = self.stacks[index].update(&template).await;
             self.changed(place, index, Some(&template), end, false);
         }
+        // A stack that has joined what another one decides about is refused under the new name, and has no way back.
+        self.delete_what_failed(place).await;
         place.cloudformation.lambda.settle().await;
         self.orphans_stay(place, false);
     }
@@ -315,8 +318,9 @@ impl Life {
     /// The contents that resources declare.
     fn declared_contents(&self) -> BTreeSet<(&'static str, String, String)> {
         let of_stack = |stack: &Stack| {
-            let of = |(_, resource): &(String, Resource)| {
-                (self.name_of(&resource.properties), stack.id.clone(), content(&resource.properties))
+            let of = |(logical_id, resource): &(String, Resource)| {
+                let owner = format!("{} {logical_id}", stack.id);
+                (self.name_of(&resource.properties), owner, content(&resource.properties))
             };
             stack.resources.iter().map(of).collect::<Vec<_>>()
         };
@@ -365,8 +369,7 @@ impl Life {
                 self.of_others.insert(name);
                 minutes(5).await;
             }
-            // A stack that has joined what another one decides about is refused under the new name, and has no way back.
-            10 if self.adopts || self.sort == Sort::Subjects => self.rename(place).await,
+            10 => self.rename(place).await,
             choice => self.stacks_change(place, choice).await,
         }
         self.check(place);

@@ -84,7 +84,7 @@ impl GitHub {
     /// <https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects>
     fn redirected(&self, method: &str, path: &[&str]) -> Option<Answer> {
         if let ["repositories", number] = path {
-            let is_it = |new: &&String| self.ids(new).1.to_string() == *number;
+            let is_it = |new: &&String| self.ids(new).1.to_string() == *number && !self.renamed.contains_key(*new);
             let (status, body) = self.repository(self.renamed.values().find(is_it)?, &[], true);
             return Some(Answer { status, headers: Vec::new(), body: body.to_string() });
         }

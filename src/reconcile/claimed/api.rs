@@ -5,6 +5,7 @@ use futures_util::future::try_join;
 use super::{ClaimSharing, Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject, ClaimedOutput};
 use crate::aws::{CallError, ErrorKind};
 use crate::error::{Error, Refusal};
+use crate::github::is_redirected;
 use crate::github::owner_claims::{ClaimPlace, Variables};
 use crate::ownership::Owner;
 use crate::reconcile::resource::{Api, Planner, ReadHint, Reader};
@@ -52,6 +53,12 @@ impl<R: Claimable> Reader for Claimed<R> {
 
     async fn observe(&self, id: &R::Id) -> Result<Option<Self::Observed>, CallError> {
         self.look(id, self.inner.github().variables(id)).await
+    }
+
+    async fn moved(&self, id: &R::Id, error: &CallError) -> Option<R::Id> {
+        let repository = id.repository().filter(|_| is_redirected(error))?;
+        let name = self.inner.github().renamed_to(id.issuer(), repository).await?;
+        id.in_repository(&name)
     }
 
     /// A function that may not even read has made nothing.
