@@ -229,6 +229,27 @@ fn ids_in_a_subject_are_its_own_whatever_the_statement_lists() {
 }
 
 #[test]
+fn an_id_that_one_name_has_in_its_subject_is_no_other_name_s() {
+    at(async |place| {
+        let web = |member: &str, value: &str| json!({"Repository": "corp/web", member: [value]});
+        place.token();
+        place.github(|github| github.classic.push("corp/web".into()));
+        assert!(place.create(json!([app()[0], web("Branches", "main")])).await.succeeded);
+        rewrite(place, |policy| {
+            let mut statement = policy["Statement"][0].clone();
+            let equals = &mut statement["Condition"]["StringEquals"];
+            equals[format!("{ISSUER}:sub")] = json!([immutable("acme/app", MAIN), format!("repo:corp/web:{MAIN}")]);
+            equals[format!("{ISSUER}:repository_id")] =
+                json!(["acme/app", "corp/web"].map(|name| ids(name).1.to_string()));
+            policy["Statement"] = json!([statement]);
+        });
+        place.github(|github| github.taken = [("corp/web".to_owned(), ids("acme/app").1)].into());
+        let told = format!("the role trusts corp/web with id {}, and GitHub shows id", ids("corp/web").1);
+        refuses(place, &json!([web("Environments", "prod")]), &[&told]).await;
+    });
+}
+
+#[test]
 fn owners_that_share_a_statement_are_told_apart_or_declared() {
     at(async |place| {
         place.github(|github| github.private.extend(["acme/none", "corp/none"].map(str::to_owned)));

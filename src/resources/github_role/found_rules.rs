@@ -75,19 +75,9 @@ fn rules_of(statement: &Value) -> Vec<(TrustRule, bool)> {
     };
     let ids = &values(statement, Claim::RepositoryId.name()) | &said(|identity| &identity.repository_ids);
     let owner_ids = &values(statement, Claim::RepositoryOwnerId.name()) | &said(|identity| &identity.owner_ids);
-    let (mut repositories, mut owners) = (BTreeSet::new(), BTreeSet::new());
-    for (_, Identity { scope, owner_ids, repository_ids }) in &named {
-        let Some(scope) = scope else { continue };
-        if let RepositoryScope::Repository(repository) = scope
-            && repository_ids.is_empty()
-        {
-            repositories.insert(key(&repository.to_string()));
-        }
-        if owner_ids.is_empty() {
-            owners.insert(key(scope.owner()));
-        }
-    }
-    let told = told(statement, &named, &ids);
+    let repositories = Pool::of(&named, repository_of, ids);
+    let owners = Pool::of(&named, owner_of, owner_ids);
+    let told = told(statement, &named, &repositories.claimed);
     let users = values(statement, Claim::ActorId.name());
     let mut found = Vec::new();
     for (index, (rule, identity)) in named.iter().enumerate() {
@@ -95,21 +85,61 @@ fn rules_of(statement: &Value) -> Vec<(TrustRule, bool)> {
         if !users.is_empty() {
             sure.claims.insert(Claim::ActorId, Rc::new(users.clone()));
         }
-        if let Some(told) = &told {
-            sure = TrustRule { claims: sure.claims.into_iter().chain(told[index].claims.clone()).collect(), ..sure };
-        } else if identity.repository_ids.is_empty() && !ids.is_empty() {
-            let is_sure = ids.len() == 1 || repositories.len() < 2;
-            let place = if is_sure { &mut sure } else { &mut unsure };
-            place.claims.insert(Claim::RepositoryId, Rc::new(ids.clone()));
+        if owners.is_open(owner_of(identity)) {
+            owners.add(Claim::RepositoryOwnerId, &mut sure, &mut unsure);
         }
-        if identity.owner_ids.is_empty() && !owner_ids.is_empty() {
-            let is_sure = owner_ids.len() == 1 || owners.len() < 2;
-            let place = if is_sure { &mut sure } else { &mut unsure };
-            place.claims.insert(Claim::RepositoryOwnerId, Rc::new(owner_ids.clone()));
+        if repositories.is_open(repository_of(identity)) {
+            match &told {
+                Some(told) => sure.claims.extend(told[index].claims.clone()),
+                None => repositories.add(Claim::RepositoryId, &mut sure, &mut unsure),
+            }
         }
         found.extend([(sure, true), (unsure, false)]);
     }
     found
+}
+
+/// The key of a name, with its own ids.
+type Own<'a> = Option<(String, &'a BTreeSet<u64>)>;
+
+fn repository_of(identity: &Identity) -> Own<'_> {
+    let scope = identity.scope.as_ref().filter(|scope| matches!(scope, RepositoryScope::Repository(_)))?;
+    Some((key(&scope.name()), &identity.repository_ids))
+}
+
+fn owner_of(identity: &Identity) -> Own<'_> {
+    identity.scope.as_ref().map(|scope| (key(scope.owner()), &identity.owner_ids))
+}
+
+/// The ids that a statement lists, and the names that have none of their own.
+struct Pool {
+    claimed: BTreeSet<Pattern>,
+    /// Those of no name that has its own.
+    ids: BTreeSet<Pattern>,
+    names: BTreeSet<String>,
+}
+
+impl Pool {
+    fn of(rules: &[(TrustRule, Identity)], of: fn(&Identity) -> Own<'_>, claimed: BTreeSet<Pattern>) -> Self {
+        let all = || rules.iter().filter_map(|(_, identity)| of(identity));
+        let own: BTreeSet<String> = all().filter(|(_, ids)| !ids.is_empty()).map(|(name, _)| name).collect();
+        let names = all().map(|(name, _)| name).filter(|name| !own.contains(name)).collect();
+        let of_others: BTreeSet<Pattern> =
+            all().flat_map(|(_, ids)| ids.iter().map(|id| Pattern::written(&id.to_string()))).collect();
+        let ids = &claimed - &of_others;
+        Self { ids: if ids.is_empty() { claimed.clone() } else { ids }, claimed, names }
+    }
+
+    fn is_open(&self, name: Own<'_>) -> bool {
+        !self.ids.is_empty() && name.is_some_and(|(name, _)| self.names.contains(&name))
+    }
+
+    /// Adds the ids to a rule, which is sure where they can be of no other name.
+    fn add(&self, claim: Claim, sure: &mut TrustRule, unsure: &mut TrustRule) {
+        let is_sure = self.ids.len() == 1 || self.names.len() == 1;
+        let rule = if is_sure { sure } else { unsure };
+        rule.claims.insert(claim, Rc::new(self.ids.clone()));
+    }
 }
 
 /// The rules with the ids that the `Sid` of a statement tells, if it lists all ids.
