@@ -103,7 +103,12 @@ fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
 /// The ref that an entry with `Refs` needs besides. A policy does not tell if they narrowed the branches of its subjects.
 fn within_refs(job: &TokenJob<'_>, about: &[&str]) -> String {
     let contexts: Vec<(&str, Option<&str>)> = pairs(job.subject).filter(|(key, _)| is_context(key)).collect();
-    let [("ref", Some(on))] = contexts[..] else { return String::new() };
+    // A template can say the ref beside the context.
+    let on = match contexts[..] {
+        [("ref", Some(on))] | [("pull_request", _), ("ref", Some(on))] => on,
+        [("ref", Some(on)), ("ref", Some(other))] if on == other => on,
+        _ => return String::new(),
+    };
     let is_trusted =
         |(key, value): (&str, Option<&str>)| key == "ref" && value.is_some_and(|value| string_like(value, on));
     if name::full_ref(on).is_err() || about.iter().any(|other| pairs(other).any(is_trusted)) {
@@ -252,9 +257,7 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
         "repository_id" => format!("write `RepositoryId: {value}`, if that is the id of the repository that you mean"),
         "repository_owner_id" => format!("write `OwnerId: {value}`, if that is the id of the owner whom you mean"),
         "repository_owner" => format!("write `Repository: {value}/…`, if {value} is the owner whom you mean"),
-        "repository_visibility" => {
-            format!("update the role's stack, because the repository is {value} now")
-        }
+        "repository_visibility" => format!("update the role's stack, because the repository is {value} now"),
         _ if OF_ONE_RUN.contains(&key) => {
             format!("take `{key}` out of the repository's subject template, because the next run has another one")
         }
@@ -262,7 +265,9 @@ fn member(key: &str, value: &str, job: &TokenJob<'_>) -> String {
             format!("`Trust` compares no claim `{key}`: change the policy where it is written")
         }
         _ if value.is_empty() && subject::OF_PULL_REQUESTS_ONLY.contains(&key) => {
-            format!("leave `{key}` out of the `TemplateClaims` of an entry for jobs that are not of a pull request")
+            format!(
+                "give jobs that are not of a pull request an entry of their own, without `{key}` in `TemplateClaims`"
+            )
         }
         _ if value.is_empty() => {
             format!("the job has no `{key}`: take `{key}` out of the repository's subject template")

@@ -10,6 +10,8 @@ pub const OF_PULL_REQUESTS: [&str; 2] = ["refs/heads/*", "refs/pull/*/merge"];
 enum On {
     /// The default branch, or the one that a pull request is for.
     Branch,
+    /// A branch, a tag, or a commit without a ref, and never a pull request.
+    Deployed,
     /// A branch or a tag.
     Either,
     /// The branch of a merge queue.
@@ -18,7 +20,7 @@ enum On {
     Tag,
     /// A pull request, of which the subject says so.
     PullRequest,
-    /// Any ref, or none: a deployment can be of a commit.
+    /// Any ref, or none.
     Any,
 }
 
@@ -30,7 +32,7 @@ impl On {
             Self::Queue => &["refs/heads/gh-readonly-queue/*"],
             Self::Tag => &["refs/tags/*"],
             Self::PullRequest => &OF_PULL_REQUESTS,
-            Self::Any => &["*"],
+            Self::Deployed | Self::Any => &["*"],
         }
     }
 }
@@ -43,20 +45,20 @@ const EVENTS: [(&str, On); 36] = [
     ("check_suite", On::Branch),
     ("create", On::Either),
     ("delete", On::Branch),
-    ("deployment", On::Any),
-    ("deployment_status", On::Any),
+    ("deployment", On::Deployed),
+    ("deployment_status", On::Deployed),
     ("discussion", On::Branch),
     ("discussion_comment", On::Branch),
     ("dynamic", On::Any),
     ("fork", On::Branch),
     ("gollum", On::Branch),
-    ("image_version", On::Any),
+    ("image_version", On::Branch),
     ("issue_comment", On::Branch),
     ("issues", On::Branch),
     ("label", On::Branch),
     ("merge_group", On::Queue),
     ("milestone", On::Branch),
-    ("page_build", On::Any),
+    ("page_build", On::Branch),
     ("project", On::Branch),
     ("project_card", On::Branch),
     ("project_column", On::Branch),
@@ -70,17 +72,17 @@ const EVENTS: [(&str, On); 36] = [
     ("release", On::Tag),
     ("repository_dispatch", On::Branch),
     ("schedule", On::Branch),
-    ("status", On::Any),
+    ("status", On::Branch),
     ("watch", On::Branch),
     ("workflow_dispatch", On::Either),
     ("workflow_run", On::Branch),
 ];
 
 /// Returns the events that a value of `event_name` fits, which may end with a `*`.
-fn fitting(pattern: &str) -> impl Iterator<Item = On> {
+fn fitting(pattern: &str) -> impl Iterator<Item = (&'static str, On)> {
     let beginning = pattern.trim_end_matches('*');
     let fits = move |event: &str| event == pattern || (beginning != pattern && event.starts_with(beginning));
-    EVENTS.iter().filter(move |(event, _)| fits(event)).map(|(_, on)| *on)
+    EVENTS.iter().filter(move |(event, _)| fits(event)).copied()
 }
 
 /// Returns true for a value of `event_name` that GitHub documents, and for a pattern of such.
@@ -92,13 +94,25 @@ pub fn is_known(pattern: &str) -> bool {
 /// The refs of the jobs of an event; any for one that GitHub does not document.
 #[must_use]
 pub fn refs(pattern: &str) -> Vec<&'static str> {
-    if is_known(pattern) { fitting(pattern).flat_map(On::refs).copied().collect() } else { vec!["*"] }
+    if is_known(pattern) { fitting(pattern).flat_map(|(_, on)| on.refs()).copied().collect() } else { vec!["*"] }
 }
 
 /// Returns true if the subjects of an event's jobs can say `pull_request`, or their ref.
 #[must_use]
 pub fn can_say(pattern: &str, pull_request: bool) -> bool {
-    let can = |on: On| on == On::Any || (on == On::PullRequest) == pull_request;
+    let can = |(_, on): (&str, On)| on == On::Any || (on == On::PullRequest) == pull_request;
+    !is_known(pattern) || fitting(pattern).any(can)
+}
+
+/// Returns true if the jobs of an event can have the branches of a pull request, or can have none. Of reviews,
+/// GitHub does not tell it.
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>, "`GITHUB_BASE_REF`"
+#[must_use]
+pub fn can_have_base(pattern: &str, base: bool) -> bool {
+    let can = |(event, on): (&str, On)| {
+        let is_review = event.starts_with("pull_request_review");
+        on == On::Any || is_review || matches!(event, "pull_request" | "pull_request_target") == base
+    };
     !is_known(pattern) || fitting(pattern).any(can)
 }
 
@@ -113,6 +127,10 @@ mod tests {
             ("schedule", &["refs/heads/*"]),
             ("release", &["refs/tags/*"]),
             ("merge_group", &["refs/heads/gh-readonly-queue/*"]),
+            ("status", &["refs/heads/*"]),
+            ("page_build", &["refs/heads/*"]),
+            ("image_version", &["refs/heads/*"]),
+            ("deployment", &["*"]),
             ("pull_request_target", &["refs/heads/*"]),
             ("pull_request_r*", &["refs/heads/*", "refs/pull/*/merge", "refs/heads/*", "refs/pull/*/merge"]),
             ("some_new_event", &["*"]),
@@ -130,10 +148,28 @@ mod tests {
             ("pull_request_target", false, true),
             ("pull_request*", true, true),
             ("push", false, true),
+            ("deployment", false, true),
+            ("deployment_status", false, true),
             ("dynamic", true, true),
             ("some_new_event", true, true),
         ] {
             assert_eq!((can_say(event, true), can_say(event, false)), (pull_request, reference), "{event}");
+        }
+    }
+
+    #[test]
+    fn the_branches_of_a_pull_request_are_those_of_its_events() {
+        for (event, with, without) in [
+            ("pull_request", true, false),
+            ("pull_request_target", true, false),
+            ("pull_request_review", true, true),
+            ("pull_request*", true, true),
+            ("push", false, true),
+            ("merge_group", false, true),
+            ("dynamic", true, true),
+            ("some_new_event", true, true),
+        ] {
+            assert_eq!((can_have_base(event, true), can_have_base(event, false)), (with, without), "{event}");
         }
     }
 }

@@ -100,6 +100,8 @@ pub struct SubjectFacts {
     pub named: BTreeMap<RepositoryScope, NamedScope>,
     /// The owners that whole subjects name and that nobody is, as GitHub says.
     pub free: BTreeSet<String>,
+    /// The repositories and owners that GitHub does not show.
+    pub not_shown: BTreeSet<RepositoryScope>,
     /// The repositories of workflows that jobs may not call by these names, each with the reason.
     pub workflows: BTreeMap<Repository, String>,
 }
@@ -237,6 +239,7 @@ impl SubjectFacts {
             users: BTreeMap::new(),
             named: BTreeMap::new(),
             free: BTreeSet::new(),
+            not_shown: BTreeSet::new(),
             workflows: BTreeMap::new(),
         }
     }

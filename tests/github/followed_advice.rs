@@ -1,6 +1,6 @@
 //! Advice of `Explain` that is followed and lets in the next job, too.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::closed_values::{entry, has_template};
 use super::explain::{ask, changes, follow, with_audience};
@@ -107,7 +107,7 @@ fn advice_of_empty_claims_is_no_empty_value() {
             (
                 "ref:refs/heads/main:base_ref:dev",
                 "ref:refs/heads/main:base_ref:",
-                "leave `base_ref` out of the `TemplateClaims`",
+                "give jobs that are not of a pull request an entry of their own, without `base_ref` in `TemplateClaims`",
             ),
             ("environment:prod", "environment:", "the job has to name an environment"),
             ("ref:refs/heads/main:workflow:CI", "ref:refs/heads/main:workflow:", "the job has no `workflow`"),
@@ -118,4 +118,24 @@ fn advice_of_empty_claims_is_no_empty_value() {
             assert!(changes(&answer)[0].contains(advice), "{answer:#}");
         }
     });
+}
+
+#[test]
+fn advice_names_the_refs_of_an_entry_where_the_template_says_them_too() {
+    let template = Some(&["repo", "context", "ref"][..]);
+    let of = |mut entry: Value| {
+        (entry["Repository"], entry["Environments"]) = (json!("acme/app"), json!(["prod"]));
+        json!([entry])
+    };
+    let main = "refs/heads/main";
+    for (context, on, add, member, value) in [
+        ("ref:refs/heads/dev", "refs/heads/dev", "refs/heads/dev", "Branches", json!(["dev"])),
+        ("ref:refs/tags/v1", "refs/tags/v1", "refs/tags/v1", "Tags", json!(["v1"])),
+        ("pull_request", "refs/pull/7/merge", "refs/pull/*/merge", "PullRequests", json!(true)),
+    ] {
+        let claims = json!({"sub": immutable("acme/app", &format!("{context}:ref:{on}")), "ref": on});
+        let advice = format!("if that has `Refs`, add {add:?} there, too");
+        let followed = of(json!({"Refs": [main, add], member: value}));
+        follow(template, of(json!({"Refs": [main]})), claims, &advice, followed);
+    }
 }

@@ -74,7 +74,12 @@ fn events_that_never_have_the_context_are_refused() {
             (&main, "release", "no job has `ref:refs/heads/main` and `event_name:release`"),
             (&tags, "schedule", "no job has `ref:refs/tags/v*` and `event_name:schedule`"),
             (&tags, "pull_request_target", "no job has `ref:refs/tags/v*` and `event_name:pull_request_target`"),
+            (&tags, "status", "no job has `ref:refs/tags/v*` and `event_name:status`"),
+            (&tags, "page_build", "no job has `ref:refs/tags/v*` and `event_name:page_build`"),
+            (&tags, "image_version", "no job has `ref:refs/tags/v*` and `event_name:image_version`"),
             (&requests, "pull_request_target", "no job has `pull_request` and `event_name:pull_request_target`"),
+            (&requests, "deployment", "no job has `pull_request` and `event_name:deployment`"),
+            (&requests, "deployment_status", "no job has `pull_request` and `event_name:deployment_status`"),
         ] {
             let outcome = place.create(json!([entry(members, "event_name", &[event])])).await;
             assert!(!outcome.succeeded && outcome.reason.contains(why), "{event}: {}", outcome.reason);
@@ -95,6 +100,92 @@ fn events_that_never_have_the_context_are_refused() {
         assert!(outcome.succeeded, "{}", outcome.reason);
         let outcome = place.create(json!([entry(&tags, "event_name", &["pull_request"])])).await;
         assert!(outcome.reason.contains("no job has `ref:refs/tags/v*` and `event_name:pull_request`"), "{outcome:?}");
+        // The event tells that it is one.
+        let merged = json!({"PullRequests": true, "Refs": ["refs/heads/main"]});
+        let outcome = place.create(json!([entry(&merged, "event_name", &["pull_request"])])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.subjects(), [immutable("acme/app", "ref:refs/heads/main:event_name:pull_request")]);
+        let outcome = place.create(json!([entry(&merged, "event_name", &["pull_request", "push"])])).await;
+        assert!(outcome.reason.contains("no job is on refs/pull/*/merge and on refs/heads/main"), "{outcome:?}");
+    });
+}
+
+#[test]
+fn branches_of_a_pull_request_beside_jobs_that_have_none_are_refused() {
+    let claims = |members: &Value, values: &[(&str, &str)]| {
+        let mut entry = of_app(members);
+        entry["TemplateClaims"] = values.iter().map(|(name, value)| json!({"Name": name, "Values": [value]})).collect();
+        json!([entry])
+    };
+    at(async |place| {
+        let (main, tag) = (json!({"Branches": ["main"]}), json!({"Tags": ["v1"]}));
+        let prod = json!({"Environments": ["prod"]});
+        let on_tag = json!({"Environments": ["prod"], "Refs": ["refs/tags/v1"]});
+        for claim in ["base_ref", "head_ref"] {
+            has_template(place, &["repo", "context", claim]);
+            for (members, on) in [(&tag, "`ref:refs/tags/v1`"), (&on_tag, "the ref refs/tags/v1")] {
+                let outcome = place.create(claims(members, &[(claim, "main")])).await;
+                let told = format!("no job has {on} and `{claim}:main`");
+                assert!(!outcome.succeeded && outcome.reason.contains(&told), "{members}: {}", outcome.reason);
+                assert!(place.create(claims(members, &[])).await.succeeded);
+            }
+            let whole = immutable("acme/app", &format!("ref:refs/tags/v1:{claim}:main"));
+            assert!(!place.create(json!([{"Subjects": [whole]}])).await.succeeded);
+            for members in [&main, &prod] {
+                assert!(place.create(claims(members, &[(claim, "main")])).await.succeeded);
+            }
+        }
+        has_template(place, &["repo", "context", "base_ref", "event_name"]);
+        for (members, base, event) in [
+            (&main, "main", "push"),
+            (&prod, "main", "schedule"),
+            (&prod, "", "pull_request"),
+            (&main, "", "pull_request_target"),
+        ] {
+            let all = [("event_name", event), ("base_ref", base)];
+            let outcome = place.create(claims(members, &all[..if base.is_empty() { 1 } else { 2 }])).await;
+            let told = format!("no job has `base_ref:{base}` and `event_name:{event}`");
+            assert!(!outcome.succeeded && outcome.reason.contains(&told), "{event}: {}", outcome.reason);
+        }
+        for (members, base, event) in [(&main, "main", "pull_request_target"), (&prod, "*", "push")] {
+            let outcome = place.create(claims(members, &[("event_name", event), ("base_ref", base)])).await;
+            assert!(outcome.succeeded, "{event}: {}", outcome.reason);
+        }
+    });
+}
+
+#[test]
+fn whole_subjects_that_may_fit_no_event_or_workflow_are_a_warning() {
+    at(async |place| {
+        let warned = |outcome: &super::Outcome| outcome.attributes["Warning"].as_str().unwrap_or_default().to_owned();
+        has_template(place, &["repo", "context", "event_name"]);
+        let whole = immutable("acme/app", "ref:refs/heads/main:event_name:pull_request");
+        for trust in [json!({"Subjects": [whole]}), of_app(&json!({"Subjects": [whole]}))] {
+            let outcome = place.create(json!([trust])).await;
+            let told = format!("in the place of the ref, so that `{whole}` may fit none");
+            assert!(outcome.succeeded && warned(&outcome).contains(&told), "{outcome:?}");
+        }
+        has_template(place, &["repo", "ref", "event_name"]);
+        let outcome = place.create(json!([{"Subjects": [whole]}])).await;
+        assert!(outcome.succeeded && !warned(&outcome).contains("in the place of the ref"), "{outcome:?}");
+        has_template(place, &["repo", "context"]);
+        let workflow = |at: &str| format!("acme/app/.github/workflows/x.yml@{at}");
+        let (main, dev) = ("refs/heads/main", "refs/heads/dev");
+        for (context, members, own, other) in [
+            ("ref:refs/heads/main", json!({}), main, dev),
+            ("environment:prod", json!({"Refs": [main]}), main, dev),
+            ("pull_request", json!({}), "refs/pull/*/merge", main),
+        ] {
+            for (at, is_other) in [(own, false), (other, true)] {
+                let mut entry = of_app(&members);
+                entry["Subjects"] = json!([immutable("acme/app", context)]);
+                entry["Workflows"] = json!([workflow(at)]);
+                let outcome = place.create(json!([entry])).await;
+                assert!(outcome.succeeded, "{}", outcome.reason);
+                let told = warned(&outcome).contains("fits only if it is called by that name");
+                assert_eq!(told, is_other, "{context} {at}: {}", warned(&outcome));
+            }
+        }
     });
 }
 
@@ -219,6 +310,18 @@ fn a_name_in_another_case_is_not_taken_for_the_trusted_one_unasked() {
         assert!(outcome.reason.contains("the role trusts acme/app"), "{}", outcome.reason);
         let outcome = place.update(json!([{"Repository": "ACME/*", "Branches": ["main"]}])).await;
         assert!(!outcome.succeeded, "{}", place.policy());
+        let (owner, id) = crate::simulation::github::ids("acme/app");
+        for format in ["Auto", "Classic", "Immutable", "Both"] {
+            let mut declared = app("Acme/App");
+            (declared[0]["OwnerId"], declared[0]["RepositoryId"]) = (json!(owner.to_string()), json!(id.to_string()));
+            declared[0]["SubjectFormat"] = json!(format);
+            let outcome = place.update(declared).await;
+            assert!(outcome.reason.contains("the role trusts acme/app"), "{format}: {outcome:?}");
+        }
+        for subject in ["repo:Acme/App:pull_request", "repository:Acme/App:environment:prod"] {
+            let outcome = place.update(json!([{"Subjects": [subject]}])).await;
+            assert!(outcome.reason.contains("the role trusts acme/app"), "{subject}: {outcome:?}");
+        }
         assert_eq!(place.policy(), before);
         assert!(place.update(app("acme/app")).await.succeeded);
         place.rolls_back = true;

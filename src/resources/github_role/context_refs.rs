@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::trust_declaration::{JobContext, TrustEntry};
 use super::void_subjects::either;
 use crate::github::Issuer;
-use crate::github::events::OF_PULL_REQUESTS;
+use crate::github::events::{self, OF_PULL_REQUESTS};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::Claim;
 
@@ -30,8 +30,12 @@ impl ContextRefs {
             // Without a context in the template, `refs/*` is also the ref of a pull request. A repository of `owner/*` may have
             // such a template.
             JobContext::AnyRef => ["refs/heads/*", "refs/tags/*"].map(str::to_owned).into(),
-            // Nothing but its ref tells a pull request there.
-            JobContext::PullRequest if !says(keys, "context") => vec!["refs/pull/*/merge".to_owned()],
+            // Nothing but its ref, or its event, tells a pull request there.
+            JobContext::PullRequest
+                if !says(keys, "context") && (declared.is_empty() || !has_own_events(entry, keys)) =>
+            {
+                vec!["refs/pull/*/merge".to_owned()]
+            }
             JobContext::PullRequest if !declared.is_empty() => OF_PULL_REQUESTS.map(str::to_owned).into(),
             JobContext::PullRequest | JobContext::Environment(_) | JobContext::AllJobs => Vec::new(),
         };
@@ -75,6 +79,12 @@ impl ContextRefs {
             )),
         }
     }
+}
+
+/// Returns true if the subject says an event that only jobs of pull requests have.
+fn has_own_events(entry: &TrustEntry, keys: &[String]) -> bool {
+    let events = entry.template_claims.get("event_name").filter(|_| says(keys, "event_name"));
+    events.is_some_and(|events| events.iter().all(|event| !events::can_say(event, false)))
 }
 
 /// Returns the contexts on no ref of the entry, each with the reason.

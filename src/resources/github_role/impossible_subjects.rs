@@ -23,6 +23,7 @@ pub(super) fn impossible(subject: &str, claims: &Claims) -> Option<String> {
         .or_else(|| two("owner has", "id", &owner_ids))
         .or_else(|| values(subject))
         .or_else(|| event(subject))
+        .or_else(|| branches(subject))
         .or_else(|| contradiction(&refs(subject, claims)))
 }
 
@@ -104,6 +105,20 @@ fn event(subject: &str) -> Option<String> {
         .then(|| format!("no job has `pull_request` and `event_name:{said}`"))
 }
 
+/// Describes branches of a pull request beside an event that has none, or the other way round.
+fn branches(subject: &str) -> Option<String> {
+    let event = value(subject, "event_name")?;
+    let is_never = |said: &&(&str, &str)| said.1 != "*" && !events::can_have_base(event, !said.1.is_empty());
+    let said: Vec<(&str, &str)> = said_of_pull_requests(subject).collect();
+    let (key, value) = said.iter().find(is_never)?;
+    Some(format!("no job has `{key}:{value}` and `event_name:{event}`"))
+}
+
+/// The claims of a subject that only jobs of pull requests have.
+fn said_of_pull_requests(subject: &str) -> impl Iterator<Item = (&str, &str)> {
+    pairs(subject).filter(|(key, _)| OF_PULL_REQUESTS_ONLY.contains(key)).filter_map(|(key, value)| Some((key, value?)))
+}
+
 /// Describes an event whose subjects say `pull_request`, and no ref.
 pub(super) fn of_pull_requests(subject: &str) -> Option<String> {
     let said = value(subject, "event_name").filter(|said| !events::can_say(said, false))?;
@@ -133,6 +148,9 @@ fn refs(subject: &str, claims: &Claims) -> Vec<SaidRefs> {
     if let Some(on) = claims.get(&Claim::Ref) {
         // A colon becomes `%3A` in a subject only.
         add(format!("the ref {}", either(on)), BTreeSet::clone(on), true);
+    }
+    for (key, branch) in said_of_pull_requests(subject).filter(|(_, branch)| !matches!(*branch, "" | "*")) {
+        add(format!("`{key}:{branch}`"), patterns(&OF_PULL_REQUESTS), false);
     }
     match value(subject, "ref_type") {
         Some(tag) if tag.starts_with('t') => add(format!("`ref_type:{tag}`"), patterns(&["refs/tags/*"]), false),

@@ -96,8 +96,8 @@ impl GitHubRoles {
                     declared_facts(entry, [])
                 }
             };
-            let SubjectFacts { named, free, .. } = facts;
-            facts = SubjectFacts { named, free, ..known };
+            let SubjectFacts { named, free, not_shown, .. } = facts;
+            facts = SubjectFacts { named, free, not_shown, ..known };
         } else {
             // An Enterprise Server shows nothing to the public, and its form is known.
             facts = declared.unwrap_or_else(|| declared_facts(entry, [SubjectFormat::Classic]));
@@ -164,6 +164,7 @@ impl GitHubRoles {
             Err(doubt) => return Err(doubt),
         };
         tracing::warn!(%scope, %problem, "GitHub did not say what is behind a name");
+        facts.not_shown.insert(scope.clone());
         if matches!(problem, LookupError::Invisible(_)) {
             let owner = scope.organisation();
             match self.ask(issuer, &owner, at).await {

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compile;
-use super::impossible_subjects::at_another_ref;
+use super::context_refs::says;
+use super::impossible_subjects::{at_another_ref, of_pull_requests};
 use super::named::{named, shortened};
 use super::pinned_ids::Identity;
 use super::trust_declaration::{JobContext, TrustEntry};
@@ -29,7 +30,7 @@ pub(super) fn of(
     let at_another_ref: BTreeSet<String> =
         rules.iter().filter_map(|TrustRule { subject, claims }| at_another_ref(subject.as_str(), claims)).collect();
     let told = told.chain(template_of_organisation(entry, facts)).chain(other_workflows(facts));
-    let told = told.chain(other_refs(entry)).chain(at_another_ref);
+    let told = told.chain(other_refs(entry)).chain(other_events(entry, facts)).chain(at_another_ref);
     told.chain(unknown_events(entry)).map(|what| format!("{at}: {what}")).collect()
 }
 
@@ -169,8 +170,24 @@ fn in_subject(text: &str, entry: &TrustEntry) -> Option<String> {
     let value = |key| subject::value(text, key);
     let Some(RepositoryScope::Repository(own)) = about(text, entry) else { return None };
     let is_pull_request = subject::pairs(text).any(|(key, _)| key == "pull_request");
-    let on = value("ref").or(is_pull_request.then_some(PULL_REQUEST))?;
-    called_only(&own.to_string(), &[vec![Pattern::written(on)]], &[value("job_workflow_ref")?])
+    let said = value("ref").or(is_pull_request.then_some(PULL_REQUEST)).map(|on| vec![Pattern::written(on)]);
+    let on =
+        said.or_else(|| Some(entry.refs.iter().cloned().collect()).filter(|refs: &Vec<Pattern>| !refs.is_empty()))?;
+    let beside = || entry.workflows.iter().map(Pattern::as_str).collect();
+    let workflows: Vec<&str> = value("job_workflow_ref").map_or_else(beside, |workflow| vec![workflow]);
+    called_only(&own.to_string(), &[on], &workflows)
+}
+
+/// Describes whole subjects with a ref in the place of the context, for events whose subjects say `pull_request` there.
+fn other_events(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
+    let groups = grouped(entry, facts, |subject, told| {
+        let keys = told.keys.as_ref().filter(|keys| says(keys, "context") && !says(keys, "ref"))?;
+        let has_ref = keys.len() > 1 && subject::value(subject, "ref").is_some();
+        of_pull_requests(subject).filter(|_| has_ref)
+    });
+    let told =
+        |(why, parts): (String, Vec<String>)| format!("{why}, so that {} may fit none", named(&parts, ", ", " and "));
+    groups.into_iter().map(told).collect()
 }
 
 /// Describes events that GitHub does not document. It may have added them.

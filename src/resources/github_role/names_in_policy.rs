@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::name_record::key;
 use super::pinned_ids::Identity;
 use crate::error::Error;
-use crate::github::client::LookupError;
 use crate::github::name::RepositoryScope;
 use crate::iam_policy::trust_policy::TrustPolicy;
 
@@ -21,7 +20,7 @@ pub(super) fn in_another_case(scope: &RepositoryScope, policies: &[TrustPolicy])
 }
 
 /// Refuses a name in another case, about which GitHub does not answer: nobody may have it.
-pub(super) fn unsure_of_case(at: &str, problem: &LookupError, known: &str) -> Error {
+pub(super) fn unsure_of_case(at: &str, problem: &str, known: &str) -> Error {
     let remedy = "Subjects and conditions are case-sensitive: write it like that, or try again once GitHub answers";
     Error::LookupFailed { what: format!("{at}: {problem}, and the role trusts {known}"), remedy: remedy.to_owned() }
 }

@@ -329,6 +329,9 @@ fn settled(
         }
         Err(Doubt::Refused(refusal)) => return Err(refusal.clone().into()),
     };
+    if let Some(known) = facts.not_shown.iter().find_map(|scope| in_another_case(scope, &memory.policies)) {
+        return Err(unsure_of_case(at, "GitHub did not show a name", &known));
+    }
     memory.complete(issuer, entry, &mut facts);
     let compiled = compile(issuer, entry, &facts);
     let rules = compiled.as_deref().unwrap_or_default();
@@ -358,14 +361,14 @@ fn without_github(
     problem: &LookupError,
     told: &SubjectFacts,
 ) -> Result<SubjectFacts, Error> {
-    let SubjectFacts { named, free, users, .. } = told.clone();
+    let SubjectFacts { named, free, users, not_shown, .. } = told.clone();
     if let Some(known) = entry.scope.as_ref().and_then(|scope| in_another_case(scope, &memory.policies)) {
-        return Err(unsure_of_case(at, problem, &known));
+        return Err(unsure_of_case(at, &problem.to_string(), &known));
     }
     if let Some(mut facts) = memory.facts(issuer, entry, &users, at) {
         tracing::warn!(at, %problem, ?facts, "GitHub did not say; going by the trust policy that IAM has");
         facts.named.extend(named);
-        return Ok(SubjectFacts { free, ..facts });
+        return Ok(SubjectFacts { free, not_shown, ..facts });
     }
     let is_unknown = |actor: &Actor| matches!(actor, Actor::Name(name) if !users.contains_key(name));
     let forms: Option<&[SubjectFormat]> = match entry.format {
@@ -383,5 +386,5 @@ fn without_github(
         return Err(Error::LookupFailed { what: format!("{at}: {problem}"), remedy: by_hand(issuer, entry) });
     };
     tracing::warn!(at, %problem, ?forms, "GitHub did not say which form and ids there are");
-    Ok(SubjectFacts { users, named, free, ..declared_facts(entry, forms.iter().copied()) })
+    Ok(SubjectFacts { users, named, free, not_shown, ..declared_facts(entry, forms.iter().copied()) })
 }
