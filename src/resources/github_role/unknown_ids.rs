@@ -73,14 +73,17 @@ impl Memory {
         if self.is_for_rollback {
             return None;
         }
-        let trusted = self.policies.iter().flat_map(TrustPolicy::rules).filter_map(|rule| Identity::of(rule).scope);
-        let trusted: BTreeSet<String> = trusted.map(|scope| key(&scope.name())).collect();
+        let is_trusted = |name: &str| {
+            let mut trusted =
+                self.policies.iter().flat_map(TrustPolicy::rules).filter_map(|rule| Identity::of(rule).scope);
+            trusted.any(|scope| key(&scope.name()) == key(name))
+        };
         let open = rules.iter().map(Identity::of).filter(|identity| !identity.is_pinned());
         open.filter_map(|identity| Some((identity.scope?, identity.owner_ids))).find_map(|(scope, pinned)| {
             let (owner_ids, repository_ids) = declared_ids(entry, &scope);
             let is_repository = matches!(scope, RepositoryScope::Repository(_));
             let declared = if is_repository { repository_ids } else { owner_ids.clone() };
-            if !declared.is_empty() || trusted.contains(&key(&scope.name())) {
+            if !declared.is_empty() || is_trusted(&scope.name()) {
                 return None;
             }
             let (name, owner) = (scope.name(), scope.owner());
