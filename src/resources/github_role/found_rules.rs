@@ -23,6 +23,12 @@ pub(super) struct FoundRule {
     pub(super) is_sure: bool,
 }
 
+impl FoundRule {
+    pub(super) fn told(&self) -> (&TrustRule, bool) {
+        (&self.rule, self.is_sure)
+    }
+}
+
 /// Reads a policy in which each name has its own id, as this function writes it.
 pub(super) fn own_policy(document: &Value) -> Option<TrustPolicy> {
     let is_one = |rule: &TrustRule, claim| rule.claims.get(&claim).is_none_or(|ids| ids.len() == 1);

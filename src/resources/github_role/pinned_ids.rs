@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::found_rules::FoundRule;
 use super::name_record::{NameRecord, is_account, key};
 use super::pinned_users::PinnedUsers;
 use super::trust_declaration::{Actor, TrustEntry};
@@ -116,11 +115,11 @@ impl PinnedIds {
         }
     }
 
-    /// Adds the rules of a policy that somebody else wrote, or changed. They do not tell by which jobs a user is let in.
-    pub(super) fn add_found<'a>(&mut self, found: impl IntoIterator<Item = &'a FoundRule>) {
-        for FoundRule { host: _, rule, is_sure } in found {
+    /// Adds the rules of a policy that somebody else wrote, or changed, and if their ids are sure. They do not tell by which jobs a user is let in.
+    pub(super) fn add_found<'a>(&mut self, found: impl IntoIterator<Item = (&'a TrustRule, bool)>) {
+        for (rule, is_sure) in found {
             self.users.add_without_jobs(rule);
-            if *is_sure {
+            if is_sure {
                 self.add_names(rule);
             } else {
                 self.add_doubtful(rule);

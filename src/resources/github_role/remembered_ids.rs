@@ -67,7 +67,11 @@ impl Memory {
         let here = rules.get(host).map(Vec::as_slice).unwrap_or_default();
         let policy = own_policy(&document);
         let add = |ids: &mut PinnedIds, found: &[FoundRule]| {
-            if policy.is_some() { ids.add(found.iter().map(|found| &found.rule)) } else { ids.add_found(found) }
+            if policy.is_some() {
+                ids.add(found.iter().map(|found| &found.rule));
+            } else {
+                ids.add_found(found.iter().map(FoundRule::told));
+            }
         };
         // The role of somebody else tells no facts. It only refuses other ids.
         if !owner.owns(&tags) {
@@ -81,7 +85,7 @@ impl Memory {
         self.policies.extend(policy.filter(|_| is_here));
         for (written_for, rules) in rules.iter().filter(|(written_for, _)| *written_for != host) {
             let mut pinned = PinnedIds::default();
-            pinned.add_found(rules);
+            pinned.add_found(rules.iter().map(FoundRule::told));
             let names = NameRecord::of(pinned.iter()).moved(written_for, host);
             let is_cut = NameRecord::cut_if(pinned.untold().next().is_some());
             self.elsewhere = self.elsewhere.union(&names).union(&is_cut);

@@ -26,7 +26,7 @@ impl TrustedNames {
         let mut names = Self::default();
         for found in found_rules(document).iter().filter(|found| found.host == issuer.web_host()) {
             let FoundRule { host: _, rule, is_sure: _ } = found;
-            names.pinned.add_found([found]);
+            names.pinned.add_found([found.told()]);
             if let Some(user) = subject::value(rule.subject.as_str(), "actor") {
                 names.users.entry(user.to_lowercase()).or_default().extend(users(rule));
             }
