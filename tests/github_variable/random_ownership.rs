@@ -243,10 +243,14 @@ impl Life {
         }
     }
 
-    /// A stack whose deletion or rollback failed can only be deleted.
+    /// A stack whose deletion or rollback failed can only be deleted. After a failed rollback CloudFormation deletes with the
+    /// properties of the failed update, so that a value of the template before is nobody's.
     async fn delete_what_failed(&mut self, place: &Place) {
-        for stack in &mut self.stacks {
+        for index in 0..self.stacks.len() {
+            let stack = &mut self.stacks[index];
             if matches!(stack.status, Some(Status::DeleteFailed | Status::UpdateRollbackFailed)) {
+                let is_rollback = stack.status == Some(Status::UpdateRollbackFailed);
+                let declared: Vec<Value> = stack.resources.iter().map(|(_, known)| known.properties.clone()).collect();
                 let deleted = stack.delete_stack().await;
                 assert_eq!(
                     deleted,
@@ -256,6 +260,9 @@ impl Life {
                     place.reason(),
                     place.cloud.story()
                 );
+                let names = declared.iter().filter(|_| is_rollback).map(|properties| self.name_of(properties));
+                let left: Vec<_> = names.filter(|name| self.is_there(place, name) && !self.is_declared(name)).collect();
+                self.of_others.extend(left);
             }
         }
     }
