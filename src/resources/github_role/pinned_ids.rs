@@ -86,7 +86,7 @@ pub(super) struct PinnedIds {
 pub(super) struct OtherId {
     /// The repository, owner or user.
     pub(super) what: String,
-    pub(super) known: Known,
+    pub(super) known: KnownIds,
     pub(super) now: u64,
     /// The step that declares the new id.
     pub(super) remedy: String,
@@ -94,7 +94,7 @@ pub(super) struct OtherId {
 
 /// The ids that a name has, as far as a role tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum KnownIds {
     /// One of these.
     Ids(BTreeSet<u64>),
     /// One of these, which are the ids of all users.
@@ -300,11 +300,11 @@ impl PinnedIds {
         let pinned = if is_lost { self.users.all().clone() } else { known };
         let is_meant = if is_lost { already.contains(&now) || pinned == [now].into() } else { pinned.contains(&now) };
         let known = match pinned {
-            pinned if pinned.is_empty() => Known::Forgotten,
-            pinned if pinned.contains(&now) => Known::OfUsers(pinned),
-            pinned => Known::Ids(pinned),
+            pinned if pinned.is_empty() => KnownIds::Forgotten,
+            pinned if pinned.contains(&now) => KnownIds::OfUsers(pinned),
+            pinned => KnownIds::Ids(pinned),
         };
-        let is_new = known == Known::Forgotten && !actors.is_cut();
+        let is_new = known == KnownIds::Forgotten && !actors.is_cut();
         (!is_meant && !is_new).then(|| OtherId {
             what: format!("the user {name}"),
             known,
@@ -324,11 +324,11 @@ impl PinnedIds {
     ) -> Option<OtherId> {
         let now = now.filter(|now| !pinned.contains(now) && !declared.contains(now))?;
         let known = match self.doubts(name) {
-            Some(ids) if ids.is_empty() => Known::Lost,
-            Some(ids) if ids.contains(&now) => Known::OfSeveral(ids.clone()),
-            Some(ids) => Known::Ids(ids.clone()),
-            None if !pinned.is_empty() => Known::Ids(pinned),
-            None if is_cut => Known::Forgotten,
+            Some(ids) if ids.is_empty() => KnownIds::Lost,
+            Some(ids) if ids.contains(&now) => KnownIds::OfSeveral(ids.clone()),
+            Some(ids) => KnownIds::Ids(ids.clone()),
+            None if !pinned.is_empty() => KnownIds::Ids(pinned),
+            None if is_cut => KnownIds::Forgotten,
             None => return None,
         };
         let place = if is_one { String::new() } else { format!(" in an entry for {name} alone") };

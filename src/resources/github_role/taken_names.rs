@@ -7,7 +7,7 @@ use crate::github::facts::SubjectFacts;
 use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::trust_policy::TrustRule;
 
-use super::pinned_ids::{Identity, Known, OtherId, declared_ids, listed};
+use super::pinned_ids::{Identity, KnownIds, OtherId, declared_ids, listed};
 use super::trust_declaration::TrustEntry;
 
 /// Refuses names that have another id now.
@@ -16,26 +16,26 @@ pub(super) fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
         return None;
     }
     let told = others.iter().map(|OtherId { what, known, now, remedy: _ }| match known {
-        Known::Forgotten => forgotten(what),
-        Known::OfUsers(ids) => format!(
+        KnownIds::Forgotten => forgotten(what),
+        KnownIds::OfUsers(ids) => format!(
             "the role trusts the users {}, and its tags tell no longer which of them is {what}; {now} has the name now",
             listed(ids)
         ),
-        Known::OfSeveral(ids) => format!(
+        KnownIds::OfSeveral(ids) => format!(
             "a statement of the role's policy has the ids {} for several names, and does not tell which of them is {what}; {now} has the \
              name now",
             listed(ids)
         ),
-        Known::Lost => format!(
+        KnownIds::Lost => format!(
             "the role trusts {what} by a repository's id only, and its tags tell no longer which id {what} has; {now} has the name now"
         ),
-        Known::Ids(ids) => {
+        KnownIds::Ids(ids) => {
             format!("the role trusts {what} with id {}, and GitHub shows id {now} under this name", listed(ids))
         }
     });
     let steps: Vec<&str> = others.iter().map(|other| other.remedy.as_str()).collect();
     let steps = steps.join(" and ");
-    let remedy = if others.iter().any(|other| matches!(other.known, Known::Ids(_))) {
+    let remedy = if others.iter().any(|other| matches!(other.known, KnownIds::Ids(_))) {
         format!(
             "Somebody else may have taken over the name; the role still trusts the old id only. Find out who has the name now: \
              if the new one is meant, write {steps}"
