@@ -42,6 +42,8 @@ pub(crate) struct Hands {
     known: BTreeMap<(Id, &'static str), Known>,
     /// The ids that the author of a role's policy declared.
     declared: BTreeMap<Id, Named>,
+    /// The same of all its policies. The trust between two trusts has ids of the former one.
+    ever_declared: BTreeMap<Id, Named>,
     /// Owner and repository under each name, the last one being today's.
     shown: BTreeMap<&'static str, Vec<(u64, u64)>>,
     users: Vec<u64>,
@@ -116,6 +118,7 @@ impl Hands {
                 continue;
             }
             self.declared.insert(id.clone(), declared.clone());
+            self.ever_declared.entry(id.clone()).or_default().extend(&declared);
             let admitted = self.admitted(&policy(role));
             let own = self.known.iter().filter(|((of, _), _)| rolls_back && of == id);
             let ever: Named = own
@@ -154,7 +157,8 @@ impl Hands {
             // An id that the author wrote without the name is nobody's name.
             let short = name.strip_prefix(OWNER).filter(|rest| !rest.is_empty()).unwrap_or(name);
             if !policy.replace(&format!("{short}/.github"), "").contains(short) {
-                pinned.retain(|id| !declared.contains(&(name, *id)));
+                let ever_declared = self.ever_declared.get(id).cloned().unwrap_or_default();
+                pinned.retain(|id| !ever_declared.contains(&(name, *id)));
             }
             // A name without an id is no memory of anybody.
             if pinned.remove(&NOBODY) || (pinned.is_empty() && !self.known.contains_key(&key)) {

@@ -220,7 +220,7 @@ const ONCE_WRONG: [u64; 18] = [
 /// by another clock. A request was never answered, because the state before it seemed to be younger. A trust between two
 /// trusts admitted nobody, a rolled-back replacement was never shown, and a rollback was refused for a repository that GitHub does not
 /// show.
-const ONCE_WRONG_TODAY: [u64; 16] = [
+const ONCE_WRONG_TODAY: [u64; 17] = [
     919,
     1_795_752_130,
     1_795_753_739,
@@ -237,6 +237,7 @@ const ONCE_WRONG_TODAY: [u64; 16] = [
     1_796_012_446,
     1_796_012_588,
     1_796_012_853,
+    1_796_031_288,
 ];
 
 /// The same, where roles trust by other members: a rollback that failed, owners whose names changed hands, and
