@@ -41,6 +41,8 @@ struct Life {
     /// All declarations say that they may overwrite.
     adopts: bool,
     stacks: Vec<Stack>,
+    /// The `ServiceTimeout` that was declared last.
+    timeout: u32,
     /// The names of objects that somebody else made.
     of_others: BTreeSet<&'static str>,
     /// The names of objects that somebody has deleted since the last request.
@@ -101,6 +103,7 @@ impl Life {
             repository: REPOSITORIES[0],
             adopts: (seed / 8).is_multiple_of(2),
             stacks: ["one", "two", "three"].map(|name| place.cloudformation.stack(name)).into(),
+            timeout: 3000,
             of_others: BTreeSet::new(),
             deleted: BTreeSet::new(),
             orphans: BTreeSet::new(),
@@ -140,7 +143,9 @@ impl Life {
         let names = self.sort.names();
         let drawn = names[self.chance.usize(0..names.len())];
         let version = usize::from(self.chance.u8(0..3) == 0);
-        let timeout = 3000 + self.chance.u32(1..500);
+        // Another one each time: CloudFormation sends no request for a resource that stays as it is.
+        self.timeout += 1;
+        let timeout = self.timeout;
         let (choice, fails) = (self.chance.u32(0..8), self.chance.u32(0..6) == 0);
         let resource = |logical_id: &str, name: &str| {
             let mut properties = self.sort.properties(self.repository, name, version);
