@@ -135,7 +135,7 @@ async fn repair(
         Ok(stack) => stack,
         Err(error) => return not_repaired(app, window, id, &error),
     };
-    // Guardrails may have become stricter, and whoever may write secrets can have written the record.
+    // Guardrails may have become stricter, and somebody who may write secrets can have written the record.
     let adoption = Some(AdoptionCheck { guardrails: &guardrails, stack: &stack, deployment });
     let reconciler = Reconciler {
         api,

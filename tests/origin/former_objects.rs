@@ -10,8 +10,9 @@ use super::ROLE;
 use super::late_states::{pause, template};
 use crate::attempts::counted;
 use crate::simulation::account::{PARTITION, REGION};
-use crate::simulation::cloudformation::{RequestType, Status};
+use crate::simulation::cloudformation::{RequestType, Resource, Status};
 use crate::simulation::function::{deliver, github_trust};
+use crate::simulation::stack::Stack;
 use crate::simulation::world::World;
 
 /// The newest status of the former object, the status of its stack, and whether it is deleted.
@@ -28,6 +29,18 @@ const CASES: [(&str, &str, bool); 9] = [
     ("DELETE_SKIPPED", "DELETE_IN_PROGRESS", false),
 ];
 
+/// A stack whose role `one` has become `two`, and the resource before.
+async fn replaced(world: &World) -> (Stack, Resource) {
+    let mut stack = world.stack("team");
+    assert_eq!(stack.create(&template("one", "acme/app")).await, Status::CreateComplete, "{}", world.story());
+    pause().await;
+    let old = stack.resource("Role").unwrap().clone();
+    let two = stack.resolved(&template("two", "acme/app")[1]);
+    assert!(stack.send(RequestType::Update, &two, Some(&old)).await.success, "{}", world.story());
+    pause().await;
+    (stack, old)
+}
+
 #[test]
 fn a_former_object_is_deleted_only_while_cloudformation_deletes_such() {
     counted(
@@ -42,18 +55,7 @@ fn a_former_object_is_deleted_only_while_cloudformation_deletes_such() {
             github_trust,
             |_, _| {},
             async |world| {
-                let mut stack = world.stack("team");
-                assert_eq!(
-                    stack.create(&template("one", "acme/app")).await,
-                    Status::CreateComplete,
-                    "{}",
-                    world.story()
-                );
-                pause().await;
-                let old = stack.resource("Role").unwrap().clone();
-                let replacement = stack.resolved(&template("two", "acme/app")[1]);
-                assert!(stack.send(RequestType::Update, &replacement, Some(&old)).await.success, "{}", world.story());
-                pause().await;
+                let (stack, old) = replaced(&world).await;
                 let (cloud, now) = (&world.cloud, world.cloud.now());
                 let url = {
                     let account = &mut cloud.state().account;
@@ -92,13 +94,7 @@ fn no_object_of_a_resource_is_deleted_by_the_properties_of_a_request() {
             github_trust,
             |_, _| {},
             async |world| {
-                let mut stack = world.stack("team");
-                assert_eq!(stack.create(&template("one", "acme/app")).await, Status::CreateComplete);
-                pause().await;
-                let old = stack.resource("Role").unwrap().clone();
-                let two = stack.resolved(&template("two", "acme/app")[1]);
-                assert!(stack.send(RequestType::Update, &two, Some(&old)).await.success, "{}", world.story());
-                pause().await;
+                let (stack, _) = replaced(&world).await;
                 let (cloud, now) = (&world.cloud, world.cloud.now());
                 if request == "Delete" {
                     world.someone("DeleteRole", &json!({"RoleName": "two"}));

@@ -97,9 +97,9 @@ object_type! {
             &["Fail", "Adopt", "TakeOver"],
             "`Fail` refuses an entry of this principal that is there already. `Adopt` adopts an entry that no stack \
              owns. Everything that it keeps has to be within the guardrails, and it is given back as it was found when \
-             the resource is deleted, unless it was made again for another role. The deployment has to allow that (`AllowRoleAdoption`). `TakeOver` takes over an \
-             entry that another resource of this function made and let go (`DeletionPolicy: Retain`); of \
-             another stack, if the deployment allows that, too.",
+             the resource is deleted, unless it was made again for another role. The deployment has to allow that \
+             (`AllowRoleAdoption`). `TakeOver` takes over an entry that another resource of this function made and let go \
+             (`DeletionPolicy: Retain`); of another stack, if the deployment allows that, too.",
         )
         .default("Fail");
     }
