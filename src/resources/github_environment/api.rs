@@ -101,6 +101,17 @@ impl Reader for GitHubEnvironments {
     }
 
     async fn observe(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {
+        match self.look(id).await {
+            // Another stack may have deleted the environment between two calls.
+            Err(error) if error.kind == ErrorKind::NotFound => self.look(id).await,
+            other => other,
+        }
+    }
+}
+
+impl GitHubEnvironments {
+    /// Reads the environment and what belongs to it.
+    async fn look(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {
         let prefetch = self.prefetch.get();
         if prefetch != Prefetch::Nothing {
             // If no credential is available, the next call reports it.
