@@ -4,6 +4,7 @@ use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
 use super::{Place, at, at_issuer, immutable};
+use crate::simulation::faults::{At, Fault, When};
 use crate::simulation::github::ids;
 use crate::simulation::wire::Answer;
 
@@ -264,7 +265,24 @@ fn a_name_that_was_taken_out_is_remembered_when_a_rollback_brings_it_back() {
         assert!(outcome.succeeded, "{}", outcome.reason);
         let strangers = format!("repo:acme@777/app@999:{MAIN}");
         assert!(!place.subjects().contains(&strangers), "{}", place.policy());
-        assert!(before.to_string().contains(&place.subjects()[1]), "{}", place.policy());
+        assert!(before.to_string().contains(&place.subjects()[0]), "{}", place.policy());
+    });
+}
+
+/// The middle policy of an update that breaks off admits nobody, and pins no id.
+#[test]
+fn a_name_is_remembered_by_a_role_whose_update_broke_off() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        let policies = json!(["arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"]);
+        let other = json!([{"Repository": "acme/app", "Environments": ["prod"]}]);
+        place.cloud.state().faults.plan(At::every("iam:AttachRolePolicy"), When::Before, Fault::AccessDenied);
+        let outcome = place.request("Update", json!({"Trust": other, "ManagedPolicyArns": policies})).await;
+        assert!(!outcome.succeeded, "it broke off");
+        assert!(!place.policy().to_string().contains("acme"), "{}: {}", outcome.reason, place.policy());
+        place.cloud.state().faults.cease();
+        taken(place);
+        refuses(place, &other, &["`RepositoryId: 999` and `OwnerId: 777`"]).await;
     });
 }
 

@@ -52,6 +52,21 @@ fn a_rollback_to_a_repository_that_is_not_shown_any_more_succeeds() {
     }
 }
 
+/// A second form has no room in a policy that is nearly as long as the quota.
+#[test]
+fn a_rollback_to_a_repository_that_left_writes_the_form_that_it_had() {
+    at(async |place| {
+        assert!(place.create(json!([app(&json!({}))])).await.succeeded);
+        let before = place.policy();
+        becomes(place, json!([{"Repository": "corp/web", "Branches": ["main"]}])).await;
+        becomes(place, json!([{"Repository": "corp/web", "Branches": ["main", "dev"]}])).await;
+        place.github(|github| github.private.push("acme/app".into()));
+        place.rolls_back = true;
+        becomes(place, json!([app(&json!({}))])).await;
+        assert_eq!(place.policy(), before);
+    });
+}
+
 #[test]
 fn a_rollback_finds_the_newest_of_several_former_ids() {
     for former in [json!({"RepositoryId": "999"}), json!({"OwnerId": "777"})] {

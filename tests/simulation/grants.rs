@@ -87,16 +87,22 @@ pub(crate) fn passed_on(old: &Object, properties: &Value) -> BTreeSet<String> {
     found.values().filter(moves).cloned().collect()
 }
 
-/// Whether the author writes an id that the role has not pinned, or a whole subject that it has not trusted: that is somebody
-/// else, from whom nothing is taken.
+/// Whether the author writes an id that the role has not pinned, a whole subject that it has not trusted, or the name of a user
+/// whom it trusts by no name: that is somebody else, from whom nothing is taken.
 pub(crate) fn declares_others(old: &Object, properties: &Value) -> bool {
     let trust = old.facets.get("trust").map(String::as_str).unwrap_or_default();
     let entries = properties["Trust"].as_array().into_iter().flatten();
     let mut subjects = entries.clone().flat_map(|entry| one_or_many(&entry["Subjects"])).filter_map(Value::as_str);
+    let mut users = entries.clone().flat_map(|entry| one_or_many(&entry["Actors"])).filter_map(Value::as_str);
+    let record =
+        |(facet, value): (&String, &String)| facet.starts_with("tag github-trust:names").then(|| format!(" {value}"));
+    let names: String = old.facets.iter().filter_map(record).collect();
+    let is_new = |user: &str| user.parse::<u64>().is_err() && !names.contains(&format!(" {}=", user.to_lowercase()));
     let mut ids = entries.flat_map(declared_ids);
     let pinned: BTreeSet<u64> =
         trust.split(|letter: char| !letter.is_ascii_digit()).filter_map(|id| id.parse().ok()).collect();
-    ids.any(|id| !pinned.contains(&id)) || subjects.any(|subject| !trust.contains(&format!("\"{subject}\"")))
+    let is_other = users.any(is_new) || ids.any(|id| !pinned.contains(&id));
+    is_other || subjects.any(|subject| !trust.contains(&format!("\"{subject}\"")))
 }
 
 /// What both grant, within both their boundaries, and now nothing does.

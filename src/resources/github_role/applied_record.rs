@@ -111,6 +111,11 @@ impl RoleRecord {
         }
     }
 
+    /// The same record with these names behind its own.
+    pub(super) fn with_names(self, names: &NameRecord) -> Self {
+        Self { names: self.names.union(names), ..self }
+    }
+
     /// The tags that keep it; what is empty needs none.
     pub(super) fn write(&self) -> Tags {
         let Self { managed, inline, tags, settings, declared, names } = self;

@@ -2,8 +2,9 @@
 //! holds ids only, and repositories and owners that are no longer in the policy. A rollback may bring them back, or an author.
 //! Names are those of the GitHub that the policy is for. Those of another one have a mark, because each GitHub has its own ids.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::github::facts::SubjectFormat;
 use crate::ownership::{Tags, digest};
 
 /// Names with their ids, the newest first: a record that has no room for all forgets the oldest, and says so.
@@ -11,6 +12,8 @@ use crate::ownership::{Tags, digest};
 pub(crate) struct NameRecord {
     /// Absent where no version wrote a record.
     names: Option<Vec<(String, u64)>>,
+    /// The format that the subjects of a repository had when it left the policy, by its key.
+    formats: BTreeMap<String, SubjectFormat>,
     /// True if names were forgotten.
     is_cut: bool,
 }
@@ -31,6 +34,8 @@ const VALUE: usize = 256;
 const REPOSITORY: char = '/';
 /// The characters of the digest of a repository's name, five bits each.
 const DIGEST: usize = 6;
+/// Stands behind the id of a repository whose subjects had this format.
+const FORMATS: [(char, SubjectFormat); 2] = [('c', SubjectFormat::Classic), ('i', SubjectFormat::Immutable)];
 /// Begins the mark of a name at another GitHub.
 const ELSEWHERE: char = '@';
 /// The characters of that mark.
@@ -59,12 +64,29 @@ impl NameRecord {
                 known.push(pair);
             }
         }
-        Self { names: Some(known), is_cut: false }
+        Self { names: Some(known), ..Self::default() }
     }
 
     /// A record that has forgotten names, or none.
     pub(super) fn cut_if(is_cut: bool) -> Self {
-        Self { names: None, is_cut }
+        Self { is_cut, ..Self::default() }
+    }
+
+    /// The same record with the formats of those of its repositories that have one.
+    pub(super) fn with_formats(mut self, mut formats: BTreeMap<String, SubjectFormat>) -> Self {
+        formats.retain(|known, _| self.iter().any(|(name, _)| name == known));
+        self.formats = formats;
+        self
+    }
+
+    /// The formats of repositories, by their keys.
+    pub(super) fn formats(&self) -> &BTreeMap<String, SubjectFormat> {
+        &self.formats
+    }
+
+    /// The format that the subjects of a repository had when it left the policy.
+    pub(super) fn format(&self, name: &str) -> Option<SubjectFormat> {
+        self.formats.get(&key(name)).copied()
     }
 
     pub(crate) fn read(tags: &Tags) -> Self {
@@ -77,11 +99,16 @@ impl NameRecord {
         // A piece that somebody removed holds names that are forgotten.
         let is_cut = head.ends_with(CUT[1]) || pieces.contains(&None);
         let words = [Some(first)].into_iter().chain(pieces).flatten().flat_map(|piece| piece.split(' '));
-        let names: Vec<(String, u64)> = words
-            .filter_map(|word| word.split_once('='))
-            .filter_map(|(name, id)| Some((name.replace(BOT.1, BOT.0), id.parse().ok()?)))
-            .collect();
-        Self { is_cut, ..Self::of(names.iter().map(|(name, id)| (name.as_str(), *id))) }
+        let (mut names, mut formats) = (Vec::new(), BTreeMap::new());
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            let format = FORMATS.into_iter().find(|(mark, _)| value.ends_with(*mark));
+            if let Ok(id) = value.trim_end_matches(FORMATS.map(|(mark, _)| mark)).parse() {
+                let name = name.replace(BOT.1, BOT.0);
+                formats.extend(format.map(|(_, format)| (name.clone(), format)));
+                names.push((name, id));
+            }
+        }
+        Self { formats, is_cut, ..Self::of(names.iter().map(|(name, id)| (name.as_str(), *id))) }
     }
 
     /// The same record beside a policy for another GitHub: a name at `from` gets a mark, and one at `to` loses it.
@@ -95,14 +122,16 @@ impl NameRecord {
             Some((plain, mark)) if mark == ours => (plain.to_owned(), *id),
             Some(_) => (name.clone(), *id),
         };
-        Self { names: self.names.as_ref().map(|names| names.iter().map(moved).collect()), is_cut: self.is_cut }
+        let names = self.names.as_ref().map(|names| names.iter().map(moved).collect());
+        Self { names, is_cut: self.is_cut, ..Self::default() }
     }
 
     /// Both together, this one's names first.
     pub(crate) fn union(&self, other: &Self) -> Self {
         let both = || Self::of(self.iter().chain(other.iter()));
         let names = self.names.as_ref().or(other.names.as_ref()).and_then(|_| both().names);
-        Self { names, is_cut: self.is_cut || other.is_cut }
+        let formats = other.formats.iter().chain(&self.formats).map(|(name, format)| (name.clone(), *format)).collect();
+        Self { names, is_cut: self.is_cut || other.is_cut, formats }
     }
 
     /// The ids that a name had.
@@ -146,7 +175,9 @@ impl NameRecord {
     fn pieces(&self) -> (Vec<String>, usize) {
         let mut pieces = vec![String::new()];
         for (count, (name, id)) in self.iter().enumerate() {
-            let word = format!(" {}={id}", name.replace(BOT.0, BOT.1));
+            let format = self.formats.get(name);
+            let mark = FORMATS.iter().find(|(_, known)| Some(known) == format).map(|(mark, _)| *mark);
+            let word = format!(" {}={id}{}", name.replace(BOT.0, BOT.1), mark.map(String::from).unwrap_or_default());
             let full = pieces.len() == PIECES;
             match pieces.last_mut().filter(|last| BEGIN.len() + 2 + last.len() + word.len() <= VALUE) {
                 Some(last) => *last += &word,
@@ -200,6 +231,17 @@ mod tests {
     }
 
     #[test]
+    fn the_formats_of_repositories_survive_the_tags() {
+        let formats = [("acme/app", SubjectFormat::Classic), ("acme/web", SubjectFormat::Immutable)];
+        let formats = formats.map(|(name, format)| (key(name), format)).into_iter().collect();
+        let record = NameRecord::of([("acme/app", 44), ("acme/old", 33), ("octocat", 11)]).with_formats(formats);
+        let read = NameRecord::read(&record.write());
+        assert_eq!(read, record);
+        assert_eq!((read.format("acme/App"), read.format("acme/old")), (Some(SubjectFormat::Classic), None));
+        assert_eq!(read.format("acme/web"), None, "it is not recorded");
+    }
+
+    #[test]
     fn names_of_another_github_stay_marked_until_the_policy_is_for_it_again() {
         let record = NameRecord::of([("acme/app", 44), ("octocat", 11)]);
         let there = NameRecord::read(&record.moved("github.com", "acme.ghe.com").write());
@@ -216,7 +258,10 @@ mod tests {
     #[test]
     fn many_names_take_several_tags_and_the_oldest_are_forgotten_last() {
         let names: Vec<String> = (0..200).map(|index| format!("octo-org/repository-{index:03}")).collect();
-        let record = |count: usize| NameRecord::of(names[..count].iter().map(|name| (name.as_str(), 456_789_000)));
+        let formats = || names.iter().map(|name| (key(name), SubjectFormat::Immutable)).collect();
+        let record = |count: usize| {
+            NameRecord::of(names[..count].iter().map(|name| (name.as_str(), 456_789_000))).with_formats(formats())
+        };
         let room = record(200).room();
         assert!(room > 116 && room < 200, "{room}: the largest trust policy names 116 repositories and their owner");
         let tags = record(room).write();

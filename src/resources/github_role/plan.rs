@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::{Action, RoleCreateInput};
 use super::applied_record::{ADOPTED, RoleRecord};
 use super::former_state::{self, FormerRole};
+use super::name_record::NameRecord;
 use super::permissions::{DEFAULT_MAX_SESSION, Permissions, PolicyTarget, details};
 use super::{Created, Desired, GitHubRoles, Observed, guardrail_checks};
 use super::{attributes, effect, native_equivalent};
@@ -108,7 +109,6 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
     // A part that is declared for the first time is remembered before it changes.
     let found = FormerRole::read(&observed.tags).map(|found| found.beside(desired, &before, observed).write());
     let kept = |record: &RoleRecord| record.write().into_iter().chain(found.clone().unwrap_or_default()).collect();
-    let (between, kept): (Tags, Tags) = (kept(&before.union(&after)), kept(&after));
     let old_trust = TrustPolicy::read(&observed.trust);
     let target = PolicyTarget {
         managed: &desired.managed,
@@ -119,6 +119,10 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
     let permissions = Permissions::between(&before, &target, observed);
     let new_boundary = settings.boundary.clone().filter(|_| observed.boundary.is_none()).map(Action::SetBoundary);
 
+    let middle = middle(old_trust.as_ref(), trust).filter(|_| !permissions.is_empty());
+    // The middle policy may pin none of the ids, and the role may have to stay with it.
+    let pinned = middle.as_ref().map(|_| NameRecord::pinned(&observed.trust, &trust.provider_arn)).unwrap_or_default();
+    let (between, kept): (Tags, Tags) = (kept(&before.union(&after).with_names(&pinned)), kept(&after));
     let ours = |key: &str| before.tags.contains(key);
     let tags = TagChanges::new(tags, &between, &kept, ours, &observed.tags, KeyCase::Ignored);
 
@@ -126,21 +130,26 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
     plan = plan.then((!tags.first.is_empty()).then_some(Action::Tag(tags.first)));
     plan = plan.then(new_boundary).then(details(&before, settings, observed));
     let to = Action::SetTrust(trust.clone());
-    plan = match &old_trust {
-        Some(old) if old == trust => permissions.append(plan),
-        Some(old) if trust.covers(old) => permissions.append(plan).then([to]),
-        Some(old) if old.covers(trust) => permissions.append(plan.then([to])),
-        _ if permissions.is_empty() => plan.then([to]),
-        old => {
-            // What others wrote cannot be intersected with. Then nobody is admitted for the moment.
-            let middle = old.as_ref().map_or_else(|| trust.deny_all(), |old| old.between(trust));
-            let narrow = (old.as_ref() != Some(&middle)).then_some(Action::SetTrust(middle));
-            permissions.append(plan.then(narrow)).then([to])
-        }
+    plan = match (&old_trust, middle) {
+        (Some(old), _) if old == trust => permissions.append(plan),
+        (Some(old), None) if trust.covers(old) => permissions.append(plan).then([to]),
+        (Some(old), Some(middle)) if *old == middle => permissions.append(plan).then([to]),
+        (_, Some(middle)) => permissions.append(plan.then([Action::SetTrust(middle)])).then([to]),
+        (_, None) => permissions.append(plan.then([to])),
     };
     plan.then((!tags.remove.is_empty()).then_some(Action::Untag(tags.remove)))
         .then((!tags.last.is_empty()).then_some(Action::Tag(tags.last)))
         .then((!tags.forget.is_empty()).then_some(Action::Untag(tags.forget)))
+}
+
+/// The trust while permissions change, where neither trust covers the other.
+fn middle(old: Option<&TrustPolicy>, new: &TrustPolicy) -> Option<TrustPolicy> {
+    match old {
+        Some(old) if new.covers(old) || old.covers(new) => None,
+        Some(old) => Some(old.between(new)),
+        // A policy that others wrote has no intersection. Then nobody is admitted for the moment.
+        None => Some(new.deny_all()),
+    }
 }
 
 /// Refuses a plan by which an adopted role would have more tags than IAM allows: its former state is among them.

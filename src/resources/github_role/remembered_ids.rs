@@ -98,6 +98,11 @@ impl Memory {
         self.others.add_record(&self.names_of_others);
     }
 
+    /// The facts of an entry as the policy tells them, for a rollback.
+    pub(super) fn former_facts(&self, issuer: &Issuer, entry: &TrustEntry, at: &str) -> Option<SubjectFacts> {
+        self.for_rollback().facts(issuer, entry, &BTreeMap::new(), at)
+    }
+
     /// The facts of an entry as the policy tells them.
     fn facts(
         &self,
@@ -166,7 +171,7 @@ impl Memory {
         (entry.contexts.is_empty() && (say_all() || knows_owner())).then(|| declared_facts(entry, []))
     }
 
-    /// The facts of a scope that is no longer in the policy, with each form that its subjects may have.
+    /// The facts of a scope that is no longer in the policy, with the form that its subjects had, or each that they may have.
     fn recorded(&self, issuer: &Issuer, scope: &RepositoryScope) -> Option<SubjectFacts> {
         let id = self.only(scope)?;
         let (owner_id, repository_id) = match scope {
@@ -174,11 +179,12 @@ impl Memory {
             RepositoryScope::Organisation(_) => (Some(id), None),
         };
         let forms = if owner_id.is_some() { forms_of(issuer) } else { &[SubjectFormat::Classic] };
+        let had = self.names.format(&scope.name()).filter(|format| forms.contains(format));
         Some(SubjectFacts {
             owner_id,
             repository_id,
             is_remembered: repository_id.is_some(),
-            forms: forms.iter().copied().collect(),
+            forms: had.map_or_else(|| forms.iter().copied().collect(), |format| [format].into()),
             ..SubjectFacts::default()
         })
     }
@@ -279,10 +285,10 @@ impl GitHubRoles {
         owner: &Owner,
         issuer: &Issuer,
         (entry, at): (&TrustEntry, &str),
-        found: Result<SubjectFacts, Doubt>,
+        found: &Result<SubjectFacts, Doubt>,
         memory: &Memory,
     ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
-        let refusal = match settled(issuer, (entry, at), &found, memory) {
+        let refusal = match settled(issuer, (entry, at), found, memory) {
             Ok(settled) => return Ok(settled),
             Err(refusal) => refusal,
         };
@@ -295,7 +301,7 @@ impl GitHubRoles {
             let rules = compile(issuer, entry, &facts).ok()?;
             Some((facts, rules))
         };
-        match settled(issuer, (entry, at), &found, &memory).ok().or_else(kept) {
+        match settled(issuer, (entry, at), found, &memory).ok().or_else(kept) {
             Some((facts, rules)) if self.is_rolling_back(owner).await => {
                 tracing::error!(%refusal, "the stack rolls back: the role keeps the ids that it trusts");
                 Ok((facts, rules))

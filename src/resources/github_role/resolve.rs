@@ -7,16 +7,18 @@ use futures_util::future::join;
 
 use crate::aws::CallError;
 use crate::error::{Error, Refusal};
+use crate::github::facts::SubjectFacts;
 use crate::ownership::Owner;
 
 use super::GitHubRoles;
-use super::lookup::place;
+use super::lookup::{Doubt, place};
 use super::match_warnings;
 use super::name_record::NameRecord;
 use super::name_warnings;
 use super::policy_limits::{LARGEST_QUOTA, SUBJECT_LIMIT};
 use super::policy_size::least_size;
-use super::trust_declaration::TrustDeclaration;
+use super::remembered_ids::Memory;
+use super::trust_declaration::{TrustDeclaration, TrustEntry};
 use crate::iam_policy::trust_policy::{SMALLEST_QUOTA, TrustPolicy, TrustRule};
 
 /// The trust of a role as GitHub's answers complete it.
@@ -26,6 +28,17 @@ pub(super) struct ResolvedTrust {
     pub(super) names: NameRecord,
     /// The parts that no job fits and the names that no id pins; empty if there are none.
     pub(super) warning: String,
+}
+
+/// The entries of a declaration, compiled.
+#[derive(Debug, Default)]
+struct Draft {
+    rules: Vec<TrustRule>,
+    /// The place of each entry, and the number of rules up to its end.
+    ends: Vec<(String, usize)>,
+    users: Vec<(String, u64)>,
+    owners: BTreeSet<(String, u64)>,
+    warnings: Vec<String>,
 }
 
 impl GitHubRoles {
@@ -51,36 +64,24 @@ impl GitHubRoles {
         let (found, memory) = join(self.facts_of_all(issuer, entries), self.memory(owner, role, issuer)).await;
         let mut memory = memory?;
         memory.learn_owners(entries, &found);
-        let mut rules: Vec<TrustRule> = Vec::new();
-        let mut ends = Vec::new();
-        let (mut users, mut owners) = (Vec::new(), BTreeSet::new());
-        let mut warnings = Vec::new();
-        for (index, (entry, found)) in entries.iter().zip(found).enumerate() {
-            let at = place(index, entry);
-            let (facts, compiled) = self.settle(owner, issuer, (entry, &at), found, &memory).await?;
-            warnings.extend(entry.broad.iter().map(|what| format!("{at}: {what}")));
-            warnings.extend(match_warnings::of(&at, issuer, entry, &facts, &compiled));
-            users.extend(facts.users);
-            let named = facts.named.iter().map(|(scope, named)| (scope, named.owner_id));
-            let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);
-            owners.extend(scopes.filter_map(|(scope, id)| Some((scope.owner().to_lowercase(), id?))));
-            rules.extend(compiled);
-            if rules.len() > SUBJECT_LIMIT {
-                let found = format!("more than {LARGEST_QUOTA}");
-                return Err(too_long(&at, &found, &found, LARGEST_QUOTA).into());
+        let mut draft = self.draft(owner, declaration, &found, &memory).await?;
+        if let Some(refusal) = self.too_long(declaration, &draft).await? {
+            if !self.is_rolling_back(owner).await {
+                return Err(refusal.into());
             }
-            ends.push((at, rules.len()));
-        }
-        let policy = |count: usize| TrustPolicy::of(provider_arn, audience, rules[..count].iter().cloned());
-        let whole = policy(rules.len());
-        if whole.size() > SMALLEST_QUOTA {
-            let quota = self.trust_quota().await?;
-            // The first entry that is too much: the policy grows with each.
-            let first = ends.partition_point(|(_, count)| policy(*count).size() <= quota);
-            if let Some((at, count)) = ends.get(first) {
-                return Err(too_long(at, &policy(*count).size().to_string(), &whole.size().to_string(), quota).into());
+            // The subjects may have got another form since the role had this trust. The former form fits.
+            tracing::error!(%refusal, "the stack rolls back: the role keeps the forms of subjects that it trusts");
+            let former = |(index, (entry, found)): (usize, (&TrustEntry, Result<SubjectFacts, Doubt>))| {
+                memory.former_facts(issuer, entry, &place(index, entry)).map_or(found, Ok)
+            };
+            let found: Vec<_> = entries.iter().zip(found).enumerate().map(former).collect();
+            draft = self.draft(owner, declaration, &found, &memory).await?;
+            if let Some(refusal) = self.too_long(declaration, &draft).await? {
+                return Err(refusal.into());
             }
         }
+        let Draft { rules, users, owners, mut warnings, .. } = draft;
+        let whole = TrustPolicy::of(provider_arn, audience, rules);
         tracing::info!(trust = %whole, size = whole.size(), "these may assume the role, and nobody else");
         let users = entries
             .iter()
@@ -92,6 +93,51 @@ impl GitHubRoles {
         }
         warnings.extend(name_warnings::of(issuer, &whole));
         Ok(ResolvedTrust { warning: warnings.join(". "), policy: whole, names })
+    }
+
+    /// Compiles all entries.
+    async fn draft(
+        &self,
+        owner: &Owner,
+        declaration: &TrustDeclaration,
+        found: &[Result<SubjectFacts, Doubt>],
+        memory: &Memory,
+    ) -> Result<Draft, Error> {
+        let TrustDeclaration { issuer, entries, .. } = declaration;
+        let mut draft = Draft::default();
+        for (index, (entry, found)) in entries.iter().zip(found).enumerate() {
+            let at = place(index, entry);
+            let (facts, compiled) = self.settle(owner, issuer, (entry, &at), found, memory).await?;
+            draft.warnings.extend(entry.broad.iter().map(|what| format!("{at}: {what}")));
+            draft.warnings.extend(match_warnings::of(&at, issuer, entry, &facts, &compiled));
+            draft.users.extend(facts.users);
+            let named = facts.named.iter().map(|(scope, named)| (scope, named.owner_id));
+            let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);
+            draft.owners.extend(scopes.filter_map(|(scope, id)| Some((scope.owner().to_lowercase(), id?))));
+            draft.rules.extend(compiled);
+            if draft.rules.len() > SUBJECT_LIMIT {
+                let found = format!("more than {LARGEST_QUOTA}");
+                return Err(too_long(&at, &found, &found, LARGEST_QUOTA).into());
+            }
+            draft.ends.push((at, draft.rules.len()));
+        }
+        Ok(draft)
+    }
+
+    /// Refuses a policy that is longer than the account's quota.
+    async fn too_long(&self, declaration: &TrustDeclaration, draft: &Draft) -> Result<Option<Refusal>, CallError> {
+        let TrustDeclaration { provider_arn, audience, .. } = declaration;
+        let size = |count: usize| TrustPolicy::of(provider_arn, audience, draft.rules[..count].iter().cloned()).size();
+        let whole = size(draft.rules.len());
+        if whole <= SMALLEST_QUOTA {
+            return Ok(None);
+        }
+        let quota = self.trust_quota().await?;
+        // The first entry that is too much: the policy grows with each.
+        let first = draft.ends.partition_point(|(_, count)| size(*count) <= quota);
+        let refusal =
+            |(at, count): &(String, usize)| too_long(at, &size(*count).to_string(), &whole.to_string(), quota);
+        Ok(draft.ends.get(first).map(refusal))
     }
 
     /// The account's quota for the length of a trust policy, in characters without white space.

@@ -1,8 +1,12 @@
 //! Names of which a role's memory does not tell the ids: those that leave the policy, those that were forgotten, and those that share
 //! a statement with the ids of others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
+use super::found_rules::{FoundRule, found_rules};
+use super::issuer_of;
 use super::lookup::Doubt;
 use super::name_record::{NameRecord, key};
 use super::pinned_ids::{Identity, PinnedIds, declared_ids};
@@ -10,8 +14,9 @@ use super::remembered_ids::Memory;
 use super::taken_names::untold;
 use super::trust_declaration::TrustEntry;
 use crate::error::Refusal;
-use crate::github::facts::SubjectFacts;
+use crate::github::facts::{SubjectFacts, SubjectFormat};
 use crate::github::name::RepositoryScope;
+use crate::github::subject;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 
 impl Memory {
@@ -42,7 +47,17 @@ impl Memory {
         let leaves = |(name, _): &(&str, u64)| leaving.iter().any(|(left, _)| left == *name);
         let leaving = NameRecord::of(now.iter().filter(leaves)).union(&leaving);
         let needed = leaving.iter().count();
-        (leaving.union(&now).union(&before).union(&is_cut), needed)
+        (leaving.union(&now).union(&before).union(&is_cut).with_formats(self.formats()), needed)
+    }
+
+    /// The formats of the subjects that repositories have in the policies, or had when they left.
+    fn formats(&self) -> BTreeMap<String, SubjectFormat> {
+        let all = formats(self.policies.iter().flat_map(TrustPolicy::rules));
+        let only = |(name, formats): (&String, &BTreeSet<_>)| Some((name.clone(), only(formats)?));
+        let mut known = self.names.formats().clone();
+        known.retain(|name, _| !all.contains_key(name));
+        known.extend(all.iter().filter_map(only));
+        known
     }
 
     /// The same for a rollback: each id that a name may have is taken for its own, and the ids of users for those of the names.
@@ -100,4 +115,35 @@ impl Memory {
             of(&self.ids, &self.names).or_else(|| of(&self.others, &self.names_of_others))
         })
     }
+}
+
+impl NameRecord {
+    /// The names that a trust policy pins at the GitHub of a provider.
+    pub(super) fn pinned(document: &Value, provider_arn: &str) -> Self {
+        let Some(host) = issuer_of(provider_arn).map(|issuer| issuer.web_host()) else { return Self::default() };
+        let found: Vec<FoundRule> = found_rules(document).into_iter().filter(|found| found.host == host).collect();
+        let mut pinned = PinnedIds::default();
+        pinned.add_found(found.iter().map(FoundRule::told));
+        let all = formats(found.iter().map(|found| &found.rule));
+        let formats = all.iter().filter_map(|(name, formats)| Some((name.clone(), only(formats)?))).collect();
+        let is_cut = Self::cut_if(pinned.untold().next().is_some());
+        Self::of(pinned.iter()).with_formats(formats).union(&is_cut)
+    }
+}
+
+/// The formats of the subjects of each repository, by its key.
+fn formats<'a>(rules: impl Iterator<Item = &'a TrustRule>) -> BTreeMap<String, BTreeSet<SubjectFormat>> {
+    let mut found: BTreeMap<String, BTreeSet<SubjectFormat>> = BTreeMap::new();
+    for rule in rules {
+        if let Some(prefix) = subject::value(rule.subject.as_str(), "repo").and_then(subject::prefix) {
+            let format = if prefix.ids.is_some() { SubjectFormat::Immutable } else { SubjectFormat::Classic };
+            found.entry(key(&prefix.repository.to_string())).or_default().insert(format);
+        }
+    }
+    found
+}
+
+/// The format, where there is one.
+fn only(formats: &BTreeSet<SubjectFormat>) -> Option<SubjectFormat> {
+    formats.first().copied().filter(|_| formats.len() == 1)
 }
