@@ -276,7 +276,7 @@ fn a_name_is_remembered_by_a_role_whose_update_broke_off() {
         assert!(place.create(app()).await.succeeded);
         let policies = json!(["arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"]);
         let other = json!([{"Repository": "acme/app", "Environments": ["prod"]}]);
-        place.cloud.state().faults.plan(At::every("iam:AttachRolePolicy"), When::Before, Fault::AccessDenied);
+        place.cloud.state().faults.plan(At::every("AttachRolePolicy"), When::Before, Fault::AccessDenied);
         let outcome = place.request("Update", json!({"Trust": other, "ManagedPolicyArns": policies})).await;
         assert!(!outcome.succeeded, "it broke off");
         assert!(!place.policy().to_string().contains("acme"), "{}: {}", outcome.reason, place.policy());

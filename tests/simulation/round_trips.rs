@@ -238,8 +238,8 @@ fn of_roles() -> Vec<Case> {
             "role, Update of all",
             &[p.clone(), r.clone()],
             ("one", Some(role(2))),
-            10,
-            "credential, ask, claim, trust, attach, put, detach, trust, tag, answer",
+            11,
+            "credential, ask, claim, trust, attach, put, detach, trust, tag, untag the ids, answer",
         ),
         case(
             "role, Update of nothing",
