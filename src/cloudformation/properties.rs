@@ -41,6 +41,7 @@ impl<'a, O: ObjectType> Fields<'a, O> {
     /// When there is at least one.
     pub fn finish(mut self) -> Result<(), PropertyErrors> {
         note_unknown(&self.path, self.members, O::OBJECT, &mut self.errors);
+        self.errors.put_misspelt_first();
         if self.errors.len() == 0 { Ok(()) } else { Err(self.errors) }
     }
 
@@ -336,6 +337,7 @@ fn note_unknown(path: &str, members: &Map<String, Value>, object: &Object, error
             }
         });
     }
+    errors.remove_followers(path, object.any_of);
 }
 
 fn knows(object: &Object, name: &str) -> bool {

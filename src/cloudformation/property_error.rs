@@ -47,11 +47,10 @@ impl PropertyError {
         }
     }
 
-    /// The property that a misspelt one stands for, from the top.
-    fn meant(&self) -> Option<String> {
-        let Self::Unknown { path, nearest: Some(name), .. } = self else { return None };
-        let parent = path.rfind('.').map_or("", |dot| &path[..=dot]);
-        Some(format!("{parent}{name}"))
+    /// The property to use in place of an unknown one.
+    fn suggestion(&self) -> Option<&'static str> {
+        let Self::Unknown { meant, nearest, .. } = self else { return None };
+        (*meant).or(*nearest)
     }
 }
 
@@ -89,6 +88,26 @@ impl PropertyErrors {
         self.omitted += other.omitted;
     }
 
+    /// Removes the absences of an object that follow from its misspelt names: of a property that is suggested, and of one that
+    /// this property can stand for.
+    pub(super) fn remove_followers(&mut self, path: &str, any_of: &[&[&str]]) {
+        let is_of_object = |error: &&PropertyError| error.path().rfind('.').map_or(0, |dot| dot + 1) == path.len();
+        let suggested = self.first.iter().filter(is_of_object).filter_map(PropertyError::suggestion);
+        let followers: BTreeSet<String> = suggested
+            .flat_map(|name| {
+                let groups = any_of.iter().filter(move |group| group.contains(&name));
+                groups.flat_map(|group| group.iter().copied()).chain([name])
+            })
+            .map(|name| format!("{path}{name}"))
+            .collect();
+        self.first.retain(|error| !matches!(error, PropertyError::Missing { path, .. } if followers.contains(path)));
+    }
+
+    /// Puts the misspelt properties first: the other mistakes may follow from them.
+    pub(super) fn put_misspelt_first(&mut self) {
+        self.first.sort_by_key(|error| error.suggestion().is_none());
+    }
+
     pub(super) fn contains(&self, error: &PropertyError) -> bool {
         self.first.contains(error)
     }
@@ -101,11 +120,7 @@ impl PropertyErrors {
 
 impl fmt::Display for PropertyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A property that is misspelt is missing, too: one mistake is told once.
-        let meant: BTreeSet<String> = self.first.iter().filter_map(PropertyError::meant).collect();
-        let is_told =
-            |error: &&PropertyError| !matches!(error, PropertyError::Missing { path, .. } if meant.contains(path));
-        for (index, error) in self.first.iter().filter(is_told).enumerate() {
+        for (index, error) in self.first.iter().enumerate() {
             if index > 0 {
                 f.write_str("; ")?;
             }

@@ -92,6 +92,17 @@ fn a_provider_that_is_not_there_is_answered_soon() {
 fn words_of_other_tools_are_answered_with_ours() {
     let answers = [
         (ROLE, json!({"AssumeRolePolicyDocument": {}}), "unknown property `AssumeRolePolicyDocument`; use `Trust`"),
+        (
+            ROLE,
+            json!({"Trust": [{"Repo": "octo-org/app", "Branch": "main"}]}),
+            "Custom::GitHubRole: unknown property `Trust[0].Branch`; use `Branches`; unknown property `Trust[0].Repo`; use \
+             `Repository`",
+        ),
+        (
+            ROLE,
+            json!({"Trust": [{"Repository": "octo-org/app", "Environment": "production"}]}),
+            "Custom::GitHubRole: unknown property `Trust[0].Environment`; use `Environments`",
+        ),
         (ROLE, json!({"Tags": {"Team": "a"}}), "`Tags`: expected a list of `Key` and `Value`"),
         (ROLE, json!({"max_session_duration": 3600}), "use `MaxSessionDuration`"),
         (ENTRY, json!({"kubernetes_groups": ["a"]}), "use `KubernetesGroups`"),
@@ -103,6 +114,7 @@ fn words_of_other_tools_are_answered_with_ours() {
             properties.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
             let reason = outcome(&place.create(kind, properties).await).expect_err("a mistake");
             assert!(reason.contains(expected), "{reason}");
+            assert!(!reason.contains("`Trust[0]") || !reason.contains("is required"), "{reason}");
         });
     }
 }

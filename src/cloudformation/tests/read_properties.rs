@@ -107,6 +107,7 @@ fn each_mistake_names_the_property_the_value_and_what_is_allowed() {
         fields.checked(Outer::WANTED, any);
     });
     insta::assert_snapshot!(errors.replace("; ", "\n").replace("`\ndid", "`; did").replace("`\nallowed", "`; allowed"), @r#"
+    unknown property `Three[0].Repositry`; did you mean `Repository`?
     `MaxSessionDuration`: expected 3600 to 43200 seconds, found "900"
     `Negative`: expected 0 to 9 things, found "-5"
     `Flag`: expected true or false, found "yes"
@@ -119,11 +120,67 @@ fn each_mistake_names_the_property_the_value_and_what_is_allowed() {
     `Many`: expected at most 2 things, found 3
     `Document`: expected a JSON object, found EOF while parsing an object at line 1 column 1 of "{"
     `Nested`: expected 3 to 4 things, found 2
-    unknown property `Three[0].Repositry`; did you mean `Repository`?
     `Three[1]`: expected an object, found a number
     `Wanted` is required: a thing
     unknown property `Far`; allowed are Choice, Document, Empty, Flag, Holes, List, Many, MaxSessionDuration, Negative, Nested, Null, Three, Wanted
     "#);
+}
+
+object_type! {
+    Entry("", any_of: ["Repository", "Subjects"]) => {
+        REPOSITORY: Text = Property::text("Repository", TEXT, "a thing", "");
+        SUBJECTS: Text = Property::text("Subjects", TEXT, "a thing", "");
+        NAME: Text = Property::text("Name", TEXT, "a name", "").required();
+    }
+}
+
+object_type! {
+    List => {
+        ENTRIES: Objects<Entry> = Property::objects("Entries", UP_TO_TWO, "a thing", "").required();
+        ACTORS: Text = Property::text("Actors", TEXT, "a user", "").required();
+    }
+}
+
+#[test]
+fn a_misspelt_property_is_told_first_and_its_absence_is_not_told() {
+    for (properties, expected) in [
+        (
+            json!({"Entries": [{"Repo": "a/b"}], "Actors": "octo"}),
+            "unknown property `Entries[0].Repo`; use `Repository`; `Entries[0].Name` is required: a name",
+        ),
+        (
+            json!({"Entries": [{"Repositry": "a/b", "Namee": "n"}]}),
+            "unknown property `Entries[0].Namee`; did you mean `Name`?; unknown property `Entries[0].Repositry`; did you mean \
+             `Repository`?; `Actors` is required: a user",
+        ),
+        // The property that is suggested can stand for the one that is absent.
+        (
+            json!({"Entries": [{"Sub": "a/b", "Name": "n"}], "Actors": "octo"}),
+            "unknown property `Entries[0].Sub`; use `Subjects`",
+        ),
+        // The absence of another object does not follow.
+        (
+            json!({"Entries": [{"Name": "n"}, {"Repo": "a/b", "Name": "n"}], "Actor": "octo"}),
+            "unknown property `Entries[1].Repo`; use `Repository`; unknown property `Actor`; use `Actors`; \
+             `Entries[0].Repository` is required: a thing",
+        ),
+        (
+            json!({"Entries": [{"Far": "a/b", "Name": "n"}], "Actors": "octo"}),
+            "`Entries[0].Repository` is required: a thing; unknown property `Entries[0].Far`; allowed are Name, Repository, \
+             Subjects",
+        ),
+    ] {
+        let ((), errors) = read(&properties, |fields| {
+            fields.objects(List::ENTRIES, |fields| {
+                if !fields.has(Entry::REPOSITORY) && !fields.has(Entry::SUBJECTS) {
+                    fields.missing(Entry::REPOSITORY, "a thing");
+                }
+                Some((fields.text(Entry::REPOSITORY), fields.text(Entry::SUBJECTS), fields.text(Entry::NAME)))
+            });
+            fields.text(List::ACTORS);
+        });
+        assert_eq!(errors, expected, "{properties}");
+    }
 }
 
 #[test]
