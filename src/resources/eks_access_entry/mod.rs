@@ -297,6 +297,9 @@ fn cluster_name(text: &str) -> Result<String, String> {
 }
 
 fn principal_arn(text: &str, deployment: &Deployment) -> Result<String, String> {
+    if !text.contains('/') && is_path_and_name(text) {
+        return Err(format!("{PRINCIPAL_EXPECTED} (`!Ref` of a role is its name: write `!GetAtt Role.Arn`)"));
+    }
     let Some(arn) = Arn::parse(text).filter(|arn| arn.region.is_empty()) else {
         return Err(PRINCIPAL_EXPECTED.to_owned());
     };

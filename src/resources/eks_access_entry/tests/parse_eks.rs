@@ -48,7 +48,8 @@ fn a_principal_is_a_role_or_user_and_usual_mistakes_have_hints() {
         of("arn:aws:iam::111122223333:role/a b", "the ARN of an IAM role or user"),
         of("arn:aws:iam::11112222333:role/deploy", "the ARN of an IAM role or user"),
         of("arn:aws:iam:eu-west-1:111122223333:role/deploy", "the ARN of an IAM role or user"),
-        of("deploy", "the ARN of an IAM role or user"),
+        of("deploy", "the ARN of an IAM role or user (`!Ref` of a role is its name: write `!GetAtt Role.Arn`)"),
+        of("role/ci/deploy", "the ARN of an IAM role or user, found"),
         of("*", "the ARN of an IAM role or user"),
     ]);
 }
