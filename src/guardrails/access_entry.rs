@@ -1,5 +1,7 @@
 //! The guardrails of access entries: in which clusters, for which principals, and with which access policies.
 
+use strsim::damerau_levenshtein;
+
 use super::{any, arn_matches, one_of};
 use crate::deployment::Deployment;
 use crate::iam_policy::string_like::string_like;
@@ -46,6 +48,12 @@ const READER: &str = "AmazonEKSViewPolicy";
 /// also one that EKS adds tomorrow: some write webhooks or read every secret.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html>
 const OF_NAMESPACES: [&str; 2] = ["AmazonEKSAdminPolicy", "AmazonEKSEditPolicy"];
+/// Returns the policy that a misspelt name stands for. Other names of EKS differ by more letters.
+fn misspelt(name: &str) -> Option<&'static str> {
+    let is_near = |policy: &&str| damerau_levenshtein(&name.to_lowercase(), &policy.to_lowercase()) <= 2;
+    [READER].into_iter().chain(OF_NAMESPACES).find(is_near)
+}
+
 /// Beginnings of namespaces whose service accounts are administrators of the cluster. `template.yaml` lists them as patterns.
 const SYSTEM: [&str; 5] = ["argo", "cert-manager", "crossplane", "flux", "kube-"];
 
@@ -116,6 +124,12 @@ impl AccessEntryGuardrails {
             return None;
         }
         if !OF_NAMESPACES.contains(&name) {
+            if let Some(meant) = misspelt(name) {
+                return Some(format!(
+                    "`AccessPolicies`: {name} is not an access policy that this function knows; did you mean {meant}? \
+                     (guardrail `AllowClusterAdmin`)"
+                ));
+            }
             let known = OF_NAMESPACES.join(" and ");
             return Some(format!(
                 "`AccessPolicies`: {name} is for administrators; without them there are {READER}, and {known} in \
@@ -171,6 +185,41 @@ mod tests {
         for apart in ["default", "kubeflow", "dev-*", "team-kube-system", "kubeflow-*", "app-*", "certs", "crow-*"] {
             assert!(!reaches_system(apart), "{apart}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_access_policy_is_answered_with_the_nearest() {
+        let guardrails = AccessEntryGuardrails::read(|_, _| vec!["web".to_owned()], |_| false);
+        let reason = |name: &str| {
+            let arn = format!("arn:aws:eks::aws:cluster-access-policy/{name}");
+            guardrails.forbids_policy(&arn, Some(&["web".to_owned()])).unwrap_or_default()
+        };
+        for (misspelt, meant) in [
+            ("AmazonEKSAdminPolcy", "AmazonEKSAdminPolicy"),
+            ("amazonEksEditPolicy", "AmazonEKSEditPolicy"),
+            ("AmazonEKSVeiwPolicy", "AmazonEKSViewPolicy"),
+        ] {
+            let expected =
+                format!("{misspelt} is not an access policy that this function knows; did you mean {meant}? (guardrail");
+            assert!(reason(misspelt).contains(&expected), "{}", reason(misspelt));
+        }
+        // They exist, or stand for one of administrators.
+        for other in [
+            "AmazonEKSACKPolicy",
+            "AmazonEKSAdminViewPolicy",
+            "AmazonEKSArgoCDPolicy",
+            "AmazonEKSAutoNodePolicy",
+            "AmazonEKSClusterAdminPolcy",
+            "AmazonEKSHybridPolicy",
+            "AmazonEKSKROPolicy",
+            "AmazonEKSNetworkingPolicy",
+            "AmazonEKSPodIdentityPolicy",
+            "AmazonEKSSecretAdminPolicy",
+            "AmazonEKSSecretReaderPolicy",
+        ] {
+            assert!(reason(other).contains(&format!("{other} is for administrators")), "{}", reason(other));
+        }
+        assert_eq!(reason("AmazonEKSEditPolicy"), "");
     }
 
     /// IAM has no prefixes that a pattern may match, so its list names each of them.

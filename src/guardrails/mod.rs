@@ -9,6 +9,7 @@
 
 mod access_entry;
 mod exemption;
+mod managed_policy;
 mod provider;
 mod repositories;
 
@@ -22,6 +23,7 @@ use crate::iam_policy::string_like::string_like;
 
 use access_entry::AccessEntryGuardrails;
 use exemption::Exemption;
+use managed_policy::did_you_mean;
 use provider::ProviderGuardrails;
 use repositories::{GitHubGuardrails, allows_host};
 
@@ -377,7 +379,9 @@ impl Guardrails {
                 Some(format!("`ManagedPolicyArns`: {arn} is forbidden (guardrail `ForbiddenManagedPolicies`)"))
             }
             GuardrailCheck::ManagedPolicy(arn) => (!any(&self.managed, |allowed| arn_matches(allowed, arn))).then(|| {
-                format!("`ManagedPolicyArns`: {arn} {} (guardrail `AllowedManagedPolicies`)", one_of(&self.managed))
+                let meant = did_you_mean(arn, self.managed.iter().map(String::as_str));
+                let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
+                format!("`ManagedPolicyArns`: {arn} {}{meant} (guardrail `AllowedManagedPolicies`)", one_of(&self.managed))
             }),
             GuardrailCheck::InlinePolicy(name) => self.forbids_inline(name),
             GuardrailCheck::Session(seconds) => (*seconds > self.max_session_duration).then(|| {
