@@ -42,7 +42,9 @@ pub struct CallError {
     /// Service and action as IAM policies write them: `iam:CreateRole`. GitHub's are `github:CreateVariable` and the like.
     pub action: &'static str,
     /// The object of the call.
-    pub resource: String,
+    pub resource: Box<str>,
+    /// The property that the call carries out, with its value, if the author can change it.
+    pub property: Option<Box<str>>,
     /// The consequence of the failure.
     pub kind: ErrorKind,
     /// The service's error code, or what kept the call from being answered.
@@ -50,14 +52,17 @@ pub struct CallError {
     /// The service's own words.
     pub message: String,
     /// The service's request id.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
     /// True if an attempt at the same call ended unknown, so that the call may have been carried out.
     pub uncertain: bool,
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { action, resource, kind, code, message, request_id, uncertain: _ } = self;
+        let Self { action, resource, property, kind, code, message, request_id, uncertain: _ } = self;
+        if let (Some(property), true) = (property, self.is_refusal()) {
+            write!(f, "{property}: ")?;
+        }
         write!(f, "{action} on {resource} ")?;
         match kind {
             ErrorKind::Denied if action.starts_with("github:") => write!(f, "was denied ({code})")?,
@@ -86,6 +91,11 @@ impl fmt::Display for CallError {
 }
 
 impl CallError {
+    /// Returns true if the service refused what the call asks for.
+    fn is_refusal(&self) -> bool {
+        matches!(self.kind, ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Quota)
+    }
+
     /// An error that this crate found itself, without a request id.
     pub fn of(
         kind: ErrorKind,
@@ -96,7 +106,8 @@ impl CallError {
     ) -> Self {
         Self {
             action,
-            resource: resource.to_string(),
+            resource: resource.to_string().into(),
+            property: None,
             kind,
             code: code.into(),
             message: message.into(),
@@ -155,9 +166,10 @@ impl CallError {
             SdkError::ConstructionFailure(_) => ErrorKind::Invalid,
             _ => ErrorKind::Unknown,
         };
-        let request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id"));
+        let request_id = header("x-amzn-requestid").or_else(|| header("x-amz-request-id")).map(Into::into);
         let uncertain = kind == ErrorKind::Unknown;
-        Self { action, resource: resource.to_string(), kind, code, message, request_id, uncertain }
+        let resource = resource.to_string().into();
+        Self { action, resource, property: None, kind, code, message, request_id, uncertain }
     }
 }
 

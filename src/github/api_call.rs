@@ -113,7 +113,7 @@ impl Client {
             }
             _ => diagnose(call, &answer, &issuer.web_host()),
         };
-        let request_id = Some(answer.request_id).filter(|id| !id.is_empty());
+        let request_id = Some(answer.request_id).filter(|id| !id.is_empty()).map(Into::into);
         let error = call.error(kind, answer.status.to_string(), message);
         Err(CallError { request_id, uncertain: answer.uncertain, ..error })
     }

@@ -199,8 +199,9 @@ mod tests {
             ("amazonEksEditPolicy", "AmazonEKSEditPolicy"),
             ("AmazonEKSVeiwPolicy", "AmazonEKSViewPolicy"),
         ] {
-            let expected =
-                format!("{misspelt} is not an access policy that this function knows; did you mean {meant}? (guardrail");
+            let expected = format!(
+                "{misspelt} is not an access policy that this function knows; did you mean {meant}? (guardrail"
+            );
             assert!(reason(misspelt).contains(&expected), "{}", reason(misspelt));
         }
         // They exist, or stand for one of administrators.

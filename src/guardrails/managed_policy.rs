@@ -13,7 +13,9 @@ pub(crate) fn did_you_mean<'a>(arn: &str, allowed: impl IntoIterator<Item = &'a 
         .into_iter()
         .filter_map(parts)
         .map(|[.., of, resource]| (if of.contains('*') { account } else { of }, resource))
-        .filter(|(_, resource)| !resource.contains(['*', '?']) && damerau_levenshtein(&name, &self::name(resource)) <= 1)
+        .filter(|(_, resource)| {
+            !resource.contains(['*', '?']) && damerau_levenshtein(&name, &self::name(resource)) <= 1
+        })
         .map(|(account, resource)| format!("arn:{partition}:iam::{account}:{resource}"))
         .collect();
     (!meant.is_empty()).then(|| format!("did you mean {}?", meant.join(" or ")))

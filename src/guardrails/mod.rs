@@ -23,12 +23,12 @@ use crate::iam_policy::string_like::string_like;
 
 use access_entry::AccessEntryGuardrails;
 use exemption::Exemption;
-use managed_policy::did_you_mean;
 use provider::ProviderGuardrails;
 use repositories::{GitHubGuardrails, allows_host};
 
 pub use access_entry::AccessEntryCheck;
 pub(crate) use exemption::guardrail_of;
+pub(crate) use managed_policy::did_you_mean;
 pub use repositories::{EVERY_REPOSITORY, WriteTarget};
 
 /// A part of a declaration that a deployment may forbid. The texts are those of the template's author.

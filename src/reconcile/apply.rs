@@ -94,7 +94,8 @@ impl<R: Api> Reconciler<'_, R> {
                     if error.uncertain && state.observed.is_none() {
                         self.progress.set_partial(Some(format!("partially applied: {} {id} may exist", R::NOUN)));
                     }
-                    failure = failure.or(Some(error));
+                    let property = R::property(action, &error.message).map(Into::into);
+                    failure = failure.or(Some(CallError { property, ..error }));
                 }
             }
         }

@@ -130,6 +130,11 @@ pub trait Planner: Resource + Sized {
     fn effect(_before: Option<&Self::Observed>, action: &Self::Action) -> String {
         action.to_string()
     }
+    /// Returns the property that an action carries out, with its value, if these words of a refusal may be about it.
+    #[must_use]
+    fn property(_action: &Self::Action, _words: &str) -> Option<String> {
+        None
+    }
     /// The moment that the order of a plan gives up by an action before these later ones, and why.
     #[must_use]
     fn moment(_action: &Self::Action, _later: &[&Self::Action]) -> Option<&'static str> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{declare, make_role, outcome};
-use crate::guardrails::{ENTRY, Place, ROLE, deployed, role};
+use crate::guardrails::{BOUNDARY, ENTRY, PROVIDER, Place, ROLE, deployed, role};
 use crate::simulation::account::{ACCOUNT, PARTITION};
 
 fn with(changes: Value) -> Value {
@@ -141,5 +141,85 @@ fn what_remains_of_many_changes_is_told_by_three_and_a_number() {
         let missing: Value = (0..5).map(|at| json!(format!("arn:aws:iam::aws:policy/NoSuch{at}"))).collect();
         let reason = reason(place, with(json!({"ManagedPolicyArns": missing}))).await;
         assert!(reason.contains("(1 of 6 changes); remaining: attach ") && reason.contains("; 2 more"), "{reason}");
+    });
+}
+
+#[test]
+fn a_refusal_of_aws_begins_with_the_property_and_its_value() {
+    const MISSING: &str = "arn:aws:iam::aws:policy/NoSuchAccess";
+    let inline = json!([{"PolicyName": "own", "PolicyDocument": {"Statement": []}}]);
+    let tags = json!([{"Key": "Team", "Value": "a"}]);
+    for (denied, changes, expected) in [
+        (
+            "",
+            json!({"ManagedPolicyArns": [MISSING]}),
+            format!("`ManagedPolicyArns`: {MISSING}: iam:AttachRolePolicy on deploy failed (NoSuchEntity)"),
+        ),
+        (
+            "iam:AttachRolePolicy",
+            json!({"ManagedPolicyArns": ["arn:aws:iam::aws:policy/SecurityAudit"]}),
+            "`ManagedPolicyArns`: arn:aws:iam::aws:policy/SecurityAudit: iam:AttachRolePolicy on deploy was denied"
+                .to_owned(),
+        ),
+        (
+            "iam:PutRolePolicy",
+            json!({"Policies": inline}),
+            "`Policies`: own: iam:PutRolePolicy on deploy was denied".to_owned(),
+        ),
+        (
+            "iam:PutRolePermissionsBoundary",
+            json!({"PermissionsBoundary": BOUNDARY}),
+            format!("`PermissionsBoundary`: {BOUNDARY}: iam:PutRolePermissionsBoundary on deploy was denied"),
+        ),
+        ("iam:TagRole", json!({"Tags": tags}), "`Tags`: iam:TagRole on deploy was denied".to_owned()),
+    ] {
+        deployed(
+            &[("ALLOW_INLINE_POLICIES", "Always"), ("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*")],
+            async |place| {
+                declare(place, "Create", with(json!({})), None).await.unwrap();
+                place.cloud.state().account.authorization.denied.extend((!denied.is_empty()).then_some(denied));
+                let reason = declare(place, "Update", with(changes), Some("deploy")).await.expect_err("a refusal");
+                assert!(reason.starts_with(&expected), "{reason}");
+            },
+        );
+    }
+}
+
+#[test]
+fn a_boundary_that_is_missing_is_named_where_the_role_is_made() {
+    deployed(&[], async |place| {
+        let missing = format!("arn:{PARTITION}:iam::{ACCOUNT}:policy/none");
+        let reason = reason(place, with(json!({"PermissionsBoundary": missing}))).await;
+        assert!(
+            reason.starts_with(&format!("`PermissionsBoundary`: {missing}: iam:CreateRole on deploy failed")),
+            "{reason}"
+        );
+    });
+}
+
+#[test]
+fn an_access_policy_that_eks_refuses_is_named_with_its_property() {
+    deployed(&[], async |place| {
+        declare(place, "Create", with(json!({})), None).await.unwrap();
+        place.cloud.state().account.authorization.denied.push("eks:AssociateAccessPolicy");
+        let policies = json!([{"PolicyArn": "AmazonEKSViewPolicy", "AccessScope": {"Type": "cluster"}}]);
+        let principal = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/github/deploy");
+        let entry = json!({"ClusterName": "prod", "PrincipalArn": principal, "AccessPolicies": policies});
+        let reason = outcome(&place.create(ENTRY, entry).await).expect_err("a refusal");
+        assert!(reason.starts_with("`AccessPolicies`: AmazonEKSViewPolicy: eks:AssociateAccessPolicy on "), "{reason}");
+    });
+}
+
+#[test]
+fn a_client_id_that_iam_refuses_is_named_with_its_property() {
+    deployed(&[("ALLOWED_AUDIENCES", "*")], async |place| {
+        let of = |ids: &[&str]| json!({"Url": "https://token.actions.githubusercontent.com", "ClientIdList": ids});
+        let answer = place.create(PROVIDER, of(&["sts.amazonaws.com"])).await;
+        outcome(&answer).unwrap();
+        place.cloud.state().account.authorization.denied.push("iam:AddClientIDToOpenIDConnectProvider");
+        let id = answer["PhysicalResourceId"].as_str();
+        let update = of(&["sts.amazonaws.com", "vault"]);
+        let reason = outcome(&place.request("Update", PROVIDER, update, id).await).expect_err("a refusal");
+        assert!(reason.starts_with("`ClientIdList`: vault: iam:AddClientIDToOpenIDConnectProvider on "), "{reason}");
     });
 }

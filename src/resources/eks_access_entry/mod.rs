@@ -15,6 +15,7 @@ mod plan;
 mod principal;
 mod properties;
 mod recreation_record;
+mod refused_property;
 mod scheduled;
 mod sharing;
 mod state;

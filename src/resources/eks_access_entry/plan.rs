@@ -27,7 +27,7 @@ use super::state::{
     described_entry,
 };
 use super::{AccessEntries, Created, Desired, Principal, Spec, Wanted};
-use super::{effect, native_equivalent};
+use super::{effect, native_equivalent, refused_property};
 use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
@@ -435,6 +435,10 @@ impl Planner for AccessEntries {
             Action::DeleteRecord => record = None,
         }
         Observed::of(entry, record)
+    }
+
+    fn property(action: &Action, _words: &str) -> Option<String> {
+        refused_property::of(action)
     }
 
     fn claims(action: &Action) -> bool {

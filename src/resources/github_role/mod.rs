@@ -35,6 +35,7 @@ mod policy_limits;
 mod policy_size;
 mod properties;
 mod provider;
+mod refused_property;
 mod remembered_ids;
 mod resolve;
 mod subject_difference;

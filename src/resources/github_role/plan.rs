@@ -28,7 +28,7 @@ use super::former_state::{self, FormerRole};
 use super::name_record::NameRecord;
 use super::permissions::{DEFAULT_MAX_SESSION, Permissions, PolicyTarget, details};
 use super::{Created, Desired, GitHubRoles, Observed, guardrail_checks};
-use super::{attributes, effect, native_equivalent};
+use super::{attributes, effect, native_equivalent, refused_property};
 use crate::cloudformation::Attributes;
 use crate::error::{Refusal, held};
 use crate::guardrails::GuardrailCheck;
@@ -300,6 +300,10 @@ impl Planner for GitHubRoles {
             Action::Delete => return None,
         }
         Some(observed)
+    }
+
+    fn property(action: &Action, words: &str) -> Option<String> {
+        refused_property::of(action, words)
     }
 
     fn claims(action: &Action) -> bool {

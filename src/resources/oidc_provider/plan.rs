@@ -390,6 +390,14 @@ impl Planner for OidcProviders {
         Some(observed)
     }
 
+    fn property(action: &Action, _words: &str) -> Option<String> {
+        match action {
+            Action::AddClientId(client_id) => Some(format!("`ClientIdList`: {client_id}")),
+            Action::Tag(tags) => authored(tags).next().map(|_| "`Tags`".to_owned()),
+            _ => None,
+        }
+    }
+
     fn claims(action: &Action) -> bool {
         matches!(action, Action::Create { .. })
     }
