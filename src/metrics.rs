@@ -32,7 +32,7 @@ fn write(metric: &str, value: usize, about: (&'static str, &str), now: SystemTim
     }
 }
 
-/// With a dimension for whoever looks, and without any for an alarm on all of them.
+/// A line with a dimension for readers, and one without for an alarm on all of them.
 fn line(
     metric: &str,
     value: usize,

@@ -70,7 +70,7 @@ fn no_entry(job: &TokenJob<'_>, trusted: &Trusted) -> String {
     match namesake {
         Some(other) => format!(
             "no entry of `Trust` is about the repository {repository}, which may be a fork of {other}: let the job run in {other}, \
-             or add an entry if you trust whoever owns the fork"
+             or add an entry if you trust the owner of the fork"
         ),
         None => format!("no entry of `Trust` is about the repository {repository}: add one"),
     }

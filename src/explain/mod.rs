@@ -1,5 +1,5 @@
 //! `{"Explain": {"RoleName": …, "Claims": {…}}}`: whether a token with these claims could assume a role and, if not, which
-//! condition fails and what to change. It is answered by evaluating the policy that IAM has, whoever wrote it.
+//! condition fails and what to change. It is answered by evaluating the policy that IAM has, of any author.
 
 mod advice;
 pub mod cloudtrail_event;
@@ -149,7 +149,7 @@ fn at_provider(
     }
 }
 
-/// Answers for a policy, whoever has it. `provider` is the ARN of the token's issuer in the role's account.
+/// Answers for a policy of any role. `provider` is the ARN of the token's issuer in the role's account.
 #[must_use]
 pub fn of_policy(policy: &Value, provider: &str, claims: &Map<String, Value>) -> Value {
     of_role((policy, &Tags::new()), provider, claims)

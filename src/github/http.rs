@@ -144,7 +144,7 @@ impl Client {
                 return outcome.map(|answer| GitHubResponse { uncertain, ..answer }).map_err(broken);
             };
             let pause = pauses.pause().max(wait);
-            // Whoever is told to wait will be answered.
+            // A client that is told to wait will be answered.
             let limited = matches!(status, 403 | 429) && ask.patience == PATIENCE;
             let patience = if limited { LONG_PATIENCE } else { ask.patience };
             if is_too_long(first.elapsed(), pause, patience) || !self.deadline.allows(pause) {

@@ -1,7 +1,7 @@
 //! Ownership is a tag that is set in the very call that makes an object. What does not carry our owner's tags is never
 //! changed or deleted.
 //!
-//! Whoever may tag an object may forge its ownership: see the threat model.
+//! The right to tag an object is enough to forge its ownership: see the threat model.
 
 use std::collections::BTreeMap;
 use std::fmt;

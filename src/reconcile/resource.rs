@@ -108,7 +108,7 @@ pub trait Planner: Resource + Sized {
     fn takes_over(_action: &Self::Action) -> Option<Takeover> {
         None
     }
-    /// The parts of an object that a deployment may forbid, whoever added them.
+    /// The parts of an object that a deployment may forbid, also those that others added.
     #[must_use]
     fn held(_observed: &Self::Observed) -> Vec<GuardrailCheck> {
         Vec::new()

@@ -1,4 +1,4 @@
-"""AWS and GitHub, with the credentials of whoever runs this."""
+"""AWS and GitHub, with the credentials of the person who runs this."""
 
 from __future__ import annotations
 

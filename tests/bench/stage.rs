@@ -12,10 +12,10 @@ use super::simulation::account::{ACCOUNT, Account};
 use super::simulation::eks::Status;
 use super::simulation::large_account::{self, Size};
 
-/// Writes a line to whoever leads this process.
+/// Writes a line to the leader of this process.
 pub(crate) fn say(what: &Value) {
     let mut out = std::io::stdout().lock();
-    // Whoever no longer reads has gone, and this process ends with its input.
+    // A leader that no longer reads has gone, and this process ends with its input.
     let _gone = writeln!(out, "{what}").and_then(|()| out.flush());
 }
 

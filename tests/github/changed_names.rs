@@ -340,7 +340,8 @@ fn a_declared_classic_form_is_pinned_or_a_warning_says_so() {
                             {"Subjects": ["repo:acme/old:pull_request"]}]);
         let outcome = place.update(others).await;
         let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
-        let expected = "The role trusts by name and by the owner's id: acme/new, acme/old. Whoever makes a repository";
+        let expected =
+            "The role trusts by name and by the owner's id: acme/new, acme/old. A person who makes a repository";
         assert!(outcome.succeeded && warning.starts_with(expected), "{outcome:?}");
     });
 }

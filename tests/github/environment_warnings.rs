@@ -1,4 +1,4 @@
-//! A trust in an environment that nothing protects lets in whoever can push a workflow: it is said, and fails nothing.
+//! A trust in an environment that nothing protects lets in all who can push a workflow: it is said, and fails nothing.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn a_role_that_trusts_an_open_environment_warns_of_it() {
         assert_eq!(
             outcome.attributes["Warning"],
             "The role trusts, without protection: environment \"live\" of acme/app; environment \"new\" of acme/app, which \
-             is not there yet; whatever environment is called like \"review-*\". Whoever can push a workflow assumes it: \
+             is not there yet; whatever environment is called like \"review-*\". A person who can push a workflow can assume it: \
              restrict the branches of the environment, or require reviewers"
         );
         assert!(place.log.text().contains("the role trusts environments without protection"), "{}", place.log.text());

@@ -53,7 +53,7 @@ fn the_owner_of_a_hidden_repository_is_pinned_and_compared() {
             assert!(outcome.succeeded, "{}", outcome.reason);
             pins(place, "repository_owner_id", ids("acme").0);
             let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
-            let told = "The role trusts by name and by the owner's id: acme/none. Whoever makes a repository of such a name \
+            let told = "The role trusts by name and by the owner's id: acme/none. A person who makes a repository of such a name \
                         for that owner gets in: declare `RepositoryId`";
             assert!(warning.contains(told), "{warning}");
             take(place, &[("acme", 777)]);

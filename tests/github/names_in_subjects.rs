@@ -93,7 +93,7 @@ fn a_user_in_a_whole_subject_stands_under_actors_too() {
     at_issuer(SERVER, async |place| {
         let outcome = place.create(json!([{"Subjects": [subject(false)]}])).await;
         let told =
-            "narrowed by name alone: the user octocat. Whoever takes over such a name fits, too: STS reads no id";
+            "narrowed by name alone: the user octocat. A person who takes over such a name fits, too: STS reads no id";
         assert!(warning(&outcome).contains(told), "{}", warning(&outcome));
         place.secret(&json!({"github.example.com": {"token": "three"}}));
         has_template(place, &["repo", "context", "actor"]);
@@ -120,7 +120,7 @@ fn an_enterprise_s_name_without_its_id_is_a_warning() {
         has_template(place, &["repo", "context", "enterprise"]);
         for entry in [whole, templated] {
             let outcome = place.create(json!([entry])).await;
-            let told = "narrowed by name alone: the enterprise octo-ent. Whoever takes over such a name fits, too: \
+            let told = "narrowed by name alone: the enterprise octo-ent. A person who takes over such a name fits, too: \
                         declare `EnterpriseId`";
             assert!(warning(&outcome).contains(told), "{}", warning(&outcome));
             let mut entry = entry;
@@ -155,7 +155,7 @@ fn all_repositories_of_an_owner_in_whole_subjects_are_broad_and_pinned() {
             place.github(|github| github.down = true);
             let outcome = place.create(json!([{"Subjects": subjects}])).await;
             let told =
-                "The role trusts by name alone: acme/*. Whoever takes over such a name gets in: declare `OwnerId`";
+                "The role trusts by name alone: acme/*. A person who takes over such a name gets in: declare `OwnerId`";
             assert!(warning(&outcome).contains(told), "{}", warning(&outcome));
             assert!(!warning(&outcome).contains("`RepositoryId`"), "{}", warning(&outcome));
         });
@@ -216,7 +216,7 @@ fn a_name_that_nobody_has_is_refused_for_all_repositories_of_it() {
             place.github(|github| drop(github.answers.insert("GET /users/ghost".into(), nobody())));
             let outcome = place.create(json!([entry])).await;
             refused(&outcome, "ghost: there is no user or organisation of that name");
-            refused(&outcome, "whoever registers it would be let in. Correct the name, or declare `OwnerId`");
+            refused(&outcome, "a person who registers it would be let in. Correct the name, or declare `OwnerId`");
             let mut entry = entry.clone();
             entry["OwnerId"] = json!("5");
             let outcome = place.create(json!([entry])).await;

@@ -106,7 +106,7 @@ fn what_was_there_before_is_neither_overwritten_nor_deleted() {
 }
 
 #[test]
-fn a_variable_that_holds_the_value_already_is_left_to_whoever_made_it() {
+fn a_variable_that_holds_the_value_already_is_left_to_its_maker() {
     at(async |place| {
         place.by_hand(PATH, "same").await;
         assert_eq!(place.create(variable("same")).await, Status::CreateComplete, "{}", place.reason());
@@ -210,7 +210,7 @@ fn an_environment_without_protection_is_a_warning() {
         let now = place.cloud.now();
         place.github(|github| github.environment(ENVIRONMENT, false, now));
         assert_eq!(place.update(with(properties, "Value", json!("w"))).await, Status::UpdateComplete);
-        assert!(warning(place).as_str().unwrap().contains("has no protection: whoever can push a workflow"));
+        assert!(warning(place).as_str().unwrap().contains("has no protection: a person who can push a workflow"));
         assert!(place.log.text().contains("an environment without protection"));
     });
 }

@@ -111,7 +111,7 @@ fn a_new_logical_id_keeps_the_object_and_deletes_it_in_the_end() {
 }
 
 #[test]
-fn of_two_stacks_the_last_one_deletes_the_object_whoever_made_it() {
+fn of_two_stacks_the_last_one_deletes_the_object_of_either() {
     for maker_leaves_first in [false, true] {
         for_each_kind(async |place, kind| {
             let mut other = place.cloudformation.stack("other");
@@ -170,7 +170,7 @@ fn two_stacks_at_the_same_moment_lose_nothing_and_leave_nothing() {
 }
 
 #[test]
-fn whoever_joins_while_the_last_one_leaves_has_the_object_then() {
+fn a_stack_that_joins_while_the_last_one_leaves_has_the_object() {
     for milliseconds in (0..3000).step_by(150) {
         for_each_kind(async |place, kind| {
             let mut other = place.cloudformation.stack("other");

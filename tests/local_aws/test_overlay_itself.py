@@ -112,7 +112,7 @@ def test_it_stops_without_a_trace() -> None:
         os.killpg(group, 0)
 
 
-def test_it_ends_when_whoever_started_it_is_killed() -> None:
+def test_it_ends_when_its_parent_is_killed() -> None:
     code = (
         "import os, signal; from local_aws import LocalAws; aws = LocalAws(); aws.start(); "
         "print(aws.pid, aws.directory, flush=True); os.kill(os.getpid(), signal.SIGKILL)"

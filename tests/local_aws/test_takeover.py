@@ -1,4 +1,4 @@
-"""Whoever may only deploy stacks makes a role by which a workflow takes the function over: tried, in all its steps."""
+"""A person who may only deploy stacks makes a role by which a workflow takes the function over: tried, in all its steps."""
 
 from __future__ import annotations
 

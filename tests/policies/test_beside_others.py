@@ -24,7 +24,7 @@ BEGIN = "<!-- The table, written by `WRITE=1 pytest tests/policies/test_beside_o
 END = "<!-- The end of the table. -->\n"
 CHECKOV = ROOT / ".venv" / "checkov" / "bin" / "checkov"
 WORKFLOW = "octo-org/ci/.github/workflows/d.yml@refs/heads/main"
-# Grades of policies that let in nobody but whom they name, whoever takes over a name.
+# Grades of policies that let in only the subjects that they name, also if others take over a name.
 NAMED_ALONE = {"exact", "repository", "pull-request", "dead"}
 Row = dict[str, Any]
 

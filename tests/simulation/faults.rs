@@ -15,7 +15,7 @@ pub(crate) enum Fault {
     Reset,
     /// Nothing comes back, ever.
     Hang,
-    /// It takes this long: before the service does it, or after. Whoever gives up meanwhile has not sent it.
+    /// It takes this long: before the service does it, or after. A client that gives up meanwhile has not sent it.
     Slow(Duration),
     /// It takes this long before the service does it, and it does it even for somebody who has long given up.
     Late(Duration),

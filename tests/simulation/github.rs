@@ -26,7 +26,7 @@ const REQUEST_ID: &str = "x-github-request-id";
 pub(crate) struct GitHub {
     /// Answers by method and path, before all rules.
     pub(crate) answers: BTreeMap<String, Answer>,
-    /// Repositories whose subjects carry no ids, for whoever may ask.
+    /// Repositories whose subjects carry no ids, as a permitted caller sees them.
     pub(crate) classic: Vec<String>,
     /// Repositories and organisations that have opted in to subjects with ids.
     pub(crate) opted_in: Vec<String>,
@@ -36,7 +36,7 @@ pub(crate) struct GitHub {
     pub(crate) keeps_choices: bool,
     /// `use_immutable_subject: false` is refused. GitHub documents neither this nor that it is taken for a new repository.
     pub(crate) refuses_switching_off: bool,
-    /// Repositories and their templates, for whoever may ask.
+    /// Repositories and their templates, as a permitted caller sees them.
     pub(crate) templates: BTreeMap<String, Vec<String>>,
     /// Repositories that are shown with a credential only.
     pub(crate) private: Vec<String>,
@@ -255,7 +255,7 @@ impl GitHub {
     }
 }
 
-/// What a fault looks like to whoever asks GitHub.
+/// A fault as a caller of GitHub sees it.
 pub(crate) fn refused(refusal: &Refusal, request_id: &str) -> Answer {
     let body = json!({"message": refusal.message, "status": refusal.status.to_string()}).to_string();
     Answer { status: refusal.status, headers: vec![(REQUEST_ID, request_id.to_owned())], body }

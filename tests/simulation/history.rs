@@ -359,7 +359,7 @@ async fn stack_step(stack: &mut Stack, step: &Step) -> Option<Status> {
         (Step::Delete(_), Some(Status::UpdateRollbackFailed)) => Some(stack.continue_rollback(&[]).await),
         (Step::Delete(_), Some(_)) => Some(stack.delete_stack().await),
         (Step::ContinueRollback(_, skip), Some(Status::UpdateRollbackFailed)) => {
-            // What replaced a resource, and died in every attempt, is found by its rollback only; whoever passes over that
+            // What replaced a resource, and died in every attempt, is found by its rollback only; a history that passes over that
             // leaves it behind.
             let skip: Vec<&str> =
                 skip.iter().filter(|name| !stack.silent.iter().any(|one| one == *name)).copied().collect();

@@ -148,7 +148,7 @@ async fn obey(job: &Job) {
 }
 
 #[test]
-fn whoever_obeys_breaks_nothing() {
+fn a_function_that_obeys_breaks_nothing() {
     let found = broken(true, Setting::default(), async |job: Job| {
         obey(&job).await;
         job.answer(json!({})).await

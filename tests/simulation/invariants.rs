@@ -51,7 +51,7 @@ pub(crate) struct Ledger {
     authors: Authors,
     /// Resources that were answered with SUCCESS and that nothing has been asked of since.
     resting: BTreeMap<(String, String), Sent>,
-    /// Client ids that were taken from somebody by a call that was under way for long. Whoever took them gives them back as
+    /// Client ids that were taken from somebody by a call that was under way for long. The owner that took them gives them back as
     /// soon as it sees that they are claimed; until everything has ended there is time for that.
     taken: Vec<(Sent, String, String)>,
     /// Resources that were answered with SUCCESS while a duplicate still ran.

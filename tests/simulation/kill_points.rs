@@ -153,7 +153,7 @@ fn wherever_a_process_dies_everything_converges() {
 
 /// Not a test by itself: writes what goes over the wire when nothing dies, for `tests/local_aws/test_simulation.py`.
 #[test]
-#[ignore = "called with QUIET_TRANSCRIPT=<file> by whoever holds the simulation against the local AWS"]
+#[ignore = "called with QUIET_TRANSCRIPT=<file> by the comparison of the simulation with the local AWS"]
 fn transcribe_quiet_days() {
     let file = std::env::var("QUIET_TRANSCRIPT").expect("QUIET_TRANSCRIPT names a file");
     let mut stage = Stage::new();

@@ -121,7 +121,7 @@ impl Lambda {
         }
     }
 
-    /// Takes an event; it is handled beside whoever waits for the answer.
+    /// Takes an event; it is handled beside the invoker that waits for the answer.
     pub(crate) fn take(&self, author: Author, request: String, event: String, delivery: Delivery) {
         self.queued.set(self.queued.get() + 1);
         tokio::task::spawn_local(self.clone().handle(author, request, event, delivery));

@@ -231,7 +231,7 @@ fn an_answer_must_keep_the_protocol_and_come_before_the_url_expires() {
 }
 
 #[test]
-fn whoever_acts_is_known_by_the_invocation_that_runs() {
+fn the_author_of_a_call_is_known_by_the_invocation_that_runs() {
     let making = |cloud: Cloud, event: Value| -> Running {
         Box::pin(async move {
             let iam = super::sdk::iam(&cloud);

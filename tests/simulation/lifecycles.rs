@@ -309,7 +309,7 @@ fn a_seed_tells_the_same_history_every_time() {
 
 /// Not a test by itself: writes what went over the wire, for `check_transcript.py`.
 #[test]
-#[ignore = "called with TRANSCRIPT=<file> by whoever checks the answers against botocore"]
+#[ignore = "called with TRANSCRIPT=<file> by the check of the answers against botocore"]
 fn transcribe() {
     let file = std::env::var("TRANSCRIPT").expect("TRANSCRIPT names a file");
     let mut stage = Stage::new();

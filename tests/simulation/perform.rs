@@ -171,7 +171,7 @@ fn is_query(service: &str) -> bool {
     ["iam", "cloudformation"].contains(&service)
 }
 
-/// Requests are signed, and not long ago: whoever signs by another clock than the simulated one finds out here.
+/// Requests are signed, and not long ago: a signature by another clock than the simulated one is found here.
 fn check_signature(request: &Request, service: &str, now: SystemTime) -> Result<(), Refusal> {
     if request.header("authorization").is_none() {
         let code = if is_query(service) { "MissingAuthenticationToken" } else { "MissingAuthenticationTokenException" };

@@ -93,7 +93,7 @@ fn late_or_silent(calls: &[Call], uploads: &[&Upload], attempt: &Attempt, sent: 
             let asked = shown.map(|call| beginning + call.at + slowness(call)).max();
             let known = asked.is_some_and(|asked| uploads.iter().any(|upload| upload.at <= asked));
             let cancelled = sent.cancelled;
-            // Whoever begins when CloudFormation's patience is as good as over owes nothing any more.
+            // An attempt that begins when CloudFormation's patience is as good as over owes nothing any more.
             if !answered && !known && !cancelled && attempt.began + Duration::from_secs(2) < sent.patience {
                 found.push(format!("{who} ended without an answer"));
             }

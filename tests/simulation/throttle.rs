@@ -42,7 +42,7 @@ pub(crate) struct Throttles {
     buckets: BTreeMap<(&'static str, String), Bucket>,
     /// How many calls were refused.
     pub(crate) refused: usize,
-    /// In seconds: how long whoever is refused is asked to wait, if at all.
+    /// In seconds: the wait that a refused client is asked for, if any.
     pub(crate) retry_after: Option<u64>,
 }
 

@@ -20,7 +20,7 @@ async fn aws_cdk_8607_the_thumbprint_is_that_of_the_top_intermediate() {
     assert_ne!(found, [server.thumbprint()]);
 }
 
-/// The CDK's handler connected with verification turned off, so that whoever answered gave the thumbprint.
+/// The CDK's handler connected with verification turned off, so that any host that answered gave the thumbprint.
 /// <https://github.com/aws/aws-cdk/security/advisories/GHSA-v4mq-x674-ff73>
 #[tokio::test]
 async fn cve_2025_23206_an_unverified_certificate_gives_no_thumbprint() {

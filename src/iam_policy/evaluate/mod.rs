@@ -1,4 +1,4 @@
-//! The evaluation of a trust policy with a token: IAM's rules, applied to the document that IAM has, whoever wrote it.
+//! The evaluation of a trust policy with a token: IAM's rules, applied to the document that IAM has, of any author.
 //! A rule that depends on more than the token, such as the address of the caller, is not guessed: the result is then
 //! that it depends.
 //!

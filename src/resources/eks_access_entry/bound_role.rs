@@ -80,7 +80,7 @@ fn new_role<'a>(role: Option<&'a Principal>, Observed { entry, record }: &Observ
 }
 
 impl AccessEntries {
-    /// Asks CloudFormation about the role that an entry has to be bound to: whoever may make roles can give one any tags. The
+    /// Asks CloudFormation about the role that an entry has to be bound to: the right to make roles is enough to give one any tags. The
     /// stacks of other regions and accounts cannot be asked, and their tags are believed.
     pub(super) async fn ask_about_maker(&self, desired: &mut Desired, observed: &Observed) -> Result<(), CallError> {
         let Some(content) = observed.content() else { return Ok(()) };

@@ -81,7 +81,7 @@ impl GitHubRoles {
 
 fn warning(found: &[String]) -> String {
     format!(
-        "The role trusts, without protection: {}. Whoever can push a workflow assumes it: restrict the branches of the \
+        "The role trusts, without protection: {}. A person who can push a workflow can assume it: restrict the branches of the \
          environment, or require reviewers",
         named(found, "; ", "; ")
     )

@@ -26,7 +26,7 @@ pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
     guardrail_checks
 }
 
-/// Returns the checks of the parts that a role has, whoever gave them to it. Trust is not among them: an adoption replaces it.
+/// Returns the checks of the parts that a role has, also those that others gave to it. Trust is not among them: an adoption replaces it.
 pub(super) fn held(observed: &Observed) -> Vec<GuardrailCheck> {
     let Observed { path, max_session, boundary, managed, inline, .. } = observed;
     let settings = [

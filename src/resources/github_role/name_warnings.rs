@@ -19,7 +19,7 @@ pub(super) fn of(issuer: &Issuer, policy: &TrustPolicy) -> Vec<String> {
         let named = named(&open.into_iter().collect::<Vec<_>>(), ", ", ", ");
         let remedy =
             if has_ids { remedy } else { "STS reads no id in tokens of an Enterprise Server, so keep the names" };
-        Some(format!("The role {how}: {named}. Whoever {who}: {remedy}"))
+        Some(format!("The role {how}: {named}. A person who {who}: {remedy}"))
     };
     let open =
         policy.rules().iter().map(|rule| (rule, Identity::of(rule))).filter(|(_, identity)| !identity.is_pinned());

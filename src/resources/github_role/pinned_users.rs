@@ -57,7 +57,7 @@ pub(super) fn users(TrustRule { subject, claims }: &TrustRule) -> impl Iterator<
     claimed.chain(value(subject.as_str(), "actor_id")).filter_map(claim_values::number)
 }
 
-/// The jobs of a rule, whoever triggers them.
+/// The jobs of a rule, triggered by any user.
 fn of_anybody(rule: &TrustRule) -> TrustRule {
     let TrustRule { mut subject, mut claims } = rule.clone();
     let is_user = |(key, _): &(&str, Option<&str>)| matches!(*key, "actor" | "actor_id");

@@ -296,7 +296,7 @@ impl GitHubRoles {
         let facts = |entry: &TrustEntry| memory.facts(issuer, entry, &BTreeMap::new(), at);
         let kept = || {
             let kept = facts(entry).or_else(|| facts(&memory.with_former_ids(entry)?));
-            // An author who declares all ids trusts nobody else, whoever has the names.
+            // An author who declares all ids trusts nobody else, also if others have the names.
             let facts = kept.or_else(|| declared_in_any_form(issuer, entry))?;
             let rules = compile(issuer, entry, &facts).ok()?;
             Some((facts, rules))

@@ -75,7 +75,7 @@ pub(super) fn free(at: &str, entry: &TrustEntry, facts: &SubjectFacts, rules: &[
 pub(super) fn nobody(at: &str, owner: &str) -> Refusal {
     Refusal::PreconditionFailed {
         what: format!("{at}: {owner}: there is no user or organisation of that name"),
-        remedy: "GitHub says so, and whoever registers it would be let in. Correct the name, or declare `OwnerId`"
+        remedy: "GitHub says so, and a person who registers it would be let in. Correct the name, or declare `OwnerId`"
             .to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The ids that a role trusts under names, as its policy and its tags tell them, whoever wrote them.
+//! The ids that a role trusts under names, as its policy and its tags tell them. Their author does not matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -19,7 +19,7 @@ pub(super) fn elsewhere(declaration: &TrustDeclaration) -> String {
     }
     let found: Vec<String> = found.into_iter().map(str::to_owned).collect();
     format!(
-        "The role trusts workflows of other repositories by their names: {}. Whoever takes over such a name runs code in jobs \
+        "The role trusts workflows of other repositories by their names: {}. A person who takes over such a name runs code in jobs \
          that the role lets in",
         named(&found, ", ", ", ")
     )

@@ -238,7 +238,7 @@ impl GitHubVariables {
             return Ok(String::new());
         }
         let warning = format!(
-            "{place} has no protection: whoever can push a workflow gets what is trusted in it. Restrict its branches, or require reviewers"
+            "{place} has no protection: a person who can push a workflow gets all that is trusted in it. Restrict its branches, or require reviewers"
         );
         tracing::warn!(%id, warning, "an environment without protection");
         Ok(warning)

@@ -212,7 +212,7 @@ impl OwnerStakes {
         Self { ours, others, our_pins, others_pins, all_others_pin, ca: stored_ca(tags), crowd }
     }
 
-    /// For whoever takes away: who else is about to leave needs nothing any more.
+    /// The stakes for an owner who takes something away: other owners who are about to leave need nothing any more.
     pub(super) fn of_those_who_stay(owner: &Owner, tags: &Tags) -> Self {
         let ours = key(owner);
         let going = |claim: &str| claim != ours && tags.get(claim).is_some_and(|value| value.starts_with(GOING));

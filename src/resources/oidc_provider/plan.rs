@@ -1,5 +1,5 @@
 //! Decisions about a provider. Claims are written before what they claim is added, and taken back after it is removed,
-//! so that whoever comes after an interruption knows what is whose.
+//! so that the next process after an interruption knows the owner of each part.
 
 use std::collections::BTreeSet;
 

@@ -12,7 +12,7 @@ use crate::github::Issuer;
 use crate::reconcile::{Reader, Reconciler, Sharing};
 
 impl OidcProviders {
-    /// The providers of GitHub's issuers, whoever made them, in the order of their ARNs. An account has others, such as those
+    /// The providers of GitHub's issuers, also those that others made, in the order of their ARNs. An account has others, such as those
     /// of EKS clusters, which this function may not even look at.
     ///
     /// # Errors

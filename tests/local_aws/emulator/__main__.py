@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _stop_with_stdin() -> None:
-    """Ends the emulator and its functions once whoever started it is gone, however that one ended."""
+    """Ends the emulator and its functions once the process that started it is gone, however it ended."""
     sys.stdin.buffer.read()
     os.killpg(os.getpgrp(), signal.SIGTERM)
 

@@ -66,7 +66,7 @@ class Issuers:
                     request += more
                 stream.sendall(answered(hosts[-1], request.split(b" ")[1].decode()))
         except OSError:
-            pass  # whoever asked has seen enough, or does not trust us
+            pass  # the client has seen enough, or does not trust us
 
     def intermediate(self, ca: str) -> Signer:
         key = (ca, (self.directory / "generation").read_text().strip())

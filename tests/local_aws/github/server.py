@@ -97,7 +97,7 @@ def installation(number: str, authorization: str, given: list[str]) -> tuple[int
 
 
 def api(method: str, path: str, known: bool) -> tuple[int, Any]:
-    """What GitHub's REST API answers, to whoever has the credential and to others."""
+    """The answers of GitHub's REST API, with the credential and without it."""
     if method != "GET":
         return _NOT_FOUND
     if match := _PATHS["user"].fullmatch(path):

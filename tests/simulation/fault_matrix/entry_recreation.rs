@@ -238,7 +238,7 @@ async fn heal(world: &World, stack: &mut Stack, declared: &Declared, by_schedule
     }
 }
 
-/// Wherever it dies, in a run or in an update, and whoever comes next: the entry is whole, or gone with its stack.
+/// Wherever it dies, in a run or in an update, and whichever process comes next: the entry is whole, or gone with its stack.
 #[test]
 fn row_27_wherever_a_recreation_dies_nothing_of_the_entry_is_lost() {
     let mut points = 0;

@@ -283,7 +283,7 @@ fn what_another_stack_let_go_is_taken_over_where_adoption_is_allowed() {
     }
 }
 
-/// Whoever deploys a stack can let a function of theirs answer any physical id, and CloudFormation shows it as the stack's.
+/// A person who deploys a stack can let a function of theirs answer any physical id, and CloudFormation shows it as the stack's.
 #[test]
 fn an_object_without_any_tag_of_ours_is_nobody_s_by_its_name() {
     for kind in KINDS {

@@ -1,4 +1,4 @@
-//! Eventual consistency: a change is done at once for whoever changes, and later for whoever reads.
+//! Eventual consistency: a change is done at once for its author, and later for readers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ impl<T> Default for Replicated<T> {
 }
 
 impl<T: Clone + PartialEq> Replicated<T> {
-    /// What is, whoever may see it.
+    /// The present state, which readers may not see yet.
     pub(crate) fn primary(&self, key: &str) -> Option<&Arc<T>> {
         self.objects.get(key)?.back()?.value.as_ref()
     }

@@ -218,7 +218,7 @@ fn what_somebody_has_made_stricter_is_not_made_looser_without_adoption() {
 }
 
 #[test]
-fn adoption_sets_what_is_declared_whoever_has_changed_it() {
+fn adoption_sets_the_declared_rules_after_changes_of_anybody() {
     let owner = owner("Environment");
     for before in specs() {
         for by_hand in specs() {

@@ -1,5 +1,5 @@
 //! Public templates that trust GitHub, each with the declaration in its place. Over many jobs both let in the same, but for
-//! whoever has taken over a trusted name: the declaration keeps these out. Some templates let in a repository that was renamed;
+//! an account that has taken over a trusted name: the declaration keeps these out. Some templates let in a repository that was renamed;
 //! the declaration does not until it says the new name, so that it is not exact.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -16,7 +16,7 @@ use crate::resources::oidc_provider::rotation::{ObservedThumbprints, RotationPol
 use crate::resources::oidc_provider::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
 
 const ARN: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
-/// Client id and tag of whoever made the provider before us, and of what was added by hand later.
+/// Client id and tag of the provider's maker before us, and of later additions by hand.
 const FOREIGN: &str = "foreign";
 
 /// The claims of those who stay.
@@ -53,7 +53,7 @@ fn is_as_declared(owner: &Owner, declared: &Declared, after: &Observed) -> Resul
     }
     check(!ours || ca.is_none() || stored_ca(&after.tags).is_some(), "a CA for the schedule")?;
     check(tags.iter().all(|(key, value)| after.tags.get(key) == Some(value)), "tags")?;
-    // Whoever is alone with a provider of ours has exactly what it asks for.
+    // An owner who is alone with a provider of ours has exactly what it asks for.
     let owners = after.tags.keys().filter(|key| key.starts_with("github-trust:owner:")).count();
     let alone = owners == 1 && after.tags.contains_key("github-trust:made-by");
     let ours = |name: &&String| *name != FOREIGN;

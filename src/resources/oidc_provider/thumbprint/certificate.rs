@@ -76,7 +76,7 @@ fn name(name: AnyRef<'_>) -> der::Result<String> {
             parts.push(format!("{}={value}", short.unwrap_or_else(|| kind.to_string())));
         }
     }
-    // Whoever writes a certificate writes this text, and it goes into logs and stack events.
+    // The author of a certificate writes this text, and it goes into logs and stack events.
     Ok(plain(&parts.join(", ")))
 }
 
