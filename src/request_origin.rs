@@ -77,10 +77,12 @@ impl Origin {
         matches!(*self.0.borrow(), Proof::Begun)
     }
 
-    /// Waits for a new proof, if the last one is old and nothing was changed yet.
-    pub async fn proven_lately(&self) {
+    /// Waits for a new proof, if the last one is old and nothing was changed yet. Returns true if that took time.
+    pub async fn proven_lately(&self) -> bool {
         self.want_if(|at| at.elapsed() > PROOF_COUNTS);
+        let began = Instant::now();
         self.proven().await;
+        began.elapsed() > Duration::ZERO
     }
 
     /// Wants a new proof before the next change.

@@ -45,14 +45,16 @@ impl<R: Api> Reconciler<'_, R> {
         plan: &Plan<R::Action>,
         observed: Option<R::Observed>,
         done: usize,
+        is_first_round: bool,
     ) -> (State<R>, Result<Applied, CallError>) {
-        self.origin.proven_lately().await;
+        // What others do during a wait for the proof is not in the plan.
+        let is_old = self.origin.proven_lately().await && is_first_round;
         let mut state = State { observed, created: false, changed: false, claimed: false, done };
         let mut remaining = Remaining { actions: plan.actions().collect() };
         self.record_partial(id, &state, &remaining);
         for (index, stage) in plan.stages().iter().enumerate() {
             let needs_recheck = stage.iter().any(R::Sharing::needs_recheck);
-            if index > 0 && needs_recheck {
+            if needs_recheck && (index > 0 || is_old) {
                 return (state, Ok(Applied::UntilRecheck));
             }
             let mut result = self.apply_stage(id, stage, &mut state, &mut remaining).await;

@@ -204,7 +204,7 @@ impl<R: Api> Reconciler<'_, R> {
             };
             let round = rounds.begin::<R>(&plan, observed.is_some());
             let was_absent = observed.is_none();
-            let (state, result) = self.apply(id, &plan, observed, rounds.done).await;
+            let (state, result) = self.apply(id, &plan, observed, rounds.done, round.number == 1).await;
             rounds.done = state.done;
             if state.claimed {
                 rounds.claimed = Some(Instant::now());

@@ -220,7 +220,7 @@ const ONCE_WRONG: [u64; 18] = [
 /// by another clock. A request was never answered, because the state before it seemed to be younger. A trust between two
 /// trusts admitted nobody, a rolled-back replacement was never shown, and a rollback was refused for a repository that GitHub does not
 /// show.
-const ONCE_WRONG_TODAY: [u64; 22] = [
+const ONCE_WRONG_TODAY: [u64; 25] = [
     919,
     1_795_752_130,
     1_795_753_739,
@@ -239,10 +239,13 @@ const ONCE_WRONG_TODAY: [u64; 22] = [
     1_796_012_853,
     1_796_030_677,
     1_796_031_288,
+    1_796_031_399,
     1_797_000_163,
     1_797_001_145,
     1_797_006_575,
     1_797_009_833,
+    1_797_010_758,
+    1_797_012_996,
 ];
 
 /// The same, where roles trust by other members: a rollback that failed, owners whose names changed hands, and
