@@ -145,7 +145,7 @@ pub struct RepositoryResponse {
     pub visibility: Option<String>,
 }
 
-/// `GET /users/{username}`, as far as it is read.
+/// `GET /users/{username}` and `GET /user/{account_id}`, as far as they are read.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Account {
     /// Never changes.
@@ -155,6 +155,14 @@ pub struct Account {
     /// `User`, `Organization` or `Bot`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
+}
+
+impl Account {
+    /// Returns true for an organisation, which triggers no job.
+    #[must_use]
+    pub fn is_organisation(&self) -> bool {
+        self.kind.as_deref() == Some("Organization")
+    }
 }
 
 /// `GET /repos/{owner}/{repo}/actions/oidc/customization/sub`.

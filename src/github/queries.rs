@@ -106,6 +106,19 @@ impl Client {
         }
     }
 
+    /// Returns the account with a number. Only a remark depends on it, so that an unknown one is no failure: the outer `None`
+    /// without a credential, or where GitHub does not answer at once.
+    /// <https://docs.github.com/en/rest/users/users#get-a-user-using-their-id>
+    pub async fn account_of(&self, issuer: &Issuer, id: u64) -> Option<Option<Account>> {
+        let token = self.token(issuer).await.ok()??;
+        let answer = self.ask(issuer, &GitHubRequest::brief("GET", &format!("/user/{id}")), Some(&token)).await.ok()?;
+        match answer.status {
+            200 => parse(&answer).ok().map(Some),
+            404 => Some(None),
+            _ => None,
+        }
+    }
+
     /// Returns the template and the form that an organisation chose for its repositories. Only a remark depends on it, so that
     /// an unknown one is no failure: `None` without a credential, or where GitHub does not tell.
     pub async fn organisation_template(&self, issuer: &Issuer, owner: &str) -> Option<Customization> {

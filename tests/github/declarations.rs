@@ -4,6 +4,7 @@ use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
 use super::{Place, at, immutable};
+use crate::simulation::wire::Answer;
 
 /// An entry for `acme/app` with these members.
 fn entry(members: &Value) -> Value {
@@ -66,6 +67,8 @@ fn what_is_broad_is_named_and_written_where_it_is_allowed() {
             place.world.settings.guardrails = Guardrails::none();
             let outcome = place.create(json!([entry(&members)])).await;
             assert!(outcome.succeeded, "{members}: {}", outcome.reason);
+            let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
+            assert!(warning.contains(reason), "{members}: {warning}");
             assert!(place.subjects().contains(&subject), "{:?}", place.subjects());
         }
     });
@@ -193,6 +196,21 @@ fn what_is_declared_is_held_against_github_where_it_answers() {
         let outcome = place.create(json!([entry(&wrong)])).await;
         assert!(outcome.reason.contains("`OwnerId`: GitHub says"), "{}", outcome.reason);
         let (owner, id) = crate::simulation::github::ids("acme/app");
+        let mut other_case = wrong;
+        (other_case["OwnerId"], other_case["RepositoryId"]) = (json!(owner.to_string()), json!(id.to_string()));
+        other_case["Repository"] = json!("acme/App");
+        place.github(|github| {
+            let body = json!({"full_name": "acme/app", "id": id, "owner": {"login": "acme", "id": owner}}).to_string();
+            github.answers.insert("GET /repos/acme/App".into(), Answer { status: 200, headers: Vec::new(), body });
+        });
+        let outcome = place.create(json!([other_case])).await;
+        assert!(outcome.reason.contains("GitHub writes it acme/app"), "{}", outcome.reason);
+        let of_owner = json!([{"Repository": "acme/*", "Branches": ["main"], "OwnerId": "5"}]);
+        let guardrails = std::mem::replace(&mut place.world.settings.guardrails, Guardrails::none());
+        let outcome = place.create(of_owner).await;
+        let why = format!("(acme/*): `OwnerId`: GitHub says {owner}, the template 5");
+        assert!(outcome.reason.contains(&why), "{}", outcome.reason);
+        place.world.settings.guardrails = guardrails;
         let right = json!({"Branches": ["main"], "SubjectFormat": "Immutable", "OwnerId": owner.to_string(), "RepositoryId": id.to_string()});
         has_template(place, &["repo", "ref"]);
         assert!(place.create(json!([entry(&right)])).await.succeeded);
@@ -200,6 +218,29 @@ fn what_is_declared_is_held_against_github_where_it_answers() {
         has_template(place, &keys);
         let outcome = place.create(json!([entry(&right)])).await;
         assert!(outcome.reason.contains("add `Workflows`"), "{}", outcome.reason);
+    });
+}
+
+#[test]
+fn a_number_of_no_user_is_a_warning() {
+    at(async |place| {
+        let trust = json!([entry(&json!({"Branches": ["main"], "Actors": ["5", "6", "7"]}))]);
+        let warned = async |place: &mut Place| {
+            let outcome = place.create(trust.clone()).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            outcome.attributes["Warning"].as_str().unwrap_or_default().to_owned()
+        };
+        let organisation = json!({"login": "acme", "id": 6, "type": "Organization"}).to_string();
+        place.github(|github| {
+            let answer = |status, body| Answer { status, headers: Vec::new(), body };
+            github.answers.insert("GET /user/5".into(), answer(404, "{}".to_owned()));
+            github.answers.insert("GET /user/6".into(), answer(200, organisation));
+        });
+        assert_eq!(warned(place).await, "", "nothing is asked without a credential");
+        place.token();
+        insta::assert_snapshot!(warned(place).await, @"Under `Actors` there are numbers of no user, which no job fits: 5, which GitHub does not show to the function's credential; 6, which is the organisation acme");
+        place.github(|github| github.answers.clear());
+        assert_eq!(warned(place).await, "");
     });
 }
 

@@ -119,6 +119,9 @@ impl GitHub {
             {
                 self.repository(&format!("{owner}/{name}"), rest, known)
             }
+            ("GET", ["user", number]) if known => {
+                (200, json!({"login": format!("user-{number}"), "id": number.parse::<u64>().ok()}))
+            }
             ("GET", ["users", name]) => (200, json!({"login": name, "id": self.ids(name).0})),
             _ if let Some(answered) = self.settings.handle(request, &path, known, now) => answered,
             ("PUT", ["repos", owner, name, "actions", "oidc", "customization", "sub"]) if known => {

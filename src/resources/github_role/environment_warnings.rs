@@ -40,15 +40,12 @@ fn trusted(declaration: &TrustDeclaration) -> Vec<Trusted<'_>> {
     trusted
 }
 
-impl GitHubRoles {
-    /// Gets ready what [`Self::unprotected`] will ask with.
-    pub(super) async fn prepare_for_environments(&self, declaration: &TrustDeclaration) {
-        if trusted(declaration).iter().any(|trusted| matches!(trusted, Trusted::One(..))) {
-            // Without it nothing is asked.
-            let _ = self.github.prepare(&declaration.issuer).await;
-        }
-    }
+/// Returns true if GitHub is asked about an environment.
+pub(super) fn asks_github(declaration: &TrustDeclaration) -> bool {
+    trusted(declaration).iter().any(|trusted| matches!(trusted, Trusted::One(..)))
+}
 
+impl GitHubRoles {
     /// Returns the warning about the environments that the role trusts; empty if there is none, or if GitHub does not
     /// answer.
     pub(super) async fn unprotected(&self, declaration: &TrustDeclaration) -> String {

@@ -121,7 +121,7 @@ impl GitHubRoles {
         for actor in &entry.actors {
             if let Actor::Name(name) = actor {
                 match self.github.account(issuer, name).await {
-                    Ok(account) if account.kind.as_deref() == Some("Organization") => {
+                    Ok(account) if account.is_organisation() => {
                         let why = "that is an organisation, and no user, so that no job is triggered by it";
                         return Err(Doubt::Refused(no_user(at, name, why)));
                     }

@@ -47,6 +47,7 @@ mod trust_declaration;
 mod trust_entry;
 mod trusted_names;
 mod unknown_ids;
+mod user_id_warnings;
 mod void_subjects;
 mod workflow_warnings;
 

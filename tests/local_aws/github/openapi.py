@@ -19,6 +19,7 @@ ENDPOINTS = {
     "GET /repos/{owner}/{repo}/actions/oidc/customization/sub": "200",
     "GET /orgs/{org}/actions/oidc/customization/sub": "200",
     "GET /users/{username}": "200",
+    "GET /user/{account_id}": "200",
     "POST /app/installations/{installation_id}/access_tokens": "201",
     **{
         f"{method} /repos/{{owner}}/{{repo}}/environments/{{environment_name}}{rest}": status

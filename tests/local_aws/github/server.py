@@ -40,6 +40,7 @@ _PATHS = {
     "sub": re.compile(r"/repos/([^/]+/[^/]+)/actions/oidc/customization/sub"),
     "organisation": re.compile(r"/orgs/([^/]+)/actions/oidc/customization/sub"),
     "user": re.compile(r"/users/([^/]+)"),
+    "account": re.compile(r"/user/([0-9]+)"),
     "installation": re.compile(r"/app/installations/([0-9]+)/access_tokens"),
 }
 _NOT_FOUND = (404, {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"})
@@ -102,6 +103,8 @@ def api(method: str, path: str, known: bool) -> tuple[int, Any]:
         return _NOT_FOUND
     if match := _PATHS["user"].fullmatch(path):
         return answer("GET /users/{username}", {"login": match[1], "id": number(match[1])})
+    if match := _PATHS["account"].fullmatch(path):
+        return answer("GET /user/{account_id}", {"login": f"user-{match[1]}", "id": int(match[1]), "type": "User"})
     if match := _PATHS["organisation"].fullmatch(path):
         return customization_of(match[1]) if known and match[1] == ORGANISATION else _NOT_FOUND
     match = _PATHS["repo"].fullmatch(path) or _PATHS["sub"].fullmatch(path)
