@@ -95,7 +95,7 @@ fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
     }
     let same_shape = about.iter().filter(|other| shape(other) == shape(job.subject));
     let Some(advice) = same_shape.map(|other| members(job, other)).min_by_key(Vec::len) else {
-        return other_template(job, &about);
+        return other_template(job, &about, trusted.is_pinned());
     };
     format!("{} in the entry of {}{}", advice.join(" and "), entry_of(&about), within_refs(job, &about))
 }
@@ -140,7 +140,7 @@ fn entry_of(about: &[&str]) -> String {
     value.map_or_else(|| "this repository".to_owned(), subject::without_ids)
 }
 
-fn other_template(job: &TokenJob<'_>, about: &[&str]) -> String {
+fn other_template(job: &TokenJob<'_>, about: &[&str], is_pinned: bool) -> String {
     let entry = entry_of(about);
     let made_of = |subject: &str| shape(subject).join(", ");
     let difference = format!(
@@ -152,7 +152,13 @@ fn other_template(job: &TokenJob<'_>, about: &[&str]) -> String {
         Some(repository) if entry.ends_with("/*") => format!(
             "{difference}: `{entry}` is about repositories without a subject template of their own, so add an entry for {repository}"
         ),
-        _ => format!("{difference}: update the role's stack, which writes them by the repository's template of today"),
+        _ => {
+            // No id says who is meant: it may be somebody who has taken over the name.
+            let condition = if is_pinned { "" } else { "if this is the repository that you mean, " };
+            format!(
+                "{difference}: {condition}update the role's stack, which writes them by the repository's template of today"
+            )
+        }
     }
 }
 

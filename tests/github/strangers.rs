@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::explain::{ask, changes, with_audience};
-use super::{Place, at};
+use super::{Place, at, at_issuer};
 use crate::simulation::github::ids;
 
 const MAIN: &str = "ref:refs/heads/main";
@@ -93,4 +93,24 @@ fn a_user_who_took_over_a_trusted_name_is_told() {
             told(place, claims("mona"), told_of_others).await;
         });
     }
+}
+
+#[test]
+fn another_template_of_an_unpinned_name_is_advised_with_a_condition() {
+    let template = json!({"sub": format!("repo:acme/app:{MAIN}:actor:x")});
+    let server = "github.example.com/_services/token";
+    at_issuer(server, async |place| {
+        assert!(place.create(json!([app()])).await.succeeded);
+        let mut claims = template.clone();
+        claims["iss"] = json!(format!("https://{server}"));
+        told(place, claims, "if this is the repository that you mean, update the role's stack").await;
+    });
+    at(async |place| {
+        place.token();
+        place.github(|github| github.classic.push("acme/app".to_owned()));
+        assert!(place.create(json!([app()])).await.succeeded);
+        let mut claims = template;
+        claims["repository_id"] = json!(ids("acme/app").1.to_string());
+        told(place, claims, ": update the role's stack").await;
+    });
 }
