@@ -119,6 +119,21 @@ fn what_somebody_has_made_stricter_stays_through_updates_and_the_deletion() {
 }
 
 #[test]
+fn a_stricter_environment_stays_in_a_repository_with_a_new_name() {
+    at(async |place| {
+        let waits = with(first(), "WaitTimer", json!(5));
+        assert_eq!(place.stack.create(&template(&waits)).await, Status::CreateComplete, "{}", place.reason());
+        minutes(90).await;
+        by_hand(place, "wait_timer", json!(60));
+        place.cloud.state().account.github.rename("acme/app", "acme/new");
+        assert_eq!(place.stack.delete_stack().await, Status::DeleteComplete, "{}", place.reason());
+        let moved = PATH.replace("acme/app", "acme/new");
+        place.github(|github| assert!(github.environments.contains_key(&moved), "{}", place.cloud.story()));
+        assert!(place.log.text().contains("somebody has made it stricter"), "{}", place.log.text());
+    });
+}
+
+#[test]
 fn what_somebody_has_made_looser_is_set_again_and_goes_with_the_stack() {
     at(async |place| {
         assert_eq!(place.stack.create(&template(&first())).await, Status::CreateComplete, "{}", place.reason());

@@ -16,6 +16,7 @@ use crate::aws::{CallError, ErrorKind, ignore_not_found};
 use crate::error::Error;
 use crate::github::ApiCall;
 use crate::github::client::Client;
+use crate::github::owner_claims::ClaimPlace;
 use crate::github::ownership_by_creation::CreationWindow;
 use crate::ownership::Owner;
 use crate::reconcile::{Api, Claimable, Exclusive, ReadHint, Reader};
@@ -130,7 +131,9 @@ impl GitHubEnvironments {
             (DeploymentBranchPolicy::Any | DeploymentBranchPolicy::Protected, _) => BTreeMap::new(),
         };
         let occupied = occupied.transpose()?.unwrap_or_default();
-        let declared = self.before.as_ref().filter(|declared| self.deleting && declared.id() == *id);
+        // A repository that got another name has the same environment.
+        let is_same = |declared: &&Spec| declared.id().in_repository(&id.name.repository).as_ref() == Some(id);
+        let declared = self.before.as_ref().filter(|_| self.deleting).filter(is_same);
         let stricter = declared.is_some_and(|declared| is_stricter(&rules, declared));
         Ok(Some(Observed { rules, patterns, created, ours: false, occupied, stricter }))
     }
