@@ -112,7 +112,7 @@ impl GitHubVariables {
         let declared = value.as_ref().is_none_or(|value| self.declared.contains(value));
         if !declared {
             let created = CreationWindow::at(created);
-            tracing::info!(%id, %created, "somebody else has set another value");
+            tracing::info!(%id, %created, "the value is another one than this request declares");
         }
         let what = id.name.to_string();
         let requested = self.requested;
