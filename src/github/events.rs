@@ -141,6 +141,33 @@ mod tests {
         assert!(["pushed", "pull_requests", "x*"].iter().all(|event| !is_known(event)));
     }
 
+    /// The table of the guide: the events, their refs, and the members that let them in.
+    #[test]
+    fn the_guide_says_by_which_member_an_event_gets_in() {
+        let guide = include_str!("../../docs/github-role.md");
+        let table = guide.split("### What a branch does not say").nth(1).unwrap_or_default();
+        let rows = table.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+        let mut told = Vec::new();
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            for event in cells[1].split('`').skip(1).step_by(2) {
+                told.push(event);
+                assert!(EVENTS.iter().any(|(known, _)| *known == event), "{event}");
+                let members = ["`Branches", "`Tags", "`PullRequests"].map(|member| cells[3].contains(member));
+                let has = |reference: &str| refs(event).contains(&reference);
+                let queue = "refs/heads/gh-readonly-queue/*";
+                assert_eq!(members[0], can_say(event, false) && (has("refs/heads/*") || has(queue)), "{event}");
+                assert!(!has("refs/tags/*") || members[1], "{event}");
+                assert_eq!(members[2], can_say(event, true), "{event}");
+                assert_eq!(has(queue), cells[3].contains("gh-readonly-queue/main/*"), "{event}");
+            }
+        }
+        for event in ["pull_request_target", "workflow_run", "issue_comment", "merge_group", "pull_request"] {
+            assert!(told.contains(&event), "{event}");
+        }
+        assert!(table.contains("| a job that somebody runs again | the ref of the first run |"));
+    }
+
     #[test]
     fn an_event_of_pull_requests_is_told_by_the_subject() {
         for (event, pull_request, reference) in [

@@ -324,7 +324,8 @@ fn whole_subjects_are_pinned_whatever_stands_behind_an_at() {
 #[test]
 fn a_declared_classic_form_is_pinned_or_a_warning_says_so() {
     at(async |place| {
-        let classic = json!([{"Repository": "acme/app", "Branches": ["main"], "SubjectFormat": "Classic"}]);
+        let branches = ["main", "renovate/@types"];
+        let classic = json!([{"Repository": "acme/app", "Branches": branches, "SubjectFormat": "Classic"}]);
         place.token();
         place.github(|github| github.classic.push("acme/app".into()));
         let outcome = place.create(classic.clone()).await;

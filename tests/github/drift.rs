@@ -4,7 +4,7 @@
 use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
-use super::at;
+use super::{at, at_issuer};
 use crate::simulation::wire::Answer;
 
 pub(super) async fn scheduled(place: &super::Place) -> String {
@@ -60,6 +60,18 @@ fn a_renamed_repository_is_reported_and_a_hidden_one_is_counted() {
         });
         let log = scheduled(place).await;
         assert!(log.contains("\"drifted\":0,\"unknown\":1"), "{log}");
+    });
+}
+
+#[test]
+fn a_changed_name_without_an_id_is_reported_with_a_question() {
+    at_issuer("github.example.com/_services/token", async |place| {
+        place.secret(&json!({"github.example.com": {"token": "three"}}));
+        assert!(place.create(json!([{"Repository": "acme/app", "Branches": ["main"]}])).await.succeeded);
+        let template = vec!["repo".to_owned(), "context".to_owned(), "actor".to_owned()];
+        place.github(|github| drop(github.templates.insert("acme/app".into(), template)));
+        let log = scheduled(place).await;
+        assert!(log.contains("find out who has the name now") && !log.contains("update its stack"), "{log}");
     });
 }
 

@@ -3,6 +3,7 @@
 use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
+use super::explain::{ask, with_audience};
 use super::{at, immutable};
 use crate::simulation::wire::Answer;
 
@@ -165,6 +166,24 @@ fn broad_trust_is_written_where_the_deployment_allows_it() {
             place.subjects(),
             ["repo:acme/*:environment:prod".to_owned(), format!("repo:acme@{owner}/*:environment:prod")]
         );
+    });
+}
+
+/// A sibling repository with the template `repo, context, ref` has an environment before the ref.
+#[test]
+fn the_wildcard_of_an_owner_covers_no_context_of_another_template() {
+    at(async |place| {
+        place.world.settings.guardrails = Guardrails::none();
+        assert!(place.create(json!([{"Repository": "acme/*", "Branches": ["main"]}])).await.succeeded);
+        let owner = crate::simulation::github::ids("acme").0;
+        for (context, verdict) in
+            [("ref:refs/heads/main", "admitted"), ("environment:prod:ref:refs/heads/main", "refused")]
+        {
+            let claims =
+                json!({"sub": format!("repo:acme@{owner}/z@5:{context}"), "repository_owner_id": owner.to_string()});
+            let answer = ask(place, with_audience(claims)).await;
+            assert_eq!(answer["Verdict"], verdict, "{answer:#}");
+        }
     });
 }
 

@@ -223,6 +223,7 @@ fn organisation(format: &str, switched: Option<bool>) -> Template {
 fn an_organisation_opts_in_when_all_roles_trust_both_forms() {
     at(async |place| {
         old_repository(place);
+        place.by_hand("/orgs/acme/actions/variables/ROLE", "arn:aws:iam::444455556666:role/github/deploy").await;
         let keys = vec!["repo".to_owned(), "context".to_owned(), "ref".to_owned()];
         place.cloud.state().account.github.templates.insert("acme".to_owned(), keys.clone());
         assert_eq!(place.stack.create(&organisation("Auto", None)).await, Status::CreateComplete);
@@ -237,7 +238,9 @@ fn an_organisation_opts_in_when_all_roles_trust_both_forms() {
         }
         let oidc = place.stack.resource("Oidc").unwrap().clone();
         assert_eq!(oidc.physical, "github.com/orgs/acme/oidc");
-        assert!(oidc.attributes["Warning"].as_str().unwrap().contains("Not seen: roles of other accounts"));
+        let warning = oidc.attributes["Warning"].as_str().unwrap();
+        assert!(warning.contains("Not seen: roles of other accounts"), "{warning}");
+        assert!(warning.contains("arn:aws:iam::444455556666:role/github/deploy: look there first"), "{warning}");
         assert_eq!(place.stack.update(&organisation("Both", None)).await, Status::UpdateComplete, "{}", place.reason());
         assert!(!switched(place) && assumable(place), "restored when the resource goes");
         assert_eq!(place.cloud.state().account.github.templates["acme"], keys, "the template stays");
