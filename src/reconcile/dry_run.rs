@@ -251,11 +251,17 @@ fn shown<R: Reader>(plan: &Plan<R::Action>) -> Vec<String> {
 fn effects<R: Reader>(observed: Option<R::Observed>, plan: &Plan<R::Action>) -> (Option<R::Observed>, Vec<String>) {
     let mut state = observed;
     let mut lines = Vec::new();
-    let actions: Vec<&R::Action> = plan.actions().collect();
-    for (index, action) in actions.iter().enumerate() {
-        let moment = R::moment(action, &actions[index + 1..]).map(|moment| format!("; {moment}")).unwrap_or_default();
-        lines.push(R::effect(state.as_ref(), action) + &moment);
-        state = R::step(state, action, R::ApplyOutput::default());
+    let stages = plan.stages();
+    for (at, stage) in stages.iter().enumerate() {
+        let before = state.clone();
+        for (index, action) in stage.iter().enumerate() {
+            let beside = stage.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other);
+            let others: Vec<&R::Action> = beside.chain(stages[at + 1..].iter().flatten()).collect();
+            let moment = R::moment(before.as_ref(), action, &others);
+            let moment = moment.map(|moment| format!("; {moment}")).unwrap_or_default();
+            lines.push(R::effect(state.as_ref(), action) + &moment);
+            state = R::step(state, action, R::ApplyOutput::default());
+        }
     }
     (state, lines)
 }

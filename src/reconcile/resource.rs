@@ -135,9 +135,14 @@ pub trait Planner: Resource + Sized {
     fn property(_action: &Self::Action, _words: &str) -> Option<String> {
         None
     }
-    /// The moment that the order of a plan gives up by an action before these later ones, and why.
+    /// The moment that the order of a plan gives up by an action, and why. `before` is the state before the action's stage, and
+    /// `others` are the actions beside it and after it.
     #[must_use]
-    fn moment(_action: &Self::Action, _later: &[&Self::Action]) -> Option<&'static str> {
+    fn moment(
+        _before: Option<&Self::Observed>,
+        _action: &Self::Action,
+        _others: &[&Self::Action],
+    ) -> Option<&'static str> {
         None
     }
 }

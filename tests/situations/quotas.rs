@@ -96,14 +96,16 @@ fn tags_of_an_entry_that_fit_before_and_after_are_exchanged() {
     });
 }
 
+/// A role with inline policies of these sizes.
+fn inline(policies: &[(&str, usize)]) -> Value {
+    let all = policies
+        .iter()
+        .map(|(name, size)| json!({"PolicyName": name, "PolicyDocument": policy("s3:GetObject", *size)}));
+    with(json!({"Policies": all.collect::<Vec<_>>()}))
+}
+
 #[test]
 fn inline_policies_that_fit_before_and_after_are_exchanged() {
-    let inline = |policies: &[(&str, usize)]| {
-        let all = policies
-            .iter()
-            .map(|(name, size)| json!({"PolicyName": name, "PolicyDocument": policy("s3:GetObject", *size)}));
-        with(json!({"Policies": all.collect::<Vec<_>>()}))
-    };
     for (old, new) in [
         (vec![("old", 6900)], vec![("new", 6900)]),
         (vec![("a", 9000), ("b", 500)], vec![("a", 500), ("b", 9000)]),
@@ -129,13 +131,41 @@ fn a_plan_tells_the_moment_that_it_gives_up_for_a_quota() {
         deployed(&[("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*")], async |place| {
             place.cloud.change_now(|account, _| account.iam.settings.quotas.attached_policies = quota);
             declare(place, "Create", own(old), None).await.unwrap();
-            let stack = format!("arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT}:stack/s/1");
-            let question = json!({"ResourceType": ROLE, "ResourceProperties": own(new.clone()),
-                "PhysicalResourceId": "deploy", "StackId": stack, "LogicalResourceId": "It"});
-            let plan = deliver(&place.cloud, place.settings.clone(), &json!({"Plan": question})).await;
+            let plan = planned(place, own(new.clone())).await;
             let told = plan.to_string().matches(exchanged).count();
             assert_eq!(told, moments * 2, "each line, and the text: {plan:#}");
             declare(place, "Update", own(new), Some("deploy")).await.unwrap();
+        });
+    }
+}
+
+/// The plan of an update of the role.
+async fn planned(place: &Place, properties: Value) -> Value {
+    let stack = format!("arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT}:stack/s/1");
+    let question = json!({"ResourceType": ROLE, "ResourceProperties": properties, "PhysicalResourceId": "deploy",
+                          "StackId": stack, "LogicalResourceId": "It"});
+    deliver(&place.cloud, place.settings.clone(), &json!({"Plan": question})).await
+}
+
+#[test]
+fn a_plan_tells_the_moment_that_it_gives_up_for_inline_policies() {
+    let room = "what old and new policies both allow is missing for a few calls, because a role has no room for both";
+    let moves = "what moves from it to another inline policy is missing for a few calls, because IAM changes one policy at a \
+                 time";
+    for (old, new, moment, lines) in [
+        (vec![("old", 6900)], vec![("new", 6900)], room, 1),
+        (vec![("a", 9000), ("b", 500)], vec![("a", 500), ("b", 9000)], moves, 1),
+        (vec![("a", 100), ("b", 200)], vec![("a", 200), ("b", 100)], moves, 2),
+        // With room for both, the new one comes first.
+        (vec![("a", 100), ("b", 200)], vec![("b", 300), ("c", 100)], moves, 0),
+        (vec![("a", 100), ("b", 200)], vec![("a", 300), ("b", 400)], moves, 0),
+    ] {
+        deployed(&INLINE, async |place| {
+            declare(place, "Create", inline(&old), None).await.unwrap();
+            let plan = planned(place, inline(&new)).await;
+            let told = |text: &str| plan.to_string().matches(text).count();
+            assert_eq!(told(moment), lines * 2, "each line, and the text: {plan:#}");
+            assert_eq!(told("is missing for"), lines * 2, "no other moment: {plan:#}");
         });
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::action::RoleCreateInput;
 use super::{Action, Observed, RoleSettings};
 use crate::iam_policy::document::{one_or_many, statements};
+use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 use crate::ownership::described_tags;
 
@@ -55,9 +56,9 @@ pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
     }
 }
 
-/// The moment that an action before these later ones gives up, and why.
-pub(super) fn moment(action: &Action, later: &[&Action]) -> Option<&'static str> {
-    let comes = |is: fn(&Action) -> bool| later.iter().any(|action| is(action));
+/// The moment that an action gives up beside and before these others, and why.
+pub(super) fn moment(before: Option<&Observed>, action: &Action, others: &[&Action]) -> Option<&'static str> {
+    let comes = |is: fn(&Action) -> bool| others.iter().any(|action| is(action));
     match action {
         Action::Detach(_) | Action::DeletePolicy(_)
             if comes(|action| matches!(action, Action::Attach(_) | Action::PutPolicy { .. })) =>
@@ -69,6 +70,13 @@ pub(super) fn moment(action: &Action, later: &[&Action]) -> Option<&'static str>
                 "what old and new policies both allow is missing for a few calls, because a role has no room for both"
             })
         }
+        Action::PutPolicy { name, document }
+            if before.is_some_and(|before| moves(before, (name, document), others)) =>
+        {
+            Some(
+                "what moves from it to another inline policy is missing for a few calls, because IAM changes one policy at a time",
+            )
+        }
         Action::SetTrust(trust)
             if *trust == trust.deny_all() && comes(|action| matches!(action, Action::SetTrust(_))) =>
         {
@@ -78,6 +86,41 @@ pub(super) fn moment(action: &Action, later: &[&Action]) -> Option<&'static str>
         }
         _ => None,
     }
+}
+
+/// Returns true if a policy loses a statement that allows what one of the others comes to allow.
+fn moves(before: &Observed, (name, document): (&String, &Value), others: &[&Action]) -> bool {
+    let lost = allowed_beyond(before.inline.get(name), Some(document));
+    others.iter().any(|other| match other {
+        Action::PutPolicy { name: to, document } => {
+            let come = allowed_beyond(Some(document), before.inline.get(to));
+            lost.iter().any(|lost| come.iter().any(|come| overlap(lost, come)))
+        }
+        _ => false,
+    })
+}
+
+/// The statements of a policy that allow something, and that another one does not have.
+fn allowed_beyond<'a>(document: Option<&'a Value>, other: Option<&Value>) -> Vec<&'a Value> {
+    let others = other.map(statements).unwrap_or_default();
+    let all = document.map(statements).unwrap_or_default();
+    all.iter().filter(|statement| statement["Effect"] == "Allow" && !others.contains(statement)).collect()
+}
+
+/// Returns true if two statements may allow the same. Exclusions and conditions count as wildcards.
+fn overlap(one: &Value, other: &Value) -> bool {
+    let patterns = |statement: &Value, name: &str| match statement.get(name) {
+        None => vec![Pattern::written("*")],
+        values => one_or_many(values)
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|text| Pattern::written(&text.to_lowercase()))
+            .collect(),
+    };
+    ["Action", "Resource"].into_iter().all(|name| {
+        let (one, other) = (patterns(one, name), patterns(other, name));
+        one.iter().any(|one| other.iter().any(|other| one.overlaps(other)))
+    })
 }
 
 fn trust_difference(old: &TrustPolicy, new: &TrustPolicy) -> String {

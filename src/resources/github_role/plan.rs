@@ -330,7 +330,7 @@ impl Planner for GitHubRoles {
         effect::of(before, action)
     }
 
-    fn moment(action: &Action, later: &[&Action]) -> Option<&'static str> {
-        effect::moment(action, later)
+    fn moment(before: Option<&Observed>, action: &Action, others: &[&Action]) -> Option<&'static str> {
+        effect::moment(before, action, others)
     }
 }
