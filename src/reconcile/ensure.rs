@@ -148,6 +148,9 @@ impl<R: Api> Reconciler<'_, R> {
         let mut backoff = Backoff::new();
         loop {
             let observed = self.api.observe(id).await?;
+            if let Some(observed) = &observed {
+                self.tell_unmarked(id, observed);
+            }
             if observed.is_some() {
                 return self.converge(id, None, Observation::Fresh(observed)).await.map(|_| true);
             }
@@ -159,6 +162,14 @@ impl<R: Api> Reconciler<'_, R> {
             }
             tracing::info!(%id, "no object to delete; observing again, because it may not be visible yet");
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Tells of an object that a deletion leaves because nothing on it tells that it is this owner's.
+    fn tell_unmarked(&self, id: &R::Id, observed: &R::Observed) {
+        if R::is_unmarked(self.owner, observed) {
+            let (owner, kind) = (self.owner, R::TYPE);
+            tracing::warn!(%id, kind, %owner, "no tag of this resource is on the object, which may be somebody else's: it stays");
         }
     }
 

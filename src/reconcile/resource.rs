@@ -145,6 +145,11 @@ pub trait Planner: Resource + Sized {
     ) -> Option<&'static str> {
         None
     }
+    /// Returns true if nothing on an object tells that it is this owner's. Its deletion leaves it, and the log says so.
+    #[must_use]
+    fn is_unmarked(_owner: &Owner, _observed: &Self::Observed) -> bool {
+        false
+    }
 }
 
 /// The calls of a resource type that change nothing.

@@ -234,6 +234,12 @@ impl World {
         assert!(violations.is_empty(), "{}\n\n{}", violations.join("\n"), self.story());
     }
 
+    /// Returns true if the log names an object that stays because it has no tag of the resource that goes.
+    pub(crate) fn told_to_stay(&self, physical: &str) -> bool {
+        let why = "no tag of this resource is on the object, which may be somebody else's: it stays";
+        self.log_lines().iter().any(|line| line["message"] == why && line["id"] == physical)
+    }
+
     /// The lines that were logged, as JSON.
     pub(crate) fn log_lines(&self) -> Vec<Value> {
         self.log.text().lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()

@@ -394,6 +394,12 @@ impl Planner for AccessEntries {
         Takeover::of(tags)
     }
 
+    fn is_unmarked(owner: &Owner, observed: &Observed) -> bool {
+        let Observed { entry, record } = observed;
+        let contents = entry.iter().map(|entry| &entry.content).chain(record.iter().map(|record| &record.content));
+        entry.is_some() && !contents.into_iter().any(|content| owner.owns(&content.tags))
+    }
+
     fn held(observed: &Observed) -> Vec<GuardrailCheck> {
         observed.entry.as_ref().map(|entry| entry.content.guardrail_checks()).unwrap_or_default()
     }

@@ -333,4 +333,8 @@ impl Planner for GitHubRoles {
     fn moment(before: Option<&Observed>, action: &Action, others: &[&Action]) -> Option<&'static str> {
         effect::moment(before, action, others)
     }
+
+    fn is_unmarked(owner: &Owner, observed: &Observed) -> bool {
+        !owner.owns(&observed.tags)
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::action::Action;
 use super::gone_owners::collected;
-use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
+use super::owner_stakes::{CROWD, DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
 use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
 use super::owner_tag_room::{crowd, fits, is_one_of_many, no_room};
 use super::rotation::LIMIT;
@@ -400,6 +400,11 @@ impl Planner for OidcProviders {
 
     fn claims(action: &Action) -> bool {
         matches!(action, Action::Create { .. })
+    }
+
+    fn is_unmarked(owner: &Owner, observed: &Observed) -> bool {
+        // An owner that declares the default only may have no claim of its own.
+        !observed.tags.contains_key(&key(owner)) && !observed.tags.contains_key(CROWD)
     }
 
     fn attributes(desired: &Desired, observed: &Observed) -> Attributes {

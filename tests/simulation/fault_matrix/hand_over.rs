@@ -401,4 +401,22 @@ fn a_role_that_somebody_made_again_by_hand_is_not_the_resource_s_own() {
         let (reason, _) = world.failure(&world.last_of(RequestType::Update));
         assert!(reason.contains("continue its rollback") && reason.contains("--resources-to-skip"), "{reason}");
     });
+#[test]
+fn an_object_without_its_owner_s_tags_stays_and_the_log_names_it() {
+    for kind in KINDS {
+        for is_all in [false, true] {
+            world(async |world| {
+                let mut stack = world.stack("s");
+                assert_eq!(stack.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+                strip(world, kind, is_all);
+                let (id, _) = object(world, kind);
+                assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+                assert_eq!(object(world, kind).0, id);
+                let physical = world.last().physical.expect("the id of the object");
+                assert!(world.told_to_stay(&physical), "{}", world.log.text());
+            });
+        }
+    }
+}
+
 }

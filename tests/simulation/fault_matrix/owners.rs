@@ -151,6 +151,7 @@ fn hundreds_of_owners_share_a_provider_and_none_loses_it() {
         for stack in &mut stacks {
             assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
         }
+        assert!(!world.told_to_stay(OUR_PROVIDER), "an owner of the crowd has no tag of its own");
         assert!(shared(world).facets.contains_key("client id sts.amazonaws.com"), "{}", world.story());
         assert_eq!(owners(world), 0);
         assert_eq!(late[0].update(&own(7)).await, Status::UpdateComplete, "there is room again: {}", world.story());
@@ -160,5 +161,27 @@ fn hundreds_of_owners_share_a_provider_and_none_loses_it() {
         let left = shared(world);
         assert!(!left.facets.contains_key("client id id-7"), "{}", world.story());
         assert!(left.facets.contains_key("client id sts.amazonaws.com") && owners(world) == 0);
+    });
+}
+
+#[test]
+fn a_provider_that_lost_a_claim_stays_and_the_log_names_it() {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&own(1)).await, Status::CreateComplete);
+        let claims: Vec<String> = shared(world)
+            .facets
+            .keys()
+            .filter_map(|facet| facet.strip_prefix("tag "))
+            .map(str::to_owned)
+            .filter(|key| key.starts_with("github-trust:owner:"))
+            .collect();
+        world.someone(
+            "UntagOpenIDConnectProvider",
+            &json!({"OpenIDConnectProviderArn": OUR_PROVIDER, "TagKeys": claims}),
+        );
+        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+        assert_eq!(owners(world), 0);
+        assert!(world.told_to_stay(OUR_PROVIDER), "{}", world.log.text());
     });
 }
