@@ -119,6 +119,11 @@ impl Reader for GitHubRoles {
         desired: &mut Desired,
         observed: &Observed,
     ) -> Result<(), CallError> {
+        if let Some(gone) = self.gone_provider(&desired.trust, observed) {
+            tracing::warn!(warning = gone, "the provider that a role trusts is gone");
+            let others = std::mem::take(&mut desired.warning);
+            desired.warning = [gone, others].into_iter().filter(|one| !one.is_empty()).collect::<Vec<_>>().join(". ");
+        }
         if desired.managed.union(&observed.managed).count() > ATTACHED_QUOTA {
             desired.attached_quota = self.quota(SummaryKeyType::AttachedPoliciesPerRoleQuota, ATTACHED_QUOTA).await?;
         }

@@ -123,8 +123,8 @@ pub struct GitHubRoles {
     former: RefCell<Option<RoleName>>,
     /// The first look at the role, which two questions share.
     first_look: OnceCell<(String, Option<Role>)>,
-    /// True if IAM has shown the provider that the role trusts.
-    provider_is_there: Cell<bool>,
+    /// True if IAM has shown the provider that the role trusts, and false if it has shown that there is none.
+    provider_shown: Cell<Option<bool>>,
 }
 
 impl GitHubRoles {
@@ -137,7 +137,7 @@ impl GitHubRoles {
         deadline: Deadline,
         github: Client,
     ) -> Self {
-        let (read_plan, former, first_look, provider_is_there) = Default::default();
+        let (read_plan, former, first_look, provider_shown) = Default::default();
         let origin = Origin::own();
         Self {
             cloudformation,
@@ -149,7 +149,7 @@ impl GitHubRoles {
             read_plan,
             former,
             first_look,
-            provider_is_there,
+            provider_shown,
         }
     }
 

@@ -4,9 +4,9 @@
 
 use futures_util::future::join;
 
-use super::GitHubRoles;
 use super::named::named;
 use super::trust_declaration::TrustDeclaration;
+use super::{GitHubRoles, Observed};
 use crate::aws::{Backoff, CallError, Deadline, ErrorKind, PROPAGATION, iam};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
@@ -15,10 +15,9 @@ impl GitHubRoles {
     /// answer. The provider may get the audience later.
     pub(super) async fn untaken_audience(&self, declaration: &TrustDeclaration) -> String {
         let TrustDeclaration { provider_arn, audience, .. } = declaration;
-        let Ok(Some(mut client_ids)) = iam::client_ids(&self.iam, &self.deadline.once(), provider_arn).await else {
-            return String::new();
-        };
-        self.provider_is_there.set(true);
+        let found = iam::client_ids(&self.iam, &self.deadline.once(), provider_arn).await;
+        self.provider_shown.set(found.as_ref().ok().map(Option::is_some));
+        let Ok(Some(mut client_ids)) = found else { return String::new() };
         if client_ids.contains(audience) {
             return String::new();
         }
@@ -30,13 +29,26 @@ impl GitHubRoles {
         )
     }
 
+    /// Returns the warning about a provider that the role trusts already and that is gone. One that a role comes to trust may
+    /// be made before that.
+    pub(super) fn gone_provider(&self, desired: &TrustPolicy, observed: &Observed) -> Option<String> {
+        let TrustPolicy { provider_arn, .. } = desired;
+        let trusts_it = TrustPolicy::read(&observed.trust).is_some_and(|trust| trust.provider_arn == *provider_arn);
+        (trusts_it && self.provider_shown.get() == Some(false)).then(|| {
+            format!(
+                "There is no provider {provider_arn} in this account: no job can assume the role before a \
+                 Custom::GitHubOidcProvider is declared for its issuer"
+            )
+        })
+    }
+
     /// Makes a call that names the provider. One that is not there is not waited for where IAM refuses it.
     pub(super) async fn with_provider<T>(
         &self,
         trust: &TrustPolicy,
         call: impl AsyncFn(Deadline) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
-        let looked = async { !self.provider_is_there.get() && self.lacks_provider(trust).await };
+        let looked = async { self.provider_shown.get() != Some(true) && self.lacks_provider(trust).await };
         let (called, is_missing) = join(call(self.deadline.soon()), looked).await;
         let first = match called {
             Err(error) if error.kind == ErrorKind::Propagating => without_provider(error, trust),
