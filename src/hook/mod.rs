@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::aws::Deadline;
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
+use crate::guardrails::GuardrailCheck;
 use crate::preview::{self, Previewed};
 
 pub use event::{HookEvent, HookTarget};
@@ -86,27 +87,43 @@ async fn evaluate(app: &App, here: &Deployment, until: Instant, event: &HookEven
             let previews = preview::changes(app, here, deadline, stack, changes, template).await;
             Ok(previews.iter().map(of_preview).collect())
         }
-        HookTarget::Resource | HookTarget::CloudControl => {
-            let properties = event.properties();
-            let findings = match event.resource_type.as_str() {
-                "AWS::IAM::Role" if properties.get("AssumeRolePolicyDocument").is_some_and(native::is_too_long) => {
-                    return Err("the trust policy is longer than IAM takes".to_owned());
-                }
-                "AWS::IAM::Role" => properties.get("AssumeRolePolicyDocument").map(in_trust_policy).unwrap_or_default(),
-                "AWS::IAM::OIDCProvider" => in_provider(&properties),
-                _ => Vec::new(),
-            };
-            let allowed = |finding: &&Finding| {
-                finding.guardrail.is_some_and(|guardrail| guardrail == native::BROAD)
-                    && app.settings.guardrails.allows_broad_trust()
-            };
-            let name = event.logical_id.as_deref().unwrap_or(&event.resource_type);
-            Ok(findings.iter().filter(|finding| !allowed(finding)).map(|finding| of_finding(name, finding)).collect())
-        }
+        HookTarget::Resource | HookTarget::CloudControl => of_native(app, here, event),
         HookTarget::Other => Ok(Vec::new()),
         HookTarget::Unreadable(why) => Err(format!("the event: {why}")),
     }
 }
+
+/// Holds a native role or provider against IAM's evaluation.
+fn of_native(app: &App, here: &Deployment, event: &HookEvent) -> Result<Vec<Annotation>, String> {
+    let properties = event.properties();
+    let findings = match event.resource_type.as_str() {
+        "AWS::IAM::Role" if properties.get(TRUST_POLICY).is_some_and(native::is_too_long) => {
+            return Err("the trust policy is longer than IAM takes".to_owned());
+        }
+        "AWS::IAM::Role" => properties.get(TRUST_POLICY).map(in_trust_policy).unwrap_or_default(),
+        "AWS::IAM::OIDCProvider" => in_provider(&properties),
+        _ => Vec::new(),
+    };
+    let name = event.logical_id.as_deref().unwrap_or(&event.resource_type);
+    let guardrails = app.settings.guardrails.at(app.clock.now());
+    // Cloud Control has no stack, which an exemption could name.
+    let stack = StackId::parse(&event.stack_id).ok();
+    let annotation = |finding: &Finding| {
+        if finding.guardrail != Some(native::BROAD) {
+            return Some(of_finding(name, finding));
+        }
+        let check = GuardrailCheck::Broad { property: TRUST_POLICY.to_owned(), what: finding.what.clone() };
+        let exempted = stack.as_ref().map(|stack| guardrails.exempted(&[check], stack, here)).unwrap_or_default();
+        match exempted.into_iter().next() {
+            _ if guardrails.allows_broad_trust() => None,
+            Some(text) => Some(of_exemption(name, text)),
+            None => Some(of_finding(name, finding)),
+        }
+    };
+    Ok(findings.iter().filter_map(annotation).collect())
+}
+
+const TRUST_POLICY: &str = "AssumeRolePolicyDocument";
 
 /// The time between the last call that may start and the answer.
 const LAST_LOOK: Duration = Duration::from_secs(4);
@@ -133,6 +150,17 @@ fn of_finding(name: &str, finding: &Finding) -> Annotation {
     );
     let severity = if guardrail.is_empty() { "CRITICAL" } else { "MEDIUM" };
     Annotation { name: name.to_owned(), status: "FAILED", text: format!("{what}{guardrail}"), remedy, severity }
+}
+
+fn of_exemption(name: &str, exempted: String) -> Annotation {
+    tracing::warn!(exempted, "a stack is exempt from a guardrail");
+    Annotation {
+        name: name.to_owned(),
+        status: "PASSED",
+        text: format!("exempt: {exempted}"),
+        remedy: String::new(),
+        severity: "INFORMATIONAL",
+    }
 }
 
 fn evaluated(annotations: &[Annotation], limit: usize) -> Value {

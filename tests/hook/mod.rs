@@ -294,6 +294,30 @@ fn broad_trust_is_refused_or_not_by_the_choice_of_the_deployment() {
 }
 
 #[test]
+fn broad_trust_of_an_exempt_stack_is_told_and_refuses_nothing() {
+    for (name, exemption, status) in [
+        ("resource", "AllowBroadTrust:quickstart:2999-12-31", "SUCCESS"),
+        ("resource", "AllowBroadTrust:quickstart:2020-12-31", "FAILED"),
+        ("resource", "AllowBroadTrust:other:2999-12-31", "FAILED"),
+        ("resource", "MaxSessionDuration:quickstart:2999-12-31", "FAILED"),
+        ("cloud-control", "AllowBroadTrust:*:2999-12-31", "FAILED"),
+    ] {
+        let mut hook: Value = serde_json::from_str(&event(name)).unwrap();
+        let sub = json!({"StringLike": {format!("{ISSUER}:sub"): "repo:acme/*"}});
+        hook["requestData"]["targetModel"]["resourceProperties"]["AssumeRolePolicyDocument"] = policy(&sub);
+        let exempt = |_: &Cloud, settings: &mut Settings| {
+            settings.guardrails =
+                Guardrails::read(|name| (name == "GUARDRAIL_EXEMPTIONS").then(|| exemption.to_owned()));
+        };
+        let (answer, _) = answered(&hook.to_string(), Bucket::Hangs, exempt);
+        assert_eq!(answer["hookStatus"], status, "{exemption}: {answer:#}");
+        let message = answer["message"].as_str().unwrap();
+        let is_told = message.contains(&format!("allowed by the exemption {exemption}"));
+        assert_eq!(is_told, status == "SUCCESS", "{exemption}: {answer:#}");
+    }
+}
+
+#[test]
 fn a_provider_whose_url_is_no_issuer_of_jobs_is_found() {
     let mut hook: Value = serde_json::from_str(&event("resource")).unwrap();
     hook["requestData"]["targetName"] = json!("AWS::IAM::OIDCProvider");
