@@ -86,6 +86,7 @@ QUESTIONS: list[tuple[str, str, str, Mapping[str, str | list[str]]]] = [
     ("pass a role to EKS, for nodes", "iam:PassRole", ROLE, {"iam:PassedToService": "eks.amazonaws.com"}),
     ("pass a role to EC2", "iam:PassRole", ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
     ("look at a user", "iam:GetUser", f"arn:aws:iam::{ACCOUNT}:user/x", {}),
+    ("list the users", "iam:ListUsers", "*", {}),
     ("make a user", "iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/x", {}),
     ("make github.com's provider", "iam:CreateOpenIDConnectProvider", PROVIDER, {}),
     ("make a stranger's provider", "iam:CreateOpenIDConnectProvider", STRANGER, {}),

@@ -25,7 +25,7 @@ OPERATIONS = {
         UpdateAssumeRolePolicy PutRolePermissionsBoundary DeleteRolePermissionsBoundary TagRole UntagRole ListRoleTags
         ListRoles ListAttachedRolePolicies AttachRolePolicy DetachRolePolicy ListRolePolicies GetRolePolicy
         PutRolePolicy DeleteRolePolicy ListInstanceProfilesForRole RemoveRoleFromInstanceProfile DeleteRole
-        GetUser GetAccountSummary""",
+        GetUser ListUsers GetAccountSummary""",
     ),
     "eks": (
         "eks/2017-11-01",

@@ -47,6 +47,7 @@ fn a_principal_that_is_not_there_is_answered_soon_with_the_nearest() {
         (arn("user/people/Alice"), Some(arn("user/people/alice"))),
         (arn("user/other"), None),
         // The same name in the other kind.
+        (arn("user/people/alcie"), Some(arn("user/people/alice"))),
         (arn("user/deploy"), None),
         (arn("role/alice"), None),
     ] {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::bound_role::check_declared_role;
 use super::{AccessEntries, Principal, RoleMaker, Spec, is_role_of};
 use crate::arn::Arn;
-use crate::aws::{Backoff, CallError, ErrorKind, iam};
+use crate::aws::{Backoff, CallError, ErrorKind, iam, marker, pages};
 use crate::cloudformation::nearest::nearest_few;
 
 /// The time for which IAM may show the former role of a name.
@@ -85,7 +85,7 @@ impl AccessEntries {
         }
         let near = match kind {
             Kind::Role => self.roles_near(name).await,
-            Kind::User => found.into_iter().collect(),
+            Kind::User => self.users_near(name).await,
         };
         let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) };
         let message = format!("{} (there is no {noun} {principal}{hint})", error.message);
@@ -119,12 +119,27 @@ impl AccessEntries {
         }
     }
 
+    /// The ARNs of users with similar names.
+    async fn users_near(&self, name: &str) -> Vec<String> {
+        let users = pages(async |token| {
+            let request = self.iam.list_users().set_marker(token);
+            let page = self.deadline.call("iam:ListUsers", "*", || request.clone().send()).await?;
+            let users = page.users.into_iter().map(|user| (user.user_name, user.path));
+            Ok((users.collect(), marker(page.is_truncated, page.marker)))
+        });
+        self.near("user", name, &users.await.unwrap_or_default())
+    }
+
     /// The ARNs of roles with similar names.
     async fn roles_near(&self, name: &str) -> Vec<String> {
         let roles = iam::list_roles(&self.iam, &self.deadline, |role| Some((role.role_name, role.path))).await;
-        let roles = roles.unwrap_or_default();
-        let names = nearest_few(name, roles.iter().map(|(name, _)| name.as_str()));
-        let near = roles.iter().filter(|(name, _)| names.contains(&name.as_str()));
-        near.map(|(name, path)| self.deployment.iam_arn(&format!("role{path}{name}"))).collect()
+        self.near("role", name, &roles.unwrap_or_default())
+    }
+
+    /// The ARNs of those, each with its path, whose names are similar.
+    fn near(&self, kind: &str, name: &str, all: &[(String, String)]) -> Vec<String> {
+        let names = nearest_few(name, all.iter().map(|(name, _)| name.as_str()));
+        let near = all.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        near.map(|(name, path)| self.deployment.iam_arn(&format!("{kind}{path}{name}"))).collect()
     }
 }

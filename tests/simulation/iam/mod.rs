@@ -147,6 +147,10 @@ impl Iam {
         match action {
             "GetAccountSummary" => Ok(self.summary()),
             "GetUser" => self.user(text(input, "UserName"), now),
+            "ListUsers" => {
+                let users = self.users.keys().map(|name| Ok(self.user(name, now)?["User"].clone()));
+                self.page(input, "Users", users.collect::<Result<_, Refusal>>()?)
+            }
             _ if action.contains("OpenIDConnectProvider") => self.provider_operation(action, input, author, now),
             "AttachRolePolicy"
             | "DetachRolePolicy"
