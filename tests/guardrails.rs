@@ -519,6 +519,10 @@ fn a_stack_passes_a_guardrail_by_an_exemption_until_its_day_is_over() {
         deployed(&[("GUARDRAIL_EXEMPTIONS", exemption)], async |place| {
             let answer = place.create(ROLE, properties.clone()).await;
             assert_eq!(answer["Status"], status, "{exemption}: {answer}");
+            let logged = place.log.text();
+            let is_told =
+                logged.contains("a stack is exempt from a guardrail") && logged.contains("`MaxSessionDuration`: 43200");
+            assert_eq!(is_told, status == "SUCCESS", "{exemption}: {logged}");
         });
     }
 }

@@ -334,6 +334,11 @@ mod tests {
         let request = request(&text);
         assert_eq!(request.request_id, "r-1");
         assert!(matches!(request.properties(), Err(Malformed::Properties(why)) if why.contains("127 levels")));
+        let twice = event(&[]).replace("\"/ci/\"", "\"/ci/\", \"Path\": \"/\"");
+        let request = self::request(&twice);
+        assert_eq!(request.request_id, "r-1");
+        let error = request.properties().unwrap_err();
+        assert_eq!(error.to_string(), "`ResourceProperties`: `Path` twice");
     }
 
     #[test]

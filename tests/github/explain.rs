@@ -4,6 +4,7 @@ use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
 use super::{ISSUER, Place, at, immutable};
+use crate::simulation::function::deliver_text;
 use crate::simulation::github::ids;
 
 pub(super) async fn ask(place: &Place, claims: Value) -> Value {
@@ -114,6 +115,10 @@ fn a_question_that_cannot_be_read_or_a_role_that_is_not_there_is_told() {
             let answer = place.invoke(&wrong).await;
             assert!(answer["Error"].as_str().unwrap().starts_with("expected {\"Explain\""), "{answer}");
         }
+        let twice = r#"{"Explain": {"RoleName": "deploy", "Claims": {"sub": "repo:a/b:pull_request", "sub": "x"}}}"#;
+        let answer = deliver_text(&place.cloud, place.settings.clone(), twice).await;
+        let error = answer["Error"].as_str().unwrap();
+        assert!(error.starts_with("expected {\"Explain\"") && error.ends_with(": `Claims.sub` twice"), "{answer}");
     });
 }
 

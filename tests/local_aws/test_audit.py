@@ -134,6 +134,20 @@ def test_a_refused_token_is_explained_offline(tmp_path: Path) -> None:
     assert "c2lnbmF0dXJl" not in explained.stdout
 
 
+def test_a_policy_with_a_key_twice_is_not_read(tmp_path: Path) -> None:
+    condition = f'{{"StringEquals": {{"{ISSUER}:aud": "a"}}, "StringEquals": {{"{ISSUER}:sub": "b"}}}}'
+    statement = f'{{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {condition}}}'
+    policy = tmp_path / "policy.json"
+    policy.write_text(f'{{"Statement": [{statement}]}}', encoding="utf-8")
+    token, events = tmp_path / "token", tmp_path / "events.json"
+    token.write_text("e30.e30.c2lnbmF0dXJl", encoding="utf-8")
+    events.write_text('{"Records": []}', encoding="utf-8")
+    for command in (("explain", "--token", token), ("suggest", "--role", "deploy", "--events", events)):
+        asked = run(*command, "--policy", policy)
+        assert asked.returncode not in (0, EXIT_FOUND), asked.stdout
+        assert f"{policy}: `Statement[0].Condition.StringEquals` twice" in asked.stderr, asked.stderr
+
+
 CLASSIC = "repo:octo-org/classic"
 
 

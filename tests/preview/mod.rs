@@ -18,7 +18,7 @@ use crate::simulation::calls::Call;
 use crate::simulation::cloud::Cloud;
 use crate::simulation::cloudformation::{SERVICE_TOKEN, Status, declared};
 use crate::simulation::expected_state::{ENTRY, PROVIDER, ROLE};
-use crate::simulation::function::{deliver, function};
+use crate::simulation::function::{deliver, deliver_text, function};
 use crate::simulation::plan::Setting;
 use crate::simulation::world::{World, world};
 
@@ -181,6 +181,49 @@ fn the_answer_has_each_part_for_programs() {
     });
 }
 
+/// Guardrails with these variables.
+fn deployed(set: &[(&str, &str)]) -> Guardrails {
+    Guardrails::read(|name| set.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned()))
+}
+
+#[test]
+fn a_plan_of_an_adoption_tells_what_the_role_would_keep() {
+    within(async |account| {
+        let trust = json!({"Statement": [{"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"}]});
+        account.someone("CreateRole", &json!({"RoleName": "theirs", "AssumeRolePolicyDocument": trust.to_string()}));
+        let administrator = "arn:aws:iam::aws:policy/AdministratorAccess";
+        account.someone("AttachRolePolicy", &json!({"RoleName": "theirs", "PolicyArn": administrator}));
+        account.world.settings.guardrails = deployed(&[("ROLE_PATH", "/"), ("ALLOW_ROLE_ADOPTION", "true")]);
+        let adopted = with(
+            role(),
+            &json!({"RoleName": "theirs", "OnExisting": "Adopt", "ManagedPolicyArns": null, "Policies": null}),
+        );
+        let answer = account.change("Other", ROLE, adopted).await;
+        let resource = &answer["Resources"][0];
+        assert_eq!(resource["Refusals"][0]["Guardrail"], "ForbiddenManagedPolicies", "{answer:#}");
+        assert_eq!(resource["Actions"], json!([]), "{answer:#}");
+    });
+}
+
+#[test]
+fn a_plan_tells_the_exemption_that_allows_a_part() {
+    within(async |account| {
+        let exemption = "MaxSessionDuration:team-a:2999-12-31";
+        account.world.settings.guardrails = deployed(&[
+            ("ROLE_PATH", "/"),
+            ("ALLOW_INLINE_POLICIES", "Always"),
+            ("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*"),
+            ("GUARDRAIL_EXEMPTIONS", exemption),
+        ]);
+        let answer = account.change("Role", ROLE, with(role(), &json!({"MaxSessionDuration": 43200}))).await;
+        let resource = &answer["Resources"][0];
+        let told = resource["Exemptions"][0].as_str().unwrap_or_default();
+        assert!(told.contains("(guardrail `MaxSessionDuration`)") && told.ends_with(exemption), "{answer:#}");
+        assert_eq!(resource["Refusals"], json!([]), "{answer:#}");
+        assert!(answer["Text"].as_str().unwrap().contains(&format!("  exempt: {told}\n")), "{answer:#}");
+    });
+}
+
 #[test]
 fn a_parameter_that_is_given_counts_and_else_its_default() {
     within(async |account| {
@@ -257,9 +300,21 @@ fn questions_that_cannot_be_read_are_told() {
             (json!({"ResourceType": ROLE, "StackId": "team-a"}), "`StackId` is not the ARN of a stack"),
             (json!({"Template": "Resources:\n  Role:"}), "expected a template in JSON"),
             (json!({"Template": {}}), "`Resources`"),
+            (
+                json!({"Template": r#"{"Resources": {"Role": {"Type": "A", "Type": "B"}}}"#}),
+                "`Resources.Role.Type` twice",
+            ),
         ] {
             let answer = account.plan(&question).await;
             assert!(answer["Error"].as_str().is_some_and(|error| error.contains(why)), "{why}: {answer}");
+        }
+        for question in ["Plan", "Render"] {
+            let resource =
+                r#"{"ResourceType": "Custom::GitHubRole", "ResourceProperties": {"Path": "/a/", "Path": "/"}}"#;
+            let twice = format!("{{\"{question}\": {resource}}}");
+            let answer = deliver_text(&account.cloud, account.world.settings.clone(), &twice).await;
+            let why = format!("`{question}.ResourceProperties.Path` twice");
+            assert!(answer["Error"].as_str().is_some_and(|error| error.ends_with(&why)), "{answer}");
         }
         let answer = account.plan(&json!({"ResourceType": "Custom::GithubRole"})).await;
         let mistakes = answer["Resources"][0]["Mistakes"].to_string();

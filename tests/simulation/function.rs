@@ -48,10 +48,15 @@ pub(crate) fn on_lambda(app: App) -> lambda::Function {
 
 /// Gives an event of a test's own making to the function.
 pub(crate) async fn deliver(cloud: &Cloud, settings: Settings, event: &serde_json::Value) -> serde_json::Value {
-    let (event, now) = (event.to_string(), cloud.now());
-    cloud.state().account.stacks.begin_event(&event, now);
+    deliver_text(cloud, settings, &event.to_string()).await
+}
+
+/// The same with the text of an event.
+pub(crate) async fn deliver_text(cloud: &Cloud, settings: Settings, event: &str) -> serde_json::Value {
+    let now = cloud.now();
+    cloud.state().account.stacks.begin_event(event, now);
     let context = InvocationContext { deadline: now + LONGEST, function_arn: SERVICE_TOKEN.to_owned() };
-    function(cloud, settings).handle(&event, &context).await.expect("an event that is not delivered again")
+    function(cloud, settings).handle(event, &context).await.expect("an event that is not delivered again")
 }
 
 pub(crate) fn function(cloud: &Cloud, settings: Settings) -> App {

@@ -161,17 +161,37 @@ fn shown_entry(place: &Place) -> String {
 
 #[test]
 fn an_entry_that_would_keep_what_guardrails_forbid_is_not_adopted() {
-    for (policy, group, expected) in [
-        ("AmazonEKSClusterAdminPolicy", "team-a", "`AllowClusterAdmin`"),
-        ("AmazonEKSViewPolicy", "platform-admins", "`AllowedKubernetesSubjects`"),
+    let subjects = "team-*,hand";
+    for (policy, group, subjects, expected) in [
+        ("AmazonEKSClusterAdminPolicy", "team-a", subjects, "`AllowClusterAdmin`"),
+        ("AmazonEKSViewPolicy", "platform-admins", subjects, "`AllowedKubernetesSubjects`"),
+        ("AmazonEKSViewPolicy", "team-a", "team-*", "`Username`: hand is not one of team-*"),
     ] {
-        let variables = [ALLOWED[0], ("ALLOWED_KUBERNETES_SUBJECTS", "team-*,hand")];
+        let variables = [ALLOWED[0], ("ALLOWED_KUBERNETES_SUBJECTS", subjects)];
         deployed(&variables, async |place| {
             make_entry(place, policy, group);
             let before = shown_entry(place);
             let answer = place.create(ENTRY, entry(json!({}))).await;
             let reason = outcome(&answer).expect_err("a refusal");
             assert!(reason.contains(expected) && reason.contains("adopted"), "{reason}");
+            assert_eq!(shown_entry(place), before);
+        });
+    }
+}
+
+#[test]
+fn an_entry_of_a_node_is_adopted_as_one_only_and_by_its_guardrail() {
+    for (declared, expected) in
+        [(json!({"Type": "EC2_LINUX"}), "(guardrail `AllowClusterAdmin`)"), (json!({}), "`Type` of the entry of")]
+    {
+        deployed(&ALLOWED[..1], async |place| {
+            make_role(place, "deploy", &trust_of_others());
+            let node = json!({"clusterName": "prod", "principalArn": principal(), "type": "EC2_LINUX"});
+            place.someone("CreateAccessEntry", &node);
+            let before = shown_entry(place);
+            let answer = place.create(ENTRY, entry(declared.clone())).await;
+            let reason = outcome(&answer).expect_err("a refusal");
+            assert!(reason.contains(expected), "{reason}");
             assert_eq!(shown_entry(place), before);
         });
     }
@@ -242,11 +262,17 @@ fn a_role_is_released_also_where_guardrails_became_stricter() {
         make_role(place, "deploy", &trust_of_others());
         attach(place, "deploy", "SecurityAudit");
         declare(place, "Create", adopting(json!({"ManagedPolicyArns": [aws("SecurityAudit")]})), None).await.unwrap();
-        declare(place, "Update", adopting(json!({})), Some("deploy")).await.unwrap();
+        let bounded = adopting(json!({"PermissionsBoundary": BOUNDARY}));
+        declare(place, "Update", bounded.clone(), Some("deploy")).await.unwrap();
         assert!(role_named(place, "deploy").attached.is_empty());
-        place.cloud.state().account.authorization.denied.push("iam:AttachRolePolicy");
-        declare(place, "Delete", adopting(json!({})), Some("deploy")).await.unwrap();
+        for action in ["iam:AttachRolePolicy", "iam:DeleteRolePermissionsBoundary"] {
+            place.cloud.state().account.authorization.denied.push(action);
+        }
+        declare(place, "Delete", bounded, Some("deploy")).await.unwrap();
+        let told = place.log.text().matches("a part of an adopted role could not be given back").count();
+        assert_eq!(told, 2, "{}", place.log.text());
         let role = role_named(place, "deploy");
+        assert_eq!(role.boundary.as_deref(), Some(BOUNDARY));
         assert!(role.tags.keys().all(|key| !key.starts_with("github-trust:")), "{:?}", role.tags);
         assert!(role.attached.is_empty());
         forget_violations(place);

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::{declare, make_role, outcome};
 use crate::guardrails::{BOUNDARY, ENTRY, PROVIDER, Place, ROLE, deployed, role};
 use crate::simulation::account::{ACCOUNT, PARTITION};
+use crate::simulation::faults::{At, Fault, When};
+use crate::simulation::wire::Refusal;
 
 fn with(changes: Value) -> Value {
     let mut properties = role(json!({"PermissionsBoundary": null}));
@@ -45,9 +47,9 @@ fn a_principal_that_is_not_there_is_answered_soon_with_the_nearest() {
         (arn("role/other"), None),
         (arn("user/alice"), Some(arn("user/people/alice"))),
         (arn("user/people/Alice"), Some(arn("user/people/alice"))),
+        (arn("user/people/alcie"), Some(arn("user/people/alice"))),
         (arn("user/other"), None),
         // The same name in the other kind.
-        (arn("user/people/alcie"), Some(arn("user/people/alice"))),
         (arn("user/deploy"), None),
         (arn("role/alice"), None),
     ] {
@@ -78,6 +80,22 @@ fn a_principal_that_is_not_there_is_answered_soon_with_the_nearest() {
 }
 
 #[test]
+fn a_principal_of_another_account_is_waited_for() {
+    deployed(&[("ALLOWED_PRINCIPALS", "arn:*:iam::*:*")], async |place| {
+        let refusal =
+            Refusal::new("InvalidParameterException", 400, "The specified principalArn is invalid: invalid principal");
+        place.fault(At::every("CreateAccessEntry"), When::Before, Fault::Refuse(refusal));
+        let before = place.cloud.now();
+        let other = format!("arn:{PARTITION}:iam::999988887777:role/deploy");
+        let answer = place.create(ENTRY, json!({"ClusterName": "prod", "PrincipalArn": other})).await;
+        let waited = place.cloud.now().duration_since(before).unwrap();
+        let reason = outcome(&answer).expect_err("no such principal");
+        assert!(reason.contains("did not see a new object in time"), "{reason}");
+        assert!((100..160).contains(&waited.as_secs()), "{waited:?}: {reason}");
+    });
+}
+
+#[test]
 fn a_provider_that_is_not_there_is_answered_soon() {
     deployed(&[], async |place| {
         place.cloud.change_now(|account, _| account.iam.settings.principals_are_checked = true);
@@ -105,6 +123,26 @@ fn words_of_other_tools_are_answered_with_ours() {
             "Custom::GitHubRole: unknown property `Trust[0].Environment`; use `Environments`",
         ),
         (ROLE, json!({"Tags": {"Team": "a"}}), "`Tags`: expected a list of `Key` and `Value`"),
+        (
+            ENTRY,
+            json!({"Tags": {"Team": "a"}}),
+            "`Tags`: expected a list of `Key` and `Value`, found an object with Team",
+        ),
+        (
+            ROLE,
+            json!({"Policies": {"read": {}}}),
+            "`Policies`: expected a list of `PolicyName` and `PolicyDocument`, found an object with read",
+        ),
+        (
+            ENTRY,
+            json!({"AccessPolicies": {"view": {}}}),
+            "`AccessPolicies`: expected a list of access policies, found an object with view",
+        ),
+        (
+            PROVIDER,
+            json!({"Tags": {"Team": "a"}}),
+            "`Tags`: expected a list of `Key` and `Value`, found an object with Team",
+        ),
         (ROLE, json!({"max_session_duration": 3600}), "use `MaxSessionDuration`"),
         (ENTRY, json!({"kubernetes_groups": ["a"]}), "use `KubernetesGroups`"),
         (ENTRY, json!({"policy_associations": []}), "use `AccessPolicies`"),

@@ -75,6 +75,7 @@ fn subjects_are_graded_by_the_jobs_that_they_let_in() {
         ("StringEquals", &["repo:octo-org@1/octo-repo@2:ref:refs/heads/main"], &[Exact]),
         ("StringEquals", &["repo:octo-org@1/octo-repo@2:environment:prod%3Aeu"], &[Exact]),
         ("StringLike", &["repo:octo-org@1/octo-repo@2:ref:refs/heads/release/*"], &[Exact]),
+        ("StringLike", &["repo:octo-org@1/octo-repo@2:ref:refs/heads/*"], &[Exact]),
         ("StringLike", &["repo:octo-org@1/octo-repo@2:*"], &[Repository]),
         ("StringEquals", &["repo:octo-org/octo-repo:*"], &[Dead]),
         ("StringLike", &["repo:octo-org/octo-repo.git:*"], &[Dead]),

@@ -98,3 +98,21 @@ fn what_can_be_a_strangers_subject_or_nobodys_is_refused() {
         assert!(check(text, false).is_err(), "{text}: {:?}", check(text, false));
     }
 }
+
+#[test]
+fn what_a_broad_subject_lets_in_is_told_in_a_sentence() {
+    let refs = "every branch and tag (and every pull request where a template says `ref`)";
+    let all = "every branch, tag, environment and pull request";
+    for (rest, names) in [
+        (":ref:refs/heads/*", "every branch"),
+        (":ref:refs/heads/rel*", "every branch whose name begins with `rel`"),
+        (":ref:refs/tags/*", "every tag"),
+        (":ref:refs/*", refs),
+        (":environment:*", "every environment"),
+        (":*", all),
+        ("", all),
+    ] {
+        let told = Breadth::Broad(format!("{names} of the repository is let in"));
+        assert_eq!(check(&format!("repo:o/r{rest}"), false), Ok(told), "{rest}");
+    }
+}

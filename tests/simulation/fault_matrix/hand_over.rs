@@ -10,6 +10,8 @@ use super::super::account::{Id, Kind, Object};
 use super::super::cloudformation::{Declared, RequestType, Status, declared};
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::super::function::github_trust_with;
+use super::super::invariants::lock;
+use super::super::stack::Stack;
 use super::fixtures::{GIVEN_ROLE, World, access, alone, but, foreign_role, logical, policy, world, world_with};
 
 const KINDS: [&str; 2] = [ROLE, ENTRY];
@@ -97,6 +99,34 @@ fn what_a_stack_still_holds_is_refused_and_the_way_out_is_told() {
                 one.id
             );
             assert!(reason.contains(&held), "{reason}");
+            assert_eq!(world.cloud.snapshot(), before);
+        });
+    }
+}
+
+#[test]
+fn what_a_stack_elsewhere_or_a_rollback_may_need_is_not_taken_over() {
+    world(async |world| {
+        let mut two = world.stack("two");
+        let given = but(taking_over(ROLE, 1), json!({"RoleName": "given"}));
+        assert_eq!(two.create(&vec![given]).await, Status::RollbackComplete, "{}", world.story());
+        let (reason, _) = world.failure(&world.last_of(RequestType::Create));
+        let elsewhere =
+            "its stack is in account 111122223333, region us-east-1, which CloudFormation here knows nothing of";
+        assert!(reason.contains(elsewhere), "{reason}");
+    });
+    for kind in KINDS {
+        world(async |world| {
+            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+            assert_eq!(one.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+            let now = world.cloud.now();
+            world.cloud.state().account.stacks.set_current((&one.id, logical(kind)), "own", now);
+            world.cloud.state().account.stacks.set_status(&one.id, "UPDATE_ROLLBACK_FAILED");
+            let before = world.cloud.snapshot();
+            assert_eq!(two.create(&vec![taking_over(kind, 2)]).await, Status::RollbackComplete, "{}", world.story());
+            let (reason, _) = world.failure(&world.last_of(RequestType::Create));
+            let needed = "the stack is in UPDATE_ROLLBACK_FAILED, and a rollback could need it again";
+            assert!(reason.contains(needed), "{reason}");
             assert_eq!(world.cloud.snapshot(), before);
         });
     }
@@ -372,36 +402,6 @@ fn an_object_without_its_owner_s_tags_gets_them_back_by_an_update() {
 }
 
 #[test]
-fn an_object_without_owner_s_tags_is_no_other_resource_s() {
-    for kind in KINDS {
-        world(async |world| {
-            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
-            assert_eq!(one.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
-            strip(world, kind, false);
-            let before = world.cloud.snapshot();
-            assert_eq!(two.create(&vec![taking_over(kind, 2)]).await, Status::RollbackComplete, "{}", world.story());
-            assert_eq!(world.cloud.snapshot(), before);
-        });
-    }
-}
-
-#[test]
-fn a_role_that_somebody_made_again_by_hand_is_not_the_resource_s_own() {
-    world(async |world| {
-        let mut stack = world.stack("s");
-        assert_eq!(stack.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete);
-        strip(world, ROLE, true);
-        let trust = foreign_role("deploy")["AssumeRolePolicyDocument"].clone();
-        let any = trust.as_str().expect("a policy").replace("StringEquals", "StringLike");
-        world.someone("UpdateAssumeRolePolicy", &json!({"RoleName": "deploy", "PolicyDocument": any}));
-        let before = world.cloud.snapshot();
-        let changed = but(alone(ROLE, 1), json!({"Description": "new"}));
-        assert_eq!(stack.update(&vec![changed]).await, Status::UpdateRollbackFailed, "{}", world.story());
-        assert_eq!(world.cloud.snapshot(), before);
-        let (reason, _) = world.failure(&world.last_of(RequestType::Update));
-        assert!(reason.contains("continue its rollback") && reason.contains("--resources-to-skip"), "{reason}");
-    });
-#[test]
 fn an_object_without_its_owner_s_tags_stays_and_the_log_names_it() {
     for kind in KINDS {
         for is_all in [false, true] {
@@ -419,4 +419,88 @@ fn an_object_without_its_owner_s_tags_stays_and_the_log_names_it() {
     }
 }
 
+#[test]
+fn an_object_without_owner_s_tags_is_no_other_resource_s() {
+    for kind in KINDS {
+        world(async |world| {
+            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+            assert_eq!(one.create(&vec![alone(kind, 1)]).await, Status::CreateComplete);
+            strip(world, kind, false);
+            let before = world.cloud.snapshot();
+            assert_eq!(two.create(&vec![taking_over(kind, 2)]).await, Status::RollbackComplete, "{}", world.story());
+            assert_eq!(world.cloud.snapshot(), before);
+        });
+    }
+}
+
+/// A stack whose rollback failed, because somebody made its role again by hand.
+async fn made_again_by_hand(world: &World) -> Stack {
+    let mut stack = world.stack("s");
+    assert_eq!(stack.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete);
+    strip(world, ROLE, true);
+    let trust = foreign_role("deploy")["AssumeRolePolicyDocument"].clone();
+    let any = trust.as_str().expect("a policy").replace("StringEquals", "StringLike");
+    world.someone("UpdateAssumeRolePolicy", &json!({"RoleName": "deploy", "PolicyDocument": any}));
+    let before = world.cloud.snapshot();
+    let changed = but(alone(ROLE, 1), json!({"Description": "new"}));
+    assert_eq!(stack.update(&vec![changed]).await, Status::UpdateRollbackFailed, "{}", world.story());
+    assert_eq!(world.cloud.snapshot(), before);
+    let (reason, _) = world.failure(&world.last_of(RequestType::Update));
+    assert!(reason.contains("continue its rollback") && reason.contains("--resources-to-skip"), "{reason}");
+    stack
+}
+
+#[test]
+fn a_role_that_somebody_made_again_by_hand_is_not_the_resource_s_own() {
+    world(async |world| {
+        let mut stack = made_again_by_hand(world).await;
+        // The first way out: delete it, and continue the rollback.
+        for policy in ["both", "only-1"] {
+            world.someone("DeleteRolePolicy", &json!({"RoleName": "deploy", "PolicyName": policy}));
+        }
+        let attached = json!({"RoleName": "deploy", "PolicyArn": policy("ReadOnlyAccess")});
+        world.someone("DetachRolePolicy", &attached);
+        world.someone("DeleteRole", &json!({"RoleName": "deploy"}));
+        assert_eq!(stack.continue_rollback(&[]).await, Status::UpdateRollbackComplete, "{}", world.story());
+        assert_eq!(owner(&object(world, ROLE).1), (stack.id.clone(), "Role".to_owned()));
+    });
+    world(async |world| {
+        let mut stack = made_again_by_hand(world).await;
+        // The second one: keep it, and adopt it.
+        let status = stack.continue_rollback(&["Role"]).await;
+        assert_eq!(status, Status::UpdateRollbackComplete, "{}", world.story());
+        let adopting = but(alone(ROLE, 1), json!({"OnExisting": "Adopt"}));
+        assert_eq!(stack.update(&vec![adopting]).await, Status::UpdateComplete, "{}", world.story());
+        assert_eq!(owner(&object(world, ROLE).1), (stack.id.clone(), "Role".to_owned()));
+    });
+}
+
+#[test]
+fn an_entry_that_somebody_made_again_by_hand_is_taken_back_as_an_adoption() {
+    let made_again = async |world: &World| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&vec![alone(ENTRY, 1)]).await, Status::CreateComplete, "{}", world.story());
+        let place = json!({"clusterName": "prod", "principalArn": GIVEN_ROLE});
+        world.someone("DeleteAccessEntry", &place);
+        let mut by_hand = place;
+        by_hand["kubernetesGroups"] = json!(["theirs"]);
+        world.someone("CreateAccessEntry", &by_hand);
+        let status = stack.update(&vec![but(alone(ENTRY, 1), json!({"Username": "new"}))]).await;
+        (stack, status)
+    };
+    world(async |world| {
+        let (stack, status) = made_again(world).await;
+        assert_eq!(status, Status::UpdateComplete, "{}", world.story());
+        let entry = world.cloud.state().account.eks.clusters["prod"].entries[GIVEN_ROLE].clone();
+        assert_eq!(entry.tags.get("github-trust:stack-id"), Some(&stack.id));
+        assert!(entry.groups.contains(&"group-1".to_owned()), "{entry:?}");
+        // The invariants know no adoption.
+        lock(&world.ledger).violations.clear();
+    });
+    without_adoption(async |world| {
+        let (_, status) = made_again(world).await;
+        assert_eq!(status, Status::UpdateRollbackFailed, "{}", world.story());
+        let (reason, _) = world.failure(&world.last_of(RequestType::Update));
+        assert!(reason.contains("give it the tag back (guardrail `AllowRoleAdoption`)"), "{reason}");
+    });
 }

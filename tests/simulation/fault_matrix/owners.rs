@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use github_trust::cloudformation::StackId;
+use github_trust::ownership::Owner;
 use serde_json::{Value, json};
 
 use super::super::account::Object;
@@ -161,6 +163,21 @@ fn hundreds_of_owners_share_a_provider_and_none_loses_it() {
         let left = shared(world);
         assert!(!left.facets.contains_key("client id id-7"), "{}", world.story());
         assert!(left.facets.contains_key("client id sts.amazonaws.com") && owners(world) == 0);
+    });
+}
+
+#[test]
+fn a_claim_of_a_stack_of_another_region_stays() {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&own(1)).await, Status::CreateComplete);
+        let id = "arn:aws:cloudformation:us-east-1:111122223333:stack/roles/5f3e2c1a";
+        let owner = Owner::new(&StackId::parse(id).unwrap(), "Provider");
+        let claim = json!([{"Key": format!("github-trust:owner:{}", owner.digest(16)),
+                            "Value": "c=aaaaa t= i=111122223333/5f3e2c1a us-east-1/roles/Provider"}]);
+        world.someone("TagOpenIDConnectProvider", &json!({"OpenIDConnectProviderArn": OUR_PROVIDER, "Tags": claim}));
+        scheduled(world).await;
+        assert_eq!(owners(world), 2, "{}", world.story());
     });
 }
 
