@@ -116,7 +116,7 @@ fn of_native(app: &App, here: &Deployment, event: &HookEvent) -> Result<Vec<Anno
         let exempted = stack.as_ref().map(|stack| guardrails.exempted(&[check], stack, here)).unwrap_or_default();
         match exempted.into_iter().next() {
             _ if guardrails.allows_broad_trust() => None,
-            Some(text) => Some(of_exemption(name, text)),
+            Some(text) => Some(of_exemption(name, &text)),
             None => Some(of_finding(name, finding)),
         }
     };
@@ -152,7 +152,7 @@ fn of_finding(name: &str, finding: &Finding) -> Annotation {
     Annotation { name: name.to_owned(), status: "FAILED", text: format!("{what}{guardrail}"), remedy, severity }
 }
 
-fn of_exemption(name: &str, exempted: String) -> Annotation {
+fn of_exemption(name: &str, exempted: &str) -> Annotation {
     tracing::warn!(exempted, "a stack is exempt from a guardrail");
     Annotation {
         name: name.to_owned(),
