@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from functools import cache
 
 import pytest
 
 from links import ROOT
 
 FUNCTION = re.compile(r"^\s*(?:async )?(?:fn|def) (\w+)", re.MULTILINE)
+NAME = r"[a-z0-9]+(?:_[a-z0-9]+){2,}"
+IN_FILE = rf"`[\w./]+::{NAME}`"
 
 
-def functions() -> set[str]:
-    """The names of all functions of the sources and tests."""
+@cache
+def functions() -> frozenset[str]:
+    """The names of all functions of the sources and tests, by themselves and behind their file."""
     files = [
         path for folder in ("src", "tests") for kind in ("rs", "py") for path in (ROOT / folder).rglob(f"*.{kind}")
     ]
-    return {name for path in files for name in FUNCTION.findall(Path(path).read_text())}
+    named = [(path.relative_to(ROOT), name) for path in files for name in FUNCTION.findall(path.read_text())]
+    return frozenset(name for path, of in named for name in (of, f"{path.as_posix()}::{of}"))
 
 
-def rows(page: str) -> list[str]:
-    """The rows of the tables whose last column names tests."""
-    text = (ROOT / "docs" / page).read_text()
-    tables = re.findall(r"^\|[^\n]*\| tried (?:in|here) \|\n\|[-|: ]+\|\n((?:\|[^\n]*\n)+)", text, re.MULTILINE)
-    return [row for table in tables for row in table.splitlines()]
+def cells(page: str) -> list[str]:
+    """The last cells of the tables whose last column names tests."""
+    text = (ROOT / page).read_text()
+    head = r"^\|[^\n]*\| (?:tried (?:in|here)|test) \|\n\|[-|: ]+\|\n"
+    tables = re.findall(rf"{head}((?:\|[^\n]*\n)+)", text, re.MULTILINE)
+    return [row.rstrip("| ").rsplit(" | ", 1)[1] for table in tables for row in table.splitlines()]
 
 
-@pytest.mark.parametrize(("page", "least"), [("threat-model.md", 25), ("beliefs.md", 28)])
+@pytest.mark.parametrize(
+    ("page", "least"),
+    [
+        ("docs/threat-model.md", 25),
+        ("docs/beliefs.md", 28),
+        ("tests/cases/trust.md", 97),
+        ("tests/cases/field.md", 123),
+    ],
+)
 def test_each_test_that_a_table_names_exists(page: str, least: int) -> None:
-    known, found = functions(), rows(page)
+    found = cells(page)
     assert len(found) >= least
-    for row in found:
-        last = row.rstrip("| ").rsplit(" | ", 1)[1]
-        for name in re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+){2,})`", last):
-            assert name in known, f"{page}: {name}"
+    named = re.findall(rf"`((?:[\w./]+::)?{NAME})`", " ".join(found))
+    assert [name for name in named if name not in functions()] == []
+
+
+@pytest.mark.parametrize("page", ["tests/cases/trust.md", "tests/cases/field.md"])
+def test_each_case_names_tests_with_their_files(page: str) -> None:
+    assert [cell for cell in cells(page) if not re.fullmatch(rf"{IN_FILE}(?:, {IN_FILE})*", cell)] == []
