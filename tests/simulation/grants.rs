@@ -87,8 +87,19 @@ pub(crate) fn passed_on(old: &Object, properties: &Value) -> BTreeSet<String> {
     found.values().filter(moves).cloned().collect()
 }
 
-/// Whether the author writes an id that the role has not pinned, a whole subject that it has not trusted, or the name of a user
-/// whom it trusts by no name: that is somebody else, from whom nothing is taken.
+/// Whether an entry declares a form of subjects that the role does not trust. A token has one form, so that none fits both trusts.
+fn declares_other_form(entry: &Value, trust: &str) -> bool {
+    let Some(repository) = entry["Repository"].as_str() else { return false };
+    let (owner, _) = repository.split_once('/').unwrap_or_default();
+    match entry["SubjectFormat"].as_str() {
+        Some("Classic") => !trust.contains(&format!("\"repo:{repository}:")),
+        Some("Immutable") => !trust.contains(&format!("\"repo:{owner}@")),
+        _ => false,
+    }
+}
+
+/// Whether the author writes an id that the role has not pinned, a whole subject or a form of subjects that it has not trusted, or
+/// the name of a user whom it trusts by no name: that is somebody else, from whom nothing is taken.
 pub(crate) fn declares_others(old: &Object, properties: &Value) -> bool {
     let trust = old.facets.get("trust").map(String::as_str).unwrap_or_default();
     let entries = properties["Trust"].as_array().into_iter().flatten();
@@ -98,10 +109,11 @@ pub(crate) fn declares_others(old: &Object, properties: &Value) -> bool {
         |(facet, value): (&String, &String)| facet.starts_with("tag github-trust:names").then(|| format!(" {value}"));
     let names: String = old.facets.iter().filter_map(record).collect();
     let is_new = |user: &str| user.parse::<u64>().is_err() && !names.contains(&format!(" {}=", user.to_lowercase()));
+    let is_other_form = entries.clone().any(|entry| declares_other_form(entry, trust));
     let mut ids = entries.flat_map(declared_ids);
     let pinned: BTreeSet<u64> =
         trust.split(|letter: char| !letter.is_ascii_digit()).filter_map(|id| id.parse().ok()).collect();
-    let is_other = users.any(is_new) || ids.any(|id| !pinned.contains(&id));
+    let is_other = is_other_form || users.any(is_new) || ids.any(|id| !pinned.contains(&id));
     is_other || subjects.any(|subject| !trust.contains(&format!("\"{subject}\"")))
 }
 
