@@ -108,6 +108,7 @@ ALL_SUBJECTS = "/orgs/{org}/actions/oidc/customization/sub"
 PATTERNS = "POST /repos/{owner}/{repo}/environments/{environment_name}/deployment-branch-policies"
 TOKENS = "POST /app/installations/{installation_id}/access_tokens"
 ROLE = {"Trust": [{"Repository": "octo-org/hand-over", "Branches": ["main"], "Actors": ["octocat"]}]}
+BY_NUMBER = {"Trust": [{"Repository": "octo-org/hand-over", "Branches": ["main"], "Actors": ["583231"]}]}
 OPTS = ("Custom::GitHubRepositoryOidc", {"UseImmutableSubject": True})
 ALL_OPT = ("Custom::GitHubRepositoryOidc", {"UseImmutableSubject": True, "Organization": "octo-org"})
 STAGE = ("Custom::GitHubEnvironment", {"Name": "stage", "DeploymentBranchPolicy": {"Branches": ["main"]}})
@@ -117,6 +118,8 @@ LISTED: dict[tuple[str, int], tuple[tuple[str, dict[str, Any]], str | None]] = {
     ("GET /repos/{owner}/{repo}", 403): (("Custom::GitHubRole", ROLE), "it answers with status 403. To go on without"),
     ("GET /repos/{owner}/{repo}", 404): (("Custom::GitHubRole", ROLE), "shows no such repository to the function's"),
     ("GET /users/{username}", 404): (("Custom::GitHubRole", ROLE), "there is no user or organisation of that name"),
+    # The attribute `Warning` names the number.
+    ("GET /user/{account_id}", 404): (("Custom::GitHubRole", BY_NUMBER), None),
     # What its subjects are made of is then what new repositories send.
     (f"GET {SUBJECTS}", 400): (("Custom::GitHubRole", ROLE), None),
     (f"GET {SUBJECTS}", 404): (OPTS, "GitHub shows no repository octo-org/classic to the function's credential"),

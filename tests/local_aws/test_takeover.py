@@ -1,4 +1,4 @@
-"""A person who may only deploy stacks makes a role by which a workflow takes the function over: tried, in all its steps."""
+"""A person who may only deploy stacks makes a role by which a workflow takes the function over: each step is tried."""
 
 from __future__ import annotations
 
