@@ -77,12 +77,12 @@ impl Origin {
         matches!(*self.0.borrow(), Proof::Begun)
     }
 
-    /// Waits for a new proof, if the last one is old and nothing was changed yet. Returns true if that took time.
+    /// Waits for a new proof, if the last one is old and nothing was changed yet. Returns true if there was one to wait for.
     pub async fn proven_lately(&self) -> bool {
         self.want_if(|at| at.elapsed() > PROOF_COUNTS);
-        let began = Instant::now();
+        let waits = self.is_wanted();
         self.proven().await;
-        began.elapsed() > Duration::ZERO
+        waits
     }
 
     /// Wants a new proof before the next change.
@@ -478,4 +478,25 @@ fn is_nearer(before: SystemTime, since: SystemTime, sent: SystemTime) -> bool {
 fn is_superseded(sent: SystemTime, since: SystemTime, now: SystemTime) -> bool {
     let after = |time: SystemTime| time.duration_since(sent).unwrap_or_default();
     after(now) >= FIRST_DELIVERY && after(since) > CLOCK_SKEW
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join;
+
+    use super::*;
+
+    /// On the real clock, on which each call takes time.
+    #[test]
+    fn only_a_proof_that_is_not_there_is_waited_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let origin = Origin::default();
+            let (waits, ()) = join(origin.proven_lately(), async { origin.open() }).await;
+            assert!(waits);
+            origin.proven_for_change().await;
+            assert!(!origin.proven_lately().await);
+            assert!(!Origin::own().proven_lately().await);
+        });
+    }
 }

@@ -48,14 +48,14 @@ const READER: &str = "AmazonEKSViewPolicy";
 /// also one that EKS adds tomorrow: some write webhooks or read every secret.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html>
 const OF_NAMESPACES: [&str; 2] = ["AmazonEKSAdminPolicy", "AmazonEKSEditPolicy"];
+/// Beginnings of namespaces whose service accounts are administrators of the cluster. `template.yaml` lists them as patterns.
+const SYSTEM: [&str; 5] = ["argo", "cert-manager", "crossplane", "flux", "kube-"];
+
 /// Returns the policy that a misspelt name stands for. Other names of EKS differ by more letters.
 fn misspelt(name: &str) -> Option<&'static str> {
     let is_near = |policy: &&str| damerau_levenshtein(&name.to_lowercase(), &policy.to_lowercase()) <= 2;
     [READER].into_iter().chain(OF_NAMESPACES).find(is_near)
 }
-
-/// Beginnings of namespaces whose service accounts are administrators of the cluster. `template.yaml` lists them as patterns.
-const SYSTEM: [&str; 5] = ["argo", "cert-manager", "crossplane", "flux", "kube-"];
 
 impl AccessEntryGuardrails {
     /// Permits everything.
