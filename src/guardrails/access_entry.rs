@@ -1,8 +1,7 @@
 //! The guardrails of access entries: in which clusters, for which principals, and with which access policies.
 
-use strsim::damerau_levenshtein;
-
 use super::{any, arn_matches, one_of};
+use crate::cloudformation::nearest::differs_by_at_most;
 use crate::deployment::Deployment;
 use crate::iam_policy::string_like::string_like;
 
@@ -53,7 +52,7 @@ const SYSTEM: [&str; 5] = ["argo", "cert-manager", "crossplane", "flux", "kube-"
 
 /// Returns the policy that a misspelt name stands for. Other names of EKS differ by more letters.
 fn misspelt(name: &str) -> Option<&'static str> {
-    let is_near = |policy: &&str| damerau_levenshtein(&name.to_lowercase(), &policy.to_lowercase()) <= 2;
+    let is_near = |policy: &&str| differs_by_at_most(2, name, policy);
     [READER].into_iter().chain(OF_NAMESPACES).find(is_near)
 }
 

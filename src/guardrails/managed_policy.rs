@@ -1,8 +1,7 @@
 //! Managed policies whose names are misspelt.
 
-use strsim::damerau_levenshtein;
-
 use crate::arn::parts;
+use crate::cloudformation::nearest::differs_by_at_most;
 
 /// The question for the allowed policies whose names differ from that of an ARN by one letter, or by their path or case only.
 /// Names of AWS that exist differ by more.
@@ -13,17 +12,15 @@ pub(crate) fn did_you_mean<'a>(arn: &str, allowed: impl IntoIterator<Item = &'a 
         .into_iter()
         .filter_map(parts)
         .map(|[.., of, resource]| (if of.contains('*') { account } else { of }, resource))
-        .filter(|(_, resource)| {
-            !resource.contains(['*', '?']) && damerau_levenshtein(&name, &self::name(resource)) <= 1
-        })
+        .filter(|(_, resource)| !resource.contains(['*', '?']) && differs_by_at_most(1, name, self::name(resource)))
         .map(|(account, resource)| format!("arn:{partition}:iam::{account}:{resource}"))
         .collect();
     (!meant.is_empty()).then(|| format!("did you mean {}?", meant.join(" or ")))
 }
 
-/// The name without its path and case.
-fn name(resource: &str) -> String {
-    resource.rsplit('/').next().unwrap_or_default().to_lowercase()
+/// The name without its path.
+fn name(resource: &str) -> &str {
+    resource.rsplit('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]

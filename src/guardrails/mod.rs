@@ -437,6 +437,8 @@ fn arn_matches(pattern: &str, arn: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    mod bounded_work;
+
     use super::*;
 
     #[test]

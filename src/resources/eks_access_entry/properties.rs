@@ -53,7 +53,7 @@ object_type! {
         .update(Update::Replacement);
         ROLE_ID: Text = Property::text(
             "RoleId",
-            TEXT.matching("^AROA[A-Z0-9]+$"),
+            TEXT.at_most(128).matching("^AROA[A-Z0-9]+$"),
             "the unique id of a role, which begins with AROA",
             "The unique id of the role (`!GetAtt Role.RoleId`). No other role of that ARN gets the entry. If a role was made by \
              hand, or by another tool, and is made again, its new id has to be declared here: the function follows roles of \
@@ -70,8 +70,8 @@ object_type! {
         .update(Update::SomeInterruptions);
         USERNAME: Text = Property::text(
             "Username",
-            TEXT.matching(NOT_RESERVED_NOR_ARN),
-            "a username",
+            TEXT.at_most(2048).matching(NOT_RESERVED_NOR_ARN),
+            "a username of at most 2048 characters",
             "The Kubernetes username. It does not begin with `system:`, `eks:`, `aws:`, `amazon:`, `iam:` or `arn:`, and \
              a `{{SessionName}}` or `{{SessionNameRaw}}` in it needs a colon before it. By default EKS makes one.",
         );
@@ -109,7 +109,7 @@ object_type! {
     pub(super) AccessPolicy("An access policy and where in the cluster it holds.") => {
         POLICY_ARN: Text = Property::text(
             "PolicyArn",
-            TEXT.matching("^(arn:aws[^:]*:eks::aws:cluster-access-policy/)?[A-Za-z0-9]+$"),
+            TEXT.at_most(2048).matching("^(arn:aws[^:]*:eks::aws:cluster-access-policy/)?[A-Za-z0-9]+$"),
             POLICY_EXPECTED,
             "The policy's ARN, or its name alone: `AmazonEKSViewPolicy`. Each policy can stand here once.",
         )
