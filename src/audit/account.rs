@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::clusters::{MAX_CONCURRENT_CALLS, access};
-use super::grade::{Provider, grade};
+use super::grade::{Provider, Work, grade};
 use super::permissions::groups;
 use super::report::{AuditedRole, Report};
 use crate::arn::issuer_of_provider;
@@ -103,10 +103,9 @@ impl Audit<'_> {
         let (documents, done) = (Documents::default(), Cell::new(0));
         (self.progress)(0, candidates.len());
         let roles = candidates.iter().map(async |candidate| {
-            let graded = candidate
-                .providers
-                .iter()
-                .flat_map(|(arn, issuer)| grade(&candidate.trust, arn, issuer, providers.get(&arn.to_lowercase())));
+            let graded = candidate.providers.iter().flat_map(|(arn, issuer)| {
+                grade(&candidate.trust, arn, issuer, providers.get(&arn.to_lowercase()), &Work::default())
+            });
             let mut role = AuditedRole::new(candidate.arn.clone(), candidate.trust.clone(), graded.collect());
             let unreadable = self.add_rights(&mut role, &candidate.name, &documents).await?;
             let reason = |policy| format!("The policy {policy} of {}: {UNREADABLE}", candidate.arn);

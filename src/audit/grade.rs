@@ -1,6 +1,7 @@
 //! The grade of a trust policy. Jobs are made up that could fit the policy, IAM's evaluation decides which of them get in,
 //! and a grade is given only with a job that proves it.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use super::policy_words::{
 use crate::github::Issuer;
 use crate::iam_policy::document::{allowed_values, allows, federated, mentioned_values, one_or_many, statements};
 use crate::iam_policy::evaluate::{Verdict, evaluate};
+use crate::iam_policy::string_like::STEPS;
 
 /// The class of a trust policy, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
@@ -71,34 +73,72 @@ const STRANGER: (u64, u64) = (999_000_001, 999_000_002);
 const MADE_UP: (u64, u64) = (990_000_001, 990_000_002);
 const STRANGER_NAME: &str = "a-stranger";
 const SIBLING: &str = "another-repository";
+/// The longest claim that is tried, in bytes. Names and refs are shorter.
+const LONGEST_CLAIM: usize = 1024;
 
-/// Grades the trust of a policy in one provider of GitHub's. `provider` is the provider as the account has it, if it has.
+/// The work that is left for a policy, in characters that are read and steps of comparisons. The lists of a policy multiply, so
+/// that anybody could write one whose jobs are never all tried.
+#[derive(Debug)]
+pub struct Work(Cell<usize>);
+
+impl Work {
+    /// Enough for the longest policy of IAM with a subject for each of as many repositories as fit.
+    pub const MOST: usize = 150_000_000;
+
+    fn take(&self, steps: usize) {
+        self.0.set(self.0.get().saturating_sub(steps));
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self(Cell::new(Self::MOST))
+    }
+}
+
+/// Grades the trust of a policy in one provider of GitHub's. `provider` is the provider as the account has it, if it has. Where the
+/// work is spent before all jobs are tried, the last finding says so.
 #[must_use]
-pub fn grade(policy: &Value, provider_arn: &str, issuer: &Issuer, provider: Option<&Provider>) -> Vec<AuditFinding> {
+pub fn grade(
+    policy: &Value,
+    provider_arn: &str,
+    issuer: &Issuer,
+    provider: Option<&Provider>,
+    work: &Work,
+) -> Vec<AuditFinding> {
     // STS takes no token for another audience.
     let audiences = provider.map(|provider| &provider.client_ids);
     let wanted =
         allowed_values(policy, "aud").into_iter().find(|value| audiences.is_some_and(|ids| ids.contains(*value)));
     let first = audiences.and_then(|ids| ids.first()).map(String::as_str);
-    let trust = Trust { policy, provider_arn, issuer, audience: wanted.or(first).unwrap_or_default() };
+    let (size, audience) = (policy.to_string().len(), wanted.or(first).unwrap_or_default());
+    let trust = Trust { policy, size, provider_arn, issuer, audience, work };
     let dead = trust.dead(provider);
     if !dead.is_empty() {
         let sentence = format!("Nobody can assume the role: {}.", dead.join("; "));
         return vec![AuditFinding { grade: Grade::Dead, sentence, proof: BTreeMap::new(), depends: false }];
     }
     let tried = trust.try_all();
-    let findings = tried.findings(issuer);
+    let mut findings = tried.findings(issuer);
+    if work.is_spent() {
+        let sentence = "The policy names more jobs than are tried.".to_owned();
+        findings.push(AuditFinding { grade: Grade::NotJudged, sentence, proof: BTreeMap::new(), depends: false });
+    }
     if !findings.is_empty() {
         return findings;
     }
-    let (grade, sentence) = match tried.admitted.first() {
+    let (grade, sentence) = match &tried.first {
         Some(_) => {
             (Grade::Exact, "Certain jobs of certain repositories get in, and none of the others that were tried.")
         }
         None => (Grade::NotJudged, "None of the jobs that were tried gets in."),
     };
     let (proof, depends) =
-        tried.admitted.first().map(|(job, depends)| (claims(job, issuer), *depends)).unwrap_or_default();
+        tried.first.as_ref().map(|(job, depends)| (claims(job, issuer), *depends)).unwrap_or_default();
     vec![AuditFinding { grade, sentence: sentence.to_owned(), proof, depends }]
 }
 
@@ -116,16 +156,21 @@ enum Whose {
 
 struct Trust<'a> {
     policy: &'a Value,
+    /// The length of the policy.
+    size: usize,
     provider_arn: &'a str,
     issuer: &'a Issuer,
     audience: &'a str,
+    work: &'a Work,
 }
 
-/// The jobs that got in.
+/// The jobs that got in: of those that prove the same, the first one.
 #[derive(Default)]
 struct Tried {
     by: BTreeMap<Whose, Vec<(Job, bool)>>,
-    admitted: Vec<(Job, bool)>,
+    first: Option<(Job, bool)>,
+    /// The sorts of jobs in `by`.
+    sorts: BTreeSet<(Whose, String, Option<Context>, bool)>,
 }
 
 impl Trust<'_> {
@@ -137,22 +182,38 @@ impl Trust<'_> {
         self.values(claim).first().map_or_else(|| otherwise.to_owned(), |value| filled(value))
     }
 
-    /// Tries every job that could fit.
+    /// Tries every job that could fit. Those of strangers come first, because they may get in by the last of many subjects.
     fn try_all(&self) -> Tried {
-        let mut tried = Tried::default();
         let of_claims = contexts_of_claims(self.policy);
         let subjects = mentioned_values(self.policy, "sub");
+        let of_strangers = self.try_strangers(&subjects, &of_claims);
         let possible = subjects.iter().filter(|subject| no_repository(subject).is_none());
         let all = possible.filter_map(|subject| Some((named(subject)?, contexts(subject))));
         let claimed = named_by_claims(self.policy).into_iter().map(|named| (named, BTreeSet::new()));
-        for (named, mut contexts) in all.chain(claimed) {
+        let mut all: Vec<(Named, BTreeSet<Context>)> = all.chain(claimed).collect();
+        all.sort_by_key(|(named, _)| named.owner.is_ok() || named.owner_id.is_some());
+        let (mut tried, mut usual) = (Tried::default(), BTreeSet::new());
+        for (named, mut contexts) in all {
+            if self.work.is_spent() {
+                break;
+            }
+            let is_usual = contexts.is_empty();
             contexts.extend(of_claims.iter().cloned());
             for (whose, repository) in self.candidates(&named) {
-                self.try_repository(&mut tried, whose, &repository, &contexts);
+                // Many subjects of an owner lead to the same sibling.
+                if !is_usual || usual.insert((whose, repository.clone())) {
+                    self.try_repository(&mut tried, whose, &repository, &contexts);
+                }
             }
         }
-        let every: BTreeSet<Context> =
-            subjects.iter().flat_map(|subject| contexts(subject)).chain(of_claims).take(50).collect();
+        tried.append(of_strangers);
+        tried
+    }
+
+    fn try_strangers(&self, subjects: &[&str], of_claims: &BTreeSet<Context>) -> Tried {
+        let mut tried = Tried::default();
+        let of_subjects = subjects.iter().flat_map(|subject| contexts(subject));
+        let every: BTreeSet<Context> = of_subjects.chain(of_claims.iter().cloned()).take(50).collect();
         self.try_repository(&mut tried, Whose::Stranger, &stranger(), &every);
         for subject in subjects.iter().filter_map(|subject| of_anybody(subject)) {
             self.try_repository_with(&mut tried, Whose::Stranger, &stranger(), &every, Some(&subject));
@@ -189,12 +250,15 @@ impl Trust<'_> {
         // Anybody may call a reusable workflow that is public.
         let workflows = self.values("job_workflow_ref").into_iter().take(5).map(filled).chain([own]);
         let workflows: BTreeSet<String> = workflows.collect();
-        for context in usual.iter().chain(more.iter()) {
+        for context in usual.iter().chain(more.iter().filter(|context| !usual.contains(context))) {
             for has_ids in [false, true] {
                 if has_ids && !self.issuer.has_immutable_subjects() {
                     continue;
                 }
                 for workflow in &workflows {
+                    if self.work.is_spent() {
+                        return;
+                    }
                     let job = Job {
                         repository: repository.clone(),
                         context: context.clone(),
@@ -212,13 +276,16 @@ impl Trust<'_> {
     }
 
     fn try_job(&self, tried: &mut Tried, whose: Whose, job: Job) {
-        let depends = match evaluate(self.policy, self.provider_arn, &job.token(self.issuer)).0 {
-            Verdict::Admitted => false,
-            Verdict::Depends => true,
-            Verdict::Refused => return,
-        };
-        tried.admitted.push((job.clone(), depends));
-        tried.by.entry(whose).or_default().push((job, depends));
+        let token = job.token(self.issuer);
+        let before = STEPS.get();
+        let is_short = token.claims.values().flatten().all(|value| value.len() <= LONGEST_CLAIM);
+        let verdict = is_short.then(|| evaluate(self.policy, self.provider_arn, &token).0);
+        self.work.take(self.size + STEPS.get().wrapping_sub(before));
+        match verdict {
+            Some(Verdict::Admitted) => tried.keep(whose, job, false),
+            Some(Verdict::Depends) => tried.keep(whose, job, true),
+            Some(Verdict::Refused) | None => {}
+        }
     }
 
     /// The reasons for which no statement lets anybody in; none if one may.
@@ -337,6 +404,28 @@ impl Trust<'_> {
 }
 
 impl Tried {
+    /// Keeps a job, unless another one proves the same.
+    fn keep(&mut self, whose: Whose, job: Job, depends: bool) {
+        let sort = match whose {
+            Whose::Meant => (whose, name(&job), Some(job.context.clone()), false),
+            Whose::Stranger | Whose::Sibling | Whose::Namesake => (whose, String::new(), None, job.has_ids),
+        };
+        if self.first.is_none() {
+            self.first = Some((job.clone(), depends));
+        }
+        if self.sorts.insert(sort) {
+            self.by.entry(whose).or_default().push((job, depends));
+        }
+    }
+
+    /// Adds jobs that come behind these.
+    fn append(&mut self, other: Self) {
+        for (whose, jobs) in other.by {
+            self.by.entry(whose).or_default().extend(jobs);
+        }
+        self.first = self.first.take().or(other.first);
+    }
+
     fn findings(&self, issuer: &Issuer) -> Vec<AuditFinding> {
         let jobs = |whose: Whose| self.by.get(&whose).into_iter().flatten();
         let finding = |grade, sentence: String, (job, depends): &(Job, bool)| AuditFinding {

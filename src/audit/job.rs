@@ -15,7 +15,7 @@ pub(super) struct Named {
 }
 
 /// A repository with its ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct JobRepository {
     pub(super) owner: String,
     pub(super) owner_id: u64,

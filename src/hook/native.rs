@@ -1,12 +1,13 @@
 //! Native roles and providers: trust that lets GitHub in too broadly, or lets nobody in. A finding is proven by IAM's
 //! evaluation of the policy with a token that somebody can have; without such a proof there is none.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use crate::arn::issuer_of_provider;
-use crate::audit::grade::{AuditFinding, Grade, Provider, grade};
+use crate::audit::grade::{AuditFinding, Grade, Provider, Work, grade};
 use crate::cloudformation::json::{self, JsonError};
 use crate::github::Issuer;
 use crate::github::subject::without_ids;
@@ -41,13 +42,14 @@ pub fn in_trust_policy(policy: &Value) -> Vec<Finding> {
     }
 }
 
-/// The longest trust policy that is looked at, in characters. IAM takes at most 8,192 that are no white space.
+/// The longest trust policy that IAM takes, in characters that are no white space.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
-const POLICY: usize = 50_000;
+const POLICY: usize = 8192;
 
 /// Returns true for a trust policy that IAM would not take.
 pub(super) fn is_too_long(policy: &Value) -> bool {
-    policy.as_str().map_or_else(|| policy.to_string().len(), str::len) > POLICY
+    let text = policy.as_str().map_or_else(|| Cow::Owned(policy.to_string()), Cow::Borrowed);
+    text.chars().filter(|c| !c.is_whitespace()).nth(POLICY).is_some()
 }
 
 fn in_document(policy: &Value) -> Vec<Finding> {
@@ -55,10 +57,11 @@ fn in_document(policy: &Value) -> Vec<Finding> {
     let usual = "sts.amazonaws.com".to_owned();
     let client_ids = allowed_values(policy, "aud").into_iter().map(str::to_owned).chain([usual]).collect();
     let mut provider = Provider { arn: String::new(), client_ids };
-    let mut findings = Vec::new();
+    let (mut findings, work) = (Vec::new(), Work::default());
     for (arn, issuer) in github_providers(policy) {
         provider.arn.clone_from(&arn);
-        findings.extend(grade(policy, &arn, &issuer, Some(&provider)).iter().find_map(|found| finding(policy, found)));
+        let graded = grade(policy, &arn, &issuer, Some(&provider), &work);
+        findings.extend(graded.iter().find_map(|found| finding(policy, found)));
     }
     findings
 }
@@ -125,4 +128,20 @@ fn entry(subject: &str) -> Option<Value> {
     } else {
         json!({"Repository": repository, "Branches": ["main"]})
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam_policy::string_like::STEPS;
+
+    #[test]
+    fn a_policy_longer_than_iam_takes_is_known_without_a_comparison() {
+        let before = STEPS.get();
+        let spaced = json!(format!("{{{}\"Statement\": []}}", " ".repeat(1_000_000)));
+        let written = |length: usize| json!({"Statement": "x".repeat(length)});
+        assert!(!is_too_long(&spaced) && !is_too_long(&written(8_000)));
+        assert!(is_too_long(&written(8_192)) && is_too_long(&json!("x".repeat(1_000_000))));
+        assert_eq!(STEPS.get(), before);
+    }
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use github_trust::audit::clusters::{AccessPolicy, ClusterAccess};
-use github_trust::audit::grade::{Grade, Provider, grade};
+use github_trust::audit::grade::{Grade, Provider, Work, grade};
 use github_trust::audit::page::page;
 use github_trust::audit::permissions::Group;
 use github_trust::audit::report::{AuditedRole, Report};
@@ -33,7 +33,7 @@ fn role(name: &str, operator: &str, subjects: &[&str], groups: &[Group]) -> Audi
         "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": arn}, "Condition": condition,
     }]});
     let issuer = Issuer::parse_without_scheme(G).unwrap();
-    let findings = grade(&trust, &arn, &issuer, Some(&provider()));
+    let findings = grade(&trust, &arn, &issuer, Some(&provider()), &Work::default());
     let mut role = AuditedRole::new(format!("arn:aws:iam::123456789012:role/github/{name}"), trust, findings);
     role.permissions = groups.iter().copied().collect();
     role.policies = vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned(), "deploy".to_owned()];

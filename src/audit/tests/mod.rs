@@ -1,9 +1,10 @@
 mod beside_others;
+mod bounded_work;
 mod generated_policies;
 
 use serde_json::{Value, json};
 
-use super::grade::{AuditFinding, Grade, Provider, grade};
+use super::grade::{AuditFinding, Grade, Provider, Work, grade};
 use crate::github::Issuer;
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 
@@ -36,7 +37,7 @@ fn with_subject(operator: &str, subjects: &[&str]) -> Value {
 
 fn judge(policy: &Value) -> Vec<AuditFinding> {
     let issuer = Issuer::of_host("github.com").expect("an issuer");
-    let findings = grade(policy, ARN, &issuer, Some(&provider()));
+    let findings = grade(policy, ARN, &issuer, Some(&provider()), &Work::default());
     for finding in findings.iter().filter(|finding| !finding.proof.is_empty()) {
         let claims = finding.proof.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         let (verdict, _) = evaluate(policy, ARN, &TokenClaims::of(&claims));
@@ -145,7 +146,8 @@ fn other_claims_denials_and_absent_conditions_count() {
 #[test]
 fn a_provider_that_is_not_there_lets_nobody_in() {
     let issuer = Issuer::of_host("github.com").expect("an issuer");
-    let findings = grade(&with_subject("StringLike", &["repo:octo-org/*"]), ARN, &issuer, None);
+    let policy = with_subject("StringLike", &["repo:octo-org/*"]);
+    let findings = grade(&policy, ARN, &issuer, None, &Work::default());
     assert_eq!(findings[0].grade, Grade::Dead);
     assert!(findings[0].sentence.contains("the account has no provider"), "{findings:?}");
 }
