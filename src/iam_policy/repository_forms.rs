@@ -367,4 +367,24 @@ mod tests {
             assert!(steps < LONGEST * LONGEST / 8, "{steps} steps for {}", subjects[0]);
         }
     }
+
+    /// Each condition that keeps subjects out is held against each subject.
+    #[test]
+    fn the_exclusions_of_the_longest_policy_take_bounded_work() {
+        const LONGEST: usize = 8192;
+        let key = "token.actions.githubusercontent.com:sub";
+        let subjects: Vec<String> = (0..180).map(|n| format!("repo:o*/r*:{n}*x")).collect();
+        let excluded: Vec<String> = (0..180).map(|n| format!("repo:o*/*r*:*y{n}")).collect();
+        for operator in ["StringLike", "StringNotLike"] {
+            let allow = json!({"Effect": "Allow", "Condition": {"StringLike": {key: subjects}}});
+            let deny = json!({"Effect": "Deny", "Condition": {operator: {key: excluded}}});
+            let policy = json!({"Statement": [allow, deny]});
+            assert!(policy.to_string().len() < LONGEST, "{}", policy.to_string().len());
+            let before = STEPS.get();
+            let _ = unpaired_forms_of_owner(&policy, "o", None);
+            let _ = unpaired_forms(&policy, &Repository::parse("o/r").unwrap(), RepositoryIds::default());
+            let steps = STEPS.get() - before;
+            assert!(steps < LONGEST * LONGEST, "{steps} steps for {operator}");
+        }
+    }
 }

@@ -18,8 +18,8 @@ const AFTER_APPLY: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 /// The deepest nesting of conditions and functions.
 const DEPTH: usize = 64;
 /// The steps for one resource, and for all of a template. Conditions that name others twice could take as many as there are atoms.
-const STEPS: usize = 10_000;
-const ALL_STEPS: usize = 500_000;
+pub(super) const STEPS: usize = 10_000;
+pub(super) const ALL_STEPS: usize = 500_000;
 /// The length of the text that a step makes or passes, in bytes.
 const STEP: usize = 64;
 const TOO_LONG: &str = "they take too long to evaluate";
@@ -117,9 +117,10 @@ impl Evaluation<'_> {
         self.steps > STEPS || self.template.steps.get() > ALL_STEPS
     }
 
-    /// Takes the steps for a value of so many bytes. Returns false if it is given up.
+    /// Takes the steps for a value of so many bytes. Returns false if it is given up. What is too long for its resource is not
+    /// made, and leaves the other resources their steps.
     fn spend(&mut self, bytes: usize) -> bool {
-        let steps = 1 + bytes / STEP;
+        let steps = (1 + bytes / STEP).min(STEPS + 1);
         self.steps = self.steps.saturating_add(steps);
         self.template.steps.set(self.template.steps.get().saturating_add(steps));
         !self.is_spent()

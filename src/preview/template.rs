@@ -181,7 +181,7 @@ fn variables(text: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use serde_json::json;
 
-    use super::super::evaluation::UNKNOWN;
+    use super::super::evaluation::{ALL_STEPS, STEPS, UNKNOWN};
     use super::*;
     use crate::deployment::Deployment;
 
@@ -267,6 +267,58 @@ mod tests {
         let known = Known { references: BTreeMap::new(), attributes: BTreeMap::new() };
         let found = template.resource("Role", &known).unwrap();
         assert_eq!(found.unknown, [(String::new(), "they take too long to evaluate".to_owned())]);
+    }
+
+    /// Values that grow while they are evaluated, and conditions that double.
+    fn growing() -> Vec<Value> {
+        let long = "x".repeat(300_000);
+        vec![
+            json!({"Fn::If": ["C0", "a", "b"]}),
+            json!({"Fn::Join": [long, vec!["a"; 9_000]]}),
+            json!({"Fn::Sub": "${P}".repeat(75_000)}),
+            json!({"Fn::Split": ["", long]}),
+            json!(vec![json!({"Ref": "P"}); 10_000]),
+            json!(vec![json!({"Fn::FindInMap": ["M", "a", "b"]}); 6_000]),
+            json!(vec![json!({"Ref": "Open"}); 15_000]),
+        ]
+    }
+
+    /// CloudFormation takes templates of a megabyte with 500 resources. A text with too many values is not read.
+    #[test]
+    fn the_largest_templates_take_a_bounded_number_of_steps() {
+        let mut conditions = Map::new();
+        for level in 0..60 {
+            let next = json!({"Condition": format!("C{}", level + 1)});
+            conditions.insert(format!("C{level}"), json!({"Fn::Or": [next.clone(), next]}));
+        }
+        let known = Known { references: BTreeMap::new(), attributes: BTreeMap::new() };
+        for value in growing() {
+            // The first one is large; the others are as many as there may be, and ask for the same conditions.
+            let resource = |value: &Value| json!({"Type": "Custom::GitHubRole", "Properties": {"P": value}});
+            let mut resources: Map<String, Value> = (1..RESOURCES_LIMIT)
+                .map(|at| (format!("R{at}"), resource(&json!([{"Fn::If": ["C0", 1, 2]}, {"Ref": "P"}]))))
+                .collect();
+            resources.insert("R0".to_owned(), resource(&value));
+            let template = json!({
+                "Parameters": {"P": {"Type": "String", "Default": "x".repeat(200_000)}}, "Conditions": conditions,
+                "Mappings": {"M": {"a": {"b": vec![1; 10_000]}}}, "Resources": resources,
+            });
+            assert!(template.to_string().len() <= 1_000_000, "{}", template.to_string().len());
+            let template = Template::parse(template, &Members::new()).unwrap();
+            for logical_id in template.order() {
+                let _ = template.resource(&logical_id, &known);
+                // As of a change set, whose values are all made by the template.
+                let properties = json!({"P": "{{changeSet:KNOWN_AFTER_APPLY}}"});
+                let _ = template.completed(&logical_id, properties.as_object().unwrap(), &known);
+            }
+            // The last values that are given up take as many as a resource may.
+            let (steps, most) = (template.sections.steps.get(), ALL_STEPS + 4 * STEPS);
+            assert!(steps > 0 && steps <= most, "{steps} steps of {most}");
+        }
+        let dense = format!(r#"{{"Resources": [{}0]}}"#, r#"{"a":0},"#.repeat(30_000));
+        assert!(
+            Template::parse(Value::String(dense), &Members::new()).is_err_and(|told| told.contains("too many values"))
+        );
     }
 
     #[test]
