@@ -309,3 +309,7 @@ fn plain(text: &str) -> String {
     }
     plain
 }
+
+#[cfg(test)]
+#[path = "tests/bounded_work.rs"]
+mod tests;
