@@ -22,6 +22,10 @@ use super::void_subjects::contradiction;
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, Claims, TrustRule};
 
+/// The number of claims that a subject template may be made of. Tokens have some forty, and no subject has room for more than
+/// these. GitHub's answer could hold a hundred thousand.
+const KEY_LIMIT: usize = 100;
+
 /// The ways in that an entry describes.
 ///
 /// # Errors
@@ -60,6 +64,12 @@ fn rules_and_void<'a>(
     let mut void = BTreeMap::new();
     if let Some(scope) = &entry.scope {
         let keys = facts.template.keys();
+        if keys.len() > KEY_LIMIT {
+            return Err(format!(
+                "the repository's subject template is made of {} claims, more than {KEY_LIMIT}: write whole `Subjects`",
+                keys.len()
+            ));
+        }
         void = void_contexts(entry, &keys);
         for context in &entry.contexts {
             if void.contains_key(context) {

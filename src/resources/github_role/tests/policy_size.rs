@@ -153,6 +153,21 @@ fn a_template_that_multiplies_lists_is_refused_before_its_subjects_are_written()
 }
 
 #[test]
+fn a_template_of_more_claims_than_are_taken_is_refused_at_once() {
+    let entries = read(entry(&json!({"Branches": ["b"]}))).unwrap();
+    let compiled = |count: usize| {
+        let keys = ["repo", "context"].into_iter().chain(std::iter::repeat_n("repository_id", count - 2));
+        let template = SubjectTemplate::Custom(keys.map(str::to_owned).collect());
+        compile(&issuer(), &entries[0], &facts(template))
+    };
+    assert_eq!(compiled(100).unwrap().len(), 2, "a subject in each form");
+    for count in [101, 150_000] {
+        let told = compiled(count).unwrap_err();
+        assert!(told.starts_with(&format!("the repository's subject template is made of {count} claims")), "{told}");
+    }
+}
+
+#[test]
 fn the_lower_bound_is_never_more_than_the_policy_takes() {
     let many = |count: usize| entry(&json!({"Branches": numbered(count, |n| format!("b{n}"))}));
     let templates: [&[&str]; 4] = [&[], &["repository_id", "context"], &["ref"], &["repo"]];
