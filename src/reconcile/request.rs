@@ -240,3 +240,27 @@ fn is_like_an_invented_one(request: &Request, physical_id: &str) -> bool {
     let (stack, logical_id) = (beginning(request.stack.name()), beginning(&request.logical_id));
     physical_id.starts_with(&stack) && physical_id.contains(&format!("-{logical_id}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudformation::StackId;
+
+    #[test]
+    fn ten_capitals_and_digits_or_more_end_an_invented_id() {
+        let stack = StackId::parse("arn:aws:cloudformation:us-east-1:111122223333:stack/quickstart/1").unwrap();
+        let request = Request::planned(&[("LogicalResourceId", Value::from("Role"))].into(), stack);
+        for (id, expected) in [
+            ("quickstart-Role-1A2B3C4D5E", true),
+            ("quickstart-Role-1A2B3C4D5E6F", true),
+            ("quickstart-Role-1A2B3C4D5E6FG", true),
+            ("quickstart-Role-1A2B3C4D5", false),
+            ("quickstart-Role-aBcDeFgHiJ12", false),
+            ("quickstart-Role-1A2B3C4D5E6F-x", false),
+            ("quickstart-Other-1A2B3C4D5E6F", false),
+            ("other-Role-1A2B3C4D5E6F", false),
+        ] {
+            assert_eq!(is_invented(&request, id), expected, "{id}");
+        }
+    }
+}

@@ -265,6 +265,20 @@ fn what_no_job_fits_today_is_a_warning() {
 }
 
 #[test]
+fn a_template_that_says_the_environment_has_those_of_the_entry() {
+    at(async |place| {
+        has_template(place, &["repo", "environment"]);
+        let outcome = place.create(json!([entry(&json!({"Environments": ["prod"]}))])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.subjects(), [immutable("acme/app", "environment:prod")]);
+        let outcome = place.update(json!([entry(&json!({"Branches": ["main"]}))])).await;
+        let way =
+            "needs the claim `environment`, which the entry does not give: write `Environments` in place of the others";
+        assert!(!outcome.succeeded && outcome.reason.contains(way), "{}", outcome.reason);
+    });
+}
+
+#[test]
 fn subjects_of_another_repository_than_the_entry_s_are_refused() {
     at(async |place| {
         for (members, member) in [

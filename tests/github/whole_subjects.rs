@@ -40,6 +40,24 @@ fn ids_in_whole_subjects_are_held_against_github() {
 }
 
 #[test]
+fn a_whole_subject_without_an_id_is_pinned_by_a_claim() {
+    at(async |place| {
+        let (_, id) = ids("acme/app");
+        let pin = format!(":repository_id\":\"{id}\"");
+        let (classic, with_ids) = ("repo:acme/app:pull_request".to_owned(), immutable("acme/app", "pull_request"));
+        for (subject, is_pinned) in [(classic, true), (with_ids, false)] {
+            for beside in [json!({}), json!({"Repository": "acme/app"})] {
+                let mut entry = beside.clone();
+                entry["Subjects"] = json!([subject]);
+                let outcome = place.create(json!([entry])).await;
+                assert!(outcome.succeeded, "{entry}: {}", outcome.reason);
+                assert_eq!(place.policy().to_string().contains(&pin), is_pinned, "{entry}: {}", place.policy());
+            }
+        }
+    });
+}
+
+#[test]
 fn an_enterprise_server_sends_no_ids_in_whole_subjects_either() {
     at_issuer("github.example.com/_services/token", async |place| {
         let outcome = place.create(json!([{"Subjects": ["repo:acme@1/app@2:pull_request"]}])).await;
