@@ -36,7 +36,7 @@ pub(crate) fn differs_by_at_most(letters: usize, name: &str, other: &str) -> boo
         && strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase()) <= letters
 }
 
-/// Returns false for a name that is too long: the time and the memory of a comparison grow with the product of both lengths.
+/// Returns false for a name that is too long: the time of a comparison grows with the product of both lengths.
 fn is_comparable(name: &str) -> bool {
     name.len() <= COMPARABLE_LENGTH
 }
