@@ -13,7 +13,7 @@ use super::policy_words::{
 };
 use crate::github::Issuer;
 use crate::iam_policy::document::{allowed_values, allows, federated, mentioned_values, one_or_many, statements};
-use crate::iam_policy::evaluate::{Verdict, evaluate};
+use crate::iam_policy::evaluate::{Verdict, verdict};
 use crate::iam_policy::string_like::STEPS;
 
 /// The class of a trust policy, the worst first.
@@ -279,9 +279,9 @@ impl Trust<'_> {
         let token = job.token(self.issuer);
         let before = STEPS.get();
         let is_short = token.claims.values().flatten().all(|value| value.len() <= LONGEST_CLAIM);
-        let verdict = is_short.then(|| evaluate(self.policy, self.provider_arn, &token).0);
+        let found = is_short.then(|| verdict(self.policy, self.provider_arn, &token));
         self.work.take(self.size + STEPS.get().wrapping_sub(before));
-        match verdict {
+        match found {
             Some(Verdict::Admitted) => tried.keep(whose, job, false),
             Some(Verdict::Depends) => tried.keep(whose, job, true),
             Some(Verdict::Refused) | None => {}

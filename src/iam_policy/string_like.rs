@@ -123,30 +123,37 @@ fn compare(pattern: &[Piece], text: &str, one: impl Fn(char) -> bool) -> (bool, 
 }
 
 fn walk(pattern: &[Piece], text: &str, one: impl Fn(char) -> bool) -> (bool, usize) {
-    let text: Vec<char> = text.chars().collect();
-    let (mut at_pattern, mut at_text, mut steps) = (0, 0, 0);
-    let mut last_any: Option<(usize, usize)> = None;
-    while at_text < text.len() {
+    let (mut at_pattern, mut rest, mut steps) = (0, text, 0);
+    let mut last_any: Option<(usize, &str)> = None;
+    while let Some((character, behind)) = split_first(rest) {
         steps += 1;
         let fits = match pattern.get(at_pattern) {
             Some(Piece::Any) => {
                 at_pattern += 1;
-                last_any = Some((at_pattern, at_text));
+                last_any = Some((at_pattern, rest));
                 continue;
             }
-            Some(Piece::One) => one(text[at_text]),
-            Some(Piece::Literal(literal)) => *literal == text[at_text],
+            Some(Piece::One) => one(character),
+            Some(Piece::Literal(literal)) => *literal == character,
             None => false,
         };
         if fits {
-            (at_pattern, at_text) = (at_pattern + 1, at_text + 1);
+            (at_pattern, rest) = (at_pattern + 1, behind);
         } else {
-            let Some((resume, reached)) = &mut last_any else { return (false, steps) };
-            *reached += 1;
-            (at_pattern, at_text) = (*resume, *reached);
+            let Some((resume, reached)) = last_any else { return (false, steps) };
+            // The `*` takes one character more.
+            let (_, further) = split_first(reached).unwrap_or_default();
+            last_any = Some((resume, further));
+            (at_pattern, rest) = (resume, further);
         }
     }
     (pattern[at_pattern..].iter().all(|piece| *piece == Piece::Any), steps)
+}
+
+/// The first character of a text, and the rest.
+fn split_first(text: &str) -> Option<(char, &str)> {
+    let mut characters = text.chars();
+    Some((characters.next()?, characters.as_str()))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -34,34 +35,39 @@ pub struct FailedCondition {
     pub depends: bool,
 }
 
-/// Evaluates all conditions, and returns those that are not met.
+/// Evaluates all conditions, and returns those that are not met, if they are to be told.
 pub(super) fn evaluate_all(
     condition: Option<&Value>,
     context: &ConditionContext,
     variables: bool,
+    is_told: bool,
 ) -> (Option<bool>, Vec<FailedCondition>) {
-    let mut failed = Vec::new();
+    let (mut all, mut failed) = (Some(true), Vec::new());
     for (operator, keys) in condition.and_then(Value::as_object).into_iter().flatten() {
         for (key, values) in keys.as_object().into_iter().flatten() {
-            let expected: Vec<String> = one_or_many(Some(values)).iter().map(written).collect();
+            let expected: Vec<Cow<'_, str>> = one_or_many(Some(values)).iter().map(written).collect();
             let met = evaluate(operator, key, &expected, context, variables);
-            if met != Some(true) {
+            all = match (all, met) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (None, _) | (_, None) => None,
+                (Some(true), Some(true)) => Some(true),
+            };
+            if met != Some(true) && is_told {
                 failed.push(FailedCondition {
                     operator: operator.clone(),
                     key: key.clone(),
-                    expected,
+                    expected: expected.into_iter().map(Cow::into_owned).collect(),
                     found: context.keys.get(&key.to_lowercase()).cloned(),
                     depends: met.is_none(),
                 });
             }
         }
     }
-    let met = if failed.iter().any(|failed| !failed.depends) { Some(false) } else { failed.is_empty().then_some(true) };
-    (met, failed)
+    (all, failed)
 }
 
-fn written(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+fn written(value: &Value) -> Cow<'_, str> {
+    value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed)
 }
 
 /// A comparison of one value of the token with one of the policy.
@@ -74,6 +80,16 @@ enum Comparison {
 }
 
 impl Comparison {
+    /// Returns false if a pattern cannot match a value, because the letters before its first wildcard or variable are others. So
+    /// it is with most values of a policy.
+    fn may_hold(self, pattern: &str, value: &str) -> bool {
+        let letters = pattern.chars().take_while(|letter| !matches!(letter, '*' | '?' | '$'));
+        match self {
+            Self::Equals | Self::Like => letters.zip(value.chars()).all(|(letter, found)| letter == found),
+            Self::EqualsIgnoreCase | Self::Boolean => true,
+        }
+    }
+
     fn holds(self, pattern: &[Piece], value: &str) -> bool {
         match self {
             Self::Equals => literal(pattern) == value,
@@ -87,7 +103,7 @@ impl Comparison {
 fn evaluate(
     operator: &str,
     key: &str,
-    expected: &[String],
+    expected: &[Cow<'_, str>],
     context: &ConditionContext,
     variables: bool,
 ) -> Option<bool> {
@@ -128,11 +144,11 @@ fn evaluate(
         });
     };
     let lookup = |name: &str| context.keys.get(&name.to_lowercase()).and_then(|values| values.first().cloned());
-    let patterns: Vec<Vec<Piece>> = expected
-        .iter()
-        .filter_map(|value| if variables { with_variables(value, lookup) } else { Some(wild(value)) })
-        .collect();
-    let meets = |value: &String| patterns.iter().any(|pattern| comparison.holds(pattern, value)) != negated;
+    let parsed = |text: &Cow<'_, str>| if variables { with_variables(text, lookup) } else { Some(wild(text)) };
+    let meets = |value: &String| {
+        let mut near = expected.iter().filter(|text| comparison.may_hold(text, value));
+        near.any(|text| parsed(text).is_some_and(|pattern| comparison.holds(&pattern, value))) != negated
+    };
     Some(match set {
         Some("ForAllValues") => found.iter().all(meets),
         Some("ForAnyValue") => found.iter().any(meets),
@@ -161,7 +177,7 @@ mod tests {
             ]
             .into(),
         };
-        let expected: Vec<String> = expected.iter().map(|&value| value.to_owned()).collect();
+        let expected: Vec<Cow<'_, str>> = expected.iter().map(|value| Cow::Borrowed(*value)).collect();
         evaluate(operator, key, &expected, &context, true)
     }
 
@@ -185,6 +201,26 @@ mod tests {
             ("NumericLessThan", "i.example:sub", &["3"], None),
         ] {
             assert_eq!(met(operator, key, expected), result, "{operator} {key} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn the_letters_before_a_wildcard_or_a_variable_decide_first() {
+        use Comparison::{Equals, EqualsIgnoreCase, Like};
+        for (comparison, pattern, value, may) in [
+            (Like, "repo:o/r:*", "repo:o/s:x", false),
+            (Like, "repo:o/r:*", "repo:o/r:x", true),
+            (Like, "repo:o/r", "repo:o/r:x", true),
+            (Like, "*x", "y", true),
+            (Like, "?", "", true),
+            (Like, "${i.example:sub}", "y", true),
+            (Like, "a${*}", "b", false),
+            (Equals, "a*", "ab", true),
+            (Equals, "M", "m", false),
+            (EqualsIgnoreCase, "M", "m", true),
+        ] {
+            assert_eq!(comparison.may_hold(pattern, value), may, "{pattern} {value}");
+            assert!(may || !comparison.holds(&wild(pattern), value), "{pattern} {value}");
         }
     }
 

@@ -95,12 +95,27 @@ pub struct StatementReport {
 /// has as a provider in the role's account.
 #[must_use]
 pub fn evaluate(policy: &Value, provider_arn: &str, token: &TokenClaims) -> (Verdict, Vec<StatementReport>) {
+    evaluated(policy, provider_arn, token, true)
+}
+
+/// Evaluates a policy as [`evaluate`] does, without the conditions that are not met.
+#[must_use]
+pub fn verdict(policy: &Value, provider_arn: &str, token: &TokenClaims) -> Verdict {
+    evaluated(policy, provider_arn, token, false).0
+}
+
+fn evaluated(
+    policy: &Value,
+    provider_arn: &str,
+    token: &TokenClaims,
+    is_told: bool,
+) -> (Verdict, Vec<StatementReport>) {
     let variables = policy.get("Version").and_then(Value::as_str) == Some("2012-10-17");
     let context = token.context();
     let reports: Vec<StatementReport> = statements(policy)
         .iter()
         .enumerate()
-        .map(|(index, statement)| report(index, statement, provider_arn, &context, variables))
+        .map(|(index, statement)| report((index, statement), provider_arn, &context, variables, is_told))
         .collect();
     let any = |deny: bool, applies: Option<bool>| {
         reports.iter().any(|report| report.deny == deny && report.applies == applies)
@@ -118,11 +133,11 @@ pub fn evaluate(policy: &Value, provider_arn: &str, token: &TokenClaims) -> (Ver
 }
 
 fn report(
-    index: usize,
-    statement: &Value,
+    (index, statement): (usize, &Value),
     provider_arn: &str,
     context: &ConditionContext,
     variables: bool,
+    is_told: bool,
 ) -> StatementReport {
     let deny = statement.get("Effect").and_then(Value::as_str) == Some("Deny");
     let failed =
@@ -137,7 +152,7 @@ fn report(
         }
         None => return StatementReport { applies: None, ..failed },
     }
-    let (applies, conditions) = evaluate_all(statement.get("Condition"), context, variables);
+    let (applies, conditions) = evaluate_all(statement.get("Condition"), context, variables, is_told);
     StatementReport { applies, failed: conditions, ..failed }
 }
 
