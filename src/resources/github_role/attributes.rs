@@ -46,17 +46,15 @@ fn listed(subjects: &[&str], room: usize) -> String {
     (0..=subjects.len()).rev().map(shown).find(|text| size(text) <= room).unwrap_or_default()
 }
 
-/// The warnings that have room, up to the end of a sentence.
+/// The warnings that have room, up to the end of a sentence. Words of GitHub in them may have any number of ends.
 fn fitting(warning: &str) -> String {
     const NONE: &str = "There are warnings about what the role trusts: see the function's log";
     const MORE: &str = "There are more warnings: see the function's log";
-    let sentences: Vec<&str> = warning.split(". ").collect();
-    let shown = |count: usize| match count {
-        0 => NONE.to_owned(),
-        count if count == sentences.len() => warning.to_owned(),
-        count => format!("{}. {MORE}", sentences[..count].join(". ")),
-    };
-    (0..=sentences.len()).rev().map(shown).find(|text| size(text) <= ROOM_FOR_WARNINGS).unwrap_or_default()
+    if size(warning) <= ROOM_FOR_WARNINGS {
+        return warning.to_owned();
+    }
+    let beginnings = warning.match_indices(". ").map(|(end, _)| format!("{}. {MORE}", &warning[..end]));
+    beginnings.take_while(|text| size(text) <= ROOM_FOR_WARNINGS).last().unwrap_or_else(|| NONE.to_owned())
 }
 
 #[cfg(test)]
@@ -88,6 +86,11 @@ mod tests {
             "{shown}"
         );
         assert!(fitting(&"w".repeat(4000)).starts_with("There are warnings"));
+        let shown = fitting(&"w. ".repeat(300_000));
+        assert!(
+            shown.ends_with("w. There are more warnings: see the function's log") && size(&shown) > 1690,
+            "{shown}"
+        );
         let subject = "repo:octo-org@123456/octo-repo@456789:pull_request";
         let attributes = size(&shown) + size(&listed(&[subject; 70], ROOM - size(&shown)));
         assert!(attributes <= ROOM, "{attributes}");
