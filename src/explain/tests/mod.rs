@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::cloudtrail_event::{TokenEvent, events_of, period};
 use super::cloudtrail_refusals::{RefusedToken, RefusingRole, refusals};
 use super::suggestion::suggestion;
-use super::{claims_of, read};
+use super::{TOKEN_LIMIT, claims_of, of_policy, read};
+use crate::iam_policy::string_like::STEPS;
 
 const ISSUER: &str = "token.actions.githubusercontent.com";
 const SERVER: &str = "github.example.com/_services/token";
@@ -456,4 +457,21 @@ fn claims_that_no_token_can_hold_are_refused_before_any_comparison() {
     let refusal = read(&question(1_000_000)).unwrap().unwrap_err();
     assert!(refusal.contains("at most the 20000 characters that STS takes, found 1000010"), "{refusal}");
     assert!(claims_of(&"x".repeat(20_001)).unwrap_err().contains("found 20001"));
+}
+
+#[test]
+fn the_longest_policy_and_token_take_pattern_times_text_steps() {
+    const LONGEST: usize = 8192;
+    let patterns: Vec<String> = (0..4).map(|n| format!("repo:*{}b{n}", "a".repeat(1_900))).collect();
+    let mut statement = allow("StringLike", "", &json!({}));
+    statement["Condition"]["StringLike"][format!("{ISSUER}:sub")] = json!(patterns);
+    let policy = policy(&[statement]);
+    assert!((7_000..LONGEST).contains(&policy.to_string().len()));
+    let claims = json!({"sub": format!("repo:{}", "a".repeat(TOKEN_LIMIT - 100)), "aud": STS});
+    let before = STEPS.get();
+    let answer = of_policy(&policy, &provider(ISSUER), claims.as_object().unwrap());
+    let steps = STEPS.get() - before;
+    assert_eq!(answer["Verdict"], "refused");
+    // The evaluation compares, and so does the advice, with the letters as they are and with small ones.
+    assert!(steps <= 4 * LONGEST * TOKEN_LIMIT, "{steps}");
 }
