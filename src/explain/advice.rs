@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::job::{TokenJob, Trusted, other_user, plain, repository_of, stranger};
+use super::other_parts::{CONTEXT, OtherParts, SubjectPart, fits, template_keys};
 use crate::github::Issuer;
 use crate::github::name;
 use crate::github::subject::{self, pairs};
@@ -12,7 +13,13 @@ use crate::resources::github_role::TrustedNames;
 
 /// Describes the change that would meet a condition of a statement. No change lets in somebody who has the name of another one
 /// whom the role trusts.
-pub(super) fn change(failed: &FailedCondition, token: &TokenClaims, known: &TrustedNames, statement: &Value) -> String {
+pub(super) fn change(
+    failed: &FailedCondition,
+    token: &TokenClaims,
+    known: &TrustedNames,
+    statement: &Value,
+    is_nearest: bool,
+) -> String {
     let (job, trusted) = (TokenJob::of(token), Trusted::of(statement));
     let claim = failed.key.rsplit(':').next().unwrap_or_default();
     let is_user = |key: &str| matches!(key, "actor" | "actor_id");
@@ -21,15 +28,19 @@ pub(super) fn change(failed: &FailedCondition, token: &TokenClaims, known: &Trus
     if let Some(told) = stranger(known, &job).or_else(user) {
         return told;
     }
-    let is_negated = failed.operator.contains("Not");
+    if !is_nearest {
+        return "nothing: another statement is nearer to the job".to_owned();
+    }
     let found = failed.found.as_ref().and_then(|values| values.first()).map(String::as_str);
     match (claim, found) {
+        (_, Some(value)) if is_excluded(failed, value, &trusted) => {
+            format!("the policy excludes {value:?}: change it where it is written")
+        }
+        ("sub", Some(subject)) if pattern_by_letter(failed, subject).is_some() => BY_LETTER.to_owned(),
         ("sub", Some(_)) => for_subject(&job, &trusted),
-        (_, Some(value)) if is_negated => format!("the policy excludes {value:?}: change it where it is written"),
         ("aud", Some(audience)) => for_audience(audience, &failed.expected),
         ("repository" | "repository_id" | "repository_owner_id", Some(_)) => no_entry(&job, &trusted),
-        // Beside a context in the subject, the ref is that of `Refs`.
-        ("ref", Some(value)) if trusted.subjects.iter().any(|subject| has_context(subject)) => refs(value),
+        ("ref", Some(value)) => for_ref(value, &job, &trusted),
         // A role compares users by their ids.
         ("actor", Some(name)) => list_user(name),
         (_, Some(value)) => member(claim, value, &job),
@@ -42,6 +53,28 @@ pub(super) fn change(failed: &FailedCondition, token: &TokenClaims, known: &Trus
         }
         (_, None) => format!("the claims have no `{claim}`: give all claims of the token"),
     }
+}
+
+/// Describes the change of a Deny that applies, but to a stranger.
+pub(super) fn denied(token: &TokenClaims, known: &TrustedNames) -> String {
+    let changed = || "change this `Deny`, if the job is meant to get in".to_owned();
+    stranger(known, &TokenJob::of(token)).unwrap_or_else(changed)
+}
+
+/// The change of a pattern that is compared letter by letter.
+pub(super) const BY_LETTER: &str = "write `StringLike`, or better the subjects that you mean";
+
+/// The pattern that a value would fit, if `StringEquals` did not compare it letter by letter.
+pub(super) fn pattern_by_letter<'a>(failed: &'a FailedCondition, value: &str) -> Option<&'a String> {
+    let is_literal = failed.operator.ends_with("StringEquals");
+    failed.expected.iter().find(|pattern| is_literal && string_like(pattern, value))
+}
+
+/// Returns true if a condition excludes a value. It is not about a subject that no trusted one fits word by word, which is of another
+/// template.
+fn is_excluded(failed: &FailedCondition, value: &str, trusted: &Trusted) -> bool {
+    let is_subject = failed.key.ends_with(":sub");
+    failed.operator.contains("Not") && (!is_subject || trusted.subjects.iter().any(|other| fits(other, value)))
 }
 
 fn for_audience(audience: &str, expected: &[String]) -> String {
@@ -76,42 +109,60 @@ fn no_entry(job: &TokenJob<'_>, trusted: &Trusted) -> String {
     }
 }
 
+/// Describes the member that lets in a ref. Beside a context in the subject it is `Refs`. Without one, the policy does not tell.
+fn for_ref(value: &str, job: &TokenJob<'_>, trusted: &Trusted) -> String {
+    let about = trusted.about(job);
+    let has_context = |subject: &str| template_keys(subject).contains(&CONTEXT);
+    let is_beside_context = match job.repository {
+        Some(_) => about.iter().any(|subject| has_context(subject)),
+        None => trusted.subjects.iter().any(|subject| has_context(subject)),
+    };
+    if is_beside_context {
+        return refs(value);
+    }
+    format!("{} in the entry of {}{}", member("ref", value, job), entry_of(&about), within_refs(value))
+}
+
 fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
-    let about: Vec<&str> = job.repository.iter().flat_map(|repository| trusted.about(repository)).collect();
+    let about = trusted.about(job);
     let subject = plain(job.subject);
-    let same_words = |other: &&&str| words(other) == words(job.subject);
-    if let Some(other) = about.iter().filter(same_words).find(|other| string_like(&plain(other), &subject)) {
-        return other_form(job, other, trusted.is_pinned());
+    if let Some(other) = about.iter().find(|other| fits(&plain(other), &subject)) {
+        return other_form(job, other, trusted.is_pinned(job));
     }
     let lower = plain(&job.subject.to_lowercase());
     // The context of another case is another one.
     let is_about = |other: &&String| about.contains(&other.as_str());
-    let in_any_case = |other: &&String| !is_about(other) && string_like(&plain(other).to_lowercase(), &lower);
-    if let Some(other) = trusted.subjects.iter().filter(|other| words(other) == words(job.subject)).find(in_any_case) {
+    let in_any_case = |other: &&String| !is_about(other) && fits(&plain(other).to_lowercase(), &lower);
+    if let Some(other) = trusted.subjects.iter().find(in_any_case) {
         return format!("only the case differs from {other}: write the names as GitHub does");
     }
     if about.is_empty() {
         return no_entry(job, trusted);
     }
-    let same_shape = about.iter().filter(|other| shape(other) == shape(job.subject));
-    let Some(advice) = same_shape.map(|other| members(job, other)).min_by_key(Vec::len) else {
-        return other_template(job, &about, trusted.is_pinned());
-    };
-    format!("{} in the entry of {}{}", advice.join(" and "), entry_of(&about), within_refs(job, &about))
+    match OtherParts::nearest(job.subject, &about) {
+        Some(other) => for_parts(job, &other, &entry_of(&about)),
+        None => other_template(job, &about, trusted.is_pinned(job)),
+    }
 }
 
-/// The ref that an entry with `Refs` needs besides. A policy does not tell if they narrowed the branches of its subjects.
-fn within_refs(job: &TokenJob<'_>, about: &[&str]) -> String {
-    let contexts: Vec<(&str, Option<&str>)> = pairs(job.subject).filter(|(key, _)| is_context(key)).collect();
-    // A template can say the ref beside the context.
-    let on = match contexts[..] {
-        [("ref", Some(on))] | [("pull_request", _), ("ref", Some(on))] => on,
-        [("ref", Some(on)), ("ref", Some(other))] if on == other => on,
-        _ => return String::new(),
+/// Describes the members that lead from a trusted subject of the same template to that of the job.
+fn for_parts(job: &TokenJob<'_>, other: &OtherParts<'_>, entry: &str) -> String {
+    let context = other.context();
+    let change = |part: &SubjectPart<'_>| match (part.template_key, context, part.value.unwrap_or_default()) {
+        ("ref", None, value) => Some(refs(value)),
+        // They are those of the other context.
+        ("ref", Some(_), _) => None,
+        ("environment", Some(context), _) if context.key == "environment" => None,
+        (_, _, value) => Some(member(part.key, value, job)),
     };
-    let is_trusted =
-        |(key, value): (&str, Option<&str>)| key == "ref" && value.is_some_and(|value| string_like(value, on));
-    if name::full_ref(on).is_err() || about.iter().any(|other| pairs(other).any(is_trusted)) {
+    let changes: Vec<String> = other.parts.iter().filter_map(change).collect();
+    let beside = other.reference.filter(|_| context.is_some()).map(within_refs).unwrap_or_default();
+    format!("{} in the entry of {entry}{beside}", changes.join(" and "))
+}
+
+/// The ref that an entry with `Refs` needs beside another context. A policy does not tell if they narrowed its subjects.
+fn within_refs(on: &str) -> String {
+    if name::full_ref(on).is_err() {
         return String::new();
     }
     format!("; if that has `Refs`, add {:?} there, too", ref_member(on))
@@ -142,7 +193,7 @@ fn entry_of(about: &[&str]) -> String {
 
 fn other_template(job: &TokenJob<'_>, about: &[&str], is_pinned: bool) -> String {
     let entry = entry_of(about);
-    let made_of = |subject: &str| shape(subject).join(", ");
+    let made_of = |subject: &str| template_keys(subject).join(", ");
     let difference = format!(
         "the subjects of the repository are made of {}, and those that the role trusts of {}",
         made_of(job.subject),
@@ -160,49 +211,6 @@ fn other_template(job: &TokenJob<'_>, about: &[&str], is_pinned: bool) -> String
             )
         }
     }
-}
-
-/// The number of words of a subject.
-fn words(subject: &str) -> usize {
-    subject.split(':').count()
-}
-
-/// The claims that a subject is made of.
-fn shape(subject: &str) -> Vec<&str> {
-    let first = pairs(subject).position(|(key, _)| is_context(key));
-    let key = |(index, (key, _))| if Some(index) == first { "context" } else { key };
-    pairs(subject).enumerate().map(key).collect()
-}
-
-fn is_context(key: &str) -> bool {
-    matches!(key, "ref" | "environment" | "pull_request")
-}
-
-fn has_context(subject: &str) -> bool {
-    pairs(subject).any(|(key, _)| is_context(key))
-}
-
-/// The members that lead from a trusted subject of the same shape to that of the job.
-fn members(job: &TokenJob<'_>, other: &str) -> Vec<String> {
-    let mut advice = Vec::new();
-    let mut context = None;
-    for ((key, value), (other_key, other)) in pairs(job.subject).zip(pairs(other)) {
-        let is_first = context.is_none();
-        if is_context(key) {
-            context = context.or(value);
-        }
-        let fits = key == other_key && other.zip(value).is_none_or(|(other, value)| string_like(other, value));
-        if fits || matches!(key, "repo" | "repository") {
-            continue;
-        }
-        let value = value.unwrap_or_default();
-        match key {
-            "ref" if !is_first && context == Some(value) => {}
-            "ref" if !is_first => advice.push(refs(value)),
-            _ => advice.push(member(key, value, job)),
-        }
-    }
-    advice
 }
 
 fn refs(value: &str) -> String {

@@ -12,7 +12,6 @@ use crate::audit::report::{counted, plain};
 use crate::github::Issuer;
 use crate::iam_policy::document::{mentioned_values, statements};
 use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims, Verdict, evaluate};
-use crate::iam_policy::string_like::string_like;
 use crate::ownership::Tags;
 use crate::resources::github_role::TrustedNames;
 
@@ -237,10 +236,8 @@ fn by_policy(role: &RefusingRole, event: &TokenEvent) -> Cause {
 fn refused(policy: &Value, token: &TokenClaims, reports: &[StatementReport]) -> Cause {
     if let Some(deny) = reports.iter().find(|report| report.deny && report.applies == Some(true)) {
         let number = deny.statement + 1;
-        return because(
-            format!("statement {number} of the policy denies it"),
-            "change that `Deny`, if this job is meant to get in",
-        );
+        let known = names(policy, &Tags::new(), token);
+        return because(format!("statement {number} of the policy denies it"), advice::denied(token, &known));
     }
     let allows = reports.iter().filter(|report| !report.deny && report.other_principal.is_none());
     let Some(best) = allows.filter(|report| !report.failed.is_empty()).min_by_key(|report| distance(report, token))
@@ -317,16 +314,15 @@ fn condition(failed: &FailedCondition, token: &TokenClaims, known: &TrustedNames
         return (what, "compare a claim that STS reads, or the subject".to_owned());
     }
     let said = failed.found.iter().flatten().next().map_or("", String::as_str);
-    let is_literal = failed.operator.ends_with("StringEquals");
-    if let Some(pattern) = failed.expected.iter().find(|pattern| is_literal && string_like(pattern, said)) {
+    if let Some(pattern) = advice::pattern_by_letter(failed, said) {
         let what = format!("`{}` compares letter by letter, so that {pattern} does not match {said}", failed.operator);
-        return (what, "write `StringLike`, or better the subjects that you mean".to_owned());
+        return (what, advice::BY_LETTER.to_owned());
     }
     let found = failed.found.as_ref().map_or_else(|| "not there".to_owned(), |values| values.join(", "));
     let wants = failed.expected.iter().max_by_key(|expected| common(expected, &found)).cloned().unwrap_or_default();
     let more = failed.expected.len().saturating_sub(1);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    (format!("`{claim}` is {found}, the policy has {wants}{more}"), advice::change(failed, token, known, written))
+    (format!("`{claim}` is {found}, the policy has {wants}{more}"), advice::change(failed, token, known, written, true))
 }
 
 /// The number of bytes that two texts begin with in common.

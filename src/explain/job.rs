@@ -73,13 +73,14 @@ impl Trusted {
         }
     }
 
-    /// The subjects about a repository or about all repositories of its owner, whatever their ids.
-    pub(super) fn about(&self, repository: &Repository) -> impl Iterator<Item = &str> {
+    /// The subjects about the repository of a job or about all repositories of its owner, whatever their ids.
+    pub(super) fn about(&self, job: &TokenJob<'_>) -> Vec<&str> {
+        let Some(repository) = &job.repository else { return Vec::new() };
         let name = repository.to_string();
         let is_named = self.names.is_empty() || self.names.contains(&name);
-        self.subjects.iter().map(String::as_str).filter(move |subject| {
-            repository_of(subject).map_or(is_named, |value| string_like(&without_ids(value), &name))
-        })
+        let is_about =
+            |subject: &&str| repository_of(subject).map_or(is_named, |value| string_like(&without_ids(value), &name));
+        self.subjects.iter().map(String::as_str).filter(is_about).collect()
     }
 
     /// The names of the trusted repositories, without ids.
@@ -97,9 +98,10 @@ impl Trusted {
         with_id.chain(pinned).find(|name| *name != now)
     }
 
-    /// Returns true if an id holds the names of these subjects.
-    pub(super) fn is_pinned(&self) -> bool {
-        !self.repository_ids.is_empty() || !self.owner_ids.is_empty()
+    /// Returns true if an id holds the names of these subjects: that of a claim beside them, or that of a job's repository in one.
+    pub(super) fn is_pinned(&self, job: &TokenJob<'_>) -> bool {
+        let is_own = |subject: &String| job.repository_id.is_some() && repository_id(subject) == job.repository_id;
+        !self.repository_ids.is_empty() || !self.owner_ids.is_empty() || self.subjects.iter().any(is_own)
     }
 }
 

@@ -4,7 +4,9 @@
 mod advice;
 pub mod cloudtrail_event;
 pub mod cloudtrail_refusals;
+mod distance;
 mod job;
+mod other_parts;
 pub mod suggestion;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ use crate::iam_policy::evaluate::{FailedCondition, StatementReport, TokenClaims,
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::ownership::Tags;
 use crate::resources::github_role::TrustedNames;
+use distance::are_nearest;
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -168,11 +171,17 @@ fn of_role((policy, tags): (&Value, &Tags), provider: &str, claims: &Map<String,
             Verdict::Depends => DEPENDS,
         });
         let written = statements(policy);
-        let is_admitted = verdict == Verdict::Admitted;
+        let is_allowed = reports.iter().any(|report| !report.deny && report.applies == Some(true));
         let known = names(policy, tags, &token);
-        let described =
-            |report: &StatementReport| described(report, &token, (&known, &written[report.statement]), is_admitted);
-        answer["Statements"] = reports.iter().map(described).collect();
+        let described = |(report, is_nearest): (&StatementReport, bool)| {
+            let statement = Described {
+                written: &written[report.statement],
+                reason_to_stay: reason_to_stay(report, is_allowed, &verdict),
+                is_nearest,
+            };
+            described(report, &token, &known, &statement)
+        };
+        answer["Statements"] = reports.iter().zip(are_nearest(&reports, written, &token)).map(described).collect();
     }
     answer
 }
@@ -221,23 +230,33 @@ fn names(policy: &Value, tags: &Tags, token: &TokenClaims) -> TrustedNames {
     issuer.map_or_else(|_| TrustedNames::default(), |issuer| TrustedNames::of(policy, tags, &issuer))
 }
 
-fn described(
-    report: &StatementReport,
-    token: &TokenClaims,
-    (known, written): (&TrustedNames, &Value),
-    is_admitted: bool,
-) -> Value {
+/// The reason for which a statement that does not apply is to stay as it is.
+fn reason_to_stay(report: &StatementReport, is_allowed: bool, verdict: &Verdict) -> Option<&'static str> {
+    if report.deny {
+        return (report.applies == Some(false)).then_some("nothing: a Deny that does not apply refuses nobody");
+    }
+    let reason = match verdict {
+        Verdict::Admitted => "nothing: the token is let in by another statement",
+        Verdict::Refused | Verdict::Depends => "nothing: another statement allows the token, and a Deny decides",
+    };
+    is_allowed.then_some(reason)
+}
+
+/// A statement among the others of its policy.
+struct Described<'a> {
+    written: &'a Value,
+    reason_to_stay: Option<&'static str>,
+    /// False if another one is nearer to the job.
+    is_nearest: bool,
+}
+
+fn described(report: &StatementReport, token: &TokenClaims, known: &TrustedNames, among: &Described<'_>) -> Value {
     let StatementReport { statement, deny, applies, other_principal, failed } = report;
-    let change = |failed: &FailedCondition| {
-        if *deny {
-            "nothing: a Deny that does not apply refuses nobody".to_owned()
-        } else if is_admitted {
-            "nothing: the token is let in by another statement".to_owned()
-        } else if failed.depends {
-            "this does not depend on the token".to_owned()
-        } else {
-            advice::change(failed, token, known, written)
-        }
+    let Described { written, reason_to_stay, is_nearest } = among;
+    let change = |failed: &FailedCondition| match reason_to_stay {
+        Some(why) => (*why).to_owned(),
+        None if failed.depends => "this does not depend on the token".to_owned(),
+        None => advice::change(failed, token, known, written, *is_nearest),
     };
     let mut described = json!({
         "Statement": statement,
@@ -245,15 +264,21 @@ fn described(
         "Applies": applies,
         "Failed": failed.iter().map(|failed| condition(failed, &change(failed))).collect::<Vec<_>>(),
     });
+    if *deny && *applies == Some(true) {
+        let change = advice::denied(token, known);
+        described["Change"] = json!(format!("it refuses the token, whatever other statements allow: {change}"));
+    }
     if let Some(principal) = other_principal {
         described["Failed"] = json!([{
             "Principal": principal,
             "Found": format!("a token of https://{}", token.issuer),
-            "Change": "the role trusts another provider: set its `ProviderArn` to the one of this issuer",
+            "Change": reason_to_stay.unwrap_or(OTHER_PROVIDER),
         }]);
     }
     described
 }
+
+const OTHER_PROVIDER: &str = "the role trusts another provider: set its `ProviderArn` to the one of this issuer";
 
 fn condition(failed: &FailedCondition, change: &str) -> Value {
     let FailedCondition { operator, key, expected, found, depends: _ } = failed;

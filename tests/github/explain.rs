@@ -153,8 +153,14 @@ pub(super) fn with_audience(mut claims: Value) -> Value {
     claims
 }
 
-/// Asks about a token that the role refuses, follows the advice, and asks again.
-pub(super) fn follow(template: Option<&[&str]>, trust: Value, claims: Value, advice: &str, followed: Value) {
+/// Asks about a token that the role refuses, follows the advice, and asks again. Returns all advice.
+pub(super) fn follow(
+    template: Option<&[&str]>,
+    trust: Value,
+    claims: Value,
+    advice: &str,
+    followed: Value,
+) -> Vec<String> {
     let claims = with_audience(claims);
     at(async |place| {
         place.world.settings.guardrails = Guardrails::none();
@@ -165,12 +171,14 @@ pub(super) fn follow(template: Option<&[&str]>, trust: Value, claims: Value, adv
         assert!(created.succeeded, "{}", created.reason);
         let answer = ask(place, claims.clone()).await;
         assert_eq!(answer["Verdict"], "refused", "{answer:#}");
-        assert!(changes(&answer).iter().any(|change| change.contains(advice)), "{advice}: {answer:#}");
+        let told: Vec<String> = changes(&answer).into_iter().map(str::to_owned).collect();
+        assert!(told.iter().any(|change| change.contains(advice)), "{advice}: {answer:#}");
         let updated = place.update(followed).await;
         assert!(updated.succeeded, "{}", updated.reason);
         let answer = ask(place, claims).await;
         assert_eq!(answer["Verdict"], "admitted", "{answer:#}");
-    });
+        told
+    })
 }
 
 #[test]

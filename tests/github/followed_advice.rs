@@ -139,3 +139,131 @@ fn advice_names_the_refs_of_an_entry_where_the_template_says_them_too() {
         follow(template, of(json!({"Refs": [main]})), claims, &advice, followed);
     }
 }
+
+/// Follows the only advice that is told of a token.
+fn follow_only(keys: Option<&[&str]>, members: &Value, claims: &Value, advice: &str, followed: &Value) {
+    let of_app = |members: &Value| {
+        let mut entry = members.clone();
+        entry["Repository"] = json!("acme/app");
+        json!([entry])
+    };
+    let told = follow(keys, of_app(members), claims.clone(), advice, of_app(followed));
+    let is_told = |change: &String| change == advice || change == "nothing: another statement is nearer to the job";
+    assert!(told.iter().all(is_told), "{members} {claims}: {told:?}");
+}
+
+const MAIN: &str = "refs/heads/main";
+const DEV: &str = "refs/heads/dev";
+const PULLS: &str = "refs/pull/*/merge";
+
+#[test]
+fn a_ref_beside_a_pull_request_is_advised_as_a_ref_and_as_no_branch() {
+    let requests = |refs: &str| {
+        format!(
+            "set `PullRequests: true`, which lets in what nobody has reviewed yet in the entry of acme/app; if that has \
+             `Refs`, add {refs:?} there, too"
+        )
+    };
+    let refs = format!("add {DEV:?} to `Refs` in the entry of acme/app");
+    for (members, on, advice, followed) in [
+        (
+            json!({"PullRequests": true, "Refs": [PULLS]}),
+            DEV,
+            refs.clone(),
+            json!({"PullRequests": true, "Refs": [PULLS, DEV]}),
+        ),
+        (
+            json!({"Environments": ["prod"], "PullRequests": true, "Refs": [MAIN, PULLS]}),
+            DEV,
+            refs,
+            json!({"Environments": ["prod"], "PullRequests": true, "Refs": [MAIN, PULLS, DEV]}),
+        ),
+        (json!({"Branches": ["main"]}), DEV, requests(DEV), json!({"Branches": ["main"], "PullRequests": true})),
+        (
+            json!({"Branches": ["main"]}),
+            "refs/pull/5/merge",
+            requests(PULLS),
+            json!({"Branches": ["main"], "PullRequests": true}),
+        ),
+        (
+            json!({"Environments": ["prod"], "Refs": [MAIN]}),
+            DEV,
+            requests(DEV),
+            json!({"Environments": ["prod"], "PullRequests": true, "Refs": [MAIN, DEV]}),
+        ),
+    ] {
+        let claims = json!({"sub": immutable("acme/app", &format!("pull_request:ref:{on}")), "ref": on});
+        follow_only(Some(&["repo", "context", "ref"]), &members, &claims, &advice, &followed);
+    }
+}
+
+#[test]
+fn a_ref_before_the_context_is_advised_as_a_ref() {
+    let keys = Some(&["repo", "ref", "context"][..]);
+    let on = |refs: &[&str]| json!({"Environments": ["prod"], "Refs": refs});
+    let claims = json!({"sub": immutable("acme/app", &format!("ref:{DEV}:environment:prod"))});
+    let advice = format!("add {DEV:?} to `Refs` in the entry of acme/app");
+    follow_only(keys, &on(&[MAIN]), &claims, &advice, &on(&[MAIN, DEV]));
+}
+
+#[test]
+fn of_all_jobs_on_some_refs_the_other_ref_is_advised() {
+    let all = |refs: &[&str]| json!({"AllJobs": true, "Refs": refs});
+    let with_ref = Some(&["repo", "context", "ref"][..]);
+    let (dev, pulls) = (format!("add {DEV:?} to `Refs`"), format!("add {PULLS:?} to `Refs`"));
+    let of_entry = format!("{dev} in the entry of acme/app");
+    for (keys, subject, on, advice, added) in [
+        (None, "ref:refs/heads/dev", DEV, &dev, DEV),
+        (None, "pull_request", "refs/pull/5/merge", &pulls, PULLS),
+        (with_ref, "ref:refs/heads/dev:ref:refs/heads/dev", DEV, &of_entry, DEV),
+        (with_ref, "environment:prod:ref:refs/heads/dev", DEV, &of_entry, DEV),
+        (with_ref, "pull_request:ref:refs/heads/dev", DEV, &of_entry, DEV),
+    ] {
+        let claims = json!({"sub": immutable("acme/app", subject), "ref": on});
+        follow_only(keys, &all(&[MAIN]), &claims, advice, &all(&[MAIN, added]));
+    }
+}
+
+#[test]
+fn a_ref_without_a_context_is_advised_as_a_branch_and_as_a_ref() {
+    let called = "acme/ci/.github/workflows/x.yml@refs/heads/main";
+    let with = |members: &Value| {
+        let mut entry = members.clone();
+        entry["Workflows"] = json!([called]);
+        entry
+    };
+    let subject = immutable("acme/app", &format!("job_workflow_ref:{called}"));
+    let advice = format!(
+        "add the branch \"dev\" to `Branches` in the entry of acme/app; if that has `Refs`, add {DEV:?} there, too"
+    );
+    for (members, followed) in [
+        (json!({"AllJobs": true, "Refs": [MAIN]}), json!({"AllJobs": true, "Branches": ["dev"], "Refs": [MAIN, DEV]})),
+        (json!({"Branches": ["main"]}), json!({"Branches": ["main", "dev"]})),
+    ] {
+        let keys = Some(&["repo", "job_workflow_ref"][..]);
+        follow_only(keys, &with(&members), &json!({"sub": subject, "ref": DEV}), &advice, &with(&followed));
+    }
+}
+
+#[test]
+fn of_all_jobs_in_some_workflows_the_other_workflow_is_advised() {
+    let file = |at: &str| format!("acme/app/.github/workflows/x.yml@refs/heads/{at}");
+    let of = |workflows: &[String]| json!({"AllJobs": true, "Workflows": workflows});
+    let advice = format!("list {:?} under `Workflows` in the entry of acme/app", file("dev"));
+    for context in ["ref:refs/heads/dev", "environment:prod", "pull_request"] {
+        let sub = immutable("acme/app", &format!("{context}:job_workflow_ref:{}", file("dev")));
+        let keys = Some(&["repo", "context", "job_workflow_ref"][..]);
+        follow_only(keys, &of(&[file("main")]), &json!({"sub": sub}), &advice, &of(&[file("main"), file("dev")]));
+    }
+}
+
+#[test]
+fn a_push_beside_a_declared_base_ref_is_let_in_by_its_own_entry() {
+    let keys = Some(&["repo", "context", "base_ref"][..]);
+    let on_main = json!({"Branches": ["main"]});
+    let of_requests = entry(&on_main, "base_ref", &["main"]);
+    let pushes = json!({"Repository": "acme/app", "Branches": ["main"]});
+    let claims = json!({"sub": immutable("acme/app", &format!("ref:{MAIN}:base_ref:"))});
+    let advice = "an entry of their own, without `base_ref` in `TemplateClaims`";
+    follow(keys, json!([of_requests]), claims, advice, json!([of_requests, pushes]));
+}

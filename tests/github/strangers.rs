@@ -114,3 +114,12 @@ fn another_template_of_an_unpinned_name_is_advised_with_a_condition() {
         told(place, claims, ": update the role's stack").await;
     });
 }
+
+#[test]
+fn another_template_of_an_id_in_a_trusted_subject_is_advised() {
+    at(async |place| {
+        assert!(place.create(json!([app()])).await.succeeded);
+        let claims = json!({"sub": format!("{}:actor:x", place.subjects()[0])});
+        told(place, claims, "those that the role trusts of repo, context: update the role's stack").await;
+    });
+}

@@ -1,5 +1,7 @@
 //! Causes of refused jobs and suggestions, from events as CloudTrail has them.
 
+mod answers;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
