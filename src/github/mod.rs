@@ -15,6 +15,7 @@ pub mod ownership_by_creation;
 pub mod protection;
 mod queries;
 pub mod subject;
+pub mod subject_template;
 
 pub use api_call::{ApiCall, ApiResponse, is_redirected};
 pub use issuer::{Issuer, IssuerKind};

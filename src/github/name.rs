@@ -253,6 +253,9 @@ pub fn workflow(text: &str) -> Result<String, String> {
     }
     let plain = |c: char| !c.is_control() && (!c.is_whitespace() || c == ' ') && c != ':' && c != '/';
     let is_file = own.is_some() || (file.trim() == file && !file.is_empty() && file.chars().all(plain));
+    if file.contains(':') {
+        return expected("; rename a file that has `:` in its name, because GitHub writes it otherwise in a subject");
+    }
     if Repository::parse(repository).is_err() || !is_file {
         return expected("");
     }

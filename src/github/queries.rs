@@ -106,12 +106,14 @@ impl Client {
         }
     }
 
-    /// Returns the account with a number. Only a remark depends on it, so that an unknown one is no failure: the outer `None`
-    /// without a credential, or where GitHub does not answer at once.
+    /// Returns the account with a number, if GitHub shows one. An unknown answer is no failure, because the number lets in nobody else:
+    /// the outer `None` where GitHub does not answer at once.
     /// <https://docs.github.com/en/rest/users/users#get-a-user-using-their-id>
     pub async fn account_of(&self, issuer: &Issuer, id: u64) -> Option<Option<Account>> {
-        let token = self.token(issuer).await.ok()??;
-        let answer = self.ask(issuer, &GitHubRequest::brief("GET", &format!("/user/{id}")), Some(&token)).await.ok()?;
+        let token = self.token(issuer).await.ok()?;
+        let path = format!("/user/{id}");
+        let request = GitHubRequest::brief("GET", &path);
+        let answer = self.ask(issuer, &request, token.as_ref()).await.ok()?;
         match answer.status {
             200 => parse(&answer).ok().map(Some),
             404 => Some(None),

@@ -40,18 +40,15 @@ pub fn check(text: &str, is_pinned: bool) -> Result<Breadth, String> {
     name::in_policy(text)?;
     let mut pinned = Pinned::default();
     let mut has_prefix = false;
-    for (key, value) in pairs(text) {
+    let mut all = pairs(text).peekable();
+    while let Some((key, value)) = all.next() {
         if key == "pull_request" {
             pinned.parts.insert(Part::Context);
             pinned.has_closed_context = true;
             continue;
         }
         // Behind a repository, a wildcard in the place of everything else.
-        if key.chars().all(|c| c == '*')
-            && value.is_none()
-            && pinned.has(Part::Repository)
-            && !pinned.has(Part::Context)
-        {
+        if is_any(key) && all.peek().is_none() && pinned.has(Part::Repository) && !pinned.has(Part::Context) {
             return Ok(Breadth::Broad(EVERY_JOB.to_owned()));
         }
         // A custom property may have `-`, `$` and `#` in its name.
@@ -275,7 +272,7 @@ fn open_ref(reference: &str) -> Option<String> {
 /// Returns true if a `*` of a subject stands in the place of whole words.
 #[must_use]
 pub fn spans_words(subject: &str) -> bool {
-    pairs(subject).any(|(key, value)| value.is_none() && key.bytes().all(|byte| byte == b'*'))
+    pairs(subject).any(|(key, _)| is_any(key))
 }
 
 /// Returns true if a subject has ids beside the names of owner and repository.
@@ -290,13 +287,20 @@ pub fn has_repository_id(subject: &str) -> bool {
     has_prefix_ids(subject) || value(subject, "repository_id").and_then(number).is_some()
 }
 
-/// Splits a subject into `key:value` pairs. `pull_request` is a word by itself, and a key at the end has no value.
+/// Splits a subject into `key:value` pairs. `pull_request` and a wildcard in the place of a pair are words by themselves, and a
+/// key at the end has no value.
 pub fn pairs(subject: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let mut words = subject.split(':');
     std::iter::from_fn(move || {
         let key = words.next()?;
-        Some((key, if key == "pull_request" { None } else { words.next() }))
+        Some((key, if key == "pull_request" || is_any(key) { None } else { words.next() }))
     })
+}
+
+/// Returns true for a wildcard in the place of a pair, or of several.
+#[must_use]
+pub fn is_any(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte == b'*')
 }
 
 /// Returns the first value of a key in a subject.

@@ -72,6 +72,10 @@ pub fn allows(statement: &Value) -> bool {
     statement.get("Effect").is_some_and(|effect| effect == "Allow")
 }
 
+fn denies(statement: &Value) -> bool {
+    statement.get("Effect").is_some_and(|effect| effect == "Deny")
+}
+
 /// Returns the federated principals of a statement.
 pub fn federated(statement: &Value) -> impl Iterator<Item = &str> {
     let principal = statement.get("Principal");
@@ -93,6 +97,12 @@ pub fn trusts_provider(policy: &Value, provider_arn: &str) -> bool {
 #[must_use]
 pub fn allowed_values<'a>(policy: &'a Value, claim: &str) -> Vec<&'a str> {
     compared(policy, claim, |statement, operator| allows(statement) && is_positive(operator))
+}
+
+/// Returns the values of a claim that the `Deny` statements of a policy spare, whatever the issuer: a token needs one of them to get in.
+#[must_use]
+pub fn spared_values<'a>(policy: &'a Value, claim: &str) -> Vec<&'a str> {
+    compared(policy, claim, |statement, operator| denies(statement) && is_negative(operator))
 }
 
 /// Returns the values that any statement of a policy compares with a claim by any operator, whatever the issuer.
@@ -118,14 +128,14 @@ fn compared<'a>(policy: &'a Value, claim: &str, counts: impl Fn(&Value, &str) ->
 pub(super) fn is_positive(operator: &str) -> bool {
     let operator = operator.rsplit(':').next().unwrap_or_default();
     let operator = operator.strip_suffix("IfExists").unwrap_or(operator);
-    matches!(operator, "StringEquals" | "StringEqualsIgnoreCase" | "StringLike")
+    matches!(operator, "StringEquals" | "StringEqualsIgnoreCase" | "StringLike" | "NumericEquals")
 }
 
 /// Returns true for an operator that keeps out the values it lists.
 pub(super) fn is_negative(operator: &str) -> bool {
     let operator = operator.rsplit(':').next().unwrap_or_default();
     let operator = operator.strip_suffix("IfExists").unwrap_or(operator);
-    matches!(operator, "StringNotEquals" | "StringNotEqualsIgnoreCase" | "StringNotLike")
+    matches!(operator, "StringNotEquals" | "StringNotEqualsIgnoreCase" | "StringNotLike" | "NumericNotEquals")
 }
 
 #[cfg(test)]
@@ -194,5 +204,19 @@ mod tests {
             {"Effect": "Deny", "Condition": {"StringLike": {"i.example:sub": "g"}}},
         ]});
         assert_eq!(allowed_values(&policy, "sub"), ["b", "c", "a", "e"]);
+    }
+
+    #[test]
+    fn only_values_that_a_denial_spares_are_spared_values() {
+        let policy = json!({"Statement": [
+            {"Effect": "Deny", "Condition": {
+                "StringNotEquals": {"i.example:repository_id": "2"},
+                "ForAllValues:StringNotLikeIfExists": {"i.example:Repository_Id": ["3", "4"]},
+                "NumericNotEquals": {"i.example:repository_id": "5"},
+                "StringEquals": {"i.example:repository_id": "6"},
+            }},
+            {"Effect": "Allow", "Condition": {"StringNotEquals": {"i.example:repository_id": "7"}}},
+        ]});
+        assert_eq!(spared_values(&policy, "repository_id"), ["3", "4", "5", "2"]);
     }
 }

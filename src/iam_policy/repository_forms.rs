@@ -88,12 +88,18 @@ fn named(policy: &Value) -> Vec<NamedSubject> {
             let excluded =
                 indices(&|one| one.holds_for(place)).intersection(&fitting).copied().collect::<BTreeSet<_>>();
             let words: Vec<&str> = subject.split(':').collect();
-            // The repository is at the beginning of a subject, or behind the keys that a template puts before it.
-            for at in (1..words.len()).filter(|at| words[at - 1] == "repo") {
+            // The repository is at the beginning of a subject, or behind the keys that a template puts before it. A wildcard can
+            // stand for these.
+            let is_name = |at: &usize| match words[..*at].last() {
+                Some(key) => *key == "repo",
+                None => words[0].starts_with(['*', '?']) && words[0].contains('/'),
+            };
+            for at in (0..words.len()).filter(is_name) {
                 let (name, behind) = (words[at], words[at + 1..].join(":"));
                 let behind = if behind.is_empty() && name.ends_with('*') { "*" } else { &behind };
                 let ids = claimed.iter().copied().chain(id(name)).map(str::to_owned).collect();
-                let rest = format!("{}:{behind}", words[..at].join(":"));
+                let before = if at == 0 { "repo".to_owned() } else { words[..at].join(":") };
+                let rest = format!("{before}:{behind}");
                 let (conditions, excluded, fitting) = (conditions.clone(), excluded.clone(), fitting.clone());
                 named.push(NamedSubject { name: name.to_owned(), rest, ids, conditions, excluded, fitting });
             }
@@ -235,6 +241,7 @@ mod tests {
             (&["repo:o@*/r@*:*"], &[("o/r", IMMUTABLE)]),
             (&["repo:o@1?/r@2*:x", "repo:o@*/s@7:x"], &[("o/r", IMMUTABLE), ("o/s", IMMUTABLE)]),
             (&["repo:*"], &[("*", BOTH)]),
+            (&["*o/r:x"], &[("*o/r", CLASSIC)]),
             (&["repo:oo/r:x", "environment:prod"], &[]),
         ] {
             let condition = json!({"StringLike": {"token.actions.githubusercontent.com:sub": subjects}});
@@ -266,6 +273,9 @@ mod tests {
             (&["repo:o/r*"], true, false),
             (&["repo:o/?:*"], true, false),
             (&["environment:live:repo:o/r"], true, false),
+            (&["*o/r:ref:refs/heads/main"], true, false),
+            (&["*/r:x", "repo:o@1/r@2:x"], false, false),
+            (&["*:o/r:x", "*:environment:prod"], false, false),
             // Patterns that stretch over the ids, too.
             (&["repo:o*/r*:*"], false, false),
             (&["repo:*"], false, false),

@@ -69,6 +69,120 @@ fn ids_count_whatever_somebody_wrote_beside_them() {
     }
 }
 
+/// A statement about GitHub's jobs, with these conditions on their claims.
+fn statement(place: &Place, effect: &str, conditions: &Value) -> Value {
+    let mut named = json!({});
+    for (operator, keys) in conditions.as_object().unwrap() {
+        for (key, values) in keys.as_object().unwrap() {
+            named[operator][format!("{ISSUER}:{key}")] = values.clone();
+        }
+    }
+    let provider = place.provider_arn();
+    json!({"Effect": effect, "Principal": {"Federated": provider}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": named})
+}
+
+/// Policies that hold the id of acme, of acme/app or of octocat in a pattern, in a denial or as a number.
+fn with_ids(place: &Place) -> Vec<Value> {
+    let (owner, id) = ids("acme/app");
+    let user = ids("octocat").0;
+    let allow = |conditions: &Value| {
+        let mut conditions = conditions.clone();
+        conditions["StringEquals"]["aud"] = json!("sts.amazonaws.com");
+        statement(place, "Allow", &conditions)
+    };
+    let like = |subject: String| json!([allow(&json!({"StringLike": {"sub": subject}}))]);
+    let denied = |subject: &str, claim: &str, id: u64| {
+        json!([
+            allow(&json!({"StringLike": {"sub": subject}})),
+            statement(place, "Deny", &json!({"StringNotEquals": {claim: id.to_string()}})),
+        ])
+    };
+    let named = json!(format!("repo:acme/app:{MAIN}"));
+    vec![
+        like(format!("repo:acme@{owner}/app@*:{MAIN}")),
+        like(format!("repo:acme@{owner}/app-*:{MAIN}")),
+        like(format!("repo:acme@{owner}/*@*:*")),
+        like(format!("repo:*@{owner}/*@{id}:*")),
+        like(format!("*@{owner}/app@{id}:*")),
+        like(format!("repo:*/app@{id}:*")),
+        denied("repo:acme/app:*", "repository_id", id),
+        denied("repo:acme/*", "repository_owner_id", owner),
+        denied("repo:*", "repository_owner_id", owner),
+        denied(&format!("repo:{}:{MAIN}", crate::simulation::github::immutable("acme/app")), "actor_id", user),
+        json!([allow(&json!({"StringEquals": {"sub": named, "repository_id": id}}))]),
+        json!([allow(&json!({"StringEquals": {"sub": named}, "NumericEquals": {"repository_id": id.to_string()}}))]),
+        json!([allow(
+            &json!({"StringLike": {"sub": "repo:*"}, "StringEquals": {"repository_owner_id": owner.to_string()}})
+        )]),
+        json!([
+            allow(&json!({"StringLike": {"sub": "repo:acme*"}})),
+            statement(place, "Deny", &json!({"StringNotLike": {"sub": format!("repo:acme@{owner}/app@{id}:*")}})),
+        ]),
+    ]
+}
+
+#[test]
+fn an_id_in_a_pattern_a_denial_or_a_number_is_a_memory() {
+    let trust = || json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": ["octocat"]}]);
+    for (index, existing) in (0..14).flat_map(|index| [(index, None), (index, Some("Adopt"))]) {
+        at(async |place| {
+            assert!(place.create(trust()).await.succeeded);
+            let policy = with_ids(place).remove(index);
+            rewrite(place, |document| document["Statement"] = policy.clone());
+            if existing.is_some() {
+                let tags: Vec<String> =
+                    place.cloud.state().account.iam.roles.all().next().unwrap().1.tags.keys().cloned().collect();
+                place.someone("UntagRole", &json!({"RoleName": "deploy", "TagKeys": tags}));
+            }
+            place.github(|github| {
+                let names = [("acme", 777), ("acme/app", 999), ("octocat", 888)];
+                github.taken = names.map(|(name, id)| (name.to_owned(), id)).into();
+            });
+            let before = place.policy();
+            let request = if existing.is_some() { "Create" } else { "Update" };
+            let mut properties = json!({"Trust": trust(), "Description": "other"});
+            if let Some(existing) = existing {
+                properties["OnExisting"] = json!(existing);
+            }
+            let outcome = place.request(request, properties.clone()).await;
+            assert!(!outcome.succeeded, "{policy}: {}", place.policy());
+            assert!(outcome.reason.contains("the role trusts"), "{policy}: {}", outcome.reason);
+            assert_eq!(place.policy(), before);
+            if existing.is_none() {
+                place.rolls_back = true;
+                let outcome = place.request(request, properties).await;
+                assert!(outcome.succeeded, "{policy}: {}", outcome.reason);
+                let text = place.policy().to_string();
+                assert!(!text.contains("999") && !text.contains("777") && !text.contains("888"), "{policy}: {text}");
+            }
+        });
+    }
+}
+
+#[test]
+fn ids_without_names_in_a_role_to_adopt_are_those_of_its_repository() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        let subject = format!("repository_id:{}:environment:prod", ids("acme/app").1);
+        rewrite(place, |policy| {
+            policy["Statement"][0]["Condition"]["StringEquals"][format!("{ISSUER}:sub")] = json!(subject)
+        });
+        let keys = ["github-trust:stack-id", "github-trust:logical-id", "github-trust:settings"];
+        place.someone("UntagRole", &json!({"RoleName": "deploy", "TagKeys": keys}));
+        taken(place);
+        let adopt = json!({"Trust": app(), "OnExisting": "Adopt"});
+        let outcome = place.request("Create", adopt.clone()).await;
+        assert!(
+            !outcome.succeeded && outcome.reason.contains("the role trusts acme/app with id"),
+            "{}",
+            outcome.reason
+        );
+        place.github(|github| github.taken.clear());
+        let outcome = place.request("Create", adopt).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+    });
+}
+
 #[test]
 fn names_that_leave_a_changed_policy_are_remembered() {
     at(async |place| {

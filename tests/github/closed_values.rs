@@ -229,3 +229,16 @@ fn what_refs_or_another_context_close_needs_nobody_s_leave() {
         }
     });
 }
+
+#[test]
+fn pushes_beside_the_base_ref_of_pull_requests_are_a_warning() {
+    at(async |place| {
+        has_template(place, &["repo", "context", "base_ref"]);
+        for (members, warned) in [(json!({"Branches": ["main"]}), true), (json!({"PullRequests": true}), false)] {
+            let outcome = place.create(json!([entry(&members, "base_ref", &["main"])])).await;
+            assert!(outcome.succeeded, "{members}: {}", outcome.reason);
+            let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
+            assert_eq!(warning.contains("so that no push gets in by `Branches: main`"), warned, "{members}: {warning}");
+        }
+    });
+}

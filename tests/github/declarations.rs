@@ -224,24 +224,46 @@ fn what_is_declared_is_held_against_github_where_it_answers() {
 #[test]
 fn a_number_of_no_user_is_a_warning() {
     at(async |place| {
-        let trust = json!([entry(&json!({"Branches": ["main"], "Actors": ["5", "6", "7"]}))]);
+        let trust = json!([entry(&json!({"Branches": ["main"], "Actors": ["5", "7", "8"]}))]);
         let warned = async |place: &mut Place| {
             let outcome = place.create(trust.clone()).await;
             assert!(outcome.succeeded, "{}", outcome.reason);
             outcome.attributes["Warning"].as_str().unwrap_or_default().to_owned()
         };
-        let organisation = json!({"login": "acme", "id": 6, "type": "Organization"}).to_string();
         place.github(|github| {
-            let answer = |status, body| Answer { status, headers: Vec::new(), body };
-            github.answers.insert("GET /user/5".into(), answer(404, "{}".to_owned()));
-            github.answers.insert("GET /user/6".into(), answer(200, organisation));
+            for number in ["5", "8"] {
+                let nobody = Answer { status: 404, headers: Vec::new(), body: "{}".to_owned() };
+                github.answers.insert(format!("GET /user/{number}"), nobody);
+            }
         });
-        assert_eq!(warned(place).await, "", "nothing is asked without a credential");
+        assert_eq!(warned(place).await, "", "the public does not see the users of an enterprise");
         place.token();
-        insta::assert_snapshot!(warned(place).await, @"Under `Actors` there are numbers of no user, which no job fits: 5, which GitHub does not show to the function's credential; 6, which is the organisation acme");
+        insta::assert_snapshot!(warned(place).await, @"Under `Actors` there are numbers of which GitHub shows no user to the function's credential, so that no job may fit them: 5 and 8");
         place.github(|github| github.answers.clear());
         assert_eq!(warned(place).await, "");
     });
+}
+
+#[test]
+fn a_number_of_an_organisation_is_refused_and_stops_no_rollback() {
+    for has_credential in [false, true] {
+        at(async |place| {
+            if has_credential {
+                place.token();
+            }
+            let trust = json!([entry(&json!({"Branches": ["main"], "Actors": ["6", "7"]}))]);
+            assert!(place.create(trust.clone()).await.succeeded);
+            let body = json!({"login": "acme", "id": 6, "type": "Organization"}).to_string();
+            let organisation = Answer { status: 200, headers: Vec::new(), body };
+            place.github(|github| drop(github.answers.insert("GET /user/6".into(), organisation)));
+            let outcome = place.update(trust.clone()).await;
+            let told = "`Actors`: 6: that is the organisation acme, and no user, so that no job is triggered by it";
+            assert!(!outcome.succeeded && outcome.reason.contains(told), "{}", outcome.reason);
+            place.rolls_back = true;
+            let outcome = place.request("Update", json!({"Trust": trust, "Description": "former"})).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+        });
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod names_at_github;
 mod names_in_subjects;
 mod rollbacks;
 mod strangers;
+mod unknown_templates;
 mod whole_subjects;
 
 use std::ops::Deref;

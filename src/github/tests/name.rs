@@ -120,6 +120,7 @@ fn workflows_are_written_as_the_claim_has_them() {
         assert_eq!(repository_of_workflow(text), "o/r");
     }
     for (text, hint) in [
+        ("o/r/.github/workflows/a:b.yml@refs/heads/main".to_owned(), "rename a file that has `:` in its name"),
         ("o/r/.github/workflows/deploy@refs/heads/main".to_owned(), "GitHub runs files that end in .yml or .yaml"),
         (format!("o/r/.github/workflows/x.yml@{}", sha.to_uppercase()), "a SHA has small letters"),
     ] {

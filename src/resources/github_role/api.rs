@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::types::{Role, SummaryKeyType};
-use futures_util::future::{join, join3, try_join, try_join3};
+use futures_util::future::{join, try_join, try_join3};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use super::applied_record::ADOPTED;
 use super::permissions::ATTACHED_QUOTA;
 use super::resolve::ResolvedTrust;
 use super::{
-    Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec, environment_warnings, user_id_warnings,
+    Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec, environment_warnings, user_numbers,
     workflow_warnings,
 };
 use crate::aws::iam;
@@ -83,14 +83,14 @@ impl Reader for GitHubRoles {
 
     async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
         let Spec { name: _, path, trust, settings, managed, inline, tags, adopt, take_over } = spec;
-        if environment_warnings::asks_github(&trust) || !user_id_warnings::numbers(&trust).is_empty() {
+        if environment_warnings::asks_github(&trust) || !user_numbers::numbers(&trust).is_empty() {
             // Without a credential nothing is asked for a warning.
             let _ = self.github.prepare(&trust.issuer).await;
         }
-        let warned = join3(self.unprotected(&trust), self.of_nobody(&trust), self.untaken_audience(&trust));
-        let (resolved, (unprotected, of_nobody, untaken)) = join(self.trust(owner, &id.0, &trust), warned).await;
+        let warned = join(self.unprotected(&trust), self.untaken_audience(&trust));
+        let (resolved, (unprotected, untaken)) = join(self.trust(owner, &id.0, &trust), warned).await;
         let ResolvedTrust { policy, names, warning } = resolved?;
-        let warnings = [untaken, warning, of_nobody, unprotected, workflow_warnings::elsewhere(&trust)];
+        let warnings = [untaken, warning, unprotected, workflow_warnings::elsewhere(&trust)];
         let warning = warnings.into_iter().filter(|warning| !warning.is_empty()).collect::<Vec<_>>().join(". ");
         if !warning.is_empty() {
             tracing::warn!(warning, "the trust is written with a warning");

@@ -7,58 +7,81 @@ use crate::github::claim_values;
 use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
+use crate::github::subject_template::{fits, templates};
 
+use super::identity::Identity;
 use super::trust_declaration::TrustEntry;
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 
-/// Returns the facts about the repository of an entry; `None` if the policy does not mention it.
-pub(crate) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Option<SubjectFacts> {
-    let scope = entry.scope.as_ref()?;
-    let mut facts = SubjectFacts::default();
-    let mut templates: BTreeSet<Vec<&str>> = BTreeSet::new();
-    for TrustRule { subject, claims } in policy.rules() {
-        let named = subject::value(subject.as_str(), "repo");
-        let Some((owner_id, repository_id)) = named.and_then(|value| ids(value, scope)) else { continue };
-        facts.forms.insert(if owner_id.is_some() { SubjectFormat::Immutable } else { SubjectFormat::Classic });
-        let one = |claim| claims.get(&claim).filter(|values| values.len() == 1)?.first().map(Pattern::as_str);
-        let pinned = |claim| one(claim).and_then(claim_values::number);
-        facts.owner_id = facts.owner_id.or(owner_id).or(pinned(Claim::RepositoryOwnerId));
-        facts.repository_id = facts.repository_id.or(repository_id).or(pinned(Claim::RepositoryId));
-        templates.insert(template_of(subject.as_str()));
-    }
-    let mut templates = templates.into_iter();
-    let keys = templates.next()?;
-    // Subjects of several makes are not of one template.
-    if templates.next().is_some() {
-        return None;
-    }
-    if keys != ["repo", "context"] {
-        facts.template = SubjectTemplate::Custom(keys.into_iter().map(str::to_owned).collect());
-    }
-    Some(facts)
+/// The facts about the repository of an entry, with a template that its subjects may be of.
+#[derive(Clone, Debug)]
+pub(super) struct FactsInPolicy {
+    pub(super) facts: SubjectFacts,
+    /// True if all subjects of the repository can be of the template, and it says the repository or its owner, as most do.
+    pub(super) is_likely: bool,
 }
 
-/// The ids of owner and repository behind `repo:`, if it is about the same ones.
-fn ids(value: &str, scope: &RepositoryScope) -> Option<(Option<u64>, Option<u64>)> {
-    match scope {
-        RepositoryScope::Repository(repository) => {
-            let prefix = subject::prefix(value).filter(|prefix| prefix.repository == *repository)?;
-            Some(prefix.ids.map_or((None, None), |(owner, repository)| (Some(owner), Some(repository))))
-        }
-        RepositoryScope::Organisation(owner) => {
-            let rest = value.strip_suffix("/*")?.strip_prefix(owner.as_str())?;
-            match rest.strip_prefix('@') {
-                Some(id) => Some((Some(claim_values::number(id)?), None)),
-                None => rest.is_empty().then_some((None, None)),
+/// The largest number of templates that are tried: a template has few claims.
+const MOST: usize = 16;
+
+/// Returns the facts about the repository of an entry, for each template that its subjects may be of: the default one first, then
+/// the likeliest. Returns none if the policy does not mention the repository.
+pub(super) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Vec<FactsInPolicy> {
+    let Some(scope) = &entry.scope else { return Vec::new() };
+    let about = policy.rules().iter().filter(|rule| Identity::of(rule).scope.as_ref() == Some(scope));
+    let about: Vec<&TrustRule> = about.collect();
+    if about.is_empty() {
+        return Vec::new();
+    }
+    let facts = ids_and_forms(&about, scope);
+    let default = SubjectTemplate::Default.keys();
+    let mut tried = vec![default.clone()];
+    // A role trusts the repositories of an owner by the default template.
+    if matches!(scope, RepositoryScope::Repository(_)) {
+        for keys in about.iter().flat_map(|rule| templates(rule.subject.as_str())) {
+            let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
+            if tried.len() < MOST && !tried.contains(&keys) {
+                tried.push(keys);
             }
         }
     }
+    let with_template = |keys: Vec<String>| FactsInPolicy {
+        is_likely: keys.iter().any(|key| key.starts_with("repo"))
+            && about.iter().all(|rule| fits(rule.subject.as_str(), &keys)),
+        facts: SubjectFacts {
+            template: if keys == default { SubjectTemplate::Default } else { SubjectTemplate::Custom(keys) },
+            ..facts.clone()
+        },
+    };
+    tried.into_iter().map(with_template).collect()
 }
 
-/// The template of a subject. `ref` and `environment` behind the repository are the parts of `context`.
-pub(super) fn template_of(subject: &str) -> Vec<&str> {
-    let is_context = |index, key| index == 1 && matches!(key, "ref" | "environment" | "pull_request" | "*");
-    let name = |(index, (key, _))| if is_context(index, key) { "context" } else { key };
-    subject::pairs(subject).enumerate().map(name).collect()
+/// The ids, the forms and the visibility of a repository, as the rules about it say them.
+fn ids_and_forms(about: &[&TrustRule], scope: &RepositoryScope) -> SubjectFacts {
+    let mut facts = SubjectFacts::default();
+    for TrustRule { subject, claims } in about {
+        let identity = Identity::of_subject(subject);
+        let one = |claim| claims.get(&claim).filter(|values| values.len() == 1)?.first().map(Pattern::as_str);
+        let pinned = |claim| one(claim).and_then(claim_values::number);
+        let only = |ids: &BTreeSet<u64>| ids.first().copied();
+        facts.owner_id =
+            facts.owner_id.or_else(|| only(&identity.owner_ids)).or_else(|| pinned(Claim::RepositoryOwnerId));
+        facts.repository_id =
+            facts.repository_id.or_else(|| only(&identity.repository_ids)).or_else(|| pinned(Claim::RepositoryId));
+        let said = |key| subject::value(subject.as_str(), key);
+        facts.forms.extend(said("repo").map(|value| match value.contains('@') {
+            true => SubjectFormat::Immutable,
+            false => SubjectFormat::Classic,
+        }));
+        facts.told.visibility = facts.told.visibility.or_else(|| said("repository_visibility").map(str::to_owned));
+    }
+    if facts.forms.is_empty() {
+        // The template has no `repo`, so that both forms are the same.
+        facts.forms.insert(SubjectFormat::Classic);
+    }
+    if matches!(scope, RepositoryScope::Organisation(_)) {
+        facts.repository_id = None;
+    }
+    facts
 }

@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+use super::identity::{Identity, has_exact_names};
 use super::issuer_of;
 use super::name_record::key;
-use super::pinned_ids::Identity;
 use crate::github::name::RepositoryScope;
-use crate::iam_policy::document::{allowed_values, allows, federated, statements};
+use crate::iam_policy::document::{allowed_values, allows, federated, spared_values, statements};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule, told_apart};
 
@@ -32,8 +32,18 @@ impl FoundRule {
 /// Reads a policy in which each name has its own id, as this function writes it.
 pub(super) fn own_policy(document: &Value) -> Option<TrustPolicy> {
     let is_one = |rule: &TrustRule, claim| rule.claims.get(&claim).is_none_or(|ids| ids.len() == 1);
-    let has_own = |rule: &TrustRule| is_one(rule, Claim::RepositoryId) && is_one(rule, Claim::RepositoryOwnerId);
+    let has_own = |rule: &TrustRule| {
+        let has_ids = is_one(rule, Claim::RepositoryId) && is_one(rule, Claim::RepositoryOwnerId);
+        has_ids && has_exact_names(rule.subject.as_str())
+    };
     TrustPolicy::read(document).filter(|policy| policy.rules().iter().all(has_own))
+}
+
+/// The statements of a policy that let in tokens of GitHub. Somebody may have added others to those of this function.
+pub(super) fn own_part(document: &Value) -> Value {
+    let is_own = |statement: &&Value| allows(statement) && federated(statement).any(|arn| issuer_of(arn).is_some());
+    let own: Vec<&Value> = statements(document).iter().filter(is_own).collect();
+    json!({"Version": document["Version"], "Statement": own})
 }
 
 /// Returns the rules of a document with the hosts of their issuers.
@@ -43,11 +53,17 @@ pub(super) fn found_rules(document: &Value) -> Vec<FoundRule> {
         let found = |rule: &TrustRule| FoundRule { host: issuer.web_host(), rule: rule.clone(), is_sure: true };
         return policy.rules().iter().map(found).collect();
     }
+    let document = &with_texts(document);
+    let hosts = |statement: &Value| -> BTreeSet<String> {
+        federated(statement).filter_map(issuer_of).map(|issuer| issuer.web_host()).collect()
+    };
+    let allowed: BTreeSet<String> =
+        statements(document).iter().filter(|statement| allows(statement)).flat_map(hosts).collect();
     let mut found = Vec::new();
-    for statement in statements(document).iter().filter(|statement| allows(statement)) {
-        let hosts: BTreeSet<String> =
-            federated(statement).filter_map(issuer_of).map(|issuer| issuer.web_host()).collect();
-        let rules = rules_of(statement);
+    for statement in statements(document) {
+        // A denial is of what the statements beside it allow.
+        let hosts = if allows(statement) { hosts(statement) } else { allowed.clone() };
+        let rules = rules_of(statement, document);
         let of_host = |host: &String| {
             let host = host.clone();
             rules.iter().map(move |(rule, is_sure)| FoundRule {
@@ -61,13 +77,29 @@ pub(super) fn found_rules(document: &Value) -> Vec<FoundRule> {
     found
 }
 
-/// The values of a claim in a statement.
+/// The same document with numbers as texts, as which IAM compares them.
+fn with_texts(document: &Value) -> Value {
+    match document {
+        Value::Number(number) => Value::String(number.to_string()),
+        Value::Array(items) => items.iter().map(with_texts).collect(),
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), with_texts(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The values of a claim that a statement lets in.
 fn values(statement: &Value, claim: &str) -> BTreeSet<Pattern> {
-    allowed_values(&json!({"Statement": statement}), claim).into_iter().map(Pattern::written).collect()
+    let alone = json!({"Statement": statement});
+    allowed_values(&alone, claim).into_iter().chain(spared_values(&alone, claim)).map(Pattern::written).collect()
+}
+
+/// The values of a claim that all denials of a document spare.
+fn spared(document: &Value, claim: &str) -> BTreeSet<Pattern> {
+    spared_values(document, claim).into_iter().map(Pattern::written).collect()
 }
 
 /// The rules of a statement, and if they are sure: each name with its own ids, or with all that may be its own.
-fn rules_of(statement: &Value) -> Vec<(TrustRule, bool)> {
+fn rules_of(statement: &Value, document: &Value) -> Vec<(TrustRule, bool)> {
     let subjects = values(statement, "sub");
     let named =
         subjects.iter().cloned().map(TrustRule::of).chain(values(statement, "repository").into_iter().map(|name| {
@@ -79,12 +111,19 @@ fn rules_of(statement: &Value) -> Vec<(TrustRule, bool)> {
     let said = |ids: fn(&Identity) -> &BTreeSet<u64>| -> BTreeSet<Pattern> {
         nameless.clone().flat_map(ids).map(|id| Pattern::written(&id.to_string())).collect()
     };
-    let ids = &values(statement, Claim::RepositoryId.name()) | &said(|identity| &identity.repository_ids);
-    let owner_ids = &values(statement, Claim::RepositoryOwnerId.name()) | &said(|identity| &identity.owner_ids);
+    let claimed = |claim: Claim| &values(statement, claim.name()) | &spared(document, claim.name());
+    let ids = &claimed(Claim::RepositoryId) | &said(|identity| &identity.repository_ids);
+    let owner_ids = &claimed(Claim::RepositoryOwnerId) | &said(|identity| &identity.owner_ids);
+    let users = claimed(Claim::ActorId);
+    if named.iter().all(|(_, identity)| identity.scope.is_none()) {
+        return vec![(
+            of_ids([(Claim::RepositoryId, ids), (Claim::RepositoryOwnerId, owner_ids), (Claim::ActorId, users)]),
+            true,
+        )];
+    }
     let repositories = Pool::of(&named, repository_of, ids);
     let owners = Pool::of(&named, owner_of, owner_ids);
     let told = told(statement, &named, &repositories.claimed);
-    let users = values(statement, Claim::ActorId.name());
     let mut found = Vec::new();
     for (index, (rule, identity)) in named.iter().enumerate() {
         let (mut sure, mut unsure) = (rule.clone(), rule.clone());
@@ -103,6 +142,12 @@ fn rules_of(statement: &Value) -> Vec<(TrustRule, bool)> {
         found.extend([(sure, true), (unsure, false)]);
     }
     found
+}
+
+/// A rule of ids without names.
+fn of_ids(ids: impl IntoIterator<Item = (Claim, BTreeSet<Pattern>)>) -> TrustRule {
+    let claims = ids.into_iter().filter(|(_, ids)| !ids.is_empty()).map(|(claim, ids)| (claim, Rc::new(ids)));
+    TrustRule { subject: Pattern::written("*"), claims: claims.collect() }
 }
 
 /// The key of a name, with its own ids.

@@ -14,7 +14,7 @@ use crate::github::subject;
 use crate::iam_policy::trust_policy::Claim;
 
 use super::GitHubRoles;
-use super::pinned_ids::Identity;
+use super::identity::Identity;
 use super::trust_declaration::{Actor, Format, TrustEntry};
 use super::workflow_warnings::repositories;
 
@@ -76,7 +76,7 @@ impl GitHubRoles {
     }
 
     /// Returns true if GitHub may answer: an Enterprise Server shows nothing to the public.
-    async fn is_shown(&self, issuer: &Issuer) -> bool {
+    pub(super) async fn is_shown(&self, issuer: &Issuer) -> bool {
         issuer.has_immutable_subjects() || self.github.has_credential(issuer).await != Ok(false)
     }
 
@@ -342,7 +342,7 @@ fn same_case(written: &str, found: &str, at: &str) -> Result<(), Doubt> {
     }))
 }
 
-fn no_user(at: &str, name: &str, why: &str) -> Refusal {
+pub(super) fn no_user(at: &str, name: &str, why: &str) -> Refusal {
     Refusal::PreconditionFailed {
         what: format!("{at}: `Actors`: {name}: {why}"),
         remedy: "Write the user's name of today, or the id".to_owned(),

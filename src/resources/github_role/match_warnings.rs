@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::compile;
 use super::context_refs::says;
+use super::identity::Identity;
 use super::impossible_subjects::{at_another_ref, of_pull_requests};
 use super::named::{named, shortened};
-use super::pinned_ids::Identity;
 use super::trust_declaration::{JobContext, TrustEntry};
 use crate::github::Issuer;
 use crate::github::events;
 use crate::github::facts::{SubjectFacts, SubjectFormat, ToldSubjects};
 use crate::github::name::{RepositoryScope, repository_of_workflow, split_workflow};
-use crate::github::subject;
+use crate::github::subject::{self, OF_PULL_REQUESTS_ONLY};
+use crate::github::subject_template;
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::TrustRule;
 
@@ -31,7 +32,7 @@ pub(super) fn of(
         rules.iter().filter_map(|TrustRule { subject, claims }| at_another_ref(subject.as_str(), claims)).collect();
     let told = told.chain(template_of_organisation(entry, facts)).chain(other_workflows(facts));
     let told = told.chain(other_refs(entry)).chain(other_events(entry, facts)).chain(at_another_ref);
-    told.chain(unknown_events(entry)).map(|what| format!("{at}: {what}")).collect()
+    told.chain(unknown_events(entry)).chain(no_push(entry, facts)).map(|what| format!("{at}: {what}")).collect()
 }
 
 /// The repository or owner that a whole subject is about. Beside `Repository`, it can be about no other one.
@@ -93,13 +94,24 @@ fn other_form(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
 fn other_template(entry: &TrustEntry, facts: &SubjectFacts) -> Vec<String> {
     let groups = grouped(entry, facts, |subject, told| {
         let keys = told.keys.as_ref()?;
-        let is_context = |key: &str| matches!(key, "ref" | "environment" | "pull_request");
-        let is_same = |(key, told): (&str, &String)| key == told || (told == "context" && is_context(key));
-        let said: Vec<&str> = subject::pairs(subject).map(|(key, _)| key).collect();
-        let fits = said.len() == keys.len() && said.into_iter().zip(keys).all(is_same);
-        (!fits && !subject::spans_words(subject)).then(|| keys.join(", "))
+        (!subject_template::fits(subject, keys) && !subject::spans_words(subject)).then(|| keys.join(", "))
     });
     groups.into_iter().map(|(keys, parts)| sentence(&format!("makes the subjects of {keys}"), &parts, "fit")).collect()
+}
+
+/// Tells of branches of pull requests beside contexts that jobs of other events have, too.
+fn no_push(entry: &TrustEntry, facts: &SubjectFacts) -> Option<String> {
+    let is_of_requests = |context: &JobContext| matches!(context, JobContext::PullRequest | JobContext::AllJobs);
+    let has_values = |claim: &str| entry.template_claims.get(claim).is_some_and(|values| !values.contains(""));
+    let claim = OF_PULL_REQUESTS_ONLY.into_iter().find(|claim| facts.says(claim) && has_values(claim))?;
+    let others = entry.contexts.iter().find(|context| !is_of_requests(context))?;
+    (!entry.template_claims.contains_key("event_name")).then(|| {
+        format!(
+            "`TemplateClaims`: only jobs of pull requests have a `{claim}`, so that no push gets in by `{}`: give pushes an entry of \
+             their own, without `{claim}` in `TemplateClaims`",
+            shortened(&others.declared())
+        )
+    })
 }
 
 /// Compares the contexts of all repositories of an organisation with the template that it offers to them.

@@ -17,6 +17,7 @@ mod former_state;
 mod found_rules;
 mod guardrail_checks;
 mod hand_changes;
+mod identity;
 mod impossible_subjects;
 mod lookup;
 mod match_warnings;
@@ -47,7 +48,7 @@ mod trust_declaration;
 mod trust_entry;
 mod trusted_names;
 mod unknown_ids;
-mod user_id_warnings;
+mod user_numbers;
 mod void_subjects;
 mod workflow_warnings;
 

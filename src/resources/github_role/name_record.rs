@@ -12,10 +12,19 @@ use crate::ownership::{Tags, digest};
 pub(crate) struct NameRecord {
     /// Absent where no version wrote a record.
     names: Option<Vec<(String, u64)>>,
-    /// The format that the subjects of a repository had when it left the policy, by its key.
-    formats: BTreeMap<String, SubjectFormat>,
+    /// The subjects that repositories had when they left the policy, by their keys.
+    subjects: BTreeMap<String, FormerSubjects>,
     /// True if names were forgotten.
     is_cut: bool,
+}
+
+/// The subjects that a repository had when it left the policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FormerSubjects {
+    /// Their format, where they had one.
+    pub(super) format: Option<SubjectFormat>,
+    /// True if they were of another template than the default one.
+    pub(super) has_template: bool,
 }
 
 /// The tag of the first piece. The others have a number behind it.
@@ -34,8 +43,19 @@ const VALUE: usize = 256;
 const REPOSITORY: char = '/';
 /// The characters of the digest of a repository's name, five bits each.
 const DIGEST: usize = 6;
-/// Stands behind the id of a repository whose subjects had this format.
-const FORMATS: [(char, SubjectFormat); 2] = [('c', SubjectFormat::Classic), ('i', SubjectFormat::Immutable)];
+/// Stands behind the id of a repository that had these subjects.
+const MARKS: [(char, FormerSubjects); 5] = {
+    const fn of(format: Option<SubjectFormat>, has_template: bool) -> FormerSubjects {
+        FormerSubjects { format, has_template }
+    }
+    [
+        ('c', of(Some(SubjectFormat::Classic), false)),
+        ('i', of(Some(SubjectFormat::Immutable), false)),
+        ('d', of(Some(SubjectFormat::Classic), true)),
+        ('j', of(Some(SubjectFormat::Immutable), true)),
+        ('t', of(None, true)),
+    ]
+};
 /// Begins the mark of a name at another GitHub.
 const ELSEWHERE: char = '@';
 /// The characters of that mark.
@@ -72,21 +92,21 @@ impl NameRecord {
         Self { is_cut, ..Self::default() }
     }
 
-    /// The same record with the formats of those of its repositories that have one.
-    pub(super) fn with_formats(mut self, mut formats: BTreeMap<String, SubjectFormat>) -> Self {
-        formats.retain(|known, _| self.iter().any(|(name, _)| name == known));
-        self.formats = formats;
+    /// The same record with the subjects of its repositories.
+    pub(super) fn with_subjects(mut self, mut subjects: BTreeMap<String, FormerSubjects>) -> Self {
+        subjects.retain(|known, _| self.iter().any(|(name, _)| name == known));
+        self.subjects = subjects;
         self
     }
 
-    /// The formats of repositories, by their keys.
-    pub(super) fn formats(&self) -> &BTreeMap<String, SubjectFormat> {
-        &self.formats
+    /// The subjects of repositories, by their keys.
+    pub(super) fn subjects(&self) -> &BTreeMap<String, FormerSubjects> {
+        &self.subjects
     }
 
-    /// The format that the subjects of a repository had when it left the policy.
-    pub(super) fn format(&self, name: &str) -> Option<SubjectFormat> {
-        self.formats.get(&key(name)).copied()
+    /// The subjects that a repository had when it left the policy.
+    pub(super) fn former_subjects(&self, name: &str) -> FormerSubjects {
+        self.subjects.get(&key(name)).copied().unwrap_or_default()
     }
 
     pub(crate) fn read(tags: &Tags) -> Self {
@@ -99,16 +119,16 @@ impl NameRecord {
         // A piece that somebody removed holds names that are forgotten.
         let is_cut = head.ends_with(CUT[1]) || pieces.contains(&None);
         let words = [Some(first)].into_iter().chain(pieces).flatten().flat_map(|piece| piece.split(' '));
-        let (mut names, mut formats) = (Vec::new(), BTreeMap::new());
+        let (mut names, mut subjects) = (Vec::new(), BTreeMap::new());
         for (name, value) in words.filter_map(|word| word.split_once('=')) {
-            let format = FORMATS.into_iter().find(|(mark, _)| value.ends_with(*mark));
-            if let Ok(id) = value.trim_end_matches(FORMATS.map(|(mark, _)| mark)).parse() {
+            let former = MARKS.into_iter().find(|(mark, _)| value.ends_with(*mark));
+            if let Ok(id) = value.trim_end_matches(MARKS.map(|(mark, _)| mark)).parse() {
                 let name = name.replace(BOT.1, BOT.0);
-                formats.extend(format.map(|(_, format)| (name.clone(), format)));
+                subjects.extend(former.map(|(_, former)| (name.clone(), former)));
                 names.push((name, id));
             }
         }
-        Self { formats, is_cut, ..Self::of(names.iter().map(|(name, id)| (name.as_str(), *id))) }
+        Self { subjects, is_cut, ..Self::of(names.iter().map(|(name, id)| (name.as_str(), *id))) }
     }
 
     /// The same record beside a policy for another GitHub: a name at `from` gets a mark, and one at `to` loses it.
@@ -130,8 +150,9 @@ impl NameRecord {
     pub(crate) fn union(&self, other: &Self) -> Self {
         let both = || Self::of(self.iter().chain(other.iter()));
         let names = self.names.as_ref().or(other.names.as_ref()).and_then(|_| both().names);
-        let formats = other.formats.iter().chain(&self.formats).map(|(name, format)| (name.clone(), *format)).collect();
-        Self { names, is_cut: self.is_cut || other.is_cut, formats }
+        let subjects =
+            other.subjects.iter().chain(&self.subjects).map(|(name, known)| (name.clone(), *known)).collect();
+        Self { names, is_cut: self.is_cut || other.is_cut, subjects }
     }
 
     /// The ids that a name had.
@@ -175,8 +196,8 @@ impl NameRecord {
     fn pieces(&self) -> (Vec<String>, usize) {
         let mut pieces = vec![String::new()];
         for (count, (name, id)) in self.iter().enumerate() {
-            let format = self.formats.get(name);
-            let mark = FORMATS.iter().find(|(_, known)| Some(known) == format).map(|(mark, _)| *mark);
+            let former = self.subjects.get(name);
+            let mark = MARKS.iter().find(|(_, known)| Some(known) == former).map(|(mark, _)| *mark);
             let word = format!(" {}={id}{}", name.replace(BOT.0, BOT.1), mark.map(String::from).unwrap_or_default());
             let full = pieces.len() == PIECES;
             match pieces.last_mut().filter(|last| BEGIN.len() + 2 + last.len() + word.len() <= VALUE) {
@@ -231,14 +252,20 @@ mod tests {
     }
 
     #[test]
-    fn the_formats_of_repositories_survive_the_tags() {
-        let formats = [("acme/app", SubjectFormat::Classic), ("acme/web", SubjectFormat::Immutable)];
-        let formats = formats.map(|(name, format)| (key(name), format)).into_iter().collect();
-        let record = NameRecord::of([("acme/app", 44), ("acme/old", 33), ("octocat", 11)]).with_formats(formats);
+    fn the_subjects_of_repositories_survive_the_tags() {
+        let of = |format, has_template| FormerSubjects { format, has_template };
+        let (classic, immutable) = (Some(SubjectFormat::Classic), Some(SubjectFormat::Immutable));
+        let all = [("acme/app", of(classic, false)), ("acme/web", of(immutable, true)), ("acme/ci", of(None, true))];
+        let known = all.map(|(name, former)| (key(name), former)).into_iter().collect();
+        let names = [("acme/app", 44), ("acme/web", 55), ("acme/ci", 66), ("acme/old", 33), ("octocat", 11)];
+        let record = NameRecord::of(names).with_subjects(known);
         let read = NameRecord::read(&record.write());
         assert_eq!(read, record);
-        assert_eq!((read.format("acme/App"), read.format("acme/old")), (Some(SubjectFormat::Classic), None));
-        assert_eq!(read.format("acme/web"), None, "it is not recorded");
+        for (name, former) in all {
+            assert_eq!(read.former_subjects(&name.to_uppercase()), former, "{name}");
+        }
+        assert_eq!(read.former_subjects("acme/old"), FormerSubjects::default());
+        assert_eq!(read.former_subjects("acme/none"), FormerSubjects::default(), "it is not recorded");
     }
 
     #[test]
@@ -258,9 +285,10 @@ mod tests {
     #[test]
     fn many_names_take_several_tags_and_the_oldest_are_forgotten_last() {
         let names: Vec<String> = (0..200).map(|index| format!("octo-org/repository-{index:03}")).collect();
-        let formats = || names.iter().map(|name| (key(name), SubjectFormat::Immutable)).collect();
+        let former = FormerSubjects { format: Some(SubjectFormat::Immutable), has_template: true };
+        let subjects = || names.iter().map(|name| (key(name), former)).collect();
         let record = |count: usize| {
-            NameRecord::of(names[..count].iter().map(|name| (name.as_str(), 456_789_000))).with_formats(formats())
+            NameRecord::of(names[..count].iter().map(|name| (name.as_str(), 456_789_000))).with_subjects(subjects())
         };
         let room = record(200).room();
         assert!(room > 116 && room < 200, "{room}: the largest trust policy names 116 repositories and their owner");

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::identity::Identity;
 use super::named::named;
-use super::pinned_ids::Identity;
 use crate::github::Issuer;
 use crate::github::name::RepositoryScope;
 use crate::github::subject::value;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::identity::Identity;
 use super::name_record::key;
-use super::pinned_ids::Identity;
 use crate::error::Error;
 use crate::github::name::RepositoryScope;
 use crate::iam_policy::trust_policy::TrustPolicy;

@@ -3,72 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::identity::Identity;
 use super::name_record::{NameRecord, is_account, key};
 use super::pinned_users::PinnedUsers;
 use super::trust_declaration::{Actor, TrustEntry};
-use crate::github::claim_values;
 use crate::github::facts::{NamedScope, SubjectFacts};
 use crate::github::name::{Repository, RepositoryScope};
-use crate::github::subject;
-use crate::iam_policy::pattern::Pattern;
-use crate::iam_policy::trust_policy::{Claim, TrustRule};
-
-/// The names and ids of a rule.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Identity {
-    /// The repository or owner that the rule names.
-    pub(super) scope: Option<RepositoryScope>,
-    pub(super) owner_ids: BTreeSet<u64>,
-    pub(super) repository_ids: BTreeSet<u64>,
-}
-
-impl Identity {
-    pub(super) fn of(rule: &TrustRule) -> Self {
-        let said = |key: &str| subject::value(rule.subject.as_str(), key);
-        let prefix = said("repo").and_then(subject::prefix);
-        let ids = prefix.as_ref().and_then(|prefix| prefix.ids);
-        let (owner, organisation_id) = said("repo").and_then(organisation).unzip();
-        let claimed = |claim| rule.claims.get(&claim).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
-        let repository = prefix
-            .map(|prefix| prefix.repository)
-            .or_else(|| Repository::parse(said("repository")?).ok())
-            .or_else(|| Repository::parse(claimed(Claim::Repository).next()?).ok());
-        let owner = || owner.or_else(|| said("repository_owner")).map(str::to_owned);
-        let numbers = |word: &str, claim, known: Option<u64>| {
-            let all = said(word).into_iter().chain(claimed(claim)).filter_map(claim_values::number);
-            all.chain(known).collect()
-        };
-        Self {
-            scope: repository.map(RepositoryScope::Repository).or_else(|| owner().map(RepositoryScope::Organisation)),
-            owner_ids: numbers(
-                "repository_owner_id",
-                Claim::RepositoryOwnerId,
-                ids.map(|(owner, _)| owner).or(organisation_id.flatten()),
-            ),
-            repository_ids: numbers("repository_id", Claim::RepositoryId, ids.map(|(_, repository)| repository)),
-        }
-    }
-
-    /// Reads a whole subject.
-    pub(super) fn of_subject(subject: &Pattern) -> Self {
-        Self::of(&TrustRule::of(subject.clone()))
-    }
-
-    /// Returns true if an id tells the repository, or the owner where the rule is about all of the owner's.
-    pub(super) fn is_pinned(&self) -> bool {
-        let of_owner = !matches!(self.scope, Some(RepositoryScope::Repository(_))) && !self.owner_ids.is_empty();
-        of_owner || !self.repository_ids.is_empty()
-    }
-}
-
-/// `OWNER/*` or `OWNER@ID/*`.
-fn organisation(value: &str) -> Option<(&str, Option<u64>)> {
-    let owner = value.strip_suffix("/*")?;
-    match owner.split_once('@') {
-        Some((owner, id)) => Some((owner, Some(claim_values::number(id)?))),
-        None => Some((owner, None)),
-    }
-}
+use crate::iam_policy::trust_policy::TrustRule;
 
 /// The ids that policies pin, by the keys of names.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +19,8 @@ pub(super) struct PinnedIds {
     /// The names whose ids nothing tells: those that share a statement with all their ids, and, without an id, the owners of
     /// repositories that are pinned by their own ids.
     doubtful: BTreeMap<String, BTreeSet<u64>>,
+    /// The ids of statements without names: a name that the policies do not have may have been let in by one of them.
+    nameless: Identity,
     users: PinnedUsers,
 }
 
@@ -124,6 +67,16 @@ impl PinnedIds {
             } else {
                 self.add_doubtful(rule);
             }
+        }
+    }
+
+    /// Adds the ids of a rule without names, which somebody else wrote.
+    pub(super) fn add_nameless<'a>(&mut self, rules: impl IntoIterator<Item = &'a TrustRule>) {
+        for Identity { scope: _, owner_ids, repository_ids } in
+            rules.into_iter().map(Identity::of).filter(|identity| identity.scope.is_none())
+        {
+            self.nameless.owner_ids.extend(owner_ids);
+            self.nameless.repository_ids.extend(repository_ids);
         }
     }
 
@@ -219,11 +172,11 @@ impl PinnedIds {
     }
 
     pub(super) fn owner(&self, name: &str) -> BTreeSet<u64> {
-        self.owners.get(&key(name)).cloned().unwrap_or_default()
+        self.of_key(&key(name)).unwrap_or(&self.nameless.owner_ids).clone()
     }
 
     pub(super) fn repository(&self, repository: &Repository) -> BTreeSet<u64> {
-        self.repositories.get(&key(&repository.to_string())).cloned().unwrap_or_default()
+        self.of_key(&key(&repository.to_string())).unwrap_or(&self.nameless.repository_ids).clone()
     }
 
     pub(super) fn ids(&self, scope: &RepositoryScope) -> BTreeSet<u64> {
@@ -294,7 +247,8 @@ impl PinnedIds {
         beside: &str,
     ) -> Option<OtherId> {
         // An owner and a user of one name are the same account.
-        let known: BTreeSet<u64> = self.owner(name).into_iter().chain(self.users.named(name, actors)).collect();
+        let owner = self.owners.get(&key(name)).into_iter().flatten().copied();
+        let known: BTreeSet<u64> = owner.chain(self.users.named(name, actors)).collect();
         // Where nothing is known of a name, the policy's ids are those of all names.
         let is_lost = known.is_empty() && !actors.is_whole();
         let pinned = if is_lost { self.users.all().clone() } else { known };

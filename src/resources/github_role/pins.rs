@@ -2,7 +2,7 @@
 
 use super::compile::{Compiler, only};
 use super::context_refs::says;
-use super::pinned_ids::Identity;
+use super::identity::Identity;
 use crate::github::facts::SubjectFacts;
 use crate::github::name::RepositoryScope;
 use crate::github::subject;

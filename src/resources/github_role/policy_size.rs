@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::github::name::RepositoryScope;
 use crate::iam_policy::pattern::Pattern;
 
-use super::pinned_ids::Identity;
+use super::identity::Identity;
 use super::policy_limits::size_of;
 use super::trust_declaration::{JobContext, TrustEntry};
 

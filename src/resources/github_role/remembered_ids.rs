@@ -25,7 +25,7 @@ use crate::request_origin::RollbackCheck;
 
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
-use super::found_rules::{FoundRule, found_rules, own_policy};
+use super::found_rules::{FoundRule, found_rules, own_part, own_policy};
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
 use super::name_record::{NameRecord, is_account};
 use super::names_in_policy::{in_another_case, unsure_of_case};
@@ -52,6 +52,14 @@ pub(super) struct Memory {
     pub(super) is_for_rollback: bool,
 }
 
+/// The facts of an entry in the policies.
+enum InPolicy {
+    Known(SubjectFacts),
+    /// They mention the repository, and no facts about it lead to a trust policy.
+    Unusable,
+    Absent,
+}
+
 impl Memory {
     /// Adds a role to the memory of the names at a GitHub.
     fn add(&mut self, owner: &Owner, role: Role, host: &str) {
@@ -71,18 +79,22 @@ impl Memory {
                 ids.add(found.iter().map(|found| &found.rule));
             } else {
                 ids.add_found(found.iter().map(FoundRule::told));
+                ids.add_nameless(found.iter().map(|found| &found.rule));
             }
         };
         // The role of somebody else tells no facts. It only refuses other ids.
         if !owner.owns(&tags) {
             self.names_of_others = self.names_of_others.union(&names);
             add(&mut self.others, here);
+            // Another author may have written ids without names in the form of this function's subjects.
+            self.others.add_nameless(here.iter().map(|found| &found.rule));
             return;
         }
         self.names = self.names.union(&names);
         add(&mut self.pinned, here);
         add(&mut self.ids, here);
-        self.policies.extend(policy.filter(|_| is_here));
+        let own_part = || own_policy(&own_part(&document));
+        self.policies.extend(policy.or_else(own_part).filter(|_| is_here));
         for (written_for, rules) in rules.iter().filter(|(written_for, _)| *written_for != host) {
             let mut pinned = PinnedIds::default();
             pinned.add_found(rules.iter().map(FoundRule::told));
@@ -111,18 +123,68 @@ impl Memory {
         users: &BTreeMap<String, u64>,
         at: &str,
     ) -> Option<SubjectFacts> {
-        let mut facts = match &entry.scope {
-            Some(scope) => {
-                let in_policy = self.policies.iter().find_map(|policy| facts_from_policy(policy, entry));
-                let known = in_policy.or_else(|| self.recorded(issuer, scope));
+        let complete = |facts: SubjectFacts| self.completed(issuer, entry, users, at, facts);
+        let Some(scope) = &entry.scope else { return complete(declared_facts(entry, [])) };
+        match self.in_policy(issuer, entry, users, at) {
+            InPolicy::Known(facts) => Some(facts),
+            InPolicy::Unusable => None,
+            InPolicy::Absent => {
+                let recorded = self.recorded(issuer, scope);
                 let agrees = |facts: &SubjectFacts| with_declared(entry, facts.clone(), at).is_ok();
-                known
-                    .filter(agrees)
-                    .or_else(|| declared_in_any_form(issuer, entry))
-                    .or_else(|| self.said_by_subjects(entry))?
+                let known = recorded.filter(agrees).or_else(|| declared_in_any_form(issuer, entry));
+                complete(known.or_else(|| self.said_by_subjects(entry))?)
             }
-            None => declared_facts(entry, []),
+        }
+    }
+
+    /// The facts of an entry as the policy tells them: those that lead to a part of it, else those with the likeliest template.
+    fn in_policy(&self, issuer: &Issuer, entry: &TrustEntry, users: &BTreeMap<String, u64>, at: &str) -> InPolicy {
+        let told = self.policies.iter().flat_map(|policy| {
+            facts_from_policy(policy, entry).into_iter().map(move |told| (policy, told.facts, told.is_likely))
+        });
+        let agrees = |(_, facts, _): &(_, SubjectFacts, _)| with_declared(entry, facts.clone(), at).is_ok();
+        let told: Vec<_> = told.filter(agrees).collect();
+        if told.is_empty() {
+            return InPolicy::Absent;
+        }
+        let complete = |facts: &SubjectFacts| self.completed(issuer, entry, users, at, facts.clone());
+        let leads_there = |policy: &TrustPolicy, facts: &SubjectFacts| {
+            let rules = compile(issuer, entry, facts).unwrap_or_default();
+            let part = TrustPolicy::of(&policy.provider_arn, &policy.audience, rules);
+            part.rules().is_subset(policy.rules())
         };
+        let kept =
+            told.iter().find_map(|(policy, facts, _)| complete(facts).filter(|facts| leads_there(policy, facts)));
+        let likeliest = || told.iter().filter(|(_, _, is_likely)| *is_likely).find_map(|(_, facts, _)| complete(facts));
+        match kept.or_else(likeliest) {
+            Some(facts) => InPolicy::Known(facts),
+            // No rollback fails for a template.
+            None if self.is_for_rollback => InPolicy::Absent,
+            None => InPolicy::Unusable,
+        }
+    }
+
+    /// Facts with the template of the policy, where GitHub does not tell one.
+    fn with_template(&self, issuer: &Issuer, entry: &TrustEntry, facts: SubjectFacts, at: &str) -> SubjectFacts {
+        let is_repository = matches!(entry.scope, Some(RepositoryScope::Repository(_)));
+        if !is_repository || entry.contexts.is_empty() || facts.told.keys.is_some() {
+            return facts;
+        }
+        match self.in_policy(issuer, entry, &facts.users, at) {
+            InPolicy::Known(SubjectFacts { template, .. }) => SubjectFacts { template, ..facts },
+            InPolicy::Unusable | InPolicy::Absent => facts,
+        }
+    }
+
+    /// Facts with the ids that the memory has, and the users.
+    fn completed(
+        &self,
+        issuer: &Issuer,
+        entry: &TrustEntry,
+        users: &BTreeMap<String, u64>,
+        at: &str,
+        mut facts: SubjectFacts,
+    ) -> Option<SubjectFacts> {
         self.complete(issuer, entry, &mut facts);
         // The ids of the policy may be those of other names, whom the author has taken out.
         if self.is_for_rollback && !self.names.is_whole() {
@@ -171,15 +233,21 @@ impl Memory {
         (entry.contexts.is_empty() && (say_all() || knows_owner())).then(|| declared_facts(entry, []))
     }
 
-    /// The facts of a scope that is no longer in the policy, with the form that its subjects had, or each that they may have.
+    /// The facts of a scope that is no longer in the policy, with the form that its subjects had, or each that they may have. A
+    /// rollback goes by the owner's id where nothing tells the repository's.
     fn recorded(&self, issuer: &Issuer, scope: &RepositoryScope) -> Option<SubjectFacts> {
-        let id = self.only(scope)?;
-        let (owner_id, repository_id) = match scope {
-            RepositoryScope::Repository(_) => (self.only(&scope.organisation()), Some(id)),
-            RepositoryScope::Organisation(_) => (Some(id), None),
-        };
-        let forms = if owner_id.is_some() { forms_of(issuer) } else { &[SubjectFormat::Classic] };
-        let had = self.names.format(&scope.name()).filter(|format| forms.contains(format));
+        let owner_id = self.only(&scope.organisation());
+        let repository_id = self.only(scope).filter(|_| matches!(scope, RepositoryScope::Repository(_)));
+        let by_owner = self.is_for_rollback || matches!(scope, RepositoryScope::Organisation(_));
+        repository_id.or(owner_id.filter(|_| by_owner))?;
+        let is_whole = owner_id.is_some() && (repository_id.is_some() || *scope == scope.organisation());
+        let forms = if is_whole { forms_of(issuer) } else { &[SubjectFormat::Classic] };
+        let former = self.names.former_subjects(&scope.name());
+        // Nothing tells which template it was. No rollback fails for a template.
+        if former.has_template && !self.is_for_rollback {
+            return None;
+        }
+        let had = former.format.filter(|format| forms.contains(format));
         Some(SubjectFacts {
             owner_id,
             repository_id,
@@ -192,7 +260,8 @@ impl Memory {
     /// An entry that declares one id of a repository only, with the other one as it was when that id left the policy.
     fn with_former_ids(&self, entry: &TrustEntry) -> Option<TrustEntry> {
         let scope = entry.scope.as_ref().filter(|scope| matches!(scope, RepositoryScope::Repository(_)))?;
-        let now = self.policies.iter().find_map(|policy| facts_from_policy(policy, entry)).unwrap_or_default();
+        let told = self.policies.iter().flat_map(|policy| facts_from_policy(policy, entry)).next();
+        let now = told.map(|told| told.facts).unwrap_or_default();
         let former = |scope: &RepositoryScope, now: Option<u64>| {
             let pinned = self.pinned.ids(scope);
             let left = self.names.newest(&scope.name(), |id| !pinned.contains(&id));
@@ -331,7 +400,7 @@ fn settled(
     memory: &Memory,
 ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
     let mut facts = match found {
-        Ok(facts) => facts.clone(),
+        Ok(facts) => memory.with_template(issuer, entry, facts.clone(), at),
         Err(Doubt::Silent(problem, told)) => without_github(issuer, (entry, at), memory, problem, told)?,
         Err(Doubt::Renamed { from, to, id }) => {
             let pinned = memory.ids.repository(from).union(&memory.others.repository(from)).copied().collect();

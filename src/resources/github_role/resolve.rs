@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_iam::types::SummaryKeyType;
-use futures_util::future::join;
+use futures_util::future::join3;
 
 use crate::aws::CallError;
 use crate::error::{Error, Refusal};
@@ -19,6 +19,7 @@ use super::policy_limits::{LARGEST_QUOTA, SUBJECT_LIMIT};
 use super::policy_size::least_size;
 use super::remembered_ids::Memory;
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
+use super::user_numbers;
 use crate::iam_policy::trust_policy::{SMALLEST_QUOTA, TrustPolicy, TrustRule};
 
 /// The trust of a role as GitHub's answers complete it.
@@ -61,8 +62,18 @@ impl GitHubRoles {
                 );
             }
         }
-        let (found, memory) = join(self.facts_of_all(issuer, entries), self.memory(owner, role, issuer)).await;
+        let (mut found, memory, accounts) = join3(
+            self.facts_of_all(issuer, entries),
+            self.memory(owner, role, issuer),
+            self.accounts_of_numbers(declaration),
+        )
+        .await;
         let mut memory = memory?;
+        for (index, (entry, found)) in entries.iter().zip(&mut found).enumerate() {
+            if let Some(doubt) = user_numbers::refuse_organisation(&place(index, entry), entry, &accounts) {
+                *found = Err(doubt);
+            }
+        }
         memory.learn_owners(entries, &found);
         let mut draft = self.draft(owner, declaration, &found, &memory).await?;
         if let Some(refusal) = self.too_long(declaration, &draft).await? {
@@ -92,6 +103,7 @@ impl GitHubRoles {
             return Err(too_many_names(needed, names.room()).into());
         }
         warnings.extend(name_warnings::of(issuer, &whole));
+        warnings.extend(user_numbers::of_nobody(&accounts));
         Ok(ResolvedTrust { warning: warnings.join(". "), policy: whole, names })
     }
 

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts_from_policy::template_of;
-use super::pinned_ids::{Identity, PinnedIds, listed};
+use super::identity::Identity;
+use super::pinned_ids::{PinnedIds, listed};
 use crate::github::client::LookupError;
 use crate::github::facts::{SubjectFacts, SubjectFormat, prefix};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
+use crate::github::subject_template::{fits, templates};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
 /// The subjects of one repository in a policy.
@@ -15,8 +16,7 @@ use crate::iam_policy::trust_policy::TrustPolicy;
 pub(super) struct TrustedSubjects {
     /// The beginnings of the subjects.
     prefixes: BTreeSet<String>,
-    /// The claims that they are made of, in order.
-    templates: BTreeSet<Vec<String>>,
+    subjects: BTreeSet<String>,
 }
 
 /// Returns the subjects that a policy trusts, by repository or owner.
@@ -27,7 +27,7 @@ pub(super) fn trusted_subjects(policy: &TrustPolicy) -> BTreeMap<RepositoryScope
         let trusted = found.entry(scope).or_default();
         let text = rule.subject.as_str();
         trusted.prefixes.extend(subject::value(text, "repo").map(|value| format!("repo:{value}")));
-        trusted.templates.insert(template_of(text).into_iter().map(str::to_owned).collect());
+        trusted.subjects.insert(text.to_owned());
     }
     found
 }
@@ -104,11 +104,11 @@ pub(super) fn other_id(what: &str, pinned: &BTreeSet<u64>, now: Option<u64>) -> 
 
 /// Describes the subjects that GitHub issues and the role does not trust.
 fn difference_of(repository: &Repository, trusted: &TrustedSubjects, facts: &SubjectFacts) -> Option<String> {
-    let TrustedSubjects { prefixes: trusted, templates } = trusted;
+    let TrustedSubjects { prefixes: trusted, subjects } = trusted;
     let issued: Vec<String> =
         facts.forms.iter().filter_map(|form| prefix(repository, *form, facts.owner_id, facts.repository_id)).collect();
     // If GitHub does not tell which of two formats it is, one of them suffices.
-    let fits = if trusted.is_empty() {
+    let has_prefix = if trusted.is_empty() {
         // The template has no `repo`.
         true
     } else if facts.forms.len() == 1 {
@@ -116,9 +116,12 @@ fn difference_of(repository: &Repository, trusted: &TrustedSubjects, facts: &Sub
     } else {
         issued.iter().any(|prefix| trusted.contains(prefix))
     };
-    if fits {
-        let template = facts.told.keys.as_ref().filter(|keys| !templates.contains(*keys))?;
-        let trusted: Vec<String> = templates.iter().map(|keys| keys.join(", ")).collect();
+    if has_prefix {
+        let is_of = |keys: &&Vec<String>| subjects.iter().any(|subject| fits(subject, keys));
+        let template = facts.told.keys.as_ref().filter(|keys| !is_of(keys))?;
+        let trusted: BTreeSet<String> =
+            subjects.iter().filter_map(|subject| templates(subject).next()).map(|keys| keys.join(", ")).collect();
+        let trusted: Vec<String> = trusted.into_iter().collect();
         return Some(format!(
             "its subjects are made of {}, the role trusts {}",
             template.join(", "),

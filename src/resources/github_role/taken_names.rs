@@ -7,7 +7,8 @@ use crate::github::facts::SubjectFacts;
 use crate::github::name::{Repository, RepositoryScope};
 use crate::iam_policy::trust_policy::TrustRule;
 
-use super::pinned_ids::{Identity, KnownIds, OtherId, declared_ids, listed};
+use super::identity::Identity;
+use super::pinned_ids::{KnownIds, OtherId, declared_ids, listed};
 use super::trust_declaration::TrustEntry;
 
 /// Refuses names that have another id now.

@@ -6,17 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::found_rules::{FoundRule, found_rules};
+use super::identity::Identity;
 use super::issuer_of;
 use super::lookup::Doubt;
-use super::name_record::{NameRecord, key};
-use super::pinned_ids::{Identity, PinnedIds, declared_ids};
+use super::name_record::{FormerSubjects, NameRecord, key};
+use super::pinned_ids::{PinnedIds, declared_ids};
 use super::remembered_ids::Memory;
 use super::taken_names::untold;
 use super::trust_declaration::TrustEntry;
 use crate::error::Refusal;
-use crate::github::facts::{SubjectFacts, SubjectFormat};
+use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
+use crate::github::subject_template;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 
 impl Memory {
@@ -47,16 +49,13 @@ impl Memory {
         let leaves = |(name, _): &(&str, u64)| leaving.iter().any(|(left, _)| left == *name);
         let leaving = NameRecord::of(now.iter().filter(leaves)).union(&leaving);
         let needed = leaving.iter().count();
-        (leaving.union(&now).union(&before).union(&is_cut).with_formats(self.formats()), needed)
+        (leaving.union(&now).union(&before).union(&is_cut).with_subjects(self.subjects()), needed)
     }
 
-    /// The formats of the subjects that repositories have in the policies, or had when they left.
-    fn formats(&self) -> BTreeMap<String, SubjectFormat> {
-        let all = formats(self.policies.iter().flat_map(TrustPolicy::rules));
-        let only = |(name, formats): (&String, &BTreeSet<_>)| Some((name.clone(), only(formats)?));
-        let mut known = self.names.formats().clone();
-        known.retain(|name, _| !all.contains_key(name));
-        known.extend(all.iter().filter_map(only));
+    /// The subjects that repositories have in the policies, or had when they left.
+    fn subjects(&self) -> BTreeMap<String, FormerSubjects> {
+        let mut known = self.names.subjects().clone();
+        known.extend(subjects(self.policies.iter().flat_map(TrustPolicy::rules)));
         known
     }
 
@@ -124,26 +123,27 @@ impl NameRecord {
         let found: Vec<FoundRule> = found_rules(document).into_iter().filter(|found| found.host == host).collect();
         let mut pinned = PinnedIds::default();
         pinned.add_found(found.iter().map(FoundRule::told));
-        let all = formats(found.iter().map(|found| &found.rule));
-        let formats = all.iter().filter_map(|(name, formats)| Some((name.clone(), only(formats)?))).collect();
+        let subjects = subjects(found.iter().map(|found| &found.rule));
         let is_cut = Self::cut_if(pinned.untold().next().is_some());
-        Self::of(pinned.iter()).with_formats(formats).union(&is_cut)
+        Self::of(pinned.iter()).with_subjects(subjects).union(&is_cut)
     }
 }
 
-/// The formats of the subjects of each repository, by its key.
-fn formats<'a>(rules: impl Iterator<Item = &'a TrustRule>) -> BTreeMap<String, BTreeSet<SubjectFormat>> {
-    let mut found: BTreeMap<String, BTreeSet<SubjectFormat>> = BTreeMap::new();
+/// The subjects of each repository, by its key. Those in both formats have none.
+fn subjects<'a>(rules: impl Iterator<Item = &'a TrustRule>) -> BTreeMap<String, FormerSubjects> {
+    let default = SubjectTemplate::Default.keys();
+    let mut found: BTreeMap<String, (BTreeSet<SubjectFormat>, bool)> = BTreeMap::new();
     for rule in rules {
-        if let Some(prefix) = subject::value(rule.subject.as_str(), "repo").and_then(subject::prefix) {
-            let format = if prefix.ids.is_some() { SubjectFormat::Immutable } else { SubjectFormat::Classic };
-            found.entry(key(&prefix.repository.to_string())).or_default().insert(format);
-        }
+        let Some(RepositoryScope::Repository(repository)) = Identity::of(rule).scope else { continue };
+        let text = rule.subject.as_str();
+        let (formats, has_template) = found.entry(key(&repository.to_string())).or_default();
+        *has_template |= !subject_template::fits(text, &default);
+        formats.extend(subject::value(text, "repo").map(|value| match value.contains('@') {
+            true => SubjectFormat::Immutable,
+            false => SubjectFormat::Classic,
+        }));
     }
-    found
-}
-
-/// The format, where there is one.
-fn only(formats: &BTreeSet<SubjectFormat>) -> Option<SubjectFormat> {
-    formats.first().copied().filter(|_| formats.len() == 1)
+    let only = |formats: &BTreeSet<SubjectFormat>| formats.first().copied().filter(|_| formats.len() == 1);
+    let known = |(name, (formats, has_template))| (name, FormerSubjects { format: only(&formats), has_template });
+    found.into_iter().map(known).collect()
 }

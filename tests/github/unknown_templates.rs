@@ -1,0 +1,156 @@
+//! Templates of subjects that GitHub does not tell any more: an update that leaves the trust as it is leaves the policy as it is.
+
+use github_trust::guardrails::Guardrails;
+use serde_json::{Value, json};
+
+use super::drift::scheduled;
+use super::{Place, at};
+use crate::simulation::github::ids;
+use crate::simulation::wire::Answer;
+
+const SHARED: &str = "acme/shared/.github/workflows/deploy.yml@refs/heads/main";
+
+/// Templates, each with the members of an entry that it takes.
+fn templates() -> Vec<(&'static str, Value)> {
+    vec![
+        ("repository_id context", json!({"Branches": ["main"]})),
+        ("repository context", json!({"Branches": ["main"], "PullRequests": true})),
+        ("repository_owner context", json!({"Branches": ["main"], "Environments": ["prod"]})),
+        ("repository_owner_id repository_id context", json!({"PullRequests": true})),
+        ("repo context ref", json!({"AllJobs": true, "Refs": ["refs/heads/main"]})),
+        ("repo context ref", json!({"Environments": ["prod"], "Refs": ["refs/heads/main"]})),
+        ("repo context job_workflow_ref", json!({"AllJobs": true, "Workflows": [SHARED]})),
+        ("repo context job_workflow_ref", json!({"Branches": ["main"], "PullRequests": true, "Workflows": [SHARED]})),
+        ("repository_owner repo context", json!({"Branches": ["main"], "PullRequests": true})),
+        (
+            "repo job_workflow_ref context",
+            json!({"Branches": ["main"], "Environments": ["prod"], "Workflows": [SHARED]}),
+        ),
+        ("repo ref", json!({"Branches": ["main"]})),
+        ("repo ref context", json!({"Environments": ["prod"], "Refs": ["refs/heads/main"]})),
+        ("repo ref environment", json!({"Environments": ["prod"], "Refs": ["refs/heads/main"]})),
+        ("repo environment", json!({"Environments": ["prod", "dev"]})),
+        ("repo context repository_visibility", json!({"Branches": ["main"], "PullRequests": true})),
+        ("repo context actor", json!({"Branches": ["main"], "Actors": ["octocat"]})),
+        ("repo", json!({"AllJobs": true})),
+        ("repo context", json!({"AllJobs": true})),
+    ]
+}
+
+fn trust(members: &Value) -> Value {
+    let mut entry = json!({"Repository": "acme/app"});
+    entry.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    json!([entry])
+}
+
+/// A role for each template, made while GitHub told it.
+fn each_template(test: impl AsyncFn(&mut Place, &Value)) {
+    for (template, members) in templates() {
+        at(async |place| {
+            place.world.settings.guardrails = Guardrails::none();
+            place.token();
+            let keys = template.split(' ').map(str::to_owned).collect();
+            place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+            let trust = trust(&members);
+            let outcome = place.create(trust.clone()).await;
+            assert!(outcome.succeeded, "{template} {trust}: {}", outcome.reason);
+            test(place, &trust).await;
+        });
+    }
+}
+
+/// Updates another property, which leaves the trust policy.
+async fn leaves_the_policy(place: &mut Place, trust: &Value) {
+    let before = place.policy();
+    let outcome = place.request("Update", json!({"Trust": trust, "Description": "other"})).await;
+    assert!(outcome.succeeded, "{trust}: {}", outcome.reason);
+    assert_eq!(place.policy(), before, "{trust}");
+}
+
+/// GitHub shows the repository no more, to no credential.
+fn hide(place: &Place) {
+    let absent = Answer { status: 404, headers: Vec::new(), body: "{}".into() };
+    place.github(|github| drop(github.answers.insert("GET /repos/acme/app".into(), absent)));
+}
+
+#[test]
+fn a_role_of_a_hidden_repository_keeps_the_subjects_of_its_template() {
+    each_template(async |place, trust| {
+        hide(place);
+        leaves_the_policy(place, trust).await;
+        place.rolls_back = true;
+        leaves_the_policy(place, trust).await;
+        place.github(|github| github.down = true);
+        leaves_the_policy(place, trust).await;
+    });
+}
+
+#[test]
+fn a_role_keeps_the_subjects_of_a_template_that_may_not_be_read() {
+    each_template(async |place, trust| {
+        for status in [403, 404] {
+            let path = "GET /repos/acme/app/actions/oidc/customization/sub".to_owned();
+            let denied = Answer { status, headers: Vec::new(), body: "{}".into() };
+            place.github(|github| drop(github.answers.insert(path, denied)));
+            leaves_the_policy(place, trust).await;
+        }
+        place.world.settings.github_secret = None;
+        leaves_the_policy(place, trust).await;
+    });
+}
+
+#[test]
+fn a_statement_that_somebody_adds_hides_no_template() {
+    each_template(async |place, trust| {
+        let before = place.policy();
+        let mut policy = before.clone();
+        let human = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:TagSession"});
+        policy["Statement"].as_array_mut().unwrap().push(human);
+        place.someone("UpdateAssumeRolePolicy", &json!({"RoleName": "deploy", "PolicyDocument": policy.to_string()}));
+        hide(place);
+        let outcome = place.request("Update", json!({"Trust": trust, "Description": "other"})).await;
+        assert!(outcome.succeeded, "{trust}: {}", outcome.reason);
+        assert_eq!(place.policy(), before, "{trust}");
+    });
+}
+
+#[test]
+fn a_rollback_keeps_a_template_under_a_name_that_changed_hands() {
+    each_template(async |place, trust| {
+        place.github(|github| github.taken = [("acme".to_owned(), 777), ("acme/app".to_owned(), 999)].into());
+        place.rolls_back = true;
+        leaves_the_policy(place, trust).await;
+    });
+}
+
+#[test]
+fn the_scheduled_run_knows_the_subjects_of_each_template() {
+    each_template(async |place, _| {
+        let log = scheduled(place).await;
+        assert!(log.contains("\"drifted\":0,\"unknown\":0"), "{}: {log}", place.policy());
+    });
+}
+
+#[test]
+fn a_repository_of_an_unknown_template_comes_back_by_a_rollback_only() {
+    at(async |place| {
+        place.token();
+        let keys = ["repo", "context", "job_workflow_ref"].map(str::to_owned).to_vec();
+        place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+        let app = trust(&json!({"Branches": ["main"], "Workflows": [SHARED]}));
+        assert!(place.create(app.clone()).await.succeeded);
+        assert!(place.update(json!([{"Repository": "corp/web", "Branches": ["main"]}])).await.succeeded);
+        hide(place);
+        let outcome = place.update(app.clone()).await;
+        assert!(!outcome.succeeded, "{}", place.policy());
+        assert!(
+            outcome.reason.contains("GitHub shows no such repository to the function's credential"),
+            "{}",
+            outcome.reason
+        );
+        place.rolls_back = true;
+        let outcome = place.update(app).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert!(place.policy().to_string().contains(&ids("acme/app").1.to_string()), "{}", place.policy());
+    });
+}
