@@ -29,8 +29,8 @@ use crate::resources::github_repository_oidc::GitHubRepositoryOidcs;
 use crate::resources::github_role::GitHubRoles;
 use crate::resources::github_variable::GitHubVariables;
 use crate::resources::oidc_provider::OidcProviders;
-use crate::respond::{SendError, respond};
 use crate::scheduled::{self, Unfinished};
+use crate::send_response::{SendError, respond};
 
 pub use crate::resources::RESOURCES;
 

@@ -6,13 +6,10 @@ pub mod app;
 pub mod arn;
 pub mod audit;
 pub mod aws;
-#[cfg(test)]
-mod claim_laws;
 pub mod cloudformation;
 pub mod deployment;
 pub mod error;
 pub mod explain;
-pub mod first_use;
 pub mod github;
 pub mod guardrails;
 pub mod handler;
@@ -20,14 +17,17 @@ pub mod hook;
 pub mod iam_policy;
 #[cfg(test)]
 mod laws;
+pub mod lazy;
 pub mod metrics;
 pub mod net;
+#[cfg(test)]
+mod owner_claim_laws;
 pub mod ownership;
 pub mod preview;
 mod readable_list;
 pub mod reconcile;
 pub mod request_origin;
 pub mod resources;
-pub mod respond;
 pub mod scheduled;
+pub mod send_response;
 pub mod settings;

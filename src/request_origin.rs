@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::aws::{Backoff, CallError, Deadline, ErrorKind};
 use crate::cloudformation::{Request, RequestType, StackId};
 use crate::error::Error;
-use crate::first_use::Lazy;
+use crate::lazy::Lazy;
 
 pub use stack_hold::{Hold, OwnedObject, removes};
 

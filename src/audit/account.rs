@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use super::clusters::{MAX_CONCURRENT_CALLS, access};
 use super::grade::{Provider, Work, grade};
-use super::permissions::groups;
+use super::permission_groups::groups;
 use super::report::{AuditedRole, Report};
 use crate::arn::issuer_of_provider;
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::grade::{AuditFinding, Grade};
-use super::job::Named;
-use super::policy_words::named;
+use super::made_up_job::Named;
+use super::named_in_policy::named;
 use crate::iam_policy::document::allowed_values;
 
 /// An owner at GitHub and a repository, or `*` for every one.

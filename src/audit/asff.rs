@@ -57,7 +57,7 @@ fn compliance(grade: Grade) -> &'static str {
 
 /// The severity by who gets in and what the role may do then.
 fn severity(role: &AuditedRole) -> &'static str {
-    use super::permissions::Group::{Administrator, Iam};
+    use super::permission_groups::Group::{Administrator, Iam};
     let is_powerful = role.permissions.contains(&Administrator) || role.permissions.contains(&Iam);
     match (role.grade(), is_powerful) {
         (Grade::Open, _) => "CRITICAL",

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::job::{Context, Job, JobRepository, Named};
-use super::policy_words::{
+use super::made_up_job::{Context, Job, JobRepository, Named};
+use super::named_in_policy::{
     contexts, contexts_of_claims, filled, ids, named, named_by_claims, no_repository, of_anybody,
 };
 use crate::github::Issuer;

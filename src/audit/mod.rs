@@ -6,10 +6,10 @@ pub mod asff;
 pub mod clusters;
 pub mod fleet;
 pub mod grade;
-mod job;
+mod made_up_job;
+mod named_in_policy;
 pub mod page;
-pub mod permissions;
-mod policy_words;
+pub mod permission_groups;
 pub mod report;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::admitted_repositories::{Source, sources};
 use super::clusters::ClusterAccess;
 use super::grade::{AuditFinding, Grade};
-use super::permissions::Group;
+use super::permission_groups::Group;
 
 /// The audit of an account.
 #[derive(Clone, Debug, Deserialize, Serialize)]

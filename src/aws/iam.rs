@@ -6,8 +6,8 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::list_roles::builders::ListRolesFluentBuilder;
 use aws_sdk_iam::types::{Role, Tag};
 
-use super::call::Deadline;
 use super::call_error::{CallError, ErrorKind};
+use super::deadline::Deadline;
 use super::pages::{marker, pages};
 use crate::net::http_client::is_too_large;
 use crate::ownership::Tags;

@@ -2,7 +2,6 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref.html>.
 
-pub mod json;
 pub(crate) mod nearest;
 pub mod properties;
 pub mod property_error;
@@ -12,6 +11,7 @@ pub mod response;
 pub mod response_url;
 pub mod schema;
 pub mod stack;
+pub mod strict_json;
 pub(crate) mod synonyms;
 
 pub use properties::Fields;

@@ -6,12 +6,12 @@ use std::marker::PhantomData;
 
 use serde_json::{Map, Value};
 
-use super::json::{self, JsonError};
 use super::nearest::nearest;
 pub use super::property_error::{PropertyError, PropertyErrors};
 use super::property_handle::{Boolean, Document, Handle, Integer, Nested, ObjectType, Objects, Texts, Typed};
 use super::request::excerpt;
 use super::schema::{Count, Object, Property, Text};
+use super::strict_json::{self, JsonError};
 use super::synonyms::meant;
 
 /// The members of one object of the type `O`. A method that finds a mistake notes it and returns nothing, so that reading
@@ -294,7 +294,7 @@ impl<'a, O: ObjectType> Fields<'a, O> {
         match value {
             object @ Value::Object(_) => Some(object.clone()),
             Value::String(text) => {
-                let (expected, found) = match json::read(text) {
+                let (expected, found) = match strict_json::read(text) {
                     Ok(object @ Value::Object(_)) => return Some(object),
                     Ok(_) => ("a JSON object", format!("{text:?}")),
                     Err(JsonError::Twice(place)) => {

@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{ResponseUrl, StackId, json, response_url};
+use super::{ResponseUrl, StackId, response_url, strict_json};
 
 /// The kind of an invocation.
 #[derive(Debug)]
@@ -192,7 +192,7 @@ impl Request {
     /// When they are not an object, or nested too deeply.
     pub fn properties(&self) -> Result<Map<String, Value>, Malformed> {
         let Some(raw) = &self.properties else { return Ok(Map::new()) };
-        match json::read(raw.get()) {
+        match strict_json::read(raw.get()) {
             Ok(Value::Object(properties)) => Ok(properties),
             Ok(_) => Err(Malformed::Properties(format!("expected an object, found {}", excerpt(raw.get())))),
             Err(error) if error.to_string().contains("recursion") => {
@@ -206,7 +206,7 @@ impl Request {
     /// a skipped rollback they are wrong.
     #[must_use]
     pub fn old_properties(&self) -> Option<Map<String, Value>> {
-        match json::read(self.old_properties.as_ref()?.get()) {
+        match strict_json::read(self.old_properties.as_ref()?.get()) {
             Ok(Value::Object(properties)) => Some(properties),
             Ok(_) | Err(_) => None,
         }

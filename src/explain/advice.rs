@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::job::{TokenJob, Trusted, other_user, plain, repository_of, stranger};
 use super::other_parts::{CONTEXT, OtherParts, SubjectPart, fits, template_keys};
+use super::token_job::{TokenJob, Trusted, other_user, plain, repository_of, stranger};
 use crate::github::Issuer;
 use crate::github::name;
 use crate::github::subject::{self, pairs};

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::job::{TokenJob, Trusted, plain};
 use super::other_parts::{OtherParts, fits};
+use super::token_job::{TokenJob, Trusted, plain};
 use crate::iam_policy::evaluate::{StatementReport, TokenClaims};
 
 /// The distance of the subjects of a statement from that of a job, the least first.

@@ -5,11 +5,11 @@ mod advice;
 pub mod cloudtrail_event;
 pub mod cloudtrail_refusals;
 mod distance;
-mod job;
+pub mod least_trust;
 mod other_parts;
-pub mod suggestion;
 #[cfg(test)]
 mod tests;
+mod token_job;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::aws::Deadline;
 use crate::aws::{CallError, ErrorKind, iam};
-use crate::cloudformation::json;
+use crate::cloudformation::strict_json;
 use crate::deployment::Deployment;
 use crate::github::Issuer;
 use crate::iam_policy::document::{UNREADABLE, decode, statements};
@@ -51,7 +51,7 @@ pub fn read(event: &str) -> Option<Result<Question, String>> {
     }
     let Event { explain } = serde_json::from_str(event).ok()?;
     let wanted = r#"expected {"Explain": {"RoleName": "…", "Claims": {"sub": "…", "aud": "…"}}}"#;
-    let explain = json::read(explain.get()).map_err(|error| format!("{wanted}: {error}"));
+    let explain = strict_json::read(explain.get()).map_err(|error| format!("{wanted}: {error}"));
     let question =
         explain.and_then(|explain| serde_json::from_value(explain).map_err(|error| format!("{wanted}: {error}")));
     Some(question.and_then(|question: Question| {
@@ -200,7 +200,7 @@ pub fn claims_of(text: &str) -> Result<Map<String, Value>, String> {
         base64_simd::URL_SAFE_NO_PAD.decode_to_vec(payload).map_err(|_| wrong())?
     };
     let claims = String::from_utf8(claims).map_err(|_| wrong())?;
-    match json::read(&claims) {
+    match strict_json::read(&claims) {
         Ok(Value::Object(claims)) => Ok(claims),
         Ok(_) | Err(_) => Err(wrong()),
     }

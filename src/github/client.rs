@@ -9,10 +9,10 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 
 use super::Issuer;
 use super::credential::{AccessToken, Credential};
-use super::facts::{Account, Customization, RepositoryResponse};
 use super::name::Repository;
+use super::subject_facts::{Account, Customization, RepositoryResponse};
 use crate::aws::Deadline;
-use crate::first_use::Lazy;
+use crate::lazy::Lazy;
 
 /// The reason why a query has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

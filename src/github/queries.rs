@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 use super::Issuer;
 use super::client::{Client, LookupError};
 use super::credential::{self, AccessToken, Credential, GitHubApp};
-use super::facts::{Account, Customization, RepositoryResponse};
 use super::http::{GitHubRequest, GitHubResponse, NoResponse, refused};
 use super::name::Repository;
 use super::protection::{Environment, Protection};
+use super::subject_facts::{Account, Customization, RepositoryResponse};
 
 impl From<NoResponse> for LookupError {
     fn from(silence: NoResponse) -> Self {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::cloudformation::json::{self, JsonError};
+use crate::cloudformation::strict_json::{self, JsonError};
 
 /// The operation that a hook is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl HookEvent {
     pub(super) fn read(event: &str) -> Option<Self> {
         // Other events are not parsed for it.
         event.contains("ctionInvocationPoint\"").then_some(())?;
-        let event = match json::read(event) {
+        let event = match strict_json::read(event) {
             Ok(event) => event,
             Err(JsonError::Syntax(_)) => return None,
             Err(error) => return Self::unreadable(event, &error),

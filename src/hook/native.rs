@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arn::issuer_of_provider;
 use crate::audit::grade::{AuditFinding, Grade, Provider, Work, grade};
-use crate::cloudformation::json::{self, JsonError};
+use crate::cloudformation::strict_json::{self, JsonError};
 use crate::github::Issuer;
 use crate::github::subject::without_ids;
 use crate::iam_policy::document::{allowed_values, providers};
@@ -28,7 +28,7 @@ pub struct Finding {
 /// object or as the text of one.
 #[must_use]
 pub fn in_trust_policy(policy: &Value) -> Vec<Finding> {
-    match policy.as_str().map(json::read) {
+    match policy.as_str().map(strict_json::read) {
         None | Some(Err(JsonError::Syntax(_))) => in_document(policy),
         Some(Ok(policy)) => in_document(&policy),
         // IAM takes none of this length.

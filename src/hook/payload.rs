@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::event::{member, member_mut};
 use crate::cloudformation::ResponseUrl;
-use crate::cloudformation::json::{JsonError, Room};
+use crate::cloudformation::strict_json::{JsonError, Room};
 use crate::deployment::Deployment;
 use crate::preview::{self, Change};
 

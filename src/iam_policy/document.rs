@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::string_like::string_like;
-use crate::cloudformation::json;
+use crate::cloudformation::strict_json;
 
 /// Decodes a document, which IAM gives URL-encoded (RFC 3986). Returns `None` for a document that cannot be read: it equals no
 /// document of ours, and each caller decides what else it means.
 #[must_use]
 pub fn decode(encoded: &str) -> Option<Value> {
-    json::read(&urlencoding::decode(encoded).ok()?).ok()
+    strict_json::read(&urlencoding::decode(encoded).ok()?).ok()
 }
 
 /// The reason for which a document cannot be read.

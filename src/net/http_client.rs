@@ -18,7 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector as Tcp;
 use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
 
-use crate::first_use::Lazy;
+use crate::lazy::Lazy;
 use crate::net::root_store;
 use crate::net::tls::provider;
 

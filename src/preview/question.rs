@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Members;
-use crate::cloudformation::json::{self, JsonError};
+use crate::cloudformation::strict_json::{self, JsonError};
 
 /// A question.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -98,7 +98,7 @@ fn is_question(event: &str) -> bool {
 pub fn read(event: &str) -> Option<Result<PlanQuestion, String>> {
     // Requests of CloudFormation are not parsed for it.
     (event.contains("\"Plan\"") || event.contains("\"Render\"")).then_some(())?;
-    let mut event: Members = match json::read(event) {
+    let mut event: Members = match strict_json::read(event) {
         Ok(Value::Object(members)) => members,
         Err(twice @ JsonError::Twice(_)) => return Some(Err(format!("{EXPECTED}: {twice}"))),
         Err(large @ JsonError::Large) => return is_question(event).then(|| Err(large.to_string())),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Members;
 use super::evaluation::{Evaluated, Evaluation, Known, Sections, get_att};
-use crate::cloudformation::json::{self, JsonError};
+use crate::cloudformation::strict_json::{self, JsonError};
 use crate::resources::RESOURCES;
 
 /// The number of resources that CloudFormation takes in a template.
@@ -125,7 +125,7 @@ impl Template {
 }
 
 fn read(text: &str) -> Result<Value, String> {
-    json::read(text).map_err(|error| match error {
+    strict_json::read(text).map_err(|error| match error {
         JsonError::Large => format!("`Template`: {error}"),
         JsonError::Twice(_) | JsonError::Syntax(_) => format!(
             "`Template`: expected a template in JSON (`aws cloudformation get-template`, or `sam build` and a conversion), \

@@ -7,7 +7,7 @@ use std::path::Path;
 use github_trust::audit::clusters::{AccessPolicy, ClusterAccess};
 use github_trust::audit::grade::{Grade, Provider, Work, grade};
 use github_trust::audit::page::page;
-use github_trust::audit::permissions::Group;
+use github_trust::audit::permission_groups::Group;
 use github_trust::audit::report::{AuditedRole, Report};
 use github_trust::github::Issuer;
 use serde_json::json;

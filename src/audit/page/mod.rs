@@ -2,7 +2,7 @@
 //! asks for nothing: style and script are in it, and its policy of content forbids all else.
 
 mod html_writer;
-mod map_lines;
+mod map_links;
 mod role;
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use base64_simd::STANDARD;
 use sha2::{Digest, Sha256};
 
 use self::html_writer::Html;
-use self::map_lines::Links;
+use self::map_links::Links;
 use super::grade::Grade;
 use super::report::{Report, counted, word};
 use crate::arn::Arn;
@@ -76,7 +76,7 @@ fn map(html: &mut Html, report: &Report, links: &Links) {
     html.raw("</fieldset></form><p id=\"shown\" role=\"status\"></p><div id=\"columns\"><svg id=\"lines\" aria-hidden=\"true\"></svg>");
     html.raw("<section class=\"column\" aria-labelledby=\"sources-title\"><h3 id=\"sources-title\">Owners and repositories</h3><ul>");
     for (number, (source, _)) in links.sources.iter().enumerate() {
-        node(html, 's', number, &map_lines::source_words(source));
+        node(html, 's', number, &map_links::source_words(source));
     }
     html.raw("</ul></section><section class=\"column\" aria-labelledby=\"middle-title\"><h3 id=\"middle-title\">Roles by grade</h3><ul>");
     for (number, role) in report.roles.iter().enumerate() {

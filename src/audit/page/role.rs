@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::html_writer::Html;
-use super::map_lines::{group_words, source_words};
+use super::map_links::{group_words, source_words};
 use crate::audit::grade::Grade;
 use crate::audit::report::{AuditedRole, word};
 use crate::audit::trust_sentences::explained;

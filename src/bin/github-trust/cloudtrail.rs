@@ -14,7 +14,7 @@ use github_trust::audit::account::github_providers;
 use github_trust::aws::{Deadline, ErrorKind};
 use github_trust::explain::cloudtrail_event::{TokenEvent, events_of};
 use github_trust::explain::cloudtrail_refusals::{RefusingRole, refusals};
-use github_trust::explain::suggestion::suggestion;
+use github_trust::explain::least_trust::suggestion;
 use github_trust::iam_policy::document::{decode, providers};
 use serde_json::Value;
 

@@ -17,7 +17,7 @@ use github_trust::audit::asff;
 use github_trust::audit::fleet::{Fleet, FleetForm};
 use github_trust::audit::grade::Grade;
 use github_trust::audit::page::page;
-use github_trust::cloudformation::json;
+use github_trust::cloudformation::strict_json;
 use github_trust::explain;
 use github_trust::guardrails::Guardrails;
 use github_trust::iam_policy::document::providers;
@@ -219,7 +219,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 fn read_policy(path: &Path) -> Result<serde_json::Value, String> {
-    json::read(&read(path)?).map_err(|error| format!("{}: {error}", path.display()))
+    strict_json::read(&read(path)?).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn explain(args: &ExplainArgs) -> Result<ExitCode, String> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cloudtrail_event::{TokenEvent, events_of, period};
 use super::cloudtrail_refusals::{RefusedToken, RefusingRole, refusals};
-use super::suggestion::suggestion;
+use super::least_trust::suggestion;
 use super::{TOKEN_LIMIT, claims_of, of_policy, read};
 use crate::iam_policy::string_like::STEPS;
 

@@ -12,9 +12,9 @@ use crate::aws::{CallError, ErrorKind, iam};
 use crate::error::Error;
 use crate::github::ApiCall;
 use crate::github::client::Client;
-use crate::github::facts::{Customization, FormatChoice, SubjectFormat};
 use crate::github::owner_claims::Variables;
 use crate::github::ownership_by_creation::CreationWindow;
+use crate::github::subject_facts::{Customization, FormatChoice, SubjectFormat};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::repository_forms::{
     RepositoryIds, UnpairedForms, names_repositories, unpaired_forms, unpaired_forms_of_owner,

@@ -7,7 +7,7 @@ use std::fmt;
 use super::{CustomizationTemplate, GitHubRepositoryOidcs, Observed, OidcCustomization, Spec};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
-use crate::github::facts::{FormatChoice, SubjectFormat};
+use crate::github::subject_facts::{FormatChoice, SubjectFormat};
 use crate::ownership::Owner;
 use crate::reconcile::{Plan, Planner};
 

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::github::Issuer;
-use crate::github::facts::{SubjectFacts, SubjectTemplate};
 use crate::github::name::{self, RepositoryScope};
+use crate::github::subject_facts::{SubjectFacts, SubjectTemplate};
 
 use super::context_refs::{ContextRefs, says, void_contexts};
 use super::impossible_subjects::{impossible, of_pull_requests};

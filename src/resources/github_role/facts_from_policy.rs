@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::github::claim_values;
-use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
+use crate::github::subject_facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::subject_template::{fits, templates};
 
 use super::identity::Identity;

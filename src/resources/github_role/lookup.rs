@@ -8,9 +8,9 @@ use futures_util::stream::{self, StreamExt};
 use crate::error::Refusal;
 use crate::github::Issuer;
 use crate::github::client::LookupError;
-use crate::github::facts::{NamedScope, SubjectFacts, SubjectFormat, ToldSubjects};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
+use crate::github::subject_facts::{NamedScope, SubjectFacts, SubjectFormat, ToldSubjects};
 use crate::iam_policy::trust_policy::Claim;
 
 use super::GitHubRoles;

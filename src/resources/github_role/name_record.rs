@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::github::facts::SubjectFormat;
+use crate::github::subject_facts::SubjectFormat;
 use crate::ownership::{Tags, digest};
 
 /// Names with their ids, the newest first: a record that has no room for all forgets the oldest, and says so.

@@ -7,8 +7,8 @@ use super::identity::Identity;
 use super::name_record::{NameRecord, is_account, key};
 use super::pinned_users::PinnedUsers;
 use super::trust_declaration::{Actor, TrustEntry};
-use crate::github::facts::{NamedScope, SubjectFacts};
 use crate::github::name::{Repository, RepositoryScope};
+use crate::github::subject_facts::{NamedScope, SubjectFacts};
 use crate::iam_policy::trust_policy::TrustRule;
 
 /// The ids that policies pin, by the keys of names.

@@ -3,9 +3,9 @@
 use super::compile::{Compiler, only};
 use super::context_refs::says;
 use super::identity::Identity;
-use crate::github::facts::SubjectFacts;
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
+use crate::github::subject_facts::SubjectFacts;
 use crate::iam_policy::trust_policy::{Claim, Claims, TrustRule};
 
 impl Compiler<'_> {

@@ -7,7 +7,7 @@ use futures_util::future::join3;
 
 use crate::aws::CallError;
 use crate::error::{Error, Refusal};
-use crate::github::facts::SubjectFacts;
+use crate::github::subject_facts::SubjectFacts;
 use crate::ownership::Owner;
 
 use super::GitHubRoles;

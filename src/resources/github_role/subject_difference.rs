@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::identity::Identity;
 use super::pinned_ids::{PinnedIds, listed};
 use crate::github::client::LookupError;
-use crate::github::facts::{SubjectFacts, SubjectFormat, prefix};
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
+use crate::github::subject_facts::{SubjectFacts, SubjectFormat, prefix};
 use crate::github::subject_template::{fits, templates};
 use crate::iam_policy::trust_policy::TrustPolicy;
 

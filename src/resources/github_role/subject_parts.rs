@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::compile::Compiler;
 use super::trust_declaration::JobContext;
 use crate::github::Issuer;
-use crate::github::facts::{SubjectFacts, SubjectFormat, prefix};
 use crate::github::name::{self, RepositoryScope};
 use crate::github::subject::OF_PULL_REQUESTS_ONLY;
+use crate::github::subject_facts::{SubjectFacts, SubjectFormat, prefix};
 use crate::iam_policy::pattern::Pattern;
 
 impl Compiler<'_> {

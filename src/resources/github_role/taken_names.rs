@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::error::Refusal;
-use crate::github::facts::SubjectFacts;
 use crate::github::name::{Repository, RepositoryScope};
+use crate::github::subject_facts::SubjectFacts;
 use crate::iam_policy::trust_policy::TrustRule;
 
 use super::identity::Identity;

@@ -15,9 +15,9 @@ use super::remembered_ids::Memory;
 use super::taken_names::untold;
 use super::trust_declaration::TrustEntry;
 use crate::error::Refusal;
-use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
+use crate::github::subject_facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::subject_template;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 

@@ -10,7 +10,7 @@ use super::GitHubRoles;
 use super::lookup::{Doubt, no_user};
 use super::named::named;
 use super::trust_declaration::{Actor, TrustDeclaration, TrustEntry};
-use crate::github::facts::Account;
+use crate::github::subject_facts::Account;
 
 /// The number of users that are looked up: each is a call.
 const MOST: usize = 20;

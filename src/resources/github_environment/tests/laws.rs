@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::claim_laws;
 use crate::github::Issuer;
 use crate::github::name::Repository;
 use crate::laws::{Coverage, PlanLaws, after, owner, plan_text};
+use crate::owner_claim_laws;
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_environment::plan::Action;
@@ -159,7 +159,7 @@ fn claims_on_environments_obey_the_laws() {
             worlds.extend(specs().into_iter().step_by(9).map(|new| (Some(new), state.clone())));
         }
     }
-    claim_laws::obey::<GitHubEnvironments>(&worlds, WRITTEN);
+    owner_claim_laws::obey::<GitHubEnvironments>(&worlds, WRITTEN);
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::claim_laws;
 use crate::github::Issuer;
-use crate::github::facts::{FormatChoice, SubjectFormat};
 use crate::github::name::Repository;
+use crate::github::subject_facts::{FormatChoice, SubjectFormat};
 use crate::laws::{Coverage, PlanLaws, owner, plan_text};
+use crate::owner_claim_laws;
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_repository_oidc::plan::Action;
@@ -110,7 +110,7 @@ fn claims_on_the_subjects_of_a_repository_obey_the_laws() {
         let desires = [None, Some(spec(SubjectFormat::Classic)), Some(spec(SubjectFormat::Immutable))];
         cases.extend(desires.map(|desired| (desired, Some(observed.clone()))));
     }
-    claim_laws::obey::<GitHubRepositoryOidcs>(&cases, 0);
+    owner_claim_laws::obey::<GitHubRepositoryOidcs>(&cases, 0);
 }
 
 #[test]

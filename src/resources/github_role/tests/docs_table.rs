@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
-use crate::github::facts::{SubjectFacts, SubjectFormat};
+use crate::github::subject_facts::{SubjectFacts, SubjectFormat};
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::reconcile::Resource;

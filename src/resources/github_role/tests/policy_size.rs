@@ -9,7 +9,7 @@ use super::super::trust_declaration::{TrustEntry, entries};
 use super::*;
 use crate::cloudformation::Fields;
 use crate::github::Issuer;
-use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
+use crate::github::subject_facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::iam_policy::pattern::COMPARISONS;
 use crate::iam_policy::trust_policy::TrustPolicy;
 

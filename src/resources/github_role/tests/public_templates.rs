@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::cloudformation::Fields;
 use crate::deployment::Deployment;
-use crate::github::facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::github::name::RepositoryScope;
 use crate::github::subject::{prefix, value};
+use crate::github::subject_facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::reconcile::Resource;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::claim_laws;
 use crate::github::ownership_by_creation::CreationWindow;
 use crate::laws::{Coverage, PlanLaws, after, owner, plan_text};
+use crate::owner_claim_laws;
 use crate::ownership::Owner;
 use crate::reconcile::Planner;
 use crate::resources::github_variable::plan::{Action, VariableContent};
@@ -140,7 +140,7 @@ fn claims_on_variables_and_secrets_obey_the_laws() {
             worlds.extend(desires().into_iter().filter(same_kind).map(|new| (Some(new), state.clone())));
         }
     }
-    claim_laws::obey::<GitHubVariables>(&worlds, ASKED);
+    owner_claim_laws::obey::<GitHubVariables>(&worlds, ASKED);
 }
 
 #[test]

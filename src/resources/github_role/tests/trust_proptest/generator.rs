@@ -9,7 +9,7 @@ use super::jobs::{
     repos, templates,
 };
 use super::number;
-use crate::github::facts::SubjectFormat;
+use crate::github::subject_facts::SubjectFormat;
 
 /// The number of tokens that each declaration is tried with, unless `TRUST_TOKENS` says another.
 const TOKENS: usize = 40;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::github::facts::SubjectFormat;
+use crate::github::subject_facts::SubjectFormat;
 
 /// A repository as GitHub has it.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::job::{Context, Named};
+use super::made_up_job::{Context, Named};
 use crate::github::claim_values::number;
 use crate::github::name::Repository;
 use crate::github::subject::without_ids;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::admitted_repositories::Source;
-use crate::audit::permissions::Group;
+use crate::audit::permission_groups::Group;
 use crate::audit::report::Report;
 
 /// An entry at the right: its rank, and its words.
