@@ -128,7 +128,8 @@ fn a_stricter_environment_stays_in_a_repository_with_a_new_name() {
         place.cloud.state().account.github.rename("acme/app", "acme/new");
         assert_eq!(place.stack.delete_stack().await, Status::DeleteComplete, "{}", place.reason());
         let moved = PATH.replace("acme/app", "acme/new");
-        place.github(|github| assert!(github.environments.contains_key(&moved), "{}", place.cloud.story()));
+        let is_there = place.github(|github| github.environments.contains_key(&moved));
+        assert!(is_there, "{}", place.cloud.story());
         assert!(place.log.text().contains("somebody has made it stricter"), "{}", place.log.text());
     });
 }
