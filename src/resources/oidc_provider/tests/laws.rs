@@ -408,6 +408,7 @@ fn what_is_retained_or_still_trusted_stays_and_everything_else_goes() {
 fn what_cannot_be_done_to_a_provider_is_told() {
     let (us, other) = (owner("Provider"), owner("Other"));
     let theirs = after::<OidcProviders>(&other, Some(&desired(&["a"], Some(&["t1", "t2", "t3"]), &[])), None);
+    let tagged = after::<OidcProviders>(&other, Some(&desired(&["a"], None, &[("team", "a")])), None);
     let with = |change: fn(&mut Declared)| {
         let mut declared = declared(&["a"], None, &[]);
         change(&mut declared);
@@ -436,6 +437,7 @@ fn what_cannot_be_done_to_a_provider_is_told() {
         ),
         (desired(&["a"], Some(&["t9"]), &[]), Some(foreign())),
         (desired(&["a"], None, &[(FOREIGN, "other")]), Some(foreign())),
+        (desired(&["a"], None, &[("Team", "b")]), tagged),
         (desired(&["a"], None, &[]), crowded()),
     ] {
         told += &OidcProviders::plan_for(&us, &desired, observed.as_ref()).unwrap_err().to_string();
