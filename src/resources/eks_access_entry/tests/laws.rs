@@ -489,6 +489,11 @@ fn an_entry_is_adopted_only_on_demand_and_is_given_back() {
                 for state in passed(&owner, &new, &theirs).into_iter().flatten().skip(1) {
                     tally.check::<AccessEntries>(&owner, Some(&new), Some(&state), None);
                     tally.check::<AccessEntries>(&owner, None, Some(&state), None);
+                    // One that was made again for another role is the stack's own.
+                    if state.entry.as_ref().is_some_and(|entry| entry.content.is_adopted()) {
+                        let back = after::<AccessEntries>(&owner, None, Some(state));
+                        assert_eq!(back.and_then(|back| back.entry), theirs.entry);
+                    }
                 }
             }
         }
