@@ -19,7 +19,11 @@ enum Distance {
 
 impl Distance {
     fn of(report: &StatementReport, statement: &Value, token: &TokenClaims) -> Self {
-        if report.failed.iter().all(|failed| !failed.key.ends_with(":sub")) {
+        let fails = |claim: &str| report.failed.iter().any(|failed| failed.key.rsplit(':').next() == Some(claim));
+        if ["repository", "repository_id", "repository_owner_id"].into_iter().any(fails) {
+            return Self::OtherRepository;
+        }
+        if !fails("sub") {
             return Self::Trusted;
         }
         let (job, trusted) = (TokenJob::of(token), Trusted::of(statement));

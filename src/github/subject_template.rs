@@ -4,39 +4,52 @@ use super::subject::{is_any, pairs};
 
 const CONTEXT: &str = "context";
 
-/// Returns true if a subject can be of a template.
+/// Returns true if a subject can be of a template. A wildcard at the end stands for all parts that are left.
 #[must_use]
 pub fn fits(subject: &str, template: &[impl AsRef<str>]) -> bool {
-    let mut parts = pairs(subject);
-    let is_next = |key: &str| parts.next().is_some_and(|(part, _)| stands_for(part, key));
-    template.iter().map(AsRef::as_ref).all(is_next) && parts.next().is_none()
+    let parts: Vec<Part<'_>> = pairs(subject).collect();
+    let is_open = parts.last().is_some_and(|(key, _)| is_any(key)) && parts.len() <= template.len();
+    let keys = template.iter().map(AsRef::as_ref);
+    (is_open || parts.len() == template.len()) && parts.iter().zip(keys).all(|(part, key)| stands_for(part, key))
 }
 
 /// Returns the templates that a subject can be of, the likeliest first: `context` comes early in most templates. A wildcard in the
 /// place of an unknown claim stays one.
 pub fn templates(subject: &str) -> impl Iterator<Item = Vec<&str>> {
-    let parts: Vec<&str> = pairs(subject).map(|(key, _)| key).collect();
-    let needs_context = parts.contains(&"pull_request");
-    let may_be = |part: &str| part == "pull_request" || (!needs_context && stands_for(part, CONTEXT));
-    let places: Vec<usize> = (0..parts.len()).filter(|place| may_be(parts[*place])).collect();
-    let whole = (!needs_context).then(|| parts.clone());
+    let parts: Vec<Part<'_>> = pairs(subject).collect();
+    let needs_context = parts.iter().any(|(key, _)| *key == "pull_request");
+    let may_be = |part: &Part<'_>| if needs_context { part.0 == "pull_request" } else { stands_for(part, CONTEXT) };
+    let places: Vec<usize> = (0..parts.len()).filter(|place| may_be(&parts[*place])).collect();
+    let keys: Vec<&str> = parts.into_iter().map(|(key, _)| key).collect();
+    let whole = (!needs_context).then(|| keys.clone());
     let with_context = move |place: usize| {
-        let mut keys = parts.clone();
+        let mut keys = keys.clone();
         keys[place] = CONTEXT;
         keys
     };
-    places.into_iter().map(with_context).chain(whole)
+    places.into_iter().map(with_context).chain(whole).filter(|keys| is_template(keys))
+}
+
+/// A part of a subject: its key, and the value of that.
+type Part<'a> = (&'a str, Option<&'a str>);
+
+/// Returns true if no claim stands twice.
+fn is_template(keys: &[&str]) -> bool {
+    keys.iter().enumerate().all(|(place, key)| is_any(key) || !keys[..place].contains(key))
 }
 
 /// Returns true if a part of a subject can stand for a claim of a template.
-fn stands_for(part: &str, key: &str) -> bool {
-    part == key || is_any(part) || (key == CONTEXT && is_context(part))
+fn stands_for(part: &Part<'_>, key: &str) -> bool {
+    part.0 == key || is_any(part.0) || (key == CONTEXT && is_context(part))
 }
 
-/// Returns true for the first word of a context in a subject.
-#[must_use]
-pub fn is_context(part: &str) -> bool {
-    matches!(part, "ref" | "environment" | "pull_request")
+/// Returns true for a context. That of a pull request says no ref.
+fn is_context((key, value): &Part<'_>) -> bool {
+    match *key {
+        "ref" => value.is_some_and(|value| !value.starts_with("refs/pull/")),
+        "environment" | "pull_request" => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -54,7 +67,10 @@ mod tests {
             ("repo:o/r:*:ref:refs/heads/main", "repo context ref", true),
             ("repo:o/r:*:ref:refs/heads/main", "repo job_workflow_ref context", true),
             ("repo:o/r:*", "repo context", true),
-            ("repo:o/r:*", "repo context ref", false),
+            ("repo:o/r:*", "repo context ref", true),
+            ("repo:o/r:*", "repo", false),
+            ("repo:o/r:ref:refs/pull/*/merge", "repo context", false),
+            ("repo:o/r:ref:refs/pull/*/merge", "repo ref", true),
             ("repository_owner:o:repo:o/r:environment:prod", "repository_owner repo context", true),
             ("repo:o/r:environment:prod", "repo", false),
         ] {
@@ -71,6 +87,7 @@ mod tests {
             ("repo:o/r:pull_request:ref:refs/heads/main", "repo context ref"),
             ("repo:o/r:*:ref:refs/heads/main", "repo context ref, repo * context, repo * ref"),
             ("repository_id:2:environment:prod", "repository_id context, repository_id environment"),
+            ("repo:o/r:ref:refs/heads/a:ref:refs/heads/a", "repo context ref, repo ref context"),
             ("repo:o/r:job_workflow_ref:o/r/w@refs/heads/main", "repo job_workflow_ref"),
         ] {
             let all: Vec<String> = templates(subject).map(|keys| keys.join(" ")).collect();

@@ -98,13 +98,24 @@ fn with_ids(place: &Place) -> Vec<Value> {
         ])
     };
     let named = json!(format!("repo:acme/app:{MAIN}"));
+    let anybody = |mut statement: Value| {
+        statement["Principal"] = json!("*");
+        statement
+    };
     vec![
         like(format!("repo:acme@{owner}/app@*:{MAIN}")),
         like(format!("repo:acme@{owner}/app-*:{MAIN}")),
         like(format!("repo:acme@{owner}/*@*:*")),
         like(format!("repo:*@{owner}/*@{id}:*")),
+        like(format!("repo:acme@{owner}/app@{id}*")),
+        like(format!("repo:acme@{owner}*")),
+        like(format!("rep?:acme@{owner}/app@{id}:*")),
         like(format!("*@{owner}/app@{id}:*")),
         like(format!("repo:*/app@{id}:*")),
+        json!([allow(
+            &json!({"StringLike": {"sub": "repo:acme/app*"}, "StringEquals": {"repository_id": id.to_string()}})
+        )]),
+        json!([anybody(allow(&json!({"StringEquals": {"sub": named, "repository_id": id.to_string()}})))]),
         denied("repo:acme/app:*", "repository_id", id),
         denied("repo:acme/*", "repository_owner_id", owner),
         denied("repo:*", "repository_owner_id", owner),
@@ -124,7 +135,7 @@ fn with_ids(place: &Place) -> Vec<Value> {
 #[test]
 fn an_id_in_a_pattern_a_denial_or_a_number_is_a_memory() {
     let trust = || json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": ["octocat"]}]);
-    for (index, existing) in (0..14).flat_map(|index| [(index, None), (index, Some("Adopt"))]) {
+    for (index, existing) in (0..19).flat_map(|index| [(index, None), (index, Some("Adopt"))]) {
         at(async |place| {
             assert!(place.create(trust()).await.succeeded);
             let policy = with_ids(place).remove(index);
@@ -146,7 +157,8 @@ fn an_id_in_a_pattern_a_denial_or_a_number_is_a_memory() {
             }
             let outcome = place.request(request, properties.clone()).await;
             assert!(!outcome.succeeded, "{policy}: {}", place.policy());
-            assert!(outcome.reason.contains("the role trusts"), "{policy}: {}", outcome.reason);
+            let told = ["the role trusts", "a statement of the role's policy has the ids"];
+            assert!(told.iter().any(|told| outcome.reason.contains(told)), "{policy}: {}", outcome.reason);
             assert_eq!(place.policy(), before);
             if existing.is_none() {
                 place.rolls_back = true;
@@ -172,11 +184,8 @@ fn ids_without_names_in_a_role_to_adopt_are_those_of_its_repository() {
         taken(place);
         let adopt = json!({"Trust": app(), "OnExisting": "Adopt"});
         let outcome = place.request("Create", adopt.clone()).await;
-        assert!(
-            !outcome.succeeded && outcome.reason.contains("the role trusts acme/app with id"),
-            "{}",
-            outcome.reason
-        );
+        let told = "and no name, and GitHub shows id 999 for acme/app";
+        assert!(!outcome.succeeded && outcome.reason.contains(told), "{}", outcome.reason);
         place.github(|github| github.taken.clear());
         let outcome = place.request("Create", adopt).await;
         assert!(outcome.succeeded, "{}", outcome.reason);
@@ -398,5 +407,40 @@ fn an_id_in_a_subject_is_that_of_the_name_beside_it() {
         swap(place);
         let told = format!("the role trusts acme/app with id {}, and GitHub shows id", ids("acme/app").1);
         refuses(place, &app(), &[&told]).await;
+    });
+}
+
+#[test]
+fn a_rollback_learns_no_new_owner_of_a_trusted_repository() {
+    at(async |place| {
+        place.token();
+        place.github(|github| github.classic.push("acme/app".into()));
+        let trust = json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": ["acme"]}]);
+        assert!(place.create(trust.clone()).await.succeeded);
+        let before = place.policy();
+        place.github(|github| github.taken = [("acme".to_owned(), 777)].into());
+        refuses(place, &trust, &["777"]).await;
+        place.rolls_back = true;
+        assert!(place.update(trust.clone()).await.succeeded);
+        place.rolls_back = false;
+        refuses(place, &trust, &["777"]).await;
+        assert_eq!(place.policy(), before);
+    });
+}
+
+#[test]
+fn ids_without_names_are_given_to_no_new_name() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        rewrite(place, |policy| {
+            let mut other = policy["Statement"][0].clone();
+            other["Condition"]["StringEquals"] = json!({format!("{ISSUER}:repository_id"): "123"});
+            other["Condition"]["StringLike"] = json!({format!("{ISSUER}:sub"): "repo:*"});
+            policy["Statement"].as_array_mut().unwrap().push(other);
+        });
+        place.github(|github| github.private.push("zeta/web".into()));
+        let outcome = place.update(json!([app()[0], {"Repository": "zeta/web", "Branches": ["main"]}])).await;
+        assert!(!outcome.succeeded, "{}", place.policy());
+        assert!(outcome.reason.contains("GitHub shows no such repository"), "{}", outcome.reason);
     });
 }

@@ -251,7 +251,7 @@ fn a_number_of_an_organisation_is_refused_and_stops_no_rollback() {
             if has_credential {
                 place.token();
             }
-            let trust = json!([entry(&json!({"Branches": ["main"], "Actors": ["6", "7"]}))]);
+            let trust = json!([entry(&json!({"Branches": ["main"], "Actors": ["6"]}))]);
             assert!(place.create(trust.clone()).await.succeeded);
             let body = json!({"login": "acme", "id": 6, "type": "Organization"}).to_string();
             let organisation = Answer { status: 200, headers: Vec::new(), body };
@@ -259,6 +259,11 @@ fn a_number_of_an_organisation_is_refused_and_stops_no_rollback() {
             let outcome = place.update(trust.clone()).await;
             let told = "`Actors`: 6: that is the organisation acme, and no user, so that no job is triggered by it";
             assert!(!outcome.succeeded && outcome.reason.contains(told), "{}", outcome.reason);
+            let with_user = json!([entry(&json!({"Branches": ["main"], "Actors": ["6", "7"]}))]);
+            let outcome = place.update(with_user).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            let warning = outcome.attributes["Warning"].as_str().unwrap_or_default();
+            assert!(warning.contains("numbers of organisations, which trigger no job: 6"), "{warning}");
             place.rolls_back = true;
             let outcome = place.request("Update", json!({"Trust": trust, "Description": "former"})).await;
             assert!(outcome.succeeded, "{}", outcome.reason);

@@ -4,7 +4,7 @@ use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
 
 use super::drift::scheduled;
-use super::{Place, at};
+use super::{Place, at, immutable};
 use crate::simulation::github::ids;
 use crate::simulation::wire::Answer;
 
@@ -152,5 +152,139 @@ fn a_repository_of_an_unknown_template_comes_back_by_a_rollback_only() {
         let outcome = place.update(app).await;
         assert!(outcome.succeeded, "{}", outcome.reason);
         assert!(place.policy().to_string().contains(&ids("acme/app").1.to_string()), "{}", place.policy());
+    });
+}
+
+const PATH: &str = "GET /repos/acme/app/actions/oidc/customization/sub";
+
+/// GitHub shows the repository, and not its template.
+fn deny_template(place: &Place) {
+    let denied = Answer { status: 403, headers: Vec::new(), body: "{}".into() };
+    place.github(|github| drop(github.answers.insert(PATH.to_owned(), denied)));
+}
+
+#[test]
+fn a_template_is_known_beside_whole_subjects_and_other_forms() {
+    let app = |members: &Value| trust(members)[0].clone();
+    let in_form = |form: &str, members: Value| {
+        let mut entry = app(&members);
+        entry["SubjectFormat"] = json!(form);
+        entry
+    };
+    let whole = format!("{}:sha:0000000000000000000000000000000000000000", immutable("acme/app", "environment:prod"));
+    for (keys, entries) in [
+        (
+            "repo context job_workflow_ref",
+            json!([app(&json!({"Branches": ["main"], "Workflows": [SHARED]})), {"Subjects": [whole]}]),
+        ),
+        (
+            "repo context ref",
+            json!([
+                in_form("Classic", json!({"Environments": ["prod"], "Refs": ["refs/heads/main"]})),
+                in_form("Immutable", json!({"PullRequests": true})),
+            ]),
+        ),
+        (
+            "ref repo event_name",
+            json!([
+                {"Repository": "acme/app", "Branches": ["main"], "TemplateClaims": [{"Name": "event_name", "Values": ["push"]}]},
+            ]),
+        ),
+    ] {
+        at(async |place| {
+            place.world.settings.guardrails = Guardrails::none();
+            place.token();
+            let keys = keys.split(' ').map(str::to_owned).collect();
+            place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+            let outcome = place.create(entries.clone()).await;
+            assert!(outcome.succeeded, "{entries}: {}", outcome.reason);
+            deny_template(place);
+            leaves_the_policy(place, &entries).await;
+            hide(place);
+            leaves_the_policy(place, &entries).await;
+        });
+    }
+}
+
+#[test]
+fn a_policy_that_somebody_changed_still_tells_the_template() {
+    let tag = |policy: &mut Value| {
+        policy["Statement"][0]["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
+    };
+    let narrow = |policy: &mut Value| {
+        policy["Statement"][0]["Condition"]["IpAddress"] = json!({"aws:SourceIp": "203.0.113.0/24"});
+    };
+    let more = |policy: &mut Value| {
+        let mut other = policy["Statement"][0].clone();
+        other["Condition"] = json!({"StringLike": {"token.actions.githubusercontent.com:sub": "repo:corp/web:*"}});
+        policy["Statement"].as_array_mut().unwrap().push(other);
+    };
+    for change in [tag as fn(&mut Value), narrow, more] {
+        at(async |place| {
+            place.token();
+            let keys = ["repo", "context", "job_workflow_ref"].map(str::to_owned).to_vec();
+            place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+            let app = trust(&json!({"Branches": ["main"], "Environments": ["prod"], "Workflows": [SHARED]}));
+            assert!(place.create(app.clone()).await.succeeded);
+            let before = place.subjects();
+            let mut policy = place.policy();
+            change(&mut policy);
+            let input = json!({"RoleName": "deploy", "PolicyDocument": policy.to_string()});
+            place.someone("UpdateAssumeRolePolicy", &input);
+            deny_template(place);
+            for description in ["denied", "hidden"] {
+                let outcome = place.request("Update", json!({"Trust": app, "Description": description})).await;
+                assert!(outcome.succeeded, "{}", outcome.reason);
+                let after = place.subjects();
+                assert!(before.iter().all(|subject| after.contains(subject)), "{before:?} {after:?}");
+                place.someone("UpdateAssumeRolePolicy", &input);
+                hide(place);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_template_that_left_with_its_repository_is_not_taken_for_the_default_one() {
+    for declares_ids in [false, true] {
+        at(async |place| {
+            place.token();
+            let keys = ["repo", "context", "job_workflow_ref"].map(str::to_owned).to_vec();
+            place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+            let mut app = trust(&json!({"Branches": ["main"], "Workflows": [SHARED]}));
+            assert!(place.create(app.clone()).await.succeeded);
+            assert!(place.update(json!([{"Repository": "corp/web", "Branches": ["main"]}])).await.succeeded);
+            deny_template(place);
+            if declares_ids {
+                hide(place);
+                let (owner, id) = ids("acme/app");
+                app[0]["OwnerId"] = json!(owner.to_string());
+                app[0]["RepositoryId"] = json!(id.to_string());
+            }
+            let outcome = place.update(app.clone()).await;
+            let told = "the subjects of the repository had a template of its own when it left the role";
+            assert!(!outcome.succeeded && outcome.reason.contains(told), "{} {}", outcome.reason, place.policy());
+            place.github(|github| github.answers.clear());
+            assert!(place.update(app).await.succeeded);
+        });
+    }
+}
+
+#[test]
+fn a_rollback_brings_back_claims_of_a_template_that_nothing_tells() {
+    at(async |place| {
+        place.token();
+        let keys = ["repo", "context", "repo_property_tier"].map(str::to_owned).to_vec();
+        place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+        let mut app = trust(&json!({"Branches": ["main"]}));
+        app[0]["TemplateClaims"] = json!([{"Name": "repo_property_tier", "Values": ["gold"]}]);
+        assert!(place.create(app.clone()).await.succeeded);
+        let before = place.policy();
+        assert!(place.update(json!([{"Repository": "corp/web", "Branches": ["main"]}])).await.succeeded);
+        place.github(|github| github.taken = [("acme".to_owned(), 777), ("acme/app".to_owned(), 999)].into());
+        place.rolls_back = true;
+        let outcome = place.update(app).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.policy(), before);
     });
 }

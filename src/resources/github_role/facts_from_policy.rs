@@ -22,39 +22,72 @@ pub(super) struct FactsInPolicy {
     pub(super) is_likely: bool,
 }
 
+/// The facts of an entry in the policies of a role.
+pub(super) enum InPolicy {
+    Known(SubjectFacts),
+    /// They mention the repository, and no facts about it lead to a trust policy.
+    Unusable,
+    Absent,
+}
+
 /// The largest number of templates that are tried: a template has few claims.
 const MOST: usize = 16;
 
-/// Returns the facts about the repository of an entry, for each template that its subjects may be of: the default one first, then
-/// the likeliest. Returns none if the policy does not mention the repository.
+/// Returns the facts about the repository of an entry, for each template and form that its subjects may be of, the likeliest first.
+/// Returns none if the policy does not mention the repository.
 pub(super) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Vec<FactsInPolicy> {
     let Some(scope) = &entry.scope else { return Vec::new() };
+    let is_whole = |rule: &TrustRule| entry.subjects.contains(&rule.subject) && !entry.contexts.is_empty();
     let about = policy.rules().iter().filter(|rule| Identity::of(rule).scope.as_ref() == Some(scope));
-    let about: Vec<&TrustRule> = about.collect();
+    let (whole, mut about): (Vec<&TrustRule>, Vec<&TrustRule>) = about.partition(|rule| is_whole(rule));
+    if about.is_empty() {
+        about = whole;
+    }
     if about.is_empty() {
         return Vec::new();
     }
     let facts = ids_and_forms(&about, scope);
-    let default = SubjectTemplate::Default.keys();
-    let mut tried = vec![default.clone()];
+    let subjects: Vec<&str> = about.iter().map(|rule| rule.subject.as_str()).collect();
     // A role trusts the repositories of an owner by the default template.
-    if matches!(scope, RepositoryScope::Repository(_)) {
-        for keys in about.iter().flat_map(|rule| templates(rule.subject.as_str())) {
-            let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
-            if tried.len() < MOST && !tried.contains(&keys) {
-                tried.push(keys);
-            }
+    let is_repository = matches!(scope, RepositoryScope::Repository(_));
+    let tried = if is_repository { templates_of(&subjects) } else { vec![SubjectTemplate::Default.keys()] };
+    // Entries of one repository can differ in their `SubjectFormat`.
+    let each = facts.forms.iter().map(|form| [*form].into()).filter(|_| facts.forms.len() > 1);
+    let forms: Vec<BTreeSet<SubjectFormat>> = [facts.forms.clone()].into_iter().chain(each).collect();
+    let mut told = Vec::new();
+    for keys in tried {
+        let is_likely = keys.iter().any(|key| key.starts_with("repo")) && about.iter().all(|rule| is_of(rule, &keys));
+        let with_forms = |forms: &BTreeSet<SubjectFormat>| SubjectFacts {
+            template: template(keys.clone()),
+            forms: forms.clone(),
+            ..facts.clone()
+        };
+        told.extend(forms.iter().map(with_forms).map(|facts| FactsInPolicy { facts, is_likely }));
+    }
+    told
+}
+
+/// Returns true if a template can make the subject of a rule. Beside a context, no claim tells the environment.
+fn is_of(TrustRule { subject, claims }: &TrustRule, keys: &[String]) -> bool {
+    let text = subject.as_str();
+    let says_other = keys.iter().any(|key| key == "context") && subject::value(text, "ref").is_some();
+    fits(text, keys) && !(says_other && claims.contains_key(&Claim::Environment))
+}
+
+/// The templates that some of these subjects may be of: the default one first, then the likeliest.
+pub(super) fn templates_of(subjects: &[&str]) -> Vec<Vec<String>> {
+    let mut tried = vec![SubjectTemplate::Default.keys()];
+    for keys in subjects.iter().flat_map(|subject| templates(subject)) {
+        let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
+        if tried.len() < MOST && !tried.contains(&keys) {
+            tried.push(keys);
         }
     }
-    let with_template = |keys: Vec<String>| FactsInPolicy {
-        is_likely: keys.iter().any(|key| key.starts_with("repo"))
-            && about.iter().all(|rule| fits(rule.subject.as_str(), &keys)),
-        facts: SubjectFacts {
-            template: if keys == default { SubjectTemplate::Default } else { SubjectTemplate::Custom(keys) },
-            ..facts.clone()
-        },
-    };
-    tried.into_iter().map(with_template).collect()
+    tried
+}
+
+pub(super) fn template(keys: Vec<String>) -> SubjectTemplate {
+    if keys == SubjectTemplate::Default.keys() { SubjectTemplate::Default } else { SubjectTemplate::Custom(keys) }
 }
 
 /// The ids, the forms and the visibility of a repository, as the rules about it say them.

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::identity::{Identity, has_exact_names};
 use super::issuer_of;
 use super::name_record::key;
+use crate::github::Issuer;
 use crate::github::name::RepositoryScope;
-use crate::iam_policy::document::{allowed_values, allows, federated, spared_values, statements};
+use crate::iam_policy::document::{allowed_values, allows, federated, names_action, spared_values, statements};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule, told_apart};
 
@@ -54,13 +55,10 @@ pub(super) fn found_rules(document: &Value) -> Vec<FoundRule> {
         return policy.rules().iter().map(found).collect();
     }
     let document = &with_texts(document);
-    let hosts = |statement: &Value| -> BTreeSet<String> {
-        federated(statement).filter_map(issuer_of).map(|issuer| issuer.web_host()).collect()
-    };
     let allowed: BTreeSet<String> =
         statements(document).iter().filter(|statement| allows(statement)).flat_map(hosts).collect();
     let mut found = Vec::new();
-    for statement in statements(document) {
+    for statement in statements(document).iter().filter(|statement| allows(statement) || denies_others(statement)) {
         // A denial is of what the statements beside it allow.
         let hosts = if allows(statement) { hosts(statement) } else { allowed.clone() };
         let rules = rules_of(statement, document);
@@ -75,6 +73,20 @@ pub(super) fn found_rules(document: &Value) -> Vec<FoundRule> {
         found.extend(hosts.iter().flat_map(of_host));
     }
     found
+}
+
+/// The hosts of the issuers that a statement is about. One for any provider is about those of its condition keys.
+fn hosts(statement: &Value) -> BTreeSet<String> {
+    let named: BTreeSet<String> = federated(statement).filter_map(issuer_of).map(|issuer| issuer.web_host()).collect();
+    let is_any = statement.get("Principal").is_some_and(|principal| principal == "*")
+        || federated(statement).any(|arn| arn.contains(['*', '?']));
+    if !named.is_empty() || !is_any {
+        return named;
+    }
+    let conditions = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
+    let keys = conditions.filter_map(|(_, keys)| keys.as_object()).flatten();
+    let issuers = keys.filter_map(|(key, _)| Issuer::parse_without_scheme(key.rsplit_once(':')?.0).ok());
+    issuers.map(|issuer| issuer.web_host()).collect()
 }
 
 /// The same document with numbers as texts, as which IAM compares them.
@@ -93,9 +105,17 @@ fn values(statement: &Value, claim: &str) -> BTreeSet<Pattern> {
     allowed_values(&alone, claim).into_iter().chain(spared_values(&alone, claim)).map(Pattern::written).collect()
 }
 
-/// The values of a claim that all denials of a document spare.
+/// The values of a claim that the denials of a document spare.
 fn spared(document: &Value, claim: &str) -> BTreeSet<Pattern> {
-    spared_values(document, claim).into_iter().map(Pattern::written).collect()
+    let denials = statements(document).iter().filter(|statement| denies_others(statement));
+    denials.flat_map(|statement| values(statement, claim)).collect()
+}
+
+/// Returns true for a denial of all jobs but some: it compares one key, and nothing else has to be so.
+fn denies_others(statement: &Value) -> bool {
+    let conditions = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
+    let keys = conditions.filter_map(|(_, keys)| keys.as_object()).map(serde_json::Map::len).sum::<usize>();
+    !allows(statement) && keys == 1 && names_action(statement, "sts:AssumeRoleWithWebIdentity")
 }
 
 /// The rules of a statement, and if they are sure: each name with its own ids, or with all that may be its own.
@@ -115,16 +135,12 @@ fn rules_of(statement: &Value, document: &Value) -> Vec<(TrustRule, bool)> {
     let ids = &claimed(Claim::RepositoryId) | &said(|identity| &identity.repository_ids);
     let owner_ids = &claimed(Claim::RepositoryOwnerId) | &said(|identity| &identity.owner_ids);
     let users = claimed(Claim::ActorId);
-    if named.iter().all(|(_, identity)| identity.scope.is_none()) {
-        return vec![(
-            of_ids([(Claim::RepositoryId, ids), (Claim::RepositoryOwnerId, owner_ids), (Claim::ActorId, users)]),
-            true,
-        )];
-    }
+    let (repository_id, owner_id) = (claimed(Claim::RepositoryId), claimed(Claim::RepositoryOwnerId));
+    let nameless = of_no_name(&named, &repository_id, &owner_id, &users);
     let repositories = Pool::of(&named, repository_of, ids);
     let owners = Pool::of(&named, owner_of, owner_ids);
     let told = told(statement, &named, &repositories.claimed);
-    let mut found = Vec::new();
+    let mut found = vec![(nameless, true)];
     for (index, (rule, identity)) in named.iter().enumerate() {
         let (mut sure, mut unsure) = (rule.clone(), rule.clone());
         if !users.is_empty() {
@@ -144,10 +160,24 @@ fn rules_of(statement: &Value, document: &Value) -> Vec<(TrustRule, bool)> {
     found
 }
 
-/// A rule of ids without names.
-fn of_ids(ids: impl IntoIterator<Item = (Claim, BTreeSet<Pattern>)>) -> TrustRule {
-    let claims = ids.into_iter().filter(|(_, ids)| !ids.is_empty()).map(|(claim, ids)| (claim, Rc::new(ids)));
-    TrustRule { subject: Pattern::written("*"), claims: claims.collect() }
+/// The ids of a statement that are of none of its names, as a rule without names.
+fn of_no_name(
+    named: &[(TrustRule, Identity)],
+    ids: &BTreeSet<Pattern>,
+    owner_ids: &BTreeSet<Pattern>,
+    users: &BTreeSet<Pattern>,
+) -> TrustRule {
+    let has = |of: fn(&Identity) -> Own<'_>| named.iter().any(|(_, identity)| of(identity).is_some());
+    let claims = [
+        (Claim::RepositoryId, ids, has(repository_of)),
+        (Claim::RepositoryOwnerId, owner_ids, has(owner_of)),
+        (Claim::ActorId, users, false),
+    ];
+    let claims = claims.into_iter().filter(|(_, ids, has_name)| !has_name && !ids.is_empty());
+    TrustRule {
+        subject: Pattern::written("*"),
+        claims: claims.map(|(claim, ids, _)| (claim, Rc::new(ids.clone()))).collect(),
+    }
 }
 
 /// The key of a name, with its own ids.

@@ -22,7 +22,8 @@ impl Identity {
         let text = rule.subject.as_str();
         let said = |key: &str| subject::value(text, key);
         let claimed = |claim| rule.claims.get(&claim).into_iter().flat_map(|values| values.iter()).map(Pattern::as_str);
-        let repo = said("repo").or_else(|| behind_wildcard(text)).map(NamedIds::read).unwrap_or_default();
+        let repo = said("repo").map(|value| whole_id(value, text)).or_else(|| behind_wildcard(text));
+        let repo = repo.map(NamedIds::read).unwrap_or_default();
         let others = said("repository").into_iter().chain(claimed(Claim::Repository).next()).map(NamedIds::read);
         let scopes: Vec<RepositoryScope> = [repo.clone()].into_iter().chain(others).filter_map(|it| it.scope).collect();
         let is_repository = |scope: &&RepositoryScope| matches!(scope, RepositoryScope::Repository(_));
@@ -90,11 +91,23 @@ fn with_id(part: &str) -> (&str, Option<u64>) {
     part.split_once('@').map_or((part, None), |(name, id)| (name, claim_values::number(id)))
 }
 
-/// The names of a subject that begins with a wildcard, if ids are beside them.
+/// The value behind `repo:`, without a wildcard in the place of the rest of the subject.
+fn whole_id<'a>(value: &'a str, text: &str) -> &'a str {
+    if value.contains('@') && text.ends_with(value) { value.trim_end_matches(['*', '?']) } else { value }
+}
+
+/// The names of a subject with a wildcard in its first word, if ids are beside them.
 fn behind_wildcard(text: &str) -> Option<&str> {
-    let words = text.split(':').filter(|_| text.starts_with(['*', '?']));
+    let is_open = text.split(':').next().is_some_and(|key| key.contains(['*', '?']));
+    let names = |word| whole_id(&word[start_of_names(word)..], text);
     let has_id = |word: &&str| word.split('/').any(|part| with_id(part).1.is_some());
-    words.map(|word| word.trim_start_matches(['*', '?'])).find(has_id)
+    text.split(':').filter(|_| is_open).map(names).find(has_id)
+}
+
+/// The place behind the last wildcard before the first id.
+fn start_of_names(word: &str) -> usize {
+    let before = word.split('@').next().unwrap_or_default();
+    before.rfind(['*', '?']).map_or(0, |wildcard| wildcard + 1)
 }
 
 #[cfg(test)]
@@ -119,6 +132,12 @@ mod tests {
             ("repo:*@1/r@2:*", None, Some(1), Some(2)),
             ("repo:*/r@2:*", None, None, Some(2)),
             ("*o@1/r@2:*", repository("o/r"), Some(1), Some(2)),
+            ("rep?:o@1/r@2:*", repository("o/r"), Some(1), Some(2)),
+            ("repo*o@1/r@2:*", repository("o/r"), Some(1), Some(2)),
+            ("repo:o@1/r@2*", repository("o/r"), Some(1), Some(2)),
+            ("repo:o@*/r@2*", repository("o/r"), None, Some(2)),
+            ("repo:o@1*", owner("o"), Some(1), None),
+            ("repo:o/r*", owner("o"), None, None),
             ("repository_owner:o:repository_owner_id:1:*", owner("o"), Some(1), None),
             ("job_workflow_ref:o/r/.github/workflows/w.yml@refs/heads/main", None, None, None),
         ] {

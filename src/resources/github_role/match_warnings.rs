@@ -105,7 +105,9 @@ fn no_push(entry: &TrustEntry, facts: &SubjectFacts) -> Option<String> {
     let has_values = |claim: &str| entry.template_claims.get(claim).is_some_and(|values| !values.contains(""));
     let claim = OF_PULL_REQUESTS_ONLY.into_iter().find(|claim| facts.says(claim) && has_values(claim))?;
     let others = entry.contexts.iter().find(|context| !is_of_requests(context))?;
-    (!entry.template_claims.contains_key("event_name")).then(|| {
+    let is_of_requests = |event: &String| events::can_have_base(event, true);
+    let events = entry.template_claims.get("event_name");
+    (!events.is_some_and(|events| events.iter().all(is_of_requests))).then(|| {
         format!(
             "`TemplateClaims`: only jobs of pull requests have a `{claim}`, so that no push gets in by `{}`: give pushes an entry of \
              their own, without `{claim}` in `TemplateClaims`",

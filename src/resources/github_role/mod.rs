@@ -38,6 +38,7 @@ mod properties;
 mod provider;
 mod refused_property;
 mod remembered_ids;
+mod remembered_template;
 mod resolve;
 mod subject_difference;
 mod subject_parts;

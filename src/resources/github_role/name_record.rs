@@ -143,7 +143,8 @@ impl NameRecord {
             Some(_) => (name.clone(), *id),
         };
         let names = self.names.as_ref().map(|names| names.iter().map(moved).collect());
-        Self { names, is_cut: self.is_cut, ..Self::default() }
+        let subjects = self.subjects.iter().map(|(name, known)| (moved(&(name.clone(), 0)).0, *known)).collect();
+        Self { names, subjects, is_cut: self.is_cut }
     }
 
     /// Both together, this one's names first.

@@ -48,6 +48,8 @@ pub(super) enum KnownIds {
     Lost,
     /// Perhaps one that the role's tags have forgotten.
     Forgotten,
+    /// Perhaps one of these, which stand in a statement without names.
+    OfNoName(BTreeSet<u64>),
 }
 
 impl PinnedIds {
@@ -70,7 +72,7 @@ impl PinnedIds {
         }
     }
 
-    /// Adds the ids of a rule without names, which somebody else wrote.
+    /// Adds the ids of rules without names, which somebody else wrote.
     pub(super) fn add_nameless<'a>(&mut self, rules: impl IntoIterator<Item = &'a TrustRule>) {
         for Identity { scope: _, owner_ids, repository_ids } in
             rules.into_iter().map(Identity::of).filter(|identity| identity.scope.is_none())
@@ -172,11 +174,11 @@ impl PinnedIds {
     }
 
     pub(super) fn owner(&self, name: &str) -> BTreeSet<u64> {
-        self.of_key(&key(name)).unwrap_or(&self.nameless.owner_ids).clone()
+        self.owners.get(&key(name)).cloned().unwrap_or_default()
     }
 
     pub(super) fn repository(&self, repository: &Repository) -> BTreeSet<u64> {
-        self.of_key(&key(&repository.to_string())).unwrap_or(&self.nameless.repository_ids).clone()
+        self.repositories.get(&key(&repository.to_string())).cloned().unwrap_or_default()
     }
 
     pub(super) fn ids(&self, scope: &RepositoryScope) -> BTreeSet<u64> {
@@ -247,8 +249,7 @@ impl PinnedIds {
         beside: &str,
     ) -> Option<OtherId> {
         // An owner and a user of one name are the same account.
-        let owner = self.owners.get(&key(name)).into_iter().flatten().copied();
-        let known: BTreeSet<u64> = owner.chain(self.users.named(name, actors)).collect();
+        let known: BTreeSet<u64> = self.owner(name).into_iter().chain(self.users.named(name, actors)).collect();
         // Where nothing is known of a name, the policy's ids are those of all names.
         let is_lost = known.is_empty() && !actors.is_whole();
         let pinned = if is_lost { self.users.all().clone() } else { known };
@@ -267,6 +268,22 @@ impl PinnedIds {
         })
     }
 
+    /// Returns true for a name that the policies do not have, and that is none of the ids of statements without names.
+    fn is_other_than_nameless(&self, name: &str, now: u64) -> bool {
+        let ids = self.nameless_ids(name);
+        self.of_key(&key(name)).is_none() && !ids.is_empty() && !ids.contains(&now)
+    }
+
+    fn nameless_ids(&self, name: &str) -> &BTreeSet<u64> {
+        if is_account(name) { &self.nameless.owner_ids } else { &self.nameless.repository_ids }
+    }
+
+    /// The id of a name that the policies do not have, if statements without names have one only.
+    pub(super) fn only_nameless(&self, scope: &RepositoryScope) -> Option<u64> {
+        let ids = self.nameless_ids(&scope.name());
+        ids.first().copied().filter(|_| ids.len() == 1 && self.of_key(&key(&scope.name())).is_none())
+    }
+
     /// Describes a repository or an owner that has another id than the pinned ones, or that may have.
     fn other(
         &self,
@@ -282,6 +299,7 @@ impl PinnedIds {
             Some(ids) if ids.contains(&now) => KnownIds::OfSeveral(ids.clone()),
             Some(ids) => KnownIds::Ids(ids.clone()),
             None if !pinned.is_empty() => KnownIds::Ids(pinned),
+            None if self.is_other_than_nameless(name, now) => KnownIds::OfNoName(self.nameless_ids(name).clone()),
             None if is_cut => KnownIds::Forgotten,
             None => return None,
         };

@@ -24,7 +24,7 @@ use crate::ownership::Owner;
 use crate::request_origin::RollbackCheck;
 
 use super::compile::compile;
-use super::facts_from_policy::facts_from_policy;
+use super::facts_from_policy::{InPolicy, facts_from_policy};
 use super::found_rules::{FoundRule, found_rules, own_part, own_policy};
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
 use super::name_record::{NameRecord, is_account};
@@ -38,6 +38,8 @@ use super::{GitHubRoles, RoleName};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     pub(super) policies: Vec<TrustPolicy>,
+    /// The rules of a policy that somebody changed by hand.
+    pub(super) by_hand: Vec<TrustRule>,
     /// The ids of the policies.
     pub(super) pinned: PinnedIds,
     /// The ids of the policies, and those in the record of names of which the policies have none.
@@ -50,14 +52,6 @@ pub(super) struct Memory {
     pub(super) elsewhere: NameRecord,
     /// True for a rollback, which no doubt about a name stops.
     pub(super) is_for_rollback: bool,
-}
-
-/// The facts of an entry in the policies.
-enum InPolicy {
-    Known(SubjectFacts),
-    /// They mention the repository, and no facts about it lead to a trust policy.
-    Unusable,
-    Absent,
 }
 
 impl Memory {
@@ -79,7 +73,9 @@ impl Memory {
                 ids.add(found.iter().map(|found| &found.rule));
             } else {
                 ids.add_found(found.iter().map(FoundRule::told));
-                ids.add_nameless(found.iter().map(|found| &found.rule));
+                // Subjects of an author can have no names, too.
+                let is_of_others = |rule: &&TrustRule| rule.subject.is_wild();
+                ids.add_nameless(found.iter().map(|found| &found.rule).filter(is_of_others));
             }
         };
         // The role of somebody else tells no facts. It only refuses other ids.
@@ -93,8 +89,11 @@ impl Memory {
         self.names = self.names.union(&names);
         add(&mut self.pinned, here);
         add(&mut self.ids, here);
-        let own_part = || own_policy(&own_part(&document));
-        self.policies.extend(policy.or_else(own_part).filter(|_| is_here));
+        let policy = policy.or_else(|| own_policy(&own_part(&document)));
+        if policy.is_none() {
+            self.by_hand.extend(here.iter().map(|found| found.rule.clone()));
+        }
+        self.policies.extend(policy.filter(|_| is_here));
         for (written_for, rules) in rules.iter().filter(|(written_for, _)| *written_for != host) {
             let mut pinned = PinnedIds::default();
             pinned.add_found(rules.iter().map(FoundRule::told));
@@ -132,52 +131,17 @@ impl Memory {
                 let recorded = self.recorded(issuer, scope);
                 let agrees = |facts: &SubjectFacts| with_declared(entry, facts.clone(), at).is_ok();
                 let known = recorded.filter(agrees).or_else(|| declared_in_any_form(issuer, entry));
-                complete(known.or_else(|| self.said_by_subjects(entry))?)
+                let known = known.or_else(|| self.said_by_subjects(entry))?;
+                let template = |template| SubjectFacts { template, ..known.clone() };
+                let found = complete(template(self.template_by_hand(entry)));
+                let for_rollback = || complete(template(self.template_for_rollback(entry)));
+                if self.is_for_rollback { found.or_else(for_rollback) } else { found }
             }
         }
     }
 
-    /// The facts of an entry as the policy tells them: those that lead to a part of it, else those with the likeliest template.
-    fn in_policy(&self, issuer: &Issuer, entry: &TrustEntry, users: &BTreeMap<String, u64>, at: &str) -> InPolicy {
-        let told = self.policies.iter().flat_map(|policy| {
-            facts_from_policy(policy, entry).into_iter().map(move |told| (policy, told.facts, told.is_likely))
-        });
-        let agrees = |(_, facts, _): &(_, SubjectFacts, _)| with_declared(entry, facts.clone(), at).is_ok();
-        let told: Vec<_> = told.filter(agrees).collect();
-        if told.is_empty() {
-            return InPolicy::Absent;
-        }
-        let complete = |facts: &SubjectFacts| self.completed(issuer, entry, users, at, facts.clone());
-        let leads_there = |policy: &TrustPolicy, facts: &SubjectFacts| {
-            let rules = compile(issuer, entry, facts).unwrap_or_default();
-            let part = TrustPolicy::of(&policy.provider_arn, &policy.audience, rules);
-            part.rules().is_subset(policy.rules())
-        };
-        let kept =
-            told.iter().find_map(|(policy, facts, _)| complete(facts).filter(|facts| leads_there(policy, facts)));
-        let likeliest = || told.iter().filter(|(_, _, is_likely)| *is_likely).find_map(|(_, facts, _)| complete(facts));
-        match kept.or_else(likeliest) {
-            Some(facts) => InPolicy::Known(facts),
-            // No rollback fails for a template.
-            None if self.is_for_rollback => InPolicy::Absent,
-            None => InPolicy::Unusable,
-        }
-    }
-
-    /// Facts with the template of the policy, where GitHub does not tell one.
-    fn with_template(&self, issuer: &Issuer, entry: &TrustEntry, facts: SubjectFacts, at: &str) -> SubjectFacts {
-        let is_repository = matches!(entry.scope, Some(RepositoryScope::Repository(_)));
-        if !is_repository || entry.contexts.is_empty() || facts.told.keys.is_some() {
-            return facts;
-        }
-        match self.in_policy(issuer, entry, &facts.users, at) {
-            InPolicy::Known(SubjectFacts { template, .. }) => SubjectFacts { template, ..facts },
-            InPolicy::Unusable | InPolicy::Absent => facts,
-        }
-    }
-
     /// Facts with the ids that the memory has, and the users.
-    fn completed(
+    pub(super) fn completed(
         &self,
         issuer: &Issuer,
         entry: &TrustEntry,
@@ -285,7 +249,8 @@ impl Memory {
     fn only(&self, scope: &RepositoryScope) -> Option<u64> {
         let ids = self.ids.ids(scope);
         let newest = || self.names.newest(&scope.name(), |id| ids.contains(&id));
-        self.pinned.only(scope).or_else(newest).or_else(|| self.ids.only(scope))
+        let nameless = || self.ids.only_nameless(scope).filter(|_| self.is_for_rollback);
+        self.pinned.only(scope).or_else(newest).or_else(|| self.ids.only(scope)).or_else(nameless)
     }
 
     /// Adds the pinned ids where nobody declares any and GitHub told none.
@@ -416,6 +381,9 @@ fn settled(
     let rules = compiled.as_deref().unwrap_or_default();
     if let Some(refusal) = taken_over(at, &memory.differences(entry, &facts, rules)) {
         return Err(refusal.into());
+    }
+    if let Some(error) = memory.lost_template(at, entry, &facts) {
+        return Err(error);
     }
     let lack = |lack| Refusal::PreconditionFailed { what: format!("{at}: {lack}"), remedy: String::new() };
     let rules = compiled.map_err(lack)?;

@@ -18,6 +18,10 @@ pub(super) fn taken_over(at: &str, others: &[OtherId]) -> Option<Refusal> {
     }
     let told = others.iter().map(|OtherId { what, known, now, remedy: _ }| match known {
         KnownIds::Forgotten => forgotten(what),
+        KnownIds::OfNoName(ids) => format!(
+            "a statement of the role's policy has the ids {} and no name, and GitHub shows id {now} for {what}",
+            listed(ids)
+        ),
         KnownIds::OfUsers(ids) => format!(
             "the role trusts the users {}, and its tags tell no longer which of them is {what}; {now} has the name now",
             listed(ids)

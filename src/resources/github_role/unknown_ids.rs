@@ -55,7 +55,7 @@ impl Memory {
     /// The subjects that repositories have in the policies, or had when they left.
     fn subjects(&self) -> BTreeMap<String, FormerSubjects> {
         let mut known = self.names.subjects().clone();
-        known.extend(subjects(self.policies.iter().flat_map(TrustPolicy::rules)));
+        known.extend(subjects(self.policies.iter().flat_map(TrustPolicy::rules).chain(&self.by_hand)));
         known
     }
 
@@ -75,6 +75,10 @@ impl Memory {
             let own = entry.scope.iter().map(|scope| (scope, facts.repository_id, facts.owner_id));
             let named = facts.named.iter().map(|(scope, named)| (scope, Some(named.id), named.owner_id));
             for (scope, id, owner_id) in own.chain(named) {
+                // The record tells an owner that the policy does not.
+                if self.ids.doubts(scope.owner()).is_none() && self.others.doubts(scope.owner()).is_none() {
+                    continue;
+                }
                 for ids in [&mut self.pinned, &mut self.ids, &mut self.others] {
                     ids.learn_owner(scope, id, owner_id);
                 }

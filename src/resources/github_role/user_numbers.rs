@@ -12,8 +12,9 @@ use super::named::named;
 use super::trust_declaration::{Actor, TrustDeclaration, TrustEntry};
 use crate::github::subject_facts::Account;
 
-/// The number of users that are looked up: each is a call.
-const MOST: usize = 20;
+/// The number of users that are looked up, with a credential and without one: each is a call, of which the public has sixty an hour.
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+const MOST: [usize; 2] = [20, 5];
 
 /// The number of look-ups at the same time.
 const MAX_CONCURRENT_CALLS: usize = 4;
@@ -38,35 +39,47 @@ impl GitHubRoles {
         if all.is_empty() || !self.is_shown(issuer).await {
             return Accounts::new();
         }
+        let has_credential = self.github.has_credential(issuer).await == Ok(true);
+        let most = MOST[usize::from(!has_credential)];
         let ask = |id| async move { Some((id, self.github.account_of(issuer, id).await?)) };
-        let asked = stream::iter(all.into_iter().take(MOST)).map(ask);
+        let asked = stream::iter(all.into_iter().take(most)).map(ask);
         // Stop at the first unknown answer: GitHub does not answer at once.
         let mut answers: Accounts = asked.buffered(MAX_CONCURRENT_CALLS).scan((), |(), it| ready(it)).collect().await;
         // The public does not see the users of an enterprise.
-        if self.github.has_credential(issuer).await != Ok(true) {
+        if !has_credential {
             answers.retain(|_, account| account.is_some());
         }
         answers
     }
 }
 
-/// Refuses an entry for jobs of an organisation.
+fn organisation(accounts: &Accounts, id: u64) -> Option<&Account> {
+    accounts.get(&id)?.as_ref().filter(|account| account.is_organisation())
+}
+
+/// Refuses an entry for jobs of organisations alone.
 pub(super) fn refuse_organisation(at: &str, entry: &TrustEntry, accounts: &Accounts) -> Option<Doubt> {
-    let account = |id: u64| accounts.get(&id)?.as_ref().filter(|account| account.is_organisation());
-    let (id, account) = numbers_of(entry).find_map(|id| Some((id, account(id)?)))?;
+    let organisations: Vec<u64> = numbers_of(entry).filter(|id| organisation(accounts, *id).is_some()).collect();
+    let id = organisations.first().copied().filter(|_| organisations.len() == entry.actors.len())?;
+    let account = organisation(accounts, id)?;
     let why = format!("that is the organisation {}, and no user, so that no job is triggered by it", account.login);
     Some(Doubt::Refused(no_user(at, &id.to_string(), &why)))
 }
 
-/// The warning about numbers of which GitHub shows no user.
-pub(super) fn of_nobody(accounts: &Accounts) -> Option<String> {
-    let unknown = accounts.iter().filter(|(_, account)| account.is_none()).map(|(id, _)| id.to_string());
-    let unknown: Vec<String> = unknown.collect();
-    (!unknown.is_empty()).then(|| {
-        format!(
-            "Under `Actors` there are numbers of which GitHub shows no user to the function's credential, so that no job may fit \
-             them: {}",
-            named(&unknown, ", ", " and ")
-        )
-    })
+/// The warning about numbers of organisations, and those of which GitHub shows no user.
+pub(super) fn of_nobody(accounts: &Accounts) -> Vec<String> {
+    let numbers = |is_meant: &dyn Fn(u64) -> bool| -> Vec<String> {
+        accounts.keys().filter(|id| is_meant(**id)).map(u64::to_string).collect()
+    };
+    let told = |numbers: Vec<String>, why: &str| {
+        (!numbers.is_empty())
+            .then(|| format!("Under `Actors` there are numbers {why}: {}", named(&numbers, ", ", " and ")))
+    };
+    let unknown = numbers(&|id| accounts.get(&id).is_some_and(Option::is_none));
+    let of_organisations = numbers(&|id| organisation(accounts, id).is_some());
+    let not_shown = "of which GitHub shows no user to the function's credential, so that no job may fit them";
+    [told(unknown, not_shown), told(of_organisations, "of organisations, which trigger no job")]
+        .into_iter()
+        .flatten()
+        .collect()
 }
