@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::github::owner_claims::{ClaimKey, ClaimState, OwnerClaim, OwnerClaims};
 use crate::github::ownership_by_creation::CreationWindow;
+use crate::github::ownership_by_variables::{ClaimKey, ClaimState, OwnerClaim, OwnerClaims};
 use crate::laws::{Coverage, PlanLaws, owner};
 use crate::ownership::Owner;
 use crate::reconcile::{Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject, ClaimedOutput, Resource};

@@ -5,8 +5,9 @@
 use serde_json::{Value, json};
 
 use super::grade::Grade;
-use super::report::{AuditedRole, Report, plain, word};
+use super::report::{AuditedRole, Report, word};
 use crate::arn::Arn;
+use crate::error::plain;
 
 /// The most findings of one line: a line is the value of one argument, which has at most 128 KiB.
 const BATCH: usize = 25;

@@ -7,8 +7,9 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::grade::Grade;
-use super::report::{Report, counted, plain, word};
+use super::report::{Report, counted, word};
 use crate::arn::Arn;
+use crate::error::plain;
 
 /// The form of a merged report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use super::admitted_repositories::{Source, sources};
 use super::clusters::ClusterAccess;
 use super::grade::{AuditFinding, Grade};
 use super::permission_groups::Group;
+use crate::error::plain;
 
 /// The audit of an account.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -83,15 +84,6 @@ impl AuditedRole {
 /// A value as it stands in JSON and on the command line.
 pub fn word(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// Replaces characters that a terminal or a page would obey: controls, and those that turn the direction of text.
-pub(crate) fn plain(text: &str) -> String {
-    let is_obeyed = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
 }
 
 impl fmt::Display for Report {

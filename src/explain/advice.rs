@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::other_parts::{CONTEXT, OtherParts, SubjectPart, fits, template_keys};
+use super::subject_differences::{CONTEXT, OtherParts, SubjectPart, fits, template_keys};
 use super::token_job::{TokenJob, Trusted, other_user, plain, repository_of, stranger};
 use crate::github::Issuer;
 use crate::github::name;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::other_parts::{OtherParts, fits};
+use super::subject_differences::{OtherParts, fits};
 use super::token_job::{TokenJob, Trusted, plain};
 use crate::iam_policy::evaluate::{StatementReport, TokenClaims};
 

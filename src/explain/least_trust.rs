@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::cloudtrail_event::TokenEvent;
-use crate::audit::report::{counted, plain};
+use crate::audit::report::counted;
+use crate::error::plain;
 use crate::github::name;
 use crate::github::subject::{pairs, prefix};
 use crate::iam_policy::document::allowed_values;

@@ -6,7 +6,7 @@ pub mod cloudtrail_event;
 pub mod cloudtrail_refusals;
 mod distance;
 pub mod least_trust;
-mod other_parts;
+mod subject_differences;
 #[cfg(test)]
 mod tests;
 mod token_job;

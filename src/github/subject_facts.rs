@@ -28,6 +28,14 @@ pub enum SubjectFormat {
     Immutable,
 }
 
+impl SubjectFormat {
+    /// The format of the value behind `repo:`.
+    #[must_use]
+    pub fn of(value: &str) -> Self {
+        if value.contains('@') { Self::Immutable } else { Self::Classic }
+    }
+}
+
 impl fmt::Display for SubjectFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

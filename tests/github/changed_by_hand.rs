@@ -177,7 +177,7 @@ fn ids_without_names_in_a_role_to_adopt_are_those_of_its_repository() {
         assert!(place.create(app()).await.succeeded);
         let subject = format!("repository_id:{}:environment:prod", ids("acme/app").1);
         rewrite(place, |policy| {
-            policy["Statement"][0]["Condition"]["StringEquals"][format!("{ISSUER}:sub")] = json!(subject)
+            policy["Statement"][0]["Condition"]["StringEquals"][format!("{ISSUER}:sub")] = json!(subject);
         });
         let keys = ["github-trust:stack-id", "github-trust:logical-id", "github-trust:settings"];
         place.someone("UntagRole", &json!({"RoleName": "deploy", "TagKeys": keys}));

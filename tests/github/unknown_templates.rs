@@ -44,7 +44,7 @@ fn trust(members: &Value) -> Value {
 }
 
 /// A role for each template, made while GitHub told it.
-fn each_template(test: impl AsyncFn(&mut Place, &Value)) {
+fn each_template(test: &impl AsyncFn(&mut Place, &Value)) {
     for (template, members) in templates() {
         at(async |place| {
             place.world.settings.guardrails = Guardrails::none();
@@ -75,7 +75,7 @@ fn hide(place: &Place) {
 
 #[test]
 fn a_role_of_a_hidden_repository_keeps_the_subjects_of_its_template() {
-    each_template(async |place, trust| {
+    each_template(&async |place, trust| {
         hide(place);
         leaves_the_policy(place, trust).await;
         place.rolls_back = true;
@@ -87,7 +87,7 @@ fn a_role_of_a_hidden_repository_keeps_the_subjects_of_its_template() {
 
 #[test]
 fn a_role_keeps_the_subjects_of_a_template_that_may_not_be_read() {
-    each_template(async |place, trust| {
+    each_template(&async |place, trust| {
         for status in [403, 404] {
             let path = "GET /repos/acme/app/actions/oidc/customization/sub".to_owned();
             let denied = Answer { status, headers: Vec::new(), body: "{}".into() };
@@ -101,7 +101,7 @@ fn a_role_keeps_the_subjects_of_a_template_that_may_not_be_read() {
 
 #[test]
 fn a_statement_that_somebody_adds_hides_no_template() {
-    each_template(async |place, trust| {
+    each_template(&async |place, trust| {
         let before = place.policy();
         let mut policy = before.clone();
         let human = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:TagSession"});
@@ -116,7 +116,7 @@ fn a_statement_that_somebody_adds_hides_no_template() {
 
 #[test]
 fn a_rollback_keeps_a_template_under_a_name_that_changed_hands() {
-    each_template(async |place, trust| {
+    each_template(&async |place, trust| {
         place.github(|github| github.taken = [("acme".to_owned(), 777), ("acme/app".to_owned(), 999)].into());
         place.rolls_back = true;
         leaves_the_policy(place, trust).await;
@@ -125,7 +125,7 @@ fn a_rollback_keeps_a_template_under_a_name_that_changed_hands() {
 
 #[test]
 fn the_scheduled_run_knows_the_subjects_of_each_template() {
-    each_template(async |place, _| {
+    each_template(&async |place, _| {
         let log = scheduled(place).await;
         assert!(log.contains("\"drifted\":0,\"unknown\":0"), "{}: {log}", place.policy());
     });

@@ -1,6 +1,6 @@
 //! HTML as it grows. All text of others is escaped.
 
-use crate::audit::report::plain;
+use crate::error::plain;
 
 /// A page, or a part of it.
 #[derive(Default)]

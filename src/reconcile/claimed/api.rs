@@ -6,7 +6,7 @@ use super::{ClaimSharing, Claimable, Claimed, ClaimedAction, ClaimedDesired, Cla
 use crate::aws::{CallError, ErrorKind};
 use crate::error::{Error, Refusal};
 use crate::github::is_redirected;
-use crate::github::owner_claims::{ClaimPlace, Variables};
+use crate::github::ownership_by_variables::{ClaimPlace, Variables};
 use crate::ownership::Owner;
 use crate::reconcile::resource::{Api, Planner, ReadHint, Reader};
 

@@ -3,7 +3,7 @@
 use super::{Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
-use crate::github::owner_claims::{ClaimKey, ClaimState, OwnerClaim, OwnerClaims};
+use crate::github::ownership_by_variables::{ClaimKey, ClaimState, OwnerClaim, OwnerClaims};
 use crate::ownership::Owner;
 use crate::reconcile::plan::Plan;
 use crate::reconcile::resource::Planner;

@@ -3,7 +3,7 @@
 use super::plan::{makes, restated};
 use super::{Claimable, Claimed, ClaimedAction, ClaimedDesired, ClaimedObject};
 use crate::aws::CallError;
-use crate::github::owner_claims::{ClaimKey, ClaimState, OwnerClaim};
+use crate::github::ownership_by_variables::{ClaimKey, ClaimState, OwnerClaim};
 use crate::ownership::Owner;
 use crate::reconcile::plan::Plan;
 use crate::reconcile::resource::{DeletionIntent, PendingOperation, Sharing};

@@ -16,8 +16,8 @@ use crate::aws::{CallError, ErrorKind, ignore_not_found};
 use crate::error::Error;
 use crate::github::ApiCall;
 use crate::github::client::Client;
-use crate::github::owner_claims::ClaimPlace;
 use crate::github::ownership_by_creation::CreationWindow;
+use crate::github::ownership_by_variables::ClaimPlace;
 use crate::ownership::Owner;
 use crate::reconcile::{Api, Claimable, Exclusive, ReadHint, Reader};
 

@@ -12,8 +12,8 @@ use crate::aws::{CallError, ErrorKind, iam};
 use crate::error::Error;
 use crate::github::ApiCall;
 use crate::github::client::Client;
-use crate::github::owner_claims::Variables;
 use crate::github::ownership_by_creation::CreationWindow;
+use crate::github::ownership_by_variables::Variables;
 use crate::github::subject_facts::{Customization, FormatChoice, SubjectFormat};
 use crate::iam_policy::document::decode;
 use crate::iam_policy::repository_forms::{

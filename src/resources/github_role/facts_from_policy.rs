@@ -10,7 +10,7 @@ use crate::github::subject_facts::{SubjectFacts, SubjectFormat, SubjectTemplate}
 use crate::github::subject_template::{fits, templates};
 
 use super::identity::Identity;
-use super::trust_declaration::TrustEntry;
+use super::trust_declaration::{TrustEntry, WORKFLOW};
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 
@@ -24,7 +24,7 @@ pub(super) struct FactsInPolicy {
 
 /// The facts of an entry in the policies of a role.
 pub(super) enum InPolicy {
-    Known(SubjectFacts),
+    Known(Box<SubjectFacts>),
     /// They mention the repository, and no facts about it lead to a trust policy.
     Unusable,
     Absent,
@@ -90,6 +90,13 @@ pub(super) fn template(keys: Vec<String>) -> SubjectTemplate {
     if keys == SubjectTemplate::Default.keys() { SubjectTemplate::Default } else { SubjectTemplate::Custom(keys) }
 }
 
+/// The template for a rollback to an entry about whose repository nothing is told: the default one, with the claims that the entry
+/// gives.
+pub(super) fn template_for_rollback(entry: &TrustEntry) -> SubjectTemplate {
+    let claims = entry.template_claims.keys().filter(|claim| *claim != WORKFLOW).cloned();
+    template(SubjectTemplate::Default.keys().into_iter().chain(claims).collect())
+}
+
 /// The ids, the forms and the visibility of a repository, as the rules about it say them.
 fn ids_and_forms(about: &[&TrustRule], scope: &RepositoryScope) -> SubjectFacts {
     let mut facts = SubjectFacts::default();
@@ -103,10 +110,7 @@ fn ids_and_forms(about: &[&TrustRule], scope: &RepositoryScope) -> SubjectFacts 
         facts.repository_id =
             facts.repository_id.or_else(|| only(&identity.repository_ids)).or_else(|| pinned(Claim::RepositoryId));
         let said = |key| subject::value(subject.as_str(), key);
-        facts.forms.extend(said("repo").map(|value| match value.contains('@') {
-            true => SubjectFormat::Immutable,
-            false => SubjectFormat::Classic,
-        }));
+        facts.forms.extend(said("repo").map(SubjectFormat::of));
         facts.told.visibility = facts.told.visibility.or_else(|| said("repository_visibility").map(str::to_owned));
     }
     if facts.forms.is_empty() {

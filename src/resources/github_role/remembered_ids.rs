@@ -24,7 +24,7 @@ use crate::ownership::Owner;
 use crate::request_origin::RollbackCheck;
 
 use super::compile::compile;
-use super::facts_from_policy::{InPolicy, facts_from_policy};
+use super::facts_from_policy::{InPolicy, facts_from_policy, template_for_rollback};
 use super::found_rules::{FoundRule, found_rules, own_part, own_policy};
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
 use super::name_record::{NameRecord, is_account};
@@ -125,7 +125,7 @@ impl Memory {
         let complete = |facts: SubjectFacts| self.completed(issuer, entry, users, at, facts);
         let Some(scope) = &entry.scope else { return complete(declared_facts(entry, [])) };
         match self.in_policy(issuer, entry, users, at) {
-            InPolicy::Known(facts) => Some(facts),
+            InPolicy::Known(facts) => Some(*facts),
             InPolicy::Unusable => None,
             InPolicy::Absent => {
                 let recorded = self.recorded(issuer, scope);
@@ -134,7 +134,7 @@ impl Memory {
                 let known = known.or_else(|| self.said_by_subjects(entry))?;
                 let template = |template| SubjectFacts { template, ..known.clone() };
                 let found = complete(template(self.template_by_hand(entry)));
-                let for_rollback = || complete(template(self.template_for_rollback(entry)));
+                let for_rollback = || complete(template(template_for_rollback(entry)));
                 if self.is_for_rollback { found.or_else(for_rollback) } else { found }
             }
         }

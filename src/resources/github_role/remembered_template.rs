@@ -14,7 +14,7 @@ use super::facts_from_policy::{FactsInPolicy, InPolicy, facts_from_policy, templ
 use super::identity::Identity;
 use super::lookup::with_declared;
 use super::remembered_ids::Memory;
-use super::trust_declaration::{TrustEntry, WORKFLOW};
+use super::trust_declaration::TrustEntry;
 
 impl Memory {
     /// The facts of an entry as the policy tells them: those with the default template, if all its subjects can be of that; else
@@ -45,7 +45,7 @@ impl Memory {
         let is_default = |told: &&(usize, bool, SubjectFacts)| told.1 && told.2.template == SubjectTemplate::Default;
         let kept = most(told.iter().filter(is_default)).or_else(|| most(told.iter().filter(|told| told.0 > 0)));
         match kept.or_else(|| most(told.iter().filter(|told| told.1))) {
-            Some(facts) => InPolicy::Known(facts.clone()),
+            Some(facts) => InPolicy::Known(Box::new(facts.clone())),
             // No rollback fails for a template.
             None if self.is_for_rollback => InPolicy::Absent,
             None => InPolicy::Unusable,
@@ -64,7 +64,7 @@ impl Memory {
             return facts;
         }
         let template = match self.in_policy(issuer, entry, &facts.users, at) {
-            InPolicy::Known(SubjectFacts { template, .. }) => template,
+            InPolicy::Known(known) => known.template,
             InPolicy::Absent => self.template_by_hand(entry),
             InPolicy::Unusable => return facts,
         };
@@ -85,13 +85,6 @@ impl Memory {
             }
         }
         template(found)
-    }
-
-    /// The template for a rollback to an entry about whose repository nothing is told: the default one, with the claims that the
-    /// entry gives.
-    pub(super) fn template_for_rollback(&self, entry: &TrustEntry) -> SubjectTemplate {
-        let claims = entry.template_claims.keys().filter(|claim| *claim != WORKFLOW).cloned();
-        template(SubjectTemplate::Default.keys().into_iter().chain(claims).collect())
     }
 
     /// Refuses a repository that comes back to the role, of which nothing tells the template any more.

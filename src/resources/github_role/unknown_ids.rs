@@ -142,10 +142,7 @@ fn subjects<'a>(rules: impl Iterator<Item = &'a TrustRule>) -> BTreeMap<String, 
         let text = rule.subject.as_str();
         let (formats, has_template) = found.entry(key(&repository.to_string())).or_default();
         *has_template |= !subject_template::fits(text, &default);
-        formats.extend(subject::value(text, "repo").map(|value| match value.contains('@') {
-            true => SubjectFormat::Immutable,
-            false => SubjectFormat::Classic,
-        }));
+        formats.extend(subject::value(text, "repo").map(SubjectFormat::of));
     }
     let only = |formats: &BTreeSet<SubjectFormat>| formats.first().copied().filter(|_| formats.len() == 1);
     let known = |(name, (formats, has_template))| (name, FormerSubjects { format: only(&formats), has_template });

@@ -18,8 +18,8 @@ use super::{
 use crate::aws::{CallError, ErrorKind};
 use crate::error::{Error, Refusal};
 use crate::github::client::Client;
-use crate::github::owner_claims::{ListedVariable, Variables};
 use crate::github::ownership_by_creation::CreationWindow;
+use crate::github::ownership_by_variables::{ListedVariable, Variables};
 use crate::github::protection::Environment;
 use crate::github::{ApiCall, Issuer};
 use crate::ownership::Owner;

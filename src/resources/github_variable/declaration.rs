@@ -5,7 +5,7 @@
 use crate::cloudformation::Fields;
 use crate::github::Issuer;
 use crate::github::name::{self as github, Repository};
-use crate::github::owner_claims::CLAIM_PREFIX;
+use crate::github::ownership_by_variables::CLAIM_PREFIX;
 
 use super::properties::{
     ENVIRONMENT_EXPECTED, HOST_EXPECTED, NAME_EXPECTED, NAME_LIMIT, Properties, VISIBILITY_EXPECTED,
