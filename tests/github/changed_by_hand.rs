@@ -115,6 +115,13 @@ fn with_ids(place: &Place) -> Vec<Value> {
         json!([allow(
             &json!({"StringLike": {"sub": "repo:acme/app*"}, "StringEquals": {"repository_id": id.to_string()}})
         )]),
+        json!([allow(
+            &json!({"StringLike": {"sub": "repo:acme/*"}, "StringEquals": {"repository_id": id.to_string()}})
+        )]),
+        json!([
+            allow(&json!({"StringEquals": {"sub": named, "repository_id": id.to_string()}})),
+            statement(place, "Deny", &json!({"StringNotEquals": {"repository_id": [id.to_string(), "999"]}})),
+        ]),
         json!([anybody(allow(&json!({"StringEquals": {"sub": named, "repository_id": id.to_string()}})))]),
         denied("repo:acme/app:*", "repository_id", id),
         denied("repo:acme/*", "repository_owner_id", owner),
@@ -135,7 +142,7 @@ fn with_ids(place: &Place) -> Vec<Value> {
 #[test]
 fn an_id_in_a_pattern_a_denial_or_a_number_is_a_memory() {
     let trust = || json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": ["octocat"]}]);
-    for (index, existing) in (0..19).flat_map(|index| [(index, None), (index, Some("Adopt"))]) {
+    for (index, existing) in (0..21).flat_map(|index| [(index, None), (index, Some("Adopt"))]) {
         at(async |place| {
             assert!(place.create(trust()).await.succeeded);
             let policy = with_ids(place).remove(index);

@@ -20,6 +20,8 @@ pub(super) struct FactsInPolicy {
     pub(super) facts: SubjectFacts,
     /// True if all subjects of the repository can be of the template, and it says the repository or its owner, as most do.
     pub(super) is_likely: bool,
+    /// The number of subjects that can be of the template.
+    pub(super) fitting: usize,
 }
 
 /// The facts of an entry in the policies of a role.
@@ -56,13 +58,14 @@ pub(super) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Vec
     let forms: Vec<BTreeSet<SubjectFormat>> = [facts.forms.clone()].into_iter().chain(each).collect();
     let mut told = Vec::new();
     for keys in tried {
-        let is_likely = keys.iter().any(|key| key.starts_with("repo")) && about.iter().all(|rule| is_of(rule, &keys));
+        let fitting = about.iter().filter(|rule| is_of(rule, &keys)).count();
+        let is_likely = keys.iter().any(|key| key.starts_with("repo")) && fitting == about.len();
         let with_forms = |forms: &BTreeSet<SubjectFormat>| SubjectFacts {
             template: template(keys.clone()),
             forms: forms.clone(),
             ..facts.clone()
         };
-        told.extend(forms.iter().map(with_forms).map(|facts| FactsInPolicy { facts, is_likely }));
+        told.extend(forms.iter().map(with_forms).map(|facts| FactsInPolicy { facts, is_likely, fitting }));
     }
     told
 }

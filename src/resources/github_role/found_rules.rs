@@ -35,7 +35,10 @@ pub(super) fn own_policy(document: &Value) -> Option<TrustPolicy> {
     let is_one = |rule: &TrustRule, claim| rule.claims.get(&claim).is_none_or(|ids| ids.len() == 1);
     let has_own = |rule: &TrustRule| {
         let has_ids = is_one(rule, Claim::RepositoryId) && is_one(rule, Claim::RepositoryOwnerId);
-        has_ids && has_exact_names(rule.subject.as_str())
+        // All repositories of an owner are told by its id.
+        let is_of_one = !matches!(Identity::of(rule).scope, Some(RepositoryScope::Organisation(_)));
+        let has_own_claims = is_of_one || !rule.claims.contains_key(&Claim::RepositoryId);
+        has_ids && has_own_claims && has_exact_names(rule.subject.as_str())
     };
     TrustPolicy::read(document).filter(|policy| policy.rules().iter().all(has_own))
 }
@@ -111,6 +114,16 @@ fn spared(document: &Value, claim: &str) -> BTreeSet<Pattern> {
     denials.flat_map(|statement| values(statement, claim)).collect()
 }
 
+/// The values that a statement lets in and the denials beside it spare. Where these have none in common, those of the statement.
+fn both(allowed: BTreeSet<Pattern>, spared: BTreeSet<Pattern>) -> BTreeSet<Pattern> {
+    let common = &allowed & &spared;
+    match (allowed.is_empty(), common.is_empty()) {
+        (true, _) => spared,
+        (false, true) => allowed,
+        (false, false) => common,
+    }
+}
+
 /// Returns true for a denial of all jobs but some: it compares one key, and nothing else has to be so.
 fn denies_others(statement: &Value) -> bool {
     let conditions = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
@@ -131,7 +144,7 @@ fn rules_of(statement: &Value, document: &Value) -> Vec<(TrustRule, bool)> {
     let said = |ids: fn(&Identity) -> &BTreeSet<u64>| -> BTreeSet<Pattern> {
         nameless.clone().flat_map(ids).map(|id| Pattern::written(&id.to_string())).collect()
     };
-    let claimed = |claim: Claim| &values(statement, claim.name()) | &spared(document, claim.name());
+    let claimed = |claim: Claim| both(values(statement, claim.name()), spared(document, claim.name()));
     let ids = &claimed(Claim::RepositoryId) | &said(|identity| &identity.repository_ids);
     let owner_ids = &claimed(Claim::RepositoryOwnerId) | &said(|identity| &identity.owner_ids);
     let users = claimed(Claim::ActorId);

@@ -18,7 +18,7 @@ use super::trust_declaration::TrustEntry;
 
 impl Memory {
     /// The facts of an entry as the policy tells them: those with the default template, if all its subjects can be of that; else
-    /// those that lead to most of its rules, or those with the likeliest template.
+    /// those that lead to most of its rules, or those with the template that most of its subjects can be of.
     pub(super) fn in_policy(
         &self,
         issuer: &Issuer,
@@ -26,29 +26,27 @@ impl Memory {
         users: &BTreeMap<String, u64>,
         at: &str,
     ) -> InPolicy {
-        let mut told = Vec::new();
+        let (mut is_there, mut told) = (false, Vec::new());
         for policy in &self.policies {
-            for FactsInPolicy { facts, is_likely } in facts_from_policy(policy, entry) {
+            for FactsInPolicy { facts, is_likely, fitting } in facts_from_policy(policy, entry) {
                 if with_declared(entry, facts.clone(), at).is_ok() {
-                    told.push((self.completed(issuer, entry, users, at, facts), is_likely, policy));
+                    is_there = true;
+                    if let Some(facts) = self.completed(issuer, entry, users, at, facts) {
+                        let rules = rules_in(policy, issuer, entry, &facts);
+                        told.push(Told { rules, is_likely, fitting, facts });
+                    }
                 }
             }
         }
-        if told.is_empty() {
-            return InPolicy::Absent;
-        }
-        let told = told.into_iter().filter_map(|(facts, is_likely, policy)| {
-            let facts = facts?;
-            Some((rules_in(policy, issuer, entry, &facts), is_likely, facts))
-        });
-        let told: Vec<(usize, bool, SubjectFacts)> = told.collect();
-        let is_default = |told: &&(usize, bool, SubjectFacts)| told.1 && told.2.template == SubjectTemplate::Default;
-        let kept = most(told.iter().filter(is_default)).or_else(|| most(told.iter().filter(|told| told.0 > 0)));
-        match kept.or_else(|| most(told.iter().filter(|told| told.1))) {
-            Some(facts) => InPolicy::Known(Box::new(facts.clone())),
+        let is_default = |told: &&Told| told.is_likely && told.facts.template == SubjectTemplate::Default;
+        let kept = most(told.iter().filter(is_default), |told| told.rules);
+        let kept = kept.or_else(|| most(told.iter().filter(|told| told.rules > 0), |told| told.rules));
+        let kept = kept.or_else(|| told.iter().find(|told| told.is_likely));
+        match kept.or_else(|| most(told.iter(), |told| told.fitting)) {
+            Some(told) => InPolicy::Known(Box::new(told.facts.clone())),
             // No rollback fails for a template.
-            None if self.is_for_rollback => InPolicy::Absent,
-            None => InPolicy::Unusable,
+            None if is_there && !self.is_for_rollback => InPolicy::Unusable,
+            None => InPolicy::Absent,
         }
     }
 
@@ -76,6 +74,7 @@ impl Memory {
     /// The template that most subjects of a repository are of in a policy that somebody changed; the default one without any.
     pub(super) fn template_by_hand(&self, entry: &TrustEntry) -> SubjectTemplate {
         let about = self.by_hand.iter().filter(|rule| Identity::of(rule).scope == entry.scope);
+        let about = about.filter(|rule| !entry.subjects.contains(&rule.subject));
         let subjects: Vec<&str> = about.map(|rule| rule.subject.as_str()).collect();
         let (mut most, mut found) = (0, SubjectTemplate::Default.keys());
         for keys in templates_of(&subjects) {
@@ -113,9 +112,18 @@ fn is_of_template(entry: &TrustEntry) -> bool {
     matches!(entry.scope, Some(RepositoryScope::Repository(_))) && !entry.contexts.is_empty()
 }
 
-/// The first facts of those that lead to most rules.
-fn most<'a>(told: impl Iterator<Item = &'a (usize, bool, SubjectFacts)>) -> Option<&'a SubjectFacts> {
-    told.reduce(|first, next| if next.0 > first.0 { next } else { first }).map(|(_, _, facts)| facts)
+/// Facts of the policy.
+struct Told {
+    /// The number of its rules that they lead to.
+    rules: usize,
+    is_likely: bool,
+    fitting: usize,
+    facts: SubjectFacts,
+}
+
+/// The first of those with the largest number.
+fn most<'a>(told: impl Iterator<Item = &'a Told>, number: impl Fn(&Told) -> usize) -> Option<&'a Told> {
+    told.reduce(|first, next| if number(next) > number(first) { next } else { first })
 }
 
 /// The number of rules that facts lead to; 0 if the policy does not have each of them.

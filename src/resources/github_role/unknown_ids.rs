@@ -137,14 +137,17 @@ impl NameRecord {
 fn subjects<'a>(rules: impl Iterator<Item = &'a TrustRule>) -> BTreeMap<String, FormerSubjects> {
     let default = SubjectTemplate::Default.keys();
     let mut found: BTreeMap<String, (BTreeSet<SubjectFormat>, bool)> = BTreeMap::new();
+    let is_default = |text: &str| subject_template::fits(text, &default);
     for rule in rules {
         let Some(RepositoryScope::Repository(repository)) = Identity::of(rule).scope else { continue };
         let text = rule.subject.as_str();
-        let (formats, has_template) = found.entry(key(&repository.to_string())).or_default();
-        *has_template |= !subject_template::fits(text, &default);
+        let (formats, has_default) = found.entry(key(&repository.to_string())).or_default();
+        *has_default |= is_default(text);
         formats.extend(subject::value(text, "repo").map(SubjectFormat::of));
     }
     let only = |formats: &BTreeSet<SubjectFormat>| formats.first().copied().filter(|_| formats.len() == 1);
-    let known = |(name, (formats, has_template))| (name, FormerSubjects { format: only(&formats), has_template });
+    let known = |(name, (formats, has_default)): (String, (BTreeSet<_>, bool))| {
+        (name, FormerSubjects { format: only(&formats), has_template: !has_default })
+    };
     found.into_iter().map(known).collect()
 }
