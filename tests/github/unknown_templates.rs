@@ -288,3 +288,22 @@ fn a_rollback_brings_back_claims_of_a_template_that_nothing_tells() {
         assert_eq!(place.policy(), before);
     });
 }
+
+#[test]
+fn entries_that_overlap_keep_each_form_of_a_hidden_repository() {
+    at(async |place| {
+        place.github(|github| github.private.push("acme/none".into()));
+        let (owner, id) = ids("acme/none");
+        let entry = |members: Value| {
+            let mut entry =
+                json!({"Repository": "acme/none", "OwnerId": owner.to_string(), "RepositoryId": id.to_string()});
+            entry.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            entry
+        };
+        let classic = entry(json!({"Branches": ["main", "release/*"], "SubjectFormat": "Classic"}));
+        let trust = json!([classic, entry(json!({"Branches": ["main", "release/one"]}))]);
+        let outcome = place.create(trust.clone()).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        leaves_the_policy(place, &trust).await;
+    });
+}

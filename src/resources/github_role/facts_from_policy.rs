@@ -18,7 +18,7 @@ use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 #[derive(Clone, Debug)]
 pub(super) struct FactsInPolicy {
     pub(super) facts: SubjectFacts,
-    /// True if all subjects of the repository can be of the template, and it says the repository or its owner, as most do.
+    /// True if all subjects of the repository can be of the template.
     pub(super) is_likely: bool,
     /// The number of subjects that can be of the template.
     pub(super) fitting: usize,
@@ -58,8 +58,10 @@ pub(super) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Vec
     let forms: Vec<BTreeSet<SubjectFormat>> = [facts.forms.clone()].into_iter().chain(each).collect();
     let mut told = Vec::new();
     for keys in tried {
-        let fitting = about.iter().filter(|rule| is_of(rule, &keys)).count();
-        let is_likely = keys.iter().any(|key| key.starts_with("repo")) && fitting == about.len();
+        // A template that says neither the repository nor its owner is rare.
+        let is_of_repository = keys.iter().any(|key| key.starts_with("repo"));
+        let fitting = about.iter().filter(|rule| is_of_repository && is_of(rule, &keys)).count();
+        let is_likely = fitting == about.len();
         let with_forms = |forms: &BTreeSet<SubjectFormat>| SubjectFacts {
             template: template(keys.clone()),
             forms: forms.clone(),

@@ -35,10 +35,7 @@ pub(super) fn own_policy(document: &Value) -> Option<TrustPolicy> {
     let is_one = |rule: &TrustRule, claim| rule.claims.get(&claim).is_none_or(|ids| ids.len() == 1);
     let has_own = |rule: &TrustRule| {
         let has_ids = is_one(rule, Claim::RepositoryId) && is_one(rule, Claim::RepositoryOwnerId);
-        // All repositories of an owner are told by its id.
-        let is_of_one = !matches!(Identity::of(rule).scope, Some(RepositoryScope::Organisation(_)));
-        let has_own_claims = is_of_one || !rule.claims.contains_key(&Claim::RepositoryId);
-        has_ids && has_own_claims && has_exact_names(rule.subject.as_str())
+        has_ids && has_exact_names(rule.subject.as_str())
     };
     TrustPolicy::read(document).filter(|policy| policy.rules().iter().all(has_own))
 }

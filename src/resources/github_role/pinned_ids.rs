@@ -72,13 +72,15 @@ impl PinnedIds {
         }
     }
 
-    /// Adds the ids of rules without names, which somebody else wrote.
+    /// Adds the ids of rules without names, which somebody else wrote. A repository's id beside all of an owner has no name, either.
     pub(super) fn add_nameless<'a>(&mut self, rules: impl IntoIterator<Item = &'a TrustRule>) {
-        for Identity { scope: _, owner_ids, repository_ids } in
-            rules.into_iter().map(Identity::of).filter(|identity| identity.scope.is_none())
-        {
-            self.nameless.owner_ids.extend(owner_ids);
-            self.nameless.repository_ids.extend(repository_ids);
+        for Identity { scope, owner_ids, repository_ids } in rules.into_iter().map(Identity::of) {
+            if scope.is_none() {
+                self.nameless.owner_ids.extend(owner_ids);
+            }
+            if !matches!(scope, Some(RepositoryScope::Repository(_))) {
+                self.nameless.repository_ids.extend(repository_ids);
+            }
         }
     }
 
@@ -98,7 +100,8 @@ impl PinnedIds {
     fn add_doubtful(&mut self, rule: &TrustRule) {
         let Identity { scope, owner_ids, repository_ids } = Identity::of(rule);
         let Some(scope) = scope else { return };
-        for (name, ids) in [(scope.owner().to_owned(), owner_ids), (scope.name(), repository_ids)] {
+        let of_repository = Some((scope.name(), repository_ids)).filter(|_| scope != scope.organisation());
+        for (name, ids) in [(scope.owner().to_owned(), owner_ids)].into_iter().chain(of_repository) {
             if !ids.is_empty() {
                 self.doubtful.entry(key(&name)).or_default().extend(ids);
             }

@@ -73,10 +73,10 @@ impl Memory {
                 ids.add(found.iter().map(|found| &found.rule));
             } else {
                 ids.add_found(found.iter().map(FoundRule::told));
-                // Subjects of an author can have no names, too.
-                let is_of_others = |rule: &&TrustRule| rule.subject.is_wild();
-                ids.add_nameless(found.iter().map(|found| &found.rule).filter(is_of_others));
             }
+            // Subjects of an author can have no names, too.
+            let is_of_others = |rule: &&TrustRule| rule.subject.is_wild();
+            ids.add_nameless(found.iter().map(|found| &found.rule).filter(is_of_others));
         };
         // The role of somebody else tells no facts. It only refuses other ids.
         if !owner.owns(&tags) {
@@ -202,7 +202,8 @@ impl Memory {
     fn recorded(&self, issuer: &Issuer, scope: &RepositoryScope) -> Option<SubjectFacts> {
         let owner_id = self.only(&scope.organisation());
         let repository_id = self.only(scope).filter(|_| matches!(scope, RepositoryScope::Repository(_)));
-        let by_owner = self.is_for_rollback || matches!(scope, RepositoryScope::Organisation(_));
+        let is_unknown = self.ids.ids(scope).is_empty();
+        let by_owner = (self.is_for_rollback && is_unknown) || matches!(scope, RepositoryScope::Organisation(_));
         repository_id.or(owner_id.filter(|_| by_owner))?;
         let is_whole = owner_id.is_some() && (repository_id.is_some() || *scope == scope.organisation());
         let forms = if is_whole { forms_of(issuer) } else { &[SubjectFormat::Classic] };

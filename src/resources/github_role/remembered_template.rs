@@ -42,11 +42,12 @@ impl Memory {
         let kept = most(told.iter().filter(is_default), |told| told.rules);
         let kept = kept.or_else(|| most(told.iter().filter(|told| told.rules > 0), |told| told.rules));
         let kept = kept.or_else(|| told.iter().find(|told| told.is_likely));
-        match kept.or_else(|| most(told.iter(), |told| told.fitting)) {
+        let of_most = || most(told.iter().filter(|told| told.fitting > 0), |told| told.fitting);
+        match kept {
             Some(told) => InPolicy::Known(Box::new(told.facts.clone())),
             // No rollback fails for a template.
-            None if is_there && !self.is_for_rollback => InPolicy::Unusable,
-            None => InPolicy::Absent,
+            None if self.is_for_rollback || !is_there => InPolicy::Absent,
+            None => of_most().map_or(InPolicy::Unusable, |told| InPolicy::Known(Box::new(told.facts.clone()))),
         }
     }
 
@@ -126,9 +127,12 @@ fn most<'a>(told: impl Iterator<Item = &'a Told>, number: impl Fn(&Told) -> usiz
     told.reduce(|first, next| if number(next) > number(first) { next } else { first })
 }
 
-/// The number of rules that facts lead to; 0 if the policy does not have each of them.
+/// The number of rules that facts lead to; 0 if the policy does not have each of them. With the default template, it may have a wider
+/// one, of another entry.
 fn rules_in(policy: &TrustPolicy, issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> usize {
     let rules = compile(issuer, entry, facts).unwrap_or_default();
     let part = TrustPolicy::of(&policy.provider_arn, &policy.audience, rules);
-    if part.rules().is_subset(policy.rules()) { part.rules().len() } else { 0 }
+    let is_default = facts.template == SubjectTemplate::Default;
+    let is_there = if is_default { policy.covers(&part) } else { part.rules().is_subset(policy.rules()) };
+    if is_there { part.rules().len() } else { 0 }
 }
