@@ -220,7 +220,7 @@ const ONCE_WRONG: [u64; 18] = [
 /// by another clock. A request was never answered, because the state before it seemed to be younger. A trust between two
 /// trusts admitted nobody, a rolled-back replacement was never shown, and a rollback was refused for a repository that GitHub does not
 /// show.
-const ONCE_WRONG_TODAY: [u64; 26] = [
+const ONCE_WRONG_TODAY: [u64; 29] = [
     919,
     1_795_752_130,
     1_795_753_739,
@@ -247,6 +247,9 @@ const ONCE_WRONG_TODAY: [u64; 26] = [
     1_797_010_758,
     1_797_012_996,
     1_797_207_120,
+    1_797_501_224,
+    1_797_501_273,
+    1_797_502_255,
 ];
 
 /// The same, where roles trust by other members: a rollback that failed, owners whose names changed hands, and

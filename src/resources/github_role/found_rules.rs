@@ -99,7 +99,7 @@ fn with_texts(document: &Value) -> Value {
     }
 }
 
-/// The values of a claim that a statement lets in.
+/// The values of a claim that a statement lets in, or that a denial spares.
 fn values(statement: &Value, claim: &str) -> BTreeSet<Pattern> {
     let alone = json!({"Statement": statement});
     allowed_values(&alone, claim).into_iter().chain(spared_values(&alone, claim)).map(Pattern::written).collect()
