@@ -120,7 +120,8 @@ fn for_ref(value: &str, job: &TokenJob<'_>, trusted: &Trusted) -> String {
     if is_beside_context {
         return refs(value);
     }
-    format!("{} in the entry of {}{}", member("ref", value, job), entry_of(&about), within_refs(value))
+    let entry = entry_of(&about);
+    format!("{} in the entry of {entry}{}", member("ref", value, job), with_refs(value, &entry))
 }
 
 fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
@@ -155,17 +156,23 @@ fn for_parts(job: &TokenJob<'_>, other: &OtherParts<'_>, entry: &str) -> String 
         ("environment", Some(context), _) if context.key == "environment" => None,
         (_, _, value) => Some(member(part.key, value, job)),
     };
+    // No member of `Trust` lets in a job that says less than the template.
+    if let Some(unnamed) = other.parts.iter().find(|part| part.key == "environment" && part.value == Some("")) {
+        return member(unnamed.key, "", job);
+    }
     let changes: Vec<String> = other.parts.iter().filter_map(change).collect();
-    let beside = other.reference.filter(|_| context.is_some()).map(within_refs).unwrap_or_default();
-    format!("{} in the entry of {entry}{beside}", changes.join(" and "))
+    // The members of one entry are combined: another context with another claim would let in more than the job.
+    let place = if context.is_some() && changes.len() > 1 { "a second" } else { "the" };
+    let beside = other.reference.filter(|_| context.is_some()).map(|on| with_refs(on, entry)).unwrap_or_default();
+    format!("{} in {place} entry of {entry}{beside}", changes.join(" and "))
 }
 
-/// The ref that an entry with `Refs` needs beside another context. A policy does not tell if they narrowed its subjects.
-fn within_refs(on: &str) -> String {
+/// The entry for a job on another ref, where the present one has `Refs`. A policy does not tell if they narrowed its subjects.
+fn with_refs(on: &str, entry: &str) -> String {
     if name::full_ref(on).is_err() {
         return String::new();
     }
-    format!("; if that has `Refs`, add {:?} there, too", ref_member(on))
+    format!("; if that has `Refs`, write a second entry of {entry} instead, with {:?} under `Refs`", ref_member(on))
 }
 
 /// Describes a subject whose ids alone are other than trusted.

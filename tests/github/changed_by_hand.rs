@@ -136,13 +136,24 @@ fn with_ids(place: &Place) -> Vec<Value> {
             allow(&json!({"StringLike": {"sub": "repo:acme*"}})),
             statement(place, "Deny", &json!({"StringNotLike": {"sub": format!("repo:acme@{owner}/app@{id}:*")}})),
         ]),
+        json!([allow(
+            &json!({"StringLike": {"sub": ["repo:corp/web:*", MAIN]}, "StringEquals": {"repository_id": id.to_string()}})
+        )]),
+        json!([
+            allow(&json!({"StringLike": {"sub": "repo:*"}, "StringEquals": {"repository_id": id.to_string()}})),
+            statement(
+                place,
+                "Deny",
+                &json!({"StringNotLike": {"sub": [format!("repo:acme@{owner}/app@*"), "repo:acme/app:*"]}})
+            ),
+        ]),
     ]
 }
 
 #[test]
 fn an_id_in_a_pattern_a_denial_or_a_number_is_a_memory() {
     let trust = || json!([{"Repository": "acme/app", "Branches": ["main"], "Actors": ["octocat"]}]);
-    for (index, existing) in (0..21).flat_map(|index| [(index, None), (index, Some("Adopt"))]) {
+    for (index, existing) in (0..23).flat_map(|index| [(index, None), (index, Some("Adopt"))]) {
         at(async |place| {
             assert!(place.create(trust()).await.succeeded);
             let policy = with_ids(place).remove(index);

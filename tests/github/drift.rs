@@ -88,7 +88,7 @@ fn a_role_whose_repository_got_another_template_is_reported() {
             github.templates.insert("acme/app".into(), template);
         });
         let log = scheduled(place).await;
-        let expected = "its subjects are made of repo, context, job_workflow_ref, the role trusts repo, context";
+        let expected = "its subjects are made of repo, context, job_workflow_ref, and none that the role trusts is";
         assert!(log.contains(expected), "{log}");
         // The stack's update follows, and all is well again.
         assert!(place.update(trust).await.succeeded);

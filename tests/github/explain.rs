@@ -261,7 +261,7 @@ fn with_a_template_the_member_of_the_claim_is_named() {
         on(&["release/*", "next"], &["refs/heads/release/1", "refs/heads/next"]),
     );
     let claims = json!({"sub": immutable("acme/app", "ref:refs/heads/next"), "ref": "refs/heads/next"});
-    let advice = "add the branch \"next\" to `Branches` in the entry of acme/app; if that has `Refs`, add \"refs/heads/next\" there, too";
+    let advice = "add the branch \"next\" to `Branches` in the entry of acme/app; if that has `Refs`, write a second entry of acme/app instead, with \"refs/heads/next\" under `Refs`";
     follow(None, before, claims, advice, after);
     let pulls = |refs: &[&str]| json!([{"Repository": "acme/app", "PullRequests": true, "Refs": refs}]);
     let claims = json!({"sub": immutable("acme/app", "pull_request"), "ref": "refs/pull/7/merge"});

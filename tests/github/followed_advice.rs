@@ -134,18 +134,21 @@ fn advice_names_the_refs_of_an_entry_where_the_template_says_them_too() {
         ("pull_request", "refs/pull/7/merge", "refs/pull/*/merge", "PullRequests", json!(true)),
     ] {
         let claims = json!({"sub": immutable("acme/app", &format!("{context}:ref:{on}")), "ref": on});
-        let advice = format!("if that has `Refs`, add {add:?} there, too");
-        let followed = of(json!({"Refs": [main, add], member: value}));
-        follow(template, of(json!({"Refs": [main]})), claims, &advice, followed);
+        let advice = format!("if that has `Refs`, write a second entry of acme/app instead, with {add:?} under `Refs`");
+        let trust = of(json!({"Refs": [main]}));
+        let followed = json!([trust[0], {"Repository": "acme/app", "Refs": [add], member: value}]);
+        follow(template, trust, claims, &advice, followed);
     }
 }
 
 /// Follows the only advice that is told of a token.
 fn follow_only(keys: Option<&[&str]>, members: &Value, claims: &Value, advice: &str, followed: &Value) {
     let of_app = |members: &Value| {
-        let mut entry = members.clone();
-        entry["Repository"] = json!("acme/app");
-        json!([entry])
+        let mut entries = if members.is_array() { members.clone() } else { json!([members]) };
+        for entry in entries.as_array_mut().unwrap() {
+            entry["Repository"] = json!("acme/app");
+        }
+        entries
     };
     let told = follow(keys, of_app(members), claims.clone(), advice, of_app(followed));
     let is_told = |change: &String| change == advice || change == "nothing: another statement is nearer to the job";
@@ -161,7 +164,7 @@ fn a_ref_beside_a_pull_request_is_advised_as_a_ref_and_as_no_branch() {
     let requests = |refs: &str| {
         format!(
             "set `PullRequests: true`, which lets in what nobody has reviewed yet in the entry of acme/app; if that has \
-             `Refs`, add {refs:?} there, too"
+             `Refs`, write a second entry of acme/app instead, with {refs:?} under `Refs`"
         )
     };
     let refs = format!("add {DEV:?} to `Refs` in the entry of acme/app");
@@ -189,7 +192,7 @@ fn a_ref_beside_a_pull_request_is_advised_as_a_ref_and_as_no_branch() {
             json!({"Environments": ["prod"], "Refs": [MAIN]}),
             DEV,
             requests(DEV),
-            json!({"Environments": ["prod"], "PullRequests": true, "Refs": [MAIN, DEV]}),
+            json!([{"Environments": ["prod"], "Refs": [MAIN]}, {"PullRequests": true, "Refs": [DEV]}]),
         ),
     ] {
         let claims = json!({"sub": immutable("acme/app", &format!("pull_request:ref:{on}")), "ref": on});
@@ -229,15 +232,24 @@ fn a_ref_without_a_context_is_advised_as_a_branch_and_as_a_ref() {
     let called = "acme/ci/.github/workflows/x.yml@refs/heads/main";
     let with = |members: &Value| {
         let mut entry = members.clone();
-        entry["Workflows"] = json!([called]);
+        if entry.is_object() {
+            entry["Workflows"] = json!([called]);
+        }
         entry
     };
     let subject = immutable("acme/app", &format!("job_workflow_ref:{called}"));
     let advice = format!(
-        "add the branch \"dev\" to `Branches` in the entry of acme/app; if that has `Refs`, add {DEV:?} there, too"
+        "add the branch \"dev\" to `Branches` in the entry of acme/app; if that has `Refs`, write a second entry of acme/app \
+         instead, with {DEV:?} under `Refs`"
     );
     for (members, followed) in [
-        (json!({"AllJobs": true, "Refs": [MAIN]}), json!({"AllJobs": true, "Branches": ["dev"], "Refs": [MAIN, DEV]})),
+        (
+            json!({"AllJobs": true, "Refs": [MAIN]}),
+            json!([
+                {"AllJobs": true, "Refs": [MAIN], "Workflows": [called]},
+                {"Branches": ["dev"], "Refs": [DEV], "Workflows": [called]},
+            ]),
+        ),
         (json!({"Branches": ["main"]}), json!({"Branches": ["main", "dev"]})),
     ] {
         let keys = Some(&["repo", "job_workflow_ref"][..]);
@@ -255,6 +267,33 @@ fn of_all_jobs_in_some_workflows_the_other_workflow_is_advised() {
         let keys = Some(&["repo", "context", "job_workflow_ref"][..]);
         follow_only(keys, &of(&[file("main")]), &json!({"sub": sub}), &advice, &of(&[file("main"), file("dev")]));
     }
+}
+
+#[test]
+fn another_context_with_another_claim_is_advised_in_a_second_entry() {
+    let file = |at: &str| format!("acme/app/.github/workflows/x.yml@refs/heads/{at}");
+    let of = |member: &str, value: Value, at: &str| json!({member: value, "Workflows": [file(at)]});
+    let sub = immutable("acme/app", &format!("environment:dev:job_workflow_ref:{}", file("dev")));
+    let advice = format!(
+        "add the environment \"dev\" to `Environments` and list {:?} under `Workflows` in a second entry of acme/app",
+        file("dev")
+    );
+    let keys = Some(&["repo", "context", "job_workflow_ref"][..]);
+    let former = of("Branches", json!(["main"]), "main");
+    let followed = json!([former, of("Environments", json!(["dev"]), "dev")]);
+    follow_only(keys, &former, &json!({"sub": sub}), &advice, &followed);
+}
+
+#[test]
+fn a_job_without_the_environment_of_a_template_has_to_name_one() {
+    at(async |place| {
+        let trust = json!([{"Repository": "acme/app", "Subjects": [immutable("acme/app", "environment:prod:environment:prod")]}]);
+        assert!(place.create(trust).await.succeeded);
+        let sub = immutable("acme/app", "ref:refs/heads/dev:environment:");
+        let answer = ask(place, with_audience(json!({"sub": sub}))).await;
+        let changes = changes(&answer);
+        assert_eq!(changes[0], "the job has to name an environment (`environment:` in the workflow)", "{answer:#}");
+    });
 }
 
 #[test]

@@ -32,6 +32,8 @@ fn templates() -> Vec<(&'static str, Value)> {
         ("repo environment", json!({"Environments": ["prod", "dev"]})),
         ("repo context repository_visibility", json!({"Branches": ["main"], "PullRequests": true})),
         ("repo context actor", json!({"Branches": ["main"], "Actors": ["octocat"]})),
+        ("context repository_owner", json!({"Branches": ["main"]})),
+        ("repository ref environment", json!({"Environments": ["prod"]})),
         ("repo", json!({"AllJobs": true})),
         ("repo context", json!({"AllJobs": true})),
     ]
@@ -131,30 +133,6 @@ fn the_scheduled_run_knows_the_subjects_of_each_template() {
     });
 }
 
-#[test]
-fn a_repository_of_an_unknown_template_comes_back_by_a_rollback_only() {
-    at(async |place| {
-        place.token();
-        let keys = ["repo", "context", "job_workflow_ref"].map(str::to_owned).to_vec();
-        place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
-        let app = trust(&json!({"Branches": ["main"], "Workflows": [SHARED]}));
-        assert!(place.create(app.clone()).await.succeeded);
-        assert!(place.update(json!([{"Repository": "corp/web", "Branches": ["main"]}])).await.succeeded);
-        hide(place);
-        let outcome = place.update(app.clone()).await;
-        assert!(!outcome.succeeded, "{}", place.policy());
-        assert!(
-            outcome.reason.contains("GitHub shows no such repository to the function's credential"),
-            "{}",
-            outcome.reason
-        );
-        place.rolls_back = true;
-        let outcome = place.update(app).await;
-        assert!(outcome.succeeded, "{}", outcome.reason);
-        assert!(place.policy().to_string().contains(&ids("acme/app").1.to_string()), "{}", place.policy());
-    });
-}
-
 const PATH: &str = "GET /repos/acme/app/actions/oidc/customization/sub";
 
 /// GitHub shows the repository, and not its template.
@@ -207,7 +185,7 @@ fn a_template_is_known_beside_whole_subjects_and_other_forms() {
 }
 
 #[test]
-fn a_policy_that_somebody_changed_still_tells_the_template() {
+fn a_policy_that_somebody_changed_keeps_the_template() {
     let tag = |policy: &mut Value| {
         policy["Statement"][0]["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
     };
@@ -220,12 +198,7 @@ fn a_policy_that_somebody_changed_still_tells_the_template() {
         policy["Statement"].as_array_mut().unwrap().push(other);
     };
     for change in [tag as fn(&mut Value), narrow, more] {
-        at(async |place| {
-            place.token();
-            let keys = ["repo", "context", "job_workflow_ref"].map(str::to_owned).to_vec();
-            place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
-            let app = trust(&json!({"Branches": ["main"], "Environments": ["prod"], "Workflows": [SHARED]}));
-            assert!(place.create(app.clone()).await.succeeded);
+        each_template(&async |place, app| {
             let before = place.subjects();
             let mut policy = place.policy();
             change(&mut policy);
@@ -234,7 +207,7 @@ fn a_policy_that_somebody_changed_still_tells_the_template() {
             deny_template(place);
             for description in ["denied", "hidden"] {
                 let outcome = place.request("Update", json!({"Trust": app, "Description": description})).await;
-                assert!(outcome.succeeded, "{}", outcome.reason);
+                assert!(outcome.succeeded, "{app}: {}", outcome.reason);
                 let after = place.subjects();
                 assert!(before.iter().all(|subject| after.contains(subject)), "{before:?} {after:?}");
                 place.someone("UpdateAssumeRolePolicy", &input);
@@ -245,7 +218,7 @@ fn a_policy_that_somebody_changed_still_tells_the_template() {
 }
 
 #[test]
-fn a_template_that_left_with_its_repository_is_not_taken_for_the_default_one() {
+fn a_template_comes_back_with_its_repository() {
     for declares_ids in [false, true] {
         at(async |place| {
             place.token();
@@ -253,6 +226,7 @@ fn a_template_that_left_with_its_repository_is_not_taken_for_the_default_one() {
             place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
             let mut app = trust(&json!({"Branches": ["main"], "Workflows": [SHARED]}));
             assert!(place.create(app.clone()).await.succeeded);
+            let before = place.subjects();
             assert!(place.update(json!([{"Repository": "corp/web", "Branches": ["main"]}])).await.succeeded);
             deny_template(place);
             if declares_ids {
@@ -261,13 +235,68 @@ fn a_template_that_left_with_its_repository_is_not_taken_for_the_default_one() {
                 app[0]["OwnerId"] = json!(owner.to_string());
                 app[0]["RepositoryId"] = json!(id.to_string());
             }
-            let outcome = place.update(app.clone()).await;
-            let told = "the subjects of the repository had a template of its own when it left the role";
-            assert!(!outcome.succeeded && outcome.reason.contains(told), "{} {}", outcome.reason, place.policy());
-            place.github(|github| github.answers.clear());
-            assert!(place.update(app).await.succeeded);
+            let outcome = place.update(app).await;
+            assert!(outcome.succeeded, "{}", outcome.reason);
+            let after = place.subjects();
+            assert!(before.iter().all(|subject| after.contains(subject)), "{before:?} {after:?}");
+            let is_of_template = |subject: &String| subject.ends_with(&format!("job_workflow_ref:{SHARED}"));
+            assert!(after.iter().all(is_of_template), "{after:?}");
         });
     }
+}
+
+#[test]
+fn a_template_whose_record_somebody_removed_is_not_taken_for_the_default() {
+    at(async |place| {
+        place.token();
+        let keys = ["repo", "context", "job_workflow_ref"].map(str::to_owned).to_vec();
+        place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+        let app = trust(&json!({"Branches": ["main"], "Workflows": [SHARED]}));
+        assert!(place.create(app.clone()).await.succeeded);
+        let before = place.policy();
+        place.someone("UntagRole", &json!({"RoleName": "deploy", "TagKeys": ["github-trust:names"]}));
+        deny_template(place);
+        let update = json!({"Trust": app, "Description": "other"});
+        let outcome = place.request("Update", update.clone()).await;
+        let told = "the role's subjects are of a template of the repository's own, which the role's tags have lost";
+        assert!(!outcome.succeeded && outcome.reason.contains(told), "{} {}", outcome.reason, place.policy());
+        place.github(|github| github.answers.clear());
+        let outcome = place.request("Update", update).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.policy(), before);
+        deny_template(place);
+        leaves_the_policy(place, &app).await;
+    });
+}
+
+#[test]
+fn an_entry_that_the_recorded_template_does_not_fit_is_refused() {
+    at(async |place| {
+        place.token();
+        let keys = ["repo", "job_workflow_ref"].map(str::to_owned).to_vec();
+        place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+        let main = json!({"Repository": "acme/app", "Branches": ["main"], "Workflows": [SHARED]});
+        assert!(place.create(json!([main])).await.succeeded);
+        deny_template(place);
+        let outcome = place.update(json!([main, {"Repository": "acme/app", "Environments": ["prod"]}])).await;
+        assert!(!outcome.succeeded && outcome.reason.contains("`Workflows`"), "{} {}", outcome.reason, place.policy());
+    });
+}
+
+#[test]
+fn whole_subjects_of_another_entry_tell_no_template() {
+    at(async |place| {
+        place.world.settings.guardrails = Guardrails::none();
+        let whole = json!({"Subjects": [immutable("acme/app", "environment:prod:sha:abc"), immutable("acme/app", "ref:refs/heads/x:sha:abc")]});
+        let trust = json!([{"Repository": "acme/app", "Branches": ["main"]}, whole]);
+        place.token();
+        let outcome = place.create(trust.clone()).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        deny_template(place);
+        leaves_the_policy(place, &trust).await;
+        hide(place);
+        leaves_the_policy(place, &trust).await;
+    });
 }
 
 #[test]

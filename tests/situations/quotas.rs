@@ -73,7 +73,7 @@ fn a_provider_s_tag_whose_key_changes_its_case_only_is_there_afterwards() {
 
 #[test]
 fn tags_that_fit_before_and_after_are_exchanged() {
-    for (old, new, others) in [(0..33, 33..66, 0), (0..20, 20..40, 20)] {
+    for (old, new, others) in [(0..43, 43..86, 0), (0..20, 20..40, 20)] {
         deployed(&[], async |place| {
             declare(place, "Create", with(json!({"Tags": numbered(old)})), None).await.unwrap();
             if others > 0 {

@@ -114,8 +114,8 @@ fn a_ref_without_a_context_in_the_subject_is_one_of_two_members() {
     let called = with(PLAIN, "job_workflow_ref:octo-org/ci/.github/workflows/x.yml@refs/heads/main");
     let statement = allow("StringEquals", &called, &json!({"ref": "refs/heads/main"}));
     let told = answer(&[statement], &json!({"sub": called, "ref": "refs/heads/dev"}));
-    let change = "add the branch \"dev\" to `Branches` in the entry of octo-org/octo-repo; if that has `Refs`, add \
-                  \"refs/heads/dev\" there, too";
+    let change = "add the branch \"dev\" to `Branches` in the entry of octo-org/octo-repo; if that has `Refs`, write a \
+                  second entry of octo-org/octo-repo instead, with \"refs/heads/dev\" under `Refs`";
     assert_eq!(changes(&told, 0), [change], "{told:#}");
 }
 

@@ -357,7 +357,7 @@ fn attempts_of_one_job_are_one_line_and_those_of_others_are_counted() {
     repo:octo-org/octo-repo:ref:refs/heads/dev
         refused: 12 attempts, last 2026-11-20T10:11:00Z, for sts.amazonaws.com; the events name no role
         cause:  `sub` is repo:octo-org/octo-repo:ref:refs/heads/dev, the policy has repo:octo-org/octo-repo:ref:refs/heads/main
-        change: add the branch "dev" to `Branches` in the entry of octo-org/octo-repo; if that has `Refs`, add "refs/heads/dev" there, too
+        change: add the branch "dev" to `Branches` in the entry of octo-org/octo-repo; if that has `Refs`, write a second entry of octo-org/octo-repo instead, with "refs/heads/dev" under `Refs`
 
     1 more attempt is of repositories that the role's trust does not mention.
     "#);

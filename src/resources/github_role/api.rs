@@ -88,7 +88,7 @@ impl Reader for GitHubRoles {
             let _ = self.github.prepare(&trust.issuer).await;
         }
         let warned = join(self.unprotected(&trust), self.untaken_audience(&trust));
-        let (resolved, (unprotected, untaken)) = join(self.trust(owner, &id.0, &trust), warned).await;
+        let (resolved, (unprotected, untaken)) = join(self.trust(owner, &id.0, &trust, tags.len()), warned).await;
         let ResolvedTrust { policy, names, warning } = resolved?;
         let warnings = [untaken, warning, unprotected, workflow_warnings::elsewhere(&trust)];
         let warning = warnings.into_iter().filter(|warning| !warning.is_empty()).collect::<Vec<_>>().join(". ");

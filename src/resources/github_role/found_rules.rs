@@ -61,7 +61,9 @@ pub(super) fn found_rules(document: &Value) -> Vec<FoundRule> {
     for statement in statements(document).iter().filter(|statement| allows(statement) || denies_others(statement)) {
         // A denial is of what the statements beside it allow.
         let hosts = if allows(statement) { hosts(statement) } else { allowed.clone() };
-        let rules = rules_of(statement, document);
+        let mut rules = rules_of(statement, document);
+        // A denial lets in no name. It tells ids.
+        rules.retain(|(rule, _)| allows(statement) || has_id(rule));
         let of_host = |host: &String| {
             let host = host.clone();
             rules.iter().map(move |(rule, is_sure)| FoundRule {
@@ -73,6 +75,11 @@ pub(super) fn found_rules(document: &Value) -> Vec<FoundRule> {
         found.extend(hosts.iter().flat_map(of_host));
     }
     found
+}
+
+fn has_id(rule: &TrustRule) -> bool {
+    let Identity { owner_ids, repository_ids, .. } = Identity::of(rule);
+    !owner_ids.is_empty() || !repository_ids.is_empty() || rule.claims.contains_key(&Claim::ActorId)
 }
 
 /// The hosts of the issuers that a statement is about. One for any provider is about those of its condition keys.
@@ -177,7 +184,8 @@ fn of_no_name(
     owner_ids: &BTreeSet<Pattern>,
     users: &BTreeSet<Pattern>,
 ) -> TrustRule {
-    let has = |of: fn(&Identity) -> Own<'_>| named.iter().any(|(_, identity)| of(identity).is_some());
+    let has =
+        |of: fn(&Identity) -> Own<'_>| !named.is_empty() && named.iter().all(|(_, identity)| of(identity).is_some());
     let claims = [
         (Claim::RepositoryId, ids, has(repository_of)),
         (Claim::RepositoryOwnerId, owner_ids, has(owner_of)),

@@ -96,8 +96,8 @@ const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 const NAME_LIMIT: usize = 64;
 /// IAM's, in characters.
 const POLICY_NAME_LIMIT: usize = 128;
-/// Of the 50 tags of a role, 17 are ours.
-const TAG_LIMIT: usize = 33;
+/// Of the 50 tags of a role, at least 7 are ours.
+const TAG_LIMIT: usize = 43;
 /// The largest quota that AWS grants for attached managed policies.
 const MANAGED_LIMIT: usize = 25;
 /// IAM's quota for all inline policies of a role together, which it does not raise.

@@ -1,30 +1,33 @@
 //! The names that a role trusts or trusted, with the ids that they had, recorded in tags of the role: users, of whom the policy
 //! holds ids only, and repositories and owners that are no longer in the policy. A rollback may bring them back, or an author.
+//! Beside them stand the subject templates of repositories, which no subject tells for sure.
 //! Names are those of the GitHub that the policy is for. Those of another one have a mark, because each GitHub has its own ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::github::subject_facts::SubjectFormat;
-use crate::ownership::{Tags, digest};
+use crate::ownership::{TAG_QUOTA, Tags, digest};
 
 /// Names with their ids, the newest first: a record that has no room for all forgets the oldest, and says so.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NameRecord {
     /// Absent where no version wrote a record.
     names: Option<Vec<(String, u64)>>,
-    /// The subjects that repositories had when they left the policy, by their keys.
-    subjects: BTreeMap<String, FormerSubjects>,
+    /// The format of the subjects that repositories had when they left the policy, by their keys.
+    formats: BTreeMap<String, SubjectFormat>,
+    /// The subject templates of repositories that have another one than the default, by their keys.
+    templates: BTreeMap<String, Vec<String>>,
+    /// The number of tags that it may take.
+    limit: usize,
     /// True if names were forgotten.
     is_cut: bool,
 }
 
-/// The subjects that a repository had when it left the policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FormerSubjects {
-    /// Their format, where they had one.
-    pub(super) format: Option<SubjectFormat>,
-    /// True if they were of another template than the default one.
-    pub(super) has_template: bool,
+impl Default for NameRecord {
+    fn default() -> Self {
+        let (formats, templates) = (BTreeMap::new(), BTreeMap::new());
+        Self { names: None, formats, templates, limit: PIECES, is_cut: false }
+    }
 }
 
 /// The tag of the first piece. The others have a number behind it.
@@ -33,8 +36,10 @@ const KEY: &str = "github-trust:names";
 const BEGIN: &str = "=";
 /// Stands behind the number of pieces, where names were forgotten or not.
 const CUT: [&str; 2] = [".", "+"];
-/// The number of pieces. With all of them, the names of the largest trust policy have room.
-pub(super) const PIECES: usize = 9;
+/// The largest number of pieces. With all of them, the names of the largest trust policy have room.
+const PIECES: usize = 9;
+/// The tags of a role that are ours beside the pieces, and two for an adoption or a hand-over.
+const BESIDE: usize = 8;
 /// A tag takes no brackets.
 const BOT: (&str, &str) = ("[bot]", "+bot");
 /// The longest value of a tag.
@@ -43,19 +48,12 @@ const VALUE: usize = 256;
 const REPOSITORY: char = '/';
 /// The characters of the digest of a repository's name, five bits each.
 const DIGEST: usize = 6;
-/// Stands behind the id of a repository that had these subjects.
-const MARKS: [(char, FormerSubjects); 5] = {
-    const fn of(format: Option<SubjectFormat>, has_template: bool) -> FormerSubjects {
-        FormerSubjects { format, has_template }
-    }
-    [
-        ('c', of(Some(SubjectFormat::Classic), false)),
-        ('i', of(Some(SubjectFormat::Immutable), false)),
-        ('d', of(Some(SubjectFormat::Classic), true)),
-        ('j', of(Some(SubjectFormat::Immutable), true)),
-        ('t', of(None, true)),
-    ]
-};
+/// Stands behind the id of a repository that had subjects of this format.
+const FORMATS: [(char, SubjectFormat); 2] = [('c', SubjectFormat::Classic), ('i', SubjectFormat::Immutable)];
+/// Begins a word with a template, and each claim of it.
+const CLAIM: char = ':';
+/// The longest word with a template, in characters.
+const TEMPLATE_WORD: usize = 200;
 /// Begins the mark of a name at another GitHub.
 const ELSEWHERE: char = '@';
 /// The characters of that mark.
@@ -92,21 +90,47 @@ impl NameRecord {
         Self { is_cut, ..Self::default() }
     }
 
-    /// The same record with the subjects of its repositories.
-    pub(super) fn with_subjects(mut self, mut subjects: BTreeMap<String, FormerSubjects>) -> Self {
-        subjects.retain(|known, _| self.iter().any(|(name, _)| name == known));
-        self.subjects = subjects;
+    /// The same record with the formats of its repositories.
+    pub(super) fn with_formats(mut self, mut formats: BTreeMap<String, SubjectFormat>) -> Self {
+        formats.retain(|known, _| self.iter().any(|(name, _)| name == known));
+        self.formats = formats;
         self
     }
 
-    /// The subjects of repositories, by their keys.
-    pub(super) fn subjects(&self) -> &BTreeMap<String, FormerSubjects> {
-        &self.subjects
+    /// The same record with the templates of repositories. A tag has no room for a template of more than some 190 characters.
+    pub(super) fn with_templates(mut self, mut templates: BTreeMap<String, Vec<String>>) -> Self {
+        templates.retain(|_, keys| is_written(keys));
+        if !templates.is_empty() {
+            self.names.get_or_insert_default();
+        }
+        self.templates = templates;
+        self
     }
 
-    /// The subjects that a repository had when it left the policy.
-    pub(super) fn former_subjects(&self, name: &str) -> FormerSubjects {
-        self.subjects.get(&key(name)).copied().unwrap_or_default()
+    /// The same record on a role with a number of tags that its author declares, which leave room for fewer names.
+    pub(super) fn beside(self, declared_tags: usize) -> Self {
+        let limit = TAG_QUOTA.saturating_sub(BESIDE + declared_tags).clamp(1, PIECES);
+        Self { limit, ..self }
+    }
+
+    /// The formats of repositories, by their keys.
+    pub(super) fn formats(&self) -> &BTreeMap<String, SubjectFormat> {
+        &self.formats
+    }
+
+    /// The format of the subjects that a repository had when it left the policy.
+    pub(super) fn format(&self, name: &str) -> Option<SubjectFormat> {
+        self.formats.get(&key(name)).copied()
+    }
+
+    /// The templates of repositories, by their keys.
+    pub(super) fn templates(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.templates
+    }
+
+    /// The claims of the template of a repository, if it is another one than the default.
+    pub(super) fn template(&self, name: &str) -> Option<&Vec<String>> {
+        self.templates.get(&key(name))
     }
 
     pub(crate) fn read(tags: &Tags) -> Self {
@@ -119,16 +143,23 @@ impl NameRecord {
         // A piece that somebody removed holds names that are forgotten.
         let is_cut = head.ends_with(CUT[1]) || pieces.contains(&None);
         let words = [Some(first)].into_iter().chain(pieces).flatten().flat_map(|piece| piece.split(' '));
-        let (mut names, mut subjects) = (Vec::new(), BTreeMap::new());
+        let (mut names, mut formats, mut templates) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (name, value) in words.filter_map(|word| word.split_once('=')) {
-            let former = MARKS.into_iter().find(|(mark, _)| value.ends_with(*mark));
-            if let Ok(id) = value.trim_end_matches(MARKS.map(|(mark, _)| mark)).parse() {
+            if let Some(keys) = name.strip_prefix(CLAIM) {
+                let keys: Vec<String> = keys.split(CLAIM).map(str::to_owned).collect();
+                let repositories = value.split(REPOSITORY).filter(|digest| !digest.is_empty());
+                templates.extend(repositories.map(|digest| (format!("{REPOSITORY}{digest}"), keys.clone())));
+                continue;
+            }
+            let format = FORMATS.into_iter().find(|(mark, _)| value.ends_with(*mark));
+            if let Ok(id) = value.trim_end_matches(FORMATS.map(|(mark, _)| mark)).parse() {
                 let name = name.replace(BOT.1, BOT.0);
-                subjects.extend(former.map(|(_, former)| (name.clone(), former)));
+                formats.extend(format.map(|(_, format)| (name.clone(), format)));
                 names.push((name, id));
             }
         }
-        Self { subjects, is_cut, ..Self::of(names.iter().map(|(name, id)| (name.as_str(), *id))) }
+        let names = Self::of(names.iter().map(|(name, id)| (name.as_str(), *id)));
+        Self { formats, templates, is_cut, ..names }
     }
 
     /// The same record beside a policy for another GitHub: a name at `from` gets a mark, and one at `to` loses it.
@@ -137,23 +168,32 @@ impl NameRecord {
             return self.clone();
         }
         let (theirs, ours) = (digest(&[from], MARK).to_lowercase(), digest(&[to], MARK).to_lowercase());
-        let moved = |(name, id): &(String, u64)| match name.split_once(ELSEWHERE) {
-            None => (format!("{name}{ELSEWHERE}{theirs}"), *id),
-            Some((plain, mark)) if mark == ours => (plain.to_owned(), *id),
-            Some(_) => (name.clone(), *id),
+        let moved = |name: &String| match name.split_once(ELSEWHERE) {
+            None => format!("{name}{ELSEWHERE}{theirs}"),
+            Some((plain, mark)) if mark == ours => plain.to_owned(),
+            Some(_) => name.clone(),
         };
-        let names = self.names.as_ref().map(|names| names.iter().map(moved).collect());
-        let subjects = self.subjects.iter().map(|(name, known)| (moved(&(name.clone(), 0)).0, *known)).collect();
-        Self { names, subjects, is_cut: self.is_cut }
+        Self {
+            names: self.names.as_ref().map(|names| names.iter().map(|(name, id)| (moved(name), *id)).collect()),
+            formats: self.formats.iter().map(|(name, format)| (moved(name), *format)).collect(),
+            templates: self.templates.iter().map(|(name, keys)| (moved(name), keys.clone())).collect(),
+            ..self.clone()
+        }
     }
 
     /// Both together, this one's names first.
     pub(crate) fn union(&self, other: &Self) -> Self {
         let both = || Self::of(self.iter().chain(other.iter()));
-        let names = self.names.as_ref().or(other.names.as_ref()).and_then(|_| both().names);
-        let subjects =
-            other.subjects.iter().chain(&self.subjects).map(|(name, known)| (name.clone(), *known)).collect();
-        Self { names, is_cut: self.is_cut || other.is_cut, subjects }
+        let (mut formats, mut templates) = (other.formats.clone(), other.templates.clone());
+        formats.extend(self.formats.clone());
+        templates.extend(self.templates.clone());
+        Self {
+            names: self.names.as_ref().or(other.names.as_ref()).and_then(|_| both().names),
+            formats,
+            templates,
+            limit: self.limit.min(other.limit),
+            is_cut: self.is_cut || other.is_cut,
+        }
     }
 
     /// The ids that a name had.
@@ -195,19 +235,44 @@ impl NameRecord {
 
     /// The words of each piece, and the number of names in them.
     fn pieces(&self) -> (Vec<String>, usize) {
+        let templates = self.template_words();
         let mut pieces = vec![String::new()];
-        for (count, (name, id)) in self.iter().enumerate() {
-            let former = self.subjects.get(name);
-            let mark = MARKS.iter().find(|(_, known)| Some(known) == former).map(|(mark, _)| *mark);
-            let word = format!(" {}={id}{}", name.replace(BOT.0, BOT.1), mark.map(String::from).unwrap_or_default());
-            let full = pieces.len() == PIECES;
+        let name = |(name, id): (&str, u64)| {
+            let format = self.formats.get(name);
+            let mark = FORMATS.iter().find(|(_, known)| Some(known) == format).map(|(mark, _)| *mark);
+            format!(" {}={id}{}", name.replace(BOT.0, BOT.1), mark.map(String::from).unwrap_or_default())
+        };
+        let before_names = templates.len();
+        for (count, word) in templates.into_iter().chain(self.iter().map(name)).enumerate() {
+            let full = pieces.len() == self.limit;
             match pieces.last_mut().filter(|last| BEGIN.len() + 2 + last.len() + word.len() <= VALUE) {
                 Some(last) => *last += &word,
-                None if full => return (pieces, count),
+                None if full => return (pieces, count.saturating_sub(before_names)),
                 None => pieces.push(word),
             }
         }
         (pieces, self.iter().count())
+    }
+
+    /// A word for each template, with the repositories that have it.
+    fn template_words(&self) -> Vec<String> {
+        let mut words: Vec<String> = Vec::new();
+        let mut by_keys: BTreeMap<&Vec<String>, Vec<&String>> = BTreeMap::new();
+        for (name, keys) in &self.templates {
+            by_keys.entry(keys).or_default().push(name);
+        }
+        for (keys, names) in by_keys {
+            let begin = format!(" {CLAIM}{}=", keys.join(&CLAIM.to_string()));
+            let mut word = begin.clone();
+            for name in names {
+                if word.len() > TEMPLATE_WORD {
+                    words.push(std::mem::replace(&mut word, begin.clone()));
+                }
+                word += name;
+            }
+            words.push(word);
+        }
+        words
     }
 
     /// The tags; none without a record.
@@ -224,6 +289,12 @@ impl NameRecord {
         };
         pieces.iter().enumerate().map(value).collect()
     }
+}
+
+/// Returns true for a template that a tag can have.
+fn is_written(keys: &[String]) -> bool {
+    let is_claim = |key: &String| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    keys.iter().all(is_claim) && keys.iter().map(|key| key.len() + 1).sum::<usize>() + 2 <= TEMPLATE_WORD
 }
 
 fn tag(index: usize) -> String {
@@ -253,43 +324,76 @@ mod tests {
     }
 
     #[test]
-    fn the_subjects_of_repositories_survive_the_tags() {
-        let of = |format, has_template| FormerSubjects { format, has_template };
-        let (classic, immutable) = (Some(SubjectFormat::Classic), Some(SubjectFormat::Immutable));
-        let all = [("acme/app", of(classic, false)), ("acme/web", of(immutable, true)), ("acme/ci", of(None, true))];
-        let known = all.map(|(name, former)| (key(name), former)).into_iter().collect();
-        let names = [("acme/app", 44), ("acme/web", 55), ("acme/ci", 66), ("acme/old", 33), ("octocat", 11)];
-        let record = NameRecord::of(names).with_subjects(known);
+    fn formats_and_templates_of_repositories_survive_the_tags() {
+        let keys = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let formats = [("acme/app", SubjectFormat::Classic), ("acme/web", SubjectFormat::Immutable)];
+        let templates = [("acme/web", "repo context ref"), ("acme/ci", "repo context ref"), ("acme/one", "repo")];
+        let record = NameRecord::of([("acme/app", 44), ("acme/web", 55), ("acme/old", 33), ("octocat", 11)])
+            .with_formats(formats.map(|(name, format)| (key(name), format)).into())
+            .with_templates(templates.map(|(name, template)| (key(name), keys(template))).into());
         let read = NameRecord::read(&record.write());
         assert_eq!(read, record);
-        for (name, former) in all {
-            assert_eq!(read.former_subjects(&name.to_uppercase()), former, "{name}");
+        for (name, format) in formats {
+            assert_eq!(read.format(&name.to_uppercase()), Some(format), "{name}");
         }
-        assert_eq!(read.former_subjects("acme/old"), FormerSubjects::default());
-        assert_eq!(read.former_subjects("acme/none"), FormerSubjects::default(), "it is not recorded");
+        for (name, template) in templates {
+            assert_eq!(read.template(&name.to_uppercase()), Some(&keys(template)), "{name}");
+        }
+        assert_eq!((read.format("acme/old"), read.format("acme/none"), read.template("acme/app")), (None, None, None));
+        let alone = NameRecord::default().with_templates([(key("acme/app"), keys("repo context ref"))].into());
+        assert_eq!(NameRecord::read(&alone.write()), alone);
+        let unwritten = [keys("repo repo_property_$"), vec!["repository_owner".to_owned(); 20]];
+        for keys in unwritten {
+            let none = NameRecord::default().with_templates([(key("acme/app"), keys)].into());
+            assert_eq!(none.write(), Tags::new());
+        }
+    }
+
+    #[test]
+    fn a_template_of_many_repositories_takes_few_tags() {
+        let keys = ["repo", "context", "job_workflow_ref"].map(str::to_owned).to_vec();
+        let templates: BTreeMap<String, Vec<String>> =
+            (0..116).map(|index| (key(&format!("octo-org/repository-{index}")), keys.clone())).collect();
+        let record = NameRecord::of([("octocat", 11)]).with_templates(templates);
+        let tags = record.write();
+        assert!(tags.len() <= 5 && tags.values().all(|value| value.len() <= VALUE), "{tags:?}");
+        assert_eq!(NameRecord::read(&tags), record);
+    }
+
+    #[test]
+    fn tags_of_an_author_leave_room_for_fewer_names() {
+        let names: Vec<String> = (0..200).map(|index| format!("user-{index}")).collect();
+        for (declared, pieces) in [(0, 9), (33, 9), (34, 8), (41, 1), (43, 1)] {
+            let record = NameRecord::of(names.iter().map(|name| (name.as_str(), 7))).beside(declared);
+            assert_eq!(record.write().len(), pieces, "{declared}");
+            assert!(record.union(&NameRecord::of([])).write().len() == pieces && record.room() > 15);
+        }
     }
 
     #[test]
     fn names_of_another_github_stay_marked_until_the_policy_is_for_it_again() {
-        let record = NameRecord::of([("acme/app", 44), ("octocat", 11)]);
+        let keys = vec!["repo".to_owned(), "ref".to_owned()];
+        let record =
+            NameRecord::of([("acme/app", 44), ("octocat", 11)]).with_templates([(key("acme/app"), keys)].into());
         let there = NameRecord::read(&record.moved("github.com", "acme.ghe.com").write());
         assert!(there.ids("acme/app").is_empty() && there.ids("octocat").is_empty() && there.accounts().is_empty());
+        assert!(there.template("acme/app").is_none());
         let both = there.union(&NameRecord::of([("octocat", 22)]));
         assert_eq!((both.accounts(), both.ids("octocat")), (["octocat"].into(), [22].into()));
         let third = both.moved("acme.ghe.com", "github.example.com");
         assert!(third.accounts().is_empty());
         let back = NameRecord::read(&third.moved("github.example.com", "github.com").write());
         assert_eq!((back.ids("acme/app"), back.ids("octocat")), ([44].into(), [11].into()));
+        assert_eq!(back.templates(), record.templates());
         assert_eq!(record.moved("github.com", "github.com"), record);
     }
 
     #[test]
     fn many_names_take_several_tags_and_the_oldest_are_forgotten_last() {
         let names: Vec<String> = (0..200).map(|index| format!("octo-org/repository-{index:03}")).collect();
-        let former = FormerSubjects { format: Some(SubjectFormat::Immutable), has_template: true };
-        let subjects = || names.iter().map(|name| (key(name), former)).collect();
+        let formats = || names.iter().map(|name| (key(name), SubjectFormat::Immutable)).collect();
         let record = |count: usize| {
-            NameRecord::of(names[..count].iter().map(|name| (name.as_str(), 456_789_000))).with_subjects(subjects())
+            NameRecord::of(names[..count].iter().map(|name| (name.as_str(), 456_789_000))).with_formats(formats())
         };
         let room = record(200).room();
         assert!(room > 116 && room < 200, "{room}: the largest trust policy names 116 repositories and their owner");

@@ -24,12 +24,13 @@ use crate::ownership::Owner;
 use crate::request_origin::RollbackCheck;
 
 use super::compile::compile;
-use super::facts_from_policy::{InPolicy, facts_from_policy, template_for_rollback};
+use super::facts_from_policy::facts_from_policy;
 use super::found_rules::{FoundRule, found_rules, own_part, own_policy};
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
 use super::name_record::{NameRecord, is_account};
 use super::names_in_policy::{in_another_case, unsure_of_case};
 use super::pinned_ids::{OtherId, PinnedIds};
+use super::remembered_template::template_for_rollback;
 use super::taken_names::{free, nobody, renamed, taken_over};
 use super::trust_declaration::{Actor, Format, TrustEntry};
 use super::{GitHubRoles, RoleName};
@@ -124,24 +125,27 @@ impl Memory {
     ) -> Option<SubjectFacts> {
         let complete = |facts: SubjectFacts| self.completed(issuer, entry, users, at, facts);
         let Some(scope) = &entry.scope else { return complete(declared_facts(entry, [])) };
-        match self.in_policy(issuer, entry, users, at) {
-            InPolicy::Known(facts) => Some(*facts),
-            InPolicy::Unusable => None,
-            InPolicy::Absent => {
-                let recorded = self.recorded(issuer, scope);
-                let agrees = |facts: &SubjectFacts| with_declared(entry, facts.clone(), at).is_ok();
-                let known = recorded.filter(agrees).or_else(|| declared_in_any_form(issuer, entry));
-                let known = known.or_else(|| self.said_by_subjects(entry))?;
-                let template = |template| SubjectFacts { template, ..known.clone() };
-                let found = complete(template(self.template_by_hand(entry)));
-                let for_rollback = || complete(template(template_for_rollback(entry)));
-                if self.is_for_rollback { found.or_else(for_rollback) } else { found }
-            }
+        let agrees = |facts: &SubjectFacts| with_declared(entry, facts.clone(), at).is_ok();
+        let in_policy =
+            |policy| facts_from_policy(policy, entry).into_iter().filter(agrees).map(move |facts| (policy, facts));
+        let told: Vec<(&TrustPolicy, SubjectFacts)> = self.policies.iter().flat_map(in_policy).collect();
+        let is_told = !told.is_empty();
+        let known = told.into_iter().filter_map(|(policy, facts)| Some((policy, complete(facts)?)));
+        let known = known.map(|(policy, facts)| (rules_in(policy, issuer, entry, &facts), facts));
+        if let Some((_, facts)) = known.reduce(|first, next| if next.0 > first.0 { next } else { first }) {
+            return Some(facts);
         }
+        if is_told && !self.is_for_rollback {
+            return None;
+        }
+        let recorded = self.recorded(issuer, scope).filter(agrees);
+        let known =
+            recorded.or_else(|| declared_in_any_form(issuer, entry)).or_else(|| self.said_by_subjects(entry))?;
+        complete(known)
     }
 
-    /// Facts with the ids that the memory has, and the users.
-    pub(super) fn completed(
+    /// Facts with the template that the role records, the ids that the memory has, and the users.
+    fn completed(
         &self,
         issuer: &Issuer,
         entry: &TrustEntry,
@@ -150,6 +154,23 @@ impl Memory {
         mut facts: SubjectFacts,
     ) -> Option<SubjectFacts> {
         self.complete(issuer, entry, &mut facts);
+        let mut templates = vec![self.template(entry).unwrap_or_default()];
+        if self.is_for_rollback {
+            templates.push(template_for_rollback(entry));
+        }
+        let each = templates.into_iter().map(|template| SubjectFacts { template, ..facts.clone() });
+        each.filter_map(|facts| self.with_users(issuer, entry, users, at, facts)).next()
+    }
+
+    /// Facts with the users, if they lead to a policy.
+    fn with_users(
+        &self,
+        issuer: &Issuer,
+        entry: &TrustEntry,
+        users: &BTreeMap<String, u64>,
+        at: &str,
+        mut facts: SubjectFacts,
+    ) -> Option<SubjectFacts> {
         // The ids of the policy may be those of other names, whom the author has taken out.
         if self.is_for_rollback && !self.names.is_whole() {
             facts.users = self.recalled_users(issuer, entry, &facts);
@@ -207,12 +228,7 @@ impl Memory {
         repository_id.or(owner_id.filter(|_| by_owner))?;
         let is_whole = owner_id.is_some() && (repository_id.is_some() || *scope == scope.organisation());
         let forms = if is_whole { forms_of(issuer) } else { &[SubjectFormat::Classic] };
-        let former = self.names.former_subjects(&scope.name());
-        // Nothing tells which template it was. No rollback fails for a template.
-        if former.has_template && !self.is_for_rollback {
-            return None;
-        }
-        let had = former.format.filter(|format| forms.contains(format));
+        let had = self.names.format(&scope.name()).filter(|format| forms.contains(format));
         Some(SubjectFacts {
             owner_id,
             repository_id,
@@ -226,7 +242,7 @@ impl Memory {
     fn with_former_ids(&self, entry: &TrustEntry) -> Option<TrustEntry> {
         let scope = entry.scope.as_ref().filter(|scope| matches!(scope, RepositoryScope::Repository(_)))?;
         let told = self.policies.iter().flat_map(|policy| facts_from_policy(policy, entry)).next();
-        let now = told.map(|told| told.facts).unwrap_or_default();
+        let now = told.unwrap_or_default();
         let former = |scope: &RepositoryScope, now: Option<u64>| {
             let pinned = self.pinned.ids(scope);
             let left = self.names.newest(&scope.name(), |id| !pinned.contains(&id));
@@ -366,7 +382,7 @@ fn settled(
     memory: &Memory,
 ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
     let mut facts = match found {
-        Ok(facts) => memory.with_template(issuer, entry, facts.clone(), at),
+        Ok(facts) => memory.with_template(entry, facts.clone()),
         Err(Doubt::Silent(problem, told)) => without_github(issuer, (entry, at), memory, problem, told)?,
         Err(Doubt::Renamed { from, to, id }) => {
             let pinned = memory.ids.repository(from).union(&memory.others.repository(from)).copied().collect();
@@ -392,6 +408,13 @@ fn settled(
         Some(refusal) => Err(refusal.into()),
         None => Ok((facts, rules)),
     }
+}
+
+/// The number of rules that facts lead to; 0 if the policy does not have each of them, or a wider one.
+fn rules_in(policy: &TrustPolicy, issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> usize {
+    let rules = compile(issuer, entry, facts).unwrap_or_default();
+    let part = TrustPolicy::of(&policy.provider_arn, &policy.audience, rules);
+    if policy.covers(&part) { part.rules().len() } else { 0 }
 }
 
 /// The facts of an entry that declares all ids, with each form that its subjects may have.
@@ -434,5 +457,6 @@ fn without_github(
         return Err(Error::LookupFailed { what: format!("{at}: {problem}"), remedy: by_hand(issuer, entry) });
     };
     tracing::warn!(at, %problem, ?forms, "GitHub did not say which form and ids there are");
-    Ok(SubjectFacts { users, named, free, not_shown, ..declared_facts(entry, forms.iter().copied()) })
+    let facts = SubjectFacts { users, named, free, not_shown, ..declared_facts(entry, forms.iter().copied()) };
+    Ok(memory.with_template(entry, facts))
 }

@@ -1,23 +1,24 @@
 //! The trust policy of a declaration, for the tokens that GitHub really issues.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::types::SummaryKeyType;
 use futures_util::future::join3;
 
 use crate::aws::CallError;
 use crate::error::{Error, Refusal};
-use crate::github::subject_facts::SubjectFacts;
+use crate::github::subject_facts::{SubjectFacts, SubjectTemplate};
 use crate::ownership::Owner;
 
 use super::GitHubRoles;
 use super::lookup::{Doubt, place};
 use super::match_warnings;
-use super::name_record::NameRecord;
+use super::name_record::{NameRecord, key};
 use super::name_warnings;
 use super::policy_limits::{LARGEST_QUOTA, SUBJECT_LIMIT};
 use super::policy_size::least_size;
 use super::remembered_ids::Memory;
+use super::remembered_template::is_of_template;
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
 use super::user_numbers;
 use crate::iam_policy::trust_policy::{SMALLEST_QUOTA, TrustPolicy, TrustRule};
@@ -39,16 +40,19 @@ struct Draft {
     ends: Vec<(String, usize)>,
     users: Vec<(String, u64)>,
     owners: BTreeSet<(String, u64)>,
+    /// The templates that GitHub tells of repositories, by their keys.
+    templates: BTreeMap<String, SubjectTemplate>,
     warnings: Vec<String>,
 }
 
 impl GitHubRoles {
-    /// The trust that a declaration leads to.
+    /// The trust that a declaration leads to, of a role with a number of declared tags.
     pub(super) async fn trust(
         &self,
         owner: &Owner,
         role: &str,
         declaration: &TrustDeclaration,
+        tags: usize,
     ) -> Result<ResolvedTrust, Error> {
         let TrustDeclaration { provider_arn, issuer, audience, entries } = declaration;
         // GitHub's rate limit is shared by all stacks, so that it is not asked about a policy that cannot be written.
@@ -91,14 +95,15 @@ impl GitHubRoles {
                 return Err(refusal.into());
             }
         }
-        let Draft { rules, users, owners, mut warnings, .. } = draft;
+        let Draft { rules, users, owners, templates, mut warnings, .. } = draft;
         let whole = TrustPolicy::of(provider_arn, audience, rules);
         tracing::info!(trust = %whole, size = whole.size(), "these may assume the role, and nobody else");
         let users = entries
             .iter()
             .any(|entry| !entry.actors.is_empty())
             .then(|| NameRecord::of(users.iter().map(|(name, id)| (name.as_str(), *id))));
-        let (names, needed) = memory.names_beside(&whole, users, &owners);
+        let (names, needed) = memory.names_beside(&whole, users, &owners, &templates);
+        let names = names.beside(tags);
         if needed > names.room() && !self.is_rolling_back(owner).await {
             return Err(too_many_names(needed, names.room()).into());
         }
@@ -126,6 +131,8 @@ impl GitHubRoles {
             let named = facts.named.iter().map(|(scope, named)| (scope, named.owner_id));
             let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);
             draft.owners.extend(scopes.filter_map(|(scope, id)| Some((scope.owner().to_lowercase(), id?))));
+            let told = entry.scope.as_ref().filter(|_| facts.told.keys.is_some() && is_of_template(entry));
+            draft.templates.extend(told.map(|scope| (key(&scope.name()), facts.template.clone())));
             draft.rules.extend(compiled);
             if draft.rules.len() > SUBJECT_LIMIT {
                 let found = format!("more than {LARGEST_QUOTA}");

@@ -8,7 +8,7 @@ use crate::github::client::LookupError;
 use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
 use crate::github::subject_facts::{SubjectFacts, SubjectFormat, prefix};
-use crate::github::subject_template::{fits, templates};
+use crate::github::subject_template::fits;
 use crate::iam_policy::trust_policy::TrustPolicy;
 
 /// The subjects of one repository in a policy.
@@ -119,14 +119,7 @@ fn difference_of(repository: &Repository, trusted: &TrustedSubjects, facts: &Sub
     if has_prefix {
         let is_of = |keys: &&Vec<String>| subjects.iter().any(|subject| fits(subject, keys));
         let template = facts.told.keys.as_ref().filter(|keys| !is_of(keys))?;
-        let trusted: BTreeSet<String> =
-            subjects.iter().filter_map(|subject| templates(subject).next()).map(|keys| keys.join(", ")).collect();
-        let trusted: Vec<String> = trusted.into_iter().collect();
-        return Some(format!(
-            "its subjects are made of {}, the role trusts {}",
-            template.join(", "),
-            trusted.join(" or ")
-        ));
+        return Some(format!("its subjects are made of {}, and none that the role trusts is", template.join(", ")));
     }
     let form = if facts.forms.contains(&SubjectFormat::Immutable) { "with ids" } else { "without ids" };
     let trusted: Vec<&str> = trusted.iter().map(String::as_str).collect();

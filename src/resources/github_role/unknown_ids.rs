@@ -9,7 +9,7 @@ use super::found_rules::{FoundRule, found_rules};
 use super::identity::Identity;
 use super::issuer_of;
 use super::lookup::Doubt;
-use super::name_record::{FormerSubjects, NameRecord, key};
+use super::name_record::{NameRecord, key};
 use super::pinned_ids::{PinnedIds, declared_ids};
 use super::remembered_ids::Memory;
 use super::taken_names::untold;
@@ -18,7 +18,6 @@ use crate::error::Refusal;
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
 use crate::github::subject_facts::{SubjectFacts, SubjectFormat, SubjectTemplate};
-use crate::github::subject_template;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 
 impl Memory {
@@ -30,6 +29,7 @@ impl Memory {
         policy: &TrustPolicy,
         users: Option<NameRecord>,
         owners: &BTreeSet<(String, u64)>,
+        templates: &BTreeMap<String, SubjectTemplate>,
     ) -> (NameRecord, usize) {
         let mut pinned = PinnedIds::default();
         pinned.add(policy.rules());
@@ -42,21 +42,49 @@ impl Memory {
         let before = NameRecord::of(self.names.iter().filter(is_beside));
         let is_empty = users.is_none() && !is_cut.is_cut();
         let now = owners.union(&users.unwrap_or_default());
-        if is_empty && leaving.union(&now).union(&before).iter().next().is_none() {
-            return (NameRecord::default(), 0);
+        let names = leaving.union(&now).union(&before);
+        let templates = self.templates_beside(policy, templates, &names);
+        if is_empty && names.iter().next().is_none() {
+            return (NameRecord::default().with_templates(templates), 0);
         }
         // An id that leaves is older than the one that its name has now.
         let leaves = |(name, _): &(&str, u64)| leaving.iter().any(|(left, _)| left == *name);
         let leaving = NameRecord::of(now.iter().filter(leaves)).union(&leaving);
         let needed = leaving.iter().count();
-        (leaving.union(&now).union(&before).union(&is_cut).with_subjects(self.subjects()), needed)
+        let names = leaving.union(&now).union(&before).union(&is_cut);
+        (names.with_formats(self.formats()).with_templates(templates), needed)
     }
 
-    /// The subjects that repositories have in the policies, or had when they left.
-    fn subjects(&self) -> BTreeMap<String, FormerSubjects> {
-        let mut known = self.names.subjects().clone();
-        known.extend(subjects(self.policies.iter().flat_map(TrustPolicy::rules).chain(&self.by_hand)));
+    /// The formats that repositories have in the policies, or had when they left.
+    fn formats(&self) -> BTreeMap<String, SubjectFormat> {
+        let mut known = self.names.formats().clone();
+        for (name, format) in formats(self.policies.iter().flat_map(TrustPolicy::rules).chain(&self.by_hand)) {
+            known.remove(&name);
+            known.extend(format.map(|format| (name, format)));
+        }
         known
+    }
+
+    /// The templates of the repositories of a policy and of those that left: those that GitHub tells, else the recorded ones.
+    fn templates_beside(
+        &self,
+        policy: &TrustPolicy,
+        told: &BTreeMap<String, SubjectTemplate>,
+        names: &NameRecord,
+    ) -> BTreeMap<String, Vec<String>> {
+        let scopes = policy.rules().iter().filter_map(|rule| Identity::of(rule).scope);
+        let mut there: BTreeSet<String> = scopes.map(|scope| key(&scope.name())).collect();
+        there.extend(names.iter().map(|(name, _)| name.to_owned()));
+        let mut templates = self.names_of_others.templates().clone();
+        templates.extend(self.names.templates().clone());
+        templates.retain(|name, _| there.contains(name));
+        for (name, template) in told {
+            match template {
+                SubjectTemplate::Default => drop(templates.remove(name)),
+                SubjectTemplate::Custom(keys) => drop(templates.insert(name.clone(), keys.clone())),
+            }
+        }
+        templates
     }
 
     /// The same for a rollback: each id that a name may have is taken for its own, and the ids of users for those of the names.
@@ -127,27 +155,21 @@ impl NameRecord {
         let found: Vec<FoundRule> = found_rules(document).into_iter().filter(|found| found.host == host).collect();
         let mut pinned = PinnedIds::default();
         pinned.add_found(found.iter().map(FoundRule::told));
-        let subjects = subjects(found.iter().map(|found| &found.rule));
         let is_cut = Self::cut_if(pinned.untold().next().is_some());
-        Self::of(pinned.iter()).with_subjects(subjects).union(&is_cut)
+        let formats = formats(found.iter().map(|found| &found.rule));
+        let formats = formats.into_iter().filter_map(|(name, format)| Some((name, format?))).collect();
+        Self::of(pinned.iter()).with_formats(formats).union(&is_cut)
     }
 }
 
-/// The subjects of each repository, by its key. Those in both formats have none.
-fn subjects<'a>(rules: impl Iterator<Item = &'a TrustRule>) -> BTreeMap<String, FormerSubjects> {
-    let default = SubjectTemplate::Default.keys();
-    let mut found: BTreeMap<String, (BTreeSet<SubjectFormat>, bool)> = BTreeMap::new();
-    let is_default = |text: &str| subject_template::fits(text, &default);
+/// The format of the subjects of each repository, by its key. Those in both formats have none.
+fn formats<'a>(rules: impl Iterator<Item = &'a TrustRule>) -> BTreeMap<String, Option<SubjectFormat>> {
+    let mut found: BTreeMap<String, BTreeSet<SubjectFormat>> = BTreeMap::new();
     for rule in rules {
         let Some(RepositoryScope::Repository(repository)) = Identity::of(rule).scope else { continue };
-        let text = rule.subject.as_str();
-        let (formats, has_default) = found.entry(key(&repository.to_string())).or_default();
-        *has_default |= is_default(text);
-        formats.extend(subject::value(text, "repo").map(SubjectFormat::of));
+        let formats = found.entry(key(&repository.to_string())).or_default();
+        formats.extend(subject::value(rule.subject.as_str(), "repo").map(SubjectFormat::of));
     }
     let only = |formats: &BTreeSet<SubjectFormat>| formats.first().copied().filter(|_| formats.len() == 1);
-    let known = |(name, (formats, has_default)): (String, (BTreeSet<_>, bool))| {
-        (name, FormerSubjects { format: only(&formats), has_template: !has_default })
-    };
-    found.into_iter().map(known).collect()
+    found.into_iter().map(|(name, formats)| (name, only(&formats))).collect()
 }
