@@ -219,7 +219,7 @@ impl App {
         let time = end - now;
         let work_end = now + time - RESERVE.min(time / 2);
         let progress = Progress::new(failure_id(request));
-        let guardrails = self.settings.guardrails.at(self.clock.now());
+        let guardrails = self.settings.guardrails.at(self.clock.now(), &request.logical_id);
         let origin = Origin::default();
         let deadline = Deadline::until(work_end - WIND_DOWN.min(time / 4));
         // CloudFormation tells nothing of another account. One that is served is believed, and one that is not is not.

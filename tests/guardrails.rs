@@ -512,6 +512,11 @@ fn a_stack_passes_a_guardrail_by_an_exemption_until_its_day_is_over() {
     for (exemption, status) in [
         ("MaxSessionDuration:s:2999-12-31", "SUCCESS"),
         ("AllowBroadTrust:s:2999-12-31, MaxSessionDuration:111122223333/s*:2999-12-31", "SUCCESS"),
+        ("MaxSessionDuration:s/It:2999-12-31", "SUCCESS"),
+        ("MaxSessionDuration:111122223333/s/I*:2999-12-31", "SUCCESS"),
+        // A sibling of the exempt resource.
+        ("MaxSessionDuration:s/Other:2999-12-31", "FAILED"),
+        ("MaxSessionDuration:s/It:2020-12-31", "FAILED"),
         ("MaxSessionDuration:s:2020-12-31", "FAILED"),
         ("MaxSessionDuration:other:2999-12-31", "FAILED"),
         ("AllowBroadTrust:s:2999-12-31", "FAILED"),

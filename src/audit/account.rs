@@ -33,7 +33,7 @@ pub struct Audit<'a> {
     pub deadline: Deadline,
     /// Tells the changes that somebody made by hand to a role of a stack, with its managed and inline policies.
     pub changes: &'a dyn Fn(Role, BTreeSet<String>, BTreeMap<String, Value>) -> Vec<String>,
-    /// Tells the exemptions from guardrails that the stack of a role has or had.
+    /// Tells the exemptions from guardrails that a role or its stack has or had.
     pub exemptions: &'a dyn Fn(&Role) -> Vec<String>,
     /// Told after each role: the number of roles that are done, and of all.
     pub progress: &'a dyn Fn(usize, usize),

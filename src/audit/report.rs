@@ -48,7 +48,7 @@ pub struct AuditedRole {
     /// The differences from the declaration of its stack, which somebody made by hand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
-    /// The exemptions from guardrails that its stack has or had.
+    /// The exemptions from guardrails that it or its stack has or had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exemptions: Vec<String>,
     /// Its trust policy.

@@ -1,4 +1,5 @@
-//! Exemptions: a guardrail that does not hold for some stacks until a date, because the platform team said so.
+//! Exemptions: a guardrail that does not hold for some stacks, or one of their resources, until a date, because the platform
+//! team said so.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -13,7 +14,7 @@ use crate::aws::iam;
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::iam_policy::string_like::string_like;
-use crate::ownership::Owner;
+use crate::ownership::{Owner, stack_of};
 
 /// The guardrails that only the function holds. IAM holds the others, too, for the case that the function is wrong about a stack.
 const EXEMPTIBLE: [&str; 6] = [
@@ -39,12 +40,16 @@ fn exemptible(check: &GuardrailCheck) -> Option<&'static str> {
 }
 const DAY: &[BorrowedFormatItem<'static>] = format_description!("[year]-[month]-[day]");
 
-/// An exemption: `<guardrail>:<stack>:<last day>`, or `<guardrail>:<account>/<stack>:<last day>`.
+/// An exemption: `<guardrail>:[<account>/]<stack>[/<logical id>]:<last day>`. A stack's name begins with a letter, and an
+/// account's number does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exemption {
     guardrail: &'static str,
+    /// The stacks or resources that it is for, as they are written.
+    asker: String,
     account: Option<String>,
     stack: String,
+    logical_id: Option<String>,
     last_day: Date,
 }
 
@@ -53,16 +58,20 @@ impl Exemption {
     pub(super) fn read(text: &str) -> Option<Self> {
         let [guardrail, asker, last_day] = text.split(':').collect::<Vec<_>>()[..] else { return None };
         let guardrail = EXEMPTIBLE.into_iter().find(|name| *name == guardrail)?;
-        let (account, stack) = match asker.split_once('/') {
-            Some((account, stack)) => (Some(account), stack),
-            None => (None, asker),
-        };
         let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-        if stack.is_empty() || stack.contains('/') || account.is_some_and(|account| !is_account(account)) {
+        let (account, stack, logical_id) = match asker.split('/').collect::<Vec<_>>()[..] {
+            [stack] => (None, stack, None),
+            [account, stack] if is_account(account) => (Some(account), stack, None),
+            [stack, logical_id] => (None, stack, Some(logical_id)),
+            [account, stack, logical_id] if is_account(account) => (Some(account), stack, Some(logical_id)),
+            _ => return None,
+        };
+        if stack.is_empty() || logical_id == Some("") {
             return None;
         }
-        let (account, stack) = (account.map(str::to_owned), stack.to_owned());
-        Some(Self { guardrail, account, stack, last_day: Date::parse(last_day, DAY).ok()? })
+        let (account, logical_id) = (account.map(str::to_owned), logical_id.map(str::to_owned));
+        let (asker, stack, last_day) = (asker.to_owned(), stack.to_owned(), Date::parse(last_day, DAY).ok()?);
+        Some(Self { guardrail, asker, account, stack, logical_id, last_day })
     }
 
     /// Returns true until the end of the last day, in UTC.
@@ -75,31 +84,30 @@ impl Exemption {
         self.guardrail == guardrail && self.names(stack)
     }
 
-    /// Returns true if the exemption is for a stack.
+    /// Returns true if the exemption is for a stack or one of its resources.
     fn names(&self, stack: &StackId) -> bool {
         self.account.as_ref().is_none_or(|account| account == stack.account()) && string_like(&self.stack, stack.name())
     }
 
-    /// The stacks that it is for, as they are written.
-    fn asker(&self) -> String {
-        let account = self.account.as_ref().map(|account| format!("{account}/")).unwrap_or_default();
-        format!("{account}{}", self.stack)
+    /// Returns true if the exemption is for all resources of its stacks, or for those of this logical id.
+    fn is_for(&self, logical_id: &str) -> bool {
+        self.logical_id.as_ref().is_none_or(|pattern| string_like(pattern, logical_id))
     }
 }
 
 impl fmt::Display for Exemption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { guardrail, account: _, stack: _, last_day } = self;
-        write!(f, "{guardrail}:{}:{last_day}", self.asker())
+        let Self { guardrail, asker, last_day, .. } = self;
+        write!(f, "{guardrail}:{asker}:{last_day}")
     }
 }
 
 impl Guardrails {
-    /// The guardrails of a moment, with the exemptions that are in force.
+    /// The guardrails of a moment for a resource, with the exemptions that are in force for its logical id.
     #[must_use]
-    pub fn at(&self, now: SystemTime) -> Self {
-        let in_force = self.exemptions.iter().filter(|exemption| exemption.is_in_force(now)).cloned().collect();
-        Self { in_force, ..self.clone() }
+    pub fn at(&self, now: SystemTime, logical_id: &str) -> Self {
+        let is_in_force = |exemption: &&Exemption| exemption.is_in_force(now) && exemption.is_for(logical_id);
+        Self { in_force: self.exemptions.iter().filter(is_in_force).cloned().collect(), ..self.clone() }
     }
 
     /// Returns the parts of a declaration that only an exemption allows, each with that exemption.
@@ -116,17 +124,18 @@ impl Guardrails {
         self.reasons(guardrail_checks, stack, deployment).filter_map(exempted).collect()
     }
 
-    /// Returns the exemptions of the stack of a role, also those that are over.
+    /// Returns the exemptions of a role and its stack, also those that are over.
     #[must_use]
     pub fn exemptions_of(&self, role: &Role, now: SystemTime) -> Vec<String> {
-        let stack = Owner::of_tags(&iam::tags_of(role.tags.clone()));
-        let Some(stack) = stack.and_then(|owner| StackId::parse(owner.stack_id()).ok()) else { return Vec::new() };
-        let of_stack = self.exemptions.iter().filter(|exemption| exemption.names(&stack));
+        let tags = iam::tags_of(role.tags.clone());
+        let (Some(stack), Some(owner)) = (stack_of(&tags), Owner::of_tags(&tags)) else { return Vec::new() };
+        let of_role = |exemption: &&Exemption| exemption.names(&stack) && exemption.is_for(owner.logical_id());
         let told = |exemption: &Exemption| {
             let end = if exemption.is_in_force(now) { "until" } else { "was until" };
-            format!("{}, {end} {} (stack {})", exemption.guardrail, exemption.last_day, exemption.asker())
+            let kind = if exemption.logical_id.is_some() { "resource" } else { "stack" };
+            format!("{}, {end} {} ({kind} {})", exemption.guardrail, exemption.last_day, exemption.asker)
         };
-        of_stack.map(told).collect()
+        self.exemptions.iter().filter(of_role).map(told).collect()
     }
 
     /// Returns the exemption of a stack from the guardrail of a check.
@@ -160,6 +169,17 @@ mod tests {
             ("AllowBroadTrust:111122223333/team-a-ci:2027-03-31", "AllowBroadTrust", last, true),
             ("AllowBroadTrust:444455556666/team-a-ci:2027-03-31", "AllowBroadTrust", last, false),
             ("AllowBroadTrust:team-a:2027-03-31", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:team-a-ci/Role:2027-03-31", "AllowBroadTrust", last, true),
+            ("AllowBroadTrust:team-a-ci/Role:2027-03-31", "AllowBroadTrust", over, false),
+            ("AllowBroadTrust:team-a-*/R*:2027-03-31", "AllowBroadTrust", last, true),
+            ("AllowBroadTrust:111122223333/team-a-ci/Role:2027-03-31", "AllowBroadTrust", last, true),
+            ("AllowBroadTrust:444455556666/team-a-ci/Role:2027-03-31", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:team-a-ci/Other:2027-03-31", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:team-a-ci/role:2027-03-31", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:other/Role:2027-03-31", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:team-a-ci/:2027-03-31", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:*/team-a-ci/Role:2027-03-31", "AllowBroadTrust", last, false),
+            ("AllowBroadTrust:111122223333/team-a-ci/Role/*:2027-03-31", "AllowBroadTrust", last, false),
             ("RolePath:team-a-ci:2027-03-31", "RolePath", last, false),
             ("AllowBroadTrust:team-a-ci", "AllowBroadTrust", last, false),
             ("AllowBroadTrust:team-a-ci:never", "AllowBroadTrust", last, false),
@@ -167,7 +187,8 @@ mod tests {
             ("AllowBroadTrust:1/team-a-ci:2027-03-31", "AllowBroadTrust", last, false),
         ] {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
-            let exemption = Exemption::read(entry).filter(|exemption| exemption.is_in_force(now));
+            let holds = |exemption: &Exemption| exemption.is_in_force(now) && exemption.is_for("Role");
+            let exemption = Exemption::read(entry).filter(holds);
             assert_eq!(exemption.as_ref().is_some_and(|one| one.exempts(guardrail, &stack)), exempts, "{entry}");
             assert!(exemption.is_none_or(|one| one.to_string() == entry), "{entry}");
         }

@@ -139,7 +139,7 @@ pub struct Guardrails {
     accounts: Vec<String>,
     contact: Option<String>,
     exemptions: Vec<Exemption>,
-    /// The exemptions of this moment.
+    /// The exemptions of this moment and resource.
     in_force: Vec<Exemption>,
 }
 

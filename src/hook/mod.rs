@@ -105,7 +105,8 @@ fn of_native(app: &App, here: &Deployment, event: &HookEvent) -> Result<Vec<Anno
         _ => Vec::new(),
     };
     let name = event.logical_id.as_deref().unwrap_or(&event.resource_type);
-    let guardrails = app.settings.guardrails.at(app.clock.now());
+    let logical_id = event.logical_id.as_deref().unwrap_or_default();
+    let guardrails = app.settings.guardrails.at(app.clock.now(), logical_id);
     // Cloud Control has no stack, which an exemption could name.
     let stack = StackId::parse(&event.stack_id).ok();
     let annotation = |finding: &Finding| {

@@ -210,7 +210,7 @@ impl Preview<'_> {
     async fn dispatch(&self, request: &Request) -> DryRun {
         let Self { app, here, deadline, .. } = self;
         let owner = &Owner::new(&request.stack, &request.logical_id);
-        let guardrails = &app.settings.guardrails.at(app.clock.now());
+        let guardrails = &app.settings.guardrails.at(app.clock.now(), &request.logical_id);
         let context = &DryRunContext { owner, deployment: here, guardrails, deadline: *deadline };
         let github = || app.github(*deadline);
         let here = || (*here).clone();

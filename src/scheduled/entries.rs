@@ -130,7 +130,7 @@ async fn repair(
     let NeedsRepair { id, owner } = entry;
     let progress = Progress::new(id.to_string());
     let (deadline, lag, began, origin) = (window.work, app.settings.iam_lag, app.clock.now(), &Origin::own());
-    let guardrails = app.settings.guardrails.at(began);
+    let guardrails = app.settings.guardrails.at(began, owner.logical_id());
     let stack = match permitted(&guardrails, owner, deployment) {
         Ok(stack) => stack,
         Err(error) => return not_repaired(app, window, id, &error),

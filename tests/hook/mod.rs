@@ -299,6 +299,8 @@ fn broad_trust_of_an_exempt_stack_is_told_and_refuses_nothing() {
         ("resource", "AllowBroadTrust:quickstart:2999-12-31", "SUCCESS"),
         ("resource", "AllowBroadTrust:quickstart:2020-12-31", "FAILED"),
         ("resource", "AllowBroadTrust:other:2999-12-31", "FAILED"),
+        ("resource", "AllowBroadTrust:quickstart/Role:2999-12-31", "SUCCESS"),
+        ("resource", "AllowBroadTrust:quickstart/Other:2999-12-31", "FAILED"),
         ("resource", "MaxSessionDuration:quickstart:2999-12-31", "FAILED"),
         ("cloud-control", "AllowBroadTrust:*:2999-12-31", "FAILED"),
     ] {

@@ -181,6 +181,8 @@ def test_with_everything_set_everything_is_there(aws: LocalAws, with_everything:
         ("AllowInlinePolicies=Sometimes", "AllowInlinePolicies"),
         ("GuardrailExemptions=RolePath:s:2027-01-01", "GuardrailExemptions"),
         ("GuardrailExemptions=AllowBroadTrust:s", "GuardrailExemptions"),
+        ("GuardrailExemptions=AllowBroadTrust:s/:2027-01-01", "GuardrailExemptions"),
+        ("GuardrailExemptions=AllowBroadTrust:12345/s:2027-01-01", "GuardrailExemptions"),
         ("KmsKeyArn=alias/mine", "KmsKeyArn"),
         ("SubnetIds=subnet-0a1", "SubnetIds need SecurityGroupIds"),
         ("SecurityGroupIds=sg-0a1", "SecurityGroupIds need SubnetIds"),

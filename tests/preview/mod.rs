@@ -208,19 +208,24 @@ fn a_plan_of_an_adoption_tells_what_the_role_would_keep() {
 #[test]
 fn a_plan_tells_the_exemption_that_allows_a_part() {
     within(async |account| {
-        let exemption = "MaxSessionDuration:team-a:2999-12-31";
-        account.world.settings.guardrails = deployed(&[
-            ("ROLE_PATH", "/"),
-            ("ALLOW_INLINE_POLICIES", "Always"),
-            ("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*"),
-            ("GUARDRAIL_EXEMPTIONS", exemption),
-        ]);
-        let answer = account.change("Role", ROLE, with(role(), &json!({"MaxSessionDuration": 43200}))).await;
-        let resource = &answer["Resources"][0];
-        let told = resource["Exemptions"][0].as_str().unwrap_or_default();
-        assert!(told.contains("(guardrail `MaxSessionDuration`)") && told.ends_with(exemption), "{answer:#}");
-        assert_eq!(resource["Refusals"], json!([]), "{answer:#}");
-        assert!(answer["Text"].as_str().unwrap().contains(&format!("  exempt: {told}\n")), "{answer:#}");
+        let properties = with(role(), &json!({"MaxSessionDuration": 43200}));
+        for exemption in ["MaxSessionDuration:team-a:2999-12-31", "MaxSessionDuration:team-a/Role:2999-12-31"] {
+            account.world.settings.guardrails = deployed(&[
+                ("ROLE_PATH", "/"),
+                ("ALLOW_INLINE_POLICIES", "Always"),
+                ("ALLOWED_MANAGED_POLICIES", "arn:*:iam::aws:policy/*"),
+                ("GUARDRAIL_EXEMPTIONS", exemption),
+            ]);
+            let answer = account.change("Role", ROLE, properties.clone()).await;
+            let resource = &answer["Resources"][0];
+            let told = resource["Exemptions"][0].as_str().unwrap_or_default();
+            assert!(told.contains("(guardrail `MaxSessionDuration`)") && told.ends_with(exemption), "{answer:#}");
+            assert_eq!(resource["Refusals"], json!([]), "{answer:#}");
+            assert!(answer["Text"].as_str().unwrap().contains(&format!("  exempt: {told}\n")), "{answer:#}");
+        }
+        let sibling = account.change("Other", ROLE, properties).await;
+        assert_eq!(sibling["Resources"][0]["Refusals"][0]["Guardrail"], "MaxSessionDuration", "{sibling:#}");
+        assert_eq!(sibling["Resources"][0]["Exemptions"], json!([]), "{sibling:#}");
     });
 }
 

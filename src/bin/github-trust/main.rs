@@ -73,7 +73,7 @@ struct AuditArgs {
     /// Read no account, but the reports in these files, which `--output json` wrote, and put them into one.
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "html")]
     merge: Vec<PathBuf>,
-    /// The parameter `GuardrailExemptions` of a deployment: the exemptions of the stack of each role are named.
+    /// The parameter `GuardrailExemptions` of a deployment: the exemptions of each role and its stack are named.
     #[arg(long, default_value = "")]
     exemptions: String,
     /// The longest time for the audit, in minutes.

@@ -129,11 +129,11 @@ fn guardrails(length: usize) -> Guardrails {
             Some(full(format!("arn:*:iam::*:{pattern}")))
         }
         "WRITABLE_GITHUB_REPOSITORIES" => Some(full(format!("*=octo-org/{pattern}"))),
-        "GUARDRAIL_EXEMPTIONS" => Some(full(format!("AllowedAudiences:{pattern}:2027-03-31"))),
+        "GUARDRAIL_EXEMPTIONS" => Some(full(format!("AllowedAudiences:{pattern}/*a:2027-03-31"))),
         _ if name.starts_with("ALLOWED_") => Some(full(pattern.clone())),
         _ => None,
     };
-    Guardrails::read(variable).at(SystemTime::UNIX_EPOCH)
+    Guardrails::read(variable).at(SystemTime::UNIX_EPOCH, &"a".repeat(length))
 }
 
 #[test]

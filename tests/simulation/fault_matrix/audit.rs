@@ -114,12 +114,14 @@ fn an_audit_names_the_exemptions_of_a_stack_also_those_that_are_over() {
             Status::CreateComplete
         );
         let exemptions = "AllowBroadTrust:team-a-*:2999-12-31,MaxSessionDuration:111122223333/team-a-ci:2020-01-31,\
-                          AllowBroadTrust:team-b:2999-12-31";
+                          AllowBroadTrust:team-b:2999-12-31,AllowedAudiences:team-a-ci/Role:2999-12-31,\
+                          AllowedAudiences:team-a-ci/Other:2999-12-31";
         let report = report(world, exemptions).await;
         let exemptions: Vec<&String> = report.roles.iter().flat_map(|role| &role.exemptions).collect();
         let expected = [
             "AllowBroadTrust, until 2999-12-31 (stack team-a-*)",
             "MaxSessionDuration, was until 2020-01-31 (stack 111122223333/team-a-ci)",
+            "AllowedAudiences, until 2999-12-31 (resource team-a-ci/Role)",
         ];
         assert_eq!(exemptions, expected);
         assert!(report.to_string().contains("exempt from AllowBroadTrust, until 2999-12-31"), "{report}");
