@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rotation::is_mark;
-use super::{DEFAULT_CLIENT_ID, Declared, Thumbprints};
+use super::{Declared, Thumbprints};
 use crate::cloudformation::StackId;
 use crate::deployment::Deployment;
 use crate::ownership::{AppliedItems, Owner, Tags, digest};
@@ -16,8 +16,8 @@ pub(super) const FOUND: &str = "github-trust:found";
 pub(super) const LEAVING: &str = "github-trust:leaving";
 /// An owner has left and wants the provider to stay; its value is that owner.
 pub(super) const RETAINED: &str = "github-trust:retained-for";
-/// Owners without a claim of their own need the provider and its default audience.
-pub(super) const CROWD: &str = "github-trust:crowd";
+/// Begins the key of a stake that owners without a claim of their own have together; a digest of the stake ends it.
+const CROWD: &str = "github-trust:crowd:";
 /// Begins the key of an owner's claim; a digest of the owner ends it.
 const CLAIM: &str = "github-trust:owner:";
 /// Begins the value of the claim of an owner that is about to leave.
@@ -82,26 +82,28 @@ impl OwnerStake {
         }
     }
 
-    /// Returns true for the stake of an owner that needs nothing but the provider and its default audience.
-    pub(super) fn is_plain(declared: &Declared) -> bool {
-        let Declared { client_ids, thumbprints, ca, tags, retain, .. } = declared;
-        let is_default = client_ids.iter().all(|client_id| client_id == DEFAULT_CLIENT_ID);
-        is_default && !matches!(thumbprints, Thumbprints::Pinned(_)) && ca.is_none() && tags.is_empty() && !retain
+    /// The tag that an owner may have together with all that bring the same. Pins and a CA are one owner's only; and nobody
+    /// has to retain a provider that stays for many.
+    pub(super) fn shared_tag(declared: &Declared) -> Option<(String, String)> {
+        let is_shared = declared.ca.is_none() && !matches!(declared.thumbprints, Thumbprints::Pinned(_));
+        let value = Self { retain: false, ..Self::of(declared) }.text();
+        is_shared.then(|| (format!("{CROWD}{}", digest(&[&value], DIGEST)), value))
+    }
+
+    fn text(&self) -> String {
+        let Self { client_ids, tags, ca, ca_before, retain } = self;
+        let part = |name, ca: &Option<String>| ca.as_ref().map(|ca| format!(" {name}={ca}")).unwrap_or_default();
+        let retain = if *retain { " retain" } else { "" };
+        format!("c={client_ids} t={tags}{}{}{retain}", part("a", ca), part("b", ca_before))
     }
 
     /// The tag's value; what is left of its 256 characters says in plain words whose claim it is.
     pub(super) fn write(&self, owner: &Owner) -> String {
-        let Self { client_ids, tags, ca, ca_before, retain } = self;
         let stack = StackId::parse(owner.stack_id()).ok();
         let stack =
             stack.and_then(|stack| Some(format!(" {STACK}{}/{}", stack.account(), stack.as_str().rsplit('/').next()?)));
         let stack = stack.unwrap_or_default();
-        let part = |name, ca: &Option<String>| ca.as_ref().map(|ca| format!(" {name}={ca}")).unwrap_or_default();
-        let retain = if *retain { " retain" } else { "" };
-        format!("c={client_ids} t={tags}{}{}{retain}{stack} {owner}", part("a", ca), part("b", ca_before))
-            .chars()
-            .take(256)
-            .collect()
+        format!("{}{stack} {owner}", self.text()).chars().take(256).collect()
     }
 }
 
@@ -126,13 +128,17 @@ pub(super) fn keys_of(claim: &str) -> [String; 2] {
     [claim.to_owned(), claim.replacen(CLAIM, PINS, 1)]
 }
 
-/// The key of a claim among these tags, and true if its owner is about to leave.
+/// The key of a claim among these tags, of one owner or of many, and true if its owner is about to leave.
 pub(super) fn claim(tags: &Tags) -> Option<(&String, bool)> {
-    tags.iter().find(|(key, _)| is_claim(key)).map(|(key, value)| (key, value.starts_with(GOING)))
+    tags.iter().find(|(key, _)| is_claim(key) || is_crowd(key)).map(|(key, value)| (key, value.starts_with(GOING)))
 }
 
 pub(super) fn is_claim(key: &str) -> bool {
     key.starts_with(CLAIM)
+}
+
+pub(super) fn is_crowd(key: &str) -> bool {
+    key.starts_with(CROWD)
 }
 
 pub(super) fn key(owner: &Owner) -> String {
@@ -179,7 +185,7 @@ pub(super) fn is_state(key: &str) -> bool {
     is_ca(key) || is_mark(key)
 }
 
-/// The claims on a provider: ours, and those of all others.
+/// The claims on a provider: ours, and those of all others, also the ones that many have together.
 pub(super) struct OwnerStakes {
     pub(super) ours: Option<OwnerStake>,
     pub(super) others: BTreeMap<String, OwnerStake>,
@@ -189,15 +195,13 @@ pub(super) struct OwnerStakes {
     pub(super) all_others_pin: bool,
     /// The CA for scheduled looks.
     pub(super) ca: Option<String>,
-    /// True if there are owners without a claim of their own.
-    pub(super) crowd: bool,
 }
 
 impl OwnerStakes {
     pub(super) fn read(owner: &Owner, tags: &Tags) -> Self {
         let mut others: BTreeMap<String, OwnerStake> = tags
             .iter()
-            .filter(|(key, _)| key.starts_with(CLAIM))
+            .filter(|(key, _)| is_claim(key) || is_crowd(key))
             .map(|(key, value)| (key.clone(), OwnerStake::read(value)))
             .collect();
         let ours = others.remove(&key(owner));
@@ -206,10 +210,10 @@ impl OwnerStakes {
             let values = tags.flat_map(|(_, value)| value.split(' '));
             values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
         };
-        let crowd = tags.contains_key(CROWD);
-        let all_others_pin = !crowd && others.keys().all(|claim| tags.contains_key(&claim.replacen(CLAIM, PINS, 1)));
+        let is_pinned = |claim: &String| is_claim(claim) && tags.contains_key(&claim.replacen(CLAIM, PINS, 1));
+        let all_others_pin = others.keys().all(is_pinned);
         let (our_pins, others_pins) = (pins(true), pins(false));
-        Self { ours, others, our_pins, others_pins, all_others_pin, ca: stored_ca(tags), crowd }
+        Self { ours, others, our_pins, others_pins, all_others_pin, ca: stored_ca(tags) }
     }
 
     /// The stakes for an owner who takes something away: other owners who are about to leave need nothing any more.
@@ -228,13 +232,12 @@ impl OwnerStakes {
     }
 
     pub(super) fn others_need(&self, client_id: &str) -> bool {
-        let is_default = self.crowd && client_id == DEFAULT_CLIENT_ID;
-        is_default || self.others.values().any(|claim| claim.client_ids.contains(client_id))
+        self.others.values().any(|claim| claim.client_ids.contains(client_id))
     }
 
     /// Returns true if no other owner needs the provider.
     pub(super) fn is_alone(&self) -> bool {
-        self.others.is_empty() && !self.crowd
+        self.others.is_empty()
     }
 
     pub(super) fn others_tagged(&self, key: &str) -> bool {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::action::Action;
 use super::gone_owners::collected;
-use super::owner_stakes::{CROWD, DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
-use super::owner_stakes::{ca_tags, is_ca, is_state, key, pins_key, written};
-use super::owner_tag_room::{crowd, fits, is_one_of_many, no_room};
+use super::owner_stakes::{DIGEST, FOUND, Items, LEAVING, MADE_BY, OwnerStake, OwnerStakes, RETAINED};
+use super::owner_stakes::{ca_tags, is_ca, is_crowd, is_state, key, pins_key, written};
+use super::owner_tag_room::{crowd_tags, fits, no_room};
 use super::rotation::LIMIT;
 use super::thumbprint_list::{Listing, listed};
 use super::{Declared, Desired, Observed, OidcProviders, ThumbprintUse, Thumbprints};
@@ -103,6 +103,7 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
     claimed.extend(tags.clone());
     claimed.insert(key(owner), between.write(owner));
     claimed.retain(|key, value| observed.tags.get(key) != Some(value));
+    let add = client_ids.difference(&observed.client_ids).cloned().map(Action::AddClientId);
     let fits_without = |keys: &BTreeSet<String>| fits(&without(observed, keys), &claimed);
     if fits(observed, &claimed) {
         // Nothing is missing for a moment.
@@ -112,13 +113,10 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
         room.append(&mut untag);
         room.append(&mut gone);
     } else {
-        return if is_one_of_many(declared, &owner_stakes, &claimed) {
-            Ok(plan
-                .then(tagged(crowd(observed)))
-                .then(client_ids.difference(&observed.client_ids).cloned().map(Action::AddClientId)))
-        } else {
-            Err(no_room(url, observed, &claimed))
+        let Some(tags) = crowd_tags(declared, observed, &owner_stakes, &claimed) else {
+            return Err(no_room(url, observed, &claimed));
         };
+        return Ok(plan.then(tagged(tags)).then(add));
     }
 
     let superfluous = |client_id: &&String| {
@@ -126,7 +124,6 @@ fn join(owner: &Owner, declared: &Declared, observed: &Observed) -> Result<Plan<
             && !client_ids.contains(*client_id)
             && !needed(&owner_stakes, observed, client_id)
     };
-    let add = client_ids.difference(&observed.client_ids).cloned().map(Action::AddClientId);
     let remove = observed.client_ids.iter().filter(superfluous).cloned().map(Action::RemoveClientId);
     if between != after {
         last.insert(key(owner), after.write(owner));
@@ -403,8 +400,7 @@ impl Planner for OidcProviders {
     }
 
     fn is_unmarked(owner: &Owner, observed: &Observed) -> bool {
-        // An owner that declares the default only may have no claim of its own.
-        !observed.tags.contains_key(&key(owner)) && !observed.tags.contains_key(CROWD)
+        !observed.tags.keys().any(|tag| *tag == key(owner) || is_crowd(tag))
     }
 
     fn attributes(desired: &Desired, observed: &Observed) -> Attributes {

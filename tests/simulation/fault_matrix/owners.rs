@@ -30,6 +30,11 @@ fn plain() -> Vec<Declared> {
     provider(json!({}))
 }
 
+/// A declaration that brings the same as many others.
+fn same(index: usize) -> Vec<Declared> {
+    if index.is_multiple_of(2) { plain() } else { provider(json!({"ClientIdList": ["sts.amazonaws.com", "acme"]})) }
+}
+
 fn shared(world: &World) -> Object {
     let objects = world.cloud.snapshot().objects;
     objects.into_iter().find(|(id, _)| id.name == OUR_PROVIDER).map(|(_, object)| object).expect("the provider")
@@ -139,30 +144,38 @@ fn a_claim_on_a_provider_of_others_goes_with_its_owner() {
 fn hundreds_of_owners_share_a_provider_and_none_loses_it() {
     world(async |world| {
         let mut stacks: Vec<_> = (0..MANY).map(|index| world.stack(&format!("s-{index}"))).collect();
-        for stack in &mut stacks {
-            assert_eq!(stack.create(&plain()).await, Status::CreateComplete, "{}", world.story());
+        for (index, stack) in stacks.iter_mut().enumerate() {
+            assert_eq!(stack.create(&same(index)).await, Status::CreateComplete, "{}", world.story());
         }
-        let mut more = world.stack("more");
-        assert_eq!(more.create(&own(1)).await, Status::RollbackComplete);
+        // There is room for three more sets, and for no fourth.
+        let mut more: Vec<_> = (0..4).map(|index| world.stack(&format!("more-{index}"))).collect();
+        for (index, stack) in more.iter_mut().enumerate() {
+            let expected = if index == 3 { Status::RollbackComplete } else { Status::CreateComplete };
+            assert_eq!(stack.create(&own(index)).await, expected, "{}", world.story());
+        }
         let (reason, _) = world.failure(&world.last_of(RequestType::Create));
-        let expected = "would have 47 tags; IAM allows 50, of which 4 are kept free. Each resource that shares it and \
-                        declares more than the default needs one. Declare nothing but `Url` here";
+        let expected = "would have 43 tags; IAM allows 50, of which 8 are kept free. Each resource that shares it needs one; \
+                        where there is no room for it, all that declare the same share one. Declare the same client ids";
         assert!(reason.contains(expected), "{reason}");
+        // One that shares changes to another set that is shared, not to one without room, and back.
+        let one = &mut stacks[MANY - 1];
+        assert_eq!(one.update(&own(0)).await, Status::UpdateComplete, "{}", world.story());
+        assert_eq!(one.update(&own(3)).await, Status::UpdateRollbackComplete, "{}", world.story());
+        assert_eq!(one.update(&same(1)).await, Status::UpdateComplete, "{}", world.story());
         // Those with a claim go, and those without keep what they need.
         let mut late = stacks.split_off(MANY / 5 * 4);
         for stack in &mut stacks {
             assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
         }
         assert!(!world.told_to_stay(OUR_PROVIDER), "an owner of the crowd has no tag of its own");
-        assert!(shared(world).facets.contains_key("client id sts.amazonaws.com"), "{}", world.story());
+        let keeps = |ids: &[&str]| ids.iter().all(|id| shared(world).facets.contains_key(&format!("client id {id}")));
+        assert!(keeps(&["sts.amazonaws.com", "acme", "id-0", "id-1", "id-2"]), "{}", world.story());
         assert_eq!(owners(world), 0);
         assert_eq!(late[0].update(&own(7)).await, Status::UpdateComplete, "there is room again: {}", world.story());
-        for stack in &mut late {
+        for stack in late.iter_mut().chain(&mut more[..3]) {
             assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
         }
-        let left = shared(world);
-        assert!(!left.facets.contains_key("client id id-7"), "{}", world.story());
-        assert!(left.facets.contains_key("client id sts.amazonaws.com") && owners(world) == 0);
+        assert!(keeps(&["sts.amazonaws.com", "acme"]) && !keeps(&["id-7"]) && owners(world) == 0);
     });
 }
 

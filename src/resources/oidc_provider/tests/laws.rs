@@ -26,6 +26,11 @@ fn owner_stakes(tags: &Tags) -> BTreeSet<&String> {
     tags.iter().filter(stays).map(|(key, _)| key).collect()
 }
 
+/// The claims that many have together.
+fn crowds(tags: &Tags) -> Vec<(&String, &String)> {
+    tags.iter().filter(|(key, _)| key.starts_with("github-trust:crowd:")).collect()
+}
+
 fn claim(owner: &Owner) -> String {
     format!("github-trust:owner:{}", owner.digest(16))
 }
@@ -37,7 +42,8 @@ fn check(holds: bool, what: &str) -> Result<(), String> {
 fn is_as_declared(owner: &Owner, declared: &Declared, after: &Observed) -> Result<(), String> {
     let Declared { arn, url: _, client_ids, thumbprints, use_of_thumbprints: _, ca, tags, share: _, .. } = declared;
     check(after.arn == *arn, "arn")?;
-    check(after.tags.contains_key(&claim(owner)), "claim")?;
+    let is_one_of_many = !crowds(&after.tags).is_empty();
+    check(is_one_of_many || after.tags.contains_key(&claim(owner)), "claim")?;
     check(client_ids.is_subset(&after.client_ids), "client ids")?;
     let ours = after.tags.contains_key("github-trust:made-by");
     let list: BTreeSet<String> = after.thumbprints.iter().cloned().collect();
@@ -55,7 +61,7 @@ fn is_as_declared(owner: &Owner, declared: &Declared, after: &Observed) -> Resul
     check(tags.iter().all(|(key, value)| after.tags.get(key) == Some(value)), "tags")?;
     // An owner who is alone with a provider of ours has exactly what it asks for.
     let owners = after.tags.keys().filter(|key| key.starts_with("github-trust:owner:")).count();
-    let alone = owners == 1 && after.tags.contains_key("github-trust:made-by");
+    let alone = owners == 1 && !is_one_of_many && after.tags.contains_key("github-trust:made-by");
     let ours = |name: &&String| *name != FOREIGN;
     check(!alone || after.client_ids.iter().filter(ours).eq(client_ids), "client ids that nobody needs")
 }
@@ -91,6 +97,10 @@ impl PlanLaws for OidcProviders {
                     "final: deleted although retained",
                 )?;
                 check(!others, "final: deleted although others need it")?;
+                check(
+                    before.is_none_or(|before| crowds(&before.tags).is_empty()),
+                    "final: deleted although many need it",
+                )?;
                 check(before.is_none_or(|before| before.tags.contains_key("github-trust:made-by")), "final: not ours")
             }
             (None, Some(after)) => {
@@ -98,7 +108,10 @@ impl PlanLaws for OidcProviders {
                 let ours = after.tags.contains_key("github-trust:made-by");
                 let claimed = before.is_some_and(|before| before.tags.contains_key(&claim(owner)));
                 let trusted_by = before.and_then(|before| before.trusted_by.as_ref());
-                let wanted = trusted_by.is_some_and(|roles| !roles.is_empty()) || after.tags.contains_key(RETAINED);
+                let many = crowds(&after.tags);
+                check(before.is_none_or(|before| crowds(&before.tags) == many), "final: a shared claim is gone")?;
+                let retained = after.tags.contains_key(RETAINED) || !many.is_empty();
+                let wanted = trusted_by.is_some_and(|roles| !roles.is_empty()) || retained;
                 check(
                     wanted || !(ours && claimed && owner_stakes(&after.tags).is_empty()),
                     "final: the last one out leaves ours behind",
@@ -451,7 +464,7 @@ fn tags_of_a_provider_that_fit_before_and_after_change_places() {
     let (us, swaps) = (owner("Provider"), 8);
     let named = |name: &str| (0..swaps).map(|n| format!("{name}-{n}")).collect::<Vec<_>>();
     let declaring = |keys: &[String]| desired(&["a"], None, &keys.iter().map(|key| (&**key, "v")).collect::<Vec<_>>());
-    for others in [2, 34] {
+    for others in [2, 30] {
         let mut crowded = foreign();
         crowded.tags.extend((1..others).map(|n| (format!("theirs-{n}"), String::new())));
         let before = after::<OidcProviders>(&us, Some(&declaring(&named("old"))), Some(crowded)).unwrap();
@@ -474,8 +487,8 @@ fn a_ca_and_pins_that_go_make_room_for_tags() {
     let ca = Declared { ca: Some("x".repeat(PIECE * PIECES)), ..declared(&["a"], None, &[]) };
     for (old, new) in [(ca, PIECES), (declared(&["a"], Some(&["p"]), &[]), 1)] {
         let mut before = after::<OidcProviders>(&us, Some(&Desired::Declared(Box::new(old))), None).unwrap();
-        // Four of the fifty are kept free.
-        before.tags.extend((before.tags.len()..46).map(|n| (format!("theirs-{n}"), String::new())));
+        // Eight of the fifty are kept free.
+        before.tags.extend((before.tags.len()..42).map(|n| (format!("theirs-{n}"), String::new())));
         let keys: Vec<String> = (0..new).map(|n| format!("new-{n}")).collect();
         let wanted = desired(&["a"], None, &keys.iter().map(|key| (&**key, "v")).collect::<Vec<_>>());
         let plan = OidcProviders::plan_for(&us, &wanted, Some(&before)).unwrap();
@@ -487,6 +500,68 @@ fn a_ca_and_pins_that_go_make_room_for_tags() {
         }
         assert!(keys.iter().all(|key| now.as_ref().unwrap().tags.contains_key(key)));
     }
+}
+
+/// A provider of another owner that has room for no more claims.
+fn full(other: &Owner) -> Option<Observed> {
+    let mut full = after::<OidcProviders>(other, Some(&desired(&["a"], None, &[("k", "v")])), None).unwrap();
+    full.tags.extend((full.tags.len()..42).map(|n| (format!("theirs-{n}"), String::new())));
+    Some(full)
+}
+
+/// The owners also change what they bring, so that each of them has brought everything.
+#[test]
+fn owners_that_bring_the_same_share_a_claim_that_nobody_takes() {
+    let (one, two, other) = (owner("One"), owner("Two"), owner("Other"));
+    let (tag, mut tally) = (("k", "v"), Coverage::default());
+    let sets = [
+        desired(&["sts.amazonaws.com"], None, &[]),
+        desired(&["sts.amazonaws.com", "b"], None, &[]),
+        desired(&["c"], None, &[]),
+        desired(&["c"], None, &[tag]),
+        desired(&["d", "a"], None, &[tag]),
+    ];
+    let mut state = full(&other);
+    let with_a_tag = desired(&["c"], None, &[("new", "")]);
+    assert!(OidcProviders::plan_is_refused(&one, &with_a_tag, state.as_ref()), "the room that is kept is for claims");
+    for (index, set) in sets.iter().enumerate() {
+        for owner in [&one, &two] {
+            tally.check::<OidcProviders>(owner, Some(set), state.as_ref(), None);
+            state = after::<OidcProviders>(owner, Some(set), state);
+            assert_eq!(crowds(&state.as_ref().unwrap().tags).len(), index + 1, "{set:?}");
+        }
+    }
+    let refused = |set: &Desired| OidcProviders::plan_is_refused(&one, set, state.as_ref());
+    assert!(refused(&desired(&["e"], None, &[])), "no room for another set");
+    assert!(refused(&desired(&["c"], Some(&["t1"]), &[])), "pins are one owner's");
+    assert!(OidcProviders::plan_for(&one, &sets[0], state.as_ref()).unwrap().is_empty(), "the way back is open");
+    // Owners with a claim leave, owners without get one, and leave, too.
+    let many: Vec<_> = crowds(&state.as_ref().unwrap().tags).into_iter().map(|(key, _)| key.clone()).collect();
+    for leaving in [&one, &other] {
+        tally.check::<OidcProviders>(leaving, None, state.as_ref(), None);
+        state = after::<OidcProviders>(leaving, None, state);
+    }
+    let late = desired(&["e"], None, &[]);
+    tally.check::<OidcProviders>(&two, Some(&late), state.as_ref(), None);
+    state = after::<OidcProviders>(&two, Some(&late), state);
+    assert!(state.as_ref().unwrap().tags.contains_key(&claim(&two)), "there is room again");
+    tally.check::<OidcProviders>(&two, None, state.as_ref(), None);
+    let end = after::<OidcProviders>(&two, None, state).unwrap();
+    assert_eq!(end.client_ids, BTreeSet::from(["a", "b", "c", "d", "sts.amazonaws.com"].map(str::to_owned)));
+    assert!(many.iter().all(|key| end.tags.contains_key(key)) && end.tags.contains_key("k"));
+    tally.report::<OidcProviders>();
+}
+
+/// Those who retain share the claim of those who do not; the tag is the same for all who bring the same.
+#[test]
+fn all_who_bring_the_same_write_the_same_tag() {
+    let (one, two, other) = (owner("One"), owner("Two"), owner("Other"));
+    let retaining = Declared { retain: true, ..declared(&["b", "a"], None, &[]) };
+    let first = after::<OidcProviders>(&one, Some(&Desired::Declared(Box::new(retaining))), full(&other)).unwrap();
+    let second = after::<OidcProviders>(&two, Some(&desired(&["a", "b"], None, &[])), full(&other)).unwrap();
+    assert_eq!(first, second);
+    let [(key, value)] = crowds(&first.tags)[..] else { panic!("{first:?}") };
+    insta::assert_snapshot!(format!("{key}={value}"), @"github-trust:crowd:lpzvfiip62lcvguk=c=hmmw7lrjvq t=");
 }
 
 /// An owner that joins, or declares the same again, does not depend on an issuer that is out of order.
