@@ -102,7 +102,8 @@ class Sweep:
             made = [*tags.get("github-trust:made-by", "").split("/"), ""][1]
             if not self.is_ours(made, found["CreateDate"]):
                 continue
-            owners = [value for key, value in tags.items() if key.startswith("github-trust:owner:")]
+            claims = ("github-trust:owner:", "github-trust:crowd:")
+            owners = [value for key, value in tags.items() if key.startswith(claims)]
             roles = self._listed("iam", "list_roles", "Roles")
             trusted = any(arn in json.dumps(role["AssumeRolePolicyDocument"]) for role in roles)
             if trusted or any(f"/{NAME}-" not in owner for owner in owners):

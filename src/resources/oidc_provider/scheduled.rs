@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::owner_stakes::{FOUND, MADE_BY, OwnerStakes, is_claim};
+use super::owner_stakes::{FOUND, MADE_BY, OwnerStakes, is_claim, is_crowd};
 use super::plan::unverified;
 use super::sharing::SharedProvider;
 use super::{Desired, Observed, OidcProviders, ProviderArn, Thumbprints, ca_from_tags};
@@ -65,14 +65,14 @@ pub async fn keep(reconciler: &Reconciler<'_, OidcProviders>, id: &ProviderArn) 
 /// Fails for a provider that has lost the tag of its maker: a private CA that changes would lock everybody out without a word.
 /// On a provider of others, the first of our owners has written what it found there.
 fn not_ours(id: &ProviderArn, observed: &Observed, gone: &BTreeSet<String>) -> Result<(), Refusal> {
-    let Some((_, claim)) = observed.tags.iter().find(|(key, _)| is_claim(key) && !gone.contains(*key)) else {
-        return Ok(());
-    };
+    let claims = observed.tags.iter().filter(|(key, _)| is_claim(key) && !gone.contains(*key));
+    let owners = claims.map(|(_, claim)| claim.rsplit(' ').next().unwrap_or_default());
+    let crowd = observed.tags.keys().filter(|key| is_crowd(key)).map(|_| "unknown");
+    let Some(owner) = owners.chain(crowd).next() else { return Ok(()) };
     if observed.tags.contains_key(FOUND) {
         tracing::info!(%id, "somebody else made the provider, or it has lost its tags: its thumbprints stay as they are");
         return Ok(());
     }
-    let owner = claim.rsplit(' ').next().unwrap_or_default();
     Err(Refusal::PreconditionFailed {
         what: format!(
             "the provider has lost its tag {MADE_BY}, so that nobody rotates its thumbprints, and nobody deletes it"

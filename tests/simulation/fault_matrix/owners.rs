@@ -107,6 +107,24 @@ fn a_provider_that_lost_who_made_it_is_a_failure_of_the_scheduled_run() {
 }
 
 #[test]
+fn a_provider_of_many_stays_and_the_scheduled_run_misses_its_maker() {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&own(1)).await, Status::CreateComplete);
+        let many = json!([{"Key": "github-trust:crowd:a", "Value": "c=w7zxg t="}]);
+        world.someone("TagOpenIDConnectProvider", &json!({"OpenIDConnectProviderArn": OUR_PROVIDER, "Tags": many}));
+        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+        assert!(shared(world).facets.contains_key("client id sts.amazonaws.com"), "{}", world.story());
+        scheduled(world).await;
+        let lost = json!({"OpenIDConnectProviderArn": OUR_PROVIDER, "TagKeys": ["github-trust:made-by"]});
+        world.someone("UntagOpenIDConnectProvider", &lost);
+        let ended = world.lambda.attempt(&Author::Upkeep, "schedule", SCHEDULE).await;
+        let Ended::Returned(Err(reason)) = ended else { panic!("{ended:?}: {}", world.story()) };
+        assert!(reason.contains("Key=github-trust:made-by,Value=unknown"), "{reason}");
+    });
+}
+
+#[test]
 fn pins_that_are_set_while_another_stack_joins_are_kept() {
     for delay in 0..12 {
         world(async |world| {
