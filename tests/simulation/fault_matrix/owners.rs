@@ -198,6 +198,26 @@ fn hundreds_of_owners_share_a_provider_and_none_loses_it() {
 }
 
 #[test]
+fn a_stack_that_shares_a_claim_while_the_last_one_leaves_is_served() {
+    for seconds in [0, 1, 2, 30, 70, 120, 135, 160] {
+        world(async |world| {
+            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+            assert_eq!(one.create(&own(1)).await, Status::CreateComplete);
+            let full: Vec<Value> = (0..40).map(|n| json!({"Key": format!("theirs-{n}"), "Value": ""})).collect();
+            world.someone("TagOpenIDConnectProvider", &json!({"OpenIDConnectProviderArn": OUR_PROVIDER, "Tags": full}));
+            let same = own(1);
+            let comes = async {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                two.create(&same).await
+            };
+            let ended = tokio::join!(one.delete_stack(), comes);
+            assert_eq!(ended, (Status::DeleteComplete, Status::CreateComplete), "{}", world.story());
+            assert!(shared(world).facets.contains_key("client id id-1"), "{seconds}: {}", world.story());
+        });
+    }
+}
+
+#[test]
 fn a_claim_of_a_stack_of_another_region_stays() {
     world(async |world| {
         let mut stack = world.stack("s");
