@@ -400,6 +400,7 @@ impl Planner for OidcProviders {
     }
 
     fn is_unmarked(owner: &Owner, observed: &Observed) -> bool {
+        // An owner that shares a claim has none of its own.
         !observed.tags.keys().any(|tag| *tag == key(owner) || is_crowd(tag))
     }
 
