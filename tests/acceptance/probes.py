@@ -451,6 +451,17 @@ def opting_out(asking: Probing) -> list[Seen]:
     ]
 
 
+@probe("A PUT of an environment keeps `can_admins_bypass`, which GitHub sends and does not document")
+def bypasses(asking: Probing) -> Seen:
+    place = f"/repos/{asking.run.settings.repository}/environments/probe-bypass"
+    status, _ = asking.run.services.asked("PUT", place, {"can_admins_bypass": False})
+    if status >= 300:
+        return f"{status}, the member is refused", None
+    asking.run.github("PUT", place, {"wait_timer": 0})
+    left = asking.run.github("GET", place).get("can_admins_bypass")
+    return f"{left!r} is left", None if left is None else left is False
+
+
 @probe("`created_at` of a variable does not change when its value changes")
 def variables(asking: Probing) -> Seen:
     place = f"/repos/{asking.run.settings.repository}/actions/variables"
