@@ -20,7 +20,6 @@ HOSTS = {
 }
 WITHOUT = {
     "docs/README.md": "an index",
-    "docs/architecture.md": "about the code alone",
     "docs/beliefs.md": "its tables have the source in each row",
     "docs/decisions/02-three-traits.md": "about the code alone",
     "docs/decisions/03-iam-policy-module.md": "about the code alone",
