@@ -275,7 +275,8 @@ fn another_context_with_another_claim_is_advised_in_a_second_entry() {
     let of = |member: &str, value: Value, at: &str| json!({member: value, "Workflows": [file(at)]});
     let sub = immutable("acme/app", &format!("environment:dev:job_workflow_ref:{}", file("dev")));
     let advice = format!(
-        "add the environment \"dev\" to `Environments` and list {:?} under `Workflows` in a second entry of acme/app",
+        "the job names an environment, which then stands in place of the branch: add \"dev\" to `Environments` and list {:?} \
+         under `Workflows` in a second entry of acme/app",
         file("dev")
     );
     let keys = Some(&["repo", "context", "job_workflow_ref"][..]);

@@ -3,19 +3,21 @@
 
 use std::collections::BTreeSet;
 
+use crate::github::Issuer;
 use crate::github::claim_values;
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
 use crate::github::subject_facts::{SubjectFacts, SubjectFormat};
 
 use super::identity::Identity;
+use super::lookup::forms_of;
 use super::trust_declaration::TrustEntry;
 use crate::iam_policy::pattern::Pattern;
 use crate::iam_policy::trust_policy::{Claim, TrustPolicy, TrustRule};
 
 /// Returns the facts about the repository of an entry: with all forms that its subjects have, and with each of them alone, because
 /// entries of one repository can differ in their `SubjectFormat`. Returns none if the policy does not mention the repository.
-pub(super) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Vec<SubjectFacts> {
+pub(super) fn facts_from_policy(policy: &TrustPolicy, issuer: &Issuer, entry: &TrustEntry) -> Vec<SubjectFacts> {
     let Some(scope) = &entry.scope else { return Vec::new() };
     let is_whole = |rule: &TrustRule| entry.subjects.contains(&rule.subject) && !entry.contexts.is_empty();
     let about = policy.rules().iter().filter(|rule| Identity::of(rule).scope.as_ref() == Some(scope));
@@ -26,7 +28,11 @@ pub(super) fn facts_from_policy(policy: &TrustPolicy, entry: &TrustEntry) -> Vec
     if about.is_empty() {
         return Vec::new();
     }
-    let facts = ids_and_forms(&about, scope);
+    let mut facts = ids_and_forms(&about, scope);
+    if facts.forms.is_empty() {
+        // No subject says `repo`.
+        facts.forms.extend(forms_of(issuer));
+    }
     let each = facts.forms.iter().map(|form| [*form].into()).filter(|_| facts.forms.len() > 1);
     let forms = [facts.forms.clone()].into_iter().chain(each);
     forms.map(|forms: BTreeSet<SubjectFormat>| SubjectFacts { forms, ..facts.clone() }).collect()
@@ -47,10 +53,6 @@ fn ids_and_forms(about: &[&TrustRule], scope: &RepositoryScope) -> SubjectFacts 
         let said = |key| subject::value(subject.as_str(), key);
         facts.forms.extend(said("repo").map(SubjectFormat::of));
         facts.told.visibility = facts.told.visibility.or_else(|| said("repository_visibility").map(str::to_owned));
-    }
-    if facts.forms.is_empty() {
-        // The template has no `repo`, so that both forms are the same.
-        facts.forms.insert(SubjectFormat::Classic);
     }
     if matches!(scope, RepositoryScope::Organisation(_)) {
         facts.repository_id = None;

@@ -26,6 +26,7 @@ use crate::request_origin::RollbackCheck;
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
 use super::found_rules::{FoundRule, found_rules, own_part, own_policy};
+use super::identity::Identity;
 use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
 use super::name_record::{NameRecord, is_account};
 use super::names_in_policy::{in_another_case, unsure_of_case};
@@ -126,8 +127,9 @@ impl Memory {
         let complete = |facts: SubjectFacts| self.completed(issuer, entry, users, at, facts);
         let Some(scope) = &entry.scope else { return complete(declared_facts(entry, [])) };
         let agrees = |facts: &SubjectFacts| with_declared(entry, facts.clone(), at).is_ok();
-        let in_policy =
-            |policy| facts_from_policy(policy, entry).into_iter().filter(agrees).map(move |facts| (policy, facts));
+        let in_policy = |policy| {
+            facts_from_policy(policy, issuer, entry).into_iter().filter(agrees).map(move |facts| (policy, facts))
+        };
         let told: Vec<(&TrustPolicy, SubjectFacts)> = self.policies.iter().flat_map(in_policy).collect();
         let is_told = !told.is_empty();
         let known = told.into_iter().filter_map(|(policy, facts)| Some((policy, complete(facts)?)));
@@ -229,7 +231,12 @@ impl Memory {
         let is_whole = owner_id.is_some() && (repository_id.is_some() || *scope == scope.organisation());
         let forms = if is_whole { forms_of(issuer) } else { &[SubjectFormat::Classic] };
         let had = self.names.format(&scope.name()).filter(|format| forms.contains(format));
+        let about = self.by_hand.iter().filter(|rule| Identity::of(rule).scope.as_ref() == Some(scope));
+        let mut subjects = about.map(|rule| rule.subject.as_str());
+        let visibility =
+            subjects.find_map(|subject| subject::value(subject, "repository_visibility")).map(str::to_owned);
         Some(SubjectFacts {
+            told: ToldSubjects { visibility, ..ToldSubjects::default() },
             owner_id,
             repository_id,
             is_remembered: repository_id.is_some(),
@@ -239,9 +246,9 @@ impl Memory {
     }
 
     /// An entry that declares one id of a repository only, with the other one as it was when that id left the policy.
-    fn with_former_ids(&self, entry: &TrustEntry) -> Option<TrustEntry> {
+    fn with_former_ids(&self, issuer: &Issuer, entry: &TrustEntry) -> Option<TrustEntry> {
         let scope = entry.scope.as_ref().filter(|scope| matches!(scope, RepositoryScope::Repository(_)))?;
-        let told = self.policies.iter().flat_map(|policy| facts_from_policy(policy, entry)).next();
+        let told = self.policies.iter().flat_map(|policy| facts_from_policy(policy, issuer, entry)).next();
         let now = told.unwrap_or_default();
         let former = |scope: &RepositoryScope, now: Option<u64>| {
             let pinned = self.pinned.ids(scope);
@@ -346,7 +353,7 @@ impl GitHubRoles {
         let memory = memory.for_rollback();
         let facts = |entry: &TrustEntry| memory.facts(issuer, entry, &BTreeMap::new(), at);
         let kept = || {
-            let kept = facts(entry).or_else(|| facts(&memory.with_former_ids(entry)?));
+            let kept = facts(entry).or_else(|| facts(&memory.with_former_ids(issuer, entry)?));
             // An author who declares all ids trusts nobody else, also if others have the names.
             let facts = kept.or_else(|| declared_in_any_form(issuer, entry))?;
             let rules = compile(issuer, entry, &facts).ok()?;
@@ -398,9 +405,6 @@ fn settled(
     let rules = compiled.as_deref().unwrap_or_default();
     if let Some(refusal) = taken_over(at, &memory.differences(entry, &facts, rules)) {
         return Err(refusal.into());
-    }
-    if let Some(error) = memory.lost_template(at, entry, &facts) {
-        return Err(error);
     }
     let lack = |lack| Refusal::PreconditionFailed { what: format!("{at}: {lack}"), remedy: String::new() };
     let rules = compiled.map_err(lack)?;

@@ -1,10 +1,9 @@
 //! The template of a repository's subjects where GitHub does not tell it: the one that the role's tags record.
 
-use crate::error::Error;
 use crate::github::name::RepositoryScope;
 use crate::github::subject_facts::{SubjectFacts, SubjectTemplate};
 use crate::github::subject_template::fits;
-use crate::iam_policy::trust_policy::TrustPolicy;
+use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 
 use super::identity::Identity;
 use super::name_record::NameRecord;
@@ -23,7 +22,10 @@ impl Memory {
             return Some(SubjectTemplate::Custom(keys));
         }
         let rules = self.policies.iter().flat_map(TrustPolicy::rules).chain(&self.by_hand);
-        let mut about = rules.filter(|rule| Identity::of(rule).scope.as_ref() == Some(scope)).peekable();
+        let is_about = |rule: &&TrustRule| {
+            Identity::of(rule).scope.as_ref() == Some(scope) && !entry.subjects.contains(&rule.subject)
+        };
+        let mut about = rules.filter(is_about).peekable();
         let default = SubjectTemplate::Default.keys();
         let is_default = about.peek().is_none() || about.any(|rule| fits(rule.subject.as_str(), &default));
         is_default.then_some(SubjectTemplate::Default)
@@ -37,16 +39,14 @@ impl Memory {
         SubjectFacts { template: self.template(entry).unwrap_or_default(), ..facts }
     }
 
-    /// Refuses a repository of which neither GitHub nor the role tells the template.
-    pub(super) fn lost_template(&self, at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Option<Error> {
-        let is_lost = facts.told.keys.is_none() && self.template(entry).is_none() && !self.is_for_rollback;
-        is_lost.then(|| Error::LookupFailed {
-            what: format!(
-                "{at}: the role's subjects are of a template of the repository's own, which the role's tags have lost, and GitHub \
-                 does not tell it now"
-            ),
-            remedy: "Give the function a credential that can read it (`GitHubSecretArn` of its template), or write whole `Subjects`"
-                .to_owned(),
+    /// Warns of a repository of which neither GitHub nor the role tells the template.
+    pub(super) fn lost_template(&self, at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Option<String> {
+        let is_lost = facts.told.keys.is_none() && self.template(entry).is_none();
+        is_lost.then(|| {
+            format!(
+                "{at}: the subjects that the role trusts are not of the default template, and GitHub does not tell the template of \
+                 the repository: the default one is assumed"
+            )
         })
     }
 }
