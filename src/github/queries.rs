@@ -64,7 +64,7 @@ impl Client {
         }
         let mut customization: Customization = parse(&answer)?;
         // "An organisation's template takes effect only in repositories with `use_default: false`."
-        if !customization.use_default && customization.include_claim_keys.as_ref().is_none_or(Vec::is_empty) {
+        if customization.has_own_template() && customization.include_claim_keys.as_ref().is_none_or(Vec::is_empty) {
             let path = format!("/orgs/{}/actions/oidc/customization/sub", repository.owner());
             let answer = self.get(issuer, &path, token.as_ref()).await?;
             match answer.status {

@@ -176,9 +176,8 @@ impl Account {
 /// `GET /repos/{owner}/{repo}/actions/oidc/customization/sub`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Customization {
-    /// `true`: the keys are ignored.
-    #[serde(default)]
-    pub use_default: bool,
+    /// `false`: the keys count, or those of the organisation. Otherwise the default template does.
+    pub use_default: Option<bool>,
     /// The template.
     pub include_claim_keys: Option<Vec<String>>,
     /// `false` only means that nobody opted in by hand: it is seen together with an immutable prefix.
@@ -191,6 +190,12 @@ pub struct Customization {
 const VISIBILITIES: [&str; 3] = ["public", "private", "internal"];
 
 impl Customization {
+    /// Returns true if the default template is switched off. Where GitHub says nothing, nobody has done so.
+    #[must_use]
+    pub fn has_own_template(&self) -> bool {
+        self.use_default == Some(false)
+    }
+
     /// The choice that somebody has made, if anybody.
     #[must_use]
     pub fn choice(&self) -> FormatChoice {
@@ -236,7 +241,7 @@ impl SubjectFacts {
         } else {
             [SubjectFormat::Classic].into()
         };
-        let keys = customization.filter(|template| !template.use_default).and_then(|template| {
+        let keys = customization.filter(|template| template.has_own_template()).and_then(|template| {
             template.include_claim_keys.clone().filter(|keys| !keys.is_empty() && keys.as_slice() != DEFAULT)
         });
         let told = ToldSubjects {
@@ -328,6 +333,8 @@ mod tests {
             (r#"{"use_default": true, "include_claim_keys": ["repo"]}"#, SubjectTemplate::Default),
             (r#"{"use_default": false, "include_claim_keys": ["repo", "context"]}"#, SubjectTemplate::Default),
             (r#"{"use_default": false}"#, SubjectTemplate::Default),
+            (r#"{"include_claim_keys": ["repo", "job_workflow_ref"]}"#, SubjectTemplate::Default),
+            (r#"{"use_default": null, "include_claim_keys": ["job_workflow_ref"]}"#, SubjectTemplate::Default),
             (
                 r#"{"use_default": false, "include_claim_keys": ["repo", "job_workflow_ref"]}"#,
                 SubjectTemplate::Custom(vec!["repo".into(), "job_workflow_ref".into()]),

@@ -130,6 +130,22 @@ fn an_organisation_s_template_counts_where_the_repository_opted_in() {
 }
 
 #[test]
+fn without_use_default_the_default_template_counts() {
+    at(async |place| {
+        place.token();
+        let answer = |body: serde_json::Value| Answer { status: 200, headers: Vec::new(), body: body.to_string() };
+        let own = json!({"sub_claim_prefix": "repo:acme/app"});
+        let organisations = json!({"include_claim_keys": ["repository_owner", "repo", "context"]});
+        place.github(|github| {
+            github.answers.insert("GET /repos/acme/app/actions/oidc/customization/sub".into(), answer(own));
+            github.answers.insert("GET /orgs/acme/actions/oidc/customization/sub".into(), answer(organisations));
+        });
+        assert!(place.create(app()).await.succeeded);
+        assert_eq!(place.subjects(), [format!("repo:acme/app:{MAIN}")]);
+    });
+}
+
+#[test]
 fn a_github_app_gets_itself_a_token_and_no_secret_is_logged() {
     at(async |place| {
         let key = include_str!("../thumbprints/rsa_keys/1.pem");

@@ -166,6 +166,30 @@ fn a_choice_that_was_unset_is_unset_again_or_off_where_github_keeps_it() {
     }
 }
 
+/// GitHub describes `use_default` as required, of an answer and of a request.
+#[test]
+fn a_template_of_which_github_says_nothing_stays_as_it_is() {
+    for is_demanded in [false, true] {
+        at(async |place| {
+            old_repository(place);
+            {
+                let mut state = place.cloud.state();
+                let github = &mut state.account.github;
+                (github.hides_use_default, github.demands_use_default) = (true, is_demanded);
+                let keys = ["repo", "context", "job_workflow_ref"].map(str::to_owned);
+                github.templates.insert("acme".to_owned(), keys.into());
+            }
+            let ended = place.stack.create(&template("Both", Some(true))).await;
+            let expected = if is_demanded { Status::RollbackComplete } else { Status::CreateComplete };
+            assert_eq!(ended, expected, "{}", place.reason());
+            assert_eq!(switched(place), !is_demanded);
+            assert!(!is_demanded || place.reason().contains("wasn't supplied"), "{}", place.reason());
+            let (_, keys) = place.cloud.state().account.github.form("acme/app");
+            assert_eq!(keys, ["repo", "context"]);
+        });
+    }
+}
+
 #[test]
 fn the_rollback_of_a_stack_switches_back() {
     at(async |place| {

@@ -38,6 +38,12 @@ pub(crate) struct GitHub {
     pub(crate) refuses_switching_off: bool,
     /// Repositories and their templates, as a permitted caller sees them.
     pub(crate) templates: BTreeMap<String, Vec<String>>,
+    /// `use_default` of a repository is not shown. GitHub describes it as required.
+    pub(crate) hides_use_default: bool,
+    /// A request without `use_default` is refused. GitHub describes it as required.
+    pub(crate) demands_use_default: bool,
+    /// Repositories of which no branch is protected.
+    pub(crate) unprotected: Vec<String>,
     /// Repositories that are shown with a credential only.
     pub(crate) private: Vec<String>,
     /// What the secret holds.
@@ -154,6 +160,9 @@ impl GitHub {
         if choice == Some(false) && self.refuses_switching_off {
             return (422, json!({"message": "Validation Failed"}));
         }
+        if self.demands_use_default && whose.contains('/') && wanted["use_default"].is_null() {
+            return (422, json!({"message": "Invalid request.\n\n\"use_default\" wasn't supplied."}));
+        }
         if choice.is_some() || !self.keeps_choices {
             self.opted_in.retain(|one| *one != whose);
             self.opted_out.retain(|one| *one != whose);
@@ -161,6 +170,10 @@ impl GitHub {
         if let Some(keys) = wanted["include_claim_keys"].as_array().filter(|_| !whose.contains('/')) {
             let keys = keys.iter().filter_map(Value::as_str).map(str::to_owned).collect();
             self.templates.insert(whose.clone(), keys);
+        }
+        if wanted["use_default"] == false && wanted["include_claim_keys"].is_null() {
+            let template = self.template_of(whose.split('/').next().unwrap_or_default());
+            self.templates.insert(whose.clone(), template);
         }
         match choice {
             Some(true) => self.opted_in.push(whose),
@@ -234,6 +247,11 @@ impl GitHub {
                 }
                 if let Some(keys) = template {
                     body["include_claim_keys"] = json!(keys);
+                }
+                if self.hides_use_default
+                    && let Some(members) = body.as_object_mut()
+                {
+                    members.remove("use_default");
                 }
                 (200, body)
             }

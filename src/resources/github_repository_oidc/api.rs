@@ -87,11 +87,11 @@ impl Api for GitHubRepositoryOidcs {
     async fn apply(&self, id: &OidcId, action: &Action) -> Result<(), CallError> {
         let Action::Switch { to, template: CustomizationTemplate { use_default, keys } } = action;
         let mut body = json!({});
-        let has_default = matches!(id.name, OidcCustomization::Repository(_));
-        if has_default {
+        let use_default = use_default.filter(|_| matches!(id.name, OidcCustomization::Repository(_)));
+        if let Some(use_default) = use_default {
             body["use_default"] = json!(use_default);
         }
-        if let Some(keys) = keys.as_ref().filter(|_| !has_default || !use_default) {
+        if let Some(keys) = keys.as_ref().filter(|_| use_default != Some(true)) {
             body["include_claim_keys"] = json!(keys);
         }
         if let FormatChoice::Made(format) = to {

@@ -144,7 +144,8 @@ pub struct Observed {
 /// The template for subjects that is set in the same place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomizationTemplate {
-    use_default: bool,
+    /// As GitHub shows it: a call that sets more than GitHub has said could change the template.
+    use_default: Option<bool>,
     keys: Option<Vec<String>>,
 }
 

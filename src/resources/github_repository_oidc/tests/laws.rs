@@ -71,7 +71,7 @@ fn worlds() -> Vec<Observed> {
                         sent,
                         before,
                         chosen_by_others: false,
-                        template: CustomizationTemplate { use_default: false, keys: Some(vec!["repo".into()]) },
+                        template: CustomizationTemplate { use_default: Some(false), keys: Some(vec!["repo".into()]) },
                         only: Only { classic: role(classic), immutable: role(immutable) },
                         elsewhere: BTreeSet::new(),
                     });
