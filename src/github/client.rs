@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use tokio::sync::OnceCell;
 
 use super::Issuer;
 use super::credential::{AccessToken, Credential};
@@ -61,7 +63,11 @@ pub struct Client {
 pub struct Asked {
     pub(super) repositories: Answers<Repository, (RepositoryResponse, Option<Customization>)>,
     pub(super) accounts: Answers<String, Account>,
+    /// Each is asked once, also for environments that are looked at side by side.
+    pub(super) protected_branches: RefCell<BTreeMap<(Issuer, Repository), PendingAnswer>>,
 }
+
+type PendingAnswer = Rc<OnceCell<Option<bool>>>;
 
 pub(super) type Answers<Q, A> = RefCell<BTreeMap<(Issuer, Q), Result<A, LookupError>>>;
 

@@ -1,16 +1,18 @@
 //! GitHub's REST API, as little of it as is needed: what a repository is called, which ids it has, and what its subjects
 //! are made of. None is followed elsewhere with a credential.
 
+use std::rc::Rc;
+
 use futures_util::future::{OptionFuture, join};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::Issuer;
 use super::client::{Client, LookupError};
 use super::credential::{self, AccessToken, Credential, GitHubApp};
 use super::http::{GitHubRequest, GitHubResponse, NoResponse, refused};
 use super::name::Repository;
-use super::protection::{Environment, Protection};
+use super::protection::{Environment, Protection, RuleProtection};
 use super::subject_facts::{Account, Customization, RepositoryResponse};
 
 impl From<NoResponse> for LookupError {
@@ -137,11 +139,51 @@ impl Client {
         let path = format!("/repos/{repository}/environments/{}", urlencoding::encode(environment));
         let answer = self.ask(issuer, &GitHubRequest::brief("GET", &path), Some(&token)).await.ok()?;
         match answer.status {
-            200 if parse::<Environment>(&answer).ok()?.is_protected() => Some(Protection::Protected),
-            200 => Some(Protection::Open),
+            200 => Some(self.protection_of(issuer, repository, &parse(&answer).ok()?).await),
             404 => Some(Protection::Absent),
             _ => None,
         }
+    }
+
+    /// Returns the protection of an environment that GitHub has shown. One for protected branches counts as protected while
+    /// GitHub does not tell if there are any.
+    pub async fn protection_of(
+        &self,
+        issuer: &Issuer,
+        repository: &Repository,
+        environment: &Environment,
+    ) -> Protection {
+        match environment.rule_protection() {
+            RuleProtection::Protected => Protection::Protected,
+            RuleProtection::Open => Protection::Open,
+            RuleProtection::ProtectedBranches => match self.has_protected_branch(issuer, repository).await {
+                Some(false) => Protection::NoProtectedBranch,
+                Some(true) | None => Protection::Protected,
+            },
+        }
+    }
+
+    /// Returns true if a branch of a repository is protected. Only a remark depends on it, so that an unknown answer is no
+    /// failure: `None` without a credential, or where GitHub does not answer at once.
+    pub async fn has_protected_branch(&self, issuer: &Issuer, repository: &Repository) -> Option<bool> {
+        let question = (issuer.clone(), repository.clone());
+        let answer = Rc::clone(self.asked.protected_branches.borrow_mut().entry(question).or_default());
+        *answer.get_or_init(|| Box::pin(self.ask_for_protected_branch(issuer, repository))).await
+    }
+
+    /// <https://docs.github.com/en/rest/branches/branches#list-branches>
+    async fn ask_for_protected_branch(&self, issuer: &Issuer, repository: &Repository) -> Option<bool> {
+        let path = format!("/repos/{repository}/branches?protected=true&per_page=1");
+        let branches = async {
+            let token = self.token(issuer).await.ok()??;
+            let answer = self.ask(issuer, &GitHubRequest::brief("GET", &path), Some(&token)).await.ok()?;
+            parse::<Vec<IgnoredAny>>(&answer).ok().filter(|_| answer.status == 200)
+        };
+        let branches = branches.await;
+        if branches.is_none() {
+            tracing::warn!(%repository, "GitHub does not tell if a branch is protected; the credential needs Contents: read");
+        }
+        branches.map(|branches| !branches.is_empty())
     }
 
     /// Returns true if there is a credential for an issuer.

@@ -66,6 +66,45 @@ fn without_a_credential_or_an_answer_nothing_is_said_and_nothing_waits() {
 }
 
 #[test]
+fn a_role_that_trusts_protected_branches_of_none_warns_of_it() {
+    at(async |place| {
+        place.token();
+        place.github(|github| github.unprotected.push("acme/app".to_owned()));
+        for name in ["live", "stage", "test"] {
+            environment(place, &format!("/repos/acme/app/environments/{name}"), true);
+        }
+        let outcome = place.create(trust(&["live", "stage", "test"])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        let warning = outcome.attributes["Warning"].as_str().unwrap();
+        assert!(warning.contains("environment \"live\" of acme/app, where no branch is protected"), "{warning}");
+        let story = place.cloud.story();
+        assert_eq!(story.matches("GET /repos/acme/app/branches").count(), 1, "{story}");
+        place.github(|github| github.unprotected.clear());
+        let outcome = place.update(trust(&["live", "stage"])).await;
+        assert_eq!((outcome.succeeded, &outcome.attributes["Warning"]), (true, &json!("")));
+    });
+}
+
+#[test]
+fn protected_branches_of_which_github_says_nothing_are_no_warning() {
+    for status in [401, 403, 404, 429, 500] {
+        at(async |place| {
+            place.token();
+            environment(place, LIVE, true);
+            let refused = Answer { status, headers: Vec::new(), body: "{}".into() };
+            place.github(|github| drop(github.answers.insert("GET /repos/acme/app/branches".to_owned(), refused)));
+            let before = place.cloud.now();
+            let outcome = place.create(trust(&["live"])).await;
+            assert_eq!((outcome.succeeded, &outcome.attributes["Warning"]), (true, &json!("")), "{status}");
+            let waited = place.cloud.now().duration_since(before).unwrap();
+            assert!(waited < Duration::from_secs(15), "{status}: {waited:?}");
+            let line = "GitHub does not tell if a branch is protected";
+            assert!(place.log.text().contains(line), "{}", place.log.text());
+        });
+    }
+}
+
+#[test]
 fn a_remark_never_makes_an_answer_too_long() {
     at(async |place| {
         place.token();

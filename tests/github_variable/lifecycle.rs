@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{ENVIRONMENT, ORGANISATION, REPOSITORY, at, minutes, secret, variable, with};
 use crate::simulation::cloudformation::Status;
 use crate::simulation::github::ids;
+use crate::simulation::wire::Answer;
 
 const PATH: &str = "/repos/acme/app/actions/variables/AWS_ROLE_ARN";
 const SECRET: &str = "/repos/acme/app/actions/secrets/AWS_ROLE_ARN";
@@ -212,6 +213,23 @@ fn an_environment_without_protection_is_a_warning() {
         assert_eq!(place.update(with(properties, "Value", json!("w"))).await, Status::UpdateComplete);
         assert!(warning(place).as_str().unwrap().contains("has no protection: a person who can push a workflow"));
         assert!(place.log.text().contains("an environment without protection"));
+    });
+}
+
+#[test]
+fn protected_branches_of_none_are_a_warning_of_a_variable() {
+    at(async |place| {
+        place.cloud.state().account.github.unprotected.push("acme/app".to_owned());
+        let properties = with(variable("v"), "Environment", json!("eu: live/a"));
+        assert_eq!(place.create(properties.clone()).await, Status::CreateComplete, "{}", place.reason());
+        let warning = |place: &super::Place| place.stack.resource("Variable").unwrap().attributes["Warning"].clone();
+        let told = "is for protected branches, and no branch is protected";
+        assert!(warning(place).as_str().unwrap().contains(told), "{}", warning(place));
+        let refused = Answer { status: 403, headers: Vec::new(), body: "{}".to_owned() };
+        place.cloud.state().account.github.answers.insert("GET /repos/acme/app/branches".to_owned(), refused);
+        let next = with(properties, "Value", json!("w"));
+        assert_eq!(place.update(next).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(warning(place), "");
     });
 }
 

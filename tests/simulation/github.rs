@@ -81,7 +81,7 @@ impl GitHub {
         self.taken.insert(new.to_owned(), self.ids(old).1);
         self.renamed.remove(new);
         self.renamed.insert(old.to_owned(), new.to_owned());
-        let lists = [&mut self.classic, &mut self.opted_in, &mut self.opted_out];
+        let lists = [&mut self.classic, &mut self.opted_in, &mut self.opted_out, &mut self.unprotected];
         lists.into_iter().flatten().filter(|one| *one == old).for_each(|one| new.clone_into(one));
         self.settings.rename(old, new);
     }
@@ -255,6 +255,8 @@ impl GitHub {
                 }
                 (200, body)
             }
+            ["branches"] if has(&self.unprotected) => (200, json!([])),
+            ["branches"] => (200, json!([{"name": "main", "protected": true}])),
             _ => not_found(),
         }
     }

@@ -57,6 +57,9 @@ impl GitHubRoles {
                     let unprotected = match self.github.protection(issuer, repository, name).await? {
                         Protection::Protected => None,
                         Protection::Open => Some(format!("environment {name:?} of {repository}")),
+                        Protection::NoProtectedBranch => {
+                            Some(format!("environment {name:?} of {repository}, where no branch is protected"))
+                        }
                         Protection::Absent => {
                             Some(format!("environment {name:?} of {repository}, which is not there yet"))
                         }

@@ -20,7 +20,7 @@ use crate::error::{Error, Refusal};
 use crate::github::client::Client;
 use crate::github::ownership_by_creation::CreationWindow;
 use crate::github::ownership_by_variables::{ListedVariable, Variables};
-use crate::github::protection::Environment;
+use crate::github::protection::{Environment, Protection};
 use crate::github::{ApiCall, Issuer};
 use crate::ownership::Owner;
 use crate::reconcile::{Api, Claimable, Exclusive, Reader};
@@ -234,11 +234,16 @@ impl GitHubVariables {
         let Location::Environment(repository, environment) = place else { return Ok(String::new()) };
         let path = format!("/repos/{repository}/environments/{}", urlencoding::encode(environment));
         let call = ApiCall { resource: place, ..id.call("github:GetEnvironment", "GET", path) };
-        if self.require::<Environment>(&id.issuer, &call).await?.is_protected() {
-            return Ok(String::new());
-        }
+        let environment: Environment = self.require(&id.issuer, &call).await?;
+        let lack = match self.github.protection_of(&id.issuer, repository, &environment).await {
+            Protection::Protected | Protection::Absent => return Ok(String::new()),
+            Protection::Open => "has no protection",
+            Protection::NoProtectedBranch => {
+                "is for protected branches, and no branch is protected, so that every branch may deploy"
+            }
+        };
         let warning = format!(
-            "{place} has no protection: a person who can push a workflow gets all that is trusted in it. Restrict its branches, or require reviewers"
+            "{place} {lack}: a person who can push a workflow gets all that is trusted in it. Restrict its branches, or require reviewers"
         );
         tracing::warn!(%id, warning, "an environment without protection");
         Ok(warning)
