@@ -111,12 +111,15 @@ impl Sort {
         }
     }
 
-    /// Somebody makes such an object.
+    /// Somebody makes such an object. Administrators may not bypass the rules of an environment.
     pub(super) fn make_by_hand(self, place: &Place, repository: &str, name: &str) {
         let (path, now) = (self.path(repository, name), place.cloud.now());
         place.github(|github| match self {
             Self::Value { .. } => github.set(&path, "theirs", now),
-            Self::Environment => github.environment(&path, true, now),
+            Self::Environment => {
+                github.environment(&path, true, now);
+                github.environments.get_mut(&path).expect("an environment").admins_bypass = false;
+            }
             Self::Subjects => {}
         });
     }

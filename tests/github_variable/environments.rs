@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Place, at, minutes, variable, with};
 use crate::simulation::cloudformation::{Status, Template, declared};
+use crate::simulation::wire::Answer;
 
 pub(super) const KIND: &str = "Custom::GitHubEnvironment";
 const PATH: &str = "/repos/acme/app/environments/live";
@@ -170,6 +171,62 @@ fn a_stack_makes_an_environment_and_puts_a_variable_into_it_and_both_go() {
         assert_eq!(place.stack.resource("Variable").unwrap().attributes["Warning"], "");
         assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
         assert_eq!(shown(place), None);
+    });
+}
+
+/// What the environment warns of.
+fn warning(place: &Place) -> String {
+    place.stack.resource("Environment").unwrap().attributes["Warning"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The declaration of protected branches, another one each time.
+fn protected(wait: u32) -> Template {
+    template(&json!({"WaitTimer": wait, "DeploymentBranchPolicy": {"ProtectedBranches": true}}))
+}
+
+#[test]
+fn protected_branches_of_a_repository_without_any_are_a_warning() {
+    at(async |place| {
+        place.cloud.state().account.github.unprotected.push("acme/app".to_owned());
+        assert_eq!(place.stack.create(&protected(1)).await, Status::CreateComplete, "{}", place.reason());
+        assert!(warning(place).starts_with("`ProtectedBranches` restricts nothing"), "{}", warning(place));
+        place.cloud.state().account.github.unprotected.clear();
+        assert_eq!(place.stack.update(&protected(2)).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(warning(place), "");
+    });
+}
+
+#[test]
+fn protected_branches_that_cannot_be_read_are_told_and_fail_nothing() {
+    for status in [401, 403, 404, 429, 500] {
+        at(async |place| {
+            let refused = Answer { status, headers: Vec::new(), body: "{}".to_owned() };
+            place.cloud.state().account.github.answers.insert("GET /repos/acme/app/branches".to_owned(), refused);
+            assert_eq!(place.stack.create(&protected(1)).await, Status::CreateComplete, "{}", place.reason());
+            assert!(warning(place).starts_with("`ProtectedBranches` may restrict nothing"), "{}", warning(place));
+        });
+    }
+}
+
+#[test]
+fn a_reviewer_who_is_not_shown_stays_or_the_update_is_refused() {
+    at(async |place| {
+        let waits = |wait: u32| template(&json!({"WaitTimer": wait}));
+        assert_eq!(place.stack.create(&waits(1)).await, Status::CreateComplete, "{}", place.reason());
+        minutes(90).await;
+        by_hand(place, "reviewers", json!([{"type": "User", "id": 9}]));
+        place.github(|github| github.hidden_reviewers.insert(9));
+        let before = shown(place);
+        let as_it_is = template(&json!({"WaitTimer": 1, "ServiceTimeout": 60}));
+        assert_eq!(place.stack.update(&as_it_is).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(place.stack.update(&waits(5)).await, Status::UpdateRollbackComplete);
+        let reason = place.reason();
+        assert!(reason.contains("does not show a reviewer of environment \"live\" of acme/app"), "{reason}");
+        assert_eq!(shown(place), before);
+        let team = json!([{"Type": "Team", "Id": 7}]);
+        let adopting = template(&json!({"WaitTimer": 5, "Reviewers": team, "OnExisting": "Adopt"}));
+        assert_eq!(place.stack.update(&adopting).await, Status::UpdateComplete, "{}", place.reason());
+        assert_eq!(shown(place).as_deref(), Some(r#"5 [{"id":7,"type":"Team"}] false []"#));
     });
 }
 

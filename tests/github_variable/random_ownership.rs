@@ -61,6 +61,7 @@ fn read_otherwise(place: &Place, seed: u64) {
     github.settings.pattern_twice_is_invalid = chance.bool();
     github.settings.changing_dates_anew = chance.u8(0..4) == 0;
     (github.keeps_choices, github.refuses_switching_off) = (chance.bool(), chance.bool());
+    (github.settings.resets_bypass, github.settings.refuses_bypass) = (chance.bool(), chance.bool());
 }
 
 /// Returns true if GitHub is read so that an object of ours may stay.
@@ -376,6 +377,8 @@ impl Life {
             assert!(!is_there || declared || is_of_others || is_left || may_stay(place), "ours, and left: {}", told());
             assert!(!is_of_others || is_there, "of others, and deleted: {}", told());
         }
+        let bypasses_reset = place.github(|github| github.bypasses_reset);
+        assert_eq!(bypasses_reset, 0, "administrators may bypass again: {}\n{}", self.told, place.cloud.story());
         let is_over = self.orphans.is_empty() && self.sort.names().iter().all(|name| !self.is_declared(name));
         let claims = place.github(|github| github.claims());
         assert!(!is_over || claims.is_empty(), "{}: {claims:?}\n{}", self.told, place.cloud.story());

@@ -8,6 +8,7 @@ use crate::simulation::faults::{At, Fault, When};
 
 const ENVIRONMENT: &str = "Custom::GitHubEnvironment";
 const PATH: &str = "/repos/acme/app/actions/variables/AWS_ROLE_ARN";
+const LIVE: &str = "/repos/acme/app/environments/live";
 
 fn patterns(place: &Place) -> usize {
     place.github(|github| github.environments.values().map(|environment| environment.patterns.len()).max().unwrap())
@@ -60,6 +61,31 @@ fn a_variable_whose_date_changes_is_changed_and_stays() {
             assert_eq!(place.update(again).await, Status::UpdateComplete, "{}", place.reason());
             assert_eq!(place.delete().await, Status::DeleteComplete, "{}", place.reason());
             assert_eq!(place.value(PATH).as_deref(), dates_anew.then_some("two"));
+        });
+    }
+}
+
+/// Where GitHub lets administrators bypass after each PUT and takes no member against it, nothing can be done.
+#[test]
+fn an_environment_that_bars_administrators_does_so_after_an_update() {
+    let waits = |wait: u32| {
+        let properties = json!({"Repository": "acme/app", "Name": "live", "WaitTimer": wait});
+        vec![declared("Environment", ENVIRONMENT, properties)]
+    };
+    for (resets, refuses) in [(false, false), (false, true), (true, false), (true, true)] {
+        at(async |place| {
+            place.github(|github| (github.resets_bypass, github.refuses_bypass) = (resets, refuses));
+            assert_eq!(place.stack.create(&waits(5)).await, Status::CreateComplete, "{}", place.reason());
+            minutes(90).await;
+            place.github(|github| github.environments.get_mut(LIVE).expect("an environment").admins_bypass = false);
+            assert_eq!(place.stack.update(&waits(10)).await, Status::UpdateComplete, "{}", place.reason());
+            let (wait, admins_bypass) = place.github(|github| {
+                let environment = &github.environments[LIVE];
+                (environment.set["wait_timer"].clone(), environment.admins_bypass)
+            });
+            assert_eq!((wait, admins_bypass), (json!(10), resets && refuses), "{resets} {refuses}");
+            let line = "GitHub does not take that administrators may not bypass the rules";
+            assert_eq!(place.log.text().contains(line), refuses, "{}", place.log.text());
         });
     }
 }

@@ -1,6 +1,6 @@
 //! What is set at GitHub for workflows: variables, secrets and environments, by the place they are in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::LazyLock;
 use std::time::SystemTime;
@@ -28,6 +28,38 @@ pub(crate) struct Environment {
     pub(crate) set: Value,
     pub(crate) patterns: BTreeMap<u64, (String, String)>,
     pub(crate) created: SystemTime,
+    /// Administrators may bypass the rules.
+    pub(crate) admins_bypass: bool,
+}
+
+impl Environment {
+    /// The answer to a GET. These reviewers are shown without their account.
+    fn shown(&self, hidden: &BTreeSet<u64>) -> Value {
+        let Self { set, patterns: _, created, admins_bypass } = self;
+        let mut rules = Vec::new();
+        if set["wait_timer"].as_u64() > Some(0) {
+            rules.push(json!({"id": 1, "type": "wait_timer", "wait_timer": set["wait_timer"]}));
+        }
+        let reviewers = set["reviewers"].as_array().cloned().unwrap_or_default();
+        if !reviewers.is_empty() {
+            let shown = |one: &Value| {
+                let is_hidden = one["id"].as_u64().is_some_and(|id| hidden.contains(&id));
+                if is_hidden {
+                    return json!({"type": one["type"]});
+                }
+                json!({"type": one["type"], "reviewer": {"id": one["id"]}})
+            };
+            let shown: Vec<Value> = reviewers.iter().map(shown).collect();
+            let own = &set["prevent_self_review"];
+            rules.push(json!({"id": 2, "type": "required_reviewers", "prevent_self_review": own, "reviewers": shown}));
+        }
+        let policy = &set["deployment_branch_policy"];
+        if policy.is_object() {
+            rules.push(json!({"id": 3, "type": "branch_policy"}));
+        }
+        json!({"id": 1, "created_at": iso(*created), "protection_rules": rules, "deployment_branch_policy": policy,
+            "can_admins_bypass": admins_bypass})
+    }
 }
 
 #[derive(Clone, Default)]
@@ -40,6 +72,14 @@ pub(crate) struct Settings {
     pub(crate) gone: Vec<String>,
     /// A pattern that is there already is answered with 422; @octokit/openapi says 303.
     pub(crate) pattern_twice_is_invalid: bool,
+    /// A PUT without `can_admins_bypass` lets administrators bypass the rules. GitHub documents neither this nor that it stays.
+    pub(crate) resets_bypass: bool,
+    /// A PUT with `can_admins_bypass` is refused, as by older servers.
+    pub(crate) refuses_bypass: bool,
+    /// Requests that let administrators bypass the rules again, and need not have done so.
+    pub(crate) bypasses_reset: u64,
+    /// Reviewers that are shown without their account.
+    pub(crate) hidden_reviewers: BTreeSet<u64>,
     /// A variable that is changed has a new `created_at`.
     pub(crate) changing_dates_anew: bool,
     /// The lists of variables in whose midst the variable `A00` goes and `Z99` comes.
@@ -98,7 +138,7 @@ impl Settings {
         let policy = protected.then(|| json!({"protected_branches": true, "custom_branch_policies": false}));
         let set = json!({"wait_timer": 10, "deployment_branch_policy": policy});
         let patterns = BTreeMap::new();
-        self.environments.insert(path.to_owned(), Environment { set, patterns, created: now });
+        self.environments.insert(path.to_owned(), Environment { set, patterns, created: now, admins_bypass: true });
     }
 
     fn count(&mut self, at: &str) {
@@ -187,9 +227,16 @@ impl Settings {
         if policy.is_object() && policy["protected_branches"] == policy["custom_branch_policies"] {
             return (422, json!({"message": "Validation Failed"}));
         }
+        let bypass = set["can_admins_bypass"].as_bool();
+        if self.refuses_bypass && bypass.is_some() {
+            return (422, json!({"message": "Invalid request.\n\n\"can_admins_bypass\" is not a permitted key."}));
+        }
         self.changes += 1;
-        let new = Environment { set: Value::Null, patterns: BTreeMap::new(), created: now };
+        let new = Environment { set: Value::Null, patterns: BTreeMap::new(), created: now, admins_bypass: true };
         let environment = self.environments.entry(at.to_owned()).or_insert(new);
+        let is_reset = self.resets_bypass && bypass.is_none() && !environment.admins_bypass;
+        self.bypasses_reset += u64::from(is_reset && !self.refuses_bypass);
+        environment.admins_bypass = bypass.unwrap_or(environment.admins_bypass || is_reset);
         if policy["custom_branch_policies"] != true {
             environment.patterns.clear();
         }
@@ -202,30 +249,9 @@ impl Settings {
         self.changes += u64::from(writes);
         let pattern_twice = if self.pattern_twice_is_invalid { 422 } else { 303 };
         let Some(environment) = self.environments.get_mut(at) else { return not_found() };
-        let Environment { set, patterns, created } = environment;
+        let Environment { set, patterns, .. } = environment;
         match (request.method.as_str(), rest) {
-            ("GET", []) => {
-                let mut rules = Vec::new();
-                if set["wait_timer"].as_u64() > Some(0) {
-                    rules.push(json!({"id": 1, "type": "wait_timer", "wait_timer": set["wait_timer"]}));
-                }
-                let reviewers = set["reviewers"].as_array().cloned().unwrap_or_default();
-                if !reviewers.is_empty() {
-                    let shown = |one: &Value| json!({"type": one["type"], "reviewer": {"id": one["id"]}});
-                    let shown: Vec<Value> = reviewers.iter().map(shown).collect();
-                    let own = &set["prevent_self_review"];
-                    rules.push(
-                        json!({"id": 2, "type": "required_reviewers", "prevent_self_review": own, "reviewers": shown}),
-                    );
-                }
-                let policy = &set["deployment_branch_policy"];
-                if policy.is_object() {
-                    rules.push(json!({"id": 3, "type": "branch_policy"}));
-                }
-                let shown = json!({"id": 1, "created_at": iso(*created), "protection_rules": rules,
-                    "deployment_branch_policy": policy});
-                (200, shown)
-            }
+            ("GET", []) => (200, environment.shown(&self.hidden_reviewers)),
             ("DELETE", []) => {
                 self.environments.remove(at);
                 self.items.retain(|path, _| !path.starts_with(&format!("{at}/")));

@@ -28,6 +28,7 @@ struct EnvironmentResponse {
     #[serde(default)]
     protection_rules: Vec<Rule>,
     deployment_branch_policy: Option<BranchPolicy>,
+    can_admins_bypass: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -43,8 +44,8 @@ struct Rule {
 
 #[derive(Deserialize)]
 struct ReviewerResponse {
-    r#type: String,
-    reviewer: Numbered,
+    r#type: Option<String>,
+    reviewer: Option<Numbered>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +76,15 @@ struct Counted {
 }
 
 const PAGE: usize = 100;
+/// GitHub sends this member and takes it, though it documents neither. An Enterprise Server may refuse it.
+/// google/go-github#2725, integrations/terraform-provider-github#1804
+const BYPASS: &str = "can_admins_bypass";
+/// The remark about an environment whose branches nothing restricts.
+const UNRESTRICTED: &str = "`ProtectedBranches` restricts nothing: no branch of the repository is protected, so that every \
+                            branch may deploy. Protect one, or declare `Branches`";
+/// The remark where GitHub does not tell.
+const UNKNOWN: &str = "`ProtectedBranches` may restrict nothing: GitHub does not tell the function's credential if a branch is \
+                       protected (Contents: read)";
 
 impl EnvironmentId {
     fn environment_call(&self, action: &'static str, method: &'static str, rest: &str) -> ApiCall<'_> {
@@ -98,7 +108,8 @@ impl Reader for GitHubEnvironments {
     }
 
     async fn resolve(&self, _: &Owner, id: &EnvironmentId, spec: Spec) -> Result<Desired, Error> {
-        Ok(Desired { spec, before: self.before.clone().filter(|before| before.id() == *id) })
+        let remark = self.remark(id, &spec).await;
+        Ok(Desired { spec, before: self.before.clone().filter(|before| before.id() == *id), remark })
     }
 
     async fn observe(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {
@@ -111,6 +122,21 @@ impl Reader for GitHubEnvironments {
 }
 
 impl GitHubEnvironments {
+    /// The remark about `ProtectedBranches`, or an empty text.
+    async fn remark(&self, id: &EnvironmentId, spec: &Spec) -> &'static str {
+        if !matches!(spec.branches, Some((DeploymentBranchPolicy::Protected, _))) {
+            return "";
+        }
+        match self.github.has_protected_branch(&id.issuer, &spec.repository).await {
+            Some(true) => "",
+            Some(false) => {
+                tracing::warn!(%id, "no branch of the repository is protected, so that every branch may deploy");
+                UNRESTRICTED
+            }
+            None => UNKNOWN,
+        }
+    }
+
     /// Reads the environment and what belongs to it.
     async fn look(&self, id: &EnvironmentId) -> Result<Option<Observed>, CallError> {
         let prefetch = self.prefetch.get();
@@ -167,8 +193,7 @@ impl Api for GitHubEnvironments {
         let mut output = ApplyOutput::default();
         match action {
             Action::Create(rules) | Action::Set(rules) => {
-                let call = id.environment_call("github:PutEnvironment", "PUT", "");
-                self.github.call(&id.issuer, &ApiCall { body: Some(body(rules)), ..call }).await?;
+                self.put(id, rules).await?;
             }
             Action::Add(RefPattern { kind, name }) => {
                 let call =
@@ -199,6 +224,22 @@ impl Api for GitHubEnvironments {
 }
 
 impl GitHubEnvironments {
+    /// Sets the rules. A server that refuses the member for administrators gets the rest.
+    async fn put(&self, id: &EnvironmentId, rules: &Rules) -> Result<(), CallError> {
+        let call = |rules: &Rules| {
+            let call = id.environment_call("github:PutEnvironment", "PUT", "");
+            ApiCall { body: Some(body(rules)), ..call }
+        };
+        match self.github.call(&id.issuer, &call(rules)).await {
+            Err(error) if rules.bars_administrators && error.code == "422" && error.message.contains(BYPASS) => {
+                tracing::warn!(%id, %error, "GitHub does not take that administrators may not bypass the rules; see if it is still so");
+                let rest = Rules { bars_administrators: false, ..rules.clone() };
+                self.github.call(&id.issuer, &call(&rest)).await.map(drop)
+            }
+            set => set.map(drop),
+        }
+    }
+
     /// Reads the environment, and since when it exists on our clock.
     async fn read(&self, id: &EnvironmentId) -> Result<Option<(EnvironmentResponse, i64)>, CallError> {
         let call = id.environment_call("github:GetEnvironment", "GET", "");
@@ -247,18 +288,26 @@ fn rules(environment: &EnvironmentResponse) -> Rules {
     Rules {
         wait_timer: of("wait_timer").map(|rule| rule.wait_timer).next().unwrap_or_default(),
         prevent_self_review: of("required_reviewers").any(|rule| rule.prevent_self_review),
-        reviewers: reviewers.map(|one| Reviewer { kind: ReviewerKind::of(&one.r#type), id: one.reviewer.id }).collect(),
+        reviewers: reviewers.map(reviewer).collect(),
         policy: match &environment.deployment_branch_policy {
             None => DeploymentBranchPolicy::Any,
             Some(BranchPolicy { protected_branches: true }) => DeploymentBranchPolicy::Protected,
             Some(BranchPolicy { protected_branches: false }) => DeploymentBranchPolicy::Custom,
         },
+        bars_administrators: environment.can_admins_bypass == Some(false),
     }
+}
+
+/// GitHub describes both members as optional.
+fn reviewer(shown: &ReviewerResponse) -> Reviewer {
+    let ReviewerResponse { r#type, reviewer } = shown;
+    let kind = ReviewerKind::of(r#type.as_deref().unwrap_or_default());
+    Reviewer { kind, id: reviewer.as_ref().filter(|_| r#type.is_some()).map(|reviewer| reviewer.id) }
 }
 
 /// "To allow all branches to deploy, set to `null`." The two members may not be the same.
 fn body(rules: &Rules) -> Value {
-    let Rules { wait_timer, prevent_self_review, reviewers, policy } = rules;
+    let Rules { wait_timer, prevent_self_review, reviewers, policy, bars_administrators } = rules;
     let reviewers: Vec<Value> =
         reviewers.iter().map(|Reviewer { kind, id }| json!({"type": format!("{kind:?}"), "id": id})).collect();
     let policy = match policy {
@@ -266,8 +315,12 @@ fn body(rules: &Rules) -> Value {
         DeploymentBranchPolicy::Protected => json!({"protected_branches": true, "custom_branch_policies": false}),
         DeploymentBranchPolicy::Custom => json!({"protected_branches": false, "custom_branch_policies": true}),
     };
-    json!({
+    let mut body = json!({
         "wait_timer": wait_timer, "prevent_self_review": prevent_self_review, "reviewers": reviewers,
         "deployment_branch_policy": policy,
-    })
+    });
+    if *bars_administrators {
+        body[BYPASS] = json!(false);
+    }
+    body
 }

@@ -121,7 +121,22 @@ impl ReviewerKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reviewer {
     kind: ReviewerKind,
-    id: u64,
+    /// Absent where GitHub does not show the reviewer. No call can set such a one.
+    id: Option<u64>,
+}
+
+impl fmt::Display for Reviewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, id } = self;
+        let kind = match kind {
+            ReviewerKind::User => "user",
+            ReviewerKind::Team => "team",
+        };
+        match id {
+            Some(id) => write!(f, "{kind} {id}"),
+            None => write!(f, "a {kind} who is not shown"),
+        }
+    }
 }
 
 /// The type of a git ref.
@@ -183,6 +198,8 @@ pub struct Rules {
     prevent_self_review: bool,
     reviewers: BTreeSet<Reviewer>,
     policy: DeploymentBranchPolicy,
+    /// True if GitHub shows that administrators may not bypass the rules. No property declares it, so that it stays.
+    bars_administrators: bool,
 }
 
 impl Rules {
@@ -192,6 +209,7 @@ impl Rules {
         prevent_self_review: false,
         reviewers: BTreeSet::new(),
         policy: DeploymentBranchPolicy::Any,
+        bars_administrators: false,
     };
 }
 
@@ -221,6 +239,8 @@ pub struct Desired {
     spec: Spec,
     /// Absent where this request is the first for the environment.
     before: Option<Spec>,
+    /// The remark about `ProtectedBranches`, or an empty text.
+    remark: &'static str,
 }
 
 /// The environment that GitHub has.
@@ -316,7 +336,7 @@ fn reviewers(fields: &mut Fields<'_, Properties>) -> Option<BTreeSet<Reviewer>> 
         let kind = fields.choice(properties::Reviewer::TYPE).map(ReviewerKind::of);
         let id = fields
             .checked(properties::Reviewer::ID, |text| text.parse::<u64>().map_err(|_number| ID_EXPECTED.to_owned()));
-        Some(Reviewer { kind: kind?, id: id? })
+        Some(Reviewer { kind: kind?, id: Some(id?) })
     })?;
     Some(reviewers.into_iter().collect())
 }

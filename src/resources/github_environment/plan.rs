@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::stricter::EnvironmentSettings;
-use super::{ApplyOutput, DeploymentBranchPolicy, Desired, GitHubEnvironments, Observed, RefPattern, Reviewer, Rules};
+use super::{ApplyOutput, DeploymentBranchPolicy, Desired, GitHubEnvironments, Observed, RefPattern, Rules, Spec};
 use crate::cloudformation::Attributes;
 use crate::error::Refusal;
 use crate::ownership::Owner;
@@ -33,16 +33,13 @@ impl fmt::Display for Action {
             Self::Remove { pattern, id: _ } => return write!(f, "let {pattern} deploy no more"),
             Self::Delete => return f.write_str("delete the environment"),
         };
-        let Rules { wait_timer, prevent_self_review, reviewers, policy } = rules;
-        let reviewers: Vec<String> = reviewers
-            .iter()
-            .map(|Reviewer { kind, id }| format!("{} {id}", format!("{kind:?}").to_lowercase()))
-            .collect();
+        let Rules { wait_timer, prevent_self_review, reviewers, policy, bars_administrators } = rules;
         write!(
             f,
-            "{verb} with a wait of {wait_timer} min, reviewers {}{}, branches {policy}",
+            "{verb} with a wait of {wait_timer} min, reviewers {}{}, branches {policy}{}",
             list(reviewers),
-            if *prevent_self_review { " of others' runs" } else { "" }
+            if *prevent_self_review { " of others' runs" } else { "" },
+            if *bars_administrators { ", no bypass for administrators" } else { "" }
         )
     }
 }
@@ -57,6 +54,17 @@ fn wanted(desired: &Desired, observed: &Observed) -> EnvironmentSettings {
             declared.keep_stricter(&EnvironmentSettings::declared(before, &EnvironmentSettings::NONE), &today)
         }
         _ => declared,
+    }
+}
+
+/// The refusal of a change that cannot name a reviewer who has to stay.
+fn unknown_reviewer(spec: &Spec) -> Refusal {
+    Refusal::PreconditionFailed {
+        what: format!(
+            "GitHub does not show a reviewer of {}, so that a change would remove the reviewer",
+            spec.id().name
+        ),
+        remedy: "Set the reviewers at GitHub anew, or declare `Reviewers` with `OnExisting: Adopt`".to_owned(),
     }
 }
 
@@ -91,10 +99,13 @@ impl Planner for GitHubEnvironments {
             .then(missing.cloned().map(Action::Add));
         if !plan.is_empty() && !observed.ours && !desired.spec.adopt {
             return Err(Refusal::Foreign {
-                what: format!("environment {:?} of {}", desired.spec.name, desired.spec.repository),
+                what: desired.spec.id().name.to_string(),
                 owner: "it was there before, or was made by somebody else".to_owned(),
                 remedy: "Delete it at GitHub, choose another `Name`, or take it over with `OnExisting: Adopt`",
             });
+        }
+        if rules != observed.rules && rules.reviewers.iter().any(|reviewer| reviewer.id.is_none()) {
+            return Err(unknown_reviewer(&desired.spec));
         }
         Ok(plan)
     }
@@ -133,15 +144,18 @@ impl Planner for GitHubEnvironments {
 
     fn attributes(desired: &Desired, observed: &Observed) -> Attributes {
         let declared = EnvironmentSettings::declared(&desired.spec, &observed.settings());
-        let kept: Vec<&str> = wanted(desired, observed).differences(&declared).collect();
-        let warning = match kept.as_slice() {
-            [] => String::new(),
-            kept => format!(
+        let wanted = wanted(desired, observed);
+        let kept: Vec<&str> = wanted.differences(&declared).collect();
+        let stricter = (!kept.is_empty()).then(|| {
+            format!(
                 "somebody has made the environment stricter than it was declared before, and so it stays in: {}. \
                  `OnExisting: Adopt` sets what is declared",
                 kept.join(", ")
-            ),
-        };
-        [("Name", desired.spec.name.clone()), ("Warning", warning)].into()
+            )
+        });
+        let is_about_it = wanted.rules.policy == DeploymentBranchPolicy::Protected && !desired.remark.is_empty();
+        let remark = is_about_it.then(|| desired.remark.to_owned());
+        let warnings: Vec<String> = stricter.into_iter().chain(remark).collect();
+        [("Name", desired.spec.name.clone()), ("Warning", warnings.join(". "))].into()
     }
 }

@@ -14,7 +14,11 @@ pub(super) const SCHEMA: ResourceSchema = ResourceSchema {
     reference: "repository and name: `github.com/repos/octo-org/octo-repo/environments/production`",
     attributes: &[
         ("Name", "The environment's name, for `Environments` of a role and `Environment` of a variable."),
-        ("Warning", "The properties that somebody has made stricter at GitHub than declared. Empty if there are none."),
+        (
+            "Warning",
+            "The properties that somebody has made stricter at GitHub than declared, and `ProtectedBranches` where no branch \
+             is protected. Empty if there are none.",
+        ),
     ],
 };
 
@@ -75,7 +79,7 @@ object_type! {
         PROTECTED_BRANCHES: Boolean = Property::boolean(
             "ProtectedBranches",
             "",
-            "`true` lets branches deploy that are protected in the repository.",
+            "`true` lets branches deploy that are protected in the repository. While none is, every branch may.",
         );
         BRANCHES: Texts = Property::texts(
             "Branches",

@@ -24,7 +24,8 @@ impl EnvironmentSettings {
         let wait_timer = spec.wait_timer.unwrap_or(current.rules.wait_timer);
         let (policy, patterns) =
             spec.branches.clone().unwrap_or_else(|| (current.rules.policy, current.patterns.clone()));
-        Self { rules: Rules { wait_timer, prevent_self_review, reviewers, policy }, patterns }
+        let bars_administrators = current.rules.bars_administrators;
+        Self { rules: Rules { wait_timer, prevent_self_review, reviewers, policy, bars_administrators }, patterns }
     }
 
     /// Returns the settings without what would loosen those of today that somebody has made stricter than `before`.
@@ -38,6 +39,7 @@ impl EnvironmentSettings {
                 || (now.prevent_self_review && !old.prevent_self_review),
             reviewers: stricter_reviewers(self.rules.reviewers, &old.reviewers, &now.reviewers),
             policy,
+            bars_administrators: self.rules.bars_administrators,
         };
         Self { rules, patterns }
     }

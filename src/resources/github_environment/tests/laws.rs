@@ -98,7 +98,7 @@ fn specs() -> Vec<Desired> {
         Some((DeploymentBranchPolicy::Custom, [pattern("main"), pattern("dev")].into())),
         Some((DeploymentBranchPolicy::Custom, [pattern("wild")].into())),
     ];
-    let reviewers = [None, Some(BTreeSet::new()), Some([Reviewer { kind: ReviewerKind::Team, id: 7 }].into())];
+    let reviewers = [None, Some(BTreeSet::new()), Some([Reviewer { kind: ReviewerKind::Team, id: Some(7) }].into())];
     let mut all = Vec::new();
     for branches in &branches {
         for reviewers in &reviewers {
@@ -113,7 +113,7 @@ fn specs() -> Vec<Desired> {
                     branches: branches.clone(),
                     adopt,
                 };
-                all.push(Desired { spec, before: None });
+                all.push(Desired { spec, before: None, remark: "" });
             }
         }
     }
@@ -215,6 +215,57 @@ fn what_somebody_has_made_stricter_is_not_made_looser_without_adoption() {
         }
     }
     assert!(held > 100, "{held}");
+}
+
+/// No property declares it, so that no plan changes it, also that of an adoption.
+#[test]
+fn no_plan_lets_administrators_bypass_the_rules_again() {
+    let owner = owner("Environment");
+    for old in specs() {
+        let mut barred = after::<GitHubEnvironments>(&owner, Some(&old), None).expect("an environment");
+        barred.rules.bars_administrators = true;
+        for new in specs() {
+            for before in [None, Some(old.spec.clone())] {
+                let new = Desired { before, ..new.clone() };
+                let end = after::<GitHubEnvironments>(&owner, Some(&new), Some(barred.clone())).expect("one");
+                assert!(end.rules.bars_administrators, "{new:#?}");
+            }
+        }
+    }
+}
+
+/// No call can name a reviewer whom GitHub does not show.
+#[test]
+fn a_reviewer_who_is_not_shown_stays_unless_others_are_declared() {
+    let (owner, mut refused) = (owner("Environment"), 0);
+    let hidden = Reviewer { kind: ReviewerKind::User, id: None };
+    for old in specs() {
+        let mut found = after::<GitHubEnvironments>(&owner, Some(&old), None).expect("an environment");
+        found.rules.reviewers.insert(hidden);
+        for new in specs() {
+            let new = Desired { before: Some(old.spec.clone()), ..new };
+            let Ok(plan) = GitHubEnvironments::plan(&owner, Some(&new), Some(&found)) else {
+                refused += 1;
+                continue;
+            };
+            let names = |action: &Action| matches!(action, Action::Set(rules) if rules.reviewers.contains(&hidden));
+            assert!(!plan.actions().any(names), "{plan:?}");
+            let end = after::<GitHubEnvironments>(&owner, Some(&new), Some(found.clone())).expect("one");
+            assert!(end.rules.reviewers.contains(&hidden) || new.spec.reviewers.is_some(), "{new:#?}");
+        }
+    }
+    assert!(refused > 10, "{refused}");
+}
+
+#[test]
+fn a_remark_is_told_where_protected_branches_alone_may_deploy() {
+    let owner = owner("Environment");
+    for desired in specs() {
+        let remarked = Desired { remark: "they restrict nothing", ..desired };
+        let made = after::<GitHubEnvironments>(&owner, Some(&remarked), None).expect("an environment");
+        let is_told = GitHubEnvironments::attributes(&remarked, &made)["Warning"].contains("they restrict nothing");
+        assert_eq!(is_told, made.rules.policy == DeploymentBranchPolicy::Protected, "{remarked:#?}");
+    }
 }
 
 #[test]
