@@ -28,7 +28,8 @@ HIDDEN = "hunter2-of-the-hand-over"
 def tidy(aws: LocalAws) -> Iterator[None]:
     aws.at_github(environments={LIVE: True})
     yield
-    aws.at_github(remove=list(aws.at_github()["values"]))
+    aws.at_github(remove=list(aws.at_github()["values"]), resets_bypass=False, refuses_bypass=False)
+    aws.at_github(protected=["octo-org/hand-over"])
     # A request that GitHub's description does not know would have been answered with this.
     unknown = [one for one in aws.at_github()["seen"] if one[1] == 400 and tuple(one) not in LISTED]
     assert unknown == []
@@ -112,12 +113,15 @@ BY_NUMBER = {"Trust": [{"Repository": "octo-org/hand-over", "Branches": ["main"]
 OPTS = ("Custom::GitHubRepositoryOidc", {"UseImmutableSubject": True})
 ALL_OPT = ("Custom::GitHubRepositoryOidc", {"UseImmutableSubject": True, "Organization": "octo-org"})
 STAGE = ("Custom::GitHubEnvironment", {"Name": "stage", "DeploymentBranchPolicy": {"Branches": ["main"]}})
+PROTECTED = ("Custom::GitHubEnvironment", {"Name": "stage", "DeploymentBranchPolicy": {"ProtectedBranches": True}})
 # Each error that GitHub's description lists, what asks there, and what is said; nothing where it is overcome.
 LISTED: dict[tuple[str, int], tuple[tuple[str, dict[str, Any]], str | None]] = {
     ("GET /repos/{owner}/{repo}", 301): (("Custom::GitHubRole", ROLE), "it answers with a redirect to somewhere else"),
     ("GET /repos/{owner}/{repo}", 403): (("Custom::GitHubRole", ROLE), "it answers with status 403. To go on without"),
     ("GET /repos/{owner}/{repo}", 404): (("Custom::GitHubRole", ROLE), "shows no such repository to the function's"),
     ("GET /users/{username}", 404): (("Custom::GitHubRole", ROLE), "there is no user or organisation of that name"),
+    # The attribute `Warning` says that it is not known.
+    ("GET /repos/{owner}/{repo}/branches", 404): (PROTECTED, None),
     # The attribute `Warning` names the number.
     ("GET /user/{account_id}", 404): (("Custom::GitHubRole", BY_NUMBER), None),
     # What its subjects are made of is then what new repositories send.
@@ -283,6 +287,54 @@ def test_an_environment_comes_with_its_protection_changes_and_goes(
     assert changed["set"]["reviewers"] == [{"type": "User", "id": 7}]
     assert stack.delete() == "DELETE_COMPLETE"
     assert path not in aws.at_github()["environments"]
+
+
+@pytest.mark.parametrize(("resets", "refuses"), [(False, False), (False, True), (True, False)])
+def test_an_update_keeps_that_administrators_may_not_bypass(
+    aws: LocalAws, service_token: str, stack: Stack, resets: bool, refuses: bool
+) -> None:
+    path = f"{REPOSITORY}/environments/stage"
+
+    def environment(wait: int) -> Any:
+        properties = {"Repository": "octo-org/hand-over", "Name": "stage", "WaitTimer": wait}
+        return template(service_token, {"Environment": ("Custom::GitHubEnvironment", properties)})
+
+    assert stack.create(environment(1)) == "CREATE_COMPLETE", stack.reasons()
+    aws.at_github(change={path: {"can_admins_bypass": False}}, resets_bypass=resets, refuses_bypass=refuses)
+    assert stack.update(environment(2)) == "UPDATE_COMPLETE", stack.reasons()
+    found = aws.at_github()["environments"][path]
+    assert (found["set"]["wait_timer"], found["can_admins_bypass"]) == (2, False)
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_an_update_that_would_lose_a_reviewer_who_is_not_shown_is_refused(
+    aws: LocalAws, service_token: str, stack: Stack
+) -> None:
+    path = f"{REPOSITORY}/environments/stage"
+
+    def environment(**properties: Any) -> Any:
+        whole = {"Repository": "octo-org/hand-over", "Name": "stage", **properties}
+        return template(service_token, {"Environment": ("Custom::GitHubEnvironment", whole)})
+
+    assert stack.create(environment(WaitTimer=1)) == "CREATE_COMPLETE", stack.reasons()
+    by_hand = {"wait_timer": 1, "reviewers": [{"type": "User", "id": 9}]}
+    aws.at_github(change={path: {"set": by_hand, "hidden_reviewers": [9]}})
+    assert stack.update(environment(WaitTimer=2)) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "GitHub does not show a reviewer" in stack.reasons()["Environment"], stack.reasons()
+    assert aws.at_github()["environments"][path]["set"] == by_hand
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_protected_branches_that_restrict_nothing_are_a_warning(
+    aws: LocalAws, service_token: str, stack: Stack
+) -> None:
+    kind, properties = PROTECTED
+    resources = {"Environment": (kind, {"Repository": "octo-org/hand-over", **properties})}
+    outputs = {"Warning": {"Fn::GetAtt": ["Environment", "Warning"]}}
+    aws.at_github(unprotected=["octo-org/hand-over"])
+    assert stack.create(template(service_token, resources, outputs)) == "CREATE_COMPLETE", stack.reasons()
+    assert stack.outputs()["Warning"].startswith("`ProtectedBranches` restricts nothing")
+    assert stack.delete() == "DELETE_COMPLETE"
 
 
 def test_no_secret_and_no_token_is_in_anything_that_is_written(aws: LocalAws, service_token: str, stack: Stack) -> None:

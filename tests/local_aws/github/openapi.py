@@ -58,6 +58,7 @@ ENDPOINTS = {
     "GET /orgs/{org}/actions/variables": "200",
     "GET /orgs/{org}/actions/variables/{name}/repositories": "200",
     "GET /orgs/{org}/actions/secrets/{secret_name}/repositories": "200",
+    "GET /repos/{owner}/{repo}/branches": "200",
 }
 KEPT = (
     "type",

@@ -44,6 +44,8 @@ DEFAULT = ["repo", "context"]
 # The repositories and organisations that somebody has opted in to subjects with ids.
 OPTED_IN: set[str] = set()
 OPTED_OUT: set[str] = set()
+# The repositories of which no branch is protected.
+UNPROTECTED: set[str] = set()
 
 
 @dataclasses.dataclass(frozen=True)

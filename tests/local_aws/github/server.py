@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from github import apps
-from github.answers import answer
+from github.answers import answer, check
 from github.repositories import (
     CLASSIC,
     DEFAULT,
@@ -28,6 +28,7 @@ from github.repositories import (
     ORGANISATION,
     PRIVATE,
     TOKEN,
+    UNPROTECTED,
     Repository,
     number,
     written,
@@ -38,6 +39,7 @@ from github.tokens import ISSUER, Issuer
 _PATHS = {
     "repo": re.compile(r"/repos/([^/]+/[^/]+)"),
     "sub": re.compile(r"/repos/([^/]+/[^/]+)/actions/oidc/customization/sub"),
+    "branches": re.compile(r"/repos/([^/]+/[^/]+)/branches\?protected=true&per_page=1"),
     "organisation": re.compile(r"/orgs/([^/]+)/actions/oidc/customization/sub"),
     "user": re.compile(r"/users/([^/]+)"),
     "account": re.compile(r"/user/([0-9]+)"),
@@ -107,13 +109,15 @@ def api(method: str, path: str, known: bool) -> tuple[int, Any]:
         return answer("GET /user/{account_id}", {"login": f"user-{match[1]}", "id": int(match[1]), "type": "User"})
     if match := _PATHS["organisation"].fullmatch(path):
         return customization_of(match[1]) if known and match[1] == ORGANISATION else _NOT_FOUND
-    match = _PATHS["repo"].fullmatch(path) or _PATHS["sub"].fullmatch(path)
+    match = next((match for name in ("repo", "sub", "branches") if (match := _PATHS[name].fullmatch(path))), None)
     name = written(match[1]) if match else None
     if name is None or (name == PRIVATE and not known):
         return _NOT_FOUND
     repository = Repository(name)
     if path.endswith("/sub"):
         return customization(repository) if known else _NOT_FOUND
+    if _PATHS["branches"].fullmatch(path):
+        return 200, protected_branches(repository)
     _, owner = answer("GET /users/{username}", {"login": repository.owner, "id": repository.owner_id})
     values = {
         "id": repository.id,
@@ -138,6 +142,14 @@ def customization(repository: Repository) -> tuple[int, Any]:
     if repository.template != DEFAULT:
         values["include_claim_keys"] = repository.template
     return answer("GET /repos/{owner}/{repo}/actions/oidc/customization/sub", values)
+
+
+def protected_branches(repository: Repository) -> list[Any]:
+    url = f"https://api.github.com/repos/{repository.full_name}/commits/{'0' * 40}"
+    main = {"name": "main", "commit": {"sha": "0" * 40, "url": url}, "protected": True}
+    shown = [] if repository.full_name in UNPROTECTED else [main]
+    check("GET /repos/{owner}/{repo}/branches", shown)
+    return shown
 
 
 def customization_of(organisation: str) -> tuple[int, Any]:

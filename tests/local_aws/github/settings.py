@@ -15,7 +15,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
 from github.answers import answer, endpoint_of, refuse
-from github.repositories import OPTED_IN, OPTED_OUT
+from github.repositories import OPTED_IN, OPTED_OUT, UNPROTECTED
 
 KEY_ID = "568250167242549743"
 _ITEM = re.compile(r"(?P<place>/.+?)/(?P<sort>variables|secrets)(?:/(?P<name>[^/]+))?(?P<rest>/repositories)?")
@@ -39,6 +39,10 @@ class Settings:
         self.refusals: dict[str, int] = {}
         # The number of such answers, where it is not one.
         self.times: dict[str, int] = {}
+        # A PUT of an environment without `can_admins_bypass` lets administrators bypass its rules. No source tells.
+        self.resets_bypass = False
+        # A PUT with it is refused, as by older servers: terraform-provider-github#1804.
+        self.refuses_bypass = False
 
     def local(self, body: dict[str, Any]) -> Answer:
         """What a test asks of this GitHub beside its API: to look, to set something by hand, to refuse."""
@@ -50,6 +54,12 @@ class Settings:
         for path, protected in body.get("environments", {}).items():
             policy = {"protected_branches": True, "custom_branch_policies": False} if protected else None
             self._make(path, {"deployment_branch_policy": policy}, age=body.get("age", 0))
+        for path, change in body.get("change", {}).items():
+            self.environments[path].update(change)
+        UNPROTECTED.update(body.get("unprotected", []))
+        UNPROTECTED.difference_update(body.get("protected", []))
+        self.resets_bypass = body.get("resets_bypass", self.resets_bypass)
+        self.refuses_bypass = body.get("refuses_bypass", self.refuses_bypass)
         self.refusals.update(body.get("refuse", {}))
         self.times.update(body.get("times", {}))
         values = {path: item["value"] for path, item in self.items.items()}
@@ -113,9 +123,12 @@ class Settings:
         return answer(endpoint, {})
 
     def _make(self, path: str, wanted: dict[str, Any], age: int = 0) -> None:
-        kept = self.environments.get(path, {"created_at": _time(age), "patterns": {}})
+        new = {"created_at": _time(age), "patterns": {}, "can_admins_bypass": True, "hidden_reviewers": []}
+        kept = self.environments.get(path, new)
         custom = (wanted.get("deployment_branch_policy") or {}).get("custom_branch_policies")
-        self.environments[path] = {**kept, "set": wanted, **({} if custom else {"patterns": {}})}
+        bypass = wanted.get("can_admins_bypass", kept["can_admins_bypass"] or self.resets_bypass)
+        changed = {"set": wanted, "can_admins_bypass": bypass}
+        self.environments[path] = {**kept, **changed, **({} if custom else {"patterns": {}})}
 
     def _environment(
         self, endpoint: str, method: str, path: str, rest: str | None, content: dict[str, Any] | None
@@ -124,6 +137,8 @@ class Settings:
             policy = (content or {}).get("deployment_branch_policy")
             if policy and policy["protected_branches"] == policy["custom_branch_policies"]:
                 return refused(422, "protected_branches and custom_branch_policies cannot have the same value")
+            if self.refuses_bypass and "can_admins_bypass" in (content or {}):
+                return refused(422, 'Invalid request.\n\n"can_admins_bypass" is not a permitted key.')
             self._make(path, content or {})
         elif path not in self.environments:
             return _not_found()
@@ -142,7 +157,11 @@ class Settings:
             rules.append({"id": 1, "node_id": "x", "type": "wait_timer", "wait_timer": wanted["wait_timer"]})
         if wanted.get("reviewers"):
             _, user = answer("GET /users/{username}", {})
-            shown = [{"type": "User", "reviewer": {**user, "id": one["id"]}} for one in wanted["reviewers"]]
+            hidden = environment["hidden_reviewers"]
+            shown = [
+                {"type": "User"} if one["id"] in hidden else {"type": "User", "reviewer": {**user, "id": one["id"]}}
+                for one in wanted["reviewers"]
+            ]
             own = wanted.get("prevent_self_review", False)
             rule = {"id": 2, "node_id": "x", "type": "required_reviewers", "prevent_self_review": own}
             rules.append({**rule, "reviewers": shown})
@@ -154,6 +173,7 @@ class Settings:
             "created_at": environment["created_at"],
             "protection_rules": rules,
             "deployment_branch_policy": policy,
+            "can_admins_bypass": environment["can_admins_bypass"],
         }
 
     def _patterns(
