@@ -451,15 +451,16 @@ def opting_out(asking: Probing) -> list[Seen]:
     ]
 
 
-@probe("A PUT of an environment keeps `can_admins_bypass`, which GitHub sends and does not document")
+@probe("A PUT of an environment takes `can_admins_bypass: false`, which GitHub sends and does not document")
 def bypasses(asking: Probing) -> Seen:
     place = f"/repos/{asking.run.settings.repository}/environments/probe-bypass"
     status, _ = asking.run.services.asked("PUT", place, {"can_admins_bypass": False})
     if status >= 300:
-        return f"{status}, the member is refused", None
+        return f"{status}, the member is refused", False
+    taken = asking.run.github("GET", place).get("can_admins_bypass")
     asking.run.github("PUT", place, {"wait_timer": 0})
     left = asking.run.github("GET", place).get("can_admins_bypass")
-    return f"{left!r} is left", None if left is None else left is False
+    return f"{taken!r}, and {left!r} after a PUT without it", None if taken is None else taken is False
 
 
 @probe("`created_at` of a variable does not change when its value changes")
@@ -477,6 +478,10 @@ LEFT_OUT = (
     (
         "A cluster that cannot take entries for the moment answers `InvalidRequestException`",
         "it would change the cluster",
+    ),
+    (
+        "A branch that a ruleset alone protects restricts an environment for protected branches",
+        "it would make a ruleset of the repository",
     ),
     ("Access policies beside three make administrators", "it would make one on the cluster"),
 )
