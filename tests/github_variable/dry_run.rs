@@ -107,7 +107,7 @@ fn a_plan_of_an_object_at_github_says_what_the_request_then_does() {
         let kind = &kinds()[usize::try_from(seed % 4).expect("few")];
         let furnish = |account: &mut Account, now| {
             account.github.secret = Some(json!({"token": TOKEN}).to_string());
-            account.github.settings.environment(ENVIRONMENT, true, now);
+            account.github.settings.reviewed_environment(ENVIRONMENT, now);
             account.github.classic.push("acme/app".to_owned());
         };
         let function = |cloud: &_| asked_first(cloud, settings.clone(), &seen);

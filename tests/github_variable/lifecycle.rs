@@ -219,6 +219,8 @@ fn an_environment_without_protection_is_a_warning() {
 #[test]
 fn protected_branches_of_none_are_a_warning_of_a_variable() {
     at(async |place| {
+        let now = place.cloud.now();
+        place.github(|github| github.environment(ENVIRONMENT, true, now));
         place.cloud.state().account.github.unprotected.push("acme/app".to_owned());
         let properties = with(variable("v"), "Environment", json!("eu: live/a"));
         assert_eq!(place.create(properties.clone()).await, Status::CreateComplete, "{}", place.reason());

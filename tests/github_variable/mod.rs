@@ -54,7 +54,7 @@ fn guarded(guardrails: Guardrails, test: impl AsyncFnOnce(&mut Place)) {
     let settings = Settings { github_secret: Some(SECRET.to_owned()), guardrails, ..Settings::default() };
     let furnish = |account: &mut Account, now| {
         account.github.secret = Some(json!({"token": TOKEN}).to_string());
-        account.github.settings.environment(ENVIRONMENT, true, now);
+        account.github.settings.reviewed_environment(ENVIRONMENT, now);
     };
     world(settings, furnish, async |world| {
         let stack = world.stack("team");

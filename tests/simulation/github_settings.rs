@@ -133,12 +133,19 @@ impl Settings {
         moved(&mut self.environments, &old, &new);
     }
 
-    /// Somebody makes an environment by hand.
+    /// Somebody makes an environment by hand, for protected branches or without any protection.
     pub(crate) fn environment(&mut self, path: &str, protected: bool, now: SystemTime) {
         let policy = protected.then(|| json!({"protected_branches": true, "custom_branch_policies": false}));
         let set = json!({"wait_timer": 10, "deployment_branch_policy": policy});
         let patterns = BTreeMap::new();
         self.environments.insert(path.to_owned(), Environment { set, patterns, created: now, admins_bypass: true });
+    }
+
+    /// Somebody makes an environment that a team reviews.
+    pub(crate) fn reviewed_environment(&mut self, path: &str, now: SystemTime) {
+        self.environment(path, false, now);
+        let reviewers = json!([{"type": "Team", "id": 1}]);
+        self.environments.get_mut(path).expect("an environment").set["reviewers"] = reviewers;
     }
 
     fn count(&mut self, at: &str) {
