@@ -46,7 +46,7 @@ impl fmt::Display for Action {
 
 /// The settings that the environment is to have: as declared, but where somebody has made them stricter.
 fn wanted(desired: &Desired, observed: &Observed) -> EnvironmentSettings {
-    let Desired { spec, before } = desired;
+    let Desired { spec, before, remark: _ } = desired;
     let today = observed.settings();
     let declared = EnvironmentSettings::declared(spec, &today);
     match before {
