@@ -309,6 +309,13 @@ pub(super) fn declared_facts(entry: &TrustEntry, forms: impl IntoIterator<Item =
     }
 }
 
+/// The facts of an entry that declares all ids, with each form that its subjects may have.
+pub(super) fn declared_in_any_form(issuer: &Issuer, entry: &TrustEntry) -> Option<SubjectFacts> {
+    let is_organisation = matches!(entry.scope, Some(RepositoryScope::Organisation(_)));
+    let is_whole = entry.owner_id.is_some() && (is_organisation || entry.repository_id.is_some());
+    is_whole.then(|| declared_facts(entry, forms_of(issuer).iter().copied()))
+}
+
 /// Combines the facts from GitHub with those that the author insists on.
 pub(super) fn with_declared(entry: &TrustEntry, mut facts: SubjectFacts, at: &str) -> Result<SubjectFacts, Refusal> {
     for (property, declared, found) in

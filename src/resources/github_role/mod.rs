@@ -6,6 +6,7 @@ mod action;
 mod api;
 mod applied_record;
 mod attributes;
+mod chosen_facts;
 mod compile;
 mod context_refs;
 mod declared_subjects;

@@ -12,9 +12,7 @@ use aws_sdk_iam::types::Role;
 use futures_util::future::{OptionFuture, join};
 
 use crate::aws::{CallError, iam};
-use crate::error::{Error, Refusal};
 use crate::github::Issuer;
-use crate::github::client::LookupError;
 use crate::github::name::RepositoryScope;
 use crate::github::subject;
 use crate::github::subject_facts::{NamedScope, SubjectFacts, SubjectFormat, ToldSubjects};
@@ -27,13 +25,10 @@ use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
 use super::found_rules::{FoundRule, found_rules, own_part, own_policy};
 use super::identity::Identity;
-use super::lookup::{Doubt, by_hand, declared_facts, forms_of, open_names, with_declared};
+use super::lookup::{declared_facts, declared_in_any_form, forms_of, open_names, with_declared};
 use super::name_record::{NameRecord, is_account};
-use super::names_in_policy::{in_another_case, unsure_of_case};
 use super::pinned_ids::{OtherId, PinnedIds};
-use super::remembered_template::template_for_rollback;
-use super::taken_names::{free, nobody, renamed, taken_over};
-use super::trust_declaration::{Actor, Format, TrustEntry};
+use super::trust_declaration::{Actor, TrustEntry};
 use super::{GitHubRoles, RoleName};
 
 /// The memory of a role.
@@ -117,7 +112,7 @@ impl Memory {
     }
 
     /// The facts of an entry as the policy tells them.
-    fn facts(
+    pub(super) fn facts(
         &self,
         issuer: &Issuer,
         entry: &TrustEntry,
@@ -158,7 +153,7 @@ impl Memory {
         self.complete(issuer, entry, &mut facts);
         let mut templates = vec![self.template(entry).unwrap_or_default()];
         if self.is_for_rollback {
-            templates.push(template_for_rollback(entry));
+            templates.push(entry.least_template());
         }
         let each = templates.into_iter().map(|template| SubjectFacts { template, ..facts.clone() });
         each.filter_map(|facts| self.with_users(issuer, entry, users, at, facts)).next()
@@ -246,7 +241,7 @@ impl Memory {
     }
 
     /// An entry that declares one id of a repository only, with the other one as it was when that id left the policy.
-    fn with_former_ids(&self, issuer: &Issuer, entry: &TrustEntry) -> Option<TrustEntry> {
+    pub(super) fn with_former_ids(&self, issuer: &Issuer, entry: &TrustEntry) -> Option<TrustEntry> {
         let scope = entry.scope.as_ref().filter(|scope| matches!(scope, RepositoryScope::Repository(_)))?;
         let told = self.policies.iter().flat_map(|policy| facts_from_policy(policy, issuer, entry)).next();
         let now = told.unwrap_or_default();
@@ -263,7 +258,7 @@ impl Memory {
     }
 
     /// The names of an entry that have another id at GitHub than the remembered one.
-    fn differences(&self, entry: &TrustEntry, facts: &SubjectFacts, rules: &[TrustRule]) -> Vec<OtherId> {
+    pub(super) fn differences(&self, entry: &TrustEntry, facts: &SubjectFacts, rules: &[TrustRule]) -> Vec<OtherId> {
         let mut found = self.ids.differences(entry, facts, rules, &self.names);
         found.extend(self.others.differences(entry, facts, rules, &self.names_of_others));
         found
@@ -278,7 +273,7 @@ impl Memory {
     }
 
     /// Adds the pinned ids where nobody declares any and GitHub told none.
-    fn complete(&self, issuer: &Issuer, entry: &TrustEntry, facts: &mut SubjectFacts) {
+    pub(super) fn complete(&self, issuer: &Issuer, entry: &TrustEntry, facts: &mut SubjectFacts) {
         // The remembered repository is that of the remembered owner.
         let is_same_owner = |scope: &RepositoryScope| {
             let known = self.ids.ids(&scope.organisation());
@@ -337,37 +332,6 @@ impl GitHubRoles {
         Ok(memory)
     }
 
-    /// Compiles an entry by the facts that count: those of GitHub, or those of the memory.
-    pub(super) async fn settle(
-        &self,
-        owner: &Owner,
-        issuer: &Issuer,
-        (entry, at): (&TrustEntry, &str),
-        found: &Result<SubjectFacts, Doubt>,
-        memory: &Memory,
-    ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
-        let refusal = match settled(issuer, (entry, at), found, memory) {
-            Ok(settled) => return Ok(settled),
-            Err(refusal) => refusal,
-        };
-        let memory = memory.for_rollback();
-        let facts = |entry: &TrustEntry| memory.facts(issuer, entry, &BTreeMap::new(), at);
-        let kept = || {
-            let kept = facts(entry).or_else(|| facts(&memory.with_former_ids(issuer, entry)?));
-            // An author who declares all ids trusts nobody else, also if others have the names.
-            let facts = kept.or_else(|| declared_in_any_form(issuer, entry))?;
-            let rules = compile(issuer, entry, &facts).ok()?;
-            Some((facts, rules))
-        };
-        match settled(issuer, (entry, at), found, &memory).ok().or_else(kept) {
-            Some((facts, rules)) if self.is_rolling_back(owner).await => {
-                tracing::error!(%refusal, "the stack rolls back: the role keeps the ids that it trusts");
-                Ok((facts, rules))
-            }
-            _ => Err(refusal),
-        }
-    }
-
     /// Returns true if the stack rolls back. An Update of a rollback looks like any other, also like one that was refused in
     /// another copy, for which the stack rolls back.
     pub(super) async fn is_rolling_back(&self, owner: &Owner) -> bool {
@@ -381,86 +345,9 @@ impl GitHubRoles {
     }
 }
 
-/// Compiles an entry by what GitHub says, and by the memory where it does not. Refuses names that have other ids now.
-fn settled(
-    issuer: &Issuer,
-    (entry, at): (&TrustEntry, &str),
-    found: &Result<SubjectFacts, Doubt>,
-    memory: &Memory,
-) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
-    let mut facts = match found {
-        Ok(facts) => memory.with_template(entry, facts.clone()),
-        Err(Doubt::Silent(problem, told)) => without_github(issuer, (entry, at), memory, problem, told)?,
-        Err(Doubt::Renamed { from, to, id }) => {
-            let pinned = memory.ids.repository(from).union(&memory.others.repository(from)).copied().collect();
-            return Err(renamed(at, entry, &pinned, (from, to, *id)).into());
-        }
-        Err(Doubt::Refused(refusal)) => return Err(refusal.clone().into()),
-    };
-    if let Some(known) = facts.not_shown.iter().find_map(|scope| in_another_case(scope, &memory.policies)) {
-        return Err(unsure_of_case(at, "GitHub did not show a name", &known));
-    }
-    memory.complete(issuer, entry, &mut facts);
-    let compiled = compile(issuer, entry, &facts);
-    let rules = compiled.as_deref().unwrap_or_default();
-    if let Some(refusal) = taken_over(at, &memory.differences(entry, &facts, rules)) {
-        return Err(refusal.into());
-    }
-    let lack = |lack| Refusal::PreconditionFailed { what: format!("{at}: {lack}"), remedy: String::new() };
-    let rules = compiled.map_err(lack)?;
-    match free(at, entry, &facts, &rules).or_else(|| memory.untold(at, entry, &rules)) {
-        Some(refusal) => Err(refusal.into()),
-        None => Ok((facts, rules)),
-    }
-}
-
 /// The number of rules that facts lead to; 0 if the policy does not have each of them, or a wider one.
 fn rules_in(policy: &TrustPolicy, issuer: &Issuer, entry: &TrustEntry, facts: &SubjectFacts) -> usize {
     let rules = compile(issuer, entry, facts).unwrap_or_default();
     let part = TrustPolicy::of(&policy.provider_arn, &policy.audience, rules);
     if policy.covers(&part) { part.rules().len() } else { 0 }
-}
-
-/// The facts of an entry that declares all ids, with each form that its subjects may have.
-fn declared_in_any_form(issuer: &Issuer, entry: &TrustEntry) -> Option<SubjectFacts> {
-    let is_organisation = matches!(entry.scope, Some(RepositoryScope::Organisation(_)));
-    let is_whole = entry.owner_id.is_some() && (is_organisation || entry.repository_id.is_some());
-    is_whole.then(|| declared_facts(entry, forms_of(issuer).iter().copied()))
-}
-
-/// Returns the facts where GitHub does not answer: those of the memory, else both formats where the author gave the ids.
-fn without_github(
-    issuer: &Issuer,
-    (entry, at): (&TrustEntry, &str),
-    memory: &Memory,
-    problem: &LookupError,
-    told: &SubjectFacts,
-) -> Result<SubjectFacts, Error> {
-    let SubjectFacts { named, free, users, not_shown, .. } = told.clone();
-    if let Some(known) = entry.scope.as_ref().and_then(|scope| in_another_case(scope, &memory.policies)) {
-        return Err(unsure_of_case(at, &problem.to_string(), &known));
-    }
-    if let Some(mut facts) = memory.facts(issuer, entry, &users, at) {
-        tracing::warn!(at, %problem, ?facts, "GitHub did not say; going by the trust policy that IAM has");
-        facts.named.extend(named);
-        return Ok(SubjectFacts { free, not_shown, ..facts });
-    }
-    let is_unknown = |actor: &Actor| matches!(actor, Actor::Name(name) if !users.contains_key(name));
-    let forms: Option<&[SubjectFormat]> = match entry.format {
-        _ if entry.actors.iter().any(is_unknown) => None,
-        // Whole subjects say everything themselves.
-        _ if entry.contexts.is_empty() => Some(&[]),
-        Format::Classic => Some(&[SubjectFormat::Classic]),
-        Format::Auto if entry.owner_id.is_some() && entry.repository_id.is_some() => Some(forms_of(issuer)),
-        _ => None,
-    };
-    let Some(forms) = forms else {
-        if let Some(owner) = entry.scope.as_ref().map(RepositoryScope::owner).filter(|owner| free.contains(*owner)) {
-            return Err(nobody(at, owner).into());
-        }
-        return Err(Error::LookupFailed { what: format!("{at}: {problem}"), remedy: by_hand(issuer, entry) });
-    };
-    tracing::warn!(at, %problem, ?forms, "GitHub did not say which form and ids there are");
-    let facts = SubjectFacts { users, named, free, not_shown, ..declared_facts(entry, forms.iter().copied()) };
-    Ok(memory.with_template(entry, facts))
 }

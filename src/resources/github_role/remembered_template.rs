@@ -1,6 +1,5 @@
 //! The template of a repository's subjects where GitHub does not tell it: the one that the role's tags record.
 
-use crate::github::name::RepositoryScope;
 use crate::github::subject_facts::{SubjectFacts, SubjectTemplate};
 use crate::github::subject_template::fits;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
@@ -8,13 +7,13 @@ use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 use super::identity::Identity;
 use super::name_record::NameRecord;
 use super::remembered_ids::Memory;
-use super::trust_declaration::{TrustEntry, WORKFLOW};
+use super::trust_declaration::TrustEntry;
 
 impl Memory {
     /// The template that the tags record, or the default one. Returns none if the tags may have lost it: no subject of the
     /// repository is of the default one.
     pub(super) fn template(&self, entry: &TrustEntry) -> Option<SubjectTemplate> {
-        let Some(scope) = entry.scope.as_ref().filter(|_| is_of_template(entry)) else {
+        let Some(scope) = entry.scope.as_ref().filter(|_| entry.is_of_template()) else {
             return Some(SubjectTemplate::Default);
         };
         let recorded = |names: &NameRecord| names.template(&scope.name()).cloned();
@@ -49,19 +48,4 @@ impl Memory {
             )
         })
     }
-}
-
-/// The template for a rollback to an entry that the recorded one does not fit: the default one, with the claims that the entry
-/// gives.
-pub(super) fn template_for_rollback(entry: &TrustEntry) -> SubjectTemplate {
-    let claims: Vec<String> = entry.template_claims.keys().filter(|claim| *claim != WORKFLOW).cloned().collect();
-    if claims.is_empty() {
-        return SubjectTemplate::Default;
-    }
-    SubjectTemplate::Custom(SubjectTemplate::Default.keys().into_iter().chain(claims).collect())
-}
-
-/// Returns true for an entry whose subjects the template of a repository makes.
-pub(super) fn is_of_template(entry: &TrustEntry) -> bool {
-    matches!(entry.scope, Some(RepositoryScope::Repository(_))) && !entry.contexts.is_empty()
 }

@@ -18,7 +18,6 @@ use super::name_warnings;
 use super::policy_limits::{LARGEST_QUOTA, SUBJECT_LIMIT};
 use super::policy_size::least_size;
 use super::remembered_ids::Memory;
-use super::remembered_template::is_of_template;
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
 use super::user_numbers;
 use crate::iam_policy::trust_policy::{SMALLEST_QUOTA, TrustPolicy, TrustRule};
@@ -132,7 +131,7 @@ impl GitHubRoles {
             let named = facts.named.iter().map(|(scope, named)| (scope, named.owner_id));
             let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);
             draft.owners.extend(scopes.filter_map(|(scope, id)| Some((scope.owner().to_lowercase(), id?))));
-            let told = entry.scope.as_ref().filter(|_| facts.told.keys.is_some() && is_of_template(entry));
+            let told = entry.scope.as_ref().filter(|_| facts.told.keys.is_some() && entry.is_of_template());
             draft.templates.extend(told.map(|scope| (key(&scope.name()), facts.template.clone())));
             draft.rules.extend(compiled);
             if draft.rules.len() > SUBJECT_LIMIT {

@@ -17,6 +17,7 @@ use super::own_workflows;
 use super::policy_limits::LARGEST_QUOTA;
 use super::properties::{Properties, TemplateClaim, TrustEntry as Entry};
 
+pub(super) use super::trust_entry::WORKFLOW;
 pub(crate) use super::trust_entry::{Actor, Format, JobContext, TrustEntry};
 
 /// The declared trust of a role.
@@ -27,9 +28,6 @@ pub(crate) struct TrustDeclaration {
     pub(crate) audience: String,
     pub(crate) entries: Vec<TrustEntry>,
 }
-
-/// The name of a workflow: a claim of templates that STS also reads by itself.
-pub(super) const WORKFLOW: &str = "workflow";
 
 const CONTEXTS: &str = "at least one of `Branches`, `Tags`, `Environments`, `PullRequests: true`, `AnyRef: true` and \
                         `AllJobs: true`, or `Subjects`";

@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::policy_limits::size_of;
 use crate::github::name::{self, RepositoryScope};
+use crate::github::subject_facts::SubjectTemplate;
 use crate::iam_policy::pattern::Pattern;
+
+/// The name of a workflow: a claim of templates that STS also reads by itself.
+pub(super) const WORKFLOW: &str = "workflow";
 
 /// A repository and the jobs of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +82,20 @@ impl JobContext {
 }
 
 impl TrustEntry {
+    /// Returns true for an entry whose subjects the template of a repository makes.
+    pub(super) fn is_of_template(&self) -> bool {
+        matches!(self.scope, Some(RepositoryScope::Repository(_))) && !self.contexts.is_empty()
+    }
+
+    /// The least template that the entry fits: the default one, with the claims that the entry gives.
+    pub(super) fn least_template(&self) -> SubjectTemplate {
+        let claims: Vec<String> = self.template_claims.keys().filter(|claim| *claim != WORKFLOW).cloned().collect();
+        if claims.is_empty() {
+            return SubjectTemplate::Default;
+        }
+        SubjectTemplate::Custom(SubjectTemplate::Default.keys().into_iter().chain(claims).collect())
+    }
+
     /// Returns true if a member says the repository by name or by id.
     pub(super) fn names_repository(&self) -> bool {
         matches!(self.scope, Some(RepositoryScope::Repository(_))) || self.repository_id.is_some()

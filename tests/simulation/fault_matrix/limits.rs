@@ -105,7 +105,7 @@ fn limited() -> Vec<Limited> {
     }
     for (kind, service, key, value, most) in [
         (PROVIDER, "iam", "tagKeyType", "tagValueType", 8),
-        (ROLE, "iam", "tagKeyType", "tagValueType", 33),
+        (ROLE, "iam", "tagKeyType", "tagValueType", 43),
         (ENTRY, "eks", "TagKey", "TagValue", 40),
     ] {
         let of = |shape, at| Limited { kind, property: "Tags", service, shape, stricter: None, at };
