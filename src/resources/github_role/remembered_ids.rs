@@ -155,8 +155,8 @@ impl Memory {
         if self.is_for_rollback {
             templates.push(entry.least_template());
         }
-        let each = templates.into_iter().map(|template| SubjectFacts { template, ..facts.clone() });
-        each.filter_map(|facts| self.with_users(issuer, entry, users, at, facts)).next()
+        let mut each = templates.into_iter().map(|template| SubjectFacts { template, ..facts.clone() });
+        each.find_map(|facts| self.with_users(issuer, entry, users, at, facts))
     }
 
     /// Facts with the users, if they lead to a policy.

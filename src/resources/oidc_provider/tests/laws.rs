@@ -503,10 +503,10 @@ fn a_ca_and_pins_that_go_make_room_for_tags() {
 }
 
 /// A provider of another owner that has room for no more claims.
-fn full(other: &Owner) -> Option<Observed> {
+fn full(other: &Owner) -> Observed {
     let mut full = after::<OidcProviders>(other, Some(&desired(&["a"], None, &[("k", "v")])), None).unwrap();
     full.tags.extend((full.tags.len()..42).map(|n| (format!("theirs-{n}"), String::new())));
-    Some(full)
+    full
 }
 
 /// The owners also change what they bring, so that each of them has brought everything.
@@ -521,7 +521,7 @@ fn owners_that_bring_the_same_share_a_claim_that_nobody_takes() {
         desired(&["c"], None, &[tag]),
         desired(&["d", "a"], None, &[tag]),
     ];
-    let mut state = full(&other);
+    let mut state = Some(full(&other));
     let with_a_tag = desired(&["c"], None, &[("new", "")]);
     assert!(OidcProviders::plan_is_refused(&one, &with_a_tag, state.as_ref()), "the room that is kept is for claims");
     for (index, set) in sets.iter().enumerate() {
@@ -557,8 +557,9 @@ fn owners_that_bring_the_same_share_a_claim_that_nobody_takes() {
 fn all_who_bring_the_same_write_the_same_tag() {
     let (one, two, other) = (owner("One"), owner("Two"), owner("Other"));
     let retaining = Declared { retain: true, ..declared(&["b", "a"], None, &[]) };
-    let first = after::<OidcProviders>(&one, Some(&Desired::Declared(Box::new(retaining))), full(&other)).unwrap();
-    let second = after::<OidcProviders>(&two, Some(&desired(&["a", "b"], None, &[])), full(&other)).unwrap();
+    let first =
+        after::<OidcProviders>(&one, Some(&Desired::Declared(Box::new(retaining))), Some(full(&other))).unwrap();
+    let second = after::<OidcProviders>(&two, Some(&desired(&["a", "b"], None, &[])), Some(full(&other))).unwrap();
     assert_eq!(first, second);
     let [(key, value)] = crowds(&first.tags)[..] else { panic!("{first:?}") };
     insta::assert_snapshot!(format!("{key}={value}"), @"github-trust:crowd:lpzvfiip62lcvguk=c=hmmw7lrjvq t=");
