@@ -246,6 +246,47 @@ fn a_template_comes_back_with_its_repository() {
 }
 
 #[test]
+fn a_template_of_another_repository_of_the_name_is_forgotten() {
+    at(async |place| {
+        place.token();
+        place.github(|github| drop(github.templates.insert("acme/app".into(), vec!["context".to_owned()])));
+        assert!(place.create(trust(&json!({"Branches": ["main"]}))).await.succeeded);
+        place.github(|github| {
+            github.templates.clear();
+            github.taken = [("acme/app".to_owned(), 999)].into();
+        });
+        deny_template(place);
+        let mut app = trust(&json!({"Branches": ["main"]}));
+        app[0]["RepositoryId"] = json!("999");
+        let outcome = place.update(app).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        let (owner, _) = ids("acme/app");
+        assert!(
+            place.subjects().contains(&format!("repo:acme@{owner}/app@999:ref:refs/heads/main")),
+            "{}",
+            place.policy()
+        );
+    });
+}
+
+#[test]
+fn a_template_is_recorded_beside_whole_subjects() {
+    at(async |place| {
+        place.token();
+        let keys = ["repo", "ref"].map(str::to_owned).to_vec();
+        place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+        assert!(place.create(trust(&json!({"Branches": ["main"]}))).await.succeeded);
+        place.github(|github| github.templates.clear());
+        let whole = trust(&json!({"Subjects": [immutable("acme/app", "environment:prod")]}));
+        assert!(place.update(whole).await.succeeded);
+        deny_template(place);
+        let outcome = place.update(trust(&json!({"Environments": ["prod"]}))).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert!(place.subjects().contains(&immutable("acme/app", "environment:prod")), "{}", place.policy());
+    });
+}
+
+#[test]
 fn a_template_whose_record_somebody_removed_is_a_warning() {
     at(async |place| {
         place.token();

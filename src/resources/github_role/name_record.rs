@@ -152,7 +152,7 @@ impl NameRecord {
                 continue;
             }
             let format = FORMATS.into_iter().find(|(mark, _)| value.ends_with(*mark));
-            if let Ok(id) = value.trim_end_matches(FORMATS.map(|(mark, _)| mark)).parse() {
+            if let Ok(id) = value.trim_end_matches(|mark: char| mark.is_ascii_lowercase()).parse() {
                 let name = name.replace(BOT.1, BOT.0);
                 formats.extend(format.map(|(_, format)| (name.clone(), format)));
                 names.push((name, id));
@@ -272,6 +272,13 @@ impl NameRecord {
             }
             words.push(word);
         }
+        // The other half is for names.
+        let mut room = self.limit * VALUE / 2;
+        words.retain(|word| {
+            let has_room = word.len() <= room;
+            room -= if has_room { word.len() } else { 0 };
+            has_room
+        });
         words
     }
 
@@ -342,6 +349,12 @@ mod tests {
         assert_eq!((read.format("acme/old"), read.format("acme/none"), read.template("acme/app")), (None, None, None));
         let alone = NameRecord::default().with_templates([(key("acme/app"), keys("repo context ref"))].into());
         assert_eq!(NameRecord::read(&alone.write()), alone);
+        let templates =
+            (0..4).map(|index| (key(&format!("acme/{index}")), vec!["repository_owner".to_owned(); 6 + index]));
+        let crowded = NameRecord::of([("octocat", 11)]).with_templates(templates.collect()).beside(43);
+        let read = NameRecord::read(&crowded.write());
+        assert!(crowded.write().len() == 1 && read.templates().len() == 1, "{:?}", crowded.write());
+        assert_eq!((read.ids("octocat"), read.is_cut()), ([11].into(), false));
         let unwritten = [keys("repo repo_property_$"), vec!["repository_owner".to_owned(); 20]];
         for keys in unwritten {
             let none = NameRecord::default().with_templates([(key("acme/app"), keys)].into());

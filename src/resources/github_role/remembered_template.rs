@@ -16,6 +16,11 @@ impl Memory {
         let Some(scope) = entry.scope.as_ref().filter(|_| entry.is_of_template()) else {
             return Some(SubjectTemplate::Default);
         };
+        // The record is of the repository that was remembered under the name.
+        let known = self.ids.ids(scope);
+        if entry.repository_id.is_some_and(|id| !known.is_empty() && !known.contains(&id)) {
+            return Some(SubjectTemplate::Default);
+        }
         let recorded = |names: &NameRecord| names.template(&scope.name()).cloned();
         if let Some(keys) = recorded(&self.names).or_else(|| recorded(&self.names_of_others)) {
             return Some(SubjectTemplate::Custom(keys));

@@ -7,6 +7,7 @@ use futures_util::future::join3;
 
 use crate::aws::CallError;
 use crate::error::{Error, Refusal};
+use crate::github::name::RepositoryScope;
 use crate::github::subject_facts::{SubjectFacts, SubjectTemplate};
 use crate::ownership::Owner;
 
@@ -131,7 +132,8 @@ impl GitHubRoles {
             let named = facts.named.iter().map(|(scope, named)| (scope, named.owner_id));
             let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);
             draft.owners.extend(scopes.filter_map(|(scope, id)| Some((scope.owner().to_lowercase(), id?))));
-            let told = entry.scope.as_ref().filter(|_| facts.told.keys.is_some() && entry.is_of_template());
+            let is_repository = |scope: &&RepositoryScope| matches!(scope, RepositoryScope::Repository(_));
+            let told = entry.scope.as_ref().filter(is_repository).filter(|_| facts.told.keys.is_some());
             draft.templates.extend(told.map(|scope| (key(&scope.name()), facts.template.clone())));
             draft.rules.extend(compiled);
             if draft.rules.len() > SUBJECT_LIMIT {
