@@ -178,6 +178,12 @@ mod tests {
     }
 
     #[test]
+    fn two_thirds_of_a_cut_reason_are_of_its_head() {
+        assert_eq!(shortened("0123456789abc", 9), "012345 … abc");
+        assert_eq!(shortened("0123456789abc", 1), "0 … ");
+    }
+
+    #[test]
     fn an_id_that_cloudformation_cannot_have_given_is_cut() {
         let answer = answer(&Outcome::Failure { physical_id: "é".repeat(5000), reason: "no".into() });
         assert_eq!(answer["PhysicalResourceId"], "é".repeat(512));

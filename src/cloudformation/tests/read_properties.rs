@@ -41,6 +41,25 @@ fn scalars_are_accepted_as_cloudformation_delivers_them() {
     assert_eq!(errors, "");
 }
 
+#[test]
+fn a_number_is_written_in_digits_alone() {
+    for (value, number) in [("3600", Some(3600)), ("+3600", None), (" 3600", None), ("3.6e3", None), ("", None)] {
+        let (found, _) = read(&json!({"A": value}), |fields| fields.integer(Scalars::A));
+        assert_eq!(found, number, "{value:?}");
+    }
+}
+
+#[test]
+fn up_to_four_values_are_told_in_a_sentence_and_more_in_a_list() {
+    for (values, told) in [
+        (&["A", "B"][..], "A or B"),
+        (&["A", "B", "C", "D"], "A, B, C or D"),
+        (&["A", "B", "C", "D", "E"], "one of A, B, C, D, E"),
+    ] {
+        assert_eq!(Property::choice("Choice", values, "").property.allowed(), told);
+    }
+}
+
 object_type! {
     Optional => {
         CHOICE: Text = Property::choice("Choice", &["This", "That"], "").default("That");
