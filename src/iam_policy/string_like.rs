@@ -185,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn the_steps_of_a_comparison_are_counted() {
+        for (pattern, text, result) in
+            [("abc", "abc", (true, 3)), ("abc", "abd", (false, 3)), ("*c", "abc", (true, 4)), ("", "a", (false, 1))]
+        {
+            STEPS.set(0);
+            assert_eq!(compare(&wild(pattern), text, |_| true), result, "{pattern} {text}");
+            assert_eq!(STEPS.get(), result.1, "{pattern} {text}");
+        }
+        STEPS.set(0);
+        assert!(!overlap("ab", "cde"));
+        assert_eq!(STEPS.get(), 3 * 4);
+    }
+
+    #[test]
     fn a_policy_full_of_stars_takes_pattern_times_text_steps_at_most() {
         let name = "octo-org/".to_owned() + &"a".repeat(100);
         for pattern in [

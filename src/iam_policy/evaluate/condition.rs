@@ -174,6 +174,7 @@ mod tests {
             keys: [
                 ("i.example:sub".to_owned(), vec!["repo:o/r".to_owned()]),
                 ("i.example:aud".to_owned(), vec!["a".to_owned(), "b".to_owned()]),
+                ("i.example:flag".to_owned(), vec!["true".to_owned()]),
             ]
             .into(),
         };
@@ -192,12 +193,21 @@ mod tests {
             ("StringLike", "i.example:sub", &["repo:o?r"], Some(true)),
             ("StringNotLike", "i.example:sub", &["repo:*"], Some(false)),
             ("StringNotEquals", "i.example:sub", &["x", "y"], Some(true)),
+            ("StringNotEquals", "i.example:aud", &["b"], Some(false)),
+            ("StringNotEqualsIgnoreCase", "i.example:sub", &["REPO:O/R"], Some(false)),
+            ("StringNotEqualsIgnoreCase", "i.example:sub", &["repo:o/s"], Some(true)),
+            ("Bool", "i.example:flag", &["True"], Some(true)),
+            ("Bool", "i.example:flag", &["false"], Some(false)),
             ("StringEquals", "i.example:aud", &["b"], Some(true)),
             ("ForAllValues:StringEquals", "i.example:aud", &["b"], Some(false)),
             ("ForAllValues:StringEquals", "i.example:aud", &["b", "a"], Some(true)),
             ("ForAnyValue:StringEquals", "i.example:aud", &["b"], Some(true)),
+            ("ForAnyValue:StringNotEquals", "i.example:aud", &["b"], Some(true)),
+            ("ForSomeValue:StringEquals", "i.example:aud", &["b"], None),
             ("Null", "i.example:sub", &["false"], Some(true)),
+            ("Null", "i.example:sub", &["true"], Some(false)),
             ("IpAddress", "aws:SourceIp", &["10.0.0.0/8"], None),
+            ("StringEquals", "aws:SourceVpc", &["vpc-1"], None),
             ("NumericLessThan", "i.example:sub", &["3"], None),
         ] {
             assert_eq!(met(operator, key, expected), result, "{operator} {key} {expected:?}");

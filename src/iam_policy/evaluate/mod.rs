@@ -165,3 +165,37 @@ fn principal(statement: &Value, provider_arn: &str) -> Option<bool> {
     }
     Some(federated(statement).any(|arn| arn == provider_arn))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn claims_that_are_numbers_or_booleans_are_compared_as_text() {
+        let claims = json!({"aud": ["a", 8], "flag": true, "list": [], "none": null, "repository_id": 7});
+        let TokenClaims { issuer, claims } = TokenClaims::of(claims.as_object().unwrap());
+        let read: Vec<(&str, String)> =
+            claims.iter().map(|(name, values)| (name.as_str(), values.join(" and "))).collect();
+        assert_eq!(issuer, GITHUB);
+        let expected = [("aud", "a and 8"), ("flag", "true"), ("repository_id", "7")];
+        assert_eq!(read, expected.map(|(name, values)| (name, values.to_owned())));
+    }
+
+    #[test]
+    fn a_statement_without_a_principal_depends_on_more_than_the_token() {
+        let token = TokenClaims { issuer: GITHUB.to_owned(), claims: BTreeMap::new() };
+        for (principal, expected) in [
+            (json!({"Principal": "*"}), (Verdict::Admitted, Some(true))),
+            (json!({"Principal": {"Federated": "arn"}}), (Verdict::Admitted, Some(true))),
+            (json!({"Principal": {"Federated": "other"}}), (Verdict::Refused, Some(false))),
+            (json!({"NotPrincipal": "*"}), (Verdict::Depends, None)),
+        ] {
+            let mut statement = json!({"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity"});
+            statement.as_object_mut().unwrap().extend(principal.as_object().unwrap().clone());
+            let (verdict, reports) = evaluate(&json!({"Statement": statement}), "arn", &token);
+            assert_eq!((verdict, reports[0].applies), expected, "{principal}");
+        }
+    }
+}

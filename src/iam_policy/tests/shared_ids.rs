@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::*;
+use crate::iam_policy::document::allowed_values;
 use crate::iam_policy::evaluate::{TokenClaims, Verdict, evaluate};
 use crate::iam_policy::trust_policy::TrustPolicy;
 
@@ -52,6 +53,20 @@ fn a_name_with_another_id_gets_in_only_if_that_id_is_declared_for_the_job() {
     }
     assert!(!admits(&policy, "o/a", MAIN, 3), "o/c is let in for more jobs, so that it shares nothing");
     assert_eq!(TrustPolicy::read(&policy.document()), Some(policy), "each id is still that of its name");
+}
+
+#[test]
+fn repositories_that_share_a_statement_keep_their_other_claims() {
+    let by = |mut rule: TrustRule, actor: &str| {
+        rule.claims.insert(Claim::ActorId, Rc::new([Pattern::written(actor)].into()));
+        rule
+    };
+    let rules = [("o/a", 1, "7"), ("o/b", 2, "7"), ("o/c", 3, "8"), ("o/d", 4, "8")]
+        .map(|(name, id, actor)| by(rule(name, "pull_request", id), actor));
+    let policy = policy(rules.to_vec());
+    let document = policy.document();
+    assert_eq!(allowed_values(&document, "actor_id"), ["7", "8"], "{policy}");
+    assert_eq!(TrustPolicy::read(&document), Some(policy));
 }
 
 #[test]
