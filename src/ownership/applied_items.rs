@@ -93,7 +93,8 @@ mod tests {
         let applied = AppliedItems::<8>::of((0..32).map(|index| ["a", "b", "c", "d"][index % 4]).chain(["e"]));
         let read = AppliedItems::read(Some(&applied.to_string()));
         assert_eq!(read, applied);
-        assert!(read.contains("a") && !read.contains("f"));
+        assert!(read.contains("a") && !read.contains("f") && !read.is_empty());
+        assert!(AppliedItems::<8>::of([]).is_empty());
         assert_eq!(AppliedItems::read(None), AppliedItems::<8>::default());
     }
 
@@ -116,6 +117,9 @@ mod tests {
         let written = third.to_string();
         assert!(written.starts_with("3.") && written.len() <= 256, "{written}");
         assert!(names(0, 75).iter().all(|name| AppliedItems::<8>::read(Some(&written)).contains(name)));
+        for count in 33..300 {
+            assert!(applied(&names(0, count)).to_string().len() <= 256, "{count} items");
+        }
         // As many as fit are written as ever.
         assert_eq!(applied(&names(0, 32)).to_string().len(), 256);
     }

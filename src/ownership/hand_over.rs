@@ -95,6 +95,7 @@ fn claim_of(owner: &Owner, from: &str) -> Tags {
 mod tests {
     use super::super::owner::tests::owner;
     use super::*;
+    use crate::cloudformation::StackId;
 
     #[test]
     fn an_object_whose_tags_changed_since_the_question_keeps_its_owner() {
@@ -106,5 +107,23 @@ mod tests {
         assert_eq!(HandOver::Retained.claim(&new, &before), None);
         let held = HandOver::Held { from: before.clone(), why: String::new() };
         assert_eq!(held.claim(&new, &before), None);
+    }
+
+    #[test]
+    fn a_claim_records_whether_the_object_was_of_the_stack() {
+        let (old, new) = (owner("Old"), owner("New"));
+        let other = StackId::parse("arn:aws:cloudformation:us-east-1:123456789012:stack/team-b/9c").unwrap();
+        let of_others = Owner::new(&other, "Old").tags();
+        let let_go = |from: &Tags| HandOver::LetGo { from: from.clone() }.claim(&new, from);
+        let lost = |from: &Tags| HandOver::Lost { from: from.clone() }.claim(&new, from);
+        let recorded = |claim: Option<Tags>| claim.map(|claim| Takeover::of(&claim));
+        assert_eq!(recorded(let_go(&old.tags())), Some(Some(Takeover::OwnStack)));
+        assert_eq!(recorded(let_go(&of_others)), Some(Some(Takeover::Others)));
+        assert_eq!(recorded(lost(&of_others)), Some(Some(Takeover::Others)));
+        assert_eq!(recorded(lost(&Tags::new())), Some(Some(Takeover::Others)));
+        assert_eq!(lost(&old.tags()), Some(new.tags()));
+        let retained = HandOver::Retained.claim(&new, &new.tags());
+        assert_eq!(recorded(retained.clone()), Some(Some(Takeover::OwnStack)));
+        assert_eq!(HandOver::Retained.claim(&new, &retained.unwrap()), None);
     }
 }
