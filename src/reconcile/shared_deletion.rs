@@ -139,3 +139,13 @@ fn no_time_for_grace(id: &str, pause: Duration) -> Refusal {
         remedy: "Raise `ServiceTimeout`, or leave it out".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_announcement_has_a_nonce_of_its_own() {
+        assert_ne!(grace_nonce(), grace_nonce());
+    }
+}

@@ -153,24 +153,33 @@ fn row_38_what_somebody_deletes_meanwhile_is_gone_or_made_again() {
                 }
             });
         };
-        world(async |world| {
-            world.cloud.state().account.authorization.gone_is_denied = true;
-            let mut stack = world.stack("s");
-            Operation::Delete.prepare(world, &mut stack, kind).await;
-            deletion(world, At::every(action));
-            let status = Operation::Delete.perform(&mut stack, kind).await;
-            assert_eq!(status, Status::DeleteComplete, "{}", world.story());
-        });
-        world(async |world| {
-            world.cloud.state().account.authorization.gone_is_denied = true;
-            let mut stack = world.stack("s");
-            Operation::Update.prepare(world, &mut stack, kind).await;
-            let first = if kind == ROLE { "AttachRolePolicy" } else { "AssociateAccessPolicy" };
-            deletion(world, At::nth(first, if kind == ROLE { 2 } else { 3 }));
-            let status = Operation::Update.perform(&mut stack, kind).await;
-            assert_eq!(status, Status::UpdateComplete, "{}", world.story());
-            assert_eq!(world.ours().len(), 1);
-        });
+        // A denial on a new object is tried again, and reads may show an older one for a while after it is gone.
+        for (age, lag) in [(0, 0), (300, 0), (300, 15)] {
+            world(async |world| {
+                world.cloud.state().account.authorization.gone_is_denied = true;
+                let mut stack = world.stack("s");
+                Operation::Delete.prepare(world, &mut stack, kind).await;
+                tokio::time::sleep(Duration::from_secs(age)).await;
+                world.cloud.state().account.iam.settings.change_lag = Duration::from_secs(lag);
+                deletion(world, At::every(action));
+                let status = Operation::Delete.perform(&mut stack, kind).await;
+                assert_eq!(status, Status::DeleteComplete, "{}", world.story());
+            });
+        }
+        for age in [0, 300] {
+            world(async |world| {
+                world.cloud.state().account.authorization.gone_is_denied = true;
+                let mut stack = world.stack("s");
+                Operation::Update.prepare(world, &mut stack, kind).await;
+                tokio::time::sleep(Duration::from_secs(age)).await;
+                let first = if kind == ROLE { "AttachRolePolicy" } else { "AssociateAccessPolicy" };
+                deletion(world, At::nth(first, 1));
+                let status = Operation::Update.perform(&mut stack, kind).await;
+                assert_eq!(status, Status::UpdateComplete, "{}", world.story());
+                assert!(denied(world) > 0, "{}", world.story());
+                assert_eq!(world.ours().len(), 1);
+            });
+        }
     }
 }
 
@@ -190,6 +199,24 @@ fn row_38_a_change_of_an_older_object_that_is_denied_is_not_waited_for() {
             assert!(!reason.contains("is new"), "{reason}");
             let waited = world.cloud.now().duration_since(before).unwrap();
             assert!(waited < Duration::from_secs(10), "{waited:?}");
+        });
+    }
+}
+
+#[test]
+fn row_25_a_create_that_cannot_look_names_what_it_may_have_made() {
+    for (kind, creation, look, last) in
+        [(ROLE, "CreateRole", "GetRole", 3), (ENTRY, "CreateAccessEntry", "DescribeAccessEntry", 2)]
+    {
+        world(async |world| {
+            world.fault(At::nth(creation, 1), When::After, Fault::Kill);
+            // The looks of the second attempt.
+            world.fault(At::Action { action: look, from: 2, to: last }, When::Before, Fault::AccessDenied);
+            let status = Operation::Create.perform(&mut world.stack("s"), kind).await;
+            assert_eq!(status, Status::RollbackComplete, "{}", world.story());
+            let (_, id) = world.failure(&world.last_of(RequestType::Create));
+            assert!(!id.starts_with("never-created/"), "{id}\n{}", world.story());
+            assert!(world.ours().is_empty(), "{}", world.story());
         });
     }
 }

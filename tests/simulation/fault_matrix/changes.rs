@@ -1,5 +1,7 @@
 //! Rows 11, 12 and 14: updates that fail, go back, or find another world than the last one left.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::super::account::Object;
@@ -207,4 +209,24 @@ fn row_14_after_a_skipped_rollback_an_update_goes_by_what_it_observes() {
             });
         }
     }
+}
+
+#[test]
+fn row_14_a_change_during_a_slow_lookup_is_seen() {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete);
+        let other = json!([{"Repository": "acme/app", "Branches": ["other"]}]);
+        world.fault(At::every("GET /repos/*"), When::Before, Fault::Slow(Duration::from_secs(8)));
+        let by_hand = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            world.someone("UpdateRole", &json!({"RoleName": "deploy", "MaxSessionDuration": 7200}));
+        };
+        let update = vec![but(alone(ROLE, 1), json!({"Trust": other}))];
+        let (status, ()) = tokio::join!(stack.update(&update), by_hand);
+        assert_eq!(status, Status::UpdateComplete, "{}", world.story());
+        let roles: Vec<_> = world.cloud.state().account.iam.roles.all().map(|(_, role)| role.clone()).collect();
+        let role = roles.iter().find(|role| role.name == "deploy");
+        assert_eq!(role.map(|role| role.max_session), Some(3600), "{}", world.story());
+    });
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::super::cloudformation::{Disturbance, RequestType, Resource, Status};
 use super::super::expected_state::ROLE;
 use super::super::faults::{At, Fault, When};
 use super::super::invariants::lock;
 use super::super::lambda::{Delivery, Ended};
 use super::fixtures::{
-    GIVEN_ROLE, KINDS, OPERATION, OPERATIONS, Operation, World, alone, everywhere, logical, quiet_day, world,
+    GIVEN_ROLE, KINDS, OPERATION, OPERATIONS, Operation, World, alone, but, everywhere, logical, quiet_day, world,
 };
 
 fn delivered(world: &World, kind: &str, delivery: Delivery) {
@@ -64,11 +66,46 @@ fn row_02_a_create_killed_three_times_is_cleaned_up_by_its_delete() {
                     let invented = format!("s-{}-1A2B3C4D5E6F7", logical(kind));
                     assert_eq!(delete.physical, Some(invented.clone()), "{}", world.story());
                     assert_eq!(world.physical(&delete), invented, "a Delete is answered with its own id");
+                    // The Create may make something for five minutes more.
+                    let calls = world.calls_for(&delete);
+                    let watched = calls[calls.len() - 1].at.saturating_sub(calls[0].at);
+                    assert!(watched < Duration::from_secs(308), "{watched:?}\n{}", world.story());
                     world.nothing_left_but(&[]).await;
                     assert!(world.ours().is_empty(), "{}", world.story());
                 });
             }
         }
+    }
+}
+
+#[test]
+fn row_02_a_replacement_killed_three_times_is_removed_by_its_rollback() {
+    for is_denied in [false, true] {
+        world(async |world| {
+            let mut stack = world.stack("s");
+            assert_eq!(stack.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete);
+            world.fault(At::nth("CreateRole", 1), When::After, Fault::Kill);
+            for invocation in [3, 4] {
+                world.fault(At::OfInvocation { invocation, call: 1 }, When::Before, Fault::Kill);
+            }
+            if is_denied {
+                world.fault(At::every("DeleteRole"), When::Before, Fault::AccessDenied);
+            }
+            let mut status = stack.update(&vec![but(alone(ROLE, 1), json!({"RoleName": "deploy-2"}))]).await;
+            let rollback = world.last_of(RequestType::Update);
+            if is_denied {
+                assert_eq!(status, Status::UpdateRollbackFailed, "{}", world.story());
+                assert_eq!(world.failure(&rollback).1, "deploy", "{}", world.story());
+                world.cloud.state().faults.cease();
+                status = stack.continue_rollback(&[]).await;
+            }
+            assert_eq!(status, Status::UpdateRollbackComplete, "{}", world.story());
+            let calls = world.calls_for(&rollback);
+            let took = calls[calls.len() - 1].at.saturating_sub(calls[0].at);
+            assert!(is_denied || took < Duration::from_secs(10), "{took:?}\n{}", world.story());
+            world.nothing_left_but(&[&stack]).await;
+            assert_eq!(world.ours().len(), 1, "{}", world.story());
+        });
     }
 }
 

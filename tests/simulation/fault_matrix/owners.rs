@@ -1,5 +1,6 @@
 //! Many owners of one provider: those that are gone, and those for which there is no tag of their own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use github_trust::cloudformation::StackId;
@@ -10,6 +11,7 @@ use super::super::account::Object;
 use super::super::author::Author;
 use super::super::cloudformation::{Declared, RequestType, Status, declared};
 use super::super::expected_state::PROVIDER;
+use super::super::faults::{At, Fault, When};
 use super::super::lambda::Ended;
 use super::fixtures::{OUR_PROVIDER, World, world};
 use super::rotation::SCHEDULE;
@@ -251,5 +253,51 @@ fn a_provider_that_lost_a_claim_stays_and_the_log_names_it() {
         assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
         assert_eq!(owners(world), 0);
         assert!(world.told_to_stay(OUR_PROVIDER), "{}", world.log.text());
+    });
+}
+
+#[test]
+fn row_09_a_stack_that_joins_waits_for_one_that_leaves_as_that_waits() {
+    for dies in [false, true] {
+        world(async |world| {
+            let (mut one, mut two) = (world.stack("one"), world.stack("two"));
+            one.create(&own(1)).await;
+            if dies {
+                // The next attempt announces the deletion anew.
+                world.fault(At::nth("DeleteOpenIDConnectProvider", 1), When::Before, Fault::Kill);
+            }
+            let joins = async {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+                two.create(&own(2)).await
+            };
+            let (left, joined) = tokio::join!(one.delete_stack(), joins);
+            assert_eq!((left, joined), (Status::DeleteComplete, Status::CreateComplete), "{}", world.story());
+            let changes = |kind: RequestType| {
+                let calls = world.calls_for(&world.last_of(kind)).into_iter();
+                calls.filter(|call| call.changing && call.service == "iam").map(|call| call.at).collect::<Vec<_>>()
+            };
+            let (leaving, joining) = (changes(RequestType::Delete), changes(RequestType::Create));
+            let grace = leaving[1].saturating_sub(leaving[0]);
+            assert!(grace >= 2 * world.settings.iam_lag, "{grace:?}\n{}", world.story());
+            assert!(joining[0] >= leaving[leaving.len() - 1], "{}", world.story());
+        });
+    }
+}
+
+#[test]
+fn row_21_a_removal_waits_until_what_comes_before_it_is_shown() {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&own(1)).await, Status::CreateComplete, "{}", world.story());
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        world.cloud.state().account.iam.settings.change_lag = Duration::from_secs(20);
+        assert_eq!(stack.update(&own(2)).await, Status::UpdateComplete, "{}", world.story());
+        let calls = world.calls_for(&world.last_of(RequestType::Update)).into_iter();
+        let changes: Vec<String> = calls
+            .filter(|call| call.changing && call.service == "iam")
+            .map(|call| format!("{} {}", call.action, call.input))
+            .collect();
+        let distinct: BTreeSet<&String> = changes.iter().collect();
+        assert_eq!(distinct.len(), changes.len(), "{changes:#?}");
     });
 }

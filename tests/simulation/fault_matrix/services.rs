@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::calls::Outcome;
-use super::super::cloudformation::Status;
-use super::super::cloudformation::declared;
+use super::super::cloudformation::{RequestType, Status, declared};
 use super::super::expected_state::{ENTRY, PROVIDER, ROLE};
 use super::super::faults::{At, Fault, When};
+use super::super::wire::Refusal;
 use super::fixtures::{OPERATION, Operation, World, allow, alone, but, everywhere, policy, quiet_day, world};
 
 /// Does a operation in which the first calls meet a fault, and it works all the same.
@@ -277,4 +277,27 @@ fn row_23_a_policy_attached_before_a_deletion_is_looked_up_again() {
             });
         }
     }
+}
+
+#[test]
+fn row_23_a_conflict_that_does_not_pass_is_told_within_150_seconds() {
+    world(async |world| {
+        let mut stack = world.stack("s");
+        assert_eq!(stack.create(&vec![alone(ROLE, 1)]).await, Status::CreateComplete);
+        let conflict = Refusal::new("DeleteConflict", 409, "Cannot delete entity, must detach all policies first.");
+        world.fault(At::every("DeleteRole"), When::Before, Fault::Refuse(conflict));
+        assert_eq!(stack.delete_stack().await, Status::DeleteFailed, "{}", world.story());
+        let delete = world.last_of(RequestType::Delete);
+        let calls = world.calls_for(&delete);
+        let tries: Vec<Duration> =
+            calls.iter().filter(|call| call.action == "DeleteRole").map(|call| call.at).collect();
+        let (reason, _) = world.failure(&delete);
+        let words = format!("{} attempts found the state changed by somebody else each time", tries.len());
+        assert!(reason.contains(&words), "{reason}\n{}", world.story());
+        let took = tries[tries.len() - 1].saturating_sub(tries[0]).as_secs();
+        assert!((100..=150).contains(&took), "{took} s\n{}", world.story());
+        world.cloud.state().faults.cease();
+        assert_eq!(stack.delete_stack().await, Status::DeleteComplete, "{}", world.story());
+        world.nothing_left_but(&[]).await;
+    });
 }
