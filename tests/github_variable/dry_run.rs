@@ -128,6 +128,27 @@ fn a_plan_of_an_object_at_github_says_what_the_request_then_does() {
 }
 
 #[test]
+fn a_plan_of_a_deletion_keeps_to_the_guardrails_of_today() {
+    at(async |place| {
+        assert_eq!(place.create(variable("v")).await, Status::CreateComplete, "{}", place.reason());
+        let question = json!({"Plan": {"RequestType": "Delete", "ResourceType": KIND, "ResourceProperties": variable("v"),
+            "StackId": place.stack.id, "LogicalResourceId": "Variable", "PhysicalResourceId": place.physical()}});
+        for writable in ["acme/app", "acme/other"] {
+            let variable = |name: &str| (name == "WRITABLE_GITHUB_REPOSITORIES").then(|| writable.to_owned());
+            let settings = Settings { guardrails: Guardrails::read(variable), ..place.settings.clone() };
+            let answer = deliver(&place.cloud, settings, &question).await;
+            let resource = &answer["Resources"][0];
+            let is_forbidden = resource["Refusals"].to_string().contains("WritableGitHubRepositories");
+            assert_eq!(is_forbidden, writable == "acme/other", "{answer:#}");
+            let leaves = "record that eu-west-1/team/Variable leaves";
+            let actions = [leaves, "delete the variable", "remove the record of an owner"];
+            let expected = if is_forbidden { json!([]) } else { json!(actions) };
+            assert_eq!(resource["Actions"], expected, "{answer:#}");
+        }
+    });
+}
+
+#[test]
 fn a_plan_tells_that_another_owner_is_leaving_at_this_moment() {
     at(async |place| {
         let mut other = place.cloudformation.stack("other");

@@ -73,6 +73,20 @@ fn each_refusal_is_told_with_what_to_do_and_leaves_nothing() {
     insta::assert_snapshot!(told);
 }
 
+/// Only AWS allows a call by the tags of its object, which may count late.
+#[test]
+fn a_write_that_github_forbids_is_not_waited_for() {
+    at(async |place| {
+        let permissions = ("x-accepted-github-permissions", "secrets=write");
+        let forbidden = refusal(403, "Resource not accessible by integration", &[permissions]);
+        place.cloud.state().account.github.answers.insert(PUT.to_owned(), forbidden);
+        let before = place.cloud.now();
+        assert_eq!(place.create(secret("hunter")).await, Status::RollbackComplete, "{}", place.reason());
+        let waited = place.cloud.now().duration_since(before).unwrap().as_secs();
+        assert!(waited < 10 && !place.reason().contains("is new"), "{waited} s: {}", place.reason());
+    });
+}
+
 #[test]
 fn without_a_credential_nothing_is_sent_and_the_stack_can_go() {
     at(async |place| {

@@ -25,6 +25,7 @@ fn a_variable_comes_changes_under_one_id_and_goes() {
         assert_eq!((place.changes(), place.physical()), (changes, id), "nothing to change");
         assert_eq!(place.delete().await, Status::DeleteComplete);
         assert_eq!(place.value(PATH), None);
+        assert!(!place.log.text().contains("no tag of this resource"), "{}", place.log.text());
     });
 }
 
@@ -101,6 +102,7 @@ fn what_was_there_before_is_neither_overwritten_nor_deleted() {
             assert_eq!(place.create(properties).await, Status::RollbackComplete);
             let reason = place.reason();
             assert!(reason.contains("exists already") && reason.contains("`OnExisting: Adopt`"), "{reason}");
+            assert!(!reason.contains("it belongs to"), "{reason}");
             assert_eq!((place.value(path).as_deref(), place.changes()), (Some("theirs"), 0));
         });
     }

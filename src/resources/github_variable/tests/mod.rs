@@ -1,2 +1,3 @@
+mod first_read;
 mod laws;
 mod parse;
