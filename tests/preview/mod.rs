@@ -1,6 +1,7 @@
 //! What `{"Plan": …}` answers: ten typical changes as people read them, mistakes, refusals, templates, and what an alias for
 //! questions refuses.
 
+mod leftovers;
 mod limits;
 mod moments;
 
@@ -226,6 +227,21 @@ fn a_plan_tells_the_exemption_that_allows_a_part() {
         let sibling = account.change("Other", ROLE, properties).await;
         assert_eq!(sibling["Resources"][0]["Refusals"][0]["Guardrail"], "MaxSessionDuration", "{sibling:#}");
         assert_eq!(sibling["Resources"][0]["Exemptions"], json!([]), "{sibling:#}");
+    });
+}
+
+#[test]
+fn a_role_from_before_a_boundary_was_demanded_is_planned_unchanged() {
+    within(async |account| {
+        account.world.settings.guardrails = deployed(&[
+            ("ROLE_PATH", "/"),
+            ("ALLOWED_GITHUB_OWNERS", "octo-org"),
+            ("ROLE_PERMISSIONS_BOUNDARY", "arn:aws:iam::111122223333:policy/ci-boundary"),
+        ]);
+        let answer = account.change("Role", ROLE, role()).await;
+        let resource = &answer["Resources"][0];
+        assert_eq!((&resource["Refusals"], &resource["Actions"]), (&json!([]), &json!([])), "{answer:#}");
+        assert_eq!(resource["PhysicalResourceId"], "deploy", "{answer:#}");
     });
 }
 

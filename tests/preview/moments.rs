@@ -5,10 +5,11 @@ use std::time::Duration;
 use github_trust::settings::Settings;
 use serde_json::{Value, json};
 
-use super::{Place, role, with, within};
+use super::{Place, entry, role, with, within};
 use crate::simulation::account::Account;
 use crate::simulation::cloudformation::{Status, declared};
-use crate::simulation::expected_state::{PROVIDER, ROLE};
+use crate::simulation::eks::Status as ClusterStatus;
+use crate::simulation::expected_state::{ENTRY, PROVIDER, ROLE};
 use crate::simulation::plan::Setting;
 use crate::simulation::world::world;
 
@@ -41,6 +42,19 @@ fn a_deletion_that_another_process_has_announced_is_told() {
         tokio::time::sleep(Duration::from_mins(5)).await;
         let answer = account.plan(&question).await;
         assert_eq!(answer["Resources"][0]["NotKnownYet"], json!([]), "{answer:#}");
+    });
+}
+
+#[test]
+fn a_cluster_that_is_being_created_leaves_the_plan_not_known_yet() {
+    within(async |account| {
+        account.cloud.change_now(|account, now| account.eks.add_cluster("new", "API", ClusterStatus::Creating, now));
+        let properties = with(entry(&json!({"Type": "cluster"})), &json!({"ClusterName": "new"}));
+        let answer = account.change("Entry", ENTRY, properties).await;
+        let resource = &answer["Resources"][0];
+        assert_eq!(resource["Refusals"], json!([]), "{answer:#}");
+        let unknown = resource["NotKnownYet"].to_string();
+        assert!(unknown.contains("was still being created when the time was up"), "{answer:#}");
     });
 }
 
