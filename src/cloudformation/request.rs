@@ -2,7 +2,6 @@
 //! however broken the rest is.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -228,16 +227,6 @@ impl Request {
             Some(seconds) => Ok(Some(seconds)),
             None => Err(Malformed::ServiceTimeout(excerpt(&value.to_string()))),
         }
-    }
-}
-
-impl fmt::Display for RequestType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create => "Create",
-            Self::Update => "Update",
-            Self::Delete => "Delete",
-        })
     }
 }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use super::resource::{Api, Resource};
 use crate::aws::CallError;
 use crate::cloudformation::schema::ResourceSchema;
-use crate::cloudformation::{Attributes, Fields, Request};
+use crate::cloudformation::{Fields, Request};
 use crate::deployment::Deployment;
 use crate::github::client::Client;
 use crate::github::ownership_by_creation::CreationWindow;
@@ -163,10 +163,6 @@ impl<R: Claimable> Resource for Claimed<R> {
 
     fn id(owner: &Owner, spec: &R::Spec, deployment: &Deployment) -> R::Id {
         R::id(owner, spec, deployment)
-    }
-
-    fn early_attributes(id: &R::Id, spec: &R::Spec, deployment: &Deployment) -> Attributes {
-        R::early_attributes(id, spec, deployment)
     }
 
     fn id_from(physical_id: &str) -> Option<R::Id> {
