@@ -11,17 +11,21 @@ use crate::iam_policy::evaluate::{FailedCondition, TokenClaims};
 use crate::iam_policy::string_like::string_like;
 use crate::resources::github_role::TrustedNames;
 
-/// Describes the change that would meet a condition of a statement. No change lets in somebody who has the name of another one
-/// whom the role trusts.
+/// The members of an entry that narrow it, by their claims.
+const NARROWING: [&str; 6] = ["ref", "job_workflow_ref", WORKFLOW, "actor", "actor_id", "enterprise_id"];
+
+/// Describes the change that would meet a condition of a statement, of which all these fail. No change lets in somebody who has the
+/// name of another one whom the role trusts. The members of one entry are combined, so that a job that differs in several of them
+/// is let in by an entry of its own.
 pub(super) fn change(
-    failed: &FailedCondition,
+    (failed, all): (&FailedCondition, &[FailedCondition]),
     token: &TokenClaims,
     known: &TrustedNames,
     statement: &Value,
     is_nearest: bool,
 ) -> String {
     let (job, trusted) = (TokenJob::of(token), Trusted::of(statement));
-    let claim = failed.key.rsplit(':').next().unwrap_or_default();
+    let claim = claim_of(failed);
     let is_user = |key: &str| matches!(key, "actor" | "actor_id");
     let tells_user = is_user(claim) || (claim == "sub" && pairs(job.subject).any(|(key, _)| is_user(key)));
     let user = || other_user(known, &job, &trusted).filter(|_| tells_user);
@@ -32,12 +36,20 @@ pub(super) fn change(
         return "nothing: another statement is nearer to the job".to_owned();
     }
     let found = failed.found.as_ref().and_then(|values| values.first()).map(String::as_str);
+    let fails = |claims: &[&str]| all.iter().any(|failed| claims.contains(&claim_of(failed)));
+    let has_other_context =
+        || OtherParts::nearest(job.subject, &trusted.about(&job)).is_some_and(|other| other.context().is_some());
+    let several = fails(&["sub"]) && fails(&NARROWING) && has_other_context();
     match (claim, found) {
+        (claim, Some(value)) if several && NARROWING.contains(&claim) && !is_excluded(failed, value, &trusted) => {
+            let of_claim = if claim == "ref" { refs(value) } else { member(claim, value, &job) };
+            format!("{of_claim}, in the second entry")
+        }
         (_, Some(value)) if is_excluded(failed, value, &trusted) => {
             format!("the policy excludes {value:?}: change it where it is written")
         }
         ("sub", Some(subject)) if pattern_by_letter(failed, subject).is_some() => BY_LETTER.to_owned(),
-        ("sub", Some(_)) => for_subject(&job, &trusted),
+        ("sub", Some(_)) => for_subject(&job, &trusted, several),
         ("aud", Some(audience)) => for_audience(audience, &failed.expected),
         ("repository" | "repository_id" | "repository_owner_id", Some(_)) => no_entry(&job, &trusted),
         ("ref", Some(value)) => for_ref(value, &job, &trusted),
@@ -53,6 +65,11 @@ pub(super) fn change(
         }
         (_, None) => format!("the claims have no `{claim}`: give all claims of the token"),
     }
+}
+
+/// The claim of a condition's key.
+pub(super) fn claim_of(failed: &FailedCondition) -> &str {
+    failed.key.rsplit(':').next().unwrap_or_default()
 }
 
 /// Describes the change of a Deny that applies, but to a stranger.
@@ -124,7 +141,7 @@ fn for_ref(value: &str, job: &TokenJob<'_>, trusted: &Trusted) -> String {
     format!("{} in the entry of {entry}{}", member("ref", value, job), with_refs(value, &entry))
 }
 
-fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
+fn for_subject(job: &TokenJob<'_>, trusted: &Trusted, several: bool) -> String {
     let about = trusted.about(job);
     let subject = plain(job.subject);
     if let Some(other) = about.iter().find(|other| fits(&plain(other), &subject)) {
@@ -141,13 +158,13 @@ fn for_subject(job: &TokenJob<'_>, trusted: &Trusted) -> String {
         return no_entry(job, trusted);
     }
     match OtherParts::nearest(job.subject, &about) {
-        Some(other) => for_parts(job, &other, &entry_of(&about)),
+        Some(other) => for_parts(job, &other, &entry_of(&about), several),
         None => other_template(job, &about, trusted.is_pinned(job)),
     }
 }
 
 /// Describes the members that lead from a trusted subject of the same template to that of the job.
-fn for_parts(job: &TokenJob<'_>, other: &OtherParts<'_>, entry: &str) -> String {
+fn for_parts(job: &TokenJob<'_>, other: &OtherParts<'_>, entry: &str, several: bool) -> String {
     let context = other.context();
     let change = |part: &SubjectPart<'_>| match (part.template_key, context, part.value.unwrap_or_default()) {
         ("ref", None, value) => Some(refs(value)),
@@ -161,9 +178,10 @@ fn for_parts(job: &TokenJob<'_>, other: &OtherParts<'_>, entry: &str) -> String 
         return member(unnamed.key, "", job);
     }
     let changes: Vec<String> = other.parts.iter().filter_map(change).collect();
-    // The members of one entry are combined: another context with another claim would let in more than the job.
-    let place = if context.is_some() && changes.len() > 1 { "a second" } else { "the" };
-    let beside = other.reference.filter(|_| context.is_some()).map(|on| with_refs(on, entry)).unwrap_or_default();
+    let is_second = several || (context.is_some() && changes.len() > 1);
+    let place = if is_second { "a second" } else { "the" };
+    let on = other.reference.filter(|_| context.is_some() && !is_second);
+    let beside = on.map(|on| with_refs(on, entry)).unwrap_or_default();
     format!("{} in {place} entry of {entry}{beside}", changes.join(" and "))
 }
 

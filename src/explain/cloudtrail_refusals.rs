@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::advice::{self, claim_of};
 use super::cloudtrail_event::TokenEvent;
-use super::{advice, names};
+use super::names;
 use crate::arn::issuer_of_provider;
 use crate::audit::report::counted;
 use crate::error::plain;
@@ -273,7 +274,7 @@ fn refused(policy: &Value, token: &TokenClaims, reports: &[StatementReport]) -> 
     let (known, written) = (names(policy, &Tags::new(), token), &statements(policy)[best.statement]);
     let (mut what, mut change) = (Vec::new(), BTreeSet::new());
     for failed in seen {
-        let (said, advice) = condition(failed, token, &known, written);
+        let (said, advice) = condition((failed, &best.failed), token, &known, written);
         what.push(said);
         change.insert(advice);
     }
@@ -283,15 +284,11 @@ fn refused(policy: &Value, token: &TokenClaims, reports: &[StatementReport]) -> 
 /// The number of conditions that fail, those of claims that nobody sees last.
 fn distance(report: &StatementReport, token: &TokenClaims) -> (usize, usize) {
     let seen = report.failed.iter().filter(|failed| is_seen(failed, token)).count();
-    let nearest = report.failed.iter().filter(|failed| claim(failed) == "sub").map(|failed| {
+    let nearest = report.failed.iter().filter(|failed| claim_of(failed) == "sub").map(|failed| {
         let found = failed.found.as_ref().and_then(|values| values.first()).map_or("", String::as_str);
         found.len() - failed.expected.iter().map(|expected| common(expected, found)).max().unwrap_or_default()
     });
     (seen, nearest.min().unwrap_or_default())
-}
-
-fn claim(failed: &FailedCondition) -> &str {
-    failed.key.rsplit(':').next().unwrap_or_default()
 }
 
 fn is_read(claim: &str, token: &TokenClaims) -> bool {
@@ -301,15 +298,20 @@ fn is_read(claim: &str, token: &TokenClaims) -> bool {
 
 /// Returns true if the event shows enough to tell that a condition fails.
 fn is_seen(failed: &FailedCondition, token: &TokenClaims) -> bool {
-    let claim = claim(failed);
+    let claim = claim_of(failed);
     let subject = token.claims.get("sub").and_then(|values| values.first()).map_or("", String::as_str);
     // A job without an environment has another context in its subject.
     let has_context = [":ref:", ":pull_request"].iter().any(|context| subject.contains(context));
     failed.found.is_some() || !is_read(claim, token) || (claim == "environment" && has_context)
 }
 
-fn condition(failed: &FailedCondition, token: &TokenClaims, known: &TrustedNames, written: &Value) -> (String, String) {
-    let claim = claim(failed);
+fn condition(
+    (failed, all): (&FailedCondition, &[FailedCondition]),
+    token: &TokenClaims,
+    known: &TrustedNames,
+    written: &Value,
+) -> (String, String) {
+    let claim = claim_of(failed);
     if !is_read(claim, token) {
         let what = format!("the policy compares `{claim}`, which STS does not read in tokens of this issuer");
         return (what, "compare a claim that STS reads, or the subject".to_owned());
@@ -323,7 +325,10 @@ fn condition(failed: &FailedCondition, token: &TokenClaims, known: &TrustedNames
     let wants = failed.expected.iter().max_by_key(|expected| common(expected, &found)).cloned().unwrap_or_default();
     let more = failed.expected.len().saturating_sub(1);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    (format!("`{claim}` is {found}, the policy has {wants}{more}"), advice::change(failed, token, known, written, true))
+    (
+        format!("`{claim}` is {found}, the policy has {wants}{more}"),
+        advice::change((failed, all), token, known, written, true),
+    )
 }
 
 /// The number of bytes that two texts begin with in common.

@@ -253,10 +253,11 @@ struct Described<'a> {
 fn described(report: &StatementReport, token: &TokenClaims, known: &TrustedNames, among: &Described<'_>) -> Value {
     let StatementReport { statement, deny, applies, other_principal, failed } = report;
     let Described { written, reason_to_stay, is_nearest } = among;
+    let of_all = failed.as_slice();
     let change = |failed: &FailedCondition| match reason_to_stay {
         Some(why) => (*why).to_owned(),
         None if failed.depends => "this does not depend on the token".to_owned(),
-        None => advice::change(failed, token, known, written, *is_nearest),
+        None => advice::change((failed, of_all), token, known, written, *is_nearest),
     };
     let mut described = json!({
         "Statement": statement,

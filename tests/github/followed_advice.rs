@@ -286,6 +286,22 @@ fn another_context_with_another_claim_is_advised_in_a_second_entry() {
 }
 
 #[test]
+fn another_context_on_another_ref_is_advised_in_a_second_entry() {
+    let present = json!({"Environments": ["prod"], "Refs": [MAIN]});
+    let sub = immutable("acme/app", "pull_request");
+    let claims = json!({"sub": sub, "ref": "refs/pull/5/merge"});
+    let followed = json!([present, {"PullRequests": true, "Refs": [PULLS]}]);
+    let of_app = |mut entry: Value| {
+        entry["Repository"] = json!("acme/app");
+        entry
+    };
+    let followed = json!([of_app(followed[0].clone()), of_app(followed[1].clone())]);
+    let advice = "which lets in what nobody has reviewed yet in a second entry of acme/app";
+    let told = follow(None, json!([of_app(present)]), claims, advice, followed);
+    assert!(told.contains(&format!("add {PULLS:?} to `Refs`, in the second entry")), "{told:?}");
+}
+
+#[test]
 fn a_job_without_the_environment_of_a_template_has_to_name_one() {
     at(async |place| {
         let trust = json!([{"Repository": "acme/app", "Subjects": [immutable("acme/app", "environment:prod:environment:prod")]}]);

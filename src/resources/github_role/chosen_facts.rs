@@ -41,7 +41,8 @@ impl GitHubRoles {
             let rules = compile(issuer, entry, &facts).ok()?;
             Some((facts, rules))
         };
-        match settled(issuer, (entry, at), found, &memory).ok().or_else(kept) {
+        let there = || memory.rules_about(entry).map(|rules| (declared_facts(entry, []), rules));
+        match settled(issuer, (entry, at), found, &memory).ok().or_else(kept).or_else(there) {
             Some((facts, rules)) if self.is_rolling_back(owner).await => {
                 tracing::error!(%refusal, "the stack rolls back: the role keeps the ids that it trusts");
                 Ok((facts, rules))
