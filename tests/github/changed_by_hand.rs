@@ -190,6 +190,24 @@ fn an_id_in_a_pattern_a_denial_or_a_number_is_a_memory() {
 }
 
 #[test]
+fn an_id_without_a_name_that_somebody_wrote_is_a_memory_of_a_role_of_ours() {
+    for members in [
+        json!({"sub": format!("{MAIN}:repository_id:{}", ids("acme/app").1)}),
+        json!({"sub": MAIN, "repository_id": ids("acme/app").1.to_string()}),
+    ] {
+        at(async |place| {
+            assert!(place.create(app()).await.succeeded);
+            let mut conditions = json!({"StringEquals": members});
+            conditions["StringEquals"]["aud"] = json!("sts.amazonaws.com");
+            let by_hand = statement(place, "Allow", &conditions);
+            rewrite(place, |policy| policy["Statement"] = json!([by_hand]));
+            taken(place);
+            refuses(place, &app(), &["a statement of the role's policy has the ids"]).await;
+        });
+    }
+}
+
+#[test]
 fn ids_without_names_in_a_role_to_adopt_are_those_of_its_repository() {
     at(async |place| {
         assert!(place.create(app()).await.succeeded);

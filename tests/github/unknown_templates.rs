@@ -287,7 +287,7 @@ fn a_template_is_recorded_beside_whole_subjects() {
 }
 
 #[test]
-fn a_template_whose_record_somebody_removed_is_a_warning() {
+fn a_template_whose_record_somebody_removed_is_asked_for() {
     at(async |place| {
         place.token();
         let keys = ["repo", "context", "job_workflow_ref"].map(str::to_owned).to_vec();
@@ -299,8 +299,11 @@ fn a_template_whose_record_somebody_removed_is_a_warning() {
         deny_template(place);
         let update = json!({"Trust": app, "Description": "other"});
         let outcome = place.request("Update", update.clone()).await;
-        let told = "GitHub does not tell the template of the repository: the default one is assumed";
-        assert!(outcome.succeeded && outcome.attributes["Warning"].to_string().contains(told), "{}", outcome.reason);
+        let told = "and neither GitHub nor the role's tags tell which one it is";
+        assert!(!outcome.succeeded && outcome.reason.contains(told), "{}", outcome.reason);
+        place.rolls_back = true;
+        leaves_the_policy(place, &app).await;
+        place.rolls_back = false;
         place.github(|github| github.answers.clear());
         let outcome = place.request("Update", json!({"Trust": app})).await;
         assert!(outcome.succeeded, "{}", outcome.reason);

@@ -28,9 +28,13 @@ impl GitHubRoles {
         found: &Result<SubjectFacts, Doubt>,
         memory: &Memory,
     ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
-        let refusal = match settled(issuer, (entry, at), found, memory) {
-            Ok(settled) => return Ok(settled),
-            Err(refusal) => refusal,
+        let (refusal, is_lost) = match settled(issuer, (entry, at), found, memory) {
+            Ok((facts, rules)) => match memory.lost_template(at, entry, &facts) {
+                // Without a credential the default template is assumed.
+                Some(lost) if self.github.has_credential(issuer).await != Ok(false) => (lost, true),
+                _ => return Ok((facts, rules)),
+            },
+            Err(refusal) => (refusal, false),
         };
         let memory = memory.for_rollback();
         let facts = |entry: &TrustEntry| memory.facts(issuer, entry, &BTreeMap::new(), at);
@@ -42,7 +46,9 @@ impl GitHubRoles {
             Some((facts, rules))
         };
         let there = || memory.rules_about(entry).map(|rules| (declared_facts(entry, []), rules));
-        match settled(issuer, (entry, at), found, &memory).ok().or_else(kept).or_else(there) {
+        let first = || settled(issuer, (entry, at), found, &memory).ok();
+        let chosen = if is_lost { there().or_else(first) } else { first().or_else(kept).or_else(there) };
+        match chosen {
             Some((facts, rules)) if self.is_rolling_back(owner).await => {
                 tracing::error!(%refusal, "the stack rolls back: the role keeps the ids that it trusts");
                 Ok((facts, rules))

@@ -21,6 +21,7 @@ use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 use crate::ownership::Owner;
 use crate::request_origin::RollbackCheck;
 
+use super::applied_record::{RoleRecord, TRUST, digest_of_trust};
 use super::compile::compile;
 use super::facts_from_policy::facts_from_policy;
 use super::found_rules::{FoundRule, found_rules, own_part, own_policy};
@@ -65,6 +66,8 @@ impl Memory {
         let names = NameRecord::read(&tags).moved(written_for, host);
         let here = rules.get(host).map(Vec::as_slice).unwrap_or_default();
         let policy = own_policy(&document);
+        let written = RoleRecord::read(&tags).declared.remove(TRUST);
+        let is_as_written = written.is_none_or(|digest| digest == digest_of_trust(&document));
         let add = |ids: &mut PinnedIds, found: &[FoundRule]| {
             if policy.is_some() {
                 ids.add(found.iter().map(|found| &found.rule));
@@ -72,7 +75,7 @@ impl Memory {
                 ids.add_found(found.iter().map(FoundRule::told));
             }
             // Subjects of an author can have no names, too.
-            let is_of_others = |rule: &&TrustRule| rule.subject.is_wild();
+            let is_of_others = |rule: &&TrustRule| !is_as_written || rule.subject.is_wild();
             ids.add_nameless(found.iter().map(|found| &found.rule).filter(is_of_others));
         };
         // The role of somebody else tells no facts. It only refuses other ids.

@@ -1,5 +1,6 @@
 //! The template of a repository's subjects where GitHub does not tell it: the one that the role's tags record.
 
+use crate::error::Error;
 use crate::github::subject_facts::{SubjectFacts, SubjectTemplate};
 use crate::github::subject_template::fits;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
@@ -43,14 +44,16 @@ impl Memory {
         SubjectFacts { template: self.template(entry).unwrap_or_default(), ..facts }
     }
 
-    /// Warns of a repository of which neither GitHub nor the role tells the template.
-    pub(super) fn lost_template(&self, at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Option<String> {
+    /// Refuses a repository of which neither GitHub nor the role tells the template.
+    pub(super) fn lost_template(&self, at: &str, entry: &TrustEntry, facts: &SubjectFacts) -> Option<Error> {
         let is_lost = facts.told.keys.is_none() && self.template(entry).is_none();
-        is_lost.then(|| {
-            format!(
-                "{at}: the subjects that the role trusts are not of the default template, and GitHub does not tell the template of \
-                 the repository: the default one is assumed"
-            )
+        is_lost.then(|| Error::LookupFailed {
+            what: format!(
+                "{at}: the subjects that the role trusts are not of the default template, and neither GitHub nor the role's tags \
+                 tell which one it is"
+            ),
+            remedy: "Give the function a credential that can read it (`GitHubSecretArn` of its template), or write whole `Subjects`"
+                .to_owned(),
         })
     }
 }

@@ -127,7 +127,6 @@ impl GitHubRoles {
             let (facts, compiled) = self.settle(owner, issuer, (entry, &at), found, memory).await?;
             draft.warnings.extend(entry.broad.iter().map(|what| format!("{at}: {what}")));
             draft.warnings.extend(match_warnings::of(&at, issuer, entry, &facts, &compiled));
-            draft.warnings.extend(memory.lost_template(&at, entry, &facts));
             draft.users.extend(facts.users);
             let named = facts.named.iter().map(|(scope, named)| (scope, named.owner_id));
             let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);
