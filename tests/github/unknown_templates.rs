@@ -258,7 +258,7 @@ fn a_template_of_another_repository_of_the_name_is_forgotten() {
         deny_template(place);
         let mut app = trust(&json!({"Branches": ["main"]}));
         app[0]["RepositoryId"] = json!("999");
-        let outcome = place.update(app).await;
+        let outcome = place.update(app.clone()).await;
         assert!(outcome.succeeded, "{}", outcome.reason);
         let (owner, _) = ids("acme/app");
         assert!(
@@ -266,6 +266,7 @@ fn a_template_of_another_repository_of_the_name_is_forgotten() {
             "{}",
             place.policy()
         );
+        leaves_the_policy(place, &app).await;
     });
 }
 
@@ -301,9 +302,6 @@ fn a_template_whose_record_somebody_removed_is_asked_for() {
         let outcome = place.request("Update", update.clone()).await;
         let told = "and neither GitHub nor the role's tags tell which one it is";
         assert!(!outcome.succeeded && outcome.reason.contains(told), "{}", outcome.reason);
-        place.rolls_back = true;
-        leaves_the_policy(place, &app).await;
-        place.rolls_back = false;
         place.github(|github| github.answers.clear());
         let outcome = place.request("Update", json!({"Trust": app})).await;
         assert!(outcome.succeeded, "{}", outcome.reason);

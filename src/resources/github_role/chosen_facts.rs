@@ -28,13 +28,13 @@ impl GitHubRoles {
         found: &Result<SubjectFacts, Doubt>,
         memory: &Memory,
     ) -> Result<(SubjectFacts, Vec<TrustRule>), Error> {
-        let (refusal, is_lost) = match settled(issuer, (entry, at), found, memory) {
+        let refusal = match settled(issuer, (entry, at), found, memory) {
             Ok((facts, rules)) => match memory.lost_template(at, entry, &facts) {
                 // Without a credential the default template is assumed.
-                Some(lost) if self.github.has_credential(issuer).await != Ok(false) => (lost, true),
+                Some(lost) if self.github.has_credential(issuer).await != Ok(false) => lost,
                 _ => return Ok((facts, rules)),
             },
-            Err(refusal) => (refusal, false),
+            Err(refusal) => refusal,
         };
         let memory = memory.for_rollback();
         let facts = |entry: &TrustEntry| memory.facts(issuer, entry, &BTreeMap::new(), at);
@@ -45,10 +45,7 @@ impl GitHubRoles {
             let rules = compile(issuer, entry, &facts).ok()?;
             Some((facts, rules))
         };
-        let there = || memory.rules_about(entry).map(|rules| (declared_facts(entry, []), rules));
-        let first = || settled(issuer, (entry, at), found, &memory).ok();
-        let chosen = if is_lost { there().or_else(first) } else { first().or_else(kept).or_else(there) };
-        match chosen {
+        match settled(issuer, (entry, at), found, &memory).ok().or_else(kept) {
             Some((facts, rules)) if self.is_rolling_back(owner).await => {
                 tracing::error!(%refusal, "the stack rolls back: the role keeps the ids that it trusts");
                 Ok((facts, rules))

@@ -243,13 +243,6 @@ impl Memory {
         })
     }
 
-    /// The rules that the role's policies have about the repository or owner of an entry: no rollback lets in more than these.
-    pub(super) fn rules_about(&self, entry: &TrustEntry) -> Option<Vec<TrustRule>> {
-        let rules = self.policies.iter().flat_map(TrustPolicy::rules);
-        let about: Vec<TrustRule> = rules.filter(|rule| Identity::of(rule).scope == entry.scope).cloned().collect();
-        (!about.is_empty()).then_some(about)
-    }
-
     /// An entry that declares one id of a repository only, with the other one as it was when that id left the policy.
     pub(super) fn with_former_ids(&self, issuer: &Issuer, entry: &TrustEntry) -> Option<TrustEntry> {
         let scope = entry.scope.as_ref().filter(|scope| matches!(scope, RepositoryScope::Repository(_)))?;

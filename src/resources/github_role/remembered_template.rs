@@ -17,9 +17,7 @@ impl Memory {
         let Some(scope) = entry.scope.as_ref().filter(|_| entry.is_of_template()) else {
             return Some(SubjectTemplate::Default);
         };
-        // The record is of the repository that was remembered under the name.
-        let known = self.ids.ids(scope);
-        if entry.repository_id.is_some_and(|id| !known.is_empty() && !known.contains(&id)) {
+        if self.is_of_another(entry) {
             return Some(SubjectTemplate::Default);
         }
         let recorded = |names: &NameRecord| names.template(&scope.name()).cloned();
@@ -34,6 +32,13 @@ impl Memory {
         let default = SubjectTemplate::Default.keys();
         let is_default = about.peek().is_none() || about.any(|rule| fits(rule.subject.as_str(), &default));
         is_default.then_some(SubjectTemplate::Default)
+    }
+
+    /// Returns true for an entry that declares the id of another repository than the remembered one of the name, whose template the
+    /// record has.
+    pub(super) fn is_of_another(&self, entry: &TrustEntry) -> bool {
+        let known = entry.scope.as_ref().map(|scope| self.ids.ids(scope)).unwrap_or_default();
+        entry.repository_id.is_some_and(|id| !known.is_empty() && !known.contains(&id))
     }
 
     /// Facts with the recorded template, where GitHub does not tell one.

@@ -132,7 +132,8 @@ impl GitHubRoles {
             let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);
             draft.owners.extend(scopes.filter_map(|(scope, id)| Some((scope.owner().to_lowercase(), id?))));
             let is_repository = |scope: &&RepositoryScope| matches!(scope, RepositoryScope::Repository(_));
-            let told = entry.scope.as_ref().filter(is_repository).filter(|_| facts.told.keys.is_some());
+            let is_told = facts.told.keys.is_some() || memory.is_of_another(entry);
+            let told = entry.scope.as_ref().filter(is_repository).filter(|_| is_told);
             draft.templates.extend(told.map(|scope| (key(&scope.name()), facts.template.clone())));
             draft.rules.extend(compiled);
             if draft.rules.len() > SUBJECT_LIMIT {
