@@ -480,3 +480,21 @@ fn ids_without_names_are_given_to_no_new_name() {
         assert!(outcome.reason.contains("GitHub shows no such repository"), "{}", outcome.reason);
     });
 }
+
+#[test]
+fn a_rollback_of_a_changed_policy_needs_no_room_for_another_form() {
+    at(async |place| {
+        let branches: Vec<String> = (0..14).map(|index| format!("release-{index:02}-{}", "x".repeat(40))).collect();
+        let trust = json!([{"Repository": "acme/app", "Branches": branches}]);
+        assert!(place.create(trust.clone()).await.succeeded);
+        let before = place.subjects();
+        rewrite(place, |policy| {
+            policy["Statement"][0]["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
+        });
+        place.github(|github| github.down = true);
+        place.rolls_back = true;
+        let outcome = place.request("Update", json!({"Trust": trust, "Description": "before"})).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert_eq!(place.subjects(), before);
+    });
+}

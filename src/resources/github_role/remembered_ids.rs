@@ -27,7 +27,7 @@ use super::facts_from_policy::facts_from_policy;
 use super::found_rules::{FoundRule, found_rules, own_part, own_policy};
 use super::identity::Identity;
 use super::lookup::{declared_facts, declared_in_any_form, forms_of, open_names, with_declared};
-use super::name_record::{NameRecord, is_account};
+use super::name_record::{NameRecord, is_account, key};
 use super::pinned_ids::{OtherId, PinnedIds};
 use super::trust_declaration::{Actor, TrustEntry};
 use super::{GitHubRoles, RoleName};
@@ -218,8 +218,9 @@ impl Memory {
         (entry.contexts.is_empty() && (say_all() || knows_owner())).then(|| declared_facts(entry, []))
     }
 
-    /// The facts of a scope that is no longer in the policy, with the form that its subjects had, or each that they may have. A
-    /// rollback goes by the owner's id where nothing tells the repository's.
+    /// The facts of a scope that is no longer in the policy, or in one that somebody changed, with the form that its subjects had,
+    /// or each that they may have. A rollback goes by the form that is there, so that it needs no more room, and by the owner's id
+    /// where nothing tells the repository's.
     fn recorded(&self, issuer: &Issuer, scope: &RepositoryScope) -> Option<SubjectFacts> {
         let owner_id = self.only(&scope.organisation());
         let repository_id = self.only(scope).filter(|_| matches!(scope, RepositoryScope::Repository(_)));
@@ -228,7 +229,8 @@ impl Memory {
         repository_id.or(owner_id.filter(|_| by_owner))?;
         let is_whole = owner_id.is_some() && (repository_id.is_some() || *scope == scope.organisation());
         let forms = if is_whole { forms_of(issuer) } else { &[SubjectFormat::Classic] };
-        let had = self.names.format(&scope.name()).filter(|format| forms.contains(format));
+        let in_policy = || self.is_for_rollback.then(|| self.formats().remove(&key(&scope.name()))).flatten();
+        let had = self.names.format(&scope.name()).or_else(in_policy).filter(|format| forms.contains(format));
         let about = self.by_hand.iter().filter(|rule| Identity::of(rule).scope.as_ref() == Some(scope));
         let mut subjects = about.map(|rule| rule.subject.as_str());
         let visibility =

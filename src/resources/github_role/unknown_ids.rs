@@ -56,7 +56,7 @@ impl Memory {
     }
 
     /// The formats that repositories have in the policies, or had when they left.
-    fn formats(&self) -> BTreeMap<String, SubjectFormat> {
+    pub(super) fn formats(&self) -> BTreeMap<String, SubjectFormat> {
         let mut known = self.names.formats().clone();
         for (name, format) in formats(self.policies.iter().flat_map(TrustPolicy::rules).chain(&self.by_hand)) {
             known.remove(&name);
