@@ -252,7 +252,8 @@ impl Witness<'_> {
             if is_answered || left.is_zero() || !self.deadline.allows(pause) {
                 return Err(Error::NotAwaited { found, is_answered: answered != Answered::No });
             }
-            tracing::info!(found, "CloudFormation does not show that it waits for this request; looking again");
+            let reason = "CloudFormation does not show that it waits for this request";
+            backoff.announce(found, reason, VISIBLE_WITHIN);
             tokio::time::sleep(pause).await;
         }
     }

@@ -1,5 +1,6 @@
 //! Exponential backoff with jitter.
 
+use std::fmt;
 use std::time::Duration;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -9,13 +10,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Backoff {
     ceiling: Duration,
+    is_announced: bool,
 }
 
 impl Backoff {
     /// Starts with a short one.
     #[must_use]
     pub fn new() -> Self {
-        Self { ceiling: FIRST_PAUSE }
+        Self { ceiling: FIRST_PAUSE, is_announced: false }
     }
 
     /// The next pause: between a quarter of the ceiling and the ceiling, which doubles each time up to ten seconds.
@@ -23,6 +25,14 @@ impl Backoff {
         let ceiling = self.ceiling;
         self.ceiling = (ceiling * 2).min(LONGEST_PAUSE);
         ceiling.mul_f64(0.25 + 0.75 * fastrand::f64())
+    }
+
+    /// Logs once for what these pauses wait, and for how long at most.
+    pub fn announce(&mut self, object: impl fmt::Display, reason: &str, at_most: Duration) {
+        if !self.is_announced {
+            self.is_announced = true;
+            tracing::info!(%object, at_most_seconds = at_most.as_secs(), "waiting: {reason}");
+        }
     }
 }
 

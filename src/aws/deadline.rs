@@ -79,6 +79,12 @@ impl Deadline {
         self.until
     }
 
+    /// The time until the end.
+    #[must_use]
+    pub(crate) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
     /// The moment at which an attempt that was started in time is given up.
     #[must_use]
     pub(crate) fn cut(&self) -> Instant {

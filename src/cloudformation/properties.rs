@@ -234,7 +234,12 @@ impl<'a, O: ObjectType> Fields<'a, O> {
             // A map, as other tools write tags.
             Value::Object(members) if !members.is_empty() && !members.keys().any(|name| knows(I::OBJECT, name)) => {
                 let names: Vec<&str> = members.keys().map(String::as_str).collect();
-                self.invalid(handle, property.expected, format_args!("an object with {}", names.join(", ")));
+                let found = if let [name] = *names {
+                    format!("the member {name}")
+                } else {
+                    format!("the members {}", names.join(", "))
+                };
+                self.invalid(handle, property.expected, format_args!("an object with {found}"));
                 return None;
             }
             single @ Value::Object(_) => std::slice::from_ref(single),

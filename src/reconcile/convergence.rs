@@ -260,7 +260,8 @@ impl<R: Api> Reconciler<'_, R> {
         let since = rounds.claimed.or_else(|| rounds.seen.filter(|_| self.is_new(state.observed.as_ref())));
         let pause = since.and_then(|since| rounds.pause_for_tags(self, since));
         if let Some(pause) = pause {
-            tracing::info!(call = error.action, code = error.code, "denied on a new object; trying again");
+            let denied = format!("{} was denied on a new object, whose tags may not count yet", error.action);
+            rounds.backoff.announce(id, &denied, TAGS_COUNT);
             rounds.waited_for_tags = true;
             tokio::time::sleep(pause).await;
             // Reads may not show yet what these rounds have made.

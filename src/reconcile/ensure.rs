@@ -160,7 +160,7 @@ impl<R: Api> Reconciler<'_, R> {
             if lag_left.is_zero() || !self.deadline.allows(pause) {
                 return Ok(false);
             }
-            tracing::info!(%id, "no object to delete; observing again, because it may not be visible yet");
+            backoff.announce(id, "no object to delete is there, and it may not be visible yet", visible_within);
             tokio::time::sleep(pause).await;
         }
     }
@@ -176,6 +176,7 @@ impl<R: Api> Reconciler<'_, R> {
     /// Deletes whatever appears under the id within this time.
     async fn delete_repeatedly(&self, id: &R::Id, time: Duration) -> Result<(), Error> {
         let end = Instant::now() + time;
+        let mut backoff = Backoff::new();
         loop {
             let observed = self.api.observe(id).await?;
             if self.is_left_alone(id, observed.as_ref()).await? {
@@ -185,7 +186,7 @@ impl<R: Api> Reconciler<'_, R> {
             if Instant::now() + WATCH_INTERVAL > end || !self.deadline.allows(WATCH_INTERVAL) {
                 return Ok(());
             }
-            tracing::info!(%id, "its Create never answered and may still be under way; observing again");
+            backoff.announce(id, "its Create never answered and may still be under way", time);
             tokio::time::sleep(WATCH_INTERVAL).await;
         }
     }

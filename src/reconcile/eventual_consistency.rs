@@ -45,7 +45,7 @@ impl<R: Api> Reconciler<'_, R> {
             if pause == Duration::ZERO || !self.deadline.allows(pause) {
                 return Wait { is_visible: false, last };
             }
-            tracing::info!(%id, "the change is not visible yet; observing again");
+            backoff.announce(id, "the change is not visible yet", lag);
             tokio::time::sleep(pause).await;
         }
     }

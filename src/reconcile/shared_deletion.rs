@@ -57,7 +57,8 @@ impl<R: Api> Reconciler<'_, R> {
                 Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
-            tracing::info!(%id, action = %announcement, seconds = pause.as_secs(), "waiting for the other owners");
+            let at_most_seconds = pause.as_secs();
+            tracing::info!(%id, action = %announcement, at_most_seconds, "waiting: other owners may come or go");
             tokio::time::sleep(pause).await;
             if is_deletion {
                 return Ok(R::Sharing::observe_for_delete(self.api, id).await?);
@@ -95,12 +96,16 @@ impl<R: Api> Reconciler<'_, R> {
             }
             if !self.deadline.allows(WATCH_INTERVAL) {
                 return Err(Error::Refused(Refusal::PreconditionFailed {
-                    what: format!("another process was still {doing} {id} when the time was up"),
+                    what: format!(
+                        "another process was still {doing} {id} when the time was up, after {} seconds",
+                        (now - first).as_secs()
+                    ),
                     remedy: "Try again when that has ended".to_owned(),
                 }));
             }
             if first == now {
-                tracing::info!(%id, doing, "another process changes the object; waiting until it has ended, or the time is up");
+                let at_most_seconds = self.deadline.left().as_secs();
+                tracing::info!(%id, at_most_seconds, "waiting: another process is {doing} it");
             }
             since = Some((nonce, first));
             tokio::time::sleep(WATCH_INTERVAL).await;

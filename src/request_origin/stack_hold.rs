@@ -92,6 +92,7 @@ impl Witness<'_> {
             if is_shown || left.is_zero() || !self.deadline.allows(pause) {
                 return Ok(is_shown);
             }
+            backoff.announce(id, "CloudFormation does not show yet whose it is", VISIBLE_WITHIN);
             tokio::time::sleep(pause).await;
         }
     }

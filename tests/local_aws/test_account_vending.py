@@ -19,10 +19,13 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from deployment import EXAMPLES, example, owned
+from github.repositories import PRIVATE, TOKEN
 from local_aws import REGION, TOOLS, LocalAws
 from stack import Stack
 
 BUCKET, VERSION = "octo-code", "0.1.0-x86_64"
+# A secret of the account itself. Only the StackSet names one here.
+CREDENTIAL = "github-credential"
 PREFIX = f"https://{BUCKET}-{REGION}.s3.{REGION}.amazonaws.com/"
 # With what the boundary is for: an inline policy.
 ROLE = """
@@ -62,7 +65,7 @@ def by_stackset() -> list[Vended]:
         "Version": VERSION,
         "AWS::Region": REGION,
         "GitHubOwners": "octo-org",
-        "GitHubSecretArn": '""',
+        "GitHubSecretArn": CREDENTIAL,
         "Issuers": "token.actions.githubusercontent.com,ghe.example.com/_services/token",
     }
     for name, value in known.items():
@@ -136,6 +139,7 @@ def account(unpacked: Path) -> Iterator[LocalAws]:
         for file in (unpacked / "function.zip", *_templates(unpacked).values()):
             key = f"github-trust/{VERSION}/{file.name}"
             running.client("s3").put_object(Bucket=f"{BUCKET}-{REGION}", Key=key, Body=file.read_bytes())
+        running.client("secretsmanager").create_secret(Name=CREDENTIAL, SecretString=json.dumps({"token": TOKEN}))
         yield running
 
 
@@ -143,8 +147,10 @@ def account(unpacked: Path) -> Iterator[LocalAws]:
     "way", [by_stackset, by_aft, by_landing_zone_accelerator, by_org_formation], ids=lambda way: way.__name__
 )
 def test_an_account_that_was_vended_has_a_product_that_works(account: LocalAws, unpacked: Path, way: Any) -> None:
-    stacks = []
+    stacks, role = [], ROLE
     for vended in way():
+        if vended.parameters.get("GitHubSecretArn") == CREDENTIAL:
+            role = ROLE.replace("octo-org/octo-repo", PRIVATE)
         template = _template(account, unpacked, vended.template)
         assert vended.capabilities in (None, _capabilities(yaml.safe_load(template)))
         # The issuers are on this machine.
@@ -153,7 +159,7 @@ def test_an_account_that_was_vended_has_a_product_that_works(account: LocalAws, 
         made = stacks[-1].create(template, **{**vended.parameters, **local})
         assert made == "CREATE_COMPLETE", stacks[-1].reasons()
     consumer = Stack(account, "consumer")
-    assert consumer.create(ROLE) == "CREATE_COMPLETE", consumer.reasons()
+    assert consumer.create(role) == "CREATE_COMPLETE", consumer.reasons()
     assert consumer.delete() == "DELETE_COMPLETE"
     assert owned(account) == []
     for stack in reversed(stacks):

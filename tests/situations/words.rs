@@ -126,22 +126,22 @@ fn words_of_other_tools_are_answered_with_ours() {
         (
             ENTRY,
             json!({"Tags": {"Team": "a"}}),
-            "`Tags`: expected a list of `Key` and `Value`, found an object with Team",
+            "`Tags`: expected a list of `Key` and `Value`, found an object with the member Team",
         ),
         (
             ROLE,
             json!({"Policies": {"read": {}}}),
-            "`Policies`: expected a list of `PolicyName` and `PolicyDocument`, found an object with read",
+            "`Policies`: expected a list of `PolicyName` and `PolicyDocument`, found an object with the member read",
         ),
         (
             ENTRY,
             json!({"AccessPolicies": {"view": {}}}),
-            "`AccessPolicies`: expected a list of access policies, found an object with view",
+            "`AccessPolicies`: expected a list of access policies, found an object with the member view",
         ),
         (
             PROVIDER,
             json!({"Tags": {"Team": "a"}}),
-            "`Tags`: expected a list of `Key` and `Value`, found an object with Team",
+            "`Tags`: expected a list of `Key` and `Value`, found an object with the member Team",
         ),
         (ROLE, json!({"max_session_duration": 3600}), "use `MaxSessionDuration`"),
         (ENTRY, json!({"kubernetes_groups": ["a"]}), "use `KubernetesGroups`"),

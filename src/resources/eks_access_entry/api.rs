@@ -166,6 +166,7 @@ impl AccessEntries {
             if !self.deadline.allows(pause) {
                 return Err(refusal.into());
             }
+            backoff.announce(name, "the cluster is not ready yet", self.deadline.left());
             tokio::time::sleep(pause).await;
         }
     }

@@ -51,6 +51,7 @@ impl AccessEntries {
             if !is_former || started.elapsed() > VISIBLE_WITHIN || !self.deadline.allows(pause) {
                 return Ok(role.map(|role| Principal { maker: None, ..role }));
             }
+            backoff.announce(&spec.principal, "IAM shows the role with another id", VISIBLE_WITHIN);
             tokio::time::sleep(pause).await;
         }
     }

@@ -84,6 +84,7 @@ impl GitHubRoles {
                     ..without_provider(missing, trust)
                 });
             }
+            backoff.announce(&trust.provider_arn, "IAM does not show the provider yet", PROPAGATION);
             tokio::time::sleep(pause).await;
         }
         Ok(())
