@@ -84,12 +84,13 @@ impl App {
         let (eks, iam, secrets) = (self.eks.clone(), self.iam.clone(), self.secrets.clone());
         let process = format!("{:016x}", fastrand::u64(..));
         let (cloudformation, clock, now) = (self.cloudformation.clone(), self.clock.clone(), self.clock.now());
-        AccessEntries { eks, iam, secrets, process, cloudformation, clock, now, deployment, deadline }
+        let rollback = RollbackCheck::new(cloudformation.clone(), deadline);
+        AccessEntries { eks, iam, secrets, process, cloudformation, rollback, clock, now, deployment, deadline }
     }
 
     /// The calls for objects at GitHub, with those for the claims on them.
     pub(crate) fn claimed<R: Claimable>(&self, inner: R, request: &Request, deadline: Deadline) -> Claimed<R> {
-        Claimed::new(inner, request, RollbackCheck { client: self.cloudformation.clone(), deadline })
+        Claimed::new(inner, request, RollbackCheck::new(self.cloudformation.clone(), deadline))
     }
 
     /// Converts a time of day to the clock that pauses and time-outs run on.

@@ -330,20 +330,34 @@ impl App {
                 let roles = self.roles(here(), deadline).asked_by(context.origin);
                 Box::pin(reconcile_request(&roles, request, context)).await
             }
-            AccessEntries::TYPE => Box::pin(reconcile_request(&self.entries(here(), deadline), request, context)).await,
+            AccessEntries::TYPE => {
+                Box::pin(reconcile_request(&self.entries(here(), deadline).asked_by(context.origin), request, context))
+                    .await
+            }
             GitHubVariables::TYPE => {
                 let variables = GitHubVariables::new(self.github(deadline), request);
-                reconcile_request(&self.claimed(variables, request, deadline), request, context).await
+                reconcile_request(
+                    &self.claimed(variables, request, deadline).asked_by(context.origin),
+                    request,
+                    context,
+                )
+                .await
             }
             GitHubEnvironments::TYPE => {
                 let environments = GitHubEnvironments::new(self.github(deadline), request);
                 // Boxed, because its future is large, too.
-                Box::pin(reconcile_request(&self.claimed(environments, request, deadline), request, context)).await
+                Box::pin(reconcile_request(
+                    &self.claimed(environments, request, deadline).asked_by(context.origin),
+                    request,
+                    context,
+                ))
+                .await
             }
             GitHubRepositoryOidcs::TYPE => {
                 let (github, iam) = (self.github(deadline), self.iam.clone());
                 let oidcs = GitHubRepositoryOidcs { github, iam, deadline, account: here().account };
-                reconcile_request(&self.claimed(oidcs, request, deadline), request, context).await
+                reconcile_request(&self.claimed(oidcs, request, deadline).asked_by(context.origin), request, context)
+                    .await
             }
             // No object of an unknown type was ever created, so that its Delete, after the failed Create, succeeds.
             _ if request.request_type()? == RequestType::Delete => Ok(Reconciled::deleted(request)),

@@ -2,6 +2,7 @@
 
 mod stack_hold;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -83,6 +84,12 @@ impl Origin {
         let waits = self.is_wanted();
         self.proven().await;
         waits
+    }
+
+    /// Returns true if nobody has to prove anything.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        matches!(*self.0.borrow(), Proof::NotNeeded)
     }
 
     /// Wants a new proof before the next change.
@@ -372,22 +379,44 @@ pub async fn stack_status(client: &Client, deadline: &Deadline, stack: &str) -> 
 }
 
 /// Asks CloudFormation if a stack rolls back.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RollbackCheck {
-    /// The client for CloudFormation.
-    pub client: Lazy<Client>,
-    /// The time after which no call starts.
-    pub deadline: Deadline,
+    client: Lazy<Client>,
+    deadline: Deadline,
+    origin: Origin,
+    has_waited: Cell<bool>,
 }
 
 impl RollbackCheck {
-    /// Returns true if this stack rolls back.
+    /// For a run that no request asked for.
+    #[must_use]
+    pub fn new(client: Lazy<Client>, deadline: Deadline) -> Self {
+        Self { client, deadline, origin: Origin::own(), has_waited: Cell::new(false) }
+    }
+
+    /// For a request of this origin.
+    #[must_use]
+    pub fn asked_by(self, origin: &Origin) -> Self {
+        Self { origin: origin.clone(), ..self }
+    }
+
+    /// Returns true if this stack rolls back. An Update of a rollback looks like any other, also like a copy of one that was
+    /// refused, for which the stack rolls back. The resource shows that answer within seconds. Then the origin is proven again.
     ///
     /// # Errors
     /// When CloudFormation does not tell.
     pub async fn is_rolling_back(&self, stack: &str) -> Result<bool, CallError> {
+        self.origin.doubt();
         let status = stack_status(&self.client, &self.deadline, stack).await?;
-        Ok(status.is_some_and(|status| status.contains("ROLLBACK") && is_in_progress(&status)))
+        let rolls_back = status.is_some_and(|status| status.contains("ROLLBACK") && is_in_progress(&status));
+        if rolls_back && !self.origin.is_own() && self.deadline.allows(VISIBLE_WITHIN) && !self.has_waited.replace(true)
+        {
+            let at_most_seconds = VISIBLE_WITHIN.as_secs();
+            tracing::info!(stack, at_most_seconds, "waiting: the stack may roll back for an answer to this request");
+            tokio::time::sleep(VISIBLE_WITHIN).await;
+            self.origin.doubt();
+        }
+        Ok(rolls_back)
     }
 }
 

@@ -498,3 +498,26 @@ fn a_rollback_of_a_changed_policy_needs_no_room_for_another_form() {
         assert_eq!(place.subjects(), before);
     });
 }
+
+#[test]
+fn an_id_of_an_entry_counts_also_if_its_own_subjects_have_no_name() {
+    let subjects = |id: u64| {
+        [
+            format!("ref:refs/heads/main:repository_id:{id}"),
+            format!("repository_id:{id}:environment:prod"),
+            format!("repository_owner_id:{}:repository_id:{id}:pull_request", ids("acme/app").0),
+        ]
+    };
+    for subject in subjects(ids("acme/app").1) {
+        at(async |place| {
+            let (owner, id) = ids("acme/app");
+            let mut whole = json!([{"Repository": "acme/app", "Subjects": [subject]}]);
+            whole[0]["OwnerId"] = json!(owner.to_string());
+            whole[0]["RepositoryId"] = json!(id.to_string());
+            let outcome = place.create(whole).await;
+            assert!(outcome.succeeded, "{subject}: {}", outcome.reason);
+            taken(place);
+            refuses(place, &app(), &[&format!("the role trusts acme/app with id {id}"), "999"]).await;
+        });
+    }
+}

@@ -378,3 +378,48 @@ fn entries_that_overlap_keep_each_form_of_a_hidden_repository() {
         leaves_the_policy(place, &trust).await;
     });
 }
+
+#[test]
+fn a_template_comes_back_with_the_id_that_an_author_corrects() {
+    each_template(&async |place, trust| {
+        let (owner, id) = ids("acme/app");
+        let declared = |id: u64| {
+            let mut declared = trust.clone();
+            declared[0]["OwnerId"] = json!(owner.to_string());
+            declared[0]["RepositoryId"] = json!(id.to_string());
+            declared
+        };
+        assert!(place.update(declared(id)).await.succeeded);
+        let before = place.subjects();
+        hide(place);
+        let mistaken = place.update(declared(999)).await;
+        for rolls_back in [true, false] {
+            place.rolls_back = rolls_back;
+            let outcome = place.update(declared(id)).await;
+            assert!(outcome.succeeded, "{trust}, {rolls_back}, {}: {}", mistaken.reason, outcome.reason);
+            assert_eq!(place.subjects(), before, "{trust}, {rolls_back}");
+        }
+    });
+}
+
+#[test]
+fn a_template_stays_while_somebody_writes_another_id_by_hand() {
+    each_template(&async |place, trust| {
+        let (owner, id) = ids("acme/app");
+        let mut declared = trust.clone();
+        declared[0]["OwnerId"] = json!(owner.to_string());
+        declared[0]["RepositoryId"] = json!(id.to_string());
+        assert!(place.update(declared.clone()).await.succeeded);
+        let before = place.subjects();
+        let document = place.policy().to_string().replace(&id.to_string(), "999");
+        hide(place);
+        for rolls_back in [false, true] {
+            place.someone("UpdateAssumeRolePolicy", &json!({"RoleName": "deploy", "PolicyDocument": document}));
+            place.rolls_back = rolls_back;
+            let request = json!({"Trust": declared, "Description": rolls_back.to_string()});
+            let outcome = place.request("Update", request).await;
+            assert!(outcome.succeeded, "{trust}, {rolls_back}: {}", outcome.reason);
+            assert_eq!(place.subjects(), before, "{trust}, {rolls_back}");
+        }
+    });
+}

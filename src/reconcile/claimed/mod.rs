@@ -35,7 +35,7 @@ use crate::github::ownership_by_creation::CreationWindow;
 use crate::github::ownership_by_variables::{ClaimKey, ClaimPlace, ClaimState, OwnerClaim, OwnerClaims, Variables};
 use crate::guardrails::GuardrailCheck;
 use crate::ownership::Owner;
-use crate::request_origin::RollbackCheck;
+use crate::request_origin::{Origin, RollbackCheck};
 
 pub use sharing::ClaimSharing;
 
@@ -93,6 +93,12 @@ impl<R: Claimable> Claimed<R> {
         let requested = CreationWindow::of(request, inner.github().now());
         let owner = Owner::new(&request.stack, &request.logical_id);
         Self { inner, owner, requested, rollback, is_absent: Cell::new(false), has_made: Cell::new(false) }
+    }
+
+    /// For a request of this origin.
+    #[must_use]
+    pub fn asked_by(self, origin: &Origin) -> Self {
+        Self { rollback: self.rollback.asked_by(origin), ..self }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::error::{Error, Refusal};
 use crate::metrics;
 use crate::ownership::{Owner, Takeover};
 use crate::reconcile::{Api, Reader, Resource};
-use crate::request_origin::{OwnedObject, RollbackCheck, Witness, removes};
+use crate::request_origin::{OwnedObject, Witness, removes};
 
 impl Reader for AccessEntries {
     type Sharing = RecreatedEntry;
@@ -52,7 +52,7 @@ impl Reader for AccessEntries {
 
     async fn is_left(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
         let is_ours = observed.entry.as_ref().is_some_and(|entry| owner.owns(&entry.content.tags));
-        Ok(is_ours && self.rollback().is_rolling_back(owner.stack_id()).await?)
+        Ok(is_ours && self.rollback.is_rolling_back(owner.stack_id()).await?)
     }
 
     async fn is_kept(&self, owner: &Owner, observed: &Observed) -> Result<bool, CallError> {
@@ -126,7 +126,7 @@ impl AccessEntries {
         if !is_ours || check_role(&desired.wanted, desired.role.as_ref(), observed).is_ok() {
             return Ok(());
         }
-        if !self.rollback().is_rolling_back(owner.stack_id()).await? {
+        if !self.rollback.is_rolling_back(owner.stack_id()).await? {
             return Ok(());
         }
         if observed.entry.is_some() {
@@ -137,10 +137,6 @@ impl AccessEntries {
             desired.wanted = Wanted::Unchanged;
         }
         Ok(())
-    }
-
-    fn rollback(&self) -> RollbackCheck {
-        RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline }
     }
 
     pub(super) fn witness(&self) -> Witness<'_> {

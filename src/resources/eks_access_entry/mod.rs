@@ -41,6 +41,7 @@ use crate::ownership::tags_property as tags;
 use crate::ownership::{HandOver, Owner, Tags};
 use crate::readable_list::list;
 use crate::reconcile::Resource;
+use crate::request_origin::{Origin, RollbackCheck};
 use properties::{AccessPolicy, AccessScope, CLUSTER_EXPECTED, POLICY_EXPECTED, PRINCIPAL_EXPECTED, Properties};
 
 pub use action::Action;
@@ -75,6 +76,8 @@ pub struct AccessEntries {
     pub process: String,
     /// CloudFormation, which tells if another owner has let go.
     pub cloudformation: Lazy<aws_sdk_cloudformation::Client>,
+    /// The question of whether a stack rolls back.
+    pub rollback: RollbackCheck,
     /// The time of day.
     pub clock: SharedTimeSource,
     /// The time of day, for metrics.
@@ -83,6 +86,14 @@ pub struct AccessEntries {
     pub deployment: Deployment,
     /// The deadline of the calls.
     pub deadline: Deadline,
+}
+
+impl AccessEntries {
+    /// For a request of this origin.
+    #[must_use]
+    pub fn asked_by(self, origin: &Origin) -> Self {
+        Self { rollback: self.rollback.asked_by(origin), ..self }
+    }
 }
 
 /// The id of an entry: principal and cluster. Its text is the native resource's `Ref`, `<PrincipalArn>|<ClusterName>`. The

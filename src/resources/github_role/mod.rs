@@ -78,7 +78,7 @@ use crate::lazy::Lazy;
 use crate::ownership::tags_property as tags;
 use crate::ownership::{HandOver, Owner, Tags};
 use crate::reconcile::Resource;
-use crate::request_origin::Origin;
+use crate::request_origin::{Origin, RollbackCheck};
 use api::ReadPlan;
 use name_record::NameRecord;
 use permissions::DEFAULT_MAX_SESSION;
@@ -120,7 +120,7 @@ pub struct GitHubRoles {
     pub deadline: Deadline,
     /// GitHub.
     pub github: Client,
-    origin: Origin,
+    rollback: RollbackCheck,
     read_plan: RefCell<ReadPlan>,
     /// The role of an Update.
     former: RefCell<Option<RoleName>>,
@@ -141,14 +141,14 @@ impl GitHubRoles {
         github: Client,
     ) -> Self {
         let (read_plan, former, first_look, provider_shown) = Default::default();
-        let origin = Origin::own();
+        let rollback = RollbackCheck::new(cloudformation.clone(), deadline);
         Self {
             cloudformation,
             iam,
             deployment,
             deadline,
             github,
-            origin,
+            rollback,
             read_plan,
             former,
             first_look,
@@ -159,7 +159,7 @@ impl GitHubRoles {
     /// For a request of this origin.
     #[must_use]
     pub fn asked_by(self, origin: &Origin) -> Self {
-        Self { origin: origin.clone(), ..self }
+        Self { rollback: self.rollback.asked_by(origin), ..self }
     }
 }
 

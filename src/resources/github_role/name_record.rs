@@ -15,7 +15,7 @@ pub(crate) struct NameRecord {
     names: Option<Vec<(String, u64)>>,
     /// The format of the subjects that repositories had when they left the policy, by their keys.
     formats: BTreeMap<String, SubjectFormat>,
-    /// The subject templates of repositories that have another one than the default, by their keys.
+    /// The subject templates of repositories that have another one than the default, by their template keys.
     templates: BTreeMap<String, Vec<String>>,
     /// The number of tags that it may take.
     limit: usize,
@@ -66,6 +66,15 @@ pub(super) fn key(name: &str) -> String {
         None | Some(0) => name,
         Some(_) => format!("{REPOSITORY}{}", digest(&[&name], DIGEST)),
     }
+}
+
+/// The key of a repository's template: of its key and its id, because another repository may have the name later. Where no id is
+/// known, the key alone.
+pub(super) fn template_key(name_key: &str, id: Option<u64>) -> String {
+    let Some(id) = id else { return name_key.to_owned() };
+    let (name, mark) = name_key.split_once(ELSEWHERE).unwrap_or((name_key, ""));
+    let mark = if mark.is_empty() { String::new() } else { format!("{ELSEWHERE}{mark}") };
+    format!("{REPOSITORY}{}{mark}", digest(&[name, &id.to_string()], DIGEST))
 }
 
 pub(super) fn is_account(key: &str) -> bool {
@@ -123,14 +132,15 @@ impl NameRecord {
         self.formats.get(&key(name)).copied()
     }
 
-    /// The templates of repositories, by their keys.
+    /// The templates of repositories, by their template keys.
     pub(super) fn templates(&self) -> &BTreeMap<String, Vec<String>> {
         &self.templates
     }
 
-    /// The claims of the template of a repository, if it is another one than the default.
-    pub(super) fn template(&self, name: &str) -> Option<&Vec<String>> {
-        self.templates.get(&key(name))
+    /// The claims of the template of a repository with this id, if it is another one than the default.
+    pub(super) fn template(&self, name: &str, id: Option<u64>) -> Option<&Vec<String>> {
+        let recorded = |id| self.templates.get(&template_key(&key(name), id));
+        recorded(id).or_else(|| recorded(None))
     }
 
     pub(crate) fn read(tags: &Tags) -> Self {
@@ -344,9 +354,12 @@ mod tests {
             assert_eq!(read.format(&name.to_uppercase()), Some(format), "{name}");
         }
         for (name, template) in templates {
-            assert_eq!(read.template(&name.to_uppercase()), Some(&keys(template)), "{name}");
+            assert_eq!(read.template(&name.to_uppercase(), None), Some(&keys(template)), "{name}");
         }
-        assert_eq!((read.format("acme/old"), read.format("acme/none"), read.template("acme/app")), (None, None, None));
+        assert_eq!(
+            (read.format("acme/old"), read.format("acme/none"), read.template("acme/app", None)),
+            (None, None, None)
+        );
         let alone = NameRecord::default().with_templates([(key("acme/app"), keys("repo context ref"))].into());
         assert_eq!(NameRecord::read(&alone.write()), alone);
         let templates =

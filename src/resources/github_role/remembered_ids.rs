@@ -19,7 +19,6 @@ use crate::github::subject_facts::{NamedScope, SubjectFacts, SubjectFormat, Told
 use crate::iam_policy::document::decode;
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 use crate::ownership::Owner;
-use crate::request_origin::RollbackCheck;
 
 use super::applied_record::{RoleRecord, TRUST, digest_of_trust};
 use super::compile::compile;
@@ -270,7 +269,7 @@ impl Memory {
     }
 
     /// The id of a scope in the policy, or the newest one in the record.
-    fn only(&self, scope: &RepositoryScope) -> Option<u64> {
+    pub(super) fn only(&self, scope: &RepositoryScope) -> Option<u64> {
         let ids = self.ids.ids(scope);
         let newest = || self.names.newest(&scope.name(), |id| ids.contains(&id));
         let nameless = || self.ids.only_nameless(scope).filter(|_| self.is_for_rollback);
@@ -337,12 +336,9 @@ impl GitHubRoles {
         Ok(memory)
     }
 
-    /// Returns true if the stack rolls back. An Update of a rollback looks like any other, also like one that was refused in
-    /// another copy, for which the stack rolls back.
+    /// Returns true if the stack rolls back.
     pub(super) async fn is_rolling_back(&self, owner: &Owner) -> bool {
-        self.origin.doubt();
-        let check = RollbackCheck { client: self.cloudformation.clone(), deadline: self.deadline };
-        check.is_rolling_back(owner.stack_id()).await.unwrap_or_else(|error| {
+        self.rollback.is_rolling_back(owner.stack_id()).await.unwrap_or_else(|error| {
             // To keep the ids lets in nobody new.
             tracing::warn!(%error, "CloudFormation does not tell if the stack rolls back");
             true

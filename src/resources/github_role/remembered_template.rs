@@ -17,28 +17,22 @@ impl Memory {
         let Some(scope) = entry.scope.as_ref().filter(|_| entry.is_of_template()) else {
             return Some(SubjectTemplate::Default);
         };
-        if self.is_of_another(entry) {
-            return Some(SubjectTemplate::Default);
-        }
-        let recorded = |names: &NameRecord| names.template(&scope.name()).cloned();
+        let id = entry.repository_id.or_else(|| self.only(scope));
+        let recorded = |names: &NameRecord| names.template(&scope.name(), id).cloned();
         if let Some(keys) = recorded(&self.names).or_else(|| recorded(&self.names_of_others)) {
             return Some(SubjectTemplate::Custom(keys));
         }
         let rules = self.policies.iter().flat_map(TrustPolicy::rules).chain(&self.by_hand);
         let is_about = |rule: &&TrustRule| {
-            Identity::of(rule).scope.as_ref() == Some(scope) && !entry.subjects.contains(&rule.subject)
+            let Identity { scope: named, repository_ids, .. } = Identity::of(rule);
+            let is_same =
+                entry.repository_id.is_none_or(|id| repository_ids.is_empty() || repository_ids.contains(&id));
+            named.as_ref() == Some(scope) && is_same && !entry.subjects.contains(&rule.subject)
         };
         let mut about = rules.filter(is_about).peekable();
         let default = SubjectTemplate::Default.keys();
         let is_default = about.peek().is_none() || about.any(|rule| fits(rule.subject.as_str(), &default));
         is_default.then_some(SubjectTemplate::Default)
-    }
-
-    /// Returns true for an entry that declares the id of another repository than the remembered one of the name, whose template the
-    /// record has.
-    pub(super) fn is_of_another(&self, entry: &TrustEntry) -> bool {
-        let known = entry.scope.as_ref().map(|scope| self.ids.ids(scope)).unwrap_or_default();
-        entry.repository_id.is_some_and(|id| !known.is_empty() && !known.contains(&id))
     }
 
     /// Facts with the recorded template, where GitHub does not tell one.

@@ -14,7 +14,7 @@ use crate::ownership::Owner;
 use super::GitHubRoles;
 use super::lookup::{Doubt, place};
 use super::match_warnings;
-use super::name_record::{NameRecord, key};
+use super::name_record::{NameRecord, key, template_key};
 use super::name_warnings;
 use super::policy_limits::{LARGEST_QUOTA, SUBJECT_LIMIT};
 use super::policy_size::least_size;
@@ -39,8 +39,9 @@ struct Draft {
     /// The place of each entry, and the number of rules up to its end.
     ends: Vec<(String, usize)>,
     users: Vec<(String, u64)>,
-    owners: BTreeSet<(String, u64)>,
-    /// The templates that GitHub tells of repositories, by their keys.
+    /// The keys of owners and repositories, with their ids. Whole subjects may have an id without the name.
+    scopes: BTreeSet<(String, u64)>,
+    /// The templates that GitHub tells of repositories, by their template keys.
     templates: BTreeMap<String, SubjectTemplate>,
     warnings: Vec<String>,
 }
@@ -95,14 +96,14 @@ impl GitHubRoles {
                 return Err(refusal.into());
             }
         }
-        let Draft { rules, users, owners, templates, mut warnings, .. } = draft;
+        let Draft { rules, users, scopes, templates, mut warnings, .. } = draft;
         let whole = TrustPolicy::of(provider_arn, audience, rules);
         tracing::info!(trust = %whole, size = whole.size(), "these may assume the role, and nobody else");
         let users = entries
             .iter()
             .any(|entry| !entry.actors.is_empty())
             .then(|| NameRecord::of(users.iter().map(|(name, id)| (name.as_str(), *id))));
-        let (names, needed) = memory.names_beside(&whole, users, &owners, &templates);
+        let (names, needed) = memory.names_beside(&whole, users, &scopes, &templates);
         let names = names.beside(tags);
         if needed > names.room() && !self.is_rolling_back(owner).await {
             return Err(too_many_names(needed, names.room()).into());
@@ -130,11 +131,14 @@ impl GitHubRoles {
             draft.users.extend(facts.users);
             let named = facts.named.iter().map(|(scope, named)| (scope, named.owner_id));
             let scopes = entry.scope.iter().map(|scope| (scope, facts.owner_id)).chain(named);
-            draft.owners.extend(scopes.filter_map(|(scope, id)| Some((scope.owner().to_lowercase(), id?))));
+            draft.scopes.extend(scopes.filter_map(|(scope, id)| Some((scope.owner().to_lowercase(), id?))));
             let is_repository = |scope: &&RepositoryScope| matches!(scope, RepositoryScope::Repository(_));
-            let is_told = facts.told.keys.is_some() || memory.is_of_another(entry);
-            let told = entry.scope.as_ref().filter(is_repository).filter(|_| is_told);
-            draft.templates.extend(told.map(|scope| (key(&scope.name()), facts.template.clone())));
+            if let Some(name) = entry.scope.as_ref().filter(is_repository).map(RepositoryScope::name) {
+                draft.scopes.extend(facts.repository_id.map(|id| (key(&name), id)));
+                if facts.told.keys.is_some() {
+                    draft.templates.insert(template_key(&key(&name), facts.repository_id), facts.template.clone());
+                }
+            }
             draft.rules.extend(compiled);
             if draft.rules.len() > SUBJECT_LIMIT {
                 let found = format!("more than {LARGEST_QUOTA}");

@@ -9,7 +9,7 @@ use super::found_rules::{FoundRule, found_rules};
 use super::identity::Identity;
 use super::issuer_of;
 use super::lookup::Doubt;
-use super::name_record::{NameRecord, key};
+use super::name_record::{NameRecord, key, template_key};
 use super::pinned_ids::{PinnedIds, declared_ids};
 use super::remembered_ids::Memory;
 use super::taken_names::untold;
@@ -21,14 +21,14 @@ use crate::github::subject_facts::{SubjectFacts, SubjectFormat, SubjectTemplate}
 use crate::iam_policy::trust_policy::{TrustPolicy, TrustRule};
 
 impl Memory {
-    /// The names that leave the policy, the owners whose ids it does not have (those of repositories without ids in their
-    /// subjects), the users that it trusts by name, and the names that left it before; and the number of those that leave now,
-    /// which have to be remembered, because a rollback may bring them back.
+    /// The names that leave the policy, the owners and repositories whose ids it does not have beside their names, the users that
+    /// it trusts by name, and the names that left it before; and the number of those that leave now, which have to be remembered,
+    /// because a rollback may bring them back.
     pub(super) fn names_beside(
         &self,
         policy: &TrustPolicy,
         users: Option<NameRecord>,
-        owners: &BTreeSet<(String, u64)>,
+        scopes: &BTreeSet<(String, u64)>,
         templates: &BTreeMap<String, SubjectTemplate>,
     ) -> (NameRecord, usize) {
         let mut pinned = PinnedIds::default();
@@ -38,10 +38,10 @@ impl Memory {
         let is_forgotten = self.pinned.untold().any(|name| !pinned.knows(name));
         let is_cut = NameRecord::cut_if(is_forgotten || self.names.is_cut() || self.elsewhere.is_cut());
         let leaving = NameRecord::of(self.pinned.iter().filter(is_beside)).union(&self.elsewhere);
-        let owners = NameRecord::of(owners.iter().map(|(name, id)| (name.as_str(), *id)).filter(is_beside));
+        let scopes = NameRecord::of(scopes.iter().map(|(name, id)| (name.as_str(), *id)).filter(is_beside));
         let before = NameRecord::of(self.names.iter().filter(is_beside));
         let is_empty = users.is_none() && !is_cut.is_cut();
-        let now = owners.union(&users.unwrap_or_default());
+        let now = scopes.union(&users.unwrap_or_default());
         let names = leaving.union(&now).union(&before);
         let templates = self.templates_beside(policy, templates, &names);
         if is_empty && names.iter().next().is_none() {
@@ -72,9 +72,13 @@ impl Memory {
         told: &BTreeMap<String, SubjectTemplate>,
         names: &NameRecord,
     ) -> BTreeMap<String, Vec<String>> {
-        let scopes = policy.rules().iter().filter_map(|rule| Identity::of(rule).scope);
-        let mut there: BTreeSet<String> = scopes.map(|scope| key(&scope.name())).collect();
-        there.extend(names.iter().map(|(name, _)| name.to_owned()));
+        let mut there: BTreeSet<String> =
+            names.iter().flat_map(|(name, id)| [name.to_owned(), template_key(name, Some(id))]).collect();
+        for Identity { scope, repository_ids, .. } in policy.rules().iter().map(Identity::of) {
+            let Some(scope) = scope else { continue };
+            let ids = repository_ids.into_iter().map(Some).chain([None]);
+            there.extend(ids.map(|id| template_key(&key(&scope.name()), id)));
+        }
         let mut templates = self.names_of_others.templates().clone();
         templates.extend(self.names.templates().clone());
         templates.retain(|name, _| there.contains(name));
