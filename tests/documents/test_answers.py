@@ -184,6 +184,39 @@ def test_a_question_about_a_stack_has_its_parameters(tmp_path: Path, page: str, 
     assert ("Resources" if kind == "Render" else "nothing changes") in shown
 
 
+def test_the_import_of_the_page_adds_and_names_each_native_resource(tmp_path: Path) -> None:
+    blocks = re.findall(r" *```sh\n(.*?)```", (ROOT / "docs" / "leaving.md").read_text(), flags=re.DOTALL)
+    [block] = [block for block in blocks if "IMPORT" in block]
+    role = "arn:aws:iam::123456789012:role/deploy"
+    issuer = "token.actions.githubusercontent.com"
+    native = {
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "deploy"}},
+        "Provider": {"Type": "AWS::IAM::OIDCProvider", "Properties": {"Url": f"https://{issuer}"}},
+        "Entry": {"Type": "AWS::EKS::AccessEntry", "Properties": {"ClusterName": "prod", "PrincipalArn": role}},
+    }
+    without = {"Parameters": {"Branch": {"Type": "String"}}, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    (tmp_path / "native.json").write_text(json.dumps({"Resources": native}))
+    (tmp_path / "without.json").write_text(json.dumps(without))
+    commands, _ = block.split("aws cloudformation", 1)
+    environment = {**os.environ, "STACK": json.dumps(STACK)}
+    subprocess.run(["bash", "-euc", commands], env=environment, cwd=tmp_path, check=True)
+    retained = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    added = {name: {**resource, **retained} for name, resource in native.items()}
+    assert json.loads((tmp_path / "import.json").read_text()) == {
+        **without,
+        "Resources": {**without["Resources"], **added},
+    }
+    named = json.loads((tmp_path / "objects.json").read_text())
+    assert {one["LogicalResourceId"]: one["ResourceType"] for one in named} == {
+        name: resource["Type"] for name, resource in native.items()
+    }
+    assert {one["LogicalResourceId"]: one["ResourceIdentifier"] for one in named} == {
+        "Role": {"RoleName": "deploy"},
+        "Provider": {"Arn": f"arn:aws:iam::123456789012:oidc-provider/{issuer}"},
+        "Entry": {"PrincipalArn": role, "ClusterName": "prod"},
+    }
+
+
 def test_the_replacement_of_the_page_is_one_that_the_function_tells() -> None:
     [block] = [block for block in re.findall(r"```text\n(.*?)```", PLAN, flags=re.DOTALL) if "would replace" in block]
     assert [line for line in block.splitlines() if line not in TOLD.read_text().splitlines()] == []

@@ -23,7 +23,7 @@ OF_THE_CLI = {
         "disable-rollback",
         "tags",
     },
-    ("cloudformation", "wait"): {"stack-name"},
+    ("cloudformation", "wait"): {"change-set-name", "stack-name"},
     ("eks", "update-kubeconfig"): {"name", "region"},
     ("logs", "tail"): {"since", "filter-pattern", "follow"},
     ("s3", "cp"): set(),
