@@ -11,8 +11,8 @@ use crate::iam_policy::evaluate::{FailedCondition, TokenClaims};
 use crate::iam_policy::string_like::string_like;
 use crate::resources::github_role::TrustedNames;
 
-/// The members of an entry that narrow it, by their claims.
-const NARROWING: [&str; 6] = ["ref", "job_workflow_ref", WORKFLOW, "actor", "actor_id", "enterprise_id"];
+/// The claims of members that differ from job to job, beside the subject.
+const OF_JOB: [&str; 7] = ["ref", "environment", "job_workflow_ref", WORKFLOW, "actor", "actor_id", "enterprise_id"];
 
 /// Describes the change that would meet a condition of a statement, of which all these fail. No change lets in somebody who has the
 /// name of another one whom the role trusts. The members of one entry are combined, so that a job that differs in several of them
@@ -36,14 +36,13 @@ pub(super) fn change(
         return "nothing: another statement is nearer to the job".to_owned();
     }
     let found = failed.found.as_ref().and_then(|values| values.first()).map(String::as_str);
-    let fails = |claims: &[&str]| all.iter().any(|failed| claims.contains(&claim_of(failed)));
-    let has_other_context =
-        || OtherParts::nearest(job.subject, &trusted.about(&job)).is_some_and(|other| other.context().is_some());
-    let several = fails(&["sub"]) && fails(&NARROWING) && has_other_context();
+    let about = trusted.about(&job);
+    let is_of_job = |failed: &&FailedCondition| claim_of(failed) == "sub" || OF_JOB.contains(&claim_of(failed));
+    let several = all.iter().filter(is_of_job).count() > 1 && !about.is_empty();
     match (claim, found) {
-        (claim, Some(value)) if several && NARROWING.contains(&claim) && !is_excluded(failed, value, &trusted) => {
+        (claim, Some(value)) if several && OF_JOB.contains(&claim) && !is_excluded(failed, value, &trusted) => {
             let of_claim = if claim == "ref" { refs(value) } else { member(claim, value, &job) };
-            format!("{of_claim}, in the second entry")
+            format!("{of_claim}, {}", in_second(&entry_of(&about)))
         }
         (_, Some(value)) if is_excluded(failed, value, &trusted) => {
             format!("the policy excludes {value:?}: change it where it is written")
@@ -179,10 +178,17 @@ fn for_parts(job: &TokenJob<'_>, other: &OtherParts<'_>, entry: &str, several: b
     }
     let changes: Vec<String> = other.parts.iter().filter_map(change).collect();
     let is_second = several || (context.is_some() && changes.len() > 1);
-    let place = if is_second { "a second" } else { "the" };
-    let on = other.reference.filter(|_| context.is_some() && !is_second);
-    let beside = on.map(|on| with_refs(on, entry)).unwrap_or_default();
-    format!("{} in {place} entry of {entry}{beside}", changes.join(" and "))
+    let changes = changes.join(" and ");
+    if is_second {
+        return format!("{changes} {}", in_second(entry));
+    }
+    let beside = other.reference.filter(|_| context.is_some()).map(|on| with_refs(on, entry)).unwrap_or_default();
+    format!("{changes} in the entry of {entry}{beside}")
+}
+
+/// The entry for a job that differs in several members: the first one with all changes would let in every combination.
+fn in_second(entry: &str) -> String {
+    format!("in a second entry of {entry}, with the other narrowing members of the first")
 }
 
 /// The entry for a job on another ref, where the present one has `Refs`. A policy does not tell if they narrowed its subjects.

@@ -276,7 +276,7 @@ fn another_context_with_another_claim_is_advised_in_a_second_entry() {
     let sub = immutable("acme/app", &format!("environment:dev:job_workflow_ref:{}", file("dev")));
     let advice = format!(
         "the job names an environment, which then stands in place of the branch: add \"dev\" to `Environments` and list {:?} \
-         under `Workflows` in a second entry of acme/app",
+         under `Workflows` in a second entry of acme/app, with the other narrowing members of the first",
         file("dev")
     );
     let keys = Some(&["repo", "context", "job_workflow_ref"][..]);
@@ -296,9 +296,10 @@ fn another_context_on_another_ref_is_advised_in_a_second_entry() {
         entry
     };
     let followed = json!([of_app(followed[0].clone()), of_app(followed[1].clone())]);
-    let advice = "which lets in what nobody has reviewed yet in a second entry of acme/app";
+    let second = "in a second entry of acme/app, with the other narrowing members of the first";
+    let advice = &format!("which lets in what nobody has reviewed yet {second}");
     let told = follow(None, json!([of_app(present)]), claims, advice, followed);
-    assert!(told.contains(&format!("add {PULLS:?} to `Refs`, in the second entry")), "{told:?}");
+    assert!(told.contains(&format!("add {PULLS:?} to `Refs`, {second}")), "{told:?}");
 }
 
 #[test]

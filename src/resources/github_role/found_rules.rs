@@ -62,8 +62,9 @@ pub(super) fn found_rules(document: &Value) -> Vec<FoundRule> {
         // A denial is of what the statements beside it allow.
         let hosts = if allows(statement) { hosts(statement) } else { allowed.clone() };
         let mut rules = rules_of(statement, document);
-        // A denial lets in no name. It tells ids.
-        rules.retain(|(rule, _)| allows(statement) || has_id(rule));
+        if !allows(statement) {
+            rules = rules.into_iter().filter_map(|(rule, is_sure)| Some((of_denial(rule)?, is_sure))).collect();
+        }
         let of_host = |host: &String| {
             let host = host.clone();
             rules.iter().map(move |(rule, is_sure)| FoundRule {
@@ -77,9 +78,17 @@ pub(super) fn found_rules(document: &Value) -> Vec<FoundRule> {
     found
 }
 
-fn has_id(rule: &TrustRule) -> bool {
-    let Identity { owner_ids, repository_ids, .. } = Identity::of(rule);
-    !owner_ids.is_empty() || !repository_ids.is_empty() || rule.claims.contains_key(&Claim::ActorId)
+/// A rule of a denial, which lets in no name. It tells ids: of a repository without one, those of the owner.
+fn of_denial(rule: TrustRule) -> Option<TrustRule> {
+    let Identity { scope, owner_ids, repository_ids } = Identity::of(&rule);
+    let has_user = rule.claims.contains_key(&Claim::ActorId);
+    match scope {
+        Some(scope @ RepositoryScope::Repository(_)) if repository_ids.is_empty() && !has_user => {
+            let owner_id = owner_ids.first()?;
+            Some(TrustRule::of(Pattern::written(&format!("repo:{}@{owner_id}/*", scope.owner()))))
+        }
+        _ => Some(rule).filter(|_| !owner_ids.is_empty() || !repository_ids.is_empty() || has_user),
+    }
 }
 
 /// The hosts of the issuers that a statement is about. One for any provider is about those of its condition keys.
@@ -148,9 +157,12 @@ fn rules_of(statement: &Value, document: &Value) -> Vec<(TrustRule, bool)> {
     let said = |ids: fn(&Identity) -> &BTreeSet<u64>| -> BTreeSet<Pattern> {
         nameless.clone().flat_map(ids).map(|id| Pattern::written(&id.to_string())).collect()
     };
-    let claimed = |claim: Claim| both(values(statement, claim.name()), spared(document, claim.name()));
-    let ids = &claimed(Claim::RepositoryId) | &said(|identity| &identity.repository_ids);
-    let owner_ids = &claimed(Claim::RepositoryOwnerId) | &said(|identity| &identity.owner_ids);
+    let all = |claim: Claim, said: BTreeSet<Pattern>| {
+        both(&values(statement, claim.name()) | &said, spared(document, claim.name()))
+    };
+    let claimed = |claim: Claim| all(claim, BTreeSet::new());
+    let ids = all(Claim::RepositoryId, said(|identity| &identity.repository_ids));
+    let owner_ids = all(Claim::RepositoryOwnerId, said(|identity| &identity.owner_ids));
     let users = claimed(Claim::ActorId);
     let (repository_id, owner_id) = (claimed(Claim::RepositoryId), claimed(Claim::RepositoryOwnerId));
     let nameless = of_no_name(&named, &repository_id, &owner_id, &users);
@@ -158,7 +170,17 @@ fn rules_of(statement: &Value, document: &Value) -> Vec<(TrustRule, bool)> {
     let owners = Pool::of(&named, owner_of, owner_ids);
     let told = told(statement, &named, &repositories.claimed);
     let mut found = vec![(nameless, true)];
+    let takes =
+        |pool: &Pool, of: fn(&Identity) -> Own<'_>| named.iter().any(|(_, identity)| pool.is_open(of(identity)));
+    let (take_ids, take_owner_ids) = (takes(&repositories, repository_of), takes(&owners, owner_of));
     for (index, (rule, identity)) in named.iter().enumerate() {
+        // Its ids are those of a name beside it.
+        let is_taken = (identity.repository_ids.is_empty() || take_ids)
+            && (identity.owner_ids.is_empty() || take_owner_ids)
+            && (take_ids || take_owner_ids);
+        if identity.scope.is_none() && is_taken {
+            continue;
+        }
         let (mut sure, mut unsure) = (rule.clone(), rule.clone());
         if !users.is_empty() {
             sure.claims.insert(Claim::ActorId, Rc::new(users.clone()));

@@ -67,6 +67,9 @@ struct NamedIds {
 
 impl NamedIds {
     fn read(value: &str) -> Self {
+        if let Some(id) = id_behind_wildcard(value) {
+            return Self { repository_id: Some(id), ..Self::default() };
+        }
         let (owner, name) = value.split_once('/').unwrap_or((value, "*"));
         let ((owner, owner_id), (name, repository_id)) = (with_id(owner), with_id(name));
         let repository = Repository::parse(&format!("{owner}/{name}")).ok().map(RepositoryScope::Repository);
@@ -84,6 +87,12 @@ pub(super) fn has_exact_names(text: &str) -> bool {
         }
         None => behind_wildcard(text).is_none(),
     }
+}
+
+/// The last id of a value whose wildcard may span the owner and a slash.
+fn id_behind_wildcard(value: &str) -> Option<u64> {
+    let (before, id) = value.rsplit_once('@').filter(|_| !value.contains('/'))?;
+    claim_values::number(id).filter(|_| before.is_empty() || before.contains(['*', '?']))
 }
 
 /// A name with its id, if that is a number.
@@ -129,6 +138,9 @@ mod tests {
             ("repo:o@1/*:*", owner("o"), Some(1), None),
             ("repo:o@1*/r@2:*", repository("o/r"), None, Some(2)),
             ("repo:o*", None, None, None),
+            ("repo:o@*@2:*", None, None, Some(2)),
+            ("repo:*@2:*", None, None, Some(2)),
+            ("*@2:*", None, None, Some(2)),
             ("repo:*@1/r@2:*", None, Some(1), Some(2)),
             ("repo:*/r@2:*", None, None, Some(2)),
             ("*o@1/r@2:*", repository("o/r"), Some(1), Some(2)),

@@ -17,6 +17,8 @@ pub(crate) struct NameRecord {
     formats: BTreeMap<String, SubjectFormat>,
     /// The subject templates of repositories that have another one than the default, by their template keys.
     templates: BTreeMap<String, Vec<String>>,
+    /// The number of names, from the newest on, that stand before the templates.
+    first: usize,
     /// The number of tags that it may take.
     limit: usize,
     /// True if names were forgotten.
@@ -26,7 +28,7 @@ pub(crate) struct NameRecord {
 impl Default for NameRecord {
     fn default() -> Self {
         let (formats, templates) = (BTreeMap::new(), BTreeMap::new());
-        Self { names: None, formats, templates, limit: PIECES, is_cut: false }
+        Self { names: None, formats, templates, first: 0, limit: PIECES, is_cut: false }
     }
 }
 
@@ -122,6 +124,16 @@ impl NameRecord {
         Self { limit, ..self }
     }
 
+    /// The same record with room for this number of names before templates have any.
+    pub(super) fn with_first(self, first: usize) -> Self {
+        Self { first, ..self }
+    }
+
+    /// The number of templates for which there is no room.
+    pub(super) fn unwritten_templates(&self) -> usize {
+        self.templates.len() - Self::read(&self.write()).templates.len()
+    }
+
     /// The formats of repositories, by their keys.
     pub(super) fn formats(&self) -> &BTreeMap<String, SubjectFormat> {
         &self.formats
@@ -201,6 +213,7 @@ impl NameRecord {
             names: self.names.as_ref().or(other.names.as_ref()).and_then(|_| both().names),
             formats,
             templates,
+            first: self.first.max(other.first),
             limit: self.limit.min(other.limit),
             is_cut: self.is_cut || other.is_cut,
         }
@@ -243,25 +256,43 @@ impl NameRecord {
         self.pieces().1
     }
 
-    /// The words of each piece, and the number of names in them.
+    /// The words of each piece, and the number of names in them. Where not all have room, present names come before templates.
     fn pieces(&self) -> (Vec<String>, usize) {
-        let templates = self.template_words();
-        let mut pieces = vec![String::new()];
+        let (pieces, names, has_all) = self.pieces_with(0);
+        if has_all {
+            return (pieces, names);
+        }
+        let (pieces, names, _) = self.pieces_with(self.first);
+        (pieces, names)
+    }
+
+    /// The pieces with this number of names before the templates, the number of names in them, and true if everything has room.
+    fn pieces_with(&self, first: usize) -> (Vec<String>, usize, bool) {
         let name = |(name, id): (&str, u64)| {
             let format = self.formats.get(name);
             let mark = FORMATS.iter().find(|(_, known)| Some(known) == format).map(|(mark, _)| *mark);
             format!(" {}={id}{}", name.replace(BOT.0, BOT.1), mark.map(String::from).unwrap_or_default())
         };
-        let before_names = templates.len();
-        for (count, word) in templates.into_iter().chain(self.iter().map(name)).enumerate() {
+        let mut pieces = vec![String::new()];
+        let mut add = |word: &String| {
             let full = pieces.len() == self.limit;
             match pieces.last_mut().filter(|last| BEGIN.len() + 2 + last.len() + word.len() <= VALUE) {
-                Some(last) => *last += &word,
-                None if full => return (pieces, count.saturating_sub(before_names)),
-                None => pieces.push(word),
+                Some(last) => *last += word,
+                None if full => return false,
+                None => pieces.push(word.clone()),
             }
+            true
+        };
+        let names: Vec<String> = self.iter().map(name).collect();
+        let (before, behind) = names.split_at(first.min(names.len()));
+        let mut written = before.iter().take_while(|word| add(word)).count();
+        let templates = self.template_words();
+        // After a long template, a shorter one may have room.
+        let recorded = templates.iter().filter(|word| add(word)).count();
+        if written == before.len() {
+            written += behind.iter().take_while(|word| add(word)).count();
         }
-        (pieces, self.iter().count())
+        (pieces, written, written == names.len() && recorded == templates.len())
     }
 
     /// A word for each template, with the repositories that have it.
@@ -282,13 +313,6 @@ impl NameRecord {
             }
             words.push(word);
         }
-        // The other half is for names.
-        let mut room = self.limit * VALUE / 2;
-        words.retain(|word| {
-            let has_room = word.len() <= room;
-            room -= if has_room { word.len() } else { 0 };
-            has_room
-        });
         words
     }
 
@@ -403,7 +427,7 @@ mod tests {
             NameRecord::of([("acme/app", 44), ("octocat", 11)]).with_templates([(key("acme/app"), keys)].into());
         let there = NameRecord::read(&record.moved("github.com", "acme.ghe.com").write());
         assert!(there.ids("acme/app").is_empty() && there.ids("octocat").is_empty() && there.accounts().is_empty());
-        assert!(there.template("acme/app").is_none());
+        assert!(there.template("acme/app", None).is_none());
         let both = there.union(&NameRecord::of([("octocat", 22)]));
         assert_eq!((both.accounts(), both.ids("octocat")), (["octocat"].into(), [22].into()));
         let third = both.moved("acme.ghe.com", "github.example.com");

@@ -37,6 +37,8 @@ pub(super) struct Memory {
     pub(super) policies: Vec<TrustPolicy>,
     /// The rules of a policy that somebody changed by hand.
     pub(super) by_hand: Vec<TrustRule>,
+    /// True if a policy is not as this function wrote it.
+    pub(super) is_changed: bool,
     /// The ids of the policies.
     pub(super) pinned: PinnedIds,
     /// The ids of the policies, and those in the record of names of which the policies have none.
@@ -66,7 +68,7 @@ impl Memory {
         let here = rules.get(host).map(Vec::as_slice).unwrap_or_default();
         let policy = own_policy(&document);
         let written = RoleRecord::read(&tags).declared.remove(TRUST);
-        let is_as_written = written.is_none_or(|digest| digest == digest_of_trust(&document));
+        let is_as_written = written.is_some_and(|digest| digest == digest_of_trust(&document));
         let add = |ids: &mut PinnedIds, found: &[FoundRule]| {
             if policy.is_some() {
                 ids.add(found.iter().map(|found| &found.rule));
@@ -85,6 +87,7 @@ impl Memory {
             self.others.add_nameless(here.iter().map(|found| &found.rule));
             return;
         }
+        self.is_changed |= !is_as_written;
         self.names = self.names.union(&names);
         add(&mut self.pinned, here);
         add(&mut self.ids, here);

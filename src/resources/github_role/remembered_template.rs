@@ -22,7 +22,11 @@ impl Memory {
         if let Some(keys) = recorded(&self.names).or_else(|| recorded(&self.names_of_others)) {
             return Some(SubjectTemplate::Custom(keys));
         }
-        let rules = self.policies.iter().flat_map(TrustPolicy::rules).chain(&self.by_hand);
+        // Subjects that somebody else wrote tell no template.
+        if self.is_changed {
+            return Some(SubjectTemplate::Default);
+        }
+        let rules = self.policies.iter().flat_map(TrustPolicy::rules);
         let is_about = |rule: &&TrustRule| {
             let Identity { scope: named, repository_ids, .. } = Identity::of(rule);
             let is_same =

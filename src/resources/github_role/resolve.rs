@@ -108,6 +108,7 @@ impl GitHubRoles {
         if needed > names.room() && !self.is_rolling_back(owner).await {
             return Err(too_many_names(needed, names.room()).into());
         }
+        warnings.extend(without_record(names.unwritten_templates()));
         warnings.extend(name_warnings::of(issuer, &whole));
         warnings.extend(user_numbers::of_nobody(&accounts));
         Ok(ResolvedTrust { warning: warnings.join(". "), policy: whole, names })
@@ -177,6 +178,16 @@ impl GitHubRoles {
         let quota = output.summary_map.and_then(|map| map.get(&key).copied());
         Ok(quota.and_then(|quota| usize::try_from(quota).ok()).unwrap_or(smallest))
     }
+}
+
+/// Warns of subject templates for which the tags of a role have no room.
+fn without_record(templates: usize) -> Option<String> {
+    (templates > 0).then(|| {
+        format!(
+            "`Tags`: beside them there is no room to record the subject templates of {templates} repositories. While GitHub does \
+             not tell these templates, an update is refused, and after a rollback their jobs may not get in: use fewer `Tags`"
+        )
+    })
 }
 
 /// Refuses to forget names: somebody else may take one over before it comes back.

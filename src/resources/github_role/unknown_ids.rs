@@ -51,8 +51,10 @@ impl Memory {
         let leaves = |(name, _): &(&str, u64)| leaving.iter().any(|(left, _)| left == *name);
         let leaving = NameRecord::of(now.iter().filter(leaves)).union(&leaving);
         let needed = leaving.iter().count();
-        let names = leaving.union(&now).union(&before).union(&is_cut);
-        (names.with_formats(self.formats()).with_templates(templates), needed)
+        let present = leaving.union(&now);
+        let first = present.iter().count();
+        let names = present.union(&before).union(&is_cut);
+        (names.with_formats(self.formats()).with_templates(templates).with_first(first), needed)
     }
 
     /// The formats that repositories have in the policies, or had when they left.
