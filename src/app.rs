@@ -33,7 +33,7 @@ pub struct App {
     pub iam: Lazy<aws_sdk_iam::Client>,
     /// EKS.
     pub eks: Lazy<aws_sdk_eks::Client>,
-    /// Secrets Manager, which holds the credential for GitHub.
+    /// Secrets Manager, which holds the credential for GitHub, and the function's records.
     pub secrets: Lazy<aws_sdk_secretsmanager::Client>,
     /// The certificates of issuers.
     pub issuers: Arc<dyn Issuers>,
@@ -76,7 +76,8 @@ impl App {
 
     /// The calls for roles.
     pub(crate) fn roles(&self, deployment: Deployment, deadline: Deadline) -> GitHubRoles {
-        GitHubRoles::new(self.cloudformation.clone(), self.iam.clone(), deployment, deadline, self.github(deadline))
+        let (cloudformation, iam, secrets) = (self.cloudformation.clone(), self.iam.clone(), self.secrets.clone());
+        GitHubRoles::new(cloudformation, iam, deployment, deadline, self.github(deadline), secrets)
     }
 
     /// The calls for access entries.

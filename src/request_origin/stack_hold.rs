@@ -62,6 +62,18 @@ impl Witness<'_> {
         }
     }
 
+    /// Returns true if CloudFormation shows that an owner has an object of this id, and does not let it go.
+    ///
+    /// # Errors
+    /// When CloudFormation cannot be asked.
+    pub async fn has(&self, owner: &Owner, resource_type: &str, id: &str) -> Result<bool, CallError> {
+        let Ok(stack) = StackId::parse(owner.stack_id()) else { return Ok(false) };
+        let shown = self.resource(&stack, owner.logical_id()).await?;
+        Ok(shown.is_some_and(|Shown { resource_type: shown, physical_id, status, .. }| {
+            shown == resource_type && physical_id.eq_ignore_ascii_case(id) && !status.starts_with("DELETE")
+        }))
+    }
+
     /// Returns true if CloudFormation shows that an owner has an object of this id, and that it has made the one of this age. It
     /// may show an older state for some time. A stack that cannot be asked about is believed.
     ///

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::RoleSettings;
+use super::declaration_record::DeclarationRecord;
 use crate::iam_policy::trust_policy::TrustPolicy;
 use crate::ownership::Tags;
 use crate::readable_list::{list, tag_list};
@@ -38,6 +39,9 @@ pub enum Action {
     RestoreTrust(Value),
     /// Gives a part of an adopted role back. What IAM refuses stays as it is, so that the role can be released.
     GiveBack(Box<Action>),
+    /// Keeps the declaration of a role that is repaired.
+    SaveDeclaration(Box<DeclarationRecord>),
+    DeleteDeclaration,
     Delete,
 }
 
@@ -75,6 +79,8 @@ impl fmt::Display for Action {
             Self::LeaveInstanceProfile(name) => write!(f, "leave instance profile {name}"),
             Self::RestoreTrust(document) => write!(f, "trust {document}"),
             Self::GiveBack(action) => write!(f, "give back: {action}"),
+            Self::SaveDeclaration(_) => f.write_str("keep the declaration for repairs"),
+            Self::DeleteDeclaration => f.write_str("delete the declaration that was kept for repairs"),
             Self::Delete => f.write_str("delete the role"),
         }
     }

@@ -1,4 +1,4 @@
-//! Each action is one call of IAM; removing what is gone already succeeds.
+//! Each action is one call of IAM, or of Secrets Manager; removing what is gone already succeeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ use super::applied_record::ADOPTED;
 use super::permissions::ATTACHED_QUOTA;
 use super::resolve::ResolvedTrust;
 use super::{
-    Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec, environment_warnings, user_numbers,
-    workflow_warnings,
+    Created, Desired, GitHubRoles, Observed, RoleName, RoleSettings, Spec, environment_warnings, guardrail_checks,
+    user_numbers, workflow_warnings,
 };
 use crate::aws::iam;
 use crate::aws::{CallError, Deadline, ErrorKind, ignore_not_found, marker, pages};
@@ -82,7 +82,8 @@ impl Reader for GitHubRoles {
     }
 
     async fn resolve(&self, owner: &Owner, id: &RoleName, spec: Spec) -> Result<Desired, Error> {
-        let Spec { name: _, path, trust, settings, managed, inline, tags, adopt, take_over } = spec;
+        let Spec { name: _, path, trust, settings, managed, inline, tags, adopt, take_over, repairs } = spec;
+        let repairs = repairs.then(|| guardrail_checks::demands(&trust));
         if environment_warnings::asks_github(&trust) || !user_numbers::numbers(&trust).is_empty() {
             // Without a credential nothing is asked for a warning.
             let _ = self.github.prepare(&trust.issuer).await;
@@ -105,6 +106,7 @@ impl Reader for GitHubRoles {
             tags,
             adopt,
             take_over,
+            repairs,
             hand_over: None,
             names,
             attached_quota: ATTACHED_QUOTA,
@@ -234,6 +236,8 @@ impl Api for GitHubRoles {
             }
             Action::RestoreTrust(document) => self.write_trust(deadline.soon(), name, &document.to_string()).await,
             Action::GiveBack(action) => return self.give_back(id, action).await,
+            Action::SaveDeclaration(record) => self.save_declaration(record).await,
+            Action::DeleteDeclaration => self.delete_declaration(name).await,
             Action::Delete => {
                 let request = iam.delete_role().role_name(name);
                 ignore_not_found(deadline.call("iam:DeleteRole", name, || request.clone().send()).await)
@@ -244,7 +248,7 @@ impl Api for GitHubRoles {
 }
 
 impl GitHubRoles {
-    fn witness(&self) -> Witness<'_> {
+    pub(super) fn witness(&self) -> Witness<'_> {
         Witness { client: &self.cloudformation, deadline: self.deadline, clock: &self.github.clock }
     }
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::declaration_record::DeclarationRecord;
 use super::name_record::NameRecord;
 use super::{Desired, RoleSettings};
 use crate::iam_policy::document::canonical;
-use crate::ownership::{AppliedItems, Tags, digest};
+use crate::ownership::{AppliedItems, Owner, Tags, digest};
 
 /// The record of the parts that we applied, in the role's tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(super) const MAX_SESSION: &str = "MaxSessionDuration";
 pub(super) const BOUNDARY: &str = "PermissionsBoundary";
 pub(super) const TRUST: &str = "Trust";
 pub(super) const POLICIES: &str = "Policies";
+/// The declaration of a role that is repaired. Without a digest, no record of it counts.
+pub(super) const ON_DRIFT: &str = "OnDrift";
 /// In characters of five bits.
 const DIGEST: usize = 13;
 
@@ -52,13 +55,15 @@ pub(super) fn digest_of_policies<'a>(policies: impl IntoIterator<Item = (&'a Str
 }
 
 impl RoleRecord {
-    pub(super) fn of(desired: &Desired) -> Self {
+    pub(super) fn of(owner: &Owner, desired: &Desired) -> Self {
         let RoleSettings { description, max_session, boundary } = &desired.settings;
         let settings = [
             (DESCRIPTION, description.is_some()),
             (MAX_SESSION, max_session.is_some()),
             (BOUNDARY, boundary.is_some()),
+            (ON_DRIFT, desired.repairs.is_some()),
         ];
+        let declaration = DeclarationRecord::of(owner, desired).map(|record| digest_of(&record.text()));
         let inline = (!desired.inline.is_empty()).then(|| digest_of_policies(&desired.inline));
         let declared = [
             (DESCRIPTION, description.as_deref().map(digest_of)),
@@ -66,6 +71,7 @@ impl RoleRecord {
             (BOUNDARY, boundary.as_deref().map(digest_of)),
             (POLICIES, inline),
             (TRUST, Some(digest_of_trust(&desired.trust.document()))),
+            (ON_DRIFT, declaration),
         ];
         Self {
             managed: AppliedItems::of(desired.managed.iter().map(String::as_str)),
@@ -89,26 +95,46 @@ impl RoleRecord {
             managed: AppliedItems::read(tags.get(MANAGED)),
             inline: AppliedItems::read(tags.get(INLINE)),
             tags: AppliedItems::read(tags.get(TAGS)),
-            settings: [DESCRIPTION, MAX_SESSION, BOUNDARY]
+            settings: [DESCRIPTION, MAX_SESSION, BOUNDARY, ON_DRIFT]
                 .into_iter()
                 .filter(|name| words().any(|(word, _)| word == *name))
                 .collect(),
-            declared: [DESCRIPTION, MAX_SESSION, BOUNDARY, POLICIES, TRUST].into_iter().filter_map(declared).collect(),
+            declared: [DESCRIPTION, MAX_SESSION, BOUNDARY, POLICIES, TRUST, ON_DRIFT]
+                .into_iter()
+                .filter_map(declared)
+                .collect(),
             names: NameRecord::read(tags),
         }
     }
 
     /// The record while a role changes from the one to the other: the items of both, and what the role is to become.
     pub(super) fn union(&self, other: &Self) -> Self {
-        let Self { managed, inline, tags, settings, declared: _, names } = self;
+        let Self { managed, inline, tags, settings, declared, names } = self;
+        let mut digests = other.declared.clone();
+        // While a role changes from one declaration to another, neither is to be repaired to.
+        if declared.get(ON_DRIFT) != digests.get(ON_DRIFT) {
+            digests.remove(ON_DRIFT);
+        }
         Self {
-            declared: other.declared.clone(),
+            declared: digests,
             names: other.names.union(names),
             managed: managed.union(&other.managed),
             inline: inline.union(&other.inline),
             tags: tags.union(&other.tags),
             settings: settings.union(&other.settings).copied().collect(),
         }
+    }
+
+    /// The same while no record of the declaration counts.
+    pub(super) fn without_declaration(mut self) -> Self {
+        self.declared.remove(ON_DRIFT);
+        self
+    }
+
+    /// Returns true if two records tell of the same declaration, whatever names they remember.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let written = |record: &Self| Self { names: NameRecord::default(), ..record.clone() }.write();
+        written(self) == written(other)
     }
 
     /// The same record with these names behind its own.

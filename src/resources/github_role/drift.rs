@@ -1,9 +1,10 @@
 //! The comparison of our roles with their declarations, and of what they trust with what GitHub says. A repository that is
 //! renamed, transferred or opted in sends other subjects from one day to the next, and its jobs are then refused without a
-//! reason; a name that somebody else takes over has another id. The comparison reports both, and changes no role.
+//! reason; a name that somebody else takes over has another id. The comparison reports both. It changes no role but one that
+//! somebody changed by hand and whose stack wants it to be repaired.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,11 +20,10 @@ use crate::iam_policy::document::{decode, providers};
 use crate::ownership::Owner;
 use crate::request_origin::{is_in_progress, stack_status};
 
-use super::api::{ReadPlan, observed};
-use super::applied_record::RoleRecord;
 use super::hand_changes::hand_changes;
 use super::name_record::NameRecord;
 use super::pinned_ids::PinnedIds;
+use super::repair::{self, Repaired, Repairs};
 use super::subject_difference::{Difference, difference, other_id, trusted_subjects};
 use super::{GitHubRoles, Observed, issuer_of};
 use crate::iam_policy::trust_policy::TrustPolicy;
@@ -42,8 +42,10 @@ pub struct Counts {
     pub drifted: usize,
     /// Names about which GitHub did not say.
     pub unknown: usize,
-    /// Roles that somebody changed by hand.
+    /// Roles that somebody changed by hand, and that are left as they are.
     pub changed: usize,
+    /// Roles that somebody changed by hand, and that were repaired.
+    pub repaired: usize,
 }
 
 /// A role whose trust does not fit any more.
@@ -66,8 +68,10 @@ pub struct RoleComparison {
     pub drifted: Vec<Drifted>,
     /// Names about which GitHub did not say.
     pub unknown: usize,
-    /// True if somebody changed the role by hand.
+    /// True if somebody changed the role by hand, and it is left as it is.
     pub is_changed: bool,
+    /// True if somebody changed the role by hand, and it was repaired.
+    pub is_repaired: bool,
     /// The issuer of a role that nobody can assume, because its provider is gone or does not take its audience.
     pub unusable: Option<String>,
 }
@@ -78,6 +82,7 @@ type PendingSubjects = Rc<OnceCell<Result<SubjectFacts, LookupError>>>;
 /// answers.
 pub struct Comparison<'a> {
     roles: &'a GitHubRoles,
+    repairs: Repairs<'a>,
     /// The client ids of the providers that were read.
     providers: RefCell<BTreeMap<String, Option<Vec<String>>>>,
     answers: RefCell<BTreeMap<(Issuer, RepositoryScope), PendingSubjects>>,
@@ -88,9 +93,10 @@ pub struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     /// A comparison that has asked nothing yet.
     #[must_use]
-    pub fn new(roles: &'a GitHubRoles) -> Self {
+    pub fn new(roles: &'a GitHubRoles, repairs: Repairs<'a>) -> Self {
         Self {
             roles,
+            repairs,
             providers: RefCell::default(),
             answers: RefCell::default(),
             silent: RefCell::default(),
@@ -123,24 +129,27 @@ impl<'a> Comparison<'a> {
         Ok(names)
     }
 
-    /// Compares a role, if it is ours, and logs the differences.
+    /// Compares a role, if it is ours, and logs the differences. Repairs it if its stack asks for that.
     ///
     /// # Errors
-    /// When IAM does not show it.
+    /// When IAM does not show it, or a call of a repair fails.
     pub async fn compare(&self, name: &str) -> Result<RoleComparison, CallError> {
         let mut comparison = RoleComparison::default();
-        let Some((owner, observed)) = self.owned(name).await? else { return Ok(comparison) };
-        comparison.is_changed = self.is_changed(&owner, &observed).await;
+        let Some((owner, mut observed)) = self.roles.owned(name).await? else { return Ok(comparison) };
+        if let Some(repaired) = self.by_hand(&owner, &observed, &mut comparison).await? {
+            observed = repaired;
+        }
         if let Some(policy) = TrustPolicy::read(&observed.trust)
             && let Some(issuer) = issuer_of(&policy.provider_arn)
         {
             comparison.unusable = self.at_provider(name, &policy).await?.map(|()| issuer.to_string());
             self.at_github(&observed, &issuer, &policy, &mut comparison).await;
         }
-        let Counts { roles, drifted, unknown, changed } = self.counts.get();
+        let Counts { roles, drifted, unknown, changed, repaired } = self.counts.get();
         let (drifted, unknown) = (drifted + comparison.drifted.len(), unknown + comparison.unknown);
         let changed = changed + usize::from(comparison.is_changed);
-        self.counts.set(Counts { roles: roles + 1, drifted, unknown, changed });
+        let repaired = repaired + usize::from(comparison.is_repaired);
+        self.counts.set(Counts { roles: roles + 1, drifted, unknown, changed, repaired });
         Ok(comparison)
     }
 
@@ -176,28 +185,57 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Logs the changes that somebody made by hand, and returns true if there are any. A role whose stack is at work is about
-    /// to change anyway.
-    async fn is_changed(&self, owner: &Owner, role: &Observed) -> bool {
+    /// Logs the changes that somebody made by hand. Returns the state of a role that was repaired.
+    async fn by_hand(
+        &self,
+        owner: &Owner,
+        role: &Observed,
+        comparison: &mut RoleComparison,
+    ) -> Result<Option<Observed>, CallError> {
         let changes: Vec<String> = hand_changes(role).iter().map(ToString::to_string).collect();
         if changes.is_empty() {
-            return false;
+            return Ok(None);
         }
+        let (stack, changes, name) = (owner.stack_id(), changes.join("; "), &role.name);
+        if !repair::is_wanted(role) {
+            comparison.is_changed = !self.is_at_work(owner).await;
+            if comparison.is_changed {
+                tracing::error!(
+                    role = name,
+                    stack,
+                    changes,
+                    "a role is not as its stack declared it: somebody changed it by hand; update the stack, with another \
+                     `ServiceTimeout` of the role if nothing else changes"
+                );
+            }
+            return Ok(None);
+        }
+        match Box::pin(self.repairs.repair(self.roles, owner, role.clone())).await? {
+            Repaired::Done(repaired) => {
+                comparison.is_repaired = true;
+                tracing::warn!(role = name, stack, changes, "a role that somebody changed by hand was repaired");
+                Ok(Some(*repaired))
+            }
+            Repaired::Overtaken => Ok(None),
+            Repaired::Left(why) => {
+                comparison.is_changed = true;
+                tracing::error!(
+                    role = name,
+                    stack,
+                    changes,
+                    why,
+                    "a role is not as its stack declared it: somebody changed it by hand, and it was not repaired"
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    /// Returns true if a stack is about to change its role. The stack of another region does not show; then the role is told of.
+    async fn is_at_work(&self, owner: &Owner) -> bool {
         let GitHubRoles { cloudformation, deadline, .. } = self.roles;
-        // The stack of another region does not show; then the role is told of.
-        match stack_status(cloudformation, deadline, owner.stack_id()).await {
-            Ok(Some(status)) if is_in_progress(&status) => return false,
-            _ => {}
-        }
-        let (stack, changes) = (owner.stack_id(), changes.join("; "));
-        tracing::error!(
-            role = role.name,
-            stack,
-            changes,
-            "a role is not as its stack declared it: somebody changed it by hand; update the stack, with another \
-             `ServiceTimeout` of the role if nothing else changes"
-        );
-        true
+        let status = stack_status(cloudformation, deadline, owner.stack_id()).await;
+        matches!(status, Ok(Some(status)) if is_in_progress(&status))
     }
 
     /// Logs that the provider of a role does not take the role's tokens, if that is so.
@@ -271,23 +309,6 @@ impl<'a> Comparison<'a> {
         } else {
             Err(LookupError::Renamed { to: described.full_name, id: described.id })
         }
-    }
-
-    /// A role that carries an owner's tags, with the kinds of policies that its stack declared.
-    async fn owned(&self, name: &str) -> Result<Option<(Owner, Observed)>, CallError> {
-        // It may have been deleted between two reads.
-        let Some(role) = self.roles.role(name).await? else { return Ok(None) };
-        let tags = iam::tags_of(role.tags.clone());
-        let Some(owner) = Owner::of_tags(&tags) else { return Ok(None) };
-        let record = RoleRecord::read(&tags);
-        let managed = if record.managed.is_empty() { BTreeSet::new() } else { self.roles.attached(name).await? };
-        let inline = if record.inline.is_empty() {
-            BTreeMap::new()
-        } else {
-            self.roles.inline(name, &ReadPlan::default()).await?
-        };
-        let arn = role.arn.clone();
-        Ok(Some((owner, observed(role, managed, inline, BTreeSet::new(), arn))))
     }
 }
 

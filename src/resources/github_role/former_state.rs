@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::Action;
-use super::applied_record::{BOUNDARY, DESCRIPTION, MAX_SESSION, RoleRecord};
+use super::applied_record::{BOUNDARY, DESCRIPTION, MAX_SESSION, ON_DRIFT, RoleRecord};
 use super::permissions::{ATTACHED_QUOTA, Permissions, PolicyTarget, details};
 use super::{Desired, Observed, RoleSettings};
 use crate::iam_policy::document::canonical;
@@ -96,7 +96,12 @@ pub(super) fn chunks(keys: &BTreeSet<&String>) -> usize {
 pub(super) fn release(observed: &Observed) -> Plan<Action> {
     let ours = observed.tags.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect();
     let back = FormerRole::read(&observed.tags).map_or_else(Plan::nothing, |found| give_back(&found, observed));
-    back.then([Action::Untag(ours)])
+    Plan::nothing().then(forgotten_declaration(observed)).followed_by(back).then([Action::Untag(ours)])
+}
+
+/// The deletion of the record by which a role was repaired. It comes before the tags that tell of it are gone.
+pub(super) fn forgotten_declaration(observed: &Observed) -> Option<Action> {
+    RoleRecord::read(&observed.tags).settings.contains(ON_DRIFT).then_some(Action::DeleteDeclaration)
 }
 
 fn give_back(found: &FormerRole, observed: &Observed) -> Plan<Action> {

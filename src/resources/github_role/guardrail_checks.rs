@@ -5,12 +5,13 @@ use crate::github::name::{Repository, RepositoryScope};
 use crate::github::subject;
 use crate::guardrails::GuardrailCheck;
 
+use super::declaration_record::Demands;
 use super::trust_declaration::{TrustDeclaration, TrustEntry};
-use super::{Observed, RoleSettings, Spec};
+use super::{Desired, Observed, RoleSettings, Spec, issuer_of};
 
 /// Returns the checks in the order of the properties in the documentation.
 pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
-    let Spec { name: _, path, trust, settings, managed, inline, tags: _, adopt, take_over: _ } = spec;
+    let Spec { name: _, path, trust, settings, managed, inline, tags: _, adopt, take_over: _, repairs: _ } = spec;
     let TrustDeclaration { provider_arn: _, issuer, audience: _, entries } = trust;
     let RoleSettings { description: _, max_session, boundary } = settings;
     let mut guardrail_checks = vec![GuardrailCheck::Issuer { property: "ProviderArn", issuer: issuer.to_string() }];
@@ -24,6 +25,40 @@ pub(super) fn of(spec: &Spec) -> Vec<GuardrailCheck> {
     guardrail_checks.extend(inline.keys().cloned().map(GuardrailCheck::InlinePolicy));
     guardrail_checks.extend(adopt.then_some(GuardrailCheck::Adoption("roles")));
     guardrail_checks
+}
+
+/// The demands of a declared trust that its policy does not tell.
+pub(super) fn demands(trust: &TrustDeclaration) -> Demands {
+    let TrustDeclaration { provider_arn: _, issuer, audience: _, entries } = trust;
+    let owner = |check| match check {
+        GuardrailCheck::Owner { owner, .. } => Some(owner.unwrap_or_default()),
+        _ => None,
+    };
+    let owners = entries.iter().flat_map(|entry| owners(0, issuer, entry)).filter_map(owner).collect();
+    Demands { owners, broad: entries.iter().any(|entry| !entry.broad.is_empty()) }
+}
+
+/// Returns the checks of a declaration that was kept; none if its issuer is not one.
+pub(super) fn of_kept(desired: &Desired) -> Option<Vec<GuardrailCheck>> {
+    let Desired { path, trust, settings, managed, inline, repairs, .. } = desired;
+    let RoleSettings { description: _, max_session, boundary } = settings;
+    let Demands { owners, broad } = repairs.as_ref()?;
+    let issuer = issuer_of(&trust.provider_arn)?;
+    let property = || "Trust".to_owned();
+    let mut checks = vec![GuardrailCheck::Issuer { property: "ProviderArn", issuer: issuer.to_string() }];
+    checks.extend(owners.iter().map(|owner| GuardrailCheck::Owner {
+        property: property(),
+        issuer: issuer.clone(),
+        owner: Some(owner.clone()).filter(|owner| !owner.is_empty()),
+    }));
+    let what = || "it lets in more than most people mean".to_owned();
+    checks.extend(broad.then(|| GuardrailCheck::Broad { property: property(), what: what() }));
+    checks.push(GuardrailCheck::Path(path.clone()));
+    checks.extend(max_session.map(GuardrailCheck::Session));
+    checks.push(GuardrailCheck::Boundary(boundary.clone()));
+    checks.extend(managed.iter().cloned().map(GuardrailCheck::ManagedPolicy));
+    checks.extend(inline.keys().cloned().map(GuardrailCheck::InlinePolicy));
+    Some(checks)
 }
 
 /// Returns the checks of the parts that a role has, also those that others gave to it. Trust is not among them: an adoption replaces it.

@@ -9,6 +9,7 @@ mod attributes;
 mod chosen_facts;
 mod compile;
 mod context_refs;
+mod declaration_record;
 mod declared_subjects;
 mod drift;
 mod effect;
@@ -40,6 +41,7 @@ mod provider;
 mod refused_property;
 mod remembered_ids;
 mod remembered_template;
+mod repair;
 mod resolve;
 mod subject_difference;
 mod subject_parts;
@@ -80,6 +82,7 @@ use crate::ownership::{HandOver, Owner, Tags};
 use crate::reconcile::Resource;
 use crate::request_origin::{Origin, RollbackCheck};
 use api::ReadPlan;
+use declaration_record::Demands;
 use name_record::NameRecord;
 use permissions::DEFAULT_MAX_SESSION;
 use properties::{DESCRIPTION_EXPECTED, PATH_EXPECTED, POLICY_ARN_EXPECTED, PROVIDER_EXPECTED, Policy, Properties};
@@ -88,6 +91,7 @@ use trust_declaration::TrustDeclaration;
 pub use action::Action;
 pub use drift::{Comparison, Counts, Drifted, RoleComparison};
 pub use hand_changes::changes_by_hand;
+pub use repair::Repairs;
 pub(crate) use trusted_names::TrustedNames;
 
 const AUDIENCE_EXPECTED: &str = "1 to 255 characters without `*`, `?` and `${`";
@@ -120,6 +124,8 @@ pub struct GitHubRoles {
     pub deadline: Deadline,
     /// GitHub.
     pub github: Client,
+    /// Secrets Manager, which holds the declarations of roles that are repaired.
+    pub secrets: Lazy<aws_sdk_secretsmanager::Client>,
     rollback: RollbackCheck,
     read_plan: RefCell<ReadPlan>,
     /// The role of an Update.
@@ -139,6 +145,7 @@ impl GitHubRoles {
         deployment: Deployment,
         deadline: Deadline,
         github: Client,
+        secrets: Lazy<aws_sdk_secretsmanager::Client>,
     ) -> Self {
         let (read_plan, former, first_look, provider_shown) = Default::default();
         let rollback = RollbackCheck::new(cloudformation.clone(), deadline);
@@ -148,6 +155,7 @@ impl GitHubRoles {
             deployment,
             deadline,
             github,
+            secrets,
             rollback,
             read_plan,
             former,
@@ -192,6 +200,7 @@ pub struct Spec {
     tags: Tags,
     adopt: bool,
     take_over: bool,
+    repairs: bool,
 }
 
 /// The settings that the author may leave out. A setting that is left out stays as it is, unless we set it before.
@@ -216,6 +225,8 @@ pub struct Desired {
     pub(crate) adopt: bool,
     /// True if a role of that name that another owner let go is taken over.
     pub(crate) take_over: bool,
+    /// The part of the declaration that only its text tells, of a role that the scheduled run repairs.
+    pub(crate) repairs: Option<Demands>,
     /// The answer of CloudFormation about a role of another owner, or of none.
     pub(crate) hand_over: Option<HandOver>,
     /// The names that the policy does not hold with their ids.
@@ -295,6 +306,7 @@ impl Resource for GitHubRoles {
         let inline = inline_policies(fields);
         let tags = tags::parse(fields, Properties::TAGS);
         let on_existing = fields.choice(Properties::ON_EXISTING);
+        let on_drift = fields.choice(Properties::ON_DRIFT);
         let (adopt, take_over) = (on_existing == Some("Adopt"), on_existing == Some("TakeOver"));
         if (adopt || take_over) && !fields.has(Properties::ROLE_NAME) {
             fields.invalid(
@@ -305,7 +317,8 @@ impl Resource for GitHubRoles {
         }
         let trust =
             TrustDeclaration { provider_arn: provider_arn?, issuer: issuer?, audience: audience?, entries: entries? };
-        Some(Spec { name, path: path?, trust, settings, managed, inline, tags, adopt, take_over })
+        let repairs = on_drift == Some("Repair");
+        Some(Spec { name, path: path?, trust, settings, managed, inline, tags, adopt, take_over, repairs })
     }
 
     fn guardrail_checks(spec: &Spec) -> Vec<GuardrailCheck> {

@@ -23,7 +23,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, RoleCreateInput};
-use super::applied_record::{ADOPTED, RoleRecord};
+use super::applied_record::{ADOPTED, ON_DRIFT, RoleRecord};
+use super::declaration_record::DeclarationRecord;
 use super::former_state::{self, FormerRole};
 use super::name_record::NameRecord;
 use super::permissions::{DEFAULT_MAX_SESSION, Permissions, PolicyTarget, details};
@@ -47,11 +48,11 @@ fn adopt(owner: &Owner, desired: &Desired, observed: &Observed) -> Plan<Action> 
     let mut claim = owner.tags();
     claim.insert(ADOPTED.to_owned(), "true".to_owned());
     claim.extend(FormerRole::of(desired, observed).write());
-    claimed(claim, desired, observed)
+    claimed(owner, claim, desired, observed)
 }
 
 /// A role that another owner let go, or that has lost its owner's tags, becomes ours by the first call.
-fn claimed(claim: Tags, desired: &Desired, observed: &Observed) -> Plan<Action> {
+fn claimed(owner: &Owner, claim: Tags, desired: &Desired, observed: &Observed) -> Plan<Action> {
     let recorded = RoleRecord::read(&observed.tags).tags;
     let goes = |key: &str| recorded.contains(key) && !desired.tags.contains_key(key);
     let room = room_for(&claim, &observed.tags, goes);
@@ -59,7 +60,7 @@ fn claimed(claim: Tags, desired: &Desired, observed: &Observed) -> Plan<Action> 
     ours.tags.retain(|key, _| !room.contains(key));
     ours.tags.extend(claim.clone());
     let plan = Plan::nothing().then((!room.is_empty()).then_some(Action::Untag(room))).then([Action::Tag(claim)]);
-    change(desired, &ours).stages().iter().fold(plan, |plan, stage| plan.then(stage.clone()))
+    change(owner, desired, &ours).stages().iter().fold(plan, |plan, stage| plan.then(stage.clone()))
 }
 
 fn foreign(desired: &Desired, observed: &Observed) -> Refusal {
@@ -82,7 +83,8 @@ fn foreign(desired: &Desired, observed: &Observed) -> Refusal {
 }
 
 fn create(owner: &Owner, desired: &Desired) -> Action {
-    let tags = desired.tags.clone().into_iter().chain(owner.tags()).chain(RoleRecord::of(desired).write()).collect();
+    let record = RoleRecord::of(owner, desired).without_declaration();
+    let tags = desired.tags.clone().into_iter().chain(owner.tags()).chain(record.write()).collect();
     Action::Create {
         input: Box::new(RoleCreateInput {
             name: desired.name.clone(),
@@ -99,13 +101,28 @@ fn delete(observed: &Observed) -> Plan<Action> {
     let leave = instance_profiles.iter().cloned().map(Action::LeaveInstanceProfile);
     let detach = managed.iter().cloned().map(Action::Detach);
     let delete = inline.keys().cloned().map(Action::DeletePolicy);
-    Plan::nothing().then(leave.chain(detach).chain(delete)).then([Action::Delete])
+    Plan::nothing()
+        .then(former_state::forgotten_declaration(observed))
+        .then(leave.chain(detach).chain(delete))
+        .then([Action::Delete])
+}
+
+/// The change of the record by which a role is repaired. The tags have its digest before and after all changes, and not
+/// between.
+fn declaration(owner: &Owner, desired: &Desired, before: &RoleRecord, after: &RoleRecord) -> Option<Action> {
+    match DeclarationRecord::of(owner, desired) {
+        Some(record) if before.declared.get(ON_DRIFT) != after.declared.get(ON_DRIFT) => {
+            Some(Action::SaveDeclaration(Box::new(record)))
+        }
+        None if before.settings.contains(ON_DRIFT) => Some(Action::DeleteDeclaration),
+        _ => None,
+    }
 }
 
 /// From one state of a role of ours to another.
-fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
+fn change(owner: &Owner, desired: &Desired, observed: &Observed) -> Plan<Action> {
     let Desired { trust, settings, tags, .. } = desired;
-    let (before, after) = (RoleRecord::read(&observed.tags), RoleRecord::of(desired));
+    let (before, after) = (RoleRecord::read(&observed.tags), RoleRecord::of(owner, desired));
     // A part that is declared for the first time is remembered before it changes.
     let found = FormerRole::read(&observed.tags).map(|found| found.beside(desired, &before, observed).write());
     let kept = |record: &RoleRecord| record.write().into_iter().chain(found.clone().unwrap_or_default()).collect();
@@ -137,7 +154,8 @@ fn change(desired: &Desired, observed: &Observed) -> Plan<Action> {
         (_, Some(middle)) => permissions.append(plan.then([Action::SetTrust(middle)])).then([to]),
         (_, None) => permissions.append(plan.then([to])),
     };
-    plan.then((!tags.remove.is_empty()).then_some(Action::Untag(tags.remove)))
+    plan.then(declaration(owner, desired, &before, &after))
+        .then((!tags.remove.is_empty()).then_some(Action::Untag(tags.remove)))
         .then((!tags.last.is_empty()).then_some(Action::Tag(tags.last)))
         .then((!tags.forget.is_empty()).then_some(Action::Untag(tags.forget)))
 }
@@ -199,7 +217,7 @@ impl Planner for GitHubRoles {
                 // Create makes the empty input and the ordinary difference fills it, so that create cannot forget a part.
                 let create = create(owner, desired);
                 let input = GitHubRoles::step(None, &create, None);
-                let fill = input.map_or_else(Plan::nothing, |input| change(desired, &input));
+                let fill = input.map_or_else(Plan::nothing, |input| change(owner, desired, &input));
                 Ok(fill.stages().iter().fold(Plan::nothing().then([create]), |plan, stage| plan.then(stage.clone())))
             }
             (Some(desired), Some(observed)) => {
@@ -218,8 +236,8 @@ impl Planner for GitHubRoles {
                     });
                 }
                 let plan = match claim {
-                    Some(claim) if !adopts => claimed(claim, desired, observed),
-                    _ if ours => change(desired, observed),
+                    Some(claim) if !adopts => claimed(owner, claim, desired, observed),
+                    _ if ours => change(owner, desired, observed),
                     _ => adopt(owner, desired, observed),
                 };
                 if adopts || observed.tags.contains_key(ADOPTED) {
@@ -272,7 +290,7 @@ impl Planner for GitHubRoles {
         }
         let mut observed = observed?;
         match action.clone() {
-            Action::Create { .. } | Action::GiveBack(_) => {}
+            Action::Create { .. } | Action::GiveBack(_) | Action::SaveDeclaration(_) | Action::DeleteDeclaration => {}
             Action::RestoreTrust(trust) => observed.trust = trust,
             Action::SetTrust(trust) => observed.trust = trust.document(),
             Action::SetDetails { description, max_session } => {

@@ -134,6 +134,14 @@ object_type! {
              another stack, if the deployment allows that, too.",
         )
         .default("Fail");
+        ON_DRIFT: Text = Property::choice(
+            "OnDrift",
+            &["Report", "Repair"],
+            "The answer of the scheduled run to changes that somebody made to the role by hand. `Report` logs and counts them. \
+             `Repair` makes the role as it was declared last, if its stack is at rest and the guardrails of that day allow \
+             the declaration. For that the function keeps the declaration in a secret, which costs 0.40 USD a month.",
+        )
+        .default("Report");
     }
 }
 
