@@ -63,6 +63,7 @@ GOALS: dict[str, list[tuple[str, str]]] = {
         ("secretsmanager:GetSecretValue", SECRET),
         ("secretsmanager:PutSecretValue", SECRET),
         ("secretsmanager:PutSecretValue", _regional("secretsmanager", "secret:github-trust/access-entry/a-1a2b3c")),
+        ("secretsmanager:PutSecretValue", _regional("secretsmanager", "secret:github-trust/role/a-1a2b3c")),
         ("sqs:ReceiveMessage", DEAD_LETTERS),
     ],
     "cluster": [

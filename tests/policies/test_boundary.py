@@ -87,6 +87,8 @@ FUNCTION_S = [
     ("ssm:DeleteParameter", regional("ssm", "parameter/github-trust/service-token")),
     ("secretsmanager:PutSecretValue", regional("secretsmanager", "secret:github-trust/access-entry/a-1")),
     ("secretsmanager:CreateSecret", regional("secretsmanager", "secret:github-trust/access-entry/a-1")),
+    ("secretsmanager:PutSecretValue", regional("secretsmanager", "secret:github-trust/role/a-1")),
+    ("secretsmanager:CreateSecret", regional("secretsmanager", "secret:github-trust/role/a-1")),
     ("secretsmanager:GetSecretValue", regional("secretsmanager", "secret:github-trust/github-1a2b3c")),
     ("sqs:ReceiveMessage", DEAD_LETTERS),
     ("sqs:ReceiveMessage", regional("sqs", "StackSet-github-trust-1a-DeadLetters-1A", "us-east-1")),

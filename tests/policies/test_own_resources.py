@@ -45,6 +45,7 @@ PARTS = {
     "code signing": SIGNING,
     "event source": MAPPING,
     "saved entry": regional("secretsmanager", "secret:github-trust/access-entry/a-1a2b3c"),
+    "saved declaration": regional("secretsmanager", "secret:github-trust/role/a-1a2b3c"),
     "credential": SECRET,
     "dead letters": DEAD_LETTERS,
     "log": LOG_GROUP.removesuffix(":*"),
