@@ -11,6 +11,7 @@ use crate::laws::{Coverage, PlanLaws, after, owner};
 use crate::ownership::{Owner, Tags};
 use crate::reconcile::Planner;
 use crate::resources::github_role::Action;
+use crate::resources::github_role::declaration_record::Demands;
 use crate::resources::github_role::name_record::NameRecord;
 use crate::resources::github_role::permissions::ATTACHED_QUOTA;
 use crate::resources::github_role::{Created, Desired, GitHubRoles, Observed, RoleSettings};
@@ -50,6 +51,8 @@ impl PlanLaws for GitHubRoles {
         "Untag",
         "LeaveInstanceProfile",
         "GiveBack",
+        "SaveDeclaration",
+        "DeleteDeclaration",
         "Delete",
     ];
 
@@ -261,6 +264,16 @@ fn details() -> Vec<Desired> {
     all
 }
 
+/// A few declarations with and without `OnDrift: Repair`.
+pub(super) fn repaired() -> Vec<Desired> {
+    let repaired = |desired: &Desired| Desired { repairs: Some(Demands::default()), ..desired.clone() };
+    let mut all = grants(&[&["a"], &["a", "b"]], &[None, Some("b1")], &[&[], &["m1"]], &[&[("i", "d1")]]);
+    all.truncate(6);
+    let first = all[0].clone();
+    all.push(Desired { tags: [("k".to_owned(), "v".to_owned())].into(), ..first });
+    all.iter().flat_map(|desired| [desired.clone(), repaired(desired)]).collect()
+}
+
 /// Somebody attached policies to the role, tagged it, and put it into an instance profile.
 fn touched(mut observed: Observed) -> Observed {
     observed.managed.insert(FOREIGN.into());
@@ -287,7 +300,7 @@ fn drifted(observed: &Observed) -> Vec<Observed> {
     ]
 }
 
-fn check_every_step_between(group: &[Desired], tally: &mut Coverage) {
+pub(super) fn check_every_step_between(group: &[Desired], tally: &mut Coverage) {
     let (owner, stranger) = (owner("Role"), owner("Stranger"));
     for old in group {
         let state = after::<GitHubRoles>(&owner, Some(old), None).expect("a role");
@@ -343,12 +356,13 @@ fn a_roles_plans_obey_the_laws() {
     let adopting = Desired { adopt: true, ..group[0].clone() };
     let adopted = after::<GitHubRoles>(&owner, Some(&adopting), Some(foreign_role())).expect("a role");
     tally.check::<GitHubRoles>(&owner, None, Some(&adopted), None);
+    check_every_step_between(&repaired()[..4], &mut tally);
     tally.covered::<GitHubRoles>();
     tally.report::<GitHubRoles>();
 }
 
 /// A role of somebody else's: with a trust, policies and tags that we did not write.
-fn foreign_role() -> Observed {
+pub(super) fn foreign_role() -> Observed {
     let made = after::<GitHubRoles>(&owner("Other"), Some(&desired(&["b"], None, &[], &[])), None);
     let mut role = touched(made.expect("a role"));
     role.trust = json!({"Statement": []});
