@@ -1,5 +1,5 @@
 //! The scheduled run says which roles trust subjects that GitHub no longer issues, and which somebody changed by hand. It
-//! changes none of them.
+//! changes none of them by itself.
 
 use github_trust::guardrails::Guardrails;
 use serde_json::{Value, json};
@@ -112,17 +112,17 @@ fn a_role_whose_provider_is_gone_or_lacks_its_audience_is_reported() {
     });
 }
 
-const OWN: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-const ADMIN: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+pub(super) const OWN: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+pub(super) const ADMIN: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
-fn inline(name: &str, action: &str) -> Value {
+pub(super) fn inline(name: &str, action: &str) -> Value {
     let document =
         json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}});
     json!({"PolicyName": name, "PolicyDocument": document.to_string()})
 }
 
 /// Those that allow the role, with a path of its own: a role elsewhere is looked at only while it trusts a provider.
-fn guardrails() -> Guardrails {
+pub(super) fn guardrails() -> Guardrails {
     let set = [
         ("ROLE_PATH", "/github/"),
         ("ALLOWED_ISSUERS", "*"),
@@ -133,7 +133,7 @@ fn guardrails() -> Guardrails {
 }
 
 /// A role with every part that somebody can change by hand.
-fn whole_role() -> Value {
+pub(super) fn whole_role() -> Value {
     json!({
         "Trust": [{"Repository": "acme/app", "Branches": ["main"]}],
         "PermissionsBoundary": "arn:aws:iam::aws:policy/PowerUserAccess",
@@ -145,9 +145,9 @@ fn whole_role() -> Value {
 }
 
 /// A call of IAM, and the words in which the run tells it.
-type ByHand = (&'static str, Value, &'static str);
+pub(super) type ByHand = (&'static str, Value, &'static str);
 
-fn changes_by_hand(trust: &Value) -> Vec<ByHand> {
+pub(super) fn changes_by_hand(trust: &Value) -> Vec<ByHand> {
     let wider = trust.to_string().replace("refs/heads/main", "refs/heads/dev");
     let open = json!({"Version": "2012-10-17", "Statement": {
         "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"},
@@ -177,7 +177,7 @@ fn changes_by_hand(trust: &Value) -> Vec<ByHand> {
     ]
 }
 
-fn change(place: &super::Place, action: &str, input: &Value) {
+pub(super) fn change(place: &super::Place, action: &str, input: &Value) {
     let mut input = input.clone();
     input["RoleName"] = json!("deploy");
     place.someone(action, &input);

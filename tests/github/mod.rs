@@ -20,6 +20,7 @@ mod lookup;
 mod many_names;
 mod names_at_github;
 mod names_in_subjects;
+mod repairs;
 mod rollbacks;
 mod strangers;
 mod unknown_templates;

@@ -7,8 +7,8 @@ use crate::resources::github_role::{Action, Desired, GitHubRoles, Observed};
 
 /// The word about repairs in a role's tags.
 fn word(observed: &Observed) -> Option<String> {
-    let words = observed.tags.get("github-trust:settings")?.split(' ');
-    words.filter(|word| word.starts_with("OnDrift")).map(str::to_owned).next()
+    let mut words = observed.tags.get("github-trust:settings")?.split(' ');
+    words.find(|word| word.starts_with("OnDrift")).map(str::to_owned)
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn the_record_of_a_role_counts_before_and_after_all_changes_only() {
 }
 
 #[test]
-fn a_role_whose_change_was_interrupted_or_rolled_back_keeps_its_record_again() {
+fn a_role_that_is_interrupted_or_rolled_back_keeps_its_record_again() {
     let owner = owner("Role");
     let all = repaired();
     let (old, new) = (&all[1], &all[5]);
