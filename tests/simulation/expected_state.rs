@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use github_trust::iam_policy::string_like::string_like;
-use github_trust::ownership::{Owner, Tags};
+use github_trust::ownership::{Owner, Tags, digest};
 use serde_json::{Value, json};
 
 use super::account::{ACCOUNT, Id, Kind, Object, PARTITION, Snapshot};
@@ -239,6 +239,35 @@ fn texts(value: &Value) -> BTreeSet<String> {
 fn tags(properties: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     one_or_many(&properties["Tags"]).into_iter().map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect()
+}
+
+/// Whether a role's author wants changes by hand to be repaired.
+pub(crate) fn is_repaired(kind: &str, properties: &Value) -> bool {
+    kind == ROLE && properties["OnDrift"] == "Repair"
+}
+
+/// The name of the secret with the declaration of a role.
+pub(crate) fn secret_of_role(physical: &str) -> String {
+    format!("github-trust/role/{}", digest(&[&physical.to_lowercase()], 26))
+}
+
+/// What is wrong about the secret with the declaration of a role: it is there where the author wants it, and the role has its
+/// digest.
+pub(crate) fn wrong_declaration(physical: &str, properties: &Value, snapshot: &Snapshot) -> Option<String> {
+    let name = secret_of_role(physical);
+    let secret = snapshot.objects.iter().find(|(id, _)| id.kind == Kind::Memory && id.name == name);
+    let role = find(ROLE, physical, properties, snapshot);
+    let settings = role.and_then(|(_, role)| role.facets.get("tag github-trust:settings")).cloned().unwrap_or_default();
+    let words: Vec<&str> = settings.split(' ').filter(|word| word.starts_with("OnDrift")).collect();
+    match (is_repaired(ROLE, properties), secret) {
+        (true, Some((_, secret))) => {
+            let word = format!("OnDrift={}", digest(&[&secret.facets["value"]], 13));
+            (words != [word.as_str()]).then(|| format!("the role {physical} has {words:?} instead of {word}"))
+        }
+        (true, None) => Some(format!("the declaration of the role {physical} is not kept")),
+        (false, Some(_)) => Some(format!("the declaration of the role {physical} is still kept")),
+        (false, None) => (!words.is_empty()).then(|| format!("the role {physical} has {words:?}")),
+    }
 }
 
 /// The object that a resource stands for.

@@ -21,6 +21,7 @@ mod owners;
 mod ownership;
 mod refusals;
 mod requests;
+mod role_repairs;
 mod rotation;
 mod services;
 mod table;

@@ -147,6 +147,9 @@ impl Ledger {
                 let left = expected_state::find(&sent.resource_type, physical, &sent.properties, now);
                 if let Some((id, _)) = left {
                     self.undeleted.insert(id.clone());
+                    let secret = expected_state::secret_of_role(&id.name);
+                    let is_its = |id: &&Id| id.kind == Kind::Memory && id.name == secret;
+                    self.undeleted.extend(now.objects.keys().filter(is_its).cloned());
                 } else {
                     // Under an id that was never ours: whatever the resource has made.
                     let author = Author::resource(&sent.stack, &sent.logical);
@@ -213,6 +216,9 @@ impl Ledger {
         if sent.resource_type == ENTRY && !sent.rolls_back && !expected_state::lets_in(&sent.properties, now) {
             wrong.push("the entry is bound to a role that is no more".to_owned());
         }
+        if sent.resource_type == ROLE {
+            wrong.extend(expected_state::wrong_declaration(physical, &sent.properties, now));
+        }
         for wrong in wrong {
             self.violated("I4", format!("after SUCCESS of {:?} {}: {wrong}", sent.kind, sent.logical));
         }
@@ -257,6 +263,11 @@ impl Ledger {
                 // Shared: what we added may go, and the object with it, if one of us made it.
                 (Kind::Provider, None) => object.made_by.is_ours(),
                 (Kind::Provider, Some(facet)) => change.before.is_none() || !self.is_foreign(&change.id, facet),
+                // The schedule repairs roles of ours whose authors want that.
+                (Kind::Role, Some(_)) if call.author == Author::Upkeep => {
+                    let settings = object.facets.get("tag github-trust:settings");
+                    object.made_by.is_ours() && settings.is_some_and(|settings| settings.contains("OnDrift="))
+                }
                 // The schedule makes entries of ours again, in the name of whose they are.
                 (Kind::Entry | Kind::Memory, _) => {
                     object.made_by.is_ours() && [&object.made_by, &call.author].contains(&&Author::Upkeep)
@@ -431,6 +442,12 @@ impl Ledger {
             let stands = living.iter().any(|Living { stack: of, logical: named, resource }| {
                 let of_schedule = object.made_by == Author::Upkeep;
                 let owner = resource.kind == PROVIDER || of_schedule || of == stack && named == logical;
+                let keeps = expected_state::is_repaired(&resource.kind, &resource.properties)
+                    && id.kind == Kind::Memory
+                    && id.name == expected_state::secret_of_role(&resource.physical);
+                if owner && keeps {
+                    return true;
+                }
                 let stands_for = expected_state::find(&resource.kind, &resource.physical, &resource.properties, now);
                 owner && stands_for.is_some_and(|(found, _)| found == id)
             });

@@ -58,6 +58,27 @@ fn plan(steps: Vec<Step>, faults: Vec<(At, When, Fault)>) -> Plan {
     }
 }
 
+/// The same with a role that is repaired.
+fn repaired(version: u64, role_name: &str) -> Template {
+    let mut template = template(version, role_name);
+    template[1].properties["OnDrift"] = json!("Repair");
+    template
+}
+
+/// The same with records of declarations in it.
+fn scenarios_of_repairs() -> Vec<(&'static str, Vec<Step>)> {
+    let first = || Step::Create("one", repaired(1, "deploy"));
+    let update = |template| Step::Update("one", template);
+    vec![
+        ("create", vec![Step::Wait(std::time::Duration::ZERO), first()]),
+        ("update", vec![first(), update(repaired(2, "deploy"))]),
+        ("replace", vec![first(), update(repaired(2, "deploy-2"))]),
+        ("to report", vec![first(), update(template(2, "deploy"))]),
+        ("to repair", vec![Step::Create("one", template(1, "deploy")), update(repaired(2, "deploy"))]),
+        ("delete", vec![first(), Step::Delete("one")]),
+    ]
+}
+
 /// What is done before, and what is done with deaths in it.
 fn scenarios() -> Vec<(&'static str, Vec<Step>)> {
     let wait = || Step::Wait(std::time::Duration::ZERO);
@@ -106,15 +127,19 @@ fn write_down(table: &str) {
     std::fs::write(&path, format!("{before}{}{table}{}{after}", MARKS[0], MARKS[1])).expect("a file of ours");
 }
 
-#[test]
-fn wherever_a_process_dies_everything_converges() {
+/// Dies at every call of these resources. Returns the number of points, and what went wrong.
+fn die_everywhere(
+    scenarios: Vec<(&'static str, Vec<Step>)>,
+    is_meant: impl Fn(&str) -> bool,
+) -> (BTreeMap<String, usize>, Vec<String>) {
     let stage = Stage::new();
     let mut covered: BTreeMap<String, usize> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for (name, steps) in scenarios() {
+    for (name, steps) in scenarios {
         let calm = stage.play(&plan(steps.clone(), Vec::new()));
         assert!(calm.violations.is_empty(), "{name}: {calm}");
-        for invocation in calm.invocations.iter().filter(|invocation| invocation.step == STEP) {
+        let meant = calm.invocations.iter().filter(|invocation| invocation.step == STEP);
+        for invocation in meant.filter(|invocation| is_meant(&invocation.logical)) {
             for call in 1..=invocation.calls {
                 for when in [When::Before, When::After] {
                     for attempts in 1..=3 {
@@ -141,6 +166,12 @@ fn wherever_a_process_dies_everything_converges() {
             }
         }
     }
+    (covered, wrong)
+}
+
+#[test]
+fn wherever_a_process_dies_everything_converges() {
+    let (covered, wrong) = die_everywhere(scenarios(), |_| true);
     let count: usize = covered.values().sum();
     let table = table(&covered);
     println!("{table}");
@@ -149,6 +180,14 @@ fn wherever_a_process_dies_everything_converges() {
     }
     assert!(wrong.is_empty(), "{} violations at {count} points:\n{}", wrong.len(), wrong.join("\n"));
     assert!(covered.keys().any(|key| key.contains(&format!("{:?}", RequestType::Delete))));
+}
+
+#[test]
+fn wherever_a_process_dies_the_declaration_of_a_role_is_kept_or_gone() {
+    let (covered, wrong) = die_everywhere(scenarios_of_repairs(), |logical| logical == "Role");
+    let count: usize = covered.values().sum();
+    assert!(count > 100, "{count}");
+    assert!(wrong.is_empty(), "{} violations at {count} points:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// Not a test by itself: writes what goes over the wire when nothing dies, for `tests/local_aws/test_simulation.py`.

@@ -20,6 +20,11 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// The plan of a seed.
 fn planned(seed: u64) -> Plan {
+    planned_without_repairs(seed).with_repairs()
+}
+
+/// The plan of a seed in which nobody wants changes by hand to be repaired.
+fn planned_without_repairs(seed: u64) -> Plan {
     planned_by_members(seed).with_hidden_repositories()
 }
 
@@ -277,7 +282,7 @@ fn seeds_that_once_violated_something_violate_nothing() {
     let by_name = ONCE_WRONG.map(|seed| (seed, (|seed| in_former_worlds(planned_by_name(seed))) as fn(u64) -> Plan));
     let by_others = ONCE_WRONG_BY_OTHER_MEMBERS
         .map(|seed| (seed, (|seed| in_former_worlds(planned_by_members(seed))) as fn(u64) -> Plan));
-    let today = ONCE_WRONG_TODAY.map(|seed| (seed, planned as fn(u64) -> Plan));
+    let today = ONCE_WRONG_TODAY.map(|seed| (seed, planned_without_repairs as fn(u64) -> Plan));
     for (seed, planned) in by_name.into_iter().chain(by_others).chain(today) {
         let tally = play_all(seed, 1, 1, planned);
         assert_eq!(tally.first_failure(), None, "{}", tally.report(seed, Duration::ZERO, 1));

@@ -52,6 +52,7 @@ pub(crate) mod perform;
 pub(crate) mod plan;
 pub(crate) mod query;
 pub(crate) mod random_history;
+pub(crate) mod repairs;
 pub(crate) mod response_invariant;
 pub(crate) mod s3;
 pub(crate) mod sdk;
