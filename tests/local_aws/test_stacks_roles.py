@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from deployment import scheduled_run
 from github.repositories import subject
-from local_aws import ACCOUNT
+from local_aws import ACCOUNT, LocalAws
 from stack import Stack, Template, template
 
 TYPE = "Custom::GitHubRole"
@@ -177,3 +178,36 @@ def test_a_role_that_others_put_to_use_is_deleted_all_the_same(iam: Any, stack: 
     iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     assert stack.delete() == "DELETE_COMPLETE"
     assert found(iam, name) is None
+
+
+def declarations(aws: LocalAws) -> list[str]:
+    """The names of the secrets with the declarations of roles."""
+    named = [{"Key": "name", "Values": ["github-trust/role/"]}]
+    return [secret["Name"] for secret in aws.client("secretsmanager").list_secrets(Filters=named)["SecretList"]]
+
+
+def test_a_scheduled_run_repairs_a_role_that_was_changed_by_hand(
+    aws: LocalAws, iam: Any, stack: Stack, role: Roles
+) -> None:
+    inline = [{"PolicyName": "get", "PolicyDocument": policy("s3:GetObject")}]
+    wanted = role(OnDrift="Repair", Description="deploys", ManagedPolicyArns=[READ], Policies=inline)
+    assert stack.create(wanted) == "CREATE_COMPLETE"
+    name = stack.outputs()["Ref"]
+    before = everything(iam, name)
+    assert len(declarations(aws)) == 1
+    trust = json.dumps(before["AssumeRolePolicyDocument"]).replace("refs/heads/main", "refs/heads/dev")
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+    iam.detach_role_policy(RoleName=name, PolicyArn=READ)
+    iam.put_role_policy(RoleName=name, PolicyName="get", PolicyDocument=json.dumps(policy("s3:*")))
+    iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=POWER)
+    changed = everything(iam, name)
+    assert changed["Attached"] == []
+    assert scheduled_run(aws) is None
+    made = everything(iam, name)
+    # The stack declares no boundary, so that the one of somebody else stays.
+    assert made.pop("PermissionsBoundary") == changed["PermissionsBoundary"]
+    assert {key: plain(value) for key, value in made.items()} == {
+        key: plain(value) for key, value in before.items() if key != "PermissionsBoundary"
+    }
+    assert stack.update(role(Description="deploys")) == "UPDATE_COMPLETE"
+    assert declarations(aws) == []

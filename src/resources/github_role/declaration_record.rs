@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::name_record::NameRecord;
-use super::permissions::ATTACHED_QUOTA;
 use super::{Desired, GitHubRoles, Observed, RoleSettings};
 use crate::aws::{CallError, ErrorKind, ignore_not_found};
 use crate::iam_policy::document::canonical;
@@ -90,8 +89,9 @@ impl DeclarationRecord {
         is_owners && *name == role.name && *path == role.path
     }
 
-    /// The desired state, with the names that the role remembers; none if this version does not write such a trust policy.
-    pub(super) fn desired(self, names: NameRecord) -> Option<Desired> {
+    /// The desired state, with the names that the role remembers, in an account with a quota for attached policies; none if this
+    /// version does not write such a trust policy.
+    pub(super) fn desired(self, names: NameRecord, attached_quota: usize) -> Option<Desired> {
         let Self { stack: _, resource: _, name, path, trust, demands, .. } = self;
         let Self { description, session, boundary, managed, inline, tags, .. } = self;
         Some(Desired {
@@ -107,7 +107,7 @@ impl DeclarationRecord {
             repairs: Some(demands),
             hand_over: None,
             names,
-            attached_quota: ATTACHED_QUOTA,
+            attached_quota,
             warning: String::new(),
         })
     }

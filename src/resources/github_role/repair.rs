@@ -129,7 +129,8 @@ impl Repairs<'_> {
             return Ok(Err(format!("the secret holds another declaration than its tags tell of: {ANEW}")));
         }
         let kept = DeclarationRecord::read(&text).filter(|kept| kept.is_of(owner, role));
-        let Some(mut desired) = kept.and_then(|kept| kept.desired(NameRecord::read(&role.tags))) else {
+        let names = NameRecord::read(&role.tags);
+        let Some(mut desired) = kept.and_then(|kept| kept.desired(names, ATTACHED_QUOTA)) else {
             return Ok(Err(format!("the secret holds no declaration of this role that can be read: {ANEW}")));
         };
         // Who may tag a role could have parts taken away that are not ours, such as a boundary.

@@ -20,7 +20,7 @@ fn a_record_reads_the_same_again_as_json() {
     let (owner, declared) = (owner("Role"), repaired(&["o"], true));
     let record = DeclarationRecord::of(&owner, &declared).unwrap();
     assert_eq!(DeclarationRecord::read(&record.text()), Some(record.clone()));
-    assert_eq!(record.clone().desired(declared.names.clone()), Some(declared));
+    assert_eq!(record.clone().desired(declared.names.clone(), declared.attached_quota), Some(declared));
     assert_snapshot!(record.text(), @r#"{"stack":"arn:aws:cloudformation:us-east-1:123456789012:stack/laws/1","resource":"Role","name":"role","path":"/","trust":{"Statement":{"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com","token.actions.githubusercontent.com:sub":"repo:o/r:a"}},"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"}},"Version":"2012-10-17"},"demands":{"owners":["o"],"broad":true},"boundary":"b1","managed":["m1"],"inline":{"i":{"Statement":"d1"}}}"#);
     assert_eq!(DeclarationRecord::of(&owner, &desired(&["a"], None, &[], &[])), None);
 }
