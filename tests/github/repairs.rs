@@ -342,25 +342,48 @@ fn change_much(place: &Place) {
     change(place, "DetachRolePolicy", &json!({"PolicyArn": OWN}));
 }
 
+/// The stack begins to work right before a policy is attached.
+fn begin_before_attach(place: &Place) {
+    let stack = stack();
+    place.cloud.state().change_at(At::nth("AttachRolePolicy", 1), move |account, _| {
+        account.stacks.set_status(&stack, "UPDATE_IN_PROGRESS");
+    });
+}
+
 #[test]
 fn an_update_that_begins_meanwhile_ends_a_repair() {
     at(async |place| {
         created(place, repaired_role()).await;
         change_much(place);
-        let stack = stack();
-        place.cloud.state().change_at(At::nth("AttachRolePolicy", 1), move |account, _| {
-            account.stacks.set_status(&stack, "UPDATE_IN_PROGRESS");
-        });
+        begin_before_attach(place);
         let calls = place.calls().len();
         let log = scheduled(place).await;
         line(&log, "began to change it while it was repaired");
-        assert!(log.contains("\"changed\":0,\"repaired\":0"), "{log}");
+        let told = line(&log, "and it was not repaired");
+        assert!(told["why"].as_str().unwrap().contains("its stack began to work during the repair"), "{told}");
         let calls = place.calls().split_off(calls);
         let changing: Vec<&str> = calls.iter().filter(|call| call.changing).map(|call| &*call.action).collect();
         assert_eq!(changing, ["UpdateAssumeRolePolicy", "AttachRolePolicy"]);
         // The update asks for nothing else, and repairs the role itself.
         carried_out(place, "Update", repaired_role()).await;
         assert!(scheduled(place).await.contains("\"changed\":0,\"repaired\":0"));
+    });
+}
+
+#[test]
+fn a_repair_goes_on_when_an_update_has_left_its_role_alone() {
+    at(async |place| {
+        created(place, repaired_role()).await;
+        let declared = facets(place);
+        change_much(place);
+        begin_before_attach(place);
+        let stack = stack();
+        // One before all of it, and one before each of three calls.
+        place.cloud.state().change_at(At::nth("DescribeStacks", 6), move |account, _| {
+            account.stacks.set_status(&stack, "UPDATE_COMPLETE");
+        });
+        is_repaired(place).await;
+        assert_eq!(facets(place), declared);
     });
 }
 

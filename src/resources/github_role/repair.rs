@@ -5,8 +5,10 @@
 //! again without that look.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_iam::types::SummaryKeyType;
+use tokio::time::Instant;
 
 use super::api::{ReadPlan, observed};
 use super::applied_record::{ON_DRIFT, RoleRecord, digest_of};
@@ -28,6 +30,10 @@ use crate::request_origin::{is_in_progress, stack_status};
 const ROUNDS: usize = 3;
 /// The number of times that a call is made whose failure passes.
 const ATTEMPTS: usize = 5;
+/// The time for which a stack is waited for that began to work during a repair.
+const WAIT: Duration = Duration::from_mins(5);
+/// The interval of looks at it.
+const WATCH_INTERVAL: Duration = Duration::from_secs(10);
 /// The states of a stack whose resources are as it declared them last.
 const AT_REST: [&str; 5] =
     ["CREATE_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"];
@@ -87,6 +93,7 @@ impl Repairs<'_> {
         mut role: Observed,
     ) -> Result<Repaired, CallError> {
         for _ in 0..ROUNDS {
+            let found = role.clone();
             let stand = match stand_of_stack(roles, owner).await {
                 Stand::Same => match self.plan(roles, owner, &role).await? {
                     Ok(plan) => self.carry_out(roles, owner, &mut role, &plan).await?,
@@ -96,12 +103,20 @@ impl Repairs<'_> {
             };
             match stand {
                 Stand::Same => return Ok(Repaired::Done(Box::new(role))),
-                Stand::AtWork => return Ok(Repaired::Overtaken),
+                Stand::AtWork if role == found => return Ok(Repaired::Overtaken),
+                // The stack may leave the role as it is, half repaired.
+                Stand::AtWork if !is_soon_at_rest(roles, owner).await => {
+                    return Ok(Repaired::Left(
+                        "its stack began to work during the repair: the next run goes on".to_owned(),
+                    ));
+                }
                 Stand::Unsettled(why) => return Ok(Repaired::Left(why)),
-                Stand::Other => {}
+                Stand::AtWork | Stand::Other => {}
             }
             match roles.owned(&role.name).await? {
-                Some((now, changed)) if now == *owner && !hand_changes(&changed).is_empty() => role = changed,
+                Some((now, changed)) if now == *owner && is_wanted(&changed) && !hand_changes(&changed).is_empty() => {
+                    role = changed;
+                }
                 _ => return Ok(Repaired::Overtaken),
             }
         }
@@ -242,6 +257,18 @@ async fn stand_of_stack(roles: &GitHubRoles, owner: &Owner) -> Stand {
         Ok(None) => Stand::Unsettled(format!("CloudFormation shows no such stack here: {ELSEWHERE}")),
         Err(error) => Stand::Unsettled(format!("CloudFormation does not tell of its stack: {}", rendered(&error))),
     }
+}
+
+/// Returns true once a stack is no longer at work, and false if it works for long.
+async fn is_soon_at_rest(roles: &GitHubRoles, owner: &Owner) -> bool {
+    let end = Instant::now() + WAIT;
+    while Instant::now() < end && roles.deadline.allows(WATCH_INTERVAL) {
+        tokio::time::sleep(WATCH_INTERVAL).await;
+        if stand_of_stack(roles, owner).await != Stand::AtWork {
+            return true;
+        }
+    }
+    false
 }
 
 /// The state of a role and its stack, beside the role that was found.
