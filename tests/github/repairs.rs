@@ -219,7 +219,7 @@ fn who_may_tag_a_role_takes_nothing_of_others_away_by_its_repair() {
     at(async |place| {
         let mut role = repaired_role();
         role.as_object_mut().unwrap().remove("PermissionsBoundary");
-        created(place, role.clone()).await;
+        created(place, role).await;
         change(place, "PutRolePermissionsBoundary", &json!({"PermissionsBoundary": OWN}));
         let bounded = facets(place);
         let honest = settings_with(place, &word(place));

@@ -13,7 +13,7 @@ use super::plan::{Plan, Setting, Step, Trouble};
 
 /// The lifecycle of a seed, without faults and with nobody's hands in between.
 fn quiet(seed: u64) -> Plan {
-    let mut plan = Plan::of(seed);
+    let mut plan = Plan::of(seed).with_repairs();
     let Setting { page, empty_pages, deleting_a_missing_provider_fails, provider_of_others, .. } = plan.setting;
     let rolls_back_replacements_by_update = plan.setting.rolls_back_replacements_by_update;
     plan.setting = Setting {

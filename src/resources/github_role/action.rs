@@ -40,7 +40,11 @@ pub enum Action {
     /// Gives a part of an adopted role back. What IAM refuses stays as it is, so that the role can be released.
     GiveBack(Box<Action>),
     /// Keeps the declaration of a role that is repaired.
-    SaveDeclaration(Box<DeclarationRecord>),
+    SaveDeclaration {
+        record: Box<DeclarationRecord>,
+        /// True if there probably is a former one.
+        is_kept: bool,
+    },
     DeleteDeclaration,
     Delete,
 }
@@ -79,7 +83,7 @@ impl fmt::Display for Action {
             Self::LeaveInstanceProfile(name) => write!(f, "leave instance profile {name}"),
             Self::RestoreTrust(document) => write!(f, "trust {document}"),
             Self::GiveBack(action) => write!(f, "give back: {action}"),
-            Self::SaveDeclaration(_) => f.write_str("keep the declaration for repairs"),
+            Self::SaveDeclaration { record: _, is_kept: _ } => f.write_str("keep the declaration for repairs"),
             Self::DeleteDeclaration => f.write_str("delete the declaration that was kept for repairs"),
             Self::Delete => f.write_str("delete the role"),
         }

@@ -236,7 +236,7 @@ impl Api for GitHubRoles {
             }
             Action::RestoreTrust(document) => self.write_trust(deadline.soon(), name, &document.to_string()).await,
             Action::GiveBack(action) => return self.give_back(id, action).await,
-            Action::SaveDeclaration(record) => self.save_declaration(record).await,
+            Action::SaveDeclaration { record, is_kept } => self.save_declaration(record, *is_kept).await,
             Action::DeleteDeclaration => self.delete_declaration(name).await,
             Action::Delete => {
                 let request = iam.delete_role().role_name(name);

@@ -119,21 +119,29 @@ fn secret_of(role: &str) -> String {
 }
 
 impl GitHubRoles {
-    /// Keeps the declaration of a role.
-    pub(super) async fn save_declaration(&self, record: &DeclarationRecord) -> Result<(), CallError> {
+    /// Keeps the declaration of a role. `is_kept` is true if there probably is a former one.
+    pub(super) async fn save_declaration(&self, record: &DeclarationRecord, is_kept: bool) -> Result<(), CallError> {
         let (secret, text) = (secret_of(&record.name), record.text());
         // A token of the text alone would not bring a former declaration back: Secrets Manager ignores a version that it has.
         let token = digest(&[&format!("{:032x}", fastrand::u128(..)), &text], 40);
+        if is_kept {
+            match self.put_secret(&secret, &text, &token).await {
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                other => return other,
+            }
+        }
         let description = format!("The declaration of the role {}, by which github-trust repairs it", record.name);
         let request = self.secrets.create_secret().name(&secret).description(description);
         let request = request.secret_string(&text).client_request_token(&token);
         match self.deadline.call("secretsmanager:CreateSecret", &secret, || request.clone().send()).await {
-            Err(error) if error.kind == ErrorKind::AlreadyExists => {}
-            other => return other.map(drop),
+            Err(error) if error.kind == ErrorKind::AlreadyExists => self.put_secret(&secret, &text, &token).await,
+            other => other.map(drop),
         }
-        let request =
-            self.secrets.put_secret_value().secret_id(&secret).secret_string(text).client_request_token(token);
-        self.deadline.call("secretsmanager:PutSecretValue", &secret, || request.clone().send()).await.map(drop)
+    }
+
+    async fn put_secret(&self, secret: &str, text: &str, token: &str) -> Result<(), CallError> {
+        let request = self.secrets.put_secret_value().secret_id(secret).secret_string(text).client_request_token(token);
+        self.deadline.call("secretsmanager:PutSecretValue", secret, || request.clone().send()).await.map(drop)
     }
 
     /// Reads the text of the record of a role.

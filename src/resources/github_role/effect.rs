@@ -45,7 +45,7 @@ pub(super) fn of(before: Option<&Observed>, action: &Action) -> String {
         }
         Action::RestoreTrust(document) => format!("the trust policy {document}"),
         Action::GiveBack(action) => format!("give back: {}", of(before, action)),
-        Action::SaveDeclaration(_) => {
+        Action::SaveDeclaration { record: _, is_kept: _ } => {
             "keep the declaration in a secret, so that changes by hand are repaired".to_owned()
         }
         Action::Tag(tags) => described_tags("write", tags.keys()),

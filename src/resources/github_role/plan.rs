@@ -112,7 +112,7 @@ fn delete(observed: &Observed) -> Plan<Action> {
 fn declaration(owner: &Owner, desired: &Desired, before: &RoleRecord, after: &RoleRecord) -> Option<Action> {
     match DeclarationRecord::of(owner, desired) {
         Some(record) if before.declared.get(ON_DRIFT) != after.declared.get(ON_DRIFT) => {
-            Some(Action::SaveDeclaration(Box::new(record)))
+            Some(Action::SaveDeclaration { record: Box::new(record), is_kept: before.settings.contains(ON_DRIFT) })
         }
         None if before.settings.contains(ON_DRIFT) => Some(Action::DeleteDeclaration),
         _ => None,
@@ -290,7 +290,10 @@ impl Planner for GitHubRoles {
         }
         let mut observed = observed?;
         match action.clone() {
-            Action::Create { .. } | Action::GiveBack(_) | Action::SaveDeclaration(_) | Action::DeleteDeclaration => {}
+            Action::Create { .. }
+            | Action::GiveBack(_)
+            | Action::SaveDeclaration { .. }
+            | Action::DeleteDeclaration => {}
             Action::RestoreTrust(trust) => observed.trust = trust,
             Action::SetTrust(trust) => observed.trust = trust.document(),
             Action::SetDetails { description, max_session } => {

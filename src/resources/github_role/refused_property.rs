@@ -28,7 +28,7 @@ pub(super) fn of(action: &Action, words: &str) -> Option<String> {
         Action::SetBoundary(arn) => Some(boundary(arn)),
         Action::Attach(arn) => Some(format!("`ManagedPolicyArns`: {}", with_suggestion(arn, words))),
         Action::PutPolicy { name, document: _ } => Some(format!("`Policies`: {name}")),
-        Action::SaveDeclaration(_) | Action::DeleteDeclaration => Some("`OnDrift`".to_owned()),
+        Action::SaveDeclaration { .. } | Action::DeleteDeclaration => Some("`OnDrift`".to_owned()),
         Action::Tag(tags) => authored(tags).next().map(|_| "`Tags`".to_owned()),
         _ => None,
     }

@@ -36,7 +36,7 @@ fn the_record_of_a_role_counts_before_and_after_all_changes_only() {
         let changed = |state: &Observed| grant(state) != grant(&before);
         for action in plan.actions() {
             match action {
-                Action::SaveDeclaration(_) => kept = Some("new"),
+                Action::SaveDeclaration { .. } => kept = Some("new"),
                 Action::DeleteDeclaration => kept = None,
                 _ => {}
             }
@@ -68,7 +68,7 @@ fn a_role_that_is_interrupted_or_rolled_back_keeps_its_record_again() {
         assert_eq!(word(&state).as_deref(), Some("OnDrift"), "after {action}");
         for desired in [old, new] {
             let next = GitHubRoles::plan(&owner, Some(desired), Some(&state)).expect("a plan");
-            assert!(next.actions().any(|action| matches!(action, Action::SaveDeclaration(_))), "after {action}");
+            assert!(next.actions().any(|action| matches!(action, Action::SaveDeclaration { .. })), "after {action}");
         }
     }
 }
