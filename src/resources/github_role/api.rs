@@ -229,11 +229,7 @@ impl Api for GitHubRoles {
                 let request = iam.untag_role().role_name(name).set_tag_keys(Some(keys.iter().cloned().collect()));
                 ignore_not_found(deadline.call("iam:UntagRole", name, || request.clone().send()).await)
             }
-            Action::LeaveInstanceProfile(profile) => {
-                let request = iam.remove_role_from_instance_profile().role_name(name).instance_profile_name(profile);
-                let action = "iam:RemoveRoleFromInstanceProfile";
-                ignore_not_found(deadline.call(action, name, || request.clone().send()).await)
-            }
+            Action::LeaveInstanceProfile(profile) => self.leave(name, profile).await,
             Action::RestoreTrust(document) => self.write_trust(deadline.soon(), name, &document.to_string()).await,
             Action::GiveBack(action) => return self.give_back(id, action).await,
             Action::SaveDeclaration { record, is_kept } => self.save_declaration(record, *is_kept).await,
@@ -276,6 +272,12 @@ impl GitHubRoles {
             created: Some(role.create_date.secs()),
             role_id: role.role_id,
         }))
+    }
+
+    async fn leave(&self, name: &str, profile: &str) -> Result<(), CallError> {
+        let request = self.iam.remove_role_from_instance_profile().role_name(name).instance_profile_name(profile);
+        let action = "iam:RemoveRoleFromInstanceProfile";
+        ignore_not_found(self.deadline.call(action, name, || request.clone().send()).await)
     }
 
     async fn set_trust(&self, name: &str, trust: &TrustPolicy) -> Result<(), CallError> {
