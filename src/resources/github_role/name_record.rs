@@ -390,8 +390,14 @@ mod tests {
             (0..4).map(|index| (key(&format!("acme/{index}")), vec!["repository_owner".to_owned(); 6 + index]));
         let crowded = NameRecord::of([("octocat", 11)]).with_templates(templates.collect()).beside(43);
         let read = NameRecord::read(&crowded.write());
-        assert!(crowded.write().len() == 1 && read.templates().len() == 1, "{:?}", crowded.write());
-        assert_eq!((read.ids("octocat"), read.is_cut()), ([11].into(), false));
+        assert!(crowded.write().len() == 1 && read.templates().len() == 2, "{:?}", crowded.write());
+        assert_eq!((read.ids("octocat"), read.is_cut(), crowded.unwritten_templates()), ([11].into(), false, 2));
+        let names: Vec<String> = (0..9).map(|index| format!("octocat-{index}")).collect();
+        let many = NameRecord::of(names.iter().map(|name| (name.as_str(), 1_234_567)));
+        let many = many.with_templates(crowded.templates().clone()).beside(43);
+        let (later, present) = (NameRecord::read(&many.write()), NameRecord::read(&many.with_first(9).write()));
+        assert_eq!((later.templates().len(), present.templates().len()), (2, 0));
+        assert!(later.is_cut() && !present.is_cut() && present.iter().count() == 9, "{present:?}");
         let unwritten = [keys("repo repo_property_$"), vec!["repository_owner".to_owned(); 20]];
         for keys in unwritten {
             let none = NameRecord::default().with_templates([(key("acme/app"), keys)].into());

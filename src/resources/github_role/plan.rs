@@ -112,7 +112,7 @@ fn delete(observed: &Observed) -> Plan<Action> {
 fn declaration(owner: &Owner, desired: &Desired, before: &RoleRecord, after: &RoleRecord) -> Option<Action> {
     match DeclarationRecord::of(owner, desired) {
         Some(record) if before.declared.get(ON_DRIFT) != after.declared.get(ON_DRIFT) => {
-            Some(Action::SaveDeclaration { record: Box::new(record), is_kept: before.settings.contains(ON_DRIFT) })
+            Some(Action::SaveDeclaration { record: Box::new(record), is_kept: before.declared.contains_key(ON_DRIFT) })
         }
         None if before.settings.contains(ON_DRIFT) => Some(Action::DeleteDeclaration),
         _ => None,

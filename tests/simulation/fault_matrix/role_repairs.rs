@@ -81,7 +81,10 @@ fn row_14_wherever_a_repair_dies_the_next_run_or_update_ends_it() {
                 } else {
                     assert_eq!(run(world).await, Ended::Returned(Ok(())), "{}", world.story());
                 }
-                assert_eq!(role(world).facets, before.facets, "{call} {when:?}: {}", world.story());
+                // The names of the policy between two calls are remembered until the next Update.
+                let mut now = role(world).facets;
+                now.remove("tag github-trust:names");
+                assert_eq!(now, before.facets, "{call} {when:?}: {}", world.story());
                 world.nothing_left_but(&[&stack]).await;
             });
         }
