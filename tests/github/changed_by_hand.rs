@@ -521,3 +521,82 @@ fn an_id_of_an_entry_counts_also_if_its_own_subjects_have_no_name() {
         });
     }
 }
+
+#[test]
+fn an_id_in_a_denial_of_names_or_behind_a_wildcard_is_the_repository_s() {
+    let (owner, id) = ids("acme/app");
+    let policies =
+        [("repo:*", Some(format!("repo:acme@{owner}/app@*"))), ("repo:acme/*", Some("repo:acme/app:*".to_owned()))];
+    let wildcards = [format!("repo:acme@*@{id}:*"), format!("repo:*@{id}:*"), format!("*@{id}:*")];
+    let wildcards: Vec<(&str, Option<String>)> = wildcards.iter().map(|subject| (subject.as_str(), None)).collect();
+    for (subject, denied) in policies.into_iter().chain(wildcards.clone()) {
+        at(async |place| {
+            assert!(place.create(app()).await.succeeded);
+            let mut allowed = json!({"StringEquals": {"aud": "sts.amazonaws.com"}, "StringLike": {"sub": subject}});
+            let mut statements = Vec::new();
+            if let Some(denied) = &denied {
+                allowed["StringEquals"]["repository_id"] = json!(id.to_string());
+                let spared = json!({"StringNotLike": {"sub": [denied, "repo:acme/app:*"]}});
+                statements.push(statement(place, "Deny", &spared));
+            }
+            statements.push(statement(place, "Allow", &allowed));
+            rewrite(place, |policy| policy["Statement"] = json!(statements));
+            place.github(|github| github.taken = [("acme/app".to_owned(), 999)].into());
+            let told = "a statement of the role's policy has the ids";
+            refuses(place, &app(), &[told, "999"]).await;
+        });
+    }
+}
+
+#[test]
+fn a_denial_that_spares_another_id_gives_it_to_no_name() {
+    let other = ids("acme/web").1;
+    for template in ["repository_id context", "context repository_id", "context"] {
+        at(async |place| {
+            place.token();
+            let keys: Vec<String> = template.split(' ').map(str::to_owned).collect();
+            place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+            assert!(place.create(app()).await.succeeded);
+            let spared =
+                json!({"StringNotEquals": {"repository_id": [ids("acme/app").1.to_string(), other.to_string()]}});
+            let denial = statement(place, "Deny", &spared);
+            rewrite(place, |policy| policy["Statement"].as_array_mut().unwrap().push(denial));
+            place.github(|github| github.taken = [("acme/app".to_owned(), other)].into());
+            let told = format!("the role trusts acme/app with id {}", ids("acme/app").1);
+            refuses(place, &app(), &[&told]).await;
+        });
+    }
+}
+
+#[test]
+fn a_harmless_change_by_hand_keeps_no_new_repository_out() {
+    for template in ["repository_id context", "context repository_id", "repository_owner_id context"] {
+        for change in [add_sid, add_statement] {
+            at(async |place| {
+                place.token();
+                let keys: Vec<String> = template.split(' ').map(str::to_owned).collect();
+                place.github(|github| drop(github.templates.insert("acme/app".into(), keys)));
+                assert!(place.create(app()).await.succeeded);
+                rewrite(place, change);
+                for added in ["acme/new", "zeta/new"] {
+                    let both = json!([app()[0], {"Repository": added, "Branches": ["main"]}]);
+                    let outcome = place.update(both).await;
+                    assert!(outcome.succeeded, "{template}, {added}: {}", outcome.reason);
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn an_id_without_a_name_is_a_memory_also_if_the_digests_are_gone() {
+    at(async |place| {
+        assert!(place.create(app()).await.succeeded);
+        let subject = format!("{MAIN}:repository_id:{}", ids("acme/app").1);
+        let by_hand = statement(place, "Allow", &json!({"StringEquals": {"aud": "sts.amazonaws.com", "sub": subject}}));
+        rewrite(place, |policy| policy["Statement"] = json!([by_hand]));
+        place.someone("UntagRole", &json!({"RoleName": "deploy", "TagKeys": ["github-trust:settings"]}));
+        taken(place);
+        refuses(place, &app(), &["a statement of the role's policy has the ids"]).await;
+    });
+}

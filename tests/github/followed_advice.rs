@@ -324,3 +324,24 @@ fn a_push_beside_a_declared_base_ref_is_let_in_by_its_own_entry() {
     let advice = "an entry of their own, without `base_ref` in `TemplateClaims`";
     follow(keys, json!([of_requests]), claims, advice, json!([of_requests, pushes]));
 }
+
+#[test]
+fn a_job_that_differs_in_two_members_is_advised_a_second_entry_in_each_line() {
+    let file = |name: &str| format!("acme/app/.github/workflows/{name}.yml@refs/heads/main");
+    let present = json!({"Environments": ["prod"], "Workflows": [file("x")], "Refs": [MAIN]});
+    let sub = immutable("acme/app", "environment:prod");
+    let claims = json!({"sub": sub, "ref": "refs/tags/v1", "job_workflow_ref": file("y")});
+    let of_app = |members: &[&Value]| {
+        let entry = |members: &&Value| {
+            let mut entry = (*members).clone();
+            entry["Repository"] = json!("acme/app");
+            entry
+        };
+        members.iter().map(entry).collect::<Value>()
+    };
+    let other = json!({"Environments": ["prod"], "Workflows": [file("y")], "Refs": ["refs/tags/v1"]});
+    let second = "in a second entry of acme/app, with the other narrowing members of the first";
+    let advice = format!("list {:?} under `Workflows`, {second}", file("y"));
+    let told = follow(None, of_app(&[&present]), claims, &advice, of_app(&[&present, &other]));
+    assert!(told.contains(&format!("add \"refs/tags/v1\" to `Refs`, {second}")), "{told:?}");
+}

@@ -435,3 +435,59 @@ fn a_template_stays_while_somebody_writes_another_id_by_hand() {
         }
     });
 }
+
+#[test]
+fn a_policy_that_somebody_widened_is_brought_back_while_no_template_is_told() {
+    let (owner, id) = ids("acme/app");
+    let wide = [":*", "*", ":r*", ":ref:refs/heads/main:*", ":?ef:refs/heads/main"];
+    for end in wide {
+        at(async |place| {
+            place.token();
+            let trust = trust(&json!({"Branches": ["main"]}));
+            assert!(place.create(trust.clone()).await.succeeded);
+            let before = place.subjects();
+            let subject = format!("repo:acme@{owner}/app@{id}{end}");
+            let mut policy = place.policy();
+            let key = "token.actions.githubusercontent.com:sub";
+            let condition = &mut policy["Statement"][0]["Condition"];
+            condition["StringEquals"].as_object_mut().unwrap().remove(key);
+            condition["StringLike"] = json!({key: subject});
+            let input = json!({"RoleName": "deploy", "PolicyDocument": policy.to_string()});
+            place.someone("UpdateAssumeRolePolicy", &input);
+            deny_template(place);
+            let outcome = place.request("Update", json!({"Trust": trust, "Description": "again"})).await;
+            assert!(outcome.succeeded, "{subject}: {}", outcome.reason);
+            assert_eq!(place.subjects(), before, "{subject}");
+        });
+    }
+}
+
+#[test]
+fn templates_for_which_the_tags_have_no_room_are_told() {
+    at(async |place| {
+        place.token();
+        place.cloud.change_now(|account, _| account.iam.settings.quotas.trust_policy = 8192);
+        let names = ["acme/app", "acme/web", "acme/ci", "acme/lib", "acme/site"];
+        let mut keys =
+            ["repository_owner_id", "repository_id", "context", "job_workflow_ref", "actor_id"].map(str::to_owned);
+        place.github(|github| {
+            for name in names {
+                keys.rotate_left(1);
+                github.templates.insert(name.to_owned(), keys.to_vec());
+            }
+        });
+        let entries: Vec<Value> = names
+            .iter()
+            .map(|name| json!({"Repository": name, "Environments": ["prod"], "Workflows": [SHARED], "Actors": ["octocat"]}))
+            .collect();
+        let tags = |count: usize| -> Vec<Value> {
+            (0..count).map(|index| json!({"Key": format!("team-{index}"), "Value": "a"})).collect()
+        };
+        let told = "no room to record the subject templates of";
+        let outcome = place.request("Create", json!({"Trust": entries, "Tags": tags(10)})).await;
+        assert!(outcome.succeeded && !outcome.attributes["Warning"].to_string().contains(told), "{}", outcome.reason);
+        let outcome = place.request("Update", json!({"Trust": entries, "Tags": tags(43)})).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        assert!(outcome.attributes["Warning"].to_string().contains(told), "{:?}", outcome.attributes);
+    });
+}

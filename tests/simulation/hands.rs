@@ -106,7 +106,8 @@ impl Hands {
         let properties = request.map(|sent| sent.properties.clone()).unwrap_or_default();
         let is = |so: fn(&Sent) -> bool| request.is_some_and(so);
         let (is_update, rolls_back) = (is(|sent| sent.kind == RequestType::Update), is(|sent| sent.rolls_back));
-        for (id, role) in after.objects.iter().filter(|(id, _)| is_update && !before.objects.contains_key(id)) {
+        let is_new = |id: &Id| id.kind == Kind::Role && !before.objects.contains_key(id);
+        for (id, role) in after.objects.iter().filter(|(id, _)| is_update && is_new(id)) {
             self.inherit(id, role, before);
         }
         self.known.retain(|(id, _), _| after.objects.contains_key(id));

@@ -27,10 +27,11 @@ impl Ledger {
                         .map(|mistake| format!("{} {}: {mistake}", sent.logical, sent.id)),
                 );
             }
+            let met_fault = uploads.iter().any(|upload| has_fault(&state.calls, upload));
             let unlike: BTreeSet<String> = uploads
                 .iter()
                 .filter(|upload| !may_differ(&state.calls, upload))
-                .map(|upload| comparable(&upload.body))
+                .map(|upload| comparable(&upload.body, met_fault))
                 .collect();
             // A Create that CloudFormation has cancelled races with its own Delete, and nobody reads what becomes of it.
             let cancelled = sent.kind == RequestType::Create && matches!(sent.verdict, Some(Verdict::Silence));
@@ -49,8 +50,9 @@ impl Ledger {
     }
 }
 
-/// An answer but for the words of a failure: they name AWS's request id, which no two attempts share.
-fn comparable(body: &[u8]) -> String {
+/// An answer but for the words of a failure, which name AWS's request id: no two attempts share it. An attempt that met a fault may
+/// also lack the warning of another one, which GitHub answered in time.
+fn comparable(body: &[u8], met_fault: bool) -> String {
     let Ok(mut answer) = serde_json::from_slice::<serde_json::Value>(body) else {
         return String::from_utf8_lossy(body).into_owned();
     };
@@ -58,14 +60,22 @@ fn comparable(body: &[u8]) -> String {
         answer["Reason"] = serde_json::Value::Null;
         return answer.to_string();
     }
+    if met_fault && let Some(data) = answer.get_mut("Data").and_then(serde_json::Value::as_object_mut) {
+        data.remove("Warning");
+        return answer.to_string();
+    }
     String::from_utf8_lossy(body).into_owned()
 }
 
 /// A failure that this attempt alone ran into is told by this attempt alone: nobody can know what another one will say.
 fn may_differ(calls: &[Call], upload: &Upload) -> bool {
-    let failed = String::from_utf8_lossy(&upload.body).contains("\"FAILED\"");
-    let of = calls.iter().filter(|call| call.invocation.is_some() && call.invocation == upload.invocation);
-    failed && of.into_iter().any(|call| call.fault.is_some())
+    String::from_utf8_lossy(&upload.body).contains("\"FAILED\"") && has_fault(calls, upload)
+}
+
+/// The attempt that gave this answer met a fault.
+fn has_fault(calls: &[Call], upload: &Upload) -> bool {
+    let mut of = calls.iter().filter(|call| call.invocation.is_some() && call.invocation == upload.invocation);
+    of.any(|call| call.fault.is_some())
 }
 
 /// By how much later than it was made a call was carried out.

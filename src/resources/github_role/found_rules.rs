@@ -165,20 +165,18 @@ fn rules_of(statement: &Value, document: &Value) -> Vec<(TrustRule, bool)> {
     let owner_ids = all(Claim::RepositoryOwnerId, said(|identity| &identity.owner_ids));
     let users = claimed(Claim::ActorId);
     let (repository_id, owner_id) = (claimed(Claim::RepositoryId), claimed(Claim::RepositoryOwnerId));
-    let nameless = of_no_name(&named, &repository_id, &owner_id, &users);
+    // The claim names the repository of each job, whatever its subject says.
+    let is_claimed = named.iter().any(|(rule, _)| rule.claims.contains_key(&Claim::Repository));
+    let with_name: Vec<_> =
+        named.iter().filter(|(_, identity)| identity.scope.is_some() || !is_claimed).cloned().collect();
+    let nameless = of_no_name(&with_name, &repository_id, &owner_id, &users);
     let repositories = Pool::of(&named, repository_of, ids);
     let owners = Pool::of(&named, owner_of, owner_ids);
     let told = told(statement, &named, &repositories.claimed);
     let mut found = vec![(nameless, true)];
-    let takes =
-        |pool: &Pool, of: fn(&Identity) -> Own<'_>| named.iter().any(|(_, identity)| pool.is_open(of(identity)));
-    let (take_ids, take_owner_ids) = (takes(&repositories, repository_of), takes(&owners, owner_of));
     for (index, (rule, identity)) in named.iter().enumerate() {
-        // Its ids are those of a name beside it.
-        let is_taken = (identity.repository_ids.is_empty() || take_ids)
-            && (identity.owner_ids.is_empty() || take_owner_ids)
-            && (take_ids || take_owner_ids);
-        if identity.scope.is_none() && is_taken {
+        // Its ids are those of the claimed name.
+        if identity.scope.is_none() && is_claimed {
             continue;
         }
         let (mut sure, mut unsure) = (rule.clone(), rule.clone());
