@@ -471,3 +471,28 @@ fn an_owner_whom_nothing_tells_any_more_is_to_be_declared() {
         assert!(outcome.succeeded, "{}", outcome.reason);
     });
 }
+
+#[test]
+fn an_owner_in_whole_subjects_keeps_its_id_beside_another_one_of_the_name() {
+    at(async |place| {
+        place.world.settings.guardrails = Guardrails::none();
+        place.token();
+        let app = |owner: u64, id: u64| {
+            json!({"Repository": "acme/app", "PullRequests": true, "OwnerId": owner.to_string(),
+                "RepositoryId": id.to_string(), "SubjectFormat": "Both"})
+        };
+        let whole = json!({"Subjects": ["repository_owner:acme:pull_request"], "SubjectFormat": "Classic"});
+        let (owner, id) = ids("acme/app");
+        assert!(place.create(json!([app(owner, id)])).await.succeeded);
+        place.github(|github| {
+            github.taken = [("acme".to_owned(), 777), ("acme/app".to_owned(), 999)].into();
+            let silent = Answer { status: 403, headers: Vec::new(), body: "{}".into() };
+            github.answers.insert("GET /users/acme".to_owned(), silent);
+        });
+        let outcome = place.update(json!([app(777, 999), whole])).await;
+        assert!(outcome.succeeded, "{}", outcome.reason);
+        let outcome = place.update(json!([whole])).await;
+        let is_pinned = place.policy().to_string().contains("repository_owner_id");
+        assert!(is_pinned, "{}: {}", outcome.reason, place.policy());
+    });
+}

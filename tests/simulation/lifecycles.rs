@@ -225,7 +225,7 @@ const ONCE_WRONG: [u64; 18] = [
 /// by another clock. A request was never answered, because the state before it seemed to be younger. A trust between two
 /// trusts admitted nobody, a rolled-back replacement was never shown, and a rollback was refused for a repository that GitHub does not
 /// show.
-const ONCE_WRONG_TODAY: [u64; 30] = [
+const ONCE_WRONG_TODAY: [u64; 32] = [
     919,
     1_795_752_130,
     1_795_753_739,
@@ -256,6 +256,8 @@ const ONCE_WRONG_TODAY: [u64; 30] = [
     1_797_501_273,
     1_797_502_255,
     1_797_900_273,
+    1_910_004_195,
+    1_960_001_111,
 ];
 
 /// The same, where roles trust by other members: a rollback that failed, owners whose names changed hands, and

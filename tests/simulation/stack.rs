@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::cloudformation::{CloudFormation, Declared, RequestType, Resource, Result, Status, Template};
 use super::invariants::lock;
 
+/// The time before the first request of a rollback. CloudFormation has to note the failure and to turn round.
+const BEFORE_ROLLBACK: std::time::Duration = std::time::Duration::from_secs(3);
+
 pub(crate) struct Stack {
     pub(super) cloudformation: CloudFormation,
     pub(crate) name: String,
@@ -110,6 +113,7 @@ impl Stack {
 
     async fn roll_back(&mut self, before: &[(String, Resource)], skip: &[&str]) -> Status {
         self.show("UPDATE_ROLLBACK_IN_PROGRESS");
+        tokio::time::sleep(BEFORE_ROLLBACK).await;
         let now = self.resources.clone();
         let mut clean_up = Vec::new();
         let mut failed = false;

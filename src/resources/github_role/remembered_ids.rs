@@ -6,7 +6,7 @@
 //! Without an answer of GitHub the policy tells the facts, so that an update or rollback that leaves the trust as it is
 //! succeeds while GitHub is down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::types::Role;
 use futures_util::future::{OptionFuture, join};
@@ -279,6 +279,17 @@ impl Memory {
         self.pinned.only(scope).or_else(newest).or_else(|| self.ids.only(scope)).or_else(nameless)
     }
 
+    /// The id that the policy has beside the whole subjects of an entry, if there is one only.
+    fn beside_subjects(&self, entry: &TrustEntry, scope: &RepositoryScope) -> Option<u64> {
+        let rules = self.policies.iter().flat_map(TrustPolicy::rules);
+        let same = rules.filter(|rule| entry.subjects.contains(&rule.subject)).map(Identity::of);
+        let of_scope = same.filter(|identity| identity.scope.as_ref() == Some(scope));
+        let is_owner = *scope == scope.organisation();
+        let ids: BTreeSet<u64> =
+            of_scope.flat_map(|known| if is_owner { known.owner_ids } else { known.repository_ids }).collect();
+        ids.first().copied().filter(|_| ids.len() == 1)
+    }
+
     /// Adds the pinned ids where nobody declares any and GitHub told none.
     pub(super) fn complete(&self, issuer: &Issuer, entry: &TrustEntry, facts: &mut SubjectFacts) {
         // The remembered repository is that of the remembered owner.
@@ -305,7 +316,8 @@ impl Memory {
             if is_declared || facts.named.contains_key(&scope) {
                 continue;
             }
-            let id = if scope == owner { self.only(&scope) } else { repository_id(&scope) };
+            let known = || if scope == owner { self.only(&scope) } else { repository_id(&scope) };
+            let id = self.beside_subjects(entry, &scope).or_else(known);
             let (scope, id) = match id {
                 Some(id) => (scope, Some(id)),
                 None if facts.named.contains_key(&owner) => continue,

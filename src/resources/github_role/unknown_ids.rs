@@ -125,23 +125,22 @@ impl Memory {
         if self.is_for_rollback {
             return None;
         }
-        let is_trusted = |name: &str| {
-            let mut trusted =
-                self.policies.iter().flat_map(TrustPolicy::rules).filter_map(|rule| Identity::of(rule).scope);
-            trusted.any(|scope| key(&scope.name()) == key(name))
+        let is_open = |name: &str| {
+            let mut trusted = self.policies.iter().flat_map(TrustPolicy::rules).map(Identity::of);
+            trusted.any(|known| !known.is_pinned() && known.scope.is_some_and(|scope| key(&scope.name()) == key(name)))
         };
         let open = rules.iter().map(Identity::of).filter(|identity| !identity.is_pinned());
         open.filter_map(|identity| Some((identity.scope?, identity.owner_ids))).find_map(|(scope, pinned)| {
             let (owner_ids, repository_ids) = declared_ids(entry, &scope);
             let is_repository = matches!(scope, RepositoryScope::Repository(_));
             let declared = if is_repository { repository_ids } else { owner_ids.clone() };
-            if !declared.is_empty() || is_trusted(&scope.name()) {
+            if !declared.is_empty() || is_open(&scope.name()) {
                 return None;
             }
             let (name, owner) = (scope.name(), scope.owner());
             let has_owner = !pinned.is_empty() || !owner_ids.is_empty();
             let of = |ids: &PinnedIds, names: &NameRecord| {
-                if ids.doubts(&name).is_some() {
+                if ids.doubts(&name).is_some() || ids.ids(&scope).len() > 1 {
                     Some(untold(at, &name, true))
                 } else if !has_owner && ids.doubts(owner).is_some() {
                     Some(untold(at, owner, true))
