@@ -6,19 +6,15 @@ How the archive is made, verified and deployed: test_release.py.
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import deployment
-from local_aws import ACCOUNT, ROOT, LocalAws, free_port, until
+from local_aws import ACCOUNT, ROOT, LocalAws
 from stack import Stack
 
 QUICK_START = (ROOT / "docs" / "quick-start.md").read_text()
@@ -67,43 +63,6 @@ def test_cargo_lambda_asks_what_a_hook_would_ask(account: LocalAws) -> None:
     remote, _ = blocks((ROOT / "events" / "README.md").read_text())
     said = answer(typed(account, remote))
     assert (said["hookStatus"], said["errorCode"]) == ("FAILED", "NonCompliant")
-
-
-def test_cargo_lambda_serves_a_hook_without_any_aws(tmp_path: Path) -> None:
-    _, local = blocks((ROOT / "events" / "README.md").read_text())
-    path, watch, invoke = local.strip().splitlines()
-    address, port = "--invoke-address 127.0.0.1", free_port()
-    assert address in watch
-    assert address in invoke
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-
-    def command(line: str) -> list[str]:
-        return ["bash", "-euc", f"{path}\nexec {line.replace(address, f'{address} --invoke-port {port}')}"]
-
-    with (tmp_path / "log").open("w") as log:
-        # With the features of the other builds, so that it is compiled already.
-        served = subprocess.Popen(
-            command(f"{watch} --features cli"),
-            cwd=ROOT,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        until(lambda: is_open(port), f"cargo lambda watch on port {port}", 60)
-        said = subprocess.run(command(invoke), cwd=ROOT, env=environment, capture_output=True, text=True)
-        assert said.returncode == 0, said.stderr + (tmp_path / "log").read_text()
-    finally:
-        os.killpg(served.pid, signal.SIGINT)
-        served.wait()
-    answered = json.loads(said.stdout)
-    assert (answered["hookStatus"], answered["errorCode"]) == ("FAILED", "NonCompliant")
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_each_command_of_the_quick_start_works(account: LocalAws) -> None:
